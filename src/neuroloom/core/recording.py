@@ -1,0 +1,124 @@
+"""The data contract: one recording as an `xarray.DataArray`, checked at the gate.
+
+Kinds and their dims are in `DIMS`. Everything past the gate may rely on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neuroloom.core.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+DIMS: dict[str, tuple[str, ...]] = {
+    "signal": ("channel", "time"),
+    "image": ("channel", "y", "x"),
+    "volume": ("channel", "x", "y", "z"),
+    "movie": ("time", "y", "x", "channel"),
+    "tracks": ("time", "space", "keypoints", "individuals"),
+    "graph": ("node", "node_to"),
+}
+ANNOTATION_COLUMNS = ("onset", "duration", "label")
+
+
+def signal(
+    data: np.ndarray,
+    channels: Sequence[str],
+    rate: float,
+    *,
+    types: Sequence[str] | None = None,
+    positions: np.ndarray | None = None,
+    annotations: pd.DataFrame | None = None,
+    source: str = "",
+) -> xr.DataArray:
+    """Build a checked `signal` recording.
+
+    Parameters
+    ----------
+    data
+        Shape (channel, time), in SI units (V; T; T/m), as MNE has them.
+    channels
+        One name a row of `data`.
+    rate
+        Samples a second, Hz.
+    types
+        MNE's channel types ("eeg", "mag", "emg", …); all "eeg" if not given.
+    positions
+        Shape (channel, 3), head coordinates in metres; NaN where unknown.
+    annotations
+        Columns onset (s), duration (s), label.
+    source
+        Name of the file, without its folder.
+
+    Raises
+    ------
+    DataError
+        If the parts do not fit together.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> signal(np.zeros((2, 100)), ["C3", "C4"], rate=100.0).sizes["time"]
+    100
+    """
+    import pandas as pd
+    import xarray as xr
+
+    data = np.asarray(data)
+    if data.ndim != 2 or len(channels) != len(data):
+        raise DataError(
+            f"{source or 'signal'}: expected data of shape (channel, time) with "
+            f"{len(channels)} channels, got shape {data.shape}."
+        )
+    xyz = np.full((len(data), 3), np.nan) if positions is None else np.asarray(positions, float)
+    coords: dict[str, Any] = {
+        "channel": ("channel", np.asarray(channels, dtype=str)),
+        "time": ("time", np.arange(data.shape[1]) / rate),
+        "type": ("channel", np.asarray(types if types is not None else ["eeg"] * len(data))),
+    }
+    coords |= {axis: ("channel", xyz[:, i]) for i, axis in enumerate("xyz")}
+    table = annotations if annotations is not None else pd.DataFrame(columns=ANNOTATION_COLUMNS)
+    attrs = {"kind": "signal", "rate": float(rate), "units": "V", "annotations": table}
+    array = xr.DataArray(data, dims=DIMS["signal"], coords=coords, attrs=attrs | {"source": source})
+    return check(array, "signal")
+
+
+def check(recording: xr.DataArray, kind: str) -> xr.DataArray:
+    """Return `recording` if it honours the contract of `kind`.
+
+    Raises
+    ------
+    DataError
+        Naming the file, the dim or the attribute that is wrong.
+    """
+    name = recording.attrs.get("source") or "recording"
+    if kind not in DIMS:
+        raise DataError(f"{name}: unknown kind '{kind}'; known are {', '.join(DIMS)}.")
+    if tuple(recording.dims) != DIMS[kind]:
+        raise DataError(
+            f"{name}: a {kind} has the dims {DIMS[kind]}, this one has {tuple(recording.dims)}."
+        )
+    if 0 in recording.shape:
+        raise DataError(f"{name}: the {kind} is empty, its shape is {recording.shape}.")
+    if kind == "signal":
+        _check_signal(recording, name)
+    return recording
+
+
+def _check_signal(recording: xr.DataArray, name: str) -> None:
+    rate = recording.attrs.get("rate", 0)
+    if not rate > 0:
+        raise DataError(f"{name}: the sampling rate must be above 0 Hz, it is {rate}.")
+    channels = list(map(str, recording.coords["channel"].values))
+    twice = sorted({channel for channel in channels if channels.count(channel) > 1})
+    if twice:
+        raise DataError(f"{name}: two channels are called {', '.join(twice)}; rename one.")
+    missing = set(ANNOTATION_COLUMNS) - set(recording.attrs["annotations"].columns)
+    if missing:
+        raise DataError(f"{name}: the annotations lack the columns {sorted(missing)}.")

@@ -1,0 +1,71 @@
+"""What exists, by name: explicit tables, resolved only when asked for.
+
+Other people's packages add recipes, models and formats through the entry-point groups
+`neuroloom.recipes`, `neuroloom.models` and `neuroloom.formats`. Nothing registers on import.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from neuroloom.core.errors import ConfigError, nearest
+
+RECIPES: dict[str, str] = {
+    "signals.decode": "neuroloom.signals.decode:Decode",
+}
+
+MODELS: dict[str, str] = {
+    "eegnet": "neuroloom.signals.models:eegnet",
+    "shallow": "neuroloom.signals.models:shallow",
+    "deep4": "neuroloom.signals.models:deep4",
+    "csp-lda": "neuroloom.signals.models:csp_lda",
+    "riemann": "neuroloom.signals.models:riemann",
+}
+
+FORMATS: dict[str, str] = {
+    ".edf": "neuroloom.io.edf",
+    ".bdf": "neuroloom.io.edf",
+    ".vhdr": "neuroloom.io.brainvision",
+    ".fif": "neuroloom.io.fif",
+    ".set": "neuroloom.io.eeglab",
+    ".cnt": "neuroloom.io.cnt",
+    ".xdf": "neuroloom.io.xdf",
+}
+
+_TABLES = {"recipe": RECIPES, "model": MODELS, "format": FORMATS}
+
+
+@cache
+def table(kind: str) -> dict[str, str]:
+    """Return name -> "module:object" for a kind: "recipe", "model" or "format"."""
+    theirs = {point.name: point.value for point in entry_points(group=f"neuroloom.{kind}s")}
+    return theirs | _TABLES[kind]
+
+
+def names(kind: str) -> list[str]:
+    """Return the registered names of a kind, sorted."""
+    return sorted(table(kind))
+
+
+def load(kind: str, name: str) -> Any:
+    """Import what `name` stands for.
+
+    Raises
+    ------
+    ConfigError
+        If nothing has that name; the message suggests the nearest.
+
+    Examples
+    --------
+    >>> load("recipe", "signals.decode").__name__
+    'Decode'
+    """
+    if name not in table(kind):
+        known = ", ".join(names(kind))
+        raise ConfigError(f"No {kind} is called '{name}'.{nearest(name, names(kind))} Known: {known}.")
+    module, _, attribute = table(kind)[name].partition(":")
+    found = import_module(module)
+    return getattr(found, attribute) if attribute else found
