@@ -28,6 +28,7 @@ MODELS: dict[str, str] = {
 FORMATS: dict[str, str] = {
     ".edf": "neuroloom.io.edf",
     ".bdf": "neuroloom.io.edf",
+    ".gdf": "neuroloom.io.gdf",
     ".vhdr": "neuroloom.io.brainvision",
     ".fif": "neuroloom.io.fif",
     ".set": "neuroloom.io.eeglab",

@@ -1,0 +1,56 @@
+"""EEGLAB `.set`, with its `.fdt` where the samples are kept apart, read by MNE."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from neuroloom.core.errors import DataError
+from neuroloom.io.raw import peek_raw, read_raw
+from neuroloom.io.reader import Header
+
+if TYPE_CHECKING:
+    import mne
+    import xarray as xr
+
+
+def read(path: Path, start: float | None = None, stop: float | None = None) -> xr.DataArray:
+    """Read a continuous EEGLAB recording; see `neuroloom.io.read`."""
+    _check(path)
+    return read_raw(_open, path, "EEGLAB .set", start, stop)
+
+
+def peek(path: Path) -> Header:
+    """Read the header and events of an EEGLAB recording.
+
+    A `.set` without `.fdt` keeps its samples inside the header, which is then read whole.
+    """
+    _check(path)
+    return peek_raw(_open, path, "EEGLAB .set")
+
+
+def _open(path: Path) -> mne.io.BaseRaw:
+    import mne
+
+    try:
+        return mne.io.read_raw_eeglab(path)
+    except TypeError as error:
+        if "number of trials" not in str(error):
+            raise
+        raise DataError(
+            f"{path}: holds EEGLAB epochs, expected a continuous recording; save the .set "
+            "before epoching it and let the recipe cut the trials."
+        ) from error
+    except FileNotFoundError as error:
+        raise DataError(
+            f"{path}: its data file '{path.stem}.fdt' is not beside it; keep both together."
+        ) from error
+
+
+def _check(path: Path) -> None:
+    first = path.open("rb").read(8)
+    if not first.startswith((b"MATLAB", b"\x89HDF")):
+        raise DataError(
+            f"{path}: is no EEGLAB .set: expected a MATLAB file, it begins with {first!r}. "
+            "Was another file renamed?"
+        )

@@ -1,0 +1,176 @@
+"""The door to every format: `read` and `peek` by suffix, through any `.gz`."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+import tempfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from neuroloom.core import registry
+from neuroloom.core.errors import DataError, nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+
+@dataclass(frozen=True, eq=False)
+class Header:
+    """What a file says about itself before its samples are read.
+
+    Attributes
+    ----------
+    source
+        Name of the file, without its folder.
+    channels, types
+        One normalised name and one MNE type a channel.
+    rate, duration
+        Hz and seconds.
+    annotations
+        Columns onset (s), duration (s), label.
+    notes
+        What a careful reader should know about the file, one sentence each.
+    """
+
+    source: str
+    channels: tuple[str, ...]
+    types: tuple[str, ...]
+    rate: float
+    duration: float
+    annotations: pd.DataFrame
+    notes: tuple[str, ...] = ()
+
+
+def read(path: Path | str, start: float | None = None, stop: float | None = None) -> xr.DataArray:
+    """Read a file, or the window from `start` to `stop`, as a `signal` recording.
+
+    Parameters
+    ----------
+    path
+        A file with a suffix of `core.registry.FORMATS`, or that suffix and `.gz`.
+    start, stop
+        Window in seconds of the file; only it is read. `time` and the annotations of the
+        recording then count from `start`, which `attrs["offset"]` keeps.
+
+    Returns
+    -------
+    Dims (channel, time), float64, SI units; `attrs["notes"]` says what is odd about the file.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, empty, cut short, or not what its suffix says.
+
+    Examples
+    --------
+    >>> read("sub-01_task-motor_eeg.edf").sel(channel="C3")  # doctest: +SKIP
+    """
+    path = Path(path)
+    with _uncompressed(path) as plain, _named(plain, path):
+        recording = _module(path).read(plain, start, stop)
+    recording.attrs["source"] = path.name
+    events = _sidecar(path)
+    if events is not None:
+        recording.attrs["annotations"] = _within(events, recording)
+    return recording
+
+
+def peek(path: Path | str) -> Header:
+    """Read the header and the annotations of a file, and no signal.
+
+    Raises
+    ------
+    DataError
+        As `read`, as far as the header and the size of the file can tell.
+    """
+    path = Path(path)
+    with _uncompressed(path) as plain, _named(plain, path):
+        header: Header = _module(path).peek(plain)
+    events = _sidecar(path)
+    return replace(
+        header,
+        source=path.name,
+        annotations=header.annotations if events is None else events,
+    )
+
+
+def is_readable(path: Path | str) -> bool:
+    """Tell from the suffix alone whether there is a reader for `path`."""
+    return suffix(path) in registry.table("format")
+
+
+def suffix(path: Path | str) -> str:
+    """Return the suffix that decides the format: ".edf" for both x.EDF and x.edf.gz."""
+    name = Path(path).name.lower()
+    return Path(name.removesuffix(".gz")).suffix
+
+
+def _module(path: Path) -> Any:
+    if not is_readable(path):
+        known = registry.names("format")
+        raise DataError(
+            f"{path}: no reader for '{suffix(path) or path.name}' files."
+            f"{nearest(suffix(path), known)} Readable are {', '.join(known)}, each also as .gz."
+        )
+    return registry.load("format", suffix(path))
+
+
+@contextmanager
+def _uncompressed(path: Path) -> Iterator[Path]:
+    """Yield `path`, or a temporary file with what its `.gz` holds."""
+    _check_there(path)
+    _module(path)
+    if path.suffix.lower() != ".gz":
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="neuroloom-") as folder:
+        plain = Path(folder) / path.name[: -len(".gz")]
+        try:
+            with gzip.open(path, "rb") as packed, plain.open("wb") as unpacked:
+                shutil.copyfileobj(packed, unpacked, 1 << 20)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise DataError(f"{path}: not a whole gzip file ({error}); copy it again.") from error
+        yield plain
+
+
+@contextmanager
+def _named(plain: Path, path: Path) -> Iterator[None]:
+    """Let errors about the unpacked file name the file that the user has."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(str(error).replace(str(plain), str(path))) from error
+
+
+def _check_there(path: Path) -> None:
+    if not path.exists():
+        around = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise DataError(f"{path}: there is no such file.{nearest(path.name, around)}")
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder, expected one recording; `find` searches folders.")
+    try:
+        first = path.open("rb").read(1)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be opened ({error.strerror}).") from error
+    if not first:
+        raise DataError(f"{path}: the file is empty (0 bytes); copy it again or leave it out.")
+
+
+def _sidecar(path: Path) -> pd.DataFrame | None:
+    from neuroloom.io.bids import annotations_for
+
+    return annotations_for(path)
+
+
+def _within(events: pd.DataFrame, recording: xr.DataArray) -> pd.DataFrame:
+    """Cut file-time events to the window that was read, and count them from its start."""
+    offset = recording.attrs.get("offset", 0.0)
+    onset = events["onset"] - offset
+    inside = (onset >= 0) & (onset < recording.sizes["time"] / recording.attrs["rate"])
+    return events.assign(onset=onset)[inside].reset_index(drop=True)
