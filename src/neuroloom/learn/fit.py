@@ -1,0 +1,486 @@
+"""The training loop: short, seeded, and able to go on after the power was cut.
+
+`fit` trains a module that can say its `loss`; examples lie on the device as one tensor, a batch is
+an index. A checkpoint holds all that the next step depends on, so a fit that was killed and
+resumed ends, on CPU, with the same bits as one that was not.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from neuroloom.core.errors import ConfigError, RunError
+from neuroloom.core.files import write_atomic
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a net wants to be trained; plain data that goes into the run's files.
+
+    Attributes
+    ----------
+    epochs
+        Passes over the training examples, if the job sets no other number.
+    batch
+        Examples in a step, at most; an epoch is cut into equal batches.
+    lr, weight_decay
+        Peak learning rate and decay of AdamW.
+    warmup
+        Share of the steps in which the rate rises to `lr`; then it falls to 0 along a cosine.
+    smoothing
+        Label smoothing of the cross entropy.
+    crop
+        Length of the pieces the net sees, as a share of the window; 1 is trialwise.
+    crops
+        How many evenly spaced pieces vote in a prediction.
+    augment
+        Names out of `augment.AUGMENTATIONS`, applied in this order.
+    average
+        Decay, per step, of the running mean of the weights that is kept as the result; 0: none.
+    members
+        Nets with different initial weights that are trained side by side and vote.
+    standardise
+        "channel": each channel to mean 0 and SD 1; "all": one SD for all, which keeps the
+        relation of their amplitudes.
+    """
+
+    epochs: int = 200
+    batch: int = 32
+    lr: float = 5e-3
+    weight_decay: float = 1e-2
+    warmup: float = 0.25
+    smoothing: float = 0.0
+    crop: float = 1.0
+    crops: int = 1
+    augment: tuple[str, ...] = ()
+    average: float = 0.0
+    members: int = 1
+    standardise: str = "channel"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "augment", tuple(self.augment))
+        _require(self.epochs >= 1, "epochs", "at least 1", self.epochs)
+        _require(self.batch >= 1, "batch", "at least 1", self.batch)
+        _require(self.lr > 0, "lr", "above 0", self.lr)
+        _require(0 < self.crop <= 1, "crop", "in (0, 1]", self.crop)
+        _require(self.crops >= 1, "crops", "at least 1", self.crops)
+        _require(0 <= self.average < 1, "average", "in [0, 1)", self.average)
+        _require(self.members >= 1, "members", "at least 1", self.members)
+        known = ("channel", "all")
+        _require(self.standardise in known, "standardise", " or ".join(known), self.standardise)
+
+
+def _require(holds: bool, name: str, wanted: str, value: object) -> None:
+    if not holds:
+        raise ConfigError(f"Training.{name} must be {wanted}, it is {value!r}.")
+
+
+@dataclass
+class FitJob:
+    """One fit: what does not belong to the net but to the occasion.
+
+    Attributes
+    ----------
+    seed
+        Of initial weights, order, augmentation and dropout.
+    epochs, steps
+        Length of the fit; `steps` wins; None takes the net's own `Training.epochs`.
+    checkpoint
+        File to write to and, if it is there, to go on from.
+    every_s
+        Seconds between two checkpoints.
+    progress
+        Called after each epoch with its entry of the history.
+    validation
+        Examples (x, y) on which the loss is watched; the weights of the best epoch are kept.
+    patience
+        Epochs without a better validation loss after which the fit stops.
+    threads
+        CPU threads for this fit; None leaves them as they are.
+    """
+
+    seed: int = 0
+    epochs: int | None = None
+    steps: int | None = None
+    checkpoint: Path | None = None
+    every_s: float = 5.0
+    progress: Callable[[dict[str, Any]], None] | None = None
+    validation: tuple[np.ndarray, np.ndarray] | None = None
+    patience: int = 50
+    threads: int | None = None
+
+
+@dataclass
+class History:
+    """What happened in a fit.
+
+    Attributes
+    ----------
+    epochs
+        One entry each: epoch, step, loss, lr and, with a validation set, val_loss.
+    stopped
+        Why the fit ended.
+    step_seconds
+        Median wall time of a step; a measurement, so it differs from run to run.
+    """
+
+    epochs: list[dict[str, Any]] = field(default_factory=list)
+    stopped: str = ""
+    step_seconds: float = float("nan")
+
+
+class Trainable(Protocol):
+    """What `fit` needs of a module, apart from being an `nn.Module`."""
+
+    def loss(self, x: Tensor, y: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Mean loss of a batch; with a generator the batch is cropped and augmented first."""
+
+    def constrain(self) -> None:
+        """Bring the weights back into the net's limits after a step."""
+
+
+def fit(module: Any, x: np.ndarray, y: np.ndarray, training: Training, job: FitJob) -> History:
+    """Train `module` in place, or go on from `job.checkpoint`.
+
+    Parameters
+    ----------
+    module
+        An `nn.Module` that is also `Trainable`.
+    x, y
+        Examples along the first axis; `y` is int64 (classes) or float32.
+    training, job
+        How, and how long.
+
+    Raises
+    ------
+    RunError
+        If the checkpoint belongs to another fit or cannot be read.
+
+    Notes
+    -----
+    The global generator of torch, which dropout uses, is seeded inside and put back at the end.
+    """
+    with own_randomness(job.seed), own_threads(job.threads):
+        return _Fit(module, x, y, training, job).run()
+
+
+@contextmanager
+def own_randomness(seed: int) -> Iterator[None]:
+    """Seed torch for a while and leave its global generator as it was found."""
+    import torch
+
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def own_threads(threads: int | None) -> Iterator[None]:
+    """Let torch use `threads` CPU threads for a while."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def count_steps(n: int, training: Training, job: FitJob) -> tuple[int, int]:
+    """Return the steps of the whole fit and of one epoch, for `n` examples.
+
+    Examples
+    --------
+    >>> count_steps(75, Training(batch=32, epochs=10), FitJob())
+    (30, 3)
+    """
+    per_epoch = -(-n // training.batch)
+    total = job.steps if job.steps is not None else (job.epochs or training.epochs) * per_epoch
+    return max(1, total), per_epoch
+
+
+def learning_rate(step: int, total: int, training: Training) -> float:
+    """Return the rate of a step: a rise along a cosine to the peak, then a fall to zero.
+
+    One cycle as of Smith 2018 (arXiv:1803.09820), as a function of the step, so it has no state.
+    """
+    rise = max(1.0, training.warmup * total)
+    if step < rise:
+        share = 0.5 - 0.5 * np.cos(np.pi * (step + 1) / (rise + 1))
+    else:
+        share = 0.5 + 0.5 * np.cos(np.pi * (step - rise) / max(1.0, total - rise))
+    return float(training.lr * share)
+
+
+class _Fit:
+    """The state of one fit and the pieces of its loop."""
+
+    def __init__(
+        self, module: Any, x: np.ndarray, y: np.ndarray, training: Training, job: FitJob
+    ) -> None:
+        import torch
+        from lightning_fabric import Fabric
+
+        self.training, self.job, self.net = training, job, module
+        self.fabric = Fabric(accelerator="auto", devices=1)
+        self.device = self.fabric.device
+        groups = _decay_groups(module, training.weight_decay)
+        optimiser = torch.optim.AdamW(groups, lr=training.lr, fused=True)
+        self.module, self.optimiser = self.fabric.setup(module, optimiser)
+        self.module.mark_forward_method("loss")
+        self.x, self.y = (torch.as_tensor(part).to(self.device) for part in (x, y))
+        self.validation = job.validation and tuple(
+            torch.as_tensor(part).to(self.device) for part in job.validation
+        )
+        self.generator = torch.Generator(self.device).manual_seed(job.seed)
+        self.total, self.per_epoch = count_steps(len(x), training, job)
+        self.step, self.loss_sum, self.history = 0, 0.0, History()
+        self.order = torch.empty(0, dtype=torch.int64)
+        self.best: dict[str, Tensor] = {}
+        self.best_loss, self.best_epoch = float("inf"), 0
+        values = module.state_dict().values()
+        self.live = [value for value in values if value.is_floating_point()]
+        self.mean = [value.clone() for value in self.live] if training.average else []
+        self.identity = _identity(module, x, training, job, self.total)
+
+    def run(self) -> History:
+        self._resume()
+        seconds, saved = [], time.monotonic()
+        while self.step < self.total and not self.history.stopped:
+            started = time.perf_counter()
+            self._train_step()
+            seconds.append(time.perf_counter() - started)
+            if self.step % self.per_epoch == 0 or self.step == self.total:
+                self._end_epoch()
+            if self.job.checkpoint and time.monotonic() - saved > self.job.every_s:
+                self.save(self.job.checkpoint)
+                saved = time.monotonic()
+        if not self.history.stopped:
+            self.history.stopped = f"all {self.total} steps done"
+        if self.job.checkpoint:
+            self.save(self.job.checkpoint)
+        self._keep_result()
+        self.history.step_seconds = median(seconds) if seconds else float("nan")
+        return self.history
+
+    def _train_step(self) -> None:
+        import torch
+
+        within = self.step % self.per_epoch
+        if within == 0:
+            self.order = torch.randperm(len(self.x), generator=self.generator, device=self.device)
+            self.loss_sum = 0.0
+        index = self.order.tensor_split(self.per_epoch)[within]
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(self.step, self.total, self.training)
+        self.net.train()
+        self.optimiser.zero_grad()
+        loss = self.module.loss(self.x[index], self.y[index], self.generator)
+        self.fabric.backward(loss)
+        self.optimiser.step()
+        self.net.constrain()
+        self._average()
+        self.step += 1
+        self.loss_sum += float(loss.detach()) * len(index)
+
+    def _average(self) -> None:
+        """Move the running mean; it starts as a plain mean so that early weights fade soon."""
+        import torch
+
+        if not self.mean:
+            return
+        decay = min(self.training.average, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            torch._foreach_lerp_(self.mean, self.live, 1 - decay)
+
+    def _end_epoch(self) -> None:
+        seen = self.step % self.per_epoch or self.per_epoch
+        count = sum(len(part) for part in self.order.tensor_split(self.per_epoch)[:seen])
+        entry = {
+            "epoch": -(-self.step // self.per_epoch),
+            "step": self.step,
+            "loss": self.loss_sum / count,
+            "lr": self.optimiser.param_groups[0]["lr"],
+        }
+        if self.validation:
+            entry["val_loss"] = self._validate()
+            self._watch(entry["epoch"], entry["val_loss"])
+        self.history.epochs.append(entry)
+        if self.job.progress:
+            self.job.progress(entry | {"steps": self.total})
+
+    def _validate(self) -> float:
+        import torch
+
+        self.net.eval()
+        with torch.no_grad(), self._averaged():
+            return float(self.net.loss(*self.validation, None))
+
+    def _watch(self, epoch: int, loss: float) -> None:
+        if loss < self.best_loss:
+            self.best_loss, self.best_epoch = loss, epoch
+            with self._averaged():
+                self.best = {k: v.detach().clone() for k, v in self.net.state_dict().items()}
+        elif epoch - self.best_epoch >= self.job.patience:
+            self.history.stopped = f"validation flat since epoch {self.best_epoch}"
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """Put the running mean of the weights into the net for a while."""
+        if not self.mean:
+            yield
+            return
+        trained = [value.clone() for value in self.live]
+        self._copy(self.mean)
+        try:
+            yield
+        finally:
+            self._copy(trained)
+
+    def _copy(self, values: list[Tensor]) -> None:
+        import torch
+
+        with torch.no_grad():
+            torch._foreach_copy_(self.live, values)
+
+    def _keep_result(self) -> None:
+        if self.best:
+            self.net.load_state_dict(self.best)
+        elif self.mean:
+            self._copy(self.mean)
+        self.net.eval()
+
+    def save(self, path: Path) -> None:
+        """Write all that the next step depends on; whole or not at all."""
+        from safetensors.torch import save_file
+
+        facts = {
+            "identity": self.identity,
+            "step": self.step,
+            "loss_sum": self.loss_sum,
+            "best_loss": self.best_loss,
+            "best_epoch": self.best_epoch,
+            "epochs": self.history.epochs,
+            "stopped": self.history.stopped,
+        }
+        tensors = {name: value.contiguous() for name, value in self._tensors().items()}
+        metadata = {"fit": json.dumps(facts)}
+        write_atomic(path, lambda partial: save_file(tensors, partial, metadata))
+
+    def _tensors(self) -> dict[str, Tensor]:
+        import torch
+
+        found = {f"net.{name}": value for name, value in self.net.state_dict().items()}
+        found |= {f"best.{name}": value for name, value in self.best.items()}
+        found |= {f"mean.{i}": value for i, value in enumerate(self.mean)}
+        for i, parameter in enumerate(self._parameters()):
+            state = self.optimiser.optimizer.state.get(parameter, {})
+            found |= {f"optimiser.{i}.{key}": value for key, value in state.items()}
+        found |= {"order": self.order, "rng.torch": torch.get_rng_state()}
+        found["rng.fit"] = self.generator.get_state()
+        if self.device.type == "cuda":
+            found["rng.cuda"] = torch.cuda.get_rng_state(self.device)
+        return found
+
+    def _parameters(self) -> list[Tensor]:
+        return [p for group in self.optimiser.param_groups for p in group["params"]]
+
+    def _resume(self) -> None:
+        if not (self.job.checkpoint and Path(self.job.checkpoint).exists()):
+            return
+        tensors, facts = read_checkpoint(self.job.checkpoint)
+        if facts["identity"] != self.identity:
+            raise RunError(
+                f"{self.job.checkpoint}: this checkpoint is of another fit (other data, seed, net, "
+                "length or training). Delete it to start afresh."
+            )
+        self.step, self.loss_sum = facts["step"], facts["loss_sum"]
+        self.best_loss, self.best_epoch = facts["best_loss"], facts["best_epoch"]
+        self.history = History(facts["epochs"], facts["stopped"])
+        self._restore(tensors)
+
+    def _restore(self, tensors: dict[str, Tensor]) -> None:
+        import torch
+
+        def part(prefix: str) -> dict[str, Tensor]:
+            names = [name for name in tensors if name.startswith(prefix)]
+            return {name.removeprefix(prefix): tensors[name].to(self.device) for name in names}
+
+        self.net.load_state_dict(part("net."))
+        self.best = part("best.")
+        self.mean = [value for _, value in sorted(part("mean.").items(), key=lambda kv: int(kv[0]))]
+        for i, parameter in enumerate(self._parameters()):
+            state = part(f"optimiser.{i}.")
+            if state:
+                self.optimiser.optimizer.state[parameter] = state
+        self.order = tensors["order"].to(self.device)
+        torch.set_rng_state(tensors["rng.torch"])
+        self.generator.set_state(tensors["rng.fit"])
+        if "rng.cuda" in tensors:
+            torch.cuda.set_rng_state(tensors["rng.cuda"], self.device)
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read the tensors and the facts of a checkpoint.
+
+    Raises
+    ------
+    RunError
+        If the file is not a whole checkpoint.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts = json.loads(file.metadata()["fit"])
+            return {name: file.get_tensor(name) for name in file.keys()}, facts  # noqa: SIM118
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise RunError(
+            f"{path}: not a whole checkpoint ({error}). Delete it to start afresh."
+        ) from error
+
+
+def seconds_per_epoch(learner: Any, x: np.ndarray, y: np.ndarray, seed: int = 0) -> float:
+    """Measure how long one epoch takes, on a throwaway copy of `learner`.
+
+    The real fit is not touched: neither its weights nor any generator of random numbers.
+    """
+    probe = learner.fresh()
+    steps = 6
+    history = probe.fit(x, y, job=FitJob(seed=seed, steps=steps))
+    _, per_epoch = count_steps(len(x), probe.training, FitJob())
+    return history.step_seconds * per_epoch
+
+
+def _decay_groups(module: Any, weight_decay: float) -> list[dict[str, Any]]:
+    """Weights decay; biases and the gains of normalisation do not."""
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+def _identity(module: Any, x: np.ndarray, training: Training, job: FitJob, total: int) -> str:
+    """Return a digest of what makes two fits the same."""
+    layers = {name: list(value.shape) for name, value in module.state_dict().items()}
+    facts = [layers, list(x.shape), dataclasses.asdict(training), job.seed, total]
+    digest = hashlib.sha256(json.dumps(facts).encode())
+    digest.update(np.ascontiguousarray(x[:1]).tobytes())
+    return digest.hexdigest()

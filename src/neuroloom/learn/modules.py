@@ -1,0 +1,93 @@
+"""The modules around a net: its members with their loss, and the prediction as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn.functional import cross_entropy, log_softmax, mse_loss
+
+from neuroloom.learn.augment import crop_evenly, crop_randomly, resolve
+from neuroloom.learn.fit import Training
+
+
+class Members(nn.Module):
+    """One net, or several with different initial weights that see the same batches.
+
+    Parameters
+    ----------
+    build
+        Makes one net.
+    training
+        Number of members, crops, augmentation, smoothing.
+    crop_times
+        Samples that a net sees.
+    task
+        "classification" or "regression".
+    """
+
+    def __init__(
+        self, build: Callable[[], nn.Module], training: Training, crop_times: int, task: str
+    ) -> None:
+        super().__init__()
+        self.nets = nn.ModuleList(build() for _ in range(training.members))
+        self.training_plan, self.crop_times, self.task = training, crop_times, task
+        self.augmentations = resolve(training.augment)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map pieces (n, channel, crop) to raw outputs (member, n, output)."""
+        return torch.stack([net(x) for net in self.nets])
+
+    def loss(self, x: Tensor, y: Tensor, generator: Generator | None) -> Tensor:
+        """Mean loss of a batch of standardised windows; with a generator as in training."""
+        if generator is None:
+            return self._loss(self.outputs(x), y)
+        x = crop_randomly(x, self.crop_times, generator)
+        for augmentation in self.augmentations:
+            x = augmentation(x, generator)
+        return self._loss(self(x), y)
+
+    def outputs(self, x: Tensor) -> Tensor:
+        """Scores of whole windows by each voter (crop x member): (voter, n, output)."""
+        pieces = crop_evenly(x, self.crop_times, self.training_plan.crops)
+        return self(pieces.flatten(0, 1)).unflatten(1, pieces.shape[:2]).flatten(0, 1)
+
+    def constrain(self) -> None:
+        """Bring every member back into the norm limits of its paper."""
+        for net in self.nets:
+            if hasattr(net, "constrain"):
+                net.constrain()
+
+    def _loss(self, outputs: Tensor, y: Tensor) -> Tensor:
+        voters = len(outputs)
+        flat = outputs.flatten(0, 1)
+        if self.task == "regression":
+            return mse_loss(flat[:, 0], y.repeat(voters))
+        smoothing = self.training_plan.smoothing if self.training else 0.0
+        return cross_entropy(flat, y.repeat(voters), label_smoothing=smoothing)
+
+
+class Predictor(nn.Module):
+    """From raw windows (n, channel, time) to log-probabilities (n, class) or numbers (n,).
+
+    Voters are averaged as log-probabilities, and the mean is normalised again.
+    """
+
+    def __init__(
+        self, members: Members, given: dict[str, np.ndarray], target: dict[str, np.ndarray]
+    ) -> None:
+        super().__init__()
+        self.members = members
+        for prefix, moments in (("input", given), ("target", target)):
+            for key, value in moments.items():
+                self.register_buffer(f"{prefix}_{key}", torch.as_tensor(value))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Score raw windows."""
+        standard = ((x - self.input_mean) / self.input_scale).float()
+        outputs = self.members.outputs(standard)
+        if self.members.task == "regression":
+            return outputs[..., 0].mean(0) * self.target_scale + self.target_mean
+        return log_softmax(log_softmax(outputs, -1).mean(0), -1)
