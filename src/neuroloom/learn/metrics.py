@@ -9,7 +9,7 @@ value is NaN.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from neuroloom.core.errors import DataError
+from neuroloom.learn import intervals
 
 Task = Literal["classification", "regression"]
 Floats = NDArray[np.float64]
@@ -25,6 +26,7 @@ Weights = ArrayLike | None
 
 ALL = "all"
 FOLD_RESAMPLES = 500
+SMALLER_IS_BETTER = frozenset({"log_loss", "ece", "mae"})
 
 
 def accuracy(y: ArrayLike, predicted: ArrayLike, weights: Weights = None) -> Any:
@@ -117,9 +119,9 @@ def log_loss(y: ArrayLike, p: ArrayLike, weights: Weights = None) -> Any:
     >>> round(log_loss([0, 1], [[0.5, 0.5], [0.5, 0.5]]), 4)
     0.6931
     """
-    y, p = np.asarray(y), np.asarray(p, dtype=float)
-    loss = -np.log(np.clip(p[np.arange(y.size), y], np.finfo(float).eps, 1))
-    w = _rows(weights, y.size)
+    mine = np.take_along_axis(np.asarray(p, dtype=float), np.asarray(y)[:, None], axis=1)[:, 0]
+    loss = -np.log(np.clip(mine, np.finfo(float).eps, 1))
+    w = _rows(weights, loss.size)
     return _shaped(_ratio(w @ loss, w.sum(1)), weights)
 
 
@@ -134,10 +136,10 @@ def ece(y: ArrayLike, p: ArrayLike, weights: Weights = None, bins: int = 10) -> 
     >>> round(ece([0, 1], [[0.8, 0.2], [0.8, 0.2]]), 3)
     0.3
     """
-    y, p = np.asarray(y), np.asarray(p, dtype=float)
-    confidence, right = p.max(1), p.argmax(1) == y
+    share = np.asarray(p, dtype=float)
+    confidence, right = share.max(1), share.argmax(1) == np.asarray(y)
     member = np.eye(bins)[np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)]
-    w = _rows(weights, y.size)
+    w = _rows(weights, right.size)
     gaps = np.abs(w @ (member * (right - confidence)[:, None])).sum(1)
     return _shaped(_ratio(gaps, w.sum(1)), weights)
 
@@ -150,11 +152,12 @@ def r2(y: ArrayLike, predicted: ArrayLike, weights: Weights = None) -> Any:
     >>> r2([1.0, 2.0, 3.0], [1.0, 2.0, 2.0])
     0.5
     """
-    y, predicted = np.asarray(y, dtype=float), np.asarray(predicted, dtype=float)
-    w = _rows(weights, y.size)
-    centred = y - y.mean()
-    total, first, second = w.sum(1), w @ centred, w @ centred**2
-    return _shaped(1 - _ratio(w @ (y - predicted) ** 2, second - _ratio(first**2, total)), weights)
+    truth = np.asarray(y, dtype=float)
+    w = _rows(weights, truth.size)
+    centred, squared = truth - truth.mean(), (truth - np.asarray(predicted, dtype=float)) ** 2
+    spread = w @ centred**2 - _ratio((w @ centred) ** 2, w.sum(1))
+    flat = spread <= 1e-14 * float(centred @ centred)
+    return _shaped(1 - _ratio(w @ squared, np.where(flat, 0.0, spread)), weights)
 
 
 def mae(y: ArrayLike, predicted: ArrayLike, weights: Weights = None) -> Any:
@@ -178,7 +181,7 @@ def pearson(y: ArrayLike, predicted: ArrayLike, weights: Weights = None) -> Any:
     >>> round(pearson([1.0, 2.0, 3.0], [2.0, 4.0, 6.0]), 6)
     1.0
     """
-    a, b = (np.asarray(v, dtype=float) - np.mean(v) for v in (y, predicted))
+    a, b = (v - v.mean() for v in (np.asarray(y, float), np.asarray(predicted, float)))
     w = _rows(weights, a.size)
     n = w.sum(1)
     cross = w @ (a * b) - _ratio((w @ a) * (w @ b), n)
@@ -212,9 +215,9 @@ def _mean_known(values: Floats) -> Floats:
 
 def _one_hot(y: ArrayLike, predicted: ArrayLike) -> tuple[Floats, Floats]:
     """Both label vectors as (n, class) indicators."""
-    y, predicted = np.asarray(y), np.asarray(predicted)
-    eye = np.eye(int(max(y.max(initial=0), predicted.max(initial=0))) + 1)
-    return eye[y], eye[predicted]
+    truth, guess = np.asarray(y), np.asarray(predicted)
+    eye = np.eye(int(max(truth.max(initial=0), guess.max(initial=0))) + 1)
+    return eye[truth], eye[guess]
 
 
 def _over_classes(
@@ -224,10 +227,10 @@ def _over_classes(
     weights: Weights,
 ) -> float | Floats:
     """Score the second of two classes, or average one against the rest."""
-    y, p = np.asarray(y), np.asarray(p, dtype=float)
-    w = np.ascontiguousarray(_rows(weights, y.size).T)
-    classes = [1] if p.shape[1] == 2 else range(p.shape[1])
-    values = np.stack([binary(y == c, p[:, c], w) for c in classes], axis=-1)
+    truth, scores = np.asarray(y), np.asarray(p, dtype=float)
+    w = np.ascontiguousarray(_rows(weights, truth.size).T)
+    classes = [1] if scores.shape[1] == 2 else range(scores.shape[1])
+    values = np.stack([binary(truth == c, scores[:, c], w) for c in classes], axis=-1)
     return _shaped(_mean_known(values), weights)
 
 
@@ -272,14 +275,18 @@ class Examples:
         Class numbers, or values (n,).
     p
         Probabilities (n, class); None for regression.
-    unit
-        The split unit of each example (n,), as numbers.
+    row
+        Which example of the whole job each one is (n,): seeds may hold out different ones.
     """
 
     y: NDArray[Any]
     predicted: NDArray[Any]
     p: Floats | None
-    unit: NDArray[np.int64]
+    row: NDArray[np.int64]
+
+    def with_labels(self, y: NDArray[Any]) -> Examples:
+        """Return the same predictions beside other labels."""
+        return replace(self, y=y)
 
 
 @dataclass(frozen=True)
@@ -330,31 +337,61 @@ METRICS: dict[str, dict[str, Metric]] = {
 }
 
 
-def examples_of(rows: pd.DataFrame, task: Task, classes: Sequence[str]) -> Examples:
-    """Turn rows of one model and seed into arrays; rows without a label are left out.
+def task_of(predictions: pd.DataFrame) -> tuple[Task, list[str]]:
+    """Read task and classes off the columns p_<class> of a predictions table.
 
-    Parameters
-    ----------
-    rows
-        Part of a predictions table: y_true, y_pred, p_<class>, unit.
-    classes
-        Class names in order; the second of two is the positive one.
+    Examples
+    --------
+    >>> task_of(pd.DataFrame(columns=["y_true", "y_pred", "p_rest", "p_move"]))
+    ('classification', ['rest', 'move'])
+    """
+    classes = [str(c)[2:] for c in predictions.columns if str(c).startswith("p_")]
+    return ("classification" if classes else "regression"), classes
+
+
+def seeds_of(
+    predictions: pd.DataFrame, role: str, task: Task, classes: Sequence[str]
+) -> tuple[list[Examples], NDArray[np.int64]]:
+    """Return one `Examples` per seed, and the split unit of every example that any seed scored.
+
+    Rows without a label are left out. Of several baselines the first is taken.
 
     Raises
     ------
     DataError
-        If a column is missing or a label is none of `classes`.
+        If a column is missing, a label is none of `classes`, or nothing has a label.
     """
+    rows = predictions[predictions["role"] == role] if "role" in predictions else predictions
+    if role == "baseline" and "model" in rows:
+        rows = rows[rows["model"] == rows["model"].iloc[0]] if len(rows) else rows
     rows = rows[rows["y_true"].notna()]
-    unit = pd.factorize(rows["unit"], use_na_sentinel=False)[0].astype(np.int64)
+    if rows.empty:
+        raise DataError(f"The predictions have no row of role '{role}' with a label to score.")
+    seed = rows["seed"] if "seed" in rows else pd.Series(0, rows.index)
+    name = rows["example"] if "example" in rows else rows.groupby(seed).cumcount()
+    row, known = pd.factorize(name, sort=True)
+    unit = np.zeros(len(known), dtype=np.int64)
+    unit[row] = pd.factorize(rows["unit"], use_na_sentinel=False)[0]
+    sets = [
+        _examples(rows[(seed == s).to_numpy()], row[(seed == s).to_numpy()], task, classes)
+        for s in sorted(seed.unique())
+    ]
+    return sets, unit
+
+
+def _examples(
+    rows: pd.DataFrame, row: NDArray[np.int64], task: Task, classes: Sequence[str]
+) -> Examples:
+    order = np.argsort(row, kind="stable")
+    rows, row = rows.iloc[order], row[order]
     if task == "regression":
         y, predicted = (rows[c].to_numpy(dtype=float) for c in ("y_true", "y_pred"))
-        return Examples(y, predicted, None, unit)
-    y, predicted = (_class_numbers(rows, column, classes) for column in ("y_true", "y_pred"))
+        return Examples(y, predicted, None, row)
     missing = [f"p_{name}" for name in classes if f"p_{name}" not in rows]
     if missing:
         raise DataError(f"The predictions lack the column {missing[0]}; they need p_<class> each.")
-    return Examples(y, predicted, rows[[f"p_{c}" for c in classes]].to_numpy(dtype=float), unit)
+    y, predicted = (_class_numbers(rows, column, classes) for column in ("y_true", "y_pred"))
+    return Examples(y, predicted, rows[[f"p_{c}" for c in classes]].to_numpy(dtype=float), row)
 
 
 def _class_numbers(rows: pd.DataFrame, column: str, classes: Sequence[str]) -> NDArray[np.int64]:
@@ -363,6 +400,14 @@ def _class_numbers(rows: pd.DataFrame, column: str, classes: Sequence[str]) -> N
         odd = rows[column].iloc[int(np.flatnonzero(numbers < 0)[0])]
         raise DataError(f"Column {column} holds '{odd}', expected one of {list(classes)}.")
     return numbers.astype(np.int64)
+
+
+def labels_of(sets: Sequence[Examples], size: int) -> NDArray[Any]:
+    """Return the label of each of the `size` examples that the sets share."""
+    y = np.zeros(size, dtype=sets[0].y.dtype)
+    for e in sets:
+        y[e.row] = e.y
+    return y
 
 
 def score(predictions: pd.DataFrame, task: Task, classes: Sequence[str]) -> dict[str, float]:
@@ -387,21 +432,221 @@ def score(predictions: pd.DataFrame, task: Task, classes: Sequence[str]) -> dict
     >>> score(rows, "regression", [])["mae"]
     0.25
     """
-    seeds = _by_seed(_of_role(predictions, "model"), task, classes)
-    return {name: _mean(m.compute(e, None) for e in seeds) for name, m in METRICS[task].items()}
+    return _score(seeds_of(predictions, "model", task, classes)[0], task)
 
 
-def _of_role(predictions: pd.DataFrame, role: str) -> pd.DataFrame:
-    return predictions[predictions["role"] == role] if "role" in predictions else predictions
+def _score(sets: Sequence[Examples], task: Task) -> dict[str, float]:
+    return {
+        name: mean_known([metric.compute(e, None) for e in sets])
+        for name, metric in METRICS[task].items()
+    }
 
 
-def _by_seed(rows: pd.DataFrame, task: Task, classes: Sequence[str]) -> list[Examples]:
-    if "example" in rows:
-        rows = rows.sort_values("example", kind="stable")
-    groups = rows.groupby("seed", sort=True) if "seed" in rows else [(0, rows)]
-    return [examples_of(part, task, classes) for _, part in groups]
+def mean_known(values: ArrayLike) -> float:
+    """Return the mean of what is not NaN, or NaN."""
+    return float(_mean_known(np.asarray(values, dtype=float)))
 
 
-def _mean(values: Any) -> float:
-    known = [v for v in values if not np.isnan(v)]
-    return float(np.mean(known)) if known else float("nan")
+def chance(y: NDArray[Any], task: Task, n_classes: int) -> dict[str, float | None]:
+    """Return what every metric is for knowing only how often each label occurs.
+
+    Accuracy: the majority; balanced accuracy: 1 / K; average precision: the mean class prevalence
+    (of two classes: of the second); log-loss: the entropy of the labels in nats; mean absolute
+    error: of the median. The calibration error has no chance level.
+
+    Examples
+    --------
+    >>> chance(np.array([0, 0, 1]), "classification", 2)["average_precision"]
+    0.3333333333333333
+    """
+    if task == "regression":
+        return {"r2": 0.0, "mae": float(np.abs(y - np.median(y)).mean()), "pearson": 0.0}
+    share = np.bincount(y, minlength=n_classes) / y.size
+    known = share[share > 0]
+    return {
+        "accuracy": float(share.max()),
+        "balanced_accuracy": 1 / n_classes,
+        "auc": 0.5,
+        "average_precision": float(share[1] if n_classes == 2 else known.mean()),
+        "kappa": 0.0,
+        "log_loss": float(-(known * np.log(known)).sum()),
+        "ece": None,
+    }
+
+
+def bootstrap(
+    models: Sequence[Sequence[Examples]],
+    unit: NDArray[np.int64],
+    task: Task,
+    n_classes: int,
+    n: int,
+    rng: np.random.Generator,
+    names: Sequence[str] | None = None,
+) -> dict[str, list[Floats]]:
+    """Return every metric in every resample; all seeds and models see the same examples.
+
+    Parameters
+    ----------
+    models
+        For each model (one, or two to compare) its seeds.
+    unit
+        Split unit (example,), as `seeds_of` gives it.
+    names
+        Metrics to compute; None for all of the task.
+
+    Returns
+    -------
+    Metric name -> for each model an array (seed, n).
+    """
+    mass = intervals.PSEUDO if len(models) == 1 else intervals.PSEUDO_PAIRED
+    plain = [e for model in models for e in model]
+    pseudo, rows = _pseudo(models, unit.size, n_classes, rng) if n_classes else (plain, 0)
+    out: dict[str, list[Floats]] = {name: [] for name in names or METRICS[task]}
+    for weights in intervals.resample(unit, n, rng):
+        wide = intervals.add_pseudo(weights, rows, mass, rng) if rows else weights
+        for name, chunks in out.items():
+            metric = METRICS[task][name]
+            pairs = [(e, wide) for e in pseudo] if metric.smooth else [(e, weights) for e in plain]
+            chunks.append(np.stack([metric.compute(e, _of(w, e)) for e, w in pairs]))
+    ends = np.cumsum([len(model) for model in models])[:-1]
+    return {name: np.split(np.concatenate(c, axis=1), ends) for name, c in out.items()}
+
+
+def _of(weights: Floats, e: Examples) -> Floats:
+    """Pick the columns of `weights` that belong to the examples of a set."""
+    return weights if e.row.size == weights.shape[1] else weights[:, e.row]
+
+
+def _pseudo(
+    models: Sequence[Sequence[Examples]], size: int, n_classes: int, rng: np.random.Generator
+) -> tuple[list[Examples], int]:
+    """Append pseudo-examples: predictions as they came beside labels of every class in turn.
+
+    Each model takes them from examples of its own choice, so that two models with equal predictions
+    still disagree on some: the paired form of the same correction (Agresti & Min 2005).
+    """
+    rows = n_classes * max(1, min(size, 256 // n_classes))
+    label = np.arange(rows) % n_classes
+    out = []
+    for model in models:
+        order = rng.permutation(size)
+        pick = order[: rows // n_classes].repeat(n_classes)
+        out += [_extend(e, size, pick, label) for e in model]
+    return out, rows
+
+
+def _extend(e: Examples, size: int, pick: NDArray[np.int64], label: NDArray[np.int64]) -> Examples:
+    place = np.full(size, -1)
+    place[e.row] = np.arange(e.row.size)
+    at = place[pick]
+    there = at >= 0
+    return Examples(
+        np.concatenate([e.y, label[there]]),
+        np.concatenate([e.predicted, e.predicted[at[there]]]),
+        None if e.p is None else np.concatenate([e.p, e.p[at[there]]]),
+        np.concatenate([e.row, size + np.flatnonzero(there)]),
+    )
+
+
+def summary(
+    predictions: pd.DataFrame, task: Task, classes: Sequence[str], seed: int = 0
+) -> dict[str, dict[str, float | None]]:
+    """Return what `metrics.json` holds: value, low, high, baseline and chance of every metric.
+
+    The value is the metric on the pooled out-of-fold predictions of each seed, averaged over seeds.
+    Seeds are not independent data: inside a resample they are averaged too, over the same examples.
+
+    Returns
+    -------
+    Metric name -> {"value", "low", "high", "baseline", "chance"}; None where it has no meaning.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"y_true": list("abab"), "y_pred": list("abaa"), "unit": "1", "seed": 0,
+    ...     "p_a": [0.9, 0.2, 0.7, 0.6], "p_b": [0.1, 0.8, 0.3, 0.4]})
+    >>> summary(rows, "classification", ["a", "b"])["accuracy"]["value"]
+    0.75
+    """
+    rows = _judge(predictions, task, classes, intervals.RESAMPLES, seed)
+    keys = ("value", "low", "high", "baseline", "chance")
+    return {
+        r["metric"]: {key: _or_none(r[key]) for key in keys} for r in rows if r["seed"] == ALL
+    }
+
+
+def metric_table(
+    predictions: pd.DataFrame, task: Task, classes: Sequence[str], seed: int = 0
+) -> pd.DataFrame:
+    """Return the metrics of every fold and seed, and pooled.
+
+    Returns
+    -------
+    One row each: fold, seed (both str; "all" = pooled, or averaged), metric, value, low, high,
+    baseline, chance (NaN where it has no meaning).
+    """
+    parts = [(ALL, predictions)]
+    if "fold" in predictions:
+        parts += [(str(fold), rows) for fold, rows in predictions.groupby("fold", sort=True)]
+    rows = [
+        {"fold": fold, **row}
+        for fold, part in parts
+        if _scorable(part)
+        for row in _judge(part, task, classes, _resamples(fold), seed)
+    ]
+    columns = ["fold", "seed", "metric", "value", "low", "high", "baseline", "chance"]
+    numbers = dict.fromkeys(columns[3:], float)
+    return pd.DataFrame(rows, columns=columns).astype(numbers)
+
+
+def _resamples(fold: str) -> int:
+    return intervals.RESAMPLES if fold == ALL else FOLD_RESAMPLES
+
+
+def _scorable(rows: pd.DataFrame, role: str = "model") -> bool:
+    mine = rows["y_true"].notna()
+    return bool((mine & (rows["role"] == role)).any() if "role" in rows else mine.any())
+
+
+def _judge(
+    predictions: pd.DataFrame, task: Task, classes: Sequence[str], n: int, seed: int
+) -> list[dict[str, Any]]:
+    """Score one part of a predictions table: a row per metric and seed, and for their mean."""
+    sets, unit = seeds_of(predictions, "model", task, classes)
+    rng = np.random.default_rng(seed)
+    boot = bootstrap([sets], unit, task, len(classes), n, rng)
+    beside: dict[str, dict[str, Any]] = {}
+    beside["chance"] = chance(labels_of(sets, unit.size), task, len(classes))
+    beside["baseline"] = {}
+    if "role" in predictions and _scorable(predictions, "baseline"):
+        beside["baseline"] = _score(seeds_of(predictions, "baseline", task, classes)[0], task)
+    names = [*_seed_names(predictions), ALL]
+    rows = []
+    for metric in METRICS[task]:
+        values = [METRICS[task][metric].compute(e, None) for e in sets]
+        draws = boot[metric][0]
+        for name, value, drawn in zip(
+            names, [*values, mean_known(values)], [*draws, _mean_known(draws.T)], strict=True
+        ):
+            low, high = _interval(METRICS[task][metric], drawn, value, unit)
+            row = {"seed": name, "metric": metric, "value": value, "low": low, "high": high}
+            rows.append(row | {key: of.get(metric) for key, of in beside.items()})
+    return rows
+
+
+def _seed_names(predictions: pd.DataFrame) -> list[str]:
+    rows = predictions[predictions["y_true"].notna()]
+    rows = rows[rows["role"] == "model"] if "role" in rows else rows
+    return [str(s) for s in sorted(rows["seed"].unique())] if "seed" in rows else ["0"]
+
+
+def _interval(
+    metric: Metric, drawn: Floats, value: float, unit: NDArray[np.int64]
+) -> tuple[float, float]:
+    if unit.size < 3:
+        return float("nan"), float("nan")
+    out = intervals.tail(unit)
+    return intervals.interval(drawn, value, out, biased=metric.biased, bounds=metric.bounds)
+
+
+def _or_none(value: float | None) -> float | None:
+    return None if value is None or not np.isfinite(value) else float(value)
