@@ -1,0 +1,49 @@
+"""`python -m parity [TOOL …]`: run the checks of all tools or of those named."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+from neuroloom.catalogue import find_tool
+from neuroloom.core.errors import ConfigError, NeuroloomError, nearest
+from parity import harness
+
+# Each tool's file, under the name that the catalogue gives the tool.
+FILES = {
+    "braindecode": "parity.braindecode",
+}
+
+
+def main(asked: list[str]) -> int:
+    """Run, print and store the checks; 0 if all pass, 1 if one fails, 2 for a wrong name."""
+    try:
+        tools = [_known(find_tool(name).name) for name in asked] or list(FILES)
+        return max([_run(tool) for tool in tools], default=0)
+    except NeuroloomError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+
+
+def _known(tool: str) -> str:
+    if tool not in FILES:
+        raise ConfigError(f"No checks for '{tool}' yet.{nearest(tool, FILES)}")
+    return tool
+
+
+def _run(tool: str) -> int:
+    """Run one tool's checks; its rows are stored once all of them have run."""
+    checks, rows = import_module(FILES[tool]).CHECKS, []
+    for row in harness.run(checks, harness.test_data()):
+        rows.append(row)
+        verdict = "passed" if row["passed"] == "true" else "FAILED"
+        line = (
+            f"{verdict}  {tool}: {row['claim']}: {row['figure']} ({row['bar']}), {row['seconds']} s"
+        )
+        print(line, flush=True)
+    harness.merge(rows)
+    return int(any(row["passed"] != "true" for row in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
