@@ -1,0 +1,454 @@
+"""Filters, resampling, references and alignment: what happens to a signal before it is decoded.
+
+None of these looks at a label. The filters look ahead (zero phase), so none is causal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from neuroloom.core.errors import ConfigError, DataError, nearest
+from neuroloom.core.step import FittedStep, RecordingStep
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+NOT_FILTERED = ("stim", "misc", "syst")
+NOTCH_TRANSITION = 1.0
+STOPBAND_DB = 60.0
+
+
+@dataclass(frozen=True)
+class BandPass(RecordingStep):
+    """Zero-phase FIR filter that keeps `low` to `high` Hz.
+
+    The design is MNE's default (`mne.filter.create_filter`, "firwin", Hamming window): transition
+    `min(max(f / 4, 2), f)` Hz below, likewise above up to Nyquist, -6 dB in the middle of each.
+    Non-causal: it is symmetric and its delay is taken out.
+
+    Parameters
+    ----------
+    low
+        Lower pass-band edge, Hz; None for a low-pass.
+    high
+        Upper pass-band edge, Hz; None for a high-pass.
+
+    Raises
+    ------
+    ConfigError
+        If neither is given, or `low` is not below `high`.
+
+    References
+    ----------
+    Widmann, Schröger & Maess (2015), J. Neurosci. Methods 250, 34-46.
+
+    Examples
+    --------
+    >>> round(BandPass(8, 30).span(160.0), 2)
+    1.66
+    """
+
+    low: float | None
+    high: float | None
+
+    def __post_init__(self) -> None:
+        edges = [edge for edge in (self.low, self.high) if edge is not None]
+        if not edges or min(edges) <= 0 or (len(edges) == 2 and edges[0] >= edges[1]):
+            raise ConfigError(
+                f"A band is two frequencies in Hz, 0 < low < high, such as 8 and 30; "
+                f"got low={self.low}, high={self.high}."
+            )
+
+    def taps(self, rate: float) -> np.ndarray:
+        """Return the filter's odd-length, symmetric coefficients for data at `rate` Hz."""
+        if (self.high or self.low or 0.0) >= rate / 2:
+            raise ConfigError(
+                f"The band {self._name()} reaches the Nyquist frequency of data at {rate:g} Hz; "
+                f"choose edges below {rate / 2:g} Hz."
+            )
+        return _design(rate, self.low, self.high)
+
+    def span(self, rate: float) -> float:
+        """Return the length of the filter in seconds."""
+        return len(self.taps(rate)) / rate
+
+    def apply(self, recording: xr.DataArray) -> xr.DataArray:
+        """Return the filtered recording; stimulus and miscellaneous channels stay as they are."""
+        return _filter(recording, self.taps(recording.attrs["rate"]), restore_mean=not self.low)
+
+    def describe(self, rate: float) -> str:
+        """Return order, length, transitions and delay in one sentence."""
+        below, above = _transitions(rate, self.low, self.high)
+        widths = " and ".join(f"{width:.3g} Hz" for width in (below, above) if width)
+        anatomy = _anatomy(self.taps(rate), rate)
+        return f"Zero-phase FIR filter, pass-band {self._name()}, {anatomy}, transition {widths}."
+
+    def _name(self) -> str:
+        if self.low is None:
+            return f"up to {self.high:g} Hz"
+        return f"above {self.low:g} Hz" if self.high is None else f"{self.low:g}-{self.high:g} Hz"
+
+
+@dataclass(frozen=True)
+class Notch(RecordingStep):
+    """Zero-phase FIR filter that removes line noise at the given frequencies.
+
+    Each notch is `f / 200` Hz wide with transitions of 0.5 Hz, as in `mne.filter.notch_filter`.
+
+    Parameters
+    ----------
+    freqs
+        One frequency or several, Hz; harmonics are not added by themselves.
+
+    Examples
+    --------
+    >>> Notch(50.0).freqs
+    (50.0,)
+    """
+
+    freqs: tuple[float, ...]
+
+    def __init__(self, freqs: float | Sequence[float]) -> None:
+        given = (freqs,) if np.isscalar(freqs) else tuple(freqs)  # type: ignore[arg-type]
+        object.__setattr__(self, "freqs", tuple(float(freq) for freq in given))
+        if not self.freqs or min(self.freqs) <= NOTCH_TRANSITION:
+            raise ConfigError(f"A notch is one or more frequencies above 1 Hz, got {freqs!r}.")
+
+    def taps(self, rate: float) -> np.ndarray:
+        """Return the filter's odd-length, symmetric coefficients for data at `rate` Hz."""
+        taps = np.ones(1)
+        for freq in self.freqs:
+            half = freq / 400 + NOTCH_TRANSITION / 2
+            if freq + half >= rate / 2:
+                raise ConfigError(
+                    f"A notch at {freq:g} Hz does not fit below the Nyquist frequency of data at "
+                    f"{rate:g} Hz; leave it out."
+                )
+            taps = np.convolve(taps, _design(rate, freq + half, freq - half, NOTCH_TRANSITION / 2))
+        return taps
+
+    def span(self, rate: float) -> float:
+        """Return the length of the filter in seconds."""
+        return len(self.taps(rate)) / rate
+
+    def apply(self, recording: xr.DataArray) -> xr.DataArray:
+        """Return the recording without the line noise."""
+        return _filter(recording, self.taps(recording.attrs["rate"]), restore_mean=True)
+
+    def describe(self, rate: float) -> str:
+        """Return frequencies, order, length and delay in one sentence."""
+        freqs = ", ".join(f"{freq:g}" for freq in self.freqs)
+        return f"Zero-phase FIR notch at {freqs} Hz, {_anatomy(self.taps(rate), rate)}."
+
+
+@dataclass(frozen=True)
+class Resample(RecordingStep):
+    """Polyphase resampling to `rate` Hz behind an anti-alias filter.
+
+    The filter (Kaiser, 60 dB) passes up to 0.8 of the lower Nyquist frequency and stops from there.
+    Annotations are in seconds and stay where they are.
+
+    Parameters
+    ----------
+    rate
+        New sampling rate, Hz.
+
+    Examples
+    --------
+    >>> Resample(80.0).out_length(20000, rate=160.0)
+    10000
+    """
+
+    rate: float
+
+    def __post_init__(self) -> None:
+        if not self.rate > 0:
+            raise ConfigError(f"The new sampling rate must be above 0 Hz, got {self.rate}.")
+
+    def out_rate(self, rate: float) -> float:
+        """Return the new rate, Hz."""
+        return float(self.rate)
+
+    def out_length(self, length: int, rate: float) -> int:
+        """Return the number of samples at the new rate."""
+        up, down = self._ratio(rate)
+        return -(-length * up // down)
+
+    def span(self, rate: float) -> float:
+        """Return the length of the anti-alias filter in seconds."""
+        up, down = self._ratio(rate)
+        return 0.0 if up == down else len(_antialias(up, down)) / (rate * up)
+
+    def apply(self, recording: xr.DataArray) -> xr.DataArray:
+        """Return the recording at the new rate, in the precision it came in."""
+        from scipy.signal import resample_poly
+
+        up, down = self._ratio(recording.attrs["rate"])
+        if up == down:
+            return recording
+        data = recording.values
+        window = _antialias(up, down).astype(data.dtype)
+        new = resample_poly(data, up, down, axis=1, window=window, padtype="line")
+        return _with_data(recording, new, rate=float(self.rate))
+
+    def describe(self, rate: float) -> str:
+        """Return old and new rate and the filter's length in one sentence."""
+        span = f"anti-alias filter of {self.span(rate):.2f} s"
+        return f"Resampled from {rate:g} to {self.rate:g} Hz (polyphase, {span})."
+
+    def _ratio(self, rate: float) -> tuple[int, int]:
+        ratio = Fraction(self.rate / rate).limit_denominator(1000)
+        return ratio.numerator, ratio.denominator
+
+
+@dataclass(frozen=True)
+class Reference(RecordingStep):
+    """Re-reference the EEG channels.
+
+    Parameters
+    ----------
+    to
+        "average" for the mean of all EEG channels, or one channel name or several, whose mean is
+        subtracted. Named reference channels are dropped: they hold nothing afterwards.
+
+    Examples
+    --------
+    >>> Reference("Cz").out_channels(["C3", "Cz", "C4"])
+    ['C3', 'C4']
+    """
+
+    to: str | tuple[str, ...] = "average"
+
+    def out_channels(self, channels: Sequence[str]) -> list[str]:
+        """Return the channels without the named references."""
+        return [channel for channel in channels if channel not in self._names()]
+
+    def apply(self, recording: xr.DataArray) -> xr.DataArray:
+        """Return the re-referenced recording."""
+        eeg = recording.coords["type"].values == "eeg"
+        channels = recording.coords["channel"].values.astype(str)
+        source = recording.attrs.get("source") or "recording"
+        chosen = np.isin(channels, self._names()) if self._names() else eeg
+        self._check(channels, eeg, source)
+        data = recording.values.copy()
+        data[eeg] -= data[chosen].mean(axis=0, dtype=np.float64).astype(data.dtype)
+        keep = np.isin(channels, self.out_channels(list(channels)))
+        return recording.copy(data=data).isel(channel=keep)
+
+    def describe(self, rate: float) -> str:
+        """Return the reference in one sentence."""
+        if not self._names():
+            return "Referenced to the average of all EEG channels."
+        return f"Referenced to {' and '.join(self._names())}, then dropped."
+
+    def _names(self) -> tuple[str, ...]:
+        if isinstance(self.to, str):
+            return () if self.to == "average" else (self.to,)
+        return tuple(self.to)
+
+    def _check(self, channels: np.ndarray, eeg: np.ndarray, source: str) -> None:
+        for name in set(self._names()) - set(channels):
+            raise ConfigError(
+                f"{source}: the reference '{name}' is not among the channels."
+                f"{nearest(name, channels)} Use 'average' or one of {', '.join(channels[:8])}, …"
+            )
+        if not self._names() and eeg.sum() < 2:
+            raise ConfigError(
+                f"{source}: an average reference needs at least two EEG channels, it has "
+                f"{eeg.sum()}; leave `reference` out."
+            )
+
+
+class Standardize(FittedStep):
+    """Bring every channel to mean 0 and standard deviation 1 of the training examples.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.random.default_rng(0).normal(5, 3, (10, 2, 100))
+    >>> bool(abs(Standardize().fit(x).transform(x).std() - 1) < 0.01)
+    True
+    """
+
+    causal = True
+
+    def fit(self, x: np.ndarray, y: np.ndarray | None = None) -> Standardize:
+        """Learn mean and standard deviation of each channel over examples and time."""
+        mean = x.mean(axis=(0, 2), dtype=np.float64)
+        deviation = x.std(axis=(0, 2), dtype=np.float64)
+        self.load({"mean": mean, "deviation": np.where(deviation > 0, deviation, 1.0)})
+        return self
+
+    def transform(self, x: np.ndarray) -> np.ndarray:
+        """Return the scaled examples in the precision they came in."""
+        return ((x - self.mean[:, None]) / self.deviation[:, None]).astype(x.dtype)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return `mean` and `deviation`, each of shape (channel,)."""
+        return {"mean": self.mean, "deviation": self.deviation}
+
+    def load(self, state: dict[str, np.ndarray]) -> None:
+        """Take back `mean` and `deviation`."""
+        self.mean, self.deviation = state["mean"], state["deviation"]
+
+    def describe(self, rate: float) -> str:
+        """Return the scaling in one sentence."""
+        return "Each channel scaled to mean 0 and standard deviation 1 of the training examples."
+
+
+def euclidean_align(x: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Whiten each group of trials by the inverse square root of its mean covariance.
+
+    Label-blind, but it sees all trials of a group, also of a test run. With fewer than ten samples
+    a channel the covariance is shrunk (OAS) first; directions without variance are left out.
+
+    Parameters
+    ----------
+    x
+        Shape (trial, channel, time), any unit.
+    groups
+        Shape (trial,): what is aligned together, usually the run or the session.
+
+    Returns
+    -------
+    Same shape and precision, no unit; the mean covariance of each group is the identity.
+
+    References
+    ----------
+    He & Wu (2020), IEEE Trans. Biomed. Eng. 67(2), 399-410, equations 10 and 11.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.random.default_rng(0).normal(size=(8, 3, 200))
+    >>> z = euclidean_align(x, np.repeat([0, 1], 4))
+    >>> bool(np.allclose((z[:4] @ z[:4].swapaxes(1, 2) / 200).mean(0), np.eye(3)))
+    True
+    """
+    aligned = np.empty_like(x)
+    for group in np.unique(groups):
+        members = np.asarray(groups) == group
+        trials = x[members].astype(np.float64)
+        aligned[members] = _inverse_root(_mean_covariance(trials)) @ trials
+    return aligned
+
+
+def reject_by_amplitude(x: np.ndarray, threshold_uV: float) -> np.ndarray:  # noqa: N803
+    """Return which trials to keep: those whose peak-to-peak amplitude stays within a threshold.
+
+    Label-blind. A trial goes if any of its channels exceeds the threshold.
+
+    Parameters
+    ----------
+    x
+        Shape (trial, channel, time), in volts.
+    threshold_uV
+        Largest peak-to-peak amplitude that is kept, microvolts.
+
+    Returns
+    -------
+    Shape (trial,), True to keep.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> reject_by_amplitude(np.array([[[0.0, 5e-5]], [[0.0, 5e-4]]]), 100).tolist()
+    [True, False]
+    """
+    if not threshold_uV > 0:
+        raise ConfigError(f"The rejection threshold must be above 0 µV, got {threshold_uV}.")
+    return np.ptp(x, axis=2).max(axis=1) * 1e6 <= threshold_uV
+
+
+def _design(
+    rate: float, low: float | None, high: float | None, transition: float | str = "auto"
+) -> np.ndarray:
+    from mne.filter import create_filter
+
+    below, above = {"l_trans_bandwidth": transition}, {"h_trans_bandwidth": transition}
+    return create_filter(None, rate, low, high, **below, **above, verbose="ERROR")
+
+
+def _transitions(rate: float, low: float | None, high: float | None) -> tuple[float, float]:
+    """Return the widths (Hz) of MNE's "auto" transition bands, 0 where there is no edge."""
+    below = min(max(low / 4, 2.0), low) if low else 0.0
+    above = min(max(high / 4, 2.0), rate / 2 - high) if high else 0.0
+    return below, above
+
+
+def _anatomy(taps: np.ndarray, rate: float) -> str:
+    order, delay = len(taps) - 1, (len(taps) - 1) / 2 / rate
+    length = f"order {order} ({len(taps) / rate:.2f} s at {rate:g} Hz, Hamming window)"
+    return f"{length}, delay of {delay:.2f} s compensated"
+
+
+def _filter(recording: xr.DataArray, taps: np.ndarray, *, restore_mean: bool) -> xr.DataArray:
+    """Convolve each signal channel with symmetric `taps`, without delay, odd-reflected ends."""
+    rate, n_times = recording.attrs["rate"], recording.sizes["time"]
+    if n_times < len(taps):
+        raise DataError(
+            f"{recording.attrs.get('source') or 'recording'}: it lasts {n_times / rate:.2f} s, "
+            f"shorter than the filter ({len(taps) / rate:.2f} s). Use a wider transition (a higher "
+            f"low edge), no filter, or longer recordings."
+        )
+    data = recording.values.copy()
+    taps = taps.astype(data.dtype)
+    for row in np.flatnonzero(~np.isin(recording.coords["type"].values, NOT_FILTERED)):
+        data[row] = _convolve(data[row], taps, restore_mean=restore_mean)
+    return _with_data(recording, data)
+
+
+def _convolve(trace: np.ndarray, taps: np.ndarray, *, restore_mean: bool) -> np.ndarray:
+    """Filter one trace; its mean goes first, or a large offset would eat the float32 precision."""
+    from scipy.signal import oaconvolve
+
+    mean = trace.mean(dtype=np.float64)
+    trace = (trace - mean).astype(taps.dtype)
+    padded = np.pad(trace, len(taps) // 2, mode="reflect", reflect_type="odd")
+    filtered = oaconvolve(padded, taps, mode="valid")
+    return filtered + taps.dtype.type(mean) if restore_mean else filtered
+
+
+def _antialias(up: int, down: int) -> np.ndarray:
+    from scipy.signal import firwin, kaiserord
+
+    nyquist = 1 / max(up, down)
+    order, beta = kaiserord(STOPBAND_DB, 0.2 * nyquist)
+    return firwin(order // 2 * 2 + 1, 0.9 * nyquist, window=("kaiser", beta))
+
+
+def _with_data(
+    recording: xr.DataArray, data: np.ndarray, rate: float | None = None
+) -> xr.DataArray:
+    """Return `recording` with other samples, and another rate if the samples were resampled."""
+    if rate is None:
+        return recording.copy(data=data)
+    import xarray as xr
+
+    coords = {name: coord for name, coord in recording.coords.items() if name != "time"}
+    coords["time"] = ("time", np.arange(data.shape[1]) / rate)
+    attrs = recording.attrs | {"rate": rate}
+    return xr.DataArray(data, dims=recording.dims, coords=coords, attrs=attrs)
+
+
+def _mean_covariance(trials: np.ndarray) -> np.ndarray:
+    """Return the mean of x x' / time over trials, shrunk if there are few samples."""
+    from neuroloom.signals.classical import shrink_oas
+
+    n_trials, n_channels, n_times = trials.shape
+    mean = (trials @ trials.swapaxes(1, 2)).mean(axis=0) / n_times
+    few = n_trials * n_times < 10 * n_channels
+    return shrink_oas(mean, n_trials * n_times) if few else mean
+
+
+def _inverse_root(covariance: np.ndarray) -> np.ndarray:
+    values, vectors = np.linalg.eigh(covariance)
+    if not values.max() > 0:
+        raise DataError("Alignment found a group of trials without any signal; drop that run.")
+    keep = values > values.max() * 1e-12
+    return (vectors[:, keep] / np.sqrt(values[keep])) @ vectors[:, keep].T
