@@ -44,7 +44,7 @@ format: $(VENV)/stamp/dev
 	$(BIN)/ruff check --fix .
 
 parity: $(VENV)/stamp/dev
-	$(BIN)/python -m parity $(TOOL)
+	$(BIN)/python -m parity $(if $(TOOL),"$(TOOL)"); status=$$?; $(BIN)/python docs/parity_table.py; exit $$status
 
 bench: $(VENV)/stamp/dev
 	$(BIN)/python benchmarks/decode.py $(ARGS)

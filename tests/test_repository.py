@@ -94,3 +94,10 @@ def test_no_recordings_and_nothing_big() -> None:
     for file in tracked():
         assert file.suffix not in data, f"{file.relative_to(ROOT)}: recordings are not committed"
         assert file.stat().st_size < 2_000_000, f"{file.relative_to(ROOT)} is too big to commit"
+
+
+def test_readme_shows_the_parity_table() -> None:
+    from docs.parity_table import README, with_table
+
+    text = README.read_text(encoding="utf-8")
+    assert text == with_table(text), "run `make parity`, or python docs/parity_table.py"

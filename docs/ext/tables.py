@@ -1,0 +1,111 @@
+"""Tables that the pages do not type: recipes from their types, models, tools, parity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from docutils import nodes
+from markdown_it import MarkdownIt
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from neuroloom.catalogue import load_parity, load_tools
+from neuroloom.core import registry
+from neuroloom.core.recipe import FieldInfo, describe
+
+
+class Settings(SphinxDirective):
+    """`.. settings:: signals.decode` shows a recipe's fields as its types declare them."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Return a table of the basic fields and one of the rest."""
+        recipe = registry.load("recipe", self.arguments[0])
+        fields = describe(recipe)
+        lines = [recipe.summary, ""]
+        for title, basic in (("Basic", True), ("Advanced", False)):
+            lines += [f"**{title}**", ""]
+            lines += table(
+                ("field", "default", "what"),
+                (row(field) for field in fields if field.basic == basic),
+            )
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
+def row(field: FieldInfo) -> tuple[str, str, str]:
+    """Return the cells of one field."""
+    default = "required" if field.required else f"``{field.default!r}``"
+    unit = f" ({field.unit})" if field.unit else ""
+    choices = f" One of {', '.join(f'``{choice}``' for choice in field.choices)}."
+    return f"``{field.name}``", default, field.help + unit + (choices if field.choices else "")
+
+
+class Models(SphinxDirective):
+    """`.. models::` shows what may stand behind `model=`."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table of registered models."""
+        models = [registry.load("model", name) for name in registry.names("model")]
+        rows = ((f"``{model.name}``", model.summary, model.source) for model in models)
+        return self.parse_text_to_nodes("\n".join(table(("name", "what", "source"), rows)))
+
+
+class Tools(SphinxDirective):
+    """`.. tools::` shows the catalogue with the state of parity."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table of the 72 tools."""
+        rows = (
+            (tool.name, tool.data, tool.task, f"``{tool.neuroloom}``", tool.parity)
+            for tool in load_tools()
+        )
+        head = ("tool", "data", "task", "here", "parity")
+        return self.parse_text_to_nodes("\n".join(table(head, rows)))
+
+
+class Parity(SphinxDirective):
+    """`.. parity::` shows the rows that `make parity` wrote."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table of checks."""
+        rows = [
+            (check.tool, check.claim, check.figure, check.bar, check.date)
+            for check in load_parity()
+        ]
+        head = ("tool", "claim", "figure", "bar", "date")
+        lines = table(head, rows) if rows else ["No check has run yet."]
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
+class Markdown(SphinxDirective):
+    """`.. markdown:: ../CONTRIBUTING.md` shows a page of the repository, less its title."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Return the page as HTML."""
+        _, path = self.env.relfn2path(self.arguments[0])
+        self.env.note_dependency(path)
+        text = Path(path).read_text(encoding="utf-8").partition("\n")[2]
+        return [nodes.raw("", MarkdownIt().enable("table").render(text), format="html")]
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return the lines of an RST list-table."""
+    lines = [".. list-table::", "   :header-rows: 1", ""]
+    for cells in (head, *rows):
+        for number, cell in enumerate(cells):
+            lines.append(f"   {'* ' if number == 0 else '  '}- {cell or ' '}")
+    return [*lines, ""]
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register the directives."""
+    for name, directive in (
+        ("settings", Settings), ("models", Models), ("tools", Tools), ("parity", Parity),
+        ("markdown", Markdown),
+    ):  # fmt: skip
+        app.add_directive(name, directive)
+    return {"parallel_read_safe": True}
