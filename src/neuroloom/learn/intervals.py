@@ -9,7 +9,8 @@ examples. Two corrections make the 95 % true with few data (tests/learn/test_int
   examples inside each (Davison & Hinkley 1997, 3.8): three units alone cover about 80 %.
 - *Perfect scores.* 45 of 45 right would bootstrap to [1, 1]. Four pseudo-examples with random
   labels join each resample, which gives a proportion the interval of Agresti & Coull (1998): two
-  successes and two failures are added. Measures without an upper end (log-loss) take none.
+  successes and two failures are added. Measures without an upper end (log-loss) take none; there
+  the upper end is reflected on the log scale, as a rare large loss may not have been seen yet.
 
 With three units that truly differ a lot (SD of their accuracies beyond 0.1) even this covers less
 than it says; no method can see from three runs how runs differ.
@@ -18,6 +19,7 @@ than it says; no method can see from three runs how runs differ.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -26,6 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 from neuroloom.core.errors import ConfigError
 
 Floats = NDArray[np.float64]
+Shape = Literal["plain", "skewed", "biased"]
 
 RESAMPLES = 2000
 LEVEL = 0.95
@@ -141,12 +144,7 @@ def tail(unit: ArrayLike, level: float = LEVEL) -> float:
 
 
 def interval(
-    values: ArrayLike,
-    value: float,
-    out: float,
-    *,
-    biased: bool = False,
-    bounds: tuple[float, float] = (-np.inf, np.inf),
+    values: ArrayLike, value: float, out: float, shape: Shape = "plain", null: float = -np.inf
 ) -> tuple[float, float]:
     """Return the interval of a score from its bootstrap; it holds the score itself.
 
@@ -158,11 +156,13 @@ def interval(
         The score.
     out
         Share to leave out at each end, from `tail`.
-    biased
-        True for a score that resampling shifts (calibration error): the basic interval
-        2 value - quantile takes the shift back (Davison & Hinkley 1997, 5.2).
-    bounds
-        The values that the score can take.
+    shape
+        "plain": percentiles. "skewed" (mean losses, > 0): the upper end is also reflected on the
+        log scale, value^2 / lower quantile. "biased" (calibration error, >= 0, which resampling
+        shifts upwards): the lower end is 2 value - upper quantile (Davison & Hinkley 1997, 5.2),
+        and 0 if `value` is at most `null`.
+    null
+        Largest score to be expected where the truth is 0.
 
     Examples
     --------
@@ -175,9 +175,11 @@ def interval(
     if draws.size == 0 or np.isnan(value):
         return float("nan"), float("nan")
     low, high = np.quantile(draws, [out, 1 - out])
-    if biased:
-        low, high = 2 * value - high, 2 * value - low
-    low, high = np.clip([low, high], *bounds)
+    if shape == "skewed" and low > 0:
+        high = max(high, value**2 / low)
+    elif shape == "biased":
+        low, high = max(0.0, 2 * value - high), max(high, 2 * value - low)
+        low = 0.0 if value <= null else low
     return float(min(low, value)), float(max(high, value))
 
 

@@ -136,12 +136,35 @@ def ece(y: ArrayLike, p: ArrayLike, weights: Weights = None, bins: int = 10) -> 
     >>> round(ece([0, 1], [[0.8, 0.2], [0.8, 0.2]]), 3)
     0.3
     """
-    share = np.asarray(p, dtype=float)
-    confidence, right = share.max(1), share.argmax(1) == np.asarray(y)
-    member = np.eye(bins)[np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)]
+    confidence, member = _binned(p, bins)
+    right = np.asarray(p).argmax(1) == np.asarray(y)
     w = _rows(weights, right.size)
     gaps = np.abs(w @ (member * (right - confidence)[:, None])).sum(1)
     return _shaped(_ratio(gaps, w.sum(1)), weights)
+
+
+def ece_when_calibrated(p: ArrayLike, n: int, rng: np.random.Generator, bins: int = 10) -> Floats:
+    """Return `n` calibration errors of labels drawn from the probabilities themselves.
+
+    What a perfectly calibrated model would show with as few examples (consistency resampling,
+    Broecker & Smith 2007).
+
+    Examples
+    --------
+    >>> null = ece_when_calibrated([[0.8, 0.2]] * 20, 100, np.random.default_rng(0))
+    >>> bool(null.mean() > 0.05)
+    True
+    """
+    confidence, member = _binned(p, bins)
+    gap = (rng.random((n, confidence.size)) < confidence) - confidence
+    return np.abs(gap @ member).sum(1) / confidence.size
+
+
+def _binned(p: ArrayLike, bins: int) -> tuple[Floats, Floats]:
+    """Confidence (n,) of the most probable class, and its bin (n, bins) as an indicator."""
+    confidence = np.asarray(p, dtype=float).max(1)
+    number = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    return confidence, np.eye(bins)[number]
 
 
 def r2(y: ArrayLike, predicted: ArrayLike, weights: Weights = None) -> Any:
@@ -299,16 +322,13 @@ class Metric:
         (examples, weights) -> float or (resample,).
     smooth
         True if its bootstrap degenerates at a perfect score, so that pseudo-examples are added.
-    biased
-        True if resampling shifts it upwards, so that the basic interval is used.
-    bounds
-        The values that it can take.
+    shape
+        Which interval suits it, see `intervals.interval`.
     """
 
     compute: Callable[[Examples, Weights], Any]
     smooth: bool = False
-    biased: bool = False
-    bounds: tuple[float, float] = (-np.inf, np.inf)
+    shape: intervals.Shape = "plain"
 
 
 def _labels(function: Callable[..., Any], e: Examples, w: Weights = None) -> Any:
@@ -321,18 +341,18 @@ def _scores(function: Callable[..., Any], e: Examples, w: Weights = None) -> Any
 
 METRICS: dict[str, dict[str, Metric]] = {
     "classification": {
-        "accuracy": Metric(partial(_labels, accuracy), True, bounds=(0, 1)),
-        "balanced_accuracy": Metric(partial(_labels, balanced_accuracy), True, bounds=(0, 1)),
-        "auc": Metric(partial(_scores, auc), True, bounds=(0, 1)),
-        "average_precision": Metric(partial(_scores, average_precision), True, bounds=(0, 1)),
-        "kappa": Metric(partial(_labels, kappa), True, bounds=(-1, 1)),
-        "log_loss": Metric(partial(_scores, log_loss), bounds=(0, np.inf)),
-        "ece": Metric(partial(_scores, ece), biased=True, bounds=(0, 1)),
+        "accuracy": Metric(partial(_labels, accuracy), smooth=True),
+        "balanced_accuracy": Metric(partial(_labels, balanced_accuracy), smooth=True),
+        "auc": Metric(partial(_scores, auc), smooth=True),
+        "average_precision": Metric(partial(_scores, average_precision), smooth=True),
+        "kappa": Metric(partial(_labels, kappa), smooth=True),
+        "log_loss": Metric(partial(_scores, log_loss), shape="skewed"),
+        "ece": Metric(partial(_scores, ece), shape="biased"),
     },
     "regression": {
-        "r2": Metric(partial(_labels, r2), bounds=(-np.inf, 1)),
-        "mae": Metric(partial(_labels, mae), bounds=(0, np.inf)),
-        "pearson": Metric(partial(_labels, pearson), bounds=(-1, 1)),
+        "r2": Metric(partial(_labels, r2)),
+        "mae": Metric(partial(_labels, mae), shape="skewed"),
+        "pearson": Metric(partial(_labels, pearson)),
     },
 }
 
@@ -569,9 +589,7 @@ def summary(
     """
     rows = _judge(predictions, task, classes, intervals.RESAMPLES, seed)
     keys = ("value", "low", "high", "baseline", "chance")
-    return {
-        r["metric"]: {key: _or_none(r[key]) for key in keys} for r in rows if r["seed"] == ALL
-    }
+    return {r["metric"]: {key: _or_none(r[key]) for key in keys} for r in rows if r["seed"] == ALL}
 
 
 def metric_table(
@@ -621,16 +639,21 @@ def _judge(
         beside["baseline"] = _score(seeds_of(predictions, "baseline", task, classes)[0], task)
     names = [*_seed_names(predictions), ALL]
     rows = []
-    for metric in METRICS[task]:
-        values = [METRICS[task][metric].compute(e, None) for e in sets]
-        draws = boot[metric][0]
-        for name, value, drawn in zip(
-            names, [*values, mean_known(values)], [*draws, _mean_known(draws.T)], strict=True
-        ):
-            low, high = _interval(METRICS[task][metric], drawn, value, unit)
-            row = {"seed": name, "metric": metric, "value": value, "low": low, "high": high}
-            rows.append(row | {key: of.get(metric) for key, of in beside.items()})
+    for name, metric in METRICS[task].items():
+        values = [metric.compute(e, None) for e in sets]
+        null = _largest_by_chance(sets) if metric.shape == "biased" else -np.inf
+        draws = [*boot[name][0], _mean_known(boot[name][0].T)]
+        for which, value, drawn in zip(names, [*values, mean_known(values)], draws, strict=True):
+            low, high = _interval(metric, drawn, value, unit, null)
+            row = {"seed": which, "metric": name, "value": value, "low": low, "high": high}
+            rows.append(row | {key: of.get(name) for key, of in beside.items()})
     return rows
+
+
+def _largest_by_chance(sets: Sequence[Examples], n: int = 300) -> float:
+    """Largest calibration error to be expected of calibrated probabilities, mean over seeds."""
+    nulls = [ece_when_calibrated(e.p, n, np.random.default_rng(0)) for e in sets if e.p is not None]
+    return float(np.quantile(np.mean(nulls, axis=0), 1 - (1 - intervals.LEVEL) / 2))
 
 
 def _seed_names(predictions: pd.DataFrame) -> list[str]:
@@ -640,12 +663,11 @@ def _seed_names(predictions: pd.DataFrame) -> list[str]:
 
 
 def _interval(
-    metric: Metric, drawn: Floats, value: float, unit: NDArray[np.int64]
+    metric: Metric, drawn: Floats, value: float, unit: NDArray[np.int64], null: float = -np.inf
 ) -> tuple[float, float]:
     if unit.size < 3:
         return float("nan"), float("nan")
-    out = intervals.tail(unit)
-    return intervals.interval(drawn, value, out, biased=metric.biased, bounds=metric.bounds)
+    return intervals.interval(drawn, value, intervals.tail(unit), metric.shape, null)
 
 
 def _or_none(value: float | None) -> float | None:
