@@ -111,6 +111,50 @@ def check(recording: xr.DataArray, kind: str) -> xr.DataArray:
     return recording
 
 
+def bad_channels(recording: xr.DataArray) -> dict[str, str]:
+    """Return channel -> reason for the channels that cannot be used; empty if all are sound.
+
+    Marker channels ("stim") may be constant. Call it after picking: a channel that is left out
+    harms nobody.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> data = np.array([[0.0, 0.0, 0.0], [1.0, np.nan, 2.0], [1.0, 2.0, 3.0]])
+    >>> bad_channels(signal(data, ["C3", "Cz", "C4"], rate=10.0))["Cz"]
+    'not a number from 0.1 s on (1 of 3 samples)'
+    """
+    found = {}
+    for name, kind, row in zip(
+        recording.channel.values, recording.type.values, recording.values, strict=True
+    ):
+        finite = np.isfinite(row)
+        if not finite.all():
+            first = recording.time.values[int(np.argmin(finite))]
+            missing = f"{len(row) - np.count_nonzero(finite)} of {len(row)} samples"
+            found[str(name)] = f"not a number from {first:.6g} s on ({missing})"
+        elif kind != "stim" and row.min() == row.max():
+            found[str(name)] = "flat (constant) for the whole recording"
+    return found
+
+
+def require_sound(recording: xr.DataArray) -> xr.DataArray:
+    """Return `recording` if no channel is flat or holds what is not a number.
+
+    Raises
+    ------
+    DataError
+        Naming the file and each such channel, and how to leave them out.
+    """
+    bad = bad_channels(recording)
+    if not bad:
+        return recording
+    name = recording.attrs.get("source") or "recording"
+    listed = "; ".join(f"channel {channel}: {reason}" for channel, reason in bad.items())
+    without = " ".join(f"--picks '!{channel}'" for channel in bad)
+    raise DataError(f"{name}: {listed}. Mend the file or leave it out with {without}.")
+
+
 def _check_signal(recording: xr.DataArray, name: str) -> None:
     rate = recording.attrs.get("rate", 0)
     if not rate > 0:

@@ -78,3 +78,20 @@ def _check_length(path: Path, said: dict[str, str]) -> None:
             f"{path}: its data file {said['DataFile']} is cut: {size} bytes are no whole number "
             f"of samples of {frame} bytes; copy it again."
         )
+    if frame:
+        _check_markers(path, said, size // frame)
+
+
+def _check_markers(path: Path, said: dict[str, str], there: int) -> None:
+    """Find data that were cut between two samples: the markers go on behind their end."""
+    partner = path.with_name(said.get("MarkerFile", ""))
+    if not partner.is_file():
+        return
+    text = partner.read_bytes().decode("utf-8", errors="replace")
+    places = re.findall(r"^Mk\d+=[^,\n]*,[^,\n]*,(\d+),", text, re.MULTILINE)
+    last = max(map(int, places), default=0)
+    if last > there + 1:
+        raise DataError(
+            f"{path}: its data file {said['DataFile']} is cut: it has {there} samples, its last "
+            f"marker stands at sample {last}; copy it again."
+        )

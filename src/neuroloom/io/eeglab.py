@@ -33,7 +33,7 @@ def _open(path: Path) -> mne.io.BaseRaw:
     import mne
 
     try:
-        return mne.io.read_raw_eeglab(path)
+        raw = mne.io.read_raw_eeglab(path)
     except TypeError as error:
         if "number of trials" not in str(error):
             raise
@@ -45,6 +45,19 @@ def _open(path: Path) -> mne.io.BaseRaw:
         raise DataError(
             f"{path}: its data file '{path.stem}.fdt' is not beside it; keep both together."
         ) from error
+    _check_partner(path, raw)
+    return raw
+
+
+def _check_partner(path: Path, raw: mne.io.BaseRaw) -> None:
+    """Hold the size of the .fdt, float32 samples and nothing else, against the header."""
+    needed = raw.n_times * len(raw.ch_names) * 4
+    partner = path.with_suffix(".fdt")
+    if partner.is_file() and partner.stat().st_size < needed:
+        raise DataError(
+            f"{path}: its data file {partner.name} is cut: expected {needed} bytes, got "
+            f"{partner.stat().st_size}; copy it again."
+        )
 
 
 def _check(path: Path) -> None:

@@ -23,6 +23,8 @@ _NO_LAYOUT = (
     "no layout was recognised: all files count as runs of one subject; give `pattern` to say "
     "which part of a name is the subject"
 )
+# What MNE keeps in FIF files beside recordings, by the ends of names that it asks for.
+_DERIVED = re.compile(r"[-_](epo|ave|cov|fwd|inv|ica|src|trans|proj|eve|bem|sol|tfr)\.fif")
 # Sentence and the regex that a file name must match; the first that all files match is taken.
 LAYOUTS: tuple[tuple[str, str], ...] = (
     (
@@ -195,6 +197,7 @@ def _listed(data: Path, root: Path, include: Sequence[str]) -> tuple[list[str], 
     readable = [file for file in wanted if is_readable(file)]
     empty = [file for file in readable if not (root / file).stat().st_size]
     files = [file for file in readable if file not in empty and not _is_part(file, readable)]
+    files = [file for file in files if not _DERIVED.search(file)]
     if not files:
         raise DataError(_nothing(data, every, include, empty))
     notes = [f"Empty files (0 bytes) were passed over: {', '.join(empty[:5])}."] if empty else []
@@ -224,8 +227,8 @@ def _is_part(file: str, files: Sequence[str]) -> bool:
     later = re.fullmatch(r"(.*)-\d+\.fif", file)
     if later and f"{later[1]}.fif" in files:
         return True
-    split = re.search(r"_split-0*([2-9]|\d\d+)(?=_)", file)
-    return bool(split) and suffix(file) == ".fif"
+    split = bids.entities(file).get("split", "1") if suffix(file) == ".fif" else "1"
+    return split.isdigit() and int(split) > 1
 
 
 def _included(file: str, include: Sequence[str]) -> bool:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # Only warnings of these kinds become notes: others can quote a header, and with it a patient.
 _TELLING = re.compile(
     r"omitted \d+ annot|limited \d+ annot|sampling (rate|frequenc)|unit|"
-    r"scal(e|ing)|boundary|coordinate|estimat|discontin",
+    r"scal(e|ing)|boundary|estimat|discontin",
     re.IGNORECASE,
 )
 _PRIVATE = re.compile(r"patient|subject|birth|date|/|\\", re.IGNORECASE)
@@ -76,7 +76,7 @@ def read_raw(
     """
     with quiet(path, what) as warned:
         raw = open_raw(path)
-        first, last = _window(raw, path, start, stop)
+        first, last = window(path, raw.n_times, raw.info["sfreq"], start, stop)
         data = raw.get_data(start=first, stop=last)
         header = _header(raw, path)
         offset = first / header.rate
@@ -187,10 +187,10 @@ def _positions(raw: mne.io.BaseRaw, names: tuple[str, ...]) -> np.ndarray:
     return np.where(unset[:, None], template_positions(names), xyz)
 
 
-def _window(
-    raw: mne.io.BaseRaw, path: Path, start: float | None, stop: float | None
+def window(
+    path: Path, length: int, rate: float, start: float | None, stop: float | None
 ) -> tuple[int, int]:
-    rate, length = raw.info["sfreq"], raw.n_times
+    """Return the samples from `start` to `stop` (s; None: the ends), which must lie inside."""
     first = 0 if start is None else round(start * rate)
     last = length if stop is None else round(stop * rate)
     if not 0 <= first < last <= length:

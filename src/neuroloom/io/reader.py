@@ -72,7 +72,7 @@ def read(path: Path | str, start: float | None = None, stop: float | None = None
     >>> read("sub-01_task-motor_eeg.edf").sel(channel="C3")  # doctest: +SKIP
     """
     path = Path(path)
-    with _uncompressed(path) as plain, _named(plain, path):
+    with _uncompressed(path) as plain, named(plain, path):
         recording = _module(path).read(plain, start, stop)
     recording.attrs["source"] = path.name
     events = _sidecar(path)
@@ -90,7 +90,7 @@ def peek(path: Path | str) -> Header:
         As `read`, as far as the header and the size of the file can tell.
     """
     path = Path(path)
-    with _uncompressed(path) as plain, _named(plain, path):
+    with _uncompressed(path) as plain, named(plain, path):
         header: Header = _module(path).peek(plain)
     events = _sidecar(path)
     return replace(
@@ -140,7 +140,7 @@ def _uncompressed(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _named(plain: Path, path: Path) -> Iterator[None]:
+def named(plain: Path, path: Path) -> Iterator[None]:
     """Let errors about the unpacked file name the file that the user has."""
     try:
         yield
