@@ -1,0 +1,171 @@
+"""What a careful reader would object to, found before anything is trained."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from neuroloom.core.dataset import Dataset
+from neuroloom.core.errors import DataError
+from neuroloom.core.split import Fold
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing the audit noticed.
+
+    A *note* informs, a *warning* asks for a look, an *objection* stamps the report.
+    """
+
+    severity: Literal["note", "warning", "objection"]
+    title: str
+    detail: str
+
+    def as_dict(self) -> dict[str, str]:
+        """Return the finding as plain data."""
+        return asdict(self)
+
+
+def audit_split(dataset: Dataset, folds: list[Fold], by: str) -> list[Finding]:
+    """Judge a split: dependent examples torn apart, classes tied to files, few examples."""
+    table = dataset.table
+    found = [*_random(table, by), *_class_is_file(dataset, by), *_shared(table, folds, by)]
+    return found + _small(dataset, folds)
+
+
+def refuse_duplicates(hashes: dict[str, str]) -> None:
+    """Stop if two recordings are the same file under two names.
+
+    Parameters
+    ----------
+    hashes
+        Path -> SHA-256 of the content.
+
+    Raises
+    ------
+    DataError
+        Naming both files.
+    """
+    seen: dict[str, str] = {}
+    for path, value in hashes.items():
+        if value in seen:
+            raise DataError(
+                f"{path} is a copy of {seen[value]}: the same recording would stand on both sides "
+                "of a split. Leave one out with `include`, or delete it."
+            )
+        seen[value] = path
+
+
+def _random(table: pd.DataFrame, by: str) -> list[Finding]:
+    if by != "random":
+        return []
+    per_file = len(table) / max(1, table["path"].nunique())
+    return [
+        Finding(
+            "objection",
+            "Random split of dependent examples",
+            f"Examples were dealt to folds at random, {per_file:.0f} from each recording: "
+            "neighbours in time stand on both sides, so the score is too good. Split by subject, "
+            "session, run or time before you quote it.",
+        )
+    ]
+
+
+def _class_is_file(dataset: Dataset, by: str) -> list[Finding]:
+    """Notice that every recording holds one class only."""
+    table = dataset.table
+    if dataset.task != "classification" or table["path"].nunique() < 2:
+        return []
+    if table.groupby("path")["label"].nunique().max() > 1:
+        return []
+    return [
+        Finding(
+            "objection" if by in ("random", "time") and table["path"].nunique() <= 4 else "warning",
+            "The class is the file",
+            f"Each of the {table['path'].nunique()} recordings holds one class only. Whatever else "
+            "differs between the recordings (time of day, gel, impedance, mains) can be learnt in "
+            "place of the class; only several recordings of each class, held out whole, tell.",
+        )
+    ]
+
+
+def _shared(table: pd.DataFrame, folds: list[Fold], by: str) -> list[Finding]:
+    """Notice subjects on both sides of the split."""
+    subjects = table["subject"].astype(str).to_numpy()
+    both = {s for f in folds for s in set(subjects[f.train]) & set(subjects[f.test])}
+    if not both or by == "subject":
+        return []
+    many = len(set(subjects)) > 1
+    return [
+        Finding(
+            "warning" if many else "note",
+            "The same people in training and test",
+            f"{len(both)} of {len(set(subjects))} subjects stand on both sides (split={by}): the "
+            "score says how well a model fits people it has seen"
+            + (", not new people." if many else "; nothing is said of other people."),
+        )
+    ]
+
+
+def _small(dataset: Dataset, folds: list[Fold]) -> list[Finding]:
+    if dataset.task != "classification":
+        return []
+    counts = dataset.table["label"].value_counts()
+    found = []
+    if counts.max() > 3 * counts.min():
+        found.append(
+            Finding(
+                "warning",
+                "Unequal classes",
+                f"{counts.index[0]} has {counts.max()} examples, {counts.index[-1]} only "
+                f"{counts.min()}: read balanced accuracy, not accuracy.",
+            )
+        )
+    smallest = min((len(fold.train) for fold in folds), default=0)
+    if smallest < 20:
+        found.append(
+            Finding("warning", "Few examples", f"A fold learns from {smallest} examples only.")
+        )
+    return found
+
+
+def tell_tale(features: np.ndarray, y: np.ndarray, names: list[str]) -> list[tuple[str, float]]:
+    """Return columns that alone tell two classes apart almost perfectly while most do not.
+
+    Parameters
+    ----------
+    features
+        Shape (example, column).
+    y
+        Class index of each example.
+
+    Returns
+    -------
+    list
+        (name, AUC) of at most one in twenty columns, and one at least; AUC >= 0.99 against any
+        other class. Empty with fewer than 20 examples.
+    """
+    if len(y) < 20 or features.size == 0:
+        return []
+    best = np.zeros(features.shape[1])
+    ranks = _ranks(features)
+    for k in np.unique(y):
+        inside = y == k
+        n1, n0 = inside.sum(), (~inside).sum()
+        auc = (ranks[inside].sum(0) - n1 * (n1 + 1) / 2) / (n1 * n0)
+        best = np.maximum(best, np.maximum(auc, 1 - auc))
+    hits = np.flatnonzero(best >= 0.99)
+    if len(hits) > max(1, features.shape[1] // 20):
+        return []
+    return [(names[i], float(best[i])) for i in hits]
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    from scipy.stats import rankdata
+
+    return rankdata(values, axis=0)

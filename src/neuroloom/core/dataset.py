@@ -1,0 +1,95 @@
+"""A dataset: a table with one row per example, and the arrays that belong to it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neuroloom.core.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from neuroloom.core.audit import Finding
+
+UNITS = ("subject", "session", "run")
+ENTITIES = ("path", *UNITS)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Examples, who they come from and what is to be learnt of them.
+
+    Attributes
+    ----------
+    table
+        One row an example: `name` (unique), `path` (relative), `subject`, `session`, `run`,
+        `onset` and `stop` (s) where it is cut from a recording, `label` (class name, number, or
+        missing where unlabelled).
+    x
+        Array whose first axis is the examples, in the table's order; may be memory-mapped.
+    task
+        "classification" or "regression".
+    classes
+        Class names in the order of the scores' columns; empty for regression.
+    facts
+        What a reader or a model must know of the axes of `x` (channel names, rate, …); plain data.
+    findings
+        What was noticed while reading.
+    extra
+        Arrays and tables for the audit and the figures; never stored, never learnt from.
+    """
+
+    table: pd.DataFrame
+    x: np.ndarray
+    task: str
+    classes: list[str] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def y(self) -> np.ndarray:
+        """Targets of labelled examples: class index (int64) or number (float64)."""
+        if self.task == "regression":
+            return self.table["label"].to_numpy(float)
+        index = {name: i for i, name in enumerate(self.classes)}
+        return self.table["label"].map(lambda label: index.get(label, -1)).to_numpy(np.int64)
+
+    def labelled(self) -> Dataset:
+        """Return the examples whose target is known."""
+        keep = self.table["label"].notna().to_numpy()
+        return self if keep.all() else self.take(np.flatnonzero(keep))
+
+    def take(self, rows: np.ndarray) -> Dataset:
+        """Return the examples at `rows` (positions), in that order."""
+        return replace(self, table=self.table.iloc[rows].reset_index(drop=True), x=self.x[rows])
+
+    def fingerprint(self) -> str:
+        """Return a short hash of the examples and their targets (not of the samples)."""
+        rows = self.table[["name", "label"]].astype(str).agg("|".join, axis=1)
+        return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
+
+
+def require_classes(table: pd.DataFrame, where: str) -> list[str]:
+    """Return the class names in natural order, refusing fewer than two.
+
+    Raises
+    ------
+    DataError
+        Naming the only class that was found.
+    """
+    classes = sorted(table["label"].dropna().unique(), key=str)
+    if len(classes) < 2:
+        only = f"only '{classes[0]}'" if classes else "none"
+        raise DataError(
+            f"{where}: two classes or more are needed to learn a difference, {only} was found "
+            f"among {len(table)} examples. Widen `include` or `events`."
+        )
+    return [str(name) for name in classes]

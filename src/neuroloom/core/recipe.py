@@ -1,0 +1,219 @@
+"""A recipe: one job a user comes for, as a pydantic model whose fields are its settings."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from neuroloom.core import registry
+from neuroloom.core.errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    from neuroloom.core.run import Run
+
+VERSION = 1
+MOST_BASIC_FIELDS = 7
+
+
+def setting(
+    default: Any, help: str, *, unit: str = "", basic: bool = False, kind: str = "", **limits: Any
+) -> Any:
+    """Declare a recipe's field: default, one line of help, unit and range.
+
+    Parameters
+    ----------
+    default
+        Its value when the user gives none; `...` makes the field required.
+    help
+        One line.
+    unit
+        "Hz", "s", "uV", …
+    basic
+        One of the at most seven fields that a form shows unfolded.
+    kind
+        "model" if the value names a registered model.
+    limits
+        pydantic's `ge`, `le`, `gt`, `lt`.
+    """
+    extra = {"unit": unit, "basic": basic, "kind": kind}
+    return Field(default, description=help, json_schema_extra=extra, **limits)
+
+
+class Recipe(BaseModel):
+    """Base of all recipes; a subclass adds fields and says how data become a run.
+
+    Subclasses set `name`, `summary` and `data_kind`, and implement `prepare` (reads and checks
+    everything, writes nothing) and `work` (fills the run's folder).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    data_kind: ClassVar[str] = ""
+
+    def __init__(self, **fields: Any) -> None:
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            raise ConfigError(_in_plain_words(type(self), error)) from None
+
+    def run(
+        self, data: str | Path, out: str | Path | None = None, *, watch: Watcher | None = None
+    ) -> Run:
+        """Do the job on `data` and return the finished run.
+
+        Parameters
+        ----------
+        data
+            A file, a folder, or a manifest CSV.
+        out
+            The run's folder: made; used if empty. `runs/<recipe>-<time>` if not given.
+        watch
+            Called with a dict at every step of progress.
+
+        Raises
+        ------
+        DataError, ConfigError
+            Before anything is written, if the user can mend it.
+        RunError
+            If the run itself fails; its `status.json` then says why.
+        """
+        from neuroloom.core.run import Run
+
+        return Run.start(self, Path(data), out, watch=watch)
+
+    def prepare(self, data: Path) -> Any:
+        """Read and check everything the job needs; write nothing."""
+        raise NotImplementedError
+
+    def work(self, prepared: Any, run: Run) -> None:
+        """Do the job and fill the run's folder."""
+        raise NotImplementedError
+
+    def settings(self) -> dict[str, Any]:
+        """Return the fields that differ from their defaults, as plain data."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+
+Watcher = Callable[[dict[str, Any]], None]
+
+
+def to_yaml(recipe: Recipe, data: str) -> str:
+    """Return the study as YAML: the recipe's name, the data and every field not at its default."""
+    import yaml
+
+    head = {"recipe": recipe.name, "version": VERSION, "data": data}
+    return yaml.safe_dump(head | recipe.settings(), sort_keys=False, allow_unicode=True)
+
+
+def from_yaml(text: str, where: str = "study") -> tuple[Recipe, str | None]:
+    """Return the recipe that a YAML study describes, and its data.
+
+    Raises
+    ------
+    ConfigError
+        If it is not a study, was written by a newer neuroloom, or a field does not fit.
+    """
+    import yaml
+
+    try:
+        fields = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{where} is not valid YAML: {error}") from None
+    if not isinstance(fields, dict) or "recipe" not in fields:
+        raise ConfigError(f"{where} must be a mapping with a line 'recipe: NAME'.")
+    version = fields.pop("version", VERSION)
+    if not isinstance(version, int) or version > VERSION:
+        raise ConfigError(f"{where} has version {version}; this neuroloom reads up to {VERSION}.")
+    data = fields.pop("data", None)
+    return registry.load("recipe", str(fields.pop("recipe")))(**fields), data
+
+
+@dataclass(frozen=True)
+class FieldInfo:
+    """What any door needs to know of one setting."""
+
+    name: str
+    type: Any
+    default: Any
+    required: bool
+    help: str
+    unit: str
+    basic: bool
+    choices: tuple[str, ...]
+
+
+def describe(recipe: type[Recipe]) -> list[FieldInfo]:
+    """Return a recipe's settings, derived from its types, in their order.
+
+    Raises
+    ------
+    TypeError
+        If a field has a type that no door can show.
+    """
+    return [_field_info(name, info) for name, info in recipe.model_fields.items()]
+
+
+def _field_info(name: str, info: Any) -> FieldInfo:
+    extra = info.json_schema_extra or {}
+    choices = _choices(info.annotation)
+    if extra.get("kind") == "model":
+        choices = tuple(registry.names("model"))
+    check_type(name, info.annotation)
+    return FieldInfo(
+        name,
+        info.annotation,
+        None if info.is_required() else info.get_default(call_default_factory=True),
+        info.is_required(),
+        info.description or "",
+        extra.get("unit", ""),
+        bool(extra.get("basic")),
+        choices,
+    )
+
+
+def _choices(annotation: Any) -> tuple[str, ...]:
+    if typing.get_origin(annotation) is Literal:
+        return tuple(map(str, typing.get_args(annotation)))
+    return tuple(choice for inner in typing.get_args(annotation) for choice in _choices(inner))
+
+
+def check_type(name: str, annotation: Any) -> None:
+    """Refuse a field type that CLI, YAML and form cannot all carry."""
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if annotation in (bool, int, float, str, type(None)) or origin is Literal:
+        return
+    shown = origin in (list, tuple, dict, types.UnionType, typing.Union)
+    if not shown or (origin is dict and inner[0] is not str):
+        raise TypeError(f"field '{name}': no door can show the type {annotation!r}")
+    for part in inner:
+        if part is not Ellipsis:
+            check_type(name, part)
+
+
+def _in_plain_words(recipe: type[Recipe], error: ValidationError) -> str:
+    """Turn pydantic's errors into sentences that name field, value and the way out."""
+    return " ".join(_one_problem(recipe, problem) for problem in error.errors())
+
+
+def _one_problem(recipe: type[Recipe], problem: Any) -> str:
+    place = [str(part) for part in problem["loc"]]
+    field = place[0] if place else ""
+    if problem["type"] == "extra_forbidden":
+        known = list(recipe.model_fields)
+        return f"{recipe.name} has no setting '{field}'.{nearest(field, known)}"
+    if problem["type"] == "missing":
+        return f"{recipe.name} needs the setting '{field}'."
+    message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    close = ""
+    if problem["type"] == "literal_error":
+        close = nearest(str(problem["input"]), _choices(recipe.model_fields[field].annotation))
+    where = f"{field}: " if field else ""
+    return f"{where}{message}, got {problem['input']!r}.{close}" if field else f"{message}."

@@ -1,0 +1,341 @@
+"""A run: the folder that a recipe leaves, with everything to read, resume, replay and compare."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import neuroloom
+from neuroloom.core.errors import ConfigError, DataError, NeuroloomError, RunError
+from neuroloom.core.files import read_json, write_json, write_text
+from neuroloom.core.recipe import Recipe, Watcher, from_yaml, to_yaml
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BALLAST_BYTES = 64 * 1024
+LIBRARIES = (
+    "numpy", "scipy", "pandas", "scikit-learn", "torch", "lightning-fabric", "mne", "pyriemann",
+    "captum", "pydantic", "pyarrow", "xarray",
+)  # fmt: skip
+
+
+class Run:
+    """An open run folder.
+
+    Parameters
+    ----------
+    folder
+        A folder with `recipe.yaml` and `status.json`.
+
+    Raises
+    ------
+    ConfigError
+        If it is no run folder.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        if not (self.folder / "recipe.yaml").is_file():
+            raise ConfigError(
+                f"{self.folder} is no run folder: it has no recipe.yaml. Name the --out of a run."
+            )
+        self._watch: Watcher | None = None
+        self.began = time.monotonic()
+
+    # -- life -------------------------------------------------------------------------------
+
+    @classmethod
+    def start(
+        cls, recipe: Recipe, data: Path, out: str | Path | None, *, watch: Watcher | None = None
+    ) -> Run:
+        """Check everything, then make the folder and let the recipe fill it."""
+        began = time.monotonic()
+        out = Path(out) if out is not None else _default_out(recipe)
+        check_out(out, recipe)
+        prepared = recipe.prepare(data)
+        run = cls._create(out, recipe, data)
+        run._watch, run.began = watch, began
+        run._carry_out(recipe, prepared)
+        return run
+
+    @classmethod
+    def _create(cls, out: Path, recipe: Recipe, data: Path) -> Run:
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            write_text(out / "recipe.yaml", to_yaml(recipe, str(Path(data).resolve())))
+            run = cls(out)
+            run._ballast.write_bytes(b"\0" * BALLAST_BYTES)
+            run.set_status("running", recipe=recipe.name)
+            write_json(out / "environment.json", environment())
+        except OSError as error:
+            if (out / "recipe.yaml").is_file():
+                cls(out)._fail(error)
+            raise RunError(f"{out}: the run could not be started: {_reason(error)}.") from error
+        return run
+
+    def resume(self, *, watch: Watcher | None = None) -> Run:
+        """Finish an interrupted run; what was done is kept, and the stored plan is followed.
+
+        Raises
+        ------
+        DataError
+            If the data changed since.
+        """
+        if self.state == "done":
+            return self
+        recipe, data = self.study
+        self._watch, self.began = watch, time.monotonic()
+        prepared = recipe.prepare(data)
+        self._ballast.write_bytes(b"\0" * BALLAST_BYTES)
+        self.log("resume")
+        self._carry_out(recipe, prepared)
+        return self
+
+    def replay(self, out: str | Path | None = None, *, watch: Watcher | None = None) -> Run:
+        """Do the same run again in another folder, following the stored plan and data hashes."""
+        recipe, data = self.study
+        out = Path(out) if out is not None else _free_name(self.folder, "replay")
+        check_out(out, recipe)
+        prepared = recipe.prepare(data)
+        again = self._create(out, recipe, data)
+        again._watch = watch
+        for name in ("plan.json", "dataset.json"):
+            if (self.folder / name).is_file():
+                shutil.copyfile(self.folder / name, again.folder / name)
+        again._carry_out(recipe, prepared)
+        return again
+
+    def _carry_out(self, recipe: Recipe, prepared: Any) -> None:
+        """Let the recipe work; whatever happens, `status.json` tells."""
+        self.set_status("running", recipe=recipe.name)
+        try:
+            recipe.work(prepared, self)
+        except KeyboardInterrupt:
+            self._stop("stopped", "stopped by the user")
+            raise
+        except NeuroloomError as error:
+            self._stop("failed", str(error))
+            raise
+        except (OSError, MemoryError, RuntimeError) as error:
+            raise self._fail(error) from error
+        except Exception as error:
+            self._fail(error)
+            raise
+        self._ballast.unlink(missing_ok=True)
+        shutil.rmtree(self.work_folder, ignore_errors=True)
+        self.set_status("done", recipe=recipe.name, seconds=round(self.elapsed, 1))
+        self.log("done", seconds=round(self.elapsed, 1))
+
+    def _fail(self, error: BaseException) -> RunError:
+        self._stop("failed", _reason(error))
+        return RunError(f"The run failed: {_reason(error)}. {self.folder}/status.json says so too.")
+
+    def _stop(self, state: str, why: str) -> None:
+        """Write the end even on a full disk: the ballast makes room for it."""
+        with contextlib.suppress(OSError):
+            self._ballast.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self.log(state, error=why)
+        try:
+            self.set_status(state, error=why)
+        except OSError:
+            with contextlib.suppress(OSError):
+                shutil.rmtree(self.work_folder, ignore_errors=True)
+                self.set_status(state, error=why)
+
+    # -- what is inside -----------------------------------------------------------------------
+
+    @property
+    def _ballast(self) -> Path:
+        return self.folder / ".ballast"
+
+    @property
+    def work_folder(self) -> Path:
+        """Half-done work (checkpoints, finished fits); gone once the run is done."""
+        return self.folder / "work"
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since this process began the run."""
+        return time.monotonic() - self.began
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """The content of `status.json`."""
+        return read_json(self.folder / "status.json")
+
+    @property
+    def state(self) -> str:
+        """"running", "done", "failed" or "stopped"."""
+        try:
+            return self.status["state"]
+        except (OSError, ValueError, KeyError):
+            return "failed"
+
+    @property
+    def study(self) -> tuple[Recipe, Path]:
+        """The recipe with its settings, and the data it was run on."""
+        file = self.folder / "recipe.yaml"
+        recipe, data = from_yaml(file.read_text(encoding="utf-8"), str(file))
+        return recipe, Path(data or ".")
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe with its settings."""
+        return self.study[0]
+
+    @property
+    def metrics(self) -> pd.DataFrame:
+        """Tidy table: fold, seed, metric, value, low, high, baseline, chance."""
+        return self._table("metrics.parquet")
+
+    @property
+    def predictions(self) -> pd.DataFrame:
+        """One row an example, seed and model; every figure of the run is computed from it."""
+        return self._table("predictions.parquet")
+
+    def _table(self, name: str) -> pd.DataFrame:
+        import pandas as pd
+
+        if not (self.folder / name).is_file():
+            raise RunError(f"{self.folder} has no {name}; its state is '{self.state}'.")
+        return pd.read_parquet(self.folder / name)
+
+    def set_status(self, state: str, **more: Any) -> None:
+        """Replace `status.json`; what was known of the run and not restated is kept."""
+        file = self.folder / "status.json"
+        before = read_json(file) if file.is_file() else {"started": _now()}
+        before.pop("error", None)
+        write_json(file, before | {"state": state, "updated": _now()} | more)
+
+    def log(self, event: str, **facts: Any) -> None:
+        """Append a line to `log.jsonl` and tell whoever watches."""
+        line = {"time": _now(), "event": event, **facts}
+        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as handle:
+            handle.write(json.dumps(line, default=str) + "\n")
+        self.tell(line)
+
+    def tell(self, line: dict[str, Any]) -> None:
+        """Tell whoever watches, without a line in the log."""
+        if self._watch:
+            self._watch(line)
+
+    # -- what can be done with it ---------------------------------------------------------------
+
+    def predict(self, *inputs: str | Path, out: str | Path | None = None, **options: Any) -> Any:
+        """Apply the run's model to new data."""
+        return self._ask("predict", [Path(path) for path in inputs], out, **options)
+
+    def evaluate(self, data: str | Path, out: str | Path | None = None, **options: Any) -> Any:
+        """Score the run's model on other labelled data."""
+        return self._ask("evaluate", Path(data), out, **options)
+
+    def explain(self, **options: Any) -> Any:
+        """Show where the model looks."""
+        return self._ask("explain", **options)
+
+    def report(self) -> Path:
+        """Write `report.html` anew and return its path."""
+        return self._ask("report")
+
+    def _ask(self, verb: str, *arguments: Any, **options: Any) -> Any:
+        recipe = self.recipe
+        if not hasattr(recipe, verb):
+            raise ConfigError(f"{recipe.name} measures or makes, it cannot {verb}.")
+        return getattr(recipe, verb)(self, *arguments, **options)
+
+
+def check_out(out: Path, recipe: Recipe | None = None) -> None:
+    """Refuse an output folder that holds something or cannot be written.
+
+    Raises
+    ------
+    ConfigError
+        Naming the folder and what to do.
+    """
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"--out {out} is a file; name a folder.")
+    if out.is_dir() and any(out.iterdir()):
+        raise ConfigError(f"--out {out} is not empty.{_what_is_there(out, recipe)}")
+    parent = next(folder for folder in (out, *out.absolute().parents) if folder.is_dir())
+    try:
+        with tempfile.TemporaryFile(dir=parent):
+            pass
+    except OSError as error:
+        if error.errno == 28:
+            return
+        raise ConfigError(
+            f"--out {out} cannot be written ({_reason(error)}); choose another folder."
+        ) from None
+
+
+def _what_is_there(out: Path, recipe: Recipe | None) -> str:
+    try:
+        there = Run(out)
+        same = recipe is None or there.recipe.name == recipe.name
+    except (NeuroloomError, OSError):
+        return " Name an empty or a new folder."
+    if same and there.state != "done":
+        return f" It holds an unfinished run: `neuroloom resume {out}` goes on with it."
+    return " It holds a finished run; name a new folder."
+
+
+def environment() -> dict[str, Any]:
+    """Return what a replay must know of this machine: versions, platform, cores."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {}
+    for name in LIBRARIES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return {
+        "neuroloom": neuroloom.__version__,
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "cores": os.cpu_count(),
+        "libraries": found,
+    }
+
+
+def _default_out(recipe: Recipe) -> Path:
+    return _free_name(Path("runs") / recipe.name, time.strftime("%Y%m%d-%H%M%S"))
+
+
+def _free_name(base: Path, suffix: str) -> Path:
+    first = base.with_name(f"{base.name}-{suffix}")
+    tries = (first.with_name(f"{first.name}-{k}") for k in range(2, 1000))
+    return next((path for path in (first, *tries) if not path.exists()), first)
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z")
+
+
+def _reason(error: BaseException) -> str:
+    """Say an error in words, without its type where the words suffice."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror + (f": {error.filename}" if error.filename else "")
+    if isinstance(error, MemoryError):
+        return "out of memory"
+    return f"{type(error).__name__}: {error}"
+
+
+def data_error_if_changed(stored: dict[str, str], now: dict[str, str]) -> None:
+    """Refuse to resume or replay on data that changed since the run was planned."""
+    for path, value in stored.items():
+        if path not in now:
+            raise DataError(f"{path} was used by this run and is gone from the data.")
+        if now[path] != value:
+            raise DataError(f"{path} changed since this run began: its content has another hash.")
+    extra = sorted(set(now) - set(stored))
+    if extra:
+        raise DataError(f"{extra[0]} is new in the data since this run began; narrow `include`.")

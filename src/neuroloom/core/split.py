@@ -1,0 +1,251 @@
+"""Splits by who, never by slice: subject, session, run, contiguous time, or (named) random.
+
+A split is a list of `Fold`s over the rows of a dataset's table. The *unit* of a row is what was
+kept together; intervals are bootstrapped over it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from neuroloom.core.dataset import UNITS
+from neuroloom.core.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LEAVE_ONE_OUT_UP_TO = 10
+TIME_SHARE = 0.2
+
+
+@dataclass(frozen=True)
+class Split:
+    """How examples are divided.
+
+    Attributes
+    ----------
+    by
+        "subject", "session", "run", "time" or "random"; None takes the first that has two values.
+    folds
+        N for N folds, 1 for one split, 0 for none; None for leave-one-out up to ten units, else ten
+        folds; one split in time; five at random.
+    test
+        Globs over paths, or one file of example names or paths: fixed held-out examples.
+    per
+        "subject" to split (and fit) every subject apart.
+    gap
+        Seconds kept free between training and held-out stretches of one recording.
+    """
+
+    by: str | None = None
+    folds: int | None = None
+    test: tuple[str, ...] = ()
+    per: str | None = None
+    gap: float = 0.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Rows to learn from and rows to judge on; `units` is aligned with `test`."""
+
+    name: str
+    train: np.ndarray
+    test: np.ndarray
+    units: list[str] = field(default_factory=list)
+    group: str = ""
+
+
+def default_unit(table: pd.DataFrame) -> str:
+    """Return the widest unit with at least two values: subject, session, run, else "time"."""
+    for unit in UNITS:
+        if len(set(unit_keys(table, unit))) > 1:
+            return unit
+    return "time"
+
+
+def unit_keys(table: pd.DataFrame, unit: str) -> list[str]:
+    """Return a name for each row's unit; a run is told from the same run of another subject."""
+    above = UNITS[: UNITS.index(unit) + 1]
+    telling = [name for name in above if name == unit or table[name].nunique(dropna=False) > 1]
+    return ["/".join(map(str, row)) for row in table[telling].itertuples(index=False)]
+
+
+def make_folds(table: pd.DataFrame, split: Split) -> list[Fold]:
+    """Divide the rows of `table`.
+
+    Raises
+    ------
+    ConfigError
+        If there are fewer units than the split needs.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> rows = pd.DataFrame({"path": list("aabb"), "subject": "1", "session": "1",
+    ...                      "run": list("1122"), "onset": 0.0, "stop": 1.0, "label": list("xyxy")})
+    >>> [fold.test.tolist() for fold in make_folds(rows, Split(by="run"))]
+    [[0, 1], [2, 3]]
+    """
+    if split.per == "subject":
+        return _folds_per_subject(table, split)
+    everyone = np.arange(len(table))
+    if split.folds == 0:
+        return [Fold("all", everyone, everyone[:0])]
+    if split.test:
+        return [_fixed(table, split)]
+    by = split.by or default_unit(table)
+    if by == "time":
+        return _folds_in_time(table, split)
+    if by == "random":
+        return _folds_at_random(table, split)
+    return _folds_by_unit(table, by, split)
+
+
+def _folds_per_subject(table: pd.DataFrame, split: Split) -> list[Fold]:
+    """Split each subject alone; row numbers refer to the whole table."""
+    inner = Split(split.by, split.folds, split.test, None, split.gap, split.seed)
+    folds = []
+    for subject in sorted(table["subject"].astype(str).unique()):
+        rows = np.flatnonzero(table["subject"].astype(str) == subject)
+        try:
+            own = make_folds(table.iloc[rows].reset_index(drop=True), inner)
+        except ConfigError as error:
+            raise ConfigError(f"Subject {subject}: {error}") from None
+        folds += [
+            Fold(
+                f"{subject}: {fold.name}",
+                rows[fold.train],
+                rows[fold.test],
+                [f"{subject}/{unit}" for unit in fold.units],
+                subject,
+            )
+            for fold in own
+        ]
+    return folds
+
+
+def _folds_by_unit(table: pd.DataFrame, by: str, split: Split) -> list[Fold]:
+    keys = np.asarray(unit_keys(table, by))
+    units = np.unique(keys)
+    _enough_units(units, by, split.folds)
+    rng = np.random.default_rng(split.seed)
+    if split.folds == 1:
+        share = max(1, round(TIME_SHARE * len(units)))
+        parts = [np.sort(rng.permutation(units)[:share])]
+    elif split.folds is None and len(units) <= LEAVE_ONE_OUT_UP_TO or split.folds == len(units):
+        parts = [units[i : i + 1] for i in range(len(units))]
+    else:
+        shuffled = rng.permutation(units)
+        parts = [np.sort(p) for p in np.array_split(shuffled, split.folds or LEAVE_ONE_OUT_UP_TO)]
+    return [_fold_of(f"{by} {', '.join(part)}", np.isin(keys, part), keys) for part in parts]
+
+
+def _enough_units(units: np.ndarray, by: str, folds: int | None) -> None:
+    if len(units) < 2:
+        other = "time" if by == "run" else "run or time"
+        raise ConfigError(
+            f"split={by} needs two {by}s or more, the data hold one ('{units[0]}'). "
+            f"Add recordings, name them through `pattern`, or split by {other}."
+        )
+    if folds and folds > len(units):
+        raise ConfigError(f"folds={folds} is more than the {len(units)} {by}s in the data.")
+
+
+def _fold_of(name: str, held_out: np.ndarray, keys: np.ndarray) -> Fold:
+    test = np.flatnonzero(held_out)
+    return Fold(name, np.flatnonzero(~held_out), test, [str(keys[row]) for row in test])
+
+
+def _folds_in_time(table: pd.DataFrame, split: Split) -> list[Fold]:
+    """Hold out the last fifth of every recording, or each of N contiguous stretches in turn."""
+    n_blocks = split.folds or 1
+    position = np.empty(len(table))
+    for _, rows in table.groupby("path", sort=False).indices.items():
+        order = rows[np.argsort(table["onset"].to_numpy()[rows], kind="stable")]
+        position[order] = (np.arange(len(order)) + 0.5) / len(order)
+    if n_blocks == 1:
+        return [_time_fold(table, "the last fifth", position > 1 - TIME_SHARE, split.gap)]
+    block = np.minimum((position * n_blocks).astype(int), n_blocks - 1)
+    return [
+        _time_fold(table, f"part {k + 1} of {n_blocks}", block == k, split.gap)
+        for k in range(n_blocks)
+    ]
+
+
+def _time_fold(table: pd.DataFrame, name: str, held_out: np.ndarray, gap: float) -> Fold:
+    """Drop training examples that come nearer than `gap` s to a held-out one."""
+    train = ~held_out
+    onset, stop = table["onset"].to_numpy(float), table["stop"].to_numpy(float)
+    for _, rows in table.groupby("path", sort=False).indices.items():
+        inside = rows[held_out[rows]]
+        if len(inside) == 0:
+            continue
+        near = (stop[rows] > onset[inside].min() - gap) & (onset[rows] < stop[inside].max() + gap)
+        train[rows[near]] = False
+    test = np.flatnonzero(held_out)
+    if not train.any() or len(test) == 0:
+        raise ConfigError(
+            f"split=time leaves {train.sum()} examples to train and {len(test)} to test with a gap "
+            f"of {gap:.1f} s (the filter's length). Use longer recordings or another split."
+        )
+    return Fold(name, np.flatnonzero(train), test, [name] * len(test))
+
+
+def _folds_at_random(table: pd.DataFrame, split: Split) -> list[Fold]:
+    """Deal examples at random, class by class; every example is its own unit."""
+    n_folds = split.folds or 5
+    if n_folds > len(table):
+        raise ConfigError(f"folds={n_folds} is more than the {len(table)} examples.")
+    rng = np.random.default_rng(split.seed)
+    dealt = np.empty(len(table), int)
+    labels = table["label"].astype(str).to_numpy()
+    strata = labels if len(set(labels)) <= len(table) / 2 else np.full(len(table), "")
+    start = 0
+    for label in np.unique(strata):
+        rows = rng.permutation(np.flatnonzero(strata == label))
+        dealt[rows] = (start + np.arange(len(rows))) % max(n_folds, 5 if n_folds == 1 else n_folds)
+        start += len(rows)
+    keys = table["name"].astype(str).to_numpy()
+    return [_fold_of(f"random {k + 1}", dealt == k, keys) for k in range(n_folds)]
+
+
+def _fixed(table: pd.DataFrame, split: Split) -> Fold:
+    """Hold out what `test` names."""
+    wanted = list(split.test)
+    if len(wanted) == 1 and Path(wanted[0]).is_file():
+        wanted = [line.strip() for line in Path(wanted[0]).read_text().splitlines() if line.strip()]
+    held_out = np.zeros(len(table), bool)
+    for column in ("name", "path"):
+        values = table[column].astype(str)
+        held_out |= values.isin(wanted).to_numpy()
+        held_out |= values.map(
+            lambda value: any(fnmatch(value, w) or fnmatch(Path(value).name, w) for w in wanted)
+        ).to_numpy()
+    if held_out.all() or not held_out.any():
+        what = "every example" if held_out.all() else "no example"
+        raise ConfigError(f"test={list(split.test)} matches {what}; it must hold out some.")
+    by = split.by if split.by in UNITS else default_unit(table[held_out])
+    keys = unit_keys(table, by) if by in UNITS else ["held out"] * len(table)
+    return _fold_of("held out", held_out, np.asarray(keys))
+
+
+def check_classes(fold: Fold, y: np.ndarray, classes: list[str]) -> None:
+    """Refuse a fold whose training side lacks a class.
+
+    Raises
+    ------
+    DataError
+        Naming the fold and the class.
+    """
+    missing = [name for k, name in enumerate(classes) if not np.any(y[fold.train] == k)]
+    if missing:
+        raise DataError(
+            f"Fold '{fold.name}' has no example of class {', '.join(missing)} to learn from "
+            f"({len(fold.train)} training examples). Use fewer folds or another split."
+        )

@@ -1,0 +1,83 @@
+"""A budget in place of epochs: a wall time is turned once into a plan of epochs, and stored."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from neuroloom.core.errors import ConfigError
+
+_SECONDS = {"s": 1, "sec": 1, "second": 1, "min": 60, "minute": 60, "h": 3600, "hour": 3600}
+MARGIN = 1.15
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Exactly one of a wall time (s), epochs a fit, or steps a fit."""
+
+    seconds: float | None = None
+    epochs: int | None = None
+    steps: int | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What every fit of a run does; `reason` says in a sentence how it came about."""
+
+    epochs: int | None = None
+    steps: int | None = None
+    reason: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the plan as plain data."""
+        return asdict(self)
+
+
+def parse_budget(text: str) -> Budget:
+    """Read "90s", "10min", "1.5h", "200 epochs" or "3000 steps".
+
+    Raises
+    ------
+    ConfigError
+        If it is none of these or not above zero.
+
+    Examples
+    --------
+    >>> parse_budget("10min").seconds
+    600.0
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*", str(text))
+    number, word = (float(match[1]), match[2].lower()) if match else (0.0, "")
+    singular = word.removesuffix("s") if len(word) > 1 else word
+    if number > 0 and singular in _SECONDS:
+        return Budget(seconds=number * _SECONDS[singular])
+    if number >= 1 and number == int(number) and singular in ("epoch", "step"):
+        return Budget(**{singular + "s": int(number)})
+    raise ConfigError(
+        f"budget: expected a time ('90s', '10min', '1h') or a count ('200 epochs', '3000 steps'), "
+        f"got '{text}'."
+    )
+
+
+def plan_time(seconds: float, per_epoch: float, fits: float, ceiling: int) -> Plan:
+    """Share what is left of a wall time among the fits.
+
+    Parameters
+    ----------
+    seconds
+        What is left for training, s.
+    per_epoch
+        Measured time of one epoch of one fit, s.
+    fits
+        How many fits are to come.
+    ceiling
+        The epochs after which the net no longer gains.
+    """
+    affordable = int(seconds / (MARGIN * per_epoch * max(fits, 1)))
+    epochs = max(1, min(affordable, ceiling))
+    if affordable >= ceiling:
+        reason = f"the time allowed {affordable:,} epochs a fit; the net's own {ceiling} suffice"
+    else:
+        reason = f"{epochs} epochs for each of {fits:.0f} fits are what the time allows"
+    return Plan(epochs=epochs, reason=f"{reason} ({1000 * per_epoch:.0f} ms an epoch measured)")

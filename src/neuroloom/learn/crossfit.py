@@ -1,0 +1,153 @@
+"""Fit a learner on every fold and seed, keeping each finished fit so that a run can resume."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neuroloom.core.dataset import UNITS, Dataset
+from neuroloom.core.errors import ConfigError
+from neuroloom.core.split import Fold, Split, make_folds
+from neuroloom.learn.budget import Plan
+from neuroloom.learn.store import read_arrays, write_arrays
+
+if TYPE_CHECKING:
+    from neuroloom.core.run import Run
+
+VALIDATION_FROM = 200
+PATIENCE = 20
+
+
+@dataclass(frozen=True)
+class Job:
+    """One fit: which fold (its place in the list; -1 for all data), which seed, for what role."""
+
+    fold: int
+    seed: int
+    role: str = "model"
+    group: str = ""
+
+    @property
+    def key(self) -> str:
+        """A file name."""
+        return f"{self.role}-{'all' if self.fold < 0 else format(self.fold, '03d')}-{self.seed}" + (
+            f"-{self.group}" if self.fold < 0 and self.group else ""
+        )
+
+
+@dataclass
+class Fitted:
+    """A finished fit: the trained learner, its scores of the held-out rows, how training went."""
+
+    job: Job
+    learner: Any
+    scores: np.ndarray
+    history: list[dict[str, Any]]
+    stopped: str
+
+
+def fit_jobs(
+    jobs: list[tuple[Job, Fold]],
+    dataset: Dataset,
+    make: Callable[[], Any],
+    plan: Plan,
+    run: Run,
+    by: str,
+) -> Iterator[Fitted]:
+    """Fit every job that is not done yet and yield all, in order.
+
+    Parameters
+    ----------
+    jobs
+        Each with the fold that says which rows to learn from and which to score.
+    dataset
+        Labelled examples.
+    make
+        Returns an untrained learner.
+    plan
+        Epochs or steps of a fit.
+    run
+        Its work folder keeps finished fits and checkpoints.
+    by
+        The unit of the split; validation examples are held out by it, too.
+    """
+    for number, (job, fold) in enumerate(jobs):
+        done = run.work_folder / f"{job.key}.safetensors"
+        if not done.is_file():
+            facts = {"role": job.role, "fit": number + 1, "fits": len(jobs), "fold": fold.name}
+            _fit_one(job, fold, dataset, make(), plan, run, by, facts)
+        yield _load(job, done, make())
+
+
+def _fit_one(
+    job: Job, fold: Fold, dataset: Dataset, learner: Any, plan: Plan, run: Run, by: str, facts: Any
+) -> None:
+    from neuroloom.learn.fit import FitJob
+
+    train, validation = hold_out(dataset, fold.train, by, job.seed, learner)
+    checkpoint = run.work_folder / f"{job.key}.checkpoint.safetensors"
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    y = dataset.y
+    history = learner.fit(
+        dataset.x[train],
+        y[train],
+        job=FitJob(
+            seed=job.seed,
+            epochs=plan.epochs,
+            steps=plan.steps,
+            checkpoint=checkpoint,
+            progress=lambda line: run.tell({"event": "progress", **facts, **line}),
+            validation=(dataset.x[validation], y[validation]) if len(validation) else None,
+            patience=PATIENCE,
+        ),
+    )
+    scores = learner.predict_scores(dataset.x[fold.test]) if len(fold.test) else np.zeros((0,))
+    _save(run.work_folder / f"{job.key}.safetensors", learner, scores, history)
+    checkpoint.unlink(missing_ok=True)
+    run.log("fitted", seed=job.seed, **facts, stopped=history.stopped)
+
+
+def _save(path: Path, learner: Any, scores: np.ndarray, history: Any) -> None:
+    arrays = {f"state/{name}": array for name, array in learner.state().items()}
+    facts = {"spec": learner.spec, "epochs": history.epochs, "stopped": history.stopped}
+    write_arrays(path, arrays | {"scores": scores}, facts)
+
+
+def _load(job: Job, path: Path, learner: Any) -> Fitted:
+    arrays, facts = read_arrays(path)
+    learner.load({n[6:]: array for n, array in arrays.items() if n.startswith("state/")})
+    return Fitted(job, learner, arrays["scores"], facts["epochs"], facts["stopped"])
+
+
+def hold_out(
+    dataset: Dataset, train: np.ndarray, by: str, seed: int, learner: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """Set a fifth of the training units aside for early stopping, if there are enough examples.
+
+    Fewer than 200 training examples are all learnt from, for the planned time: what a validation
+    set of a few dozen says is noise, and costs the fit a fifth of its data.
+    """
+    none = train[:0]
+    if len(train) < VALIDATION_FROM or not getattr(learner, "validates", False):
+        return train, none
+    table = dataset.table.iloc[train].reset_index(drop=True)
+    for unit in (by, "time"):
+        try:
+            fold = make_folds(table, Split(by=unit, folds=1, seed=seed))[0]
+        except ConfigError:
+            continue
+        if set(dataset.y[train[fold.train]]) >= set(dataset.y[train]) or dataset.task != "classification":
+            return train[fold.train], train[fold.test]
+    return train, none
+
+
+def groups_of(dataset: Dataset, per: str | None) -> dict[str, np.ndarray]:
+    """Return the rows that share a final model: all of them, or one set a subject."""
+    if per is None:
+        return {"": np.arange(len(dataset))}
+    column = dataset.table[UNITS[0]].astype(str).to_numpy()
+    return {str(name): np.flatnonzero(column == name) for name in np.unique(column)}

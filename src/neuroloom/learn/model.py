@@ -1,0 +1,51 @@
+"""What a name behind `model=` stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from neuroloom.core import registry
+
+
+@dataclass(frozen=True)
+class Model:
+    """A registered model: what it is, what it likes, and how to make a learner of it.
+
+    Attributes
+    ----------
+    name, summary, source
+        Its name, one line, and the paper.
+    is_net
+        True for a net, False for an estimator.
+    make
+        `make(facts, task, n_outputs, **options)` returns an untrained learner, where `facts` are
+        the dataset's.
+    rebuild
+        `rebuild(spec)` returns an untrained learner from a stored spec.
+    tasks
+        What it can learn.
+    likes
+        Preprocessing the model was made for, read by the recipe where the user gives none.
+    """
+
+    name: str
+    summary: str
+    source: str
+    is_net: bool
+    make: Callable[..., Any]
+    rebuild: Callable[[dict[str, Any]], Any]
+    tasks: tuple[str, ...] = ("classification", "regression")
+    likes: dict[str, Any] = field(default_factory=dict)
+
+
+def find_model(name: str) -> Model:
+    """Return the model of that name.
+
+    Raises
+    ------
+    ConfigError
+        With the nearest name.
+    """
+    return registry.load("model", name)

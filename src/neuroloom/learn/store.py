@@ -1,0 +1,109 @@
+"""Trained learners in one safetensors file: named arrays and plain data, never a pickle."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neuroloom.core.errors import RunError
+from neuroloom.core.files import write_atomic
+from neuroloom.learn.model import find_model
+
+
+@dataclass
+class Ensemble:
+    """Learners that vote, by group ("" or a subject), and what their votes mean.
+
+    Attributes
+    ----------
+    model
+        Name of the registered model.
+    members
+        Group -> learners; their scores are averaged.
+    facts
+        Plain data: classes, task, temperature by group, axes of the input.
+    """
+
+    model: str
+    members: dict[str, list[Any]]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def scores(self, x: np.ndarray, group: str = "") -> np.ndarray:
+        """Return the mean score of the group's learners: log-probabilities (n, K) or values (n,)."""
+        learners = self.members.get(group) or [
+            learner for members in self.members.values() for learner in members
+        ]
+        return average_scores([learner.predict_scores(x) for learner in learners])
+
+
+def average_scores(scores: list[np.ndarray]) -> np.ndarray:
+    """Average log-probabilities (geometric mean, normalised) or numbers."""
+    mean = np.mean(scores, axis=0)
+    return mean if mean.ndim == 1 else mean - _log_sum(mean)
+
+
+def _log_sum(scores: np.ndarray) -> np.ndarray:
+    from scipy.special import logsumexp
+
+    return logsumexp(scores, axis=1, keepdims=True)
+
+
+def write_arrays(path: Path, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> Path:
+    """Write named arrays with plain data beside them, whole or not at all."""
+    from safetensors.numpy import save_file
+
+    whole = {name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}
+    metadata = {"facts": json.dumps(facts, sort_keys=True)}
+    return write_atomic(path, lambda partial: save_file(whole, str(partial), metadata=metadata))
+
+
+def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Read what `write_arrays` wrote.
+
+    Raises
+    ------
+    RunError
+        If the file is missing or cut.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), framework="numpy") as handle:
+            arrays = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
+            return arrays, json.loads((handle.metadata() or {}).get("facts", "{}"))
+    except (OSError, SafetensorError) as error:
+        raise RunError(f"{path} cannot be read: {error}") from error
+
+
+def save_ensemble(path: Path, ensemble: Ensemble) -> Path:
+    """Store an ensemble."""
+    arrays, specs = {}, {}
+    for group, learners in ensemble.members.items():
+        for k, learner in enumerate(learners):
+            key = f"{group}#{k}"
+            specs[key] = learner.spec
+            arrays |= {f"{key}/{name}": array for name, array in learner.state().items()}
+    facts = {"model": ensemble.model, "specs": specs, "facts": ensemble.facts}
+    return write_arrays(path, arrays, facts)
+
+
+def load_ensemble(path: Path) -> Ensemble:
+    """Rebuild a stored ensemble, in this or a fresh process."""
+    arrays, facts = read_arrays(path)
+    rebuild = find_model(facts["model"]).rebuild
+    members: dict[str, list[Any]] = {}
+    for key in sorted(facts["specs"], key=_order):
+        learner = rebuild(facts["specs"][key])
+        prefix = f"{key}/"
+        learner.load({n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)})
+        members.setdefault(key.rpartition("#")[0], []).append(learner)
+    return Ensemble(facts["model"], members, facts["facts"])
+
+
+def _order(key: str) -> tuple[str, int]:
+    group, _, number = key.rpartition("#")
+    return group, int(number)

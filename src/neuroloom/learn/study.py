@@ -1,0 +1,424 @@
+"""A study: a recipe that trains and judges, the same way for every domain.
+
+A domain says how data become a dataset (`read`) and which model is the baseline; splitting,
+fitting, calibrating, scoring, storing and resuming are here, once.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from pydantic import field_validator
+
+from neuroloom.core import audit
+from neuroloom.core.dataset import UNITS, Dataset
+from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.core.files import read_json, write_json
+from neuroloom.core.recipe import Recipe, setting
+from neuroloom.core.run import Run, check_out, data_error_if_changed
+from neuroloom.core.split import Fold, Split, check_classes, default_unit, make_folds, unit_keys
+from neuroloom.learn.budget import Plan, parse_budget, plan_time
+from neuroloom.learn.model import Model, find_model
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from neuroloom.learn.crossfit import Fitted
+    from neuroloom.learn.store import Ensemble
+
+REPORT_SECONDS = 12.0
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything read and checked: what `prepare` hands to `work`."""
+
+    everything: Dataset
+    dataset: Dataset
+    folds: list[Fold]
+    by: str
+    findings: list[audit.Finding]
+    hashes: dict[str, str]
+
+
+class Study(Recipe):
+    """Base of the recipes that train: their common fields and the course of a run."""
+
+    model: str = setting("eegnet", "what is trained", basic=True, kind="model")
+    split: Literal["subject", "session", "run", "time", "random"] | None = setting(
+        None, "what is held out whole; default: the widest of subject, session, run, else time",
+        basic=True,
+    )  # fmt: skip
+    budget: str = setting(
+        "5min", "wall time of the whole command ('90s', '10min') or '200 epochs' a fit", basic=True
+    )
+    folds: int | None = setting(
+        None, "number of folds; 1 = one split, 0 = fit on everything; default: each unit once", ge=0
+    )
+    test: list[str] = setting(
+        [], "globs, or a file of names: these examples are held out instead of folds"
+    )
+    seeds: int = setting(1, "how many seeds a net is trained from; scores are averaged", ge=1)
+    seed: int = setting(0, "the first seed", ge=0)
+    per: Literal["subject"] | None = setting(None, "fit one model a subject")
+    final: Literal["ensemble", "refit"] | None = setting(
+        None, "model kept for predict: the folds' nets together, or one fitted on all data"
+    )
+    shuffle: bool = setting(False, "permute the labels: a check, the score must fall to chance")
+    permutations: int = setting(0, "label permutations for a p-value and an empirical chance", ge=0)
+
+    @field_validator("budget")
+    @classmethod
+    def _budget_is_readable(cls, value: str) -> str:
+        try:
+            parse_budget(value)
+        except ConfigError as error:
+            raise ValueError(str(error).removeprefix("budget: ")) from None
+        return value
+
+    # -- what a domain says ------------------------------------------------------------------
+
+    @abstractmethod
+    def read(self, data: Path) -> Dataset:
+        """Return all examples of `data`, labelled or not."""
+
+    @abstractmethod
+    def read_like(self, facts: dict[str, Any], data: Path, include: list[str]) -> Dataset:
+        """Return the examples of new data, made the way the run's (its stored `facts`) were."""
+
+    @abstractmethod
+    def baseline(self, task: str) -> str | None:
+        """Name the model that stands beside this one, if any can."""
+
+    @abstractmethod
+    def illustrate(self, run: Run, prepared: Prepared, ensemble: Ensemble | None) -> None:
+        """Fill the run's artifacts and `facts.json` for the report."""
+
+    def options(self) -> dict[str, Any]:
+        """Return what `Model.make` gets beside the data's facts."""
+        return {}
+
+    def gap(self) -> float:
+        """Return the seconds that a split in time must leave free."""
+        return 0.0
+
+    def gap_of(self, dataset: Dataset) -> float:
+        """Return the gap for these data."""
+        return self.gap()
+
+    def audit(self, dataset: Dataset) -> list[audit.Finding]:
+        """Return the domain's own objections to the data."""
+        return []
+
+    # -- the course of a run -----------------------------------------------------------------
+
+    def prepare(self, data: Path) -> Prepared:
+        """Read, check, audit and split; nothing is written."""
+        model = find_model(self.model)
+        everything = self.read(data)
+        dataset = everything.labelled()
+        if dataset.task not in model.tasks:
+            raise ConfigError(
+                f"model={self.model} cannot learn {dataset.task}; it learns {model.tasks[0]}."
+            )
+        if self.shuffle:
+            dataset = shuffled(dataset, self.seed)
+        by = self.split or default_unit(dataset.table)
+        folds = self._split(dataset, by)
+        findings = [*everything.findings, *self.audit(dataset)]
+        findings += audit.audit_split(dataset, folds, by)
+        return Prepared(everything, dataset, folds, by, findings, everything.extra["hashes"])
+
+    def _split(self, dataset: Dataset, by: str) -> list[Fold]:
+        rule = Split(by, self.folds, tuple(self.test), self.per, self.gap_of(dataset), self.seed)
+        folds = make_folds(dataset.table, rule)
+        for fold in folds:
+            check_classes(fold, dataset.y, dataset.classes)
+        return folds
+
+    def work(self, prepared: Prepared, run: Run) -> None:
+        """Fit, judge, store, explain and report."""
+        self._record(prepared, run)
+        results = self._fit_everything(prepared, run)
+        predictions = self._judge(prepared, run, results)
+        ensemble = self._keep(prepared, run, results)
+        run.log("scored", examples=len(predictions))
+        self.illustrate(run, prepared, ensemble)
+        run.log("reported", report=str(self.report(run)))
+
+    def _record(self, prepared: Prepared, run: Run) -> None:
+        """Write what was read; on resume and replay, refuse data that changed."""
+        file = run.folder / "dataset.json"
+        if file.is_file():
+            data_error_if_changed(read_json(file)["files"], prepared.hashes)
+        write_json(file, _dataset_facts(prepared))
+        write_json(run.folder / "audit.json", [f.as_dict() for f in prepared.findings])
+        for finding in prepared.findings:
+            run.log("audit", **finding.as_dict())
+
+    def _fit_everything(self, prepared: Prepared, run: Run) -> dict[str, list[Fitted]]:
+        """Fit the baseline, settle the plan by measured speed, then fit the model."""
+        results = {}
+        for role, name in self.roles(prepared.dataset.task).items():
+            plan = self._plan(prepared, run) if role == "model" else Plan()
+            results[role] = self._fit_role(role, name, prepared, plan, run)
+        return results
+
+    def roles(self, task: str) -> dict[str, str]:
+        """Return role -> model, the baseline first: it is quick and must not eat the budget."""
+        baseline = self.baseline(task)
+        return ({"baseline": baseline} if baseline else {}) | {"model": self.model}
+
+    def _fit_role(
+        self, role: str, name: str, prepared: Prepared, plan: Plan, run: Run
+    ) -> list[Fitted]:
+        from neuroloom.learn.crossfit import Job, fit_jobs, groups_of
+
+        model = find_model(name)
+        seeds = range(self.seed, self.seed + (self.seeds if model.is_net else 1))
+        jobs = [
+            (Job(number, seed, role, fold.group), fold)
+            for seed in seeds
+            for number, fold in enumerate(prepared.folds)
+            if len(fold.test)
+        ]
+        if self._refits(model):
+            none = np.arange(0)
+            jobs += [
+                (Job(-1, seed, role, group), Fold("all data", rows, none, [], group))
+                for seed in seeds
+                for group, rows in groups_of(prepared.dataset, self.per).items()
+            ]
+        make = self._maker(model, prepared.dataset)
+        return list(fit_jobs(jobs, prepared.dataset, make, plan, run, prepared.by))
+
+    def _refits(self, model: Model) -> bool:
+        if self.final is None:
+            return not model.is_net or self.folds == 0
+        return self.final == "refit" or self.folds == 0
+
+    def _maker(self, model: Model, dataset: Dataset) -> Callable[[], Any]:
+        n_outputs = max(1, len(dataset.classes))
+        options = self.options() if model.name == self.model else {}
+        return lambda: model.make(dataset.facts, dataset.task, n_outputs, **options)
+
+    def _plan(self, prepared: Prepared, run: Run) -> Plan:
+        """Return the stored plan, or settle one now."""
+        file = run.folder / "plan.json"
+        if file.is_file():
+            return Plan(**read_json(file))
+        plan = self._new_plan(prepared, run)
+        write_json(file, plan.as_dict())
+        run.log("plan", **plan.as_dict())
+        return plan
+
+    def _new_plan(self, prepared: Prepared, run: Run) -> Plan:
+        model, budget = find_model(self.model), parse_budget(self.budget)
+        if not model.is_net:
+            return Plan(reason="solved directly: no epochs")
+        if budget.seconds is None:
+            return Plan(budget.epochs, budget.steps, f"as asked for ({self.budget})")
+        from neuroloom.learn.fit import seconds_per_epoch
+
+        learner = self._maker(model, prepared.dataset)()
+        largest = max(prepared.folds, key=lambda fold: len(fold.train)).train
+        x, y = prepared.dataset.x[largest], prepared.dataset.y[largest]
+        per_epoch = seconds_per_epoch(learner, x, y, self.seed)
+        fits = self.seeds * (len(prepared.folds) + self._refits(model))
+        left = budget.seconds - run.elapsed - min(REPORT_SECONDS, budget.seconds / 4)
+        return plan_time(max(left, 0.0), per_epoch, fits, learner.training.epochs)
+
+    def _judge(self, prepared: Prepared, run: Run, results: dict[str, Any]) -> pd.DataFrame:
+        """Write `predictions.parquet`, and from it the metrics."""
+        from neuroloom.learn import judge
+
+        on_folds = [fit for fits in results.values() for fit in fits if fit.job.fold >= 0]
+        models = self.roles(prepared.dataset.task)
+        table = judge.predictions_table(prepared.dataset, prepared.folds, on_folds, models)
+        write_scores(run.folder, table, prepared.dataset, self.seed)
+        return table
+
+    def _keep(self, prepared: Prepared, run: Run, results: dict[str, Any]) -> Ensemble:
+        """Store the final model and the final baseline."""
+        from neuroloom.learn.store import save_ensemble
+
+        ensembles = {
+            role: self._final(role, name, prepared, results[role])
+            for role, name in self.roles(prepared.dataset.task).items()
+        }
+        for role, ensemble in ensembles.items():
+            save_ensemble(run.folder / f"{role}.safetensors", ensemble)
+        return ensembles["model"]
+
+    def _final(self, role: str, name: str, prepared: Prepared, fits: list[Fitted]) -> Ensemble:
+        from neuroloom.learn.judge import temperatures
+        from neuroloom.learn.store import Ensemble
+
+        refitted = [fit for fit in fits if fit.job.fold < 0]
+        members: dict[str, list[Any]] = {}
+        for fit in refitted or fits:
+            members.setdefault(fit.job.group, []).append(fit.learner)
+        on_folds = [fit for fit in fits if fit.job.fold >= 0]
+        dataset = prepared.dataset
+        facts = {
+            "role": role,
+            "kind": "refit on all data" if refitted else f"ensemble of {len(fits)} fits on folds",
+            "task": dataset.task,
+            "classes": dataset.classes,
+            "temperature": temperatures(dataset, prepared.folds, on_folds),
+            "axes": dataset.facts,
+            "by": prepared.by,
+        }
+        return Ensemble(name, members, facts)
+
+    # -- what can be done with a finished run --------------------------------------------------
+
+    def evaluate(
+        self, run: Run, data: Path, out: Path | str | None = None, include: list[str] | None = None
+    ) -> pd.DataFrame:
+        """Score the run's model and baseline on the labelled examples of other data.
+
+        Returns
+        -------
+        DataFrame
+            The metrics, tidy; also written to `out` with the predictions.
+
+        Raises
+        ------
+        DataError
+            If nothing there is labelled, or channels are missing.
+        """
+        from neuroloom.learn.judge import rows_of
+
+        if out is not None:
+            check_out(Path(out))
+        stored = [r for r in ("model", "baseline") if (run.folder / f"{r}.safetensors").is_file()]
+        models = {role: self.load_model(run, role) for role in stored}
+        everything = self.read_like(models["model"].facts, data, include or [])
+        dataset = everything.labelled()
+        if len(dataset) == 0:
+            raise DataError(f"{data}: none of its {len(everything)} examples has a label to score.")
+        units = evaluation_units(dataset.table, models["model"].facts["by"])
+        parts = []
+        for role, ensemble in models.items():
+            outcome = self.outcome(ensemble, dataset)
+            head = {"fold": 0, "unit": units, "seed": self.seed, "model": ensemble.model}
+            parts.append(rows_of(dataset, np.arange(len(dataset)), outcome, head | {"role": role}))
+        import pandas as pd
+
+        table = pd.concat(parts, ignore_index=True)
+        return self._report_evaluation(run, table, dataset, len(everything), out)
+
+    def _report_evaluation(
+        self, run: Run, table: pd.DataFrame, dataset: Dataset, n: int, out: Path | str | None
+    ) -> pd.DataFrame:
+        from neuroloom.learn.metrics import metric_table
+
+        if out is not None:
+            folder = Path(out)
+            folder.mkdir(parents=True, exist_ok=True)
+            write_scores(folder, table, dataset, self.seed)
+            facts = {"labelled": len(dataset), "unlabelled": n - len(dataset)}
+            files = {"run": run.folder.name, "files": dataset.extra["hashes"]}
+            write_json(folder / "evaluation.json", facts | files)
+            write_json(folder / "status.json", {"state": "done", "recipe": self.name, **facts})
+        metrics = metric_table(table, dataset.task, dataset.classes)
+        metrics.attrs["labelled"], metrics.attrs["unlabelled"] = len(dataset), n - len(dataset)
+        return metrics
+
+    def load_model(self, run: Run, role: str = "model") -> Ensemble:
+        """Load the run's final model, or its baseline."""
+        from neuroloom.learn.store import load_ensemble
+
+        return load_ensemble(run.folder / f"{role}.safetensors")
+
+    def outcome(self, ensemble: Ensemble, dataset: Dataset) -> np.ndarray:
+        """Return calibrated probabilities (n, K), or predicted numbers (n,), of all examples."""
+        from neuroloom.learn import calibrate
+
+        subjects = dataset.table["subject"].astype(str).to_numpy()
+        groups = subjects if "" not in ensemble.members else np.full(len(dataset), "")
+        parts: dict[int, Any] = {}
+        for group in dict.fromkeys(groups):
+            rows = np.flatnonzero(groups == group)
+            scores = ensemble.scores(dataset.x[rows], group)
+            if ensemble.facts["task"] == "classification":
+                temperature = _temperature(ensemble.facts["temperature"], group)
+                scores = calibrate.apply(scores, temperature)
+            parts |= dict(zip(rows.tolist(), scores, strict=True))
+        return np.stack([parts[row] for row in range(len(dataset))])
+
+    def report(self, run: Run) -> Path:
+        """Write `report.html` from the files of the run."""
+        from neuroloom.core.report import write_report
+
+        return write_report(run.folder)
+
+
+def _temperature(known: dict[str, float], group: str) -> float:
+    if group in known:
+        return known[group]
+    return float(np.median(list(known.values()))) if known else 1.0
+
+
+def shuffled(dataset: Dataset, seed: int) -> Dataset:
+    """Permute the labels within each recording, or over all where each has one class only."""
+    table = dataset.table.copy()
+    rng = np.random.default_rng([seed, 7])
+    inside = table.groupby("path")["label"].nunique().max() > 1
+    keys = table["path"].to_numpy() if inside else np.full(len(table), "")
+    labels = table["label"].to_numpy().copy()
+    for key in dict.fromkeys(keys):
+        rows = np.flatnonzero(keys == key)
+        labels[rows] = labels[rng.permutation(rows)]
+    table["label"] = labels
+    return replace(dataset, table=table)
+
+
+def evaluation_units(table: pd.DataFrame, by: str) -> list[str]:
+    """Return each row's unit for the interval: as in the run, else the widest that varies."""
+    unit = by if by in UNITS and table[by].nunique() > 1 else default_unit(table)
+    return unit_keys(table, unit) if unit in UNITS else ["all"] * len(table)
+
+
+def write_scores(folder: Path, table: pd.DataFrame, dataset: Dataset, seed: int) -> None:
+    """Write predictions and, computed from them, `metrics.json` and `metrics.parquet`."""
+    from neuroloom.core.files import write_atomic
+    from neuroloom.learn.metrics import metric_table, summary
+
+    write_atomic(folder / "predictions.parquet", lambda p: table.to_parquet(p, index=False))
+    if len(table) == 0:
+        write_json(folder / "metrics.json", {})
+        return
+    tidy = metric_table(table, dataset.task, dataset.classes)
+    write_atomic(folder / "metrics.parquet", lambda p: tidy.to_parquet(p, index=False))
+    write_json(folder / "metrics.json", summary(table, dataset.task, dataset.classes, seed))
+
+
+def _dataset_facts(prepared: Prepared) -> dict[str, Any]:
+    dataset = prepared.dataset
+    names = dataset.table["name"].astype(str).tolist()
+    return {
+        "files": prepared.hashes,
+        "examples": len(prepared.everything),
+        "labelled": len(dataset),
+        "task": dataset.task,
+        "classes": {str(k): int(v) for k, v in dataset.table["label"].value_counts().items()}
+        if dataset.task == "classification"
+        else {},
+        "fingerprint": dataset.fingerprint(),
+        "axes": dataset.facts,
+        "split": {
+            "by": prepared.by,
+            "folds": [
+                {"name": f.name, "train": len(f.train), "test": [names[i] for i in f.test]}
+                for f in prepared.folds
+            ],
+        },
+        "rows": dataset.table.drop(columns=["target"], errors="ignore").to_dict("records"),
+    }

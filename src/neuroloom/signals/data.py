@@ -1,0 +1,599 @@
+"""From recordings on disk to labelled examples: pick, filter, cut, reject."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neuroloom import io
+from neuroloom.core.audit import Finding, refuse_duplicates
+from neuroloom.core.dataset import UNITS, Dataset, require_classes
+from neuroloom.core.errors import ConfigError, DataError, nearest
+from neuroloom.core.files import digest
+from neuroloom.core.recording import bad_channels
+from neuroloom.core.step import RecordingStep, apply_all, describe_all, span_all
+from neuroloom.io.find import Found
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+NOT_EVENTS = ("bad", "edge", "boundary")
+NOT_SIGNAL = ("stim", "misc", "syst", "eog", "ecg", "resp", "bio", "ref_meg", "exci", "ias")
+FIRST_CHOICE = (("eeg",), ("mag", "grad"), ("seeg", "ecog", "dbs"), ("emg",))
+PLAUSIBLE_EEG_UV = (0.5, 500.0)
+SHOWN_EXAMPLES = 300
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How examples are made of recordings; plain data, stored with every trained model.
+
+    Attributes
+    ----------
+    picks
+        Channel names, types and globs; "!name" leaves out. Empty: all channels of the first kind
+        present among EEG, MEG, intracranial, EMG.
+    events
+        Annotation -> class; empty: every annotation is a class of its own name.
+    target
+        A column of the file table to learn instead of events.
+    start, stop
+        Seconds after the event; `stop` None takes the events' shortest duration, or 1 s.
+    window
+        Seconds; cuts events' durations, or whole recordings where there is a target, in pieces.
+    band, notch, rate, reference
+        See `neuroloom.signals.steps`; Hz, Hz, Hz, "average" or channels.
+    reject
+        Largest peak-to-peak amplitude that is kept, µV.
+    align
+        "none" or "euclidean".
+    """
+
+    picks: tuple[str, ...] = ()
+    events: dict[str, str] = field(default_factory=dict)
+    target: str | None = None
+    start: float = 0.0
+    stop: float | None = None
+    window: float | None = None
+    band: tuple[float | None, float | None] | None = None
+    notch: tuple[float, ...] = ()
+    rate: float | None = None
+    reference: tuple[str, ...] = ()
+    reject: float | None = None
+    align: str = "none"
+
+    def steps(self) -> list[RecordingStep]:
+        """Return the steps on a continuous recording, in their order."""
+        from neuroloom.signals.steps import BandPass, Notch, Reference, Resample
+
+        steps: list[RecordingStep] = []
+        if self.reference:
+            steps.append(Reference(self.reference[0] if len(self.reference) == 1 else self.reference))
+        if self.notch:
+            steps.append(Notch(self.notch))
+        if self.band:
+            steps.append(BandPass(*self.band))
+        if self.rate:
+            steps.append(Resample(self.rate))
+        return steps
+
+    @classmethod
+    def of(cls, facts: dict[str, Any]) -> Cut:
+        """Rebuild from what `asdict` gave and JSON made of it."""
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in facts.items()})
+
+
+def align_to(trained: dict[str, Any], found: Found, *, slide: bool = False) -> Dataset:
+    """Cut new recordings exactly as those that a model was trained on.
+
+    Parameters
+    ----------
+    trained
+        The facts stored with the model: `axes`, `task`, `classes`.
+    found
+        The new files.
+    slide
+        Cut recordings without any of the events into neighbouring windows.
+
+    Raises
+    ------
+    DataError
+        If a channel of the model is missing in a file.
+    """
+    axes = trained["axes"]
+    cut = replace(Cut.of(axes["cut"]), picks=tuple(axes["picked"]), rate=axes["rate"])
+    dataset = read_examples(found, cut, slide=slide, strict=False)
+    table = dataset.table
+    if trained["task"] == "classification":
+        table["label"] = table["label"].where(table["label"].isin(trained["classes"]), None)
+    else:
+        table["label"] = table["label"].astype(float)
+    return replace(dataset, task=trained["task"], classes=list(trained["classes"]))
+
+
+def read_examples(found: Found, cut: Cut, *, slide: bool = False, strict: bool = True) -> Dataset:
+    """Cut examples from every recording that was found.
+
+    Parameters
+    ----------
+    found
+        Files with subject, session, run.
+    cut
+        What to pick and how to cut.
+    slide
+        Cut recordings without any of the events into neighbouring windows instead (prediction).
+    strict
+        Learning needs two classes and every named event; prediction needs neither.
+
+    Returns
+    -------
+    Dataset
+        `x` of shape (example, channel, time), float32, V (no unit after alignment).
+
+    Raises
+    ------
+    ConfigError, DataError
+        Naming the file, channel or event that is wrong.
+    """
+    paths = list(found.table["path"])
+    headers = {path: io.peek(found.root / path) for path in paths}
+    cut, channels = _settle(cut, headers, found, strict)
+    hashes = {path: _hash(found.root / path) for path in paths}
+    if strict:
+        refuse_duplicates(hashes)
+    reader = _Reader(found, cut, channels, slide, strict)
+    pieces = [reader.read(row, headers[row["path"]]) for row in found.table.to_dict("records")]
+    dataset = _assemble(pieces, cut, channels, found, reader)
+    return replace(dataset, extra=dataset.extra | {"hashes": hashes})
+
+
+@dataclass
+class _Piece:
+    """The examples of one recording."""
+
+    rows: pd.DataFrame
+    x: np.ndarray
+    raw: np.ndarray
+    offset: np.ndarray
+    spread: np.ndarray
+    rejected: pd.DataFrame
+    facts: dict[str, Any]
+
+
+@dataclass
+class _Reader:
+    found: Found
+    cut: Cut
+    channels: list[str]
+    slide: bool
+    strict: bool
+
+    def read(self, row: dict[str, Any], header: io.Header) -> _Piece:
+        """Read one recording and cut its examples."""
+        recording = self._pick(io.read(self.found.root / row["path"]))
+        self._refuse_bad(recording, row["path"])
+        table = self._rows(row, header)
+        steps = self.cut.steps()
+        clean = apply_all(steps, recording)
+        stretch = self._stretch(table)
+        x, inside = cut_windows(clean, table["onset"].to_numpy(float), stretch)
+        raw, _ = cut_windows(recording, table["onset"].to_numpy(float), stretch)
+        reason = self._reasons(table, x, inside, recording, row["path"])
+        keep = reason == ""
+        rejected = table[~keep].assign(reason=reason[~keep])
+        kept = table[keep].reset_index(drop=True)
+        x, raw = x[keep], raw[keep]
+        facts = _recording_facts(recording, clean, steps)
+        offset, spread = raw.mean(2), np.log(raw.std(2) + 1e-12)
+        return _Piece(kept, x, raw[:SHOWN_EXAMPLES], offset, spread, rejected, facts)
+
+    def _pick(self, recording: xr.DataArray) -> xr.DataArray:
+        return recording.sel(channel=self.channels)
+
+    def _refuse_bad(self, recording: xr.DataArray, path: str) -> None:
+        for name, what in bad_channels(recording).items():
+            raise DataError(
+                f"{path}: channel {name} is {what}. Leave it out with --picks '!{name}', or mend "
+                "the recording."
+            )
+
+    def _rows(self, row: dict[str, Any], header: io.Header) -> pd.DataFrame:
+        """Return onset, stop and label of every example that the recording should give."""
+        import pandas as pd
+
+        onsets, labels = self._onsets(row, header)
+        stretch = self.cut.window or self._length(header)
+        table = pd.DataFrame({"onset": np.asarray(onsets, float)})
+        table["stop"] = table["onset"] + stretch
+        table["label"] = pd.Series(labels, dtype=object, index=table.index)
+        for name in ("path", *UNITS):
+            table[name] = row.get(name)
+        return table
+
+    def _length(self, header: io.Header) -> float:
+        return (self.cut.stop or 0.0) - self.cut.start
+
+    def _stretch(self, table: pd.DataFrame) -> float:
+        return self.cut.window or ((self.cut.stop or 0.0) - self.cut.start)
+
+    def _onsets(self, row: dict[str, Any], header: io.Header) -> tuple[list[float], list[Any]]:
+        if self.cut.target:
+            onsets = _tiles(0.0, header.duration, self.cut.window or header.duration)
+            return onsets, [_known(row.get(self.cut.target))] * len(onsets)
+        events = self._events(header)
+        if len(events) == 0 and self.slide:
+            onsets = _tiles(0.0, header.duration, self.cut.window or self._length(header))
+            return onsets, [None] * len(onsets)
+        onsets, labels = [], []
+        for onset, duration, label in events[["onset", "duration", "label"]].itertuples(index=False):
+            name = self.cut.events.get(label, label)
+            starts = [onset + self.cut.start]
+            if self.cut.window:
+                starts = _tiles(onset, onset + max(duration, self.cut.window), self.cut.window)
+            onsets += starts
+            labels += [name] * len(starts)
+        return onsets, labels
+
+    def _events(self, header: io.Header) -> pd.DataFrame:
+        labels = header.annotations["label"].astype(str)
+        known = labels.isin(self.cut.events) if self.cut.events else ~_is_mark(labels)
+        return header.annotations[known]
+
+    def _reasons(
+        self, table: pd.DataFrame, x: np.ndarray, inside: np.ndarray, recording: Any, path: str
+    ) -> np.ndarray:
+        """Return why each example is dropped; an empty string keeps it."""
+        from neuroloom.signals.steps import reject_by_amplitude
+
+        reason = np.full(len(table), "", dtype=object)
+        reason[~inside] = "beyond the recording"
+        if self.strict and len(table) and not inside.any():
+            length = recording.sizes["time"] / recording.attrs["rate"]
+            raise DataError(
+                f"{path}: no example from {self.cut.start:g} s to {self.cut.stop or self.cut.window:g}"
+                f" s lies inside the recording, which lasts {length:.1f} s. Lower `stop`."
+            )
+        reason[_in_bad(recording.attrs["annotations"], table) & inside] = "marked bad"
+        if self.cut.reject is not None and len(x):
+            loud = ~reject_by_amplitude(x, self.cut.reject)
+            reason[loud & (reason == "")] = f"above {self.cut.reject:g} µV"
+        return reason
+
+
+def cut_windows(
+    recording: xr.DataArray, onsets: np.ndarray, length: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cut equal windows.
+
+    Parameters
+    ----------
+    onsets
+        Starts, s.
+    length
+        Seconds.
+
+    Returns
+    -------
+    windows
+        Shape (window, channel, time), float32; zeros where a window leaves the recording.
+    inside
+        Shape (window,): whether it lies inside.
+    """
+    rate = recording.attrs["rate"]
+    n_times = round(length * rate)
+    first = np.round(onsets * rate).astype(int)
+    inside = (first >= 0) & (first + n_times <= recording.sizes["time"])
+    windows = np.zeros((len(onsets), recording.sizes["channel"], n_times), np.float32)
+    data = recording.values
+    for k in np.flatnonzero(inside):
+        windows[k] = data[:, first[k] : first[k] + n_times]
+    return windows, inside
+
+
+def pick_channels(names: Sequence[str], types: Sequence[str], picks: Sequence[str]) -> list[str]:
+    """Return the channels that `picks` names, in the file's order.
+
+    Parameters
+    ----------
+    names, types
+        Of all channels.
+    picks
+        Names, types or globs, upper or lower case; "!" in front leaves out.
+
+    Raises
+    ------
+    ConfigError
+        If a pick matches nothing.
+
+    Examples
+    --------
+    >>> pick_channels(["FC5", "C3", "EOG"], ["eeg", "eeg", "eog"], ["C*"])
+    ['C3']
+    """
+    chosen, left_out = set(), set()
+    for pick in picks:
+        pattern = pick.removeprefix("!").lower()
+        hit = {
+            name
+            for name, kind in zip(names, types, strict=True)
+            if fnmatchcase(name.lower(), pattern) or kind == pattern
+        }
+        if not hit and not pick.startswith("!"):
+            raise ConfigError(
+                f"picks: no channel is called '{pick}'.{nearest(pick, names)} "
+                f"There are {', '.join(list(names)[:12])}{', …' if len(names) > 12 else ''}."
+            )
+        (left_out if pick.startswith("!") else chosen).update(hit)
+    if all(pick.startswith("!") for pick in picks):
+        chosen = _first_kind(names, types)
+    kept = [name for name in names if name in chosen - left_out]
+    if not kept:
+        raise ConfigError(f"picks={list(picks)} leaves no channel of {len(names)}.")
+    return kept
+
+
+def _first_kind(names: Sequence[str], types: Sequence[str]) -> set[str]:
+    """Return the channels of the first kind of signal that is there."""
+    for kinds in FIRST_CHOICE:
+        hit = {name for name, kind in zip(names, types, strict=True) if kind in kinds}
+        if hit:
+            return hit
+    hit = {name for name, kind in zip(names, types, strict=True) if kind not in NOT_SIGNAL}
+    if not hit:
+        raise DataError(f"None of the {len(names)} channels holds a signal: {', '.join(names)}.")
+    return hit
+
+
+def _settle(
+    cut: Cut, headers: dict[str, io.Header], found: Found, strict: bool
+) -> tuple[Cut, list[str]]:
+    """Check the request against all headers and fill in what it left open."""
+    if not strict:
+        return cut, _same_channels(cut.picks, headers)
+    channels = _common_channels(cut, headers)
+    if cut.target:
+        _check_target(cut, found)
+    else:
+        _check_events(cut, headers)
+    stop = cut.stop
+    if stop is None and not cut.window:
+        stop = _own_stop(cut, headers)
+    if not cut.window and (stop is None or stop <= cut.start):
+        raise ConfigError(f"stop ({stop:g} s) must come after start ({cut.start:g} s).")
+    rates = {header.rate for header in headers.values()}
+    rate = cut.rate or (min(rates) if len(rates) > 1 else None)
+    return replace(cut, stop=stop, rate=rate), channels
+
+
+def _common_channels(cut: Cut, headers: dict[str, io.Header]) -> list[str]:
+    """Return the picked channels, refusing files that do not agree on them."""
+    first_path, first = next(iter(headers.items()))
+    wanted = pick_channels(first.channels, first.types, cut.picks)
+    for path, header in headers.items():
+        own = pick_channels(header.channels, header.types, cut.picks)
+        if set(own) == set(wanted):
+            continue
+        lacks, more = sorted(set(wanted) - set(own)), sorted(set(own) - set(wanted))
+        said = [f"lacks {', '.join(lacks[:8])}"] if lacks else []
+        said += [f"has besides {', '.join(more[:8])}"] if more else []
+        raise DataError(
+            f"{path} and {first_path} have different channels: {path} {' and '.join(said)}. "
+            "Name the channels they share with `picks`, or narrow `include`."
+        )
+    return wanted
+
+
+def _check_target(cut: Cut, found: Found) -> None:
+    keys = [name for name in found.table.columns if name != "path"]
+    if cut.target not in keys:
+        raise ConfigError(
+            f"target='{cut.target}' is no column of the data.{nearest(str(cut.target), keys)} "
+            f"There are {', '.join(keys)}."
+        )
+    if found.table[cut.target].isna().all():
+        raise ConfigError(f"target='{cut.target}' is empty for every file; name it by `pattern`.")
+    if not cut.window:
+        raise ConfigError(
+            f"target='{cut.target}' is a property of whole recordings: say by `window` into pieces "
+            "of how many seconds they are cut, such as --window 2."
+        )
+
+
+def _same_channels(picked: Sequence[str], headers: dict[str, io.Header]) -> list[str]:
+    """Return the channels that a model was trained on, refusing files that lack one."""
+    for path, header in headers.items():
+        missing = [name for name in picked if name not in header.channels]
+        if missing:
+            raise DataError(
+                f"{path} lacks {len(missing)} of the {len(picked)} channels that the model was "
+                f"trained on: {', '.join(missing[:8])}. It has {', '.join(header.channels[:8])}, …"
+            )
+    return list(picked)
+
+
+def _check_events(cut: Cut, headers: dict[str, io.Header]) -> None:
+    there = sorted({str(label) for h in headers.values() for label in h.annotations["label"]})
+    if not there:
+        raise DataError(
+            f"{next(iter(headers))}: there are no annotations in {len(headers)} recordings, so no "
+            "events to decode. Name a `target` column and a `window`, or add events."
+        )
+    for event in cut.events:
+        if event not in there:
+            raise ConfigError(
+                f"events: no recording has an event '{event}'.{nearest(event, there)} "
+                f"There are {', '.join(there[:20])}."
+            )
+
+
+def _own_stop(cut: Cut, headers: dict[str, io.Header]) -> float:
+    """Return the shortest duration of the events, or 1 s if they have none."""
+    shortest = math.inf
+    for header in headers.values():
+        labels = header.annotations["label"].astype(str)
+        known = labels.isin(cut.events) if cut.events else ~_is_mark(labels)
+        durations = header.annotations["duration"][known]
+        shortest = min([shortest, *durations])
+    return cut.start + 1.0 if shortest in (0, math.inf) else float(shortest)
+
+
+def _assemble(
+    pieces: list[_Piece], cut: Cut, channels: list[str], found: Found, reader: _Reader
+) -> Dataset:
+    import pandas as pd
+
+    table = pd.concat([piece.rows for piece in pieces], ignore_index=True)
+    rejected = pd.concat([piece.rejected for piece in pieces], ignore_index=True)
+    if len(table) == 0:
+        why = f": all {len(rejected)} were rejected" if len(rejected) else ""
+        raise DataError(f"No example could be cut from {len(pieces)} recordings{why}.")
+    x = join([piece.x for piece in pieces])
+    if cut.align == "euclidean":
+        from neuroloom.signals.steps import euclidean_align
+
+        x = euclidean_align(x, table["path"].to_numpy())
+    onsets = table["onset"].map("{:.3f}".format)
+    table.insert(0, "name", table["path"] + "@" + onsets)
+    table.insert(0, "example", np.arange(len(table)))
+    task, classes = _task(table, cut, found, reader)
+    facts = pieces[0].facts | {"picked": channels, "cut": asdict(cut), "n_times": x.shape[2]}
+    extra = {
+        "rejected": rejected,
+        "raw": np.concatenate([piece.raw for piece in pieces]),
+        "raw_rows": np.concatenate(_shown_rows(pieces)),
+        "raw_rate": pieces[0].facts["raw_rate"],
+        "offset": np.concatenate([piece.offset for piece in pieces]),
+        "spread": np.concatenate([piece.spread for piece in pieces]),
+    }
+    findings = [Finding("note", "How the files were read", found.layout), *_findings(pieces, cut)]
+    return Dataset(table, x, task, classes, facts, findings, extra)
+
+
+def _shown_rows(pieces: list[_Piece]) -> list[np.ndarray]:
+    starts = np.cumsum([0, *(len(piece.rows) for piece in pieces)])
+    return [s + np.arange(len(p.raw)) for s, p in zip(starts, pieces, strict=False)]
+
+
+def _task(
+    table: pd.DataFrame, cut: Cut, found: Found, reader: _Reader
+) -> tuple[str, list[str]]:
+    """Tell classes from numbers: a numeric column is a regression, an entity never is."""
+    import pandas as pd
+
+    if not reader.strict:
+        return "classification", []
+    numeric = cut.target and pd.api.types.is_numeric_dtype(found.table[cut.target])
+    if numeric and cut.target not in UNITS and not pd.api.types.is_bool_dtype(
+        found.table[cut.target]
+    ):
+        table["label"] = table["label"].astype(float)
+        return "regression", []
+    known = table["label"].notna()
+    table.loc[known, "label"] = table.loc[known, "label"].astype(str)
+    return "classification", require_classes(table, str(found.root.name))
+
+
+def join(parts: Iterable[np.ndarray]) -> np.ndarray:
+    """Concatenate along the first axis; beyond 40 % of the memory, into a file-backed array."""
+    parts = [part for part in parts if len(part)]
+    size = sum(part.nbytes for part in parts)
+    if size < 0.4 * _memory():
+        return np.concatenate(parts)
+    import tempfile
+
+    shape = (sum(len(part) for part in parts), *parts[0].shape[1:])
+    whole = np.memmap(tempfile.TemporaryFile(), parts[0].dtype, "w+", shape=shape)
+    np.concatenate(parts, out=whole)
+    return whole
+
+
+def _memory() -> float:
+    import os
+
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (ValueError, OSError, AttributeError):
+        return 8e9
+
+
+def _findings(pieces: list[_Piece], cut: Cut) -> list[Finding]:
+    found = []
+    spread = np.concatenate([piece.spread for piece in pieces])
+    typical = float(np.exp(np.median(spread)) * 1e6) if len(spread) else math.nan
+    low, high = PLAUSIBLE_EEG_UV
+    if pieces[0].facts["types"][0] == "eeg" and not low <= typical <= high:
+        found.append(
+            Finding(
+                "warning",
+                "Is the unit right?",
+                f"A typical channel varies by {typical:.3g} µV inside a trial; scalp EEG varies by "
+                "5 to 100 µV. Check the unit in the file's header.",
+            )
+        )
+    if cut.align == "euclidean":
+        found.append(
+            Finding(
+                "warning",
+                "Alignment sees the whole test run",
+                "Euclidean alignment whitens each recording by all of its own trials, without "
+                "labels: a trial of a new recording can only be decoded once the others are there.",
+            )
+        )
+    notes = dict.fromkeys(note for piece in pieces for note in piece.facts.pop("notes"))
+    return found + [Finding("warning", "The reader remarked", note) for note in notes]
+
+
+def _recording_facts(
+    recording: xr.DataArray, clean: xr.DataArray, steps: list[RecordingStep]
+) -> dict[str, Any]:
+    rate = recording.attrs["rate"]
+    xyz = np.stack([clean.coords[axis].values for axis in "xyz"], axis=1)
+    return {
+        "channels": clean.coords["channel"].values.astype(str).tolist(),
+        "types": clean.coords["type"].values.astype(str).tolist(),
+        "positions": np.where(np.isfinite(xyz), np.round(xyz, 5), np.nan).tolist(),
+        "rate": float(clean.attrs["rate"]),
+        "raw_rate": float(rate),
+        "steps": describe_all(steps, rate),
+        "span": span_all(steps, rate),
+        "notes": list(recording.attrs.get("notes", [])),
+    }
+
+
+def _in_bad(annotations: pd.DataFrame, table: pd.DataFrame) -> np.ndarray:
+    """Tell which examples touch a stretch that is annotated as bad."""
+    touched = np.zeros(len(table), bool)
+    bad = annotations[annotations["label"].astype(str).str.lower().str.startswith("bad")]
+    onset, stop = table["onset"].to_numpy(float), table["stop"].to_numpy(float)
+    for start, duration in bad[["onset", "duration"]].itertuples(index=False):
+        touched |= (onset < start + duration) & (stop > start)
+    return touched
+
+
+def _is_mark(labels: pd.Series) -> pd.Series:
+    """Tell which annotations mark stretches and are no events."""
+    return labels.str.lower().str.startswith(NOT_EVENTS)
+
+
+def _tiles(start: float, stop: float, length: float) -> list[float]:
+    """Return the starts of neighbouring windows that fit between start and stop."""
+    return [start + k * length for k in range(int((stop - start) / length + 1e-6))]
+
+
+def _known(value: Any) -> Any:
+    return None if value is None or value != value or value == "" else value
+
+
+def _hash(path: Path) -> str:
+    """Return the digest of a file; of its partners, too, where a format has several."""
+    if path.suffix.lower() not in (".vhdr", ".set"):
+        return digest(path)
+    partners = sorted(p for p in path.parent.glob(f"{path.stem}.*") if p.is_file())
+    return "".join(digest(partner)[:32] for partner in partners)

@@ -1,0 +1,219 @@
+"""`signals.decode`: tell from EEG, MEG or EMG what a person saw, did or imagined."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import model_validator
+
+from neuroloom.core.audit import Finding, tell_tale
+from neuroloom.core.dataset import Dataset
+from neuroloom.core.errors import ConfigError
+from neuroloom.core.recipe import setting
+from neuroloom.learn.model import find_model
+from neuroloom.learn.study import Prepared, Study
+from neuroloom.signals.data import Cut
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from neuroloom.core.run import Run
+    from neuroloom.io.find import Found
+    from neuroloom.learn.store import Ensemble
+
+
+class Decode(Study):
+    """Decode trials (or pieces) of continuous recordings into classes or numbers.
+
+    Recordings are filtered, cut around events and split so that no run (session, subject) stands
+    on both sides; a net or a classical decoder is trained and judged beside a baseline.
+
+    Examples
+    --------
+    >>> Decode(events={"T1": "fists", "T2": "feet"}, start=1, stop=4, split="run").model
+    'eegnet'
+    """
+
+    name: ClassVar[str] = "signals.decode"
+    summary: ClassVar[str] = "decode EEG, MEG or EMG trials into classes or numbers"
+    data_kind: ClassVar[str] = "EEG, MEG, EMG"
+
+    events: dict[str, str] = setting(
+        {}, "annotation -> class, such as T1: fists; default: every annotation", basic=True
+    )
+    target: str | None = setting(
+        None, "a column or pattern key to learn instead of events; a numeric one is a regression"
+    )
+    start: float = setting(0.0, "begin of a trial after its event", unit="s", basic=True)
+    stop: float | None = setting(
+        None, "end of a trial after its event; default: the events' own duration", unit="s",
+        basic=True,
+    )  # fmt: skip
+    picks: list[str] = setting(
+        [], "channels: names, types, globs; '!name' leaves out", basic=True
+    )
+    window: float | None = setting(None, "cut events or recordings into pieces", unit="s", gt=0)
+    include: list[str] = setting([], "globs on file names (or relative paths with /)")
+    pattern: str | None = setting(None, 'keys in file names: "{subject}R{run}.edf"')
+    band: tuple[float, float] | None = setting(
+        None, "pass-band; default: the model's own (see `neuroloom models`)", unit="Hz"
+    )
+    notch: list[float] = setting([], "line frequencies to remove", unit="Hz")
+    rate: float | None = setting(None, "resample to; default: what the band needs", unit="Hz", gt=0)
+    reference: list[str] = setting([], "'average', or the channels to subtract")
+    reject: float | None = setting(
+        None, "drop trials whose peak-to-peak amplitude exceeds this", unit="uV", gt=0
+    )
+    mode: Literal["trialwise", "cropped"] | None = setting(
+        None, "show a net whole trials or shorter crops that vote; default: the net's own"
+    )
+    augment: list[str] | None = setting(
+        None, "augmentations by name, or 'none'; default: the net's own"
+    )
+    align: Literal["none", "euclidean"] = setting(
+        "none", "whiten each recording by its own mean covariance (label-blind)"
+    )
+
+    @model_validator(mode="after")
+    def _fields_agree(self) -> Decode:
+        if self.events and self.target:
+            raise ValueError("events and target exclude each other: name one of them")
+        if self.stop is not None and self.stop <= self.start:
+            raise ValueError(f"stop ({self.stop:g} s) must come after start ({self.start:g} s)")
+        if self.band and not 0 < self.band[0] < self.band[1]:
+            raise ValueError(f"band must be two frequencies 0 < low < high, got {self.band}")
+        return self
+
+    # -- data ------------------------------------------------------------------------------
+
+    def read(self, data: Path) -> Dataset:
+        """Find, read and cut the recordings of `data`."""
+        from neuroloom.io.find import find
+        from neuroloom.signals.data import read_examples
+
+        found = find(data, self.include, self.pattern)
+        return read_examples(found, self.cut(found))
+
+    def read_like(
+        self, facts: dict[str, Any], data: Path, include: list[str], slide: bool = False
+    ) -> Dataset:
+        """Cut new recordings the way the run's were: same channels, rate, filter and window."""
+        from neuroloom.io.find import find
+        from neuroloom.signals.data import align_to
+
+        return align_to(facts, find(data, include, self.pattern), slide=slide)
+
+    def cut(self, found: Found) -> Cut:
+        """Return how examples are cut, with the model's own band and rate filled in."""
+        band = self.band or find_model(self.model).likes.get("band")
+        return Cut(
+            picks=tuple(self.picks),
+            events=self.events,
+            target=self.target,
+            start=self.start,
+            stop=self.stop,
+            window=self.window,
+            band=band,
+            notch=tuple(self.notch),
+            rate=self.rate or self._own_rate(band, found),
+            reference=tuple(self.reference),
+            reject=self.reject,
+            align=self.align,
+        )
+
+    def _own_rate(self, band: tuple[float, float] | None, found: Found) -> float | None:
+        """Return the lowest rate that still holds the band well, if the model asks for one."""
+        from neuroloom import io
+
+        over = find_model(self.model).likes.get("oversampling")
+        if band is None or over is None:
+            return None
+        rates = [io.peek(found.root / path).rate for path in found.table["path"]]
+        wanted = float(np.ceil(over * band[1] / 10) * 10)
+        return wanted if wanted < min(rates) else None
+
+    def gap_of(self, dataset: Dataset) -> float:
+        """Return the length of the filter chain, s."""
+        return float(dataset.facts["span"])
+
+    def options(self) -> dict[str, Any]:
+        """Return what differs from the net's own training."""
+        options: dict[str, Any] = {}
+        if self.mode == "trialwise":
+            options |= {"crop": 1.0, "crops": 1}
+        if self.mode == "cropped":
+            options |= {"crop": 0.75, "crops": 5}
+        if self.augment is not None:
+            options["augment"] = tuple(name for name in self.augment if name != "none")
+        return options
+
+    def baseline(self, task: str) -> str | None:
+        """CSP+LDA; the Riemannian decoder beside CSP+LDA itself, and for numbers."""
+        if task == "regression":
+            return None if self.model == "riemann" else "riemann"
+        return "riemann" if self.model == "csp-lda" else "csp-lda"
+
+    def audit(self, dataset: Dataset) -> list[Finding]:
+        """Look for channels that give the answer away."""
+        if dataset.task != "classification":
+            return []
+        rows = dataset.table["example"].to_numpy()
+        features = {
+            "mean": dataset.extra["offset"][rows],
+            "amplitude": dataset.extra["spread"][rows],
+            "amplitude in the band": np.log(dataset.x.std(2) + 1e-12),
+        }
+        hits: dict[str, str] = {}
+        for what, values in features.items():
+            for name, auc in tell_tale(values, dataset.y, dataset.facts["channels"]):
+                hits.setdefault(name, f"{name} by its {what} (AUC {auc:.3f})")
+        return [_tell_tale_finding(name, how) for name, how in hits.items()]
+
+    # -- after the fit ---------------------------------------------------------------------
+
+    def illustrate(self, run: Run, prepared: Prepared, ensemble: Ensemble | None) -> None:
+        """Draw what a reviewer looks for first, and say it in `facts.json`."""
+        from neuroloom.signals.story import illustrate
+
+        illustrate(self, run, prepared, ensemble)
+
+    def explain(self, run: Run, data: Path | None = None) -> pd.DataFrame:
+        """Show again which sensors and bands the run's model draws on; returns the sensors."""
+        from neuroloom.signals.story import explain_again
+
+        return explain_again(self, run)
+
+    def predict(
+        self, run: Run, inputs: list[Path], out: Path | str | None = None
+    ) -> pd.DataFrame:
+        """Decode new recordings, at their events or in neighbouring windows.
+
+        Parameters
+        ----------
+        run
+            A finished run.
+        inputs
+            Files or folders.
+        out
+            Where `predictions.parquet` / `.csv` and, for every recording, a copy annotated with
+            the decoded classes (`<name>_decoded_raw.fif`) are written; None writes nothing.
+
+        Returns
+        -------
+        DataFrame
+            path, onset (s), stop (s), label (if known), decoded, p_<class> (calibrated).
+        """
+        from neuroloom.signals.predict import predict
+
+        return predict(self, run, inputs, out)
+
+
+def _tell_tale_finding(name: str, how: str) -> Finding:
+    return Finding(
+        "warning",
+        f"Channel {name} gives the answer away",
+        f"One channel alone tells the classes apart almost perfectly: {how}. Is it a trigger, a "
+        f"response or a label channel? If so, leave it out with --picks '!{name}'.",
+    )
