@@ -98,7 +98,7 @@ def test_headline_gives_value_interval_count_baseline_and_chance(run_folder: Pat
     assert "on 45 unseen trials of 3 runs." in said
     assert "The baseline csp-lda reaches 93.3 %. Chance is 51.1 %." in said
     assert "The whole interval is better than chance." in said
-    assert "45 trials: ±7 points" in said
+    assert "45 trials: +4 / −9 points" in said
     assert "Three models were tried on the same folds." in said
 
 

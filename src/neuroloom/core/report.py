@@ -383,13 +383,16 @@ def _verdict(row: MetricRow | None) -> str:
 
 
 def _margin(metrics: Mapping[str, Mapping[str, Any]], row: MetricRow | None) -> str:
-    """Half the width of the headline's interval, in points where it is a share."""
+    """Say how far the interval reaches from the value, in points where it is a share."""
     numbers = metrics.get(row.key, {}) if row else {}
     if row is None or numbers.get("low") is None or numbers.get("high") is None:
         return ""
-    half = (numbers["high"] - numbers["low"]) / 2
-    percent = row.key in MEANINGS and MEANINGS[row.key].percent
-    return f"±{100 * half:.0f} points" if percent else f"±{half:.2g}"
+    up, down = numbers["high"] - numbers["value"], numbers["value"] - numbers["low"]
+    share = row.key in MEANINGS and MEANINGS[row.key].percent
+    factor, form, unit = (100, ".0f", " points") if share else (1, ".2g", "")
+    if abs(up - down) <= 0.25 * max(up, down):
+        return f"±{factor * (up + down) / 2:{form}}{unit}"
+    return f"+{factor * up:{form}} / {MINUS}{factor * down:{form}}{unit}"
 
 
 def _shown(shelf: Shelf) -> dict[str, list[Shown]]:
@@ -425,7 +428,7 @@ def _cells(table: Any) -> dict[str, Any]:
 def _cell(value: Any) -> str:
     if value is None or value != value:
         return ""
-    return number(value) if isinstance(value, float) else str(value)
+    return f"{value:.4g}".replace("-", MINUS) if isinstance(value, float) else str(value)
 
 
 def _fold_table(folder: Path) -> Shown | None:
