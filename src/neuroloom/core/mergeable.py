@@ -299,10 +299,10 @@ class Gram:
         xy = self.xy + self.n * np.outer(self.mean_x, self.mean_y)
         return {"n": self.n, "xx": xx, "xy": xy, "mean_x": self.mean_x, "mean_y": self.mean_y}
 
-    def ridge(self, penalty: float) -> tuple[Floats, Floats]:
+    def ridge(self, penalty: float) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return weights (feature, target) and intercept (target,); the intercept is free."""
         system = self.xx + penalty * np.eye(self.mean_x.size)
-        weights: Floats = np.linalg.lstsq(system, self.xy, rcond=None)[0]
+        weights = np.linalg.lstsq(system, self.xy, rcond=None)[0]
         return weights, self.mean_y - self.mean_x @ weights
 
     def state(self) -> State:
