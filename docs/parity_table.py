@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from neuroloom.catalogue import load_parity, load_tools
-from neuroloom.catalogue.parity import NOT_YET
+from neuroloom.catalogue.parity import NOT_YET, load_parity
+from neuroloom.catalogue.search import load_tools
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 BEGIN, END = "<!-- parity: begin -->", "<!-- parity: end -->"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-from neuroloom.catalogue import find_tool
+from neuroloom.catalogue.search import find_tool
 from neuroloom.core.errors import ConfigError, NeuroloomError, nearest
 from parity import harness
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from neuroloom.catalogue import find_tool, load_parity
+from neuroloom.catalogue.parity import load_parity
+from neuroloom.catalogue.search import find_tool
 from parity import harness
 from parity.__main__ import FILES, main
 from parity.harness import COLUMNS, Check, holds, measure, merge, read

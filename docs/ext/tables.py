@@ -10,7 +10,8 @@ from markdown_it import MarkdownIt
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from neuroloom.catalogue import load_parity, load_tools
+from neuroloom.catalogue.parity import load_parity
+from neuroloom.catalogue.search import load_tools
 from neuroloom.core import registry
 from neuroloom.core.recipe import FieldInfo, describe
 

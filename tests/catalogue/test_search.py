@@ -6,8 +6,7 @@ import csv
 
 import pytest
 
-from neuroloom.catalogue import find_tool, like, load_tools, search
-from neuroloom.catalogue.search import OPTIONS
+from neuroloom.catalogue.search import OPTIONS, find_tool, like, load_tools, search
 from neuroloom.core.errors import ConfigError
 
 

@@ -55,7 +55,7 @@ def test_wheel_is_pure_and_whole(wheel: Path) -> None:
 
 
 def test_wheel_knows_its_parity(scripts: Path, tmp_path: Path) -> None:
-    code = "from neuroloom.catalogue import load_parity; print(len(load_parity()))"
+    code = "from neuroloom.catalogue.parity import load_parity; print(len(load_parity()))"
     printed = run(scripts / "python", "-c", code, cwd=tmp_path)
     table = (ROOT / "parity" / "results.csv").read_text(encoding="utf-8").splitlines()
     assert int(printed) == len(table) - 1
