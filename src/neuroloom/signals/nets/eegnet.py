@@ -106,8 +106,7 @@ class EEGNet(nn.Module):
         sources = self.spatial.flatten(0, 1) @ x
         kernels = (self.temporal * gain[:, None]).repeat_interleave(depth, 0)
         offset = shift.repeat_interleave(depth) * self.spatial.sum(2).flatten()
-        padded = pad(sources, same_padding(self.temporal.shape[1]))
-        return conv1d(padded, kernels[:, None], offset, groups=len(kernels))
+        return self._correlate(sources, kernels) + offset[:, None]
 
     def _temporal_gain(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the factor and the shift by which batch normalisation treats each temporal map."""
@@ -120,9 +119,19 @@ class EEGNet(nn.Module):
         return gain, norm.bias - gain * mean
 
     def _separable(self, x: Tensor) -> Tensor:
-        """Depthwise and pointwise convolution, merged into one kernel."""
-        kernel = self.pointwise[:, :, None] * self.depthwise
-        return conv1d(pad(x, same_padding(self.short)), kernel)
+        """Filter each map in time, then mix the maps."""
+        return self.pointwise @ self._correlate(x, self.depthwise)
+
+    def _correlate(self, x: Tensor, kernels: Tensor) -> Tensor:
+        """Filter each map with its own kernel, keeping the length.
+
+        In training through the spectrum, as the gradient of a grouped convolution with long
+        kernels is slow on a CPU; else by the convolution, which every exporter knows.
+        """
+        if self.training:
+            return filter_spectrally(x, kernels)
+        padded = pad(x, same_padding(kernels.shape[1]))
+        return conv1d(padded, kernels[:, None], groups=len(kernels))
 
     def constrain(self) -> None:
         """Apply the norm limits; the training loop calls this after every step."""
@@ -134,6 +143,22 @@ class EEGNet(nn.Module):
 def same_padding(kernel: int) -> tuple[int, int]:
     """Return the zeros before and after that keep the length, as Keras and torch place them."""
     return (kernel - 1) // 2, kernel // 2
+
+
+def filter_spectrally(x: Tensor, kernels: Tensor) -> Tensor:
+    """Filter each map with its own kernel by multiplying spectra.
+
+    Parameters
+    ----------
+    x, kernels
+        Shapes (n, map, time) and (map, k); a correlation with `same_padding`.
+    """
+    n_times, size = x.shape[-1], kernels.shape[-1]
+    n_fft = fast_length(n_times + size - 1)
+    response = torch.fft.rfft(kernels.flip(-1), n=n_fft)
+    full = torch.fft.irfft(torch.fft.rfft(x, n=n_fft) * response, n=n_fft)
+    start = same_padding(size)[1]
+    return full[..., start : start + n_times]
 
 
 def map_moments(x: Tensor, kernels: Tensor) -> tuple[Tensor, Tensor]:
@@ -162,7 +187,8 @@ def map_moments(x: Tensor, kernels: Tensor) -> tuple[Tensor, Tensor]:
     energy = torch.fft.rfft(wide, n=n_fft).abs().square() @ power
     total = wide.sum(1) * x.sum((0, 1), dtype=torch.float64).sum()
     before, after = same_padding(size)
-    for outside in (_outside(x, wide, after), _outside(x.flip(-1), wide.flip(-1), before)):
+    ends = (x[..., :after], wide), (x[..., max(0, n_times - before) :].flip(-1), wide.flip(-1))
+    for outside in (_outside(*ends[0], after), _outside(*ends[1], before)):
         energy, total = energy - outside[0], total - outside[1]
     mean = total / x.numel()
     variance = (energy / x.numel() - mean.square()).clamp_min(0)
@@ -183,10 +209,10 @@ def batch_power(x: Tensor, n_fft: int) -> Tensor:
 def _outside(x: Tensor, kernels: Tensor, cut: int) -> tuple[Tensor, Tensor]:
     """Energy and sum of the `cut` outputs of the full correlation that lie before the window.
 
-    Output j = 0 … cut-1 sees the first j+1 samples with the last j+1 taps of the kernel.
+    Output j = 0 … cut-1 sees the first j+1 samples with the last j+1 taps of the kernel; `x` need
+    hold no more than the first `cut` samples.
     """
-    size, n_times = kernels.shape[1], x.shape[-1]
-    head = x[..., : min(cut, n_times)].flatten(0, 1).double()
+    size, head = kernels.shape[1], x.flatten(0, 1).double()
     index = torch.arange(size, device=x.device)
     lag = index[:cut, None] - index[None, : head.shape[1]]
     taps = kernels[:, (size - 1 - lag).clamp(0, size - 1)] * (lag >= 0)
