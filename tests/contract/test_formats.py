@@ -5,6 +5,7 @@ A new format is covered once it has a maker in `tests/io/makers.py`; without one
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 from pathlib import Path
 
@@ -115,6 +116,22 @@ def test_wrong_extension(suffix: str, content: bytes, tmp_path: Path) -> None:
         with pytest.raises(DataError, match=rf"{path.name}: is no .*begin") as caught:
             door(path)
         assert len(str(caught.value)) < 400
+
+
+def test_any_damage_is_an_error_of_ours_or_none(suffix: str, tmp_path: Path) -> None:
+    if suffix == ".set":
+        pytest.skip("SciPy's MATLAB reader can crash on flipped bytes; cuts are tested above")
+    path = tmp_path / f"a_eeg{suffix}"
+    MAKERS[suffix](path)
+    content = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for _ in range(12):
+        damaged = bytearray(content)
+        for at in rng.integers(0, min(len(content), 1500), 4):
+            damaged[at] = rng.integers(256)
+        path.write_bytes(damaged)
+        with contextlib.suppress(DataError):
+            io.peek(path)
 
 
 def test_brainvision_without_its_data(tmp_path: Path) -> None:

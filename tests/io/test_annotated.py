@@ -22,7 +22,7 @@ def test_round_trip_through_mne(tmp_path: Path, make_edf: Callable) -> None:
     table = pd.DataFrame({"onset": [0.5, 2.0], "duration": [1.0, 1.0], "label": ["fists", "feet"]})
     path = write_annotated(recording, table, tmp_path / "out" / "a_raw.fif")
     raw = mne.io.read_raw_fif(path, verbose="ERROR")
-    np.testing.assert_array_equal(raw.get_data(), recording.values)
+    np.testing.assert_allclose(raw.get_data(), recording.values, rtol=1e-6)
     assert raw.annotations.description.tolist() == ["fists", "feet"]
     assert raw.annotations.onset.tolist() == [0.5, 2.0]
     assert raw.info["subject_info"] is None

@@ -113,7 +113,7 @@ def test_nothing_there(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"Did you mean 'scan\.nii'"):
         find(tmp_path / "scam.nii")
     (tmp_path / "zero.edf").touch()
-    with pytest.raises(DataError, match="only empty files"):
+    with pytest.raises(DataError, match="only empty files or links"):
         find(tmp_path)
 
 
@@ -179,6 +179,38 @@ def test_bids_folder(tmp_path: Path, make_edf: Callable) -> None:
         assert events.values.tolist() == [[1.0, 0.0, "feet"], [2.5, 1.0, "fists"]]
     part = io.read(found.root / row.path, 2.0, 4.0)
     assert part.attrs["annotations"].values.tolist() == [[0.5, 1.0, "fists"]]
+
+
+def test_part_of_a_bids_folder_and_strays(tmp_path: Path) -> None:
+    touch(
+        tmp_path, "sub-01/eeg/sub-01_task-mi_eeg.edf", "sub-02/eeg/sub-02_task-mi_eeg.edf", "x.edf"
+    )
+    (tmp_path / "dataset_description.json").write_text("{}")
+    (tmp_path / "participants.tsv").write_text("participant_id\tgroup\nsub-01\ta\n")
+    found = find(tmp_path / "sub-01")
+    assert found.table[["task", "group"]].values.tolist() == [["mi", "a"]]
+    assert len(find(tmp_path).table) == 2
+    assert "x.edf" in find(tmp_path).notes[0]
+
+
+def test_links(tmp_path: Path) -> None:
+    touch(tmp_path, "d/a.edf")
+    (tmp_path / "d" / "up").symlink_to(tmp_path)
+    (tmp_path / "d" / "gone.edf").symlink_to(tmp_path / "nowhere.edf")
+    found = find(tmp_path)
+    assert found.table["path"].tolist() == ["d/a.edf"]
+    assert "gone.edf" in found.notes[0]
+
+
+def test_manifest_takes_missing_keys_from_the_layout(tmp_path: Path) -> None:
+    touch(tmp_path, "S001R06.edf", "S002R10.edf")
+    (tmp_path / "m.tsv").write_text("path\tsession\nS001R06.edf\tmay\nS002R10.edf\tjune\n")
+    found = find(tmp_path / "m.tsv")
+    assert found.table.iloc[:, 1:4].values.tolist() == [
+        ["S001", "may", "06"],
+        ["S002", "june", "10"],
+    ]
+    assert "eegmmidb" in found.layout
 
 
 def test_bad_events_table_names_its_row(tmp_path: Path, make_edf: Callable) -> None:

@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
+_ONE_FILE = 1.9e9  # bytes that MNE puts into one FIF file, less some room
+
+
 def write_annotated(recording: xr.DataArray, annotations: pd.DataFrame, path: Path) -> Path:
-    """Write a recording with `annotations` as a raw FIF file; no personal field is filled.
+    """Write a recording with `annotations` as a raw FIF file (float32), naming nobody.
 
     Parameters
     ----------
@@ -37,6 +40,11 @@ def write_annotated(recording: xr.DataArray, annotations: pd.DataFrame, path: Pa
     if path.suffix != ".fif":
         raise DataError(f"{path}: expected a name that ends in .fif, got '{path.suffix}'.")
     raw = to_mne(recording, annotations)
+    if recording.size * 4 > _ONE_FILE:
+        # MNE splits it, and the parts name each other: they cannot be renamed afterwards.
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _save(raw, path)
+        return path
     return write_atomic(path, lambda partial: _save(raw, partial))
 
 
@@ -66,4 +74,4 @@ def _save(raw: mne.io.RawArray, path: Path) -> None:
     with warnings.catch_warnings():
         # MNE would like the name to end in _raw.fif; ours is still a partial one.
         warnings.simplefilter("ignore", RuntimeWarning)
-        raw.save(path, fmt="double", overwrite=True, split_naming="neuromag", verbose="ERROR")
+        raw.save(path, fmt="single", overwrite=True, split_naming="neuromag", verbose="ERROR")

@@ -89,6 +89,12 @@ def _numbers(column: pd.Series, sidecar: Path) -> pd.Series:
     return numbers.astype(float)
 
 
+def root_of(folder: Path) -> Path | None:
+    """Return the BIDS dataset that `folder` is or lies in (at most three levels), else None."""
+    above = [folder, *folder.absolute().parents[:3]]
+    return next((place for place in above if (place / "dataset_description.json").is_file()), None)
+
+
 def participants(root: Path) -> pd.DataFrame | None:
     """Return `participants.tsv` with the column `subject` (without "sub-"); None if absent."""
     table_path = root / "participants.tsv"

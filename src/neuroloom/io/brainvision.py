@@ -52,7 +52,7 @@ def _check(path: Path) -> None:
         )
     said = fields(path)
     for key in ("DataFile", "MarkerFile"):
-        partner = path.with_name(said.get(key, ""))
+        partner = path.parent / said.get(key, "")
         if said.get(key) and not partner.is_file():
             around = [item.name for item in path.parent.iterdir() if item.suffix != ".vhdr"]
             raise DataError(
@@ -65,7 +65,7 @@ def _check(path: Path) -> None:
 
 
 def _check_length(path: Path, said: dict[str, str]) -> None:
-    size = path.with_name(said["DataFile"]).stat().st_size
+    size = (path.parent / said["DataFile"]).stat().st_size
     frame = _BYTES.get(said.get("BinaryFormat", ""), 0) * int(said.get("NumberOfChannels", 0))
     points = int(said.get("DataPoints", 0) or 0)
     if frame and (size < frame or size < points * frame):
@@ -84,7 +84,7 @@ def _check_length(path: Path, said: dict[str, str]) -> None:
 
 def _check_markers(path: Path, said: dict[str, str], there: int) -> None:
     """Find data that were cut between two samples: the markers go on behind their end."""
-    partner = path.with_name(said.get("MarkerFile", ""))
+    partner = path.parent / said.get("MarkerFile", "")
     if not partner.is_file():
         return
     text = partner.read_bytes().decode("utf-8", errors="replace")

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _MAGIC = {".edf": b"0       ", ".bdf": b"\xffBIOSEMI"}
 _WIDTH = {".edf": 2, ".bdf": 3}
-_VOLTS = {"v", "mv", "uv", "µv", "μv", "nv"}
 
 
 @dataclass(frozen=True)
@@ -96,6 +95,7 @@ def _oddities(layout: _Layout, there: int, rest: int) -> list[str]:
         slow = [layout.labels[i] for i in layout.signals if layout.samples[i] < max(counts)]
         notes.append(f"Sampled slower than the rest and resampled to it: {', '.join(slow)}.")
     bare = [layout.labels[i] for i in layout.signals if not layout.units[i]]
+    bare = [label for label in bare if guess_type(label) != "stim"]
     if bare:
         notes.append(f"No unit in the file, taken as volts: {', '.join(bare)}.")
     return notes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,9 +62,24 @@ def _check_partner(path: Path, raw: mne.io.BaseRaw) -> None:
 
 
 def _check(path: Path) -> None:
-    first = path.open("rb").read(8)
-    if not first.startswith((b"MATLAB", b"\x89HDF")):
+    """Hold the top elements of a MATLAB 5 file against its size; 7.3 is HDF5, left to MNE."""
+    size = path.stat().st_size
+    with path.open("rb") as handle:
+        head = handle.read(128)
+        if not head.startswith((b"MATLAB", b"\x89HDF")):
+            raise DataError(
+                f"{path}: is no EEGLAB .set: expected a MATLAB file, it begins with "
+                f"{head[:8]!r}. Was another file renamed?"
+            )
+        if not head.startswith(b"MATLAB 5"):
+            return
+        order, end = "<" if head[126:128] == b"IM" else ">", 128
+        while end < size:
+            handle.seek(end)
+            tag = handle.read(8)
+            end += 8 + (struct.unpack(f"{order}II", tag)[1] if len(tag) == 8 else 0)
+    if end > size or size <= 128:
         raise DataError(
-            f"{path}: is no EEGLAB .set: expected a MATLAB file, it begins with {first!r}. "
-            "Was another file renamed?"
+            f"{path}: cut in its data: expected at least {max(end, 136)} bytes, got {size}; copy "
+            "the file again."
         )

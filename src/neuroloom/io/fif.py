@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,12 +57,12 @@ def _end_of_tags(path: Path) -> int:
     with path.open("rb") as handle:
         while at + 16 <= size:
             handle.seek(at)
-            head = handle.read(16)
-            length, following = (
-                int.from_bytes(head[i : i + 4], "big", signed=True) for i in (8, 12)
-            )
+            length, following = struct.unpack(">8x2i", handle.read(16))
             if following < 0:
                 return at + 16 + length
-            at = following if following > 0 else at + 16 + length
+            behind = following if following > 0 else at + 16 + length
+            if behind <= at:
+                raise ValueError(f"the tag at byte {at} points back to {behind}")
+            at = behind
     # A chain that does not say where it ends was cut.
     return max(at, size) + 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatch
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 KEYS = ("subject", "session", "run")
 _MANIFESTS = (".csv", ".tsv")
+_SIDE_FOLDERS = ("derivatives", "sourcedata", "__MACOSX")
 _NO_LAYOUT = (
     "no layout was recognised: all files count as runs of one subject; give `pattern` to say "
     "which part of a name is the subject"
@@ -101,21 +102,32 @@ def find(data: Path | str, include: Sequence[str] = (), pattern: str | None = No
     files, notes = _listed(data, root, include) if data.is_dir() else ([data.name], [])
     if data.is_file() and not is_readable(data):
         raise DataError(f"{data}: no reader for '{suffix(data)}' files. {_readable()}")
-    return _with_keys(files, root, pattern, tuple(notes))
+    return _with_keys(files, root, pattern, notes)
 
 
-def _with_keys(files: list[str], root: Path, pattern: str | None, notes: tuple[str, ...]) -> Found:
+def _with_keys(files: list[str], root: Path, pattern: str | None, notes: list[str]) -> Found:
     import pandas as pd
 
-    rows, layout = _keys_of(files, root, pattern)
-    table = pd.DataFrame([{"path": file, **keys} for file, keys in zip(files, rows, strict=True)])
-    people = bids.participants(root) if layout.startswith("BIDS") else None
-    if people is not None:
-        people = people.drop(
-            columns=[name for name in people if name in table and name != "subject"]
-        )
-        table = table.merge(people, on="subject", how="left")
-    return Found(_completed(table), root, layout, notes)
+    top = bids.root_of(root) if pattern is None else None
+    named = [file for file in files if "subject" in bids.entities(file)]
+    if top is None or not named:
+        rows, layout = _keys_of(files, pattern)
+        table = pd.DataFrame([{"path": f, **keys} for f, keys in zip(files, rows, strict=True)])
+        return Found(_completed(table), root, layout, tuple(notes))
+    if len(named) < len(files):
+        strays = _few([file for file in files if file not in named])
+        notes = [*notes, f"Names without a BIDS subject were passed over: {strays}."]
+    table = pd.DataFrame([{"path": file, **bids.entities(file)} for file in named])
+    table = _with_participants(table, top)
+    return Found(_completed(table), root, "BIDS, keys from the file names", tuple(notes))
+
+
+def _with_participants(table: pd.DataFrame, top: Path) -> pd.DataFrame:
+    people = bids.participants(top)
+    if people is None:
+        return table
+    new = [name for name in people if name == "subject" or name not in table]
+    return table.merge(people[new], on="subject", how="left")
 
 
 def _completed(table: pd.DataFrame) -> pd.DataFrame:
@@ -135,11 +147,9 @@ def _completed(table: pd.DataFrame) -> pd.DataFrame:
     return table[order + [name for name in table if name not in order]]
 
 
-def _keys_of(files: list[str], root: Path, pattern: str | None) -> tuple[list[dict[str, str]], str]:
+def _keys_of(files: list[str], pattern: str | None) -> tuple[list[dict[str, str]], str]:
     if pattern is not None:
         return _by_pattern(files, pattern), f"pattern {pattern}"
-    if (root / "dataset_description.json").is_file() and all(map(bids.entities, files)):
-        return [bids.entities(file) for file in files], "BIDS, keys from the file names"
     for sentence, regex in LAYOUTS:
         matches = [re.search(regex, Path(file).name) for file in files]
         if all(matches):
@@ -195,31 +205,44 @@ def _listed(data: Path, root: Path, include: Sequence[str]) -> tuple[list[str], 
     every = sorted(_walk(data, root))
     wanted = [file for file in every if _included(file, include)]
     readable = [file for file in wanted if is_readable(file)]
-    empty = [file for file in readable if not (root / file).stat().st_size]
+    empty = [file for file in readable if _is_empty(root / file)]
     files = [file for file in readable if file not in empty and not _is_part(file, readable)]
     files = [file for file in files if not _DERIVED.search(file)]
     if not files:
         raise DataError(_nothing(data, every, include, empty))
-    notes = [f"Empty files (0 bytes) were passed over: {', '.join(empty[:5])}."] if empty else []
+    notes = [f"Empty files were passed over: {_few(empty)}."] if empty else []
     return files, notes
 
 
 def _walk(folder: Path, root: Path) -> list[str]:
     """All files below, without hidden ones, run folders and BIDS's own side folders."""
+    try:
+        items = sorted(folder.iterdir())
+    except OSError as error:
+        raise DataError(f"{folder}: the folder cannot be opened ({error.strerror}).") from error
     found = []
-    for item in sorted(folder.iterdir()):
+    for item in items:
         if item.name.startswith("."):
             continue
-        if item.is_dir():
-            if not _is_run(item) and item.name not in ("derivatives", "sourcedata", "__MACOSX"):
-                found += _walk(item, root)
-        else:
+        if not item.is_dir():
             found.append(item.relative_to(root).as_posix())
+        elif not _is_passed_over(item):
+            found += _walk(item, root)
     return found
 
 
-def _is_run(folder: Path) -> bool:
+def _is_passed_over(folder: Path) -> bool:
+    """Side folders of BIDS, runs of ours, and links that lead back up."""
+    if folder.name in _SIDE_FOLDERS:
+        return True
+    if folder.is_symlink() and folder.resolve() in folder.absolute().parents:
+        return True
     return (folder / "recipe.yaml").is_file() and (folder / "status.json").is_file()
+
+
+def _is_empty(path: Path) -> bool:
+    """Nothing in it, or (a link of git-annex whose content was not fetched) nothing behind it."""
+    return not path.is_file() or path.stat().st_size == 0
 
 
 def _is_part(file: str, files: Sequence[str]) -> bool:
@@ -233,14 +256,14 @@ def _is_part(file: str, files: Sequence[str]) -> bool:
 
 def _included(file: str, include: Sequence[str]) -> bool:
     name = file.rsplit("/", 1)[-1]
-    return not include or any(fnmatch(file if "/" in glob else name, glob) for glob in include)
+    return not include or any(fnmatchcase(file if "/" in glob else name, glob) for glob in include)
 
 
 def _nothing(data: Path, every: list[str], include: Sequence[str], empty: list[str]) -> str:
     if not every:
         return f"{data}: the folder is empty. {_readable()}"
     if empty:
-        return f"{data}: only empty files (0 bytes): {', '.join(empty[:5])}; copy them again."
+        return f"{data}: only empty files or links to nothing: {_few(empty)}; copy them again."
     readable = [file for file in every if is_readable(file)]
     if include and readable:
         close = nearest(include[0], readable)
@@ -273,6 +296,7 @@ def _from_manifest(data: Path, include: Sequence[str], pattern: str | None) -> F
 
     table = _manifest(data)
     root = data.parent
+    columns = list(table.columns)
     table["path"] = [_inside(Path(str(path)), root) for path in table["path"]]
     absent = [path for path in table["path"] if not (root / path).is_file()]
     if absent:
@@ -286,11 +310,16 @@ def _from_manifest(data: Path, include: Sequence[str], pattern: str | None) -> F
     table = table[[_included(path, include) for path in table["path"]]].reset_index(drop=True)
     if table.empty:
         raise DataError(f"{data}: no row matches include {', '.join(include)}.")
-    layout = f"manifest {data.name} with the columns {', '.join(table.columns)}"
-    if pattern is not None:
-        keys = pd.DataFrame(_by_pattern(list(table["path"]), pattern))
-        table = table.drop(columns=[key for key in keys if key in table]).join(keys)
-    return Found(_completed(table), root, layout)
+    files = list(table["path"])
+    rows, layout = _keys_of(files, pattern)
+    keys = pd.DataFrame(rows, index=table.index)
+    # What the table says itself counts, unless a pattern was asked for.
+    new = [key for key in keys if pattern is not None or key not in table]
+    table = table.drop(columns=[key for key in new if key in table]).join(keys[new])
+    said = f"manifest {data.name} with the columns {', '.join(columns)}"
+    if pattern is not None or new or "subject" not in columns:
+        said += f"; {layout}"
+    return Found(_completed(table), root, said)
 
 
 def _manifest(data: Path) -> pd.DataFrame:

@@ -115,7 +115,7 @@ def _header(raw: mne.io.BaseRaw, path: Path) -> Header:
     notes = [f"The file marks {', '.join(bad)} as bad; it is read like the others."] if bad else []
     rate = float(raw.info["sfreq"])
     return Header(
-        path.name, tuple(names), tuple(types), rate, raw.n_times / rate, table, tuple(notes)
+        path.name, tuple(names), tuple(types), rate, float(raw.n_times / rate), table, tuple(notes)
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import shutil
+import struct
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -72,7 +73,7 @@ def read(path: Path | str, start: float | None = None, stop: float | None = None
     >>> read("sub-01_task-motor_eeg.edf").sel(channel="C3")  # doctest: +SKIP
     """
     path = Path(path)
-    with _uncompressed(path) as plain, named(plain, path):
+    with _uncompressed(path) as plain, _named(plain, path):
         recording = _module(path).read(plain, start, stop)
     recording.attrs["source"] = path.name
     events = _sidecar(path)
@@ -90,7 +91,7 @@ def peek(path: Path | str) -> Header:
         As `read`, as far as the header and the size of the file can tell.
     """
     path = Path(path)
-    with _uncompressed(path) as plain, named(plain, path):
+    with _uncompressed(path) as plain, _named(plain, path):
         header: Header = _module(path).peek(plain)
     events = _sidecar(path)
     return replace(
@@ -140,12 +141,14 @@ def _uncompressed(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def named(plain: Path, path: Path) -> Iterator[None]:
-    """Let errors about the unpacked file name the file that the user has."""
+def _named(plain: Path, path: Path) -> Iterator[None]:
+    """Let errors name the file that the user has, and own up to none but ours."""
     try:
         yield
     except DataError as error:
         raise DataError(str(error).replace(str(plain), str(path))) from error
+    except (ValueError, LookupError, struct.error, OverflowError) as error:
+        raise DataError(f"{path}: its header is damaged ({error}); copy it again.") from error
 
 
 def _check_there(path: Path) -> None:
