@@ -16,7 +16,7 @@ def sample(rng, units, n, share, spread):
         right = rng.beta(share * size, (1 - share) * size, size=units)
     else:
         right = np.full(units, share)
-    y = np.tile(np.arange(n) % 2, units)
+    y = np.arange(units * n) % 2
     guess = np.where(rng.random(units * n) < np.repeat(right, n), y, 1 - y)
     e = metrics.Examples(y, guess, np.eye(2)[guess], np.arange(units * n))
     return e, np.repeat(np.arange(units), n)

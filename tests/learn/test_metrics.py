@@ -216,8 +216,8 @@ def test_regression_summary():
 
 def test_bad_tables_name_the_culprit():
     rows = table()
-    with pytest.raises(DataError, match="'a'"):
-        m.score(rows, "classification", ["b", "c"])
+    with pytest.raises(DataError, match="y_true holds 'z'"):
+        m.score(rows.assign(y_true="z"), "classification", ["a", "b"])
     with pytest.raises(DataError, match="p_a"):
         m.score(rows.drop(columns="p_a"), "classification", ["a", "b"])
     with pytest.raises(DataError, match="no row of role 'model'"):

@@ -391,7 +391,7 @@ def seeds_of(
     name = rows["example"] if "example" in rows else rows.groupby(seed).cumcount()
     row, known = pd.factorize(name, sort=True)
     unit = np.zeros(len(known), dtype=np.int64)
-    unit[row] = pd.factorize(rows["unit"], use_na_sentinel=False)[0]
+    unit[row] = pd.factorize(rows["unit"].astype(str), sort=True)[0]
     sets = [
         _examples(rows[(seed == s).to_numpy()], row[(seed == s).to_numpy()], task, classes)
         for s in sorted(seed.unique())
@@ -545,12 +545,14 @@ def _pseudo(
     Each model takes them from examples of its own choice, so that two models with equal predictions
     still disagree on some: the paired form of the same correction (Agresti & Min 2005).
     """
-    rows = n_classes * max(1, min(size, 256 // n_classes))
-    label = np.arange(rows) % n_classes
+    classes = np.unique(np.concatenate([e.y for model in models for e in model]))
+    classes = classes if classes.size > 1 else np.arange(n_classes)
+    rows = classes.size * max(1, min(size, 256 // classes.size))
+    label = classes[np.arange(rows) % classes.size]
     out = []
     for model in models:
         order = rng.permutation(size)
-        pick = order[: rows // n_classes].repeat(n_classes)
+        pick = order[: rows // classes.size].repeat(classes.size)
         out += [_extend(e, size, pick, label) for e in model]
     return out, rows
 
