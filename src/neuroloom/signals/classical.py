@@ -8,6 +8,7 @@ what they learnt as named arrays and are rebuilt from these alone.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -93,9 +94,10 @@ class CspLda:
                 "(tangent space + ridge) or a net, or make classes of the target."
             )
         check_classes(y, self.name)
-        covariances = trial_covariances(x)
-        filters, patterns = _csp(covariances, y, self.n_components)
-        lda = LinearDiscriminantAnalysis().fit(_log_variance(covariances, filters), y)
+        with one_thread():
+            covariances = trial_covariances(x)
+            filters, patterns = _csp(covariances, y, self.n_components)
+            lda = LinearDiscriminantAnalysis().fit(_log_variance(covariances, filters), y)
         self._arrays = {"filters": filters, "patterns": patterns}
         self._arrays |= linear_classes(lda, self.n_outputs)
         return Solved()
@@ -103,8 +105,9 @@ class CspLda:
     def predict_scores(self, x: np.ndarray) -> np.ndarray:
         """Return log-probabilities, shape (trial, class)."""
         arrays = _fitted(self)
-        features = _chunked(x, lambda part: _log_variance(part, arrays["filters"]))
-        return class_scores(features, arrays)
+        with one_thread():
+            features = _chunked(x, lambda part: _log_variance(part, arrays["filters"]))
+            return class_scores(features, arrays)
 
     def patterns(self) -> np.ndarray:
         """Return activation patterns, shape (component, channel), in the unit of the data.
@@ -180,22 +183,26 @@ class Riemann:
         y = np.asarray(y)
         regression = is_regression(y)
         check_numbers(y, self.name) if regression else check_classes(y, self.name)
-        covariances = trial_covariances(x)
-        arrays = {"whitener": whitener(covariances)}
-        whitened = _whiten(covariances, arrays["whitener"], x.shape[2])
-        arrays["reference"] = mean_riemann(whitened, tol=1e-6)
-        features = _tangent(whitened, arrays["reference"])
-        self._arrays = arrays | self._fit_linear(features, y, regression)
+        with one_thread():
+            covariances = trial_covariances(x)
+            arrays = {"whitener": whitener(covariances)}
+            whitened = _whiten(covariances, arrays["whitener"], x.shape[2])
+            arrays["reference"] = mean_riemann(whitened, tol=1e-6)
+            features = _tangent(whitened, arrays["reference"])
+            self._arrays = arrays | self._fit_linear(features, y, regression)
         return Solved()
 
     def predict_scores(self, x: np.ndarray) -> np.ndarray:
         """Return log-probabilities, shape (trial, class), or predictions, shape (trial,)."""
         arrays = _fitted(self)
         white, reference = arrays["whitener"], arrays["reference"]
-        features = _chunked(x, lambda part: _tangent(_whiten(part, white, x.shape[2]), reference))
-        if "classes" in arrays:
-            return class_scores(features, arrays)
-        return (features @ arrays["weights"].T + arrays["bias"])[:, 0]
+        with one_thread():
+            features = _chunked(
+                x, lambda part: _tangent(_whiten(part, white, x.shape[2]), reference)
+            )
+            if "classes" in arrays:
+                return class_scores(features, arrays)
+            return (features @ arrays["weights"].T + arrays["bias"])[:, 0]
 
     def state(self) -> dict[str, np.ndarray]:
         """Return what was learnt as named arrays."""
@@ -215,6 +222,18 @@ class Riemann:
             return linear_classes(model, self.n_outputs)
         ridge = RidgeCV(alphas=np.logspace(-2, 5, 15)).fit(features, y)
         return {"weights": ridge.coef_[None], "bias": np.array([ridge.intercept_])}
+
+
+def one_thread() -> AbstractContextManager[Any]:
+    """Keep linear algebra on one thread for a while.
+
+    The matrices are small: threads gain nothing, cost seconds where processes compete for cores,
+    and make the last bits depend on the machine.
+    """
+    import scipy.linalg  # noqa: F401  (its own BLAS has to be loaded before it can be limited)
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(limits=1, user_api="blas")
 
 
 def is_regression(y: np.ndarray) -> bool:

@@ -114,8 +114,8 @@ class Notch(RecordingStep):
     freqs: tuple[float, ...]
 
     def __init__(self, freqs: float | Sequence[float]) -> None:
-        given = (freqs,) if np.isscalar(freqs) else tuple(freqs)  # type: ignore[arg-type]
-        object.__setattr__(self, "freqs", tuple(float(freq) for freq in given))
+        given = np.atleast_1d(np.asarray(freqs, dtype=float))
+        object.__setattr__(self, "freqs", tuple(given.tolist()))
         if not self.freqs or min(self.freqs) <= NOTCH_TRANSITION:
             raise ConfigError(f"A notch is one or more frequencies above 1 Hz, got {freqs!r}.")
 
