@@ -183,6 +183,11 @@ def test_run_that_failed_says_so(run_folder: Path) -> None:
     assert "No space left" in said
 
 
+def test_run_that_writes_its_own_report_is_no_failure(run_folder: Path) -> None:
+    write_json(run_folder / "status.json", {"state": "running"})
+    assert "not finished" not in words(page_of(run_folder))
+
+
 def test_lost_figure_is_named_not_hidden(run_folder: Path) -> None:
     (run_folder / "artifacts" / "confusion.png").unlink()
     assert "confusion.png is gone" in words(page_of(run_folder))

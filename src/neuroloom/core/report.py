@@ -428,7 +428,9 @@ def _cells(table: Any) -> dict[str, Any]:
 def _cell(value: Any) -> str:
     if value is None or value != value:
         return ""
-    return f"{value:.4g}".replace("-", MINUS) if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.{3 if abs(value) < 1 else 5}g}".replace("-", MINUS)
 
 
 def _fold_table(folder: Path) -> Shown | None:
@@ -474,4 +476,4 @@ def _lines(mapping: Any, before: str = "") -> list[Fact]:
             lines.append(Fact(label=name, value=", ".join(map(_cell, value))))
         else:
             lines.append(Fact(label=name, value=_cell(value)))
-    return [Fact(label=line.label.replace("_", " "), value=line.value) for line in lines]
+    return [Fact(label=x.label.replace("_", " "), value=x.value) for x in lines if x.value]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neuroloom.learn.figures import INK, LINE, MODEL, SOFT, canvas, colour, styled
+from neuroloom.learn.figures import INK, LINE, MODEL, SOFT, WIDTH, canvas, colour, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,7 +81,7 @@ class Trials:
     @property
     def names(self) -> list[str]:
         """The classes that have trials."""
-        there = set(self.labels)
+        there = set(self.labels.tolist())
         return [str(c) for c in self.classes if str(c) in there] or sorted(there)
 
     @property
@@ -169,7 +169,7 @@ def evoked(trials: Trials, sensors: Sequence[int] | None = None) -> Figure:
 def spectra(
     trials: Trials, band: tuple[float, float] | None = None, sensors: Sequence[int] | None = None
 ) -> Figure:
-    """Draw the power spectrum of each class with its 95 % interval, at a few sensors.
+    """Draw each class's power spectrum, 3 to 45 Hz, with its 95 % interval, at a few sensors.
 
     Parameters
     ----------
@@ -188,7 +188,7 @@ def spectra(
     sensors = choose_sensors(trials.channels, trials.positions) if sensors is None else sensors
     factor, unit = UNITS[trials.unit]
     hertz, power = _welch(trials.x[:, list(sensors)] * factor, trials.rate)
-    shown = (hertz >= 1) & (hertz <= min(45.0, trials.rate / 2))
+    shown = (hertz >= 3) & (hertz <= min(45.0, trials.rate / 2))
     figure, axes = _stack(trials, sensors, f"Power (dB re 1 {unit}²/Hz)", "Frequency (Hz)")
     for row, panel in enumerate(axes):
         if band is not None:
@@ -224,32 +224,54 @@ def topomaps(trials: Trials, band: tuple[float, float]) -> Figure:
     """
     trials = trials.few()
     known = _located(trials.positions)
-    if len(known) < TOO_FEW:
+    if not _make_a_map(trials.positions[known]):
         return no_map(len(known))
     power = band_power(trials, band)[:, known]
     names = trials.names[:4]
     means = np.array([power[trials.labels == name].mean(axis=0) for name in names])
-    shapes = means - means.mean(axis=1, keepdims=True)
-    differences = _differences(means, names)
-    maps = [*zip(names, shapes, strict=True), *differences]
-    columns = len(names) if len(names) > 2 else len(maps)
-    rows = -(-len(maps) // columns)
-    figure, axes = canvas(0.4 + 2.1 * rows, rows=rows, columns=columns, squeeze=False)
-    for panel in axes.flat[len(maps) :]:
-        panel.set_axis_off()
-    reaches = {False: _reach(shapes), True: _reach(np.array([m for _, m in differences]))}
-    for number, (panel, (name, values)) in enumerate(zip(axes.flat, maps, strict=False)):
-        is_difference = number >= len(names)
-        image = _map(panel, values, trials.positions[known], reaches[is_difference])
-        panel.set_title(name, pad=8)
-        last = number in (len(names) - 1, len(maps) - 1)
-        if last and (rows > 1 or len(maps) <= 3):
-            group = axes.flat[: len(names)] if not is_difference else axes.flat[len(names) :]
-            _bar(figure, image, list(group), "dB")
+    shapes = list(zip(names, means - means.mean(axis=1, keepdims=True), strict=True))
+    groups = [group for group in (shapes, _differences(means, names)) if group]
+    rows = [[group] for group in groups] if len(names) > 2 else [groups]
+    return _draw_maps(rows, trials.positions[known])
+
+
+Group = list[tuple[str, np.ndarray]]
+
+
+def _draw_maps(rows: list[list[Group]], positions: np.ndarray) -> Figure:
+    """Draw rows of groups of maps; each group has one scale and its bar below.
+
+    Places are set by hand: an automatic layout does not see what a map draws outside its axes.
+    """
+    from matplotlib.figure import Figure
+
+    columns = max(sum(map(len, groups)) for groups in rows)
+    side, above, below = min(1.7, (WIDTH - 0.2) / columns), 0.32, 0.62
+    tall = side + above + below
+    figure = Figure(figsize=(WIDTH, tall * len(rows)), facecolor="white")
+    for row, groups in enumerate(rows):
+        left = (WIDTH - side * columns) / 2
+        bottom = tall * (len(rows) - 1 - row) + below
+        for group in groups:
+            limits = _reach(np.array([values for _, values in group]))
+            for number, (name, values) in enumerate(group):
+                panel = _axes(figure, left + side * number, bottom, side, side)
+                image = _map(panel, values, positions, limits)
+                panel.set_title(name, pad=2)
+            width = side * len(group)
+            bar = _axes(figure, left + width / 2 - 0.55, bottom - 0.13, 1.1, 0.09)
+            _bar(figure, image, bar, "dB")
+            left += width
     return figure
 
 
-def _differences(means: np.ndarray, names: Sequence[str]) -> list[tuple[str, np.ndarray]]:
+def _axes(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
+    """Return axes at a place given in inches."""
+    wide, tall = figure.get_size_inches()
+    return figure.add_axes((left / wide, bottom / tall, width / wide, height / tall))
+
+
+def _differences(means: np.ndarray, names: Sequence[str]) -> Group:
     if len(names) == 1:
         return []
     if len(names) == 2:
@@ -276,38 +298,46 @@ def relevance(
     bands
         Relevance of each band, for instance `{"8–13 Hz": 0.6, …}`; left out if not given.
     """
+    from matplotlib.figure import Figure
+
     scores = np.abs(np.asarray(scores, float))
     scores = scores / max(scores.max(), 1e-30)
     known = _located(positions)
-    wide = {"width_ratios": [1.25, 1]} if bands else {}
-    figure, axes = canvas(2.9, columns=2 if bands else 1, squeeze=False, **wide)
-    if len(known) >= TOO_FEW:
-        _relevance_map(figure, axes[0, 0], scores[known], positions[known], known, channels)
-    else:
-        _bars(
-            axes[0, 0], dict(sorted(zip(channels, scores, strict=True), key=lambda p: -p[1])[:12])
-        )
+    if not _make_a_map(positions[known]):
+        figure, axes = canvas(2.9, columns=2 if bands else 1, squeeze=False)
+        ranked = sorted(zip(map(str, channels), scores, strict=True), key=lambda pair: -pair[1])
+        _bars(axes[0, 0], dict(ranked[:12]))
+        if bands:
+            _bars(axes[0, 1], bands)
+        return figure
+    figure = Figure(figsize=(WIDTH, 3.3), facecolor="white")
+    panel = _axes(figure, 0.05 if bands else 1.2, 0.65, 2.6, 2.6)
+    image = _map(panel, scores[known], positions[known], (0.0, 1.0), cmap="Purples")
+    _name_highest(panel, scores[known], [str(channels[k]) for k in known])
+    left = panel.get_position().x0 * WIDTH
+    _bar(figure, image, _axes(figure, left + 0.6, 0.52, 1.4, 0.09), "share of the highest")
     if bands:
-        _bars(axes[0, 1], bands)
+        _bars(_axes(figure, 3.35, 0.65, 1.5, 2.3), bands)
     return figure
 
 
-def _relevance_map(
-    figure: Figure, axes: Axes, scores: np.ndarray, positions: np.ndarray, known: np.ndarray,
-    channels: Sequence[str],
-) -> None:  # fmt: skip
+def _name_highest(axes: Axes, scores: np.ndarray, names: Sequence[str], most: int = 5) -> None:
+    """Write the names of the highest sensors beside their dots, unless two would overlap."""
     from matplotlib.patheffects import withStroke
 
-    image = _map(axes, scores, positions, (0.0, 1.0), cmap="Purples")
     places = next(dots.get_xydata() for dots in axes.lines if dots.get_marker() == ".")
-    for k in np.argsort(-scores)[:5]:
-        axes.plot(*places[k], "o", color=INK, markersize=4)
+    room = np.ptp(places, axis=0).max() * np.array([0.16, 0.10])
+    written: list[np.ndarray] = []
+    for k in np.argsort(-scores)[:most]:
+        axes.plot(*places[k], "o", color=INK, markersize=4, mec="white", mew=0.5)
+        if any((np.abs(places[k] - other) < room).all() for other in written):
+            continue
+        written.append(places[k])
         words = axes.annotate(
-            str(channels[known[k]]), places[k], (0, 4), textcoords="offset points",
-            ha="center", fontsize=8, fontweight="bold",
+            names[k], places[k], (0, 4), textcoords="offset points", ha="center", fontsize=9,
+            fontweight="bold",
         )  # fmt: skip
-        words.set_path_effects([withStroke(linewidth=2, foreground="white")])
-    _bar(figure, image, [axes], "Relevance (share of the highest)")
+        words.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
 
 
 def _bars(axes: Axes, values: Mapping[str, float]) -> None:
@@ -350,7 +380,8 @@ def no_map(known: int) -> Figure:
     figure, axes = canvas(1.2)
     axes.set_axis_off()
     text = (
-        f"No map: {known} of the sensors have a position,\na map needs at least {TOO_FEW}.\n"
+        f"No map: {known} of the sensors have a position;\n"
+        f"a map needs {TOO_FEW} or more, not all in a row.\n"
         "Name the channels by the 10–10 system, or give a montage."
     )
     axes.text(0.5, 0.5, text, ha="center", va="center", color=INK, transform=axes.transAxes)
@@ -422,7 +453,7 @@ def add_relevance(
         "relevance",
         relevance(scores, channels, positions, bands),
         title="Sensors and bands that the answers depend on",
-        caption=caption or "Named are the five sensors that matter most. Seen from above, nose up.",
+        caption=caption or "Dots mark the five sensors that matter most. Seen from above, nose up.",
         alt=f"Map of relevance; highest at {top}.",
         section="where",
     )
@@ -489,6 +520,14 @@ def _located(positions: np.ndarray) -> np.ndarray:
     return known[np.sort(first)]
 
 
+def _make_a_map(positions: np.ndarray) -> bool:
+    """Say whether the positions span a plane, so that there is something between them."""
+    if len(positions) < TOO_FEW:
+        return False
+    spread = np.linalg.svd(positions - positions.mean(axis=0), compute_uv=False)
+    return bool(spread[1] > 0.02 * spread[0])
+
+
 def _reach(maps: np.ndarray) -> tuple[float, float]:
     """Return a scale that is even about zero and leaves the most extreme half per cent out."""
     edge = float(np.quantile(np.abs(maps), 0.995)) if maps.size else 1.0
@@ -504,7 +543,9 @@ def _map(
 
     labels = [f"S{k}" for k in range(len(values))]
     info = mne.create_info(labels, 1.0, "eeg", verbose="error")
-    places = dict(zip(labels, positions, strict=True))
+    # Sensors exactly on one circle cannot be triangulated; 10 µm apart from it they can.
+    shaken = positions + np.random.default_rng(0).uniform(-1e-5, 1e-5, positions.shape)
+    places = dict(zip(labels, shaken, strict=True))
     montage = mne.channels.make_dig_montage(places, coord_frame="head")
     info.set_montage(montage, verbose="error")
     image, _ = mne.viz.plot_topomap(
@@ -517,16 +558,11 @@ def _map(
     return image
 
 
-def _bar(figure: Figure, image: Any, axes: list[Axes], label: str) -> None:
-    bar = figure.colorbar(
-        image, ax=axes, location="bottom", shrink=0.7, aspect=18, pad=0.03, label=label
-    )
-    bar.outline.set_visible(False)
-    bar.locator = _few_ticks()
-    bar.update_ticks()
-
-
-def _few_ticks() -> Any:
+def _bar(figure: Figure, image: Any, axes: Axes, label: str) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    return MaxNLocator(4)
+    bar = figure.colorbar(
+        image, cax=axes, orientation="horizontal", label=label, ticks=MaxNLocator(3)
+    )
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(labelsize=9)
