@@ -1,7 +1,7 @@
 """neuroloom: train, check, explain and share deep models on neuroscience data.
 
     from neuroloom.signals import Decode
-    run = Decode(events={"T1": "fists", "T2": "feet"}, split="run").run("recordings/", out="runs/mi")
+    run = Decode(events={"T1": "fists", "T2": "feet"}, split="run").run("bids/", out="runs/mi")
     run.metrics
 """
 

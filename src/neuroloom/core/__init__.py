@@ -1,0 +1,1 @@
+"""The words of neuroloom: recording, dataset, split, step, recipe, run, artifact."""

@@ -66,7 +66,9 @@ def load(kind: str, name: str) -> Any:
     """
     if name not in table(kind):
         known = ", ".join(names(kind))
-        raise ConfigError(f"No {kind} is called '{name}'.{nearest(name, names(kind))} Known: {known}.")
+        raise ConfigError(
+            f"No {kind} is called '{name}'.{nearest(name, names(kind))} Known: {known}."
+        )
     module, _, attribute = table(kind)[name].partition(":")
     found = import_module(module)
     return getattr(found, attribute) if attribute else found

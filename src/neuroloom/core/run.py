@@ -175,7 +175,7 @@ class Run:
 
     @property
     def state(self) -> str:
-        """"running", "done", "failed" or "stopped"."""
+        """One of "running", "done", "failed" and "stopped"."""
         try:
             return self.status["state"]
         except (OSError, ValueError, KeyError):

@@ -166,7 +166,7 @@ def _folds_in_time(table: pd.DataFrame, split: Split) -> list[Fold]:
     """Hold out the last fifth of every recording, or each of N contiguous stretches in turn."""
     n_blocks = split.folds or 1
     position = np.empty(len(table))
-    for _, rows in table.groupby("path", sort=False).indices.items():
+    for rows in table.groupby("path", sort=False).indices.values():
         order = rows[np.argsort(table["onset"].to_numpy()[rows], kind="stable")]
         position[order] = (np.arange(len(order)) + 0.5) / len(order)
     if n_blocks == 1:
@@ -182,7 +182,7 @@ def _time_fold(table: pd.DataFrame, name: str, held_out: np.ndarray, gap: float)
     """Drop training examples that come nearer than `gap` s to a held-out one."""
     train = ~held_out
     onset, stop = table["onset"].to_numpy(float), table["stop"].to_numpy(float)
-    for _, rows in table.groupby("path", sort=False).indices.items():
+    for rows in table.groupby("path", sort=False).indices.values():
         inside = rows[held_out[rows]]
         if len(inside) == 0:
             continue

@@ -1,0 +1,1 @@
+"""Training and judging, the same for every domain."""

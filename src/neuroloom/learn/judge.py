@@ -86,9 +86,7 @@ def rows_of(
     return out
 
 
-def temperatures(
-    dataset: Dataset, folds: list[Fold], fitted: list[Fitted]
-) -> dict[str, float]:
+def temperatures(dataset: Dataset, folds: list[Fold], fitted: list[Fitted]) -> dict[str, float]:
     """Return the temperature of each group's final model, from all held-out scores."""
     if dataset.task == "regression" or not fitted:
         return {}

@@ -33,7 +33,7 @@ class Ensemble:
     facts: dict[str, Any] = field(default_factory=dict)
 
     def scores(self, x: np.ndarray, group: str = "") -> np.ndarray:
-        """Return the mean score of the group's learners: log-probabilities (n, K) or values (n,)."""
+        """Return the mean score of the group's learners, (n, class) or (n,)."""
         learners = self.members.get(group) or [
             learner for members in self.members.values() for learner in members
         ]
@@ -56,7 +56,7 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray], facts: dict[str, Any
     """Write named arrays with plain data beside them, whole or not at all."""
     from safetensors.numpy import save_file
 
-    whole = {name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}
+    whole = {name: np.asarray(array, order="C") for name, array in sorted(arrays.items())}
     metadata = {"facts": json.dumps(facts, sort_keys=True)}
     return write_atomic(path, lambda partial: save_file(whole, str(partial), metadata=metadata))
 

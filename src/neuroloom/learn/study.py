@@ -24,6 +24,7 @@ from neuroloom.core.run import Run, check_out, data_error_if_changed
 from neuroloom.core.split import Fold, Split, check_classes, default_unit, make_folds, unit_keys
 from neuroloom.learn.budget import Plan, parse_budget, plan_time
 from neuroloom.learn.model import Model, find_model
+from neuroloom.learn.narrate import write_card
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,7 +71,7 @@ class Study(Recipe):
         None, "model kept for predict: the folds' nets together, or one fitted on all data"
     )
     shuffle: bool = setting(False, "permute the labels: a check, the score must fall to chance")
-    permutations: int = setting(0, "label permutations for a p-value and an empirical chance", ge=0)
+    permutations: int = setting(0, "label permutations for a p-value of the first metric", ge=0)
 
     @field_validator("budget")
     @classmethod
@@ -96,7 +97,7 @@ class Study(Recipe):
         """Name the model that stands beside this one, if any can."""
 
     @abstractmethod
-    def illustrate(self, run: Run, prepared: Prepared, ensemble: Ensemble | None) -> None:
+    def illustrate(self, run: Run, prepared: Prepared, fits: list[Fitted]) -> None:
         """Fill the run's artifacts and `facts.json` for the report."""
 
     def options(self) -> dict[str, Any]:
@@ -146,9 +147,10 @@ class Study(Recipe):
         self._record(prepared, run)
         results = self._fit_everything(prepared, run)
         predictions = self._judge(prepared, run, results)
-        ensemble = self._keep(prepared, run, results)
+        self._keep(prepared, run, results)
         run.log("scored", examples=len(predictions))
-        self.illustrate(run, prepared, ensemble)
+        self.illustrate(run, prepared, results["model"])
+        write_card(self, run, prepared)
         run.log("reported", report=str(self.report(run)))
 
     def _record(self, prepared: Prepared, run: Run) -> None:
@@ -243,17 +245,13 @@ class Study(Recipe):
         write_scores(run.folder, table, prepared.dataset, self.seed)
         return table
 
-    def _keep(self, prepared: Prepared, run: Run, results: dict[str, Any]) -> Ensemble:
+    def _keep(self, prepared: Prepared, run: Run, results: dict[str, Any]) -> None:
         """Store the final model and the final baseline."""
         from neuroloom.learn.store import save_ensemble
 
-        ensembles = {
-            role: self._final(role, name, prepared, results[role])
-            for role, name in self.roles(prepared.dataset.task).items()
-        }
-        for role, ensemble in ensembles.items():
+        for role, name in self.roles(prepared.dataset.task).items():
+            ensemble = self._final(role, name, prepared, results[role])
             save_ensemble(run.folder / f"{role}.safetensors", ensemble)
-        return ensembles["model"]
 
     def _final(self, role: str, name: str, prepared: Prepared, fits: list[Fitted]) -> Ensemble:
         from neuroloom.learn.judge import temperatures

@@ -1,0 +1,1 @@
+"""Networks and blocks that two or more domains use; none so far."""

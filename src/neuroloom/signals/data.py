@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -29,6 +29,7 @@ NOT_SIGNAL = ("stim", "misc", "syst", "eog", "ecg", "resp", "bio", "ref_meg", "e
 FIRST_CHOICE = (("eeg",), ("mag", "grad"), ("seeg", "ecog", "dbs"), ("emg",))
 PLAUSIBLE_EEG_UV = (0.5, 500.0)
 SHOWN_EXAMPLES = 300
+BEFORE_EVENT = 0.5
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,9 @@ class Cut:
 
         steps: list[RecordingStep] = []
         if self.reference:
-            steps.append(Reference(self.reference[0] if len(self.reference) == 1 else self.reference))
+            steps.append(
+                Reference(self.reference[0] if len(self.reference) == 1 else self.reference)
+            )
         if self.notch:
             steps.append(Notch(self.notch))
         if self.band:
@@ -148,7 +151,7 @@ def read_examples(found: Found, cut: Cut, *, slide: bool = False, strict: bool =
     hashes = {path: _hash(found.root / path) for path in paths}
     if strict:
         refuse_duplicates(hashes)
-    reader = _Reader(found, cut, channels, slide, strict)
+    reader = _Reader(found, cut, channels, slide, strict, Heap(0.4 * _memory()))
     pieces = [reader.read(row, headers[row["path"]]) for row in found.table.to_dict("records")]
     dataset = _assemble(pieces, cut, channels, found, reader)
     return replace(dataset, extra=dataset.extra | {"hashes": hashes})
@@ -159,8 +162,8 @@ class _Piece:
     """The examples of one recording."""
 
     rows: pd.DataFrame
-    x: np.ndarray
-    raw: np.ndarray
+    shown: np.ndarray
+    shown_rows: np.ndarray
     offset: np.ndarray
     spread: np.ndarray
     rejected: pd.DataFrame
@@ -174,6 +177,7 @@ class _Reader:
     channels: list[str]
     slide: bool
     strict: bool
+    heap: Heap
 
     def read(self, row: dict[str, Any], header: io.Header) -> _Piece:
         """Read one recording and cut its examples."""
@@ -184,15 +188,24 @@ class _Reader:
         clean = apply_all(steps, recording)
         stretch = self._stretch(table)
         x, inside = cut_windows(clean, table["onset"].to_numpy(float), stretch)
-        raw, _ = cut_windows(recording, table["onset"].to_numpy(float), stretch)
         reason = self._reasons(table, x, inside, recording, row["path"])
         keep = reason == ""
         rejected = table[~keep].assign(reason=reason[~keep])
         kept = table[keep].reset_index(drop=True)
-        x, raw = x[keep], raw[keep]
-        facts = _recording_facts(recording, clean, steps)
+        facts = _recording_facts(recording, clean, steps) | {"lead": self._lead()}
+        raw, _ = cut_windows(recording, kept["onset"].to_numpy(float), stretch)
         offset, spread = raw.mean(2), np.log(raw.std(2) + 1e-12)
-        return _Piece(kept, x, raw[:SHOWN_EXAMPLES], offset, spread, rejected, facts)
+        begin = kept["onset"].to_numpy(float)[:SHOWN_EXAMPLES] - self._lead()
+        shown, whole = cut_windows(recording, begin, stretch + self._lead())
+        rows = np.flatnonzero(whole)
+        self.heap.add(x[keep])
+        return _Piece(kept, shown[whole], rows, offset, spread, rejected, facts)
+
+    def _lead(self) -> float:
+        """Return how long before a trial its picture begins: half a second before the event."""
+        if self.cut.target or self.cut.window:
+            return 0.0
+        return max(self.cut.start, 0.0) + BEFORE_EVENT
 
     def _pick(self, recording: xr.DataArray) -> xr.DataArray:
         return recording.sel(channel=self.channels)
@@ -232,7 +245,9 @@ class _Reader:
             onsets = _tiles(0.0, header.duration, self.cut.window or self._length(header))
             return onsets, [None] * len(onsets)
         onsets, labels = [], []
-        for onset, duration, label in events[["onset", "duration", "label"]].itertuples(index=False):
+        for onset, duration, label in events[["onset", "duration", "label"]].itertuples(
+            index=False
+        ):
             name = self.cut.events.get(label, label)
             starts = [onset + self.cut.start]
             if self.cut.window:
@@ -257,8 +272,9 @@ class _Reader:
         if self.strict and len(table) and not inside.any():
             length = recording.sizes["time"] / recording.attrs["rate"]
             raise DataError(
-                f"{path}: no example from {self.cut.start:g} s to {self.cut.stop or self.cut.window:g}"
-                f" s lies inside the recording, which lasts {length:.1f} s. Lower `stop`."
+                f"{path}: no example from {self.cut.start:g} to "
+                f"{self.cut.stop or self.cut.window:g} s after its event lies inside the "
+                f"recording, which lasts {length:.1f} s. Lower `stop`."
             )
         reason[_in_bad(recording.attrs["annotations"], table) & inside] = "marked bad"
         if self.cut.reject is not None and len(x):
@@ -454,7 +470,7 @@ def _assemble(
     if len(table) == 0:
         why = f": all {len(rejected)} were rejected" if len(rejected) else ""
         raise DataError(f"No example could be cut from {len(pieces)} recordings{why}.")
-    x = join([piece.x for piece in pieces])
+    x = reader.heap.whole()
     if cut.align == "euclidean":
         from neuroloom.signals.steps import euclidean_align
 
@@ -466,9 +482,8 @@ def _assemble(
     facts = pieces[0].facts | {"picked": channels, "cut": asdict(cut), "n_times": x.shape[2]}
     extra = {
         "rejected": rejected,
-        "raw": np.concatenate([piece.raw for piece in pieces]),
-        "raw_rows": np.concatenate(_shown_rows(pieces)),
-        "raw_rate": pieces[0].facts["raw_rate"],
+        "shown": _shown([piece.shown for piece in pieces]),
+        "shown_rows": np.concatenate(_shown_rows(pieces)),
         "offset": np.concatenate([piece.offset for piece in pieces]),
         "spread": np.concatenate([piece.spread for piece in pieces]),
     }
@@ -478,20 +493,26 @@ def _assemble(
 
 def _shown_rows(pieces: list[_Piece]) -> list[np.ndarray]:
     starts = np.cumsum([0, *(len(piece.rows) for piece in pieces)])
-    return [s + np.arange(len(p.raw)) for s, p in zip(starts, pieces, strict=False)]
+    return [s + p.shown_rows for s, p in zip(starts, pieces, strict=False)]
 
 
-def _task(
-    table: pd.DataFrame, cut: Cut, found: Found, reader: _Reader
-) -> tuple[str, list[str]]:
+def _shown(parts: list[np.ndarray]) -> np.ndarray:
+    """Join the pictures' trials; recordings at other rates than the first's are left out."""
+    same = [part if part.shape[1:] == parts[0].shape[1:] else part[:0] for part in parts]
+    return np.concatenate([part.reshape(-1, *parts[0].shape[1:]) for part in same])
+
+
+def _task(table: pd.DataFrame, cut: Cut, found: Found, reader: _Reader) -> tuple[str, list[str]]:
     """Tell classes from numbers: a numeric column is a regression, an entity never is."""
     import pandas as pd
 
     if not reader.strict:
         return "classification", []
     numeric = cut.target and pd.api.types.is_numeric_dtype(found.table[cut.target])
-    if numeric and cut.target not in UNITS and not pd.api.types.is_bool_dtype(
-        found.table[cut.target]
+    if (
+        numeric
+        and cut.target not in UNITS
+        and not pd.api.types.is_bool_dtype(found.table[cut.target])
     ):
         table["label"] = table["label"].astype(float)
         return "regression", []
@@ -500,18 +521,50 @@ def _task(
     return "classification", require_classes(table, str(found.root.name))
 
 
-def join(parts: Iterable[np.ndarray]) -> np.ndarray:
-    """Concatenate along the first axis; beyond 40 % of the memory, into a file-backed array."""
-    parts = [part for part in parts if len(part)]
-    size = sum(part.nbytes for part in parts)
-    if size < 0.4 * _memory():
-        return np.concatenate(parts)
-    import tempfile
+class Heap:
+    """Examples piled up recording by recording: in memory, or in a temporary file once too many.
 
-    shape = (sum(len(part) for part in parts), *parts[0].shape[1:])
-    whole = np.memmap(tempfile.TemporaryFile(), parts[0].dtype, "w+", shape=shape)
-    np.concatenate(parts, out=whole)
-    return whole
+    Examples
+    --------
+    >>> heap = Heap(most_bytes=16)
+    >>> for k in range(3):
+    ...     heap.add(np.full((2, 1, 2), k, np.float32))
+    >>> type(heap.whole()).__name__, heap.whole()[:, 0, 0].tolist()
+    ('memmap', [0.0, 0.0, 1.0, 1.0, 2.0, 2.0])
+    """
+
+    def __init__(self, most_bytes: float) -> None:
+        self.most_bytes = most_bytes
+        self.parts: list[np.ndarray] = []
+        self.file: Any = None
+        self.length = 0
+
+    def add(self, part: np.ndarray) -> None:
+        """Put examples of the same shape on top."""
+        self.length += len(part)
+        if self.file is not None:
+            part.tofile(self.file)
+            self.shape = part.shape[1:]
+            return
+        self.parts.append(part)
+        if sum(piece.nbytes for piece in self.parts) > self.most_bytes:
+            self._spill()
+
+    def _spill(self) -> None:
+        import tempfile
+
+        self.file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the array
+        self.shape, self.dtype = self.parts[0].shape[1:], self.parts[0].dtype
+        for piece in self.parts:
+            piece.tofile(self.file)
+        self.parts = []
+
+    def whole(self) -> np.ndarray:
+        """Return all examples as one array, mapped from the file if there is one."""
+        if self.file is None:
+            return np.concatenate(self.parts)
+        self.file.flush()
+        return np.memmap(self.file, self.dtype, "r+", shape=(self.length, *self.shape))
 
 
 def _memory() -> float:

@@ -10,7 +10,6 @@ from pydantic import model_validator
 
 from neuroloom.core.audit import Finding, tell_tale
 from neuroloom.core.dataset import Dataset
-from neuroloom.core.errors import ConfigError
 from neuroloom.core.recipe import setting
 from neuroloom.learn.model import find_model
 from neuroloom.learn.study import Prepared, Study
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     from neuroloom.core.run import Run
     from neuroloom.io.find import Found
-    from neuroloom.learn.store import Ensemble
+    from neuroloom.learn.crossfit import Fitted
 
 
 class Decode(Study):
@@ -51,9 +50,7 @@ class Decode(Study):
         None, "end of a trial after its event; default: the events' own duration", unit="s",
         basic=True,
     )  # fmt: skip
-    picks: list[str] = setting(
-        [], "channels: names, types, globs; '!name' leaves out", basic=True
-    )
+    picks: list[str] = setting([], "channels: names, types, globs; '!name' leaves out", basic=True)
     window: float | None = setting(None, "cut events or recordings into pieces", unit="s", gt=0)
     include: list[str] = setting([], "globs on file names (or relative paths with /)")
     pattern: str | None = setting(None, 'keys in file names: "{subject}R{run}.edf"')
@@ -173,21 +170,32 @@ class Decode(Study):
 
     # -- after the fit ---------------------------------------------------------------------
 
-    def illustrate(self, run: Run, prepared: Prepared, ensemble: Ensemble | None) -> None:
+    def illustrate(self, run: Run, prepared: Prepared, fits: list[Fitted]) -> None:
         """Draw what a reviewer looks for first, and say it in `facts.json`."""
         from neuroloom.signals.story import illustrate
 
-        illustrate(self, run, prepared, ensemble)
+        illustrate(self, run, prepared, fits)
 
-    def explain(self, run: Run, data: Path | None = None) -> pd.DataFrame:
-        """Show again which sensors and bands the run's model draws on; returns the sensors."""
+    @classmethod
+    def demo(cls, folder: Path) -> tuple[Path, dict[str, Any], str]:
+        """Return recordings to try this on, the fields that decode them, and what they are.
+
+        Gets one person's recording from PhysioNet; without a network it simulates one.
+        """
+        from neuroloom.signals.story import demo
+
+        return demo(folder)
+
+    def explain(self, run: Run) -> pd.DataFrame:
+        """Measure which sensors and bands the run's final model draws on; returns the sensors.
+
+        The tables and maps go to the run's artifacts, and the report is written anew.
+        """
         from neuroloom.signals.story import explain_again
 
         return explain_again(self, run)
 
-    def predict(
-        self, run: Run, inputs: list[Path], out: Path | str | None = None
-    ) -> pd.DataFrame:
+    def predict(self, run: Run, inputs: list[Path], out: Path | str | None = None) -> pd.DataFrame:
         """Decode new recordings, at their events or in neighbouring windows.
 
         Parameters

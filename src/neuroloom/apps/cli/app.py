@@ -1,0 +1,76 @@
+"""The tree of commands; each verb's module is imported only when the verb is used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cyclopts import App
+
+import neuroloom
+
+VERBS = {
+    "run": "jobs:run_help",
+    "resume": "jobs:resume",
+    "replay": "jobs:replay",
+    "predict": "runs:predict",
+    "evaluate": "runs:evaluate",
+    "explain": "runs:explain",
+    "report": "runs:report",
+    "compare": "runs:compare",
+    "recipes": "lookup:recipes",
+    "describe": "lookup:describe",
+    "models": "lookup:models",
+    "tools": "lookup:tools",
+    "doctor": "lookup:doctor",
+    "demo": "fetch:demo",
+    "studio": "lookup:studio",
+}
+HELP = {
+    "run": "Run a recipe on data, or a study from a YAML file.",
+    "resume": "Finish an interrupted run.",
+    "replay": "Do a run again, following its stored plan, and compare.",
+    "predict": "Apply a run's model to new recordings.",
+    "evaluate": "Score a run's model on other labelled data.",
+    "explain": "Show where a run's model looks.",
+    "report": "Write a run's report anew.",
+    "compare": "Compare runs on the same examples, pair by pair.",
+    "recipes": "List the jobs that neuroloom does.",
+    "describe": "Show a recipe's settings.",
+    "models": "List the models behind --model.",
+    "tools": "Search the catalogue of 72 tools, and what does their job here.",
+    "doctor": "Check this installation.",
+    "demo": "Decode a recording and write its report, start to end.",
+    "studio": "Open the recipes in a browser (not yet built).",
+    "data": "Get open data.",
+}
+HERE = "neuroloom.apps.cli."
+
+
+def build(words: list[str]) -> tuple[App, list[str]]:
+    """Return the app that understands `words`, and the words as it should see them.
+
+    `run RECIPE` becomes a command of its own, made from the recipe's fields.
+    """
+    app = App(
+        name="neuroloom",
+        help="Train, check, explain and share deep models on neuroscience data.",
+        version=neuroloom.__version__,
+        help_flags=["--help", "-h"],
+    )
+    for verb, place in VERBS.items():
+        app.command(f"{HERE}{place}", name=verb, help=HELP[verb])
+    data = App(name="data", help=HELP["data"])
+    data.command(f"{HERE}fetch:get", name="get", help="Download a data set, checksummed.")
+    app.command(data)
+    if len(words) > 1 and words[0] == "run" and not words[1].startswith("-"):
+        return _run_app(words[1]), words[2:]
+    return app, words
+
+
+def _run_app(target: str) -> App:
+    """Return the command of one recipe, or of one study file."""
+    from neuroloom.apps.cli.jobs import run_command
+
+    app = App(name=f"neuroloom run {Path(target).name}", help_flags=["--help", "-h"])
+    app.default(run_command(target))
+    return app

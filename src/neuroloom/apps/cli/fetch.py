@@ -1,0 +1,81 @@
+"""`data get` and `demo`: open recordings, and one job from start to end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from neuroloom.apps.cli.show import announce, complain, watching
+from neuroloom.core import registry
+from neuroloom.core.errors import ConfigError, nearest
+
+SETS = ("eegbci",)
+MOTOR_RUNS = (6, 10, 14)
+
+
+def get(
+    name: str,
+    *,
+    subject: int = 1,
+    runs: Annotated[list[int] | None, Parameter(consume_multiple=True, negative="")] = None,
+    out: Path = Path("data"),
+) -> int:
+    """Download a data set, checksummed.
+
+    Parameters
+    ----------
+    name
+        "eegbci": PhysioNet motor movement/imagery, 109 people (ODC-BY 1.0).
+    subject
+        1 to 109.
+    runs
+        1 to 14; default 6 10 14 (fists or feet, imagined).
+    out
+        Folder; the files go to its subfolder of the set's name.
+    """
+    from neuroloom.io.fetch import fetch_eegbci
+
+    if name not in SETS:
+        raise ConfigError(f"No data set is called '{name}'.{nearest(name, SETS)} There is eegbci.")
+    for path in fetch_eegbci(subject, runs or list(MOTOR_RUNS), out / name):
+        print(path)
+    return 0
+
+
+def demo(
+    recipe: str = "signals.decode",
+    *,
+    out: Path = Path("runs/demo"),
+    budget: str = "60s",
+    model: str | None = None,
+) -> int:
+    """Do one job on open data, start to end, and write its report.
+
+    Parameters
+    ----------
+    recipe
+        Its name.
+    out
+        The run's folder; a number is added if it is taken.
+    budget
+        Wall time of the run.
+    model
+        What is trained; default: the recipe's.
+    """
+    cls = registry.load("recipe", recipe)
+    out = _free(out)
+    data, fields, what = cls.demo(out.parent / "demo-data")
+    complain(what)
+    fields |= {"budget": budget} | ({"model": model} if model else {})
+    with watching() as watch:
+        run = cls(**fields).run(data, out, watch=watch)
+    announce(run)
+    return 0
+
+
+def _free(out: Path) -> Path:
+    """Return `out`, or the first numbered neighbour that is not taken."""
+    tries = (out, *(out.with_name(f"{out.name}-{k}") for k in range(2, 1000)))
+    return next(path for path in tries if not path.exists() or not any(path.iterdir()))

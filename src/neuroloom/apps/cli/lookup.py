@@ -1,0 +1,160 @@
+"""`recipes`, `describe`, `models`, `tools`, `doctor`: what there is, and whether it works here."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from neuroloom.apps.cli.show import print_table
+from neuroloom.core import registry
+from neuroloom.core.errors import ConfigError
+from neuroloom.core.recipe import FieldInfo
+from neuroloom.core.recipe import describe as describe_fields
+
+Words = Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")]
+Switch = Annotated[bool | None, Parameter(negative="--offline")]
+
+
+def recipes(*, data: str | None = None) -> int:
+    """List the jobs that neuroloom does.
+
+    Parameters
+    ----------
+    data
+        Only those for this kind of data, such as EEG.
+    """
+    rows = [("recipe", "data", "what it does")]
+    for name in registry.names("recipe"):
+        recipe = registry.load("recipe", name)
+        if data is None or data.lower() in recipe.data_kind.lower():
+            rows.append((name, recipe.data_kind, recipe.summary))
+    if len(rows) == 1:
+        raise ConfigError(f"No recipe reads {data}. `neuroloom recipes` lists all.")
+    print_table(rows)
+    return 0
+
+
+def describe(recipe: str) -> int:
+    """Show a recipe's settings.
+
+    Parameters
+    ----------
+    recipe
+        Its name.
+    """
+    cls = registry.load("recipe", recipe)
+    print(f"{recipe}: {cls.summary} ({cls.data_kind})\n")
+    for info in describe_fields(cls):
+        print(_field(info))
+    return 0
+
+
+def _field(info: FieldInfo) -> str:
+    default = "needed" if info.required else f"default {info.default!r}"
+    unit = f", {info.unit}" if info.unit else ""
+    choices = f"; one of {', '.join(info.choices)}" if info.choices else ""
+    mark = "*" if info.basic else " "
+    text = textwrap.fill(
+        f"{info.help} ({default}{unit}{choices})", 96, initial_indent=" " * 17,
+        subsequent_indent=" " * 17,
+    )  # fmt: skip
+    return f"{mark} {info.name:14} {text.lstrip()}"
+
+
+def models(name: str | None = None) -> int:
+    """List the models behind --model.
+
+    Parameters
+    ----------
+    name
+        Show this one only.
+    """
+    rows = [("model", "kind", "learns", "what it is", "source")]
+    for model_name in [name] if name else registry.names("model"):
+        model = registry.load("model", model_name)
+        kind = "net" if model.is_net else "estimator"
+        learns = {("classification",): "classes"}.get(model.tasks, "classes, numbers")
+        rows.append((model.name, kind, learns, model.summary, model.source))
+    print_table(rows)
+    return 0
+
+
+def tools(
+    text: Words = None,
+    *,
+    area: str | None = None,
+    data: str | None = None,
+    task: str | None = None,
+    model: str | None = None,
+    interface: str | None = None,
+    online: Switch = None,
+    licence: str | None = None,
+    upkeep: str | None = None,
+    like: str | None = None,
+) -> int:
+    """Search the 72 tools of the review, and see what does their job here.
+
+    Parameters
+    ----------
+    text
+        Words to look for anywhere.
+    area, data, task, model, interface, licence, upkeep
+        Words that the column must hold.
+    online
+        Tools that work while data arrive (--offline: those that do not).
+    like
+        Print the command that does what this tool does.
+    """
+    from neuroloom.catalogue import search as catalogue
+
+    if like:
+        print(catalogue.like(like))
+        return 0
+    found = catalogue.search(
+        " ".join(text) if text else None, area=area, data=data, task=task, model=model,
+        interface=interface, online=online, licence=licence, upkeep=upkeep,
+    )  # fmt: skip
+    if not found:
+        raise ConfigError("No tool fits. Use fewer words, or `neuroloom tools` for all 72.")
+    rows = [("tool", "data", "task", "upkeep", "here", "parity")]
+    rows += [
+        (*_short(t.name, t.data, t.task), t.maintenance, " ".join(t.recipes), t.parity)
+        for t in found
+    ]
+    print_table(rows)
+    return 0
+
+
+def _short(*cells: str) -> tuple[str, ...]:
+    return tuple(textwrap.shorten(cell, 34, placeholder="…") for cell in cells)
+
+
+def doctor() -> int:
+    """Check this installation: versions, cores, memory, what is missing."""
+    from neuroloom.core.run import environment
+
+    facts: dict[str, Any] = environment()
+    libraries = facts.pop("libraries")
+    rows = [("", ""), *((str(name), str(value)) for name, value in facts.items())]
+    rows += [(name, libraries.get(name, "missing")) for name in NEEDED]
+    print_table(rows[1:])
+    missing = [name for name in NEEDED if name not in libraries]
+    if missing:
+        raise ConfigError(
+            f"{', '.join(missing)} not installed: pip install 'neuroloom[signals]' brings them."
+        )
+    print("\nAll that signals need is here.")
+    return 0
+
+
+NEEDED = ("numpy", "scipy", "pandas", "scikit-learn", "torch", "lightning-fabric", "mne",
+          "pyriemann", "captum")  # fmt: skip
+
+
+def studio() -> int:
+    """Open the recipes in a browser."""
+    raise ConfigError(
+        "The studio is not built yet. `neuroloom demo` shows a whole job, `neuroloom run` does it."
+    )

@@ -1,0 +1,139 @@
+"""`predict`, `evaluate`, `explain`, `report`, `compare`: what can be done with a finished run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from neuroloom.apps.cli.show import complain, print_metrics, print_table
+from neuroloom.core.errors import ConfigError
+from neuroloom.core.files import read_json
+from neuroloom.core.run import Run, check_out
+
+Flag = Annotated[bool, Parameter(negative="")]
+
+
+def finished(folder: Path) -> Run:
+    """Open a run that is done.
+
+    Raises
+    ------
+    ConfigError
+        If it is not; the message names `resume`.
+    """
+    run = Run(folder)
+    if run.state != "done":
+        raise ConfigError(
+            f"{folder} is not done, its state is '{run.state}': `neuroloom resume {folder}`."
+        )
+    return run
+
+
+def predict(run: Path, inputs: Annotated[list[Path], Parameter(consume_multiple=True)], *,
+            out: Path | None = None) -> int:  # fmt: skip
+    """Apply a run's model to new recordings.
+
+    Parameters
+    ----------
+    run
+        Folder of the run.
+    inputs
+        Recordings, or folders of them.
+    out
+        Folder for the table and the annotated copies; RUN-predict if not given.
+    """
+    out = out or run.with_name(f"{run.name}-predict")
+    table = finished(run).predict(*inputs, out=out)
+    known = int(table["label"].notna().sum())
+    print(f"{len(table)} examples decoded, {known} of them labelled: {out}/predictions.csv")
+    return 0
+
+
+def evaluate(
+    run: Path,
+    data: Path,
+    *,
+    out: Path | None = None,
+    include: Annotated[list[str] | None, Parameter(negative="")] = None,
+) -> int:
+    """Score a run's model on other labelled data.
+
+    Parameters
+    ----------
+    run
+        Folder of the run.
+    data
+        File, folder or manifest CSV; every readable file is used.
+    out
+        Folder for metrics.json and predictions; RUN-evaluate if not given.
+    include
+        Globs that narrow the files.
+    """
+    out = out or run.with_name(f"{run.name}-evaluate")
+    check_out(out)
+    metrics = finished(run).evaluate(data, out=out, include=include or [])
+    print_metrics(read_json(out / "metrics.json"))
+    unlabelled = metrics.attrs["unlabelled"]
+    print(f"\n{metrics.attrs['labelled']} labelled examples scored, {unlabelled} without a label.")
+    return 0
+
+
+def explain(run: Path) -> int:
+    """Show which inputs a run's model draws on.
+
+    Parameters
+    ----------
+    run
+        Folder of the run.
+    """
+    table = finished(run).explain()
+    top = table.head(10).itertuples(index=False)
+    print_table([tuple(map(str, table.columns)), *(tuple(map(_cell, row)) for row in top)])
+    print(f"\nMaps and tables: {run / 'artifacts'}, report: {run / 'report.html'}")
+    return 0
+
+
+def _cell(value: object) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def report(run: Path) -> int:
+    """Write a run's report anew.
+
+    Parameters
+    ----------
+    run
+        Folder of the run.
+    """
+    print(Run(run).report())
+    return 0
+
+
+def compare(runs: Annotated[list[Path], Parameter(consume_multiple=True)]) -> int:
+    """Compare runs on the same examples, pair by pair; the first is compared with each other.
+
+    Parameters
+    ----------
+    runs
+        Folders of two runs or more.
+    """
+    from neuroloom.learn.compare import best_of
+    from neuroloom.learn.compare import compare as compare_two
+
+    if len(runs) < 2:
+        raise ConfigError("compare needs two runs or more.")
+    opened = [finished(folder) for folder in runs]
+    for other in opened[1:]:
+        print(compare_two(opened[0].predictions, other.predictions).text)
+    if len(opened) > 2:
+        values = {run.folder.name: _headline(run) for run in opened}
+        n_examples = opened[0].predictions["example"].nunique()
+        complain(best_of(values, n_examples))
+    return 0
+
+
+def _headline(run: Run) -> float:
+    metrics = read_json(run.folder / "metrics.json")
+    return float(next(iter(metrics.values()))["value"])

@@ -1,0 +1,124 @@
+"""What a terminal shows: progress while a run works, and what came of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from neuroloom.core.run import Run
+
+MARK = {"note": "note", "warning": "WARNING", "objection": "OBJECTION"}
+
+
+@contextmanager
+def watching(*, quiet: bool = False, lines: bool = False) -> Iterator[Callable[[Any], None] | None]:
+    """Yield what a run should tell of its progress: nothing, JSON lines, or a live bar."""
+    if lines:
+        yield lambda line: print(json.dumps(line, default=str), flush=True)
+    elif quiet:
+        yield None
+    else:
+        with _Bar() as bar:
+            yield bar.tell
+
+
+class _Bar:
+    """One live line: the fit under way, its loss, and the time left."""
+
+    def __enter__(self) -> _Bar:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.progress import TimeRemainingColumn as Remaining
+
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(24),
+            TextColumn("{task.fields[now]}"),
+        )
+        self.console = Console(stderr=True)
+        self.progress = Progress(
+            *columns, TimeElapsedColumn(), TextColumn("left"), Remaining(), console=self.console,
+            transient=True,
+        )  # fmt: skip
+        self.epochs = 0
+        self.progress.__enter__()
+        self.task = self.progress.add_task("reading", total=None, now="")
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.progress.__exit__(*error)
+
+    def tell(self, line: dict[str, Any]) -> None:
+        """Show one line of a run's log."""
+        event = line["event"]
+        if event == "plan":
+            self.epochs = line.get("epochs") or 0
+            self.console.print(f"[dim]plan: {line['reason']}[/dim]")
+        elif event == "audit" and line["severity"] != "note":
+            style = "yellow" if line["severity"] == "warning" else "bold red"
+            self.console.print(f"{MARK[line['severity']]}: {line['title']}.", style=style)
+            self.console.print(line["detail"], style="dim", markup=False)
+        elif event in ("progress", "fitted"):
+            self._advance(line)
+        elif event == "scored":
+            self.progress.update(self.task, description="report", now="")
+
+    def _advance(self, line: dict[str, Any]) -> None:
+        epoch = line.get("epoch", 0) if line["event"] == "progress" else (self.epochs or 1)
+        each = self.epochs or 1
+        loss = f"loss {line['loss']:.3f}" if "loss" in line else ""
+        self.progress.update(
+            self.task,
+            total=line["fits"] * each,
+            completed=(line["fit"] - 1) * each + epoch,
+            description=f"{line['role']} {line['fit']}/{line['fits']}",
+            now=loss,
+        )
+
+
+def announce(run: Run, *, quiet: bool = False) -> None:
+    """Print the metrics of a finished run and where its report is."""
+    if quiet:
+        return
+    print_metrics(json.loads((run.folder / "metrics.json").read_text()))
+    print(f"\nReport: {run.folder / 'report.html'}")
+
+
+def print_metrics(metrics: dict[str, dict[str, float | None]]) -> None:
+    """Print a small table: value, 95 % interval, baseline, chance."""
+    if not metrics:
+        print("Nothing was judged: the model was fitted on everything (folds=0).")
+        return
+    rows = [("", "value", "95 % interval", "baseline", "chance")]
+    rows += [
+        (
+            name.replace("_", " "),
+            _number(entry["value"]),
+            f"{_number(entry['low'])} to {_number(entry['high'])}",
+            _number(entry["baseline"]),
+            _number(entry["chance"]),
+        )
+        for name, entry in metrics.items()
+    ]
+    print_table(rows)
+
+
+def print_table(rows: list[tuple[str, ...]]) -> None:
+    """Print rows of text in aligned columns, the first row as a head."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        print("  ".join(cells).rstrip())
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def complain(text: str) -> None:
+    """Print a remark for the user beside the output."""
+    print(text, file=sys.stderr)

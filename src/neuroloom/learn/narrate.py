@@ -1,0 +1,204 @@
+"""What any study's report and card say: the split, the training, and what to bear in mind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neuroloom.core.artifact import Shelf
+from neuroloom.core.dataset import UNITS
+from neuroloom.core.errors import NeuroloomError
+from neuroloom.core.files import read_json, write_text
+from neuroloom.core.run import Run
+from neuroloom.core.split import unit_keys
+
+if TYPE_CHECKING:
+    from neuroloom.learn.crossfit import Fitted
+    from neuroloom.learn.study import Prepared, Study
+
+PRIMARY = {"classification": "accuracy", "regression": "r2"}
+
+
+def add_study_figures(run: Run, prepared: Prepared, fits: list[Fitted], target: str = "") -> None:
+    """Draw the split, the results and the learning curves."""
+    from neuroloom.learn import figures
+
+    shelf, dataset = Shelf(run.folder / "artifacts"), prepared.dataset
+    judged = [fold for fold in prepared.folds if len(fold.test)]
+    unit = prepared.by if prepared.by in UNITS else "run"
+    if judged:
+        counts = figures.count_folds(unit_keys(dataset.table, unit), judged)
+        shelf.add_figure(
+            "folds",
+            figures.fold_map(counts),
+            title="What is learnt from and what is tested, fold by fold",
+            caption="Numbers of examples. Nothing that is tested is learnt from in its fold.",
+            section="split",
+        )
+    metrics = read_json(run.folder / "metrics.json")
+    figures.add_result_figures(
+        shelf,
+        run.predictions,
+        dataset.classes,
+        histories=[fit.history for fit in fits],
+        chance=metrics.get("accuracy", {}).get("chance"),
+        target=target or "Target",
+        unit=prepared.by,
+    )
+
+
+def study_facts(study: Study, run: Run, prepared: Prepared, fits: list[Fitted]) -> dict[str, Any]:
+    """Return the fields of `core.report.Facts` that hold for any study."""
+    task = prepared.dataset.task
+    return {
+        "primary": PRIMARY[task],
+        "unit": prepared.by,
+        "model": study.model,
+        "baseline": study.baseline(task) or "",
+        "how_sure": _how_sure(prepared, run),
+        "split": [split_sentence(study, prepared)],
+        "training": _training(study, run, fits),
+        "notes": _notes(study, run, prepared),
+    }
+
+
+def split_sentence(study: Study, prepared: Prepared) -> str:
+    """Say in a sentence what was held out."""
+    folds, by = prepared.folds, prepared.by
+    judged = [fold for fold in folds if len(fold.test)]
+    if not judged:
+        return "Nothing was held out: the model was fitted on everything and nothing was judged."
+    each = f"{len(judged)} folds" if len(judged) > 1 else "one split"
+    what = {
+        "time": "a contiguous stretch of every recording is held out, with a gap as long as the "
+        "filter",
+        "random": "examples are dealt at random (neighbours in time stand on both sides)",
+    }.get(by, f"whole {by}s are held out")
+    own = " Every subject has a model of its own." if study.per else ""
+    names = ", ".join(fold.name for fold in judged[:6])
+    return f"{each[0].upper()}{each[1:]}: {what} ({names}{', …' if len(judged) > 6 else ''}).{own}"
+
+
+def _how_sure(prepared: Prepared, run: Run) -> str:
+    metrics = read_json(run.folder / "metrics.json")
+    name = PRIMARY[prepared.dataset.task]
+    if name not in metrics:
+        return ""
+    from neuroloom.learn.intervals import how_sure
+
+    entry = metrics[name]
+    tested = sum(len(fold.test) for fold in prepared.folds)
+    units = len({unit for fold in prepared.folds for unit in fold.units})
+    level = "two levels (units, then trials)" if units < 10 else f"{units} units"
+    said = how_sure(tested, entry["value"], entry["low"], entry["high"])
+    return f"{said}. The interval is a bootstrap over {level}; there are {units}."
+
+
+def _training(study: Study, run: Run, fits: list[Fitted]) -> list[dict[str, str]]:
+    plan = read_json(run.folder / "plan.json")
+    length = f"{plan['epochs']} epochs" if plan.get("epochs") else ""
+    length = f"{plan['steps']} steps" if plan.get("steps") else length
+    stopped = dict.fromkeys(fit.stopped for fit in fits if fit.stopped)
+    seeds = len({fit.job.seed for fit in fits})
+    rows = [
+        ("Model", study.model),
+        ("Fits", f"{len(fits)} ({seeds} seed{'s' if seeds > 1 else ''})"),
+        ("Budget", study.budget if length else ""),
+        ("Plan", f"{length}: {plan['reason']}" if length else plan["reason"]),
+        ("Ended", "; ".join(list(stopped)[:3])),
+    ]
+    return [{"label": label, "value": value} for label, value in rows if value]
+
+
+def _notes(study: Study, run: Run, prepared: Prepared) -> list[str]:
+    notes = []
+    if study.shuffle:
+        notes.append("The labels were permuted on purpose: the score must lie at chance.")
+    if study.permutations and prepared.dataset.task == "classification":
+        from neuroloom.learn.intervals import permutation_p
+
+        p = permutation_p(run.predictions, "accuracy", study.permutations, study.seed)
+        notes.append(
+            f"Permutation test of the accuracy: p = {p:.2g} ({study.permutations} permutations of "
+            "the labels within units, the fitted models unchanged)."
+        )
+    said = best_of_siblings(run, prepared.dataset.task)
+    return notes + ([said] if said else [])
+
+
+def best_of_siblings(run: Run, task: str) -> str:
+    """Warn if other models were tried on the same folds in the runs beside this one."""
+    from neuroloom.learn.compare import best_of
+
+    if task != "classification":
+        return ""
+    tried = {run.recipe.model: _accuracy(run)}  # type: ignore[attr-defined]
+    own = _folds(run)
+    for folder in sorted(run.folder.resolve().parent.iterdir()):
+        if folder == run.folder.resolve() or not (folder / "dataset.json").is_file():
+            continue
+        try:
+            other = Run(folder)
+            if other.state == "done" and _folds(other) == own and own[1]:
+                tried.setdefault(other.recipe.model, _accuracy(other))  # type: ignore[attr-defined]
+        except (NeuroloomError, OSError, ValueError, KeyError):
+            continue
+    known = {name: value for name, value in tried.items() if value is not None}
+    examples = sum(len(fold["test"]) for fold in own[1])
+    return best_of(list(known.values()), examples, list(known)) if len(known) > 1 else ""
+
+
+def _folds(run: Run) -> tuple[str, list[Any]]:
+    facts = read_json(run.folder / "dataset.json")
+    return facts["fingerprint"], facts["split"]["folds"]
+
+
+def _accuracy(run: Run) -> float | None:
+    return read_json(run.folder / "metrics.json").get("accuracy", {}).get("value")
+
+
+def write_card(study: Study, run: Run, prepared: Prepared) -> None:
+    """Write `card.md`: what the stored model is, what it learnt from, how well, and its limits."""
+    from neuroloom.learn.store import read_arrays
+
+    _, stored = read_arrays(run.folder / "model.safetensors")
+    facts, dataset = stored["facts"], prepared.dataset
+    metrics = read_json(run.folder / "metrics.json")
+    rows = [
+        f"| {name} | {_show(e['value'])} | {_show(e['low'])} to {_show(e['high'])} "
+        f"| {_show(e['baseline'])} | {_show(e['chance'])} |"
+        for name, e in metrics.items()
+    ]
+    table = [
+        "| metric | value | 95 % interval | baseline | chance |",
+        "|---|---|---|---|---|",
+        *rows,
+    ]
+    people = dataset.table["subject"].nunique()
+    findings = [f"- {f.title}: {f.detail}" for f in prepared.findings if f.severity != "note"]
+    temperature = np.mean(list(facts["temperature"].values())) if facts["temperature"] else 1.0
+    lines = [
+        f"# {study.model} ({study.name})",
+        "",
+        f"Stored model: {facts['kind']}; temperature of its probabilities {temperature:.2f}.",
+        f"Learnt from {len(dataset)} labelled examples of {people} "
+        f"subject{'s' if people > 1 else ''}"
+        + (f", classes {', '.join(dataset.classes)}." if dataset.classes else "."),
+        "",
+        "## How well, on examples it had not seen",
+        "",
+        split_sentence(study, prepared),
+        *(["", *table] if rows else []),
+        "",
+        "## Limits",
+        "",
+        *(findings or ["- The audit objected to nothing."]),
+        "- For research. Not a medical device; it has not been tested on other sites or devices.",
+        "",
+    ]
+    write_text(run.folder / "card.md", "\n".join(lines))
+
+
+def _show(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
