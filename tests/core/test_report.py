@@ -102,6 +102,17 @@ def test_headline_gives_value_interval_count_baseline_and_chance(run_folder: Pat
     assert "Three models were tried on the same folds." in said
 
 
+def test_margin_is_said_once(run_folder: Path) -> None:
+    write_facts(run_folder, Facts(title="x", example="trial", how_sure="45 trials: ±7 points."))
+    assert words(page_of(run_folder)).count("45 trials:") == 1
+
+
+@pytest.mark.parametrize("unit", ["time", "random"])
+def test_what_is_no_unit_is_not_counted(run_folder: Path, unit: str) -> None:
+    write_facts(run_folder, Facts(title="x", example="trial", unit=unit))
+    assert "on 45 unseen trials." in words(page_of(run_folder))
+
+
 def test_headings_are_in_order_and_tags_balance(run_folder: Path) -> None:
     outline = Outline(page_of(run_folder))
     assert outline.headings[0] == 1

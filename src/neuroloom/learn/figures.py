@@ -193,8 +193,8 @@ def learning_curves(histories: Sequence[Sequence[Mapping[str, Any]]]) -> Figure:
     """
     figure, axes = canvas(3.1)
     for key, name, tint in (("loss", "training", MODEL), ("val_loss", "validation", CLASSES[1])):
-        curves = [[e[key] for e in fit if e.get(key) is not None] for fit in histories]
-        curves = [np.asarray(curve, float) for curve in curves if curve]
+        lists = [[e[key] for e in fit if e.get(key) is not None] for fit in histories]
+        curves = [np.asarray(values, float) for values in lists if values]
         if not curves:
             continue
         for curve in curves:
@@ -325,11 +325,11 @@ def count_folds(units: Sequence[str], folds: Iterable[Fold]) -> pd.DataFrame:
     """
     import pandas as pd
 
-    units = np.asarray(units, dtype=str)
+    names = np.asarray(units, dtype=str)
     rows = []
     for number, fold in enumerate(folds, start=1):
-        train, test = units[np.asarray(fold.train, int)], units[np.asarray(fold.test, int)]
-        for unit in dict.fromkeys(units):
+        train, test = names[np.asarray(fold.train, int)], names[np.asarray(fold.test, int)]
+        for unit in dict.fromkeys(names.tolist()):
             held = {"train": int((train == unit).sum()), "test": int((test == unit).sum())}
             rows.append({"unit": unit, "fold": number, **held})
     return pd.DataFrame(rows, columns=["unit", "fold", "train", "test"])
@@ -447,12 +447,13 @@ def add_result_figures(
         _add_class_figures(shelf, mine, classes)
         _add_units(shelf, predictions, chance, unit)
     elif len(mine):
-        figure = scatter(mine["y_true"], mine["y_pred"], target)
-        words = {
-            "title": "Predicted and true",
-            "caption": "One dot is one example, unseen in training.",
-        }
-        shelf.add_figure("scatter", figure, section="result", **words)
+        shelf.add_figure(
+            "scatter",
+            scatter(mine["y_true"], mine["y_pred"], target),
+            title="Predicted and true",
+            caption="One dot is one example, unseen in training.",
+            section="result",
+        )
     if any(len(fit) for fit in histories):
         shelf.add_figure(
             "learning-curves",
@@ -498,6 +499,7 @@ def _add_class_figures(shelf: Shelf, mine: pd.DataFrame, classes: Sequence[str])
 
 def _add_units(shelf: Shelf, predictions: pd.DataFrame, chance: float | None, unit: str) -> None:
     units = score_units(predictions)
+    unit = "held-out part" if unit in ("time", "random") else unit
     told = [f"{row.unit}: {100 * row.value:.0f} %" for row in units.head(MANY).itertuples()]
     shelf.add_figure(
         "units",

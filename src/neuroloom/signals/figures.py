@@ -192,7 +192,7 @@ def spectra(
     figure, axes = _stack(trials, sensors, f"Power (dB re 1 {unit}²/Hz)", "Frequency (Hz)")
     for row, panel in enumerate(axes):
         if band is not None:
-            panel.axvspan(*band, color="#eef0ec", zorder=0, label="band of the model")
+            panel.axvspan(*band, color="#eef0ec", zorder=0)
         _draw_classes(panel, trials, hertz[shown], _decibel(power[:, row, shown]))
     axes[0].set_xlim(hertz[shown][0], hertz[shown][-1])
     _legend(figure, axes[0])
@@ -300,7 +300,7 @@ def relevance(
     """
     from matplotlib.figure import Figure
 
-    scores = np.abs(np.asarray(scores, float))
+    scores = np.nan_to_num(np.abs(np.asarray(scores, float)))
     scores = scores / max(scores.max(), 1e-30)
     known = _located(positions)
     if not _make_a_map(positions[known]):
@@ -344,6 +344,8 @@ def _bars(axes: Axes, values: Mapping[str, float]) -> None:
     rows = np.arange(len(values))[::-1]
     axes.barh(rows, list(values.values()), color=MODEL, height=0.65)
     axes.set_yticks(rows, list(values))
+    if not any(part.isalpha() for name in values for part in name):
+        axes.set_title("Band (Hz)", loc="left")
     axes.set_xlabel("Relevance")
     axes.tick_params(axis="y", length=0)
     axes.locator_params(axis="x", nbins=4)
@@ -422,7 +424,9 @@ def add_data_figures(
         "spectra",
         spectra(trials, band),
         title="Power spectra by class",
-        caption=f"Welch's method, 1 s windows; mean and its 95 % interval over trials. {chosen}",
+        caption="Welch's method, 1 s windows; mean and its 95 % interval over trials. "
+        + ("The model's band is shaded. " if band else "")
+        + chosen,
         section="data",
     )
     low, high = band or (8.0, 30.0)
@@ -529,9 +533,9 @@ def _make_a_map(positions: np.ndarray) -> bool:
 
 
 def _reach(maps: np.ndarray) -> tuple[float, float]:
-    """Return a scale that is even about zero and leaves the most extreme half per cent out."""
-    edge = float(np.quantile(np.abs(maps), 0.995)) if maps.size else 1.0
-    return -max(edge, 1e-9), max(edge, 1e-9)
+    """Return a scale that is even about zero and holds every value."""
+    edge = max(float(np.abs(maps).max(initial=0.0)), 1e-9)
+    return -edge, edge
 
 
 def _map(
