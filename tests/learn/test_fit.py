@@ -26,6 +26,8 @@ torch = pytest.importorskip("torch")
 from neuroloom.learn.learner import NetLearner  # noqa: E402
 from neuroloom.signals.nets.eegnet import EEGNet  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 TRAINING = Training(
     epochs=40, batch=8, crop=0.8, crops=2, augment=("noise", "mask"), average=0.9, members=2
 )
@@ -68,7 +70,7 @@ def test_global_randomness_is_put_back():
     assert torch.equal(torch.get_rng_state(), before)
 
 
-class Interrupted(Exception):
+class InterruptedFitError(Exception):
     pass
 
 
@@ -81,12 +83,12 @@ def test_resume_is_bit_equal(tmp_path, stop_at):
 
     def interrupt(entry):
         if entry["epoch"] == stop_at:
-            raise Interrupted
+            raise InterruptedFitError
 
     path = tmp_path / "fit.safetensors"
     broken = FitJob(seed=2, epochs=8, validation=windows(8), checkpoint=path, every_s=0)
     broken.progress = interrupt
-    with pytest.raises(Interrupted):
+    with pytest.raises(InterruptedFitError):
         make().fit(x, y, job=broken)
     broken.progress = None
     resumed = make()
@@ -101,7 +103,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, {root!r})
 from tests.learn.test_fit import FitJob, make, windows
-job = FitJob(seed=2, epochs=60, checkpoint=Path(sys.argv[1]), every_s=0.05)
+job = FitJob(seed=2, epochs=60, checkpoint=Path(sys.argv[1]), every_s=0.05, threads=1)
 make().fit(*windows(), job=job)
 """
 

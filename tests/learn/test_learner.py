@@ -15,6 +15,8 @@ torch = pytest.importorskip("torch")
 
 from neuroloom.signals.nets.eegnet import EEGNet  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CROPPED = Training(epochs=30, batch=16, crop=0.75, crops=3, members=2, average=0.9)
 
 

@@ -11,7 +11,7 @@ import dataclasses
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -153,6 +153,9 @@ class Trainable(Protocol):
     def constrain(self) -> None:
         """Bring the weights back into the net's limits after a step."""
 
+    def settle(self, batches: Iterable[Tensor]) -> None:
+        """Make the module ready for evaluation with the weights as they are now."""
+
 
 def fit(module: Any, x: np.ndarray, y: np.ndarray, training: Training, job: FitJob) -> History:
     """Train `module` in place, or go on from `job.checkpoint`.
@@ -254,8 +257,7 @@ class _Fit:
         self.order = torch.empty(0, dtype=torch.int64)
         self.best: dict[str, Tensor] = {}
         self.best_loss, self.best_epoch = float("inf"), 0
-        values = module.state_dict().values()
-        self.live = [value for value in values if value.is_floating_point()]
+        self.live = [parameter.detach() for parameter in module.parameters()]
         self.mean = [value.clone() for value in self.live] if training.average else []
         self.identity = _identity(module, x, training, job, self.total)
 
@@ -319,26 +321,27 @@ class _Fit:
             "lr": self.optimiser.param_groups[0]["lr"],
         }
         if self.validation:
-            entry["val_loss"] = self._validate()
-            self._watch(entry["epoch"], entry["val_loss"])
+            entry["val_loss"] = self._validate(entry["epoch"])
         self.history.epochs.append(entry)
         if self.job.progress:
             self.job.progress(entry | {"steps": self.total})
 
-    def _validate(self) -> float:
+    def _validate(self, epoch: int) -> float:
+        """Measure the loss on the validation set and keep the weights if it is the lowest."""
         import torch
 
-        self.net.eval()
         with torch.no_grad(), self._averaged():
-            return float(self.net.loss(*self.validation, None))
-
-    def _watch(self, epoch: int, loss: float) -> None:
-        if loss < self.best_loss:
-            self.best_loss, self.best_epoch = loss, epoch
-            with self._averaged():
+            self._settle()
+            loss = float(self.net.loss(*self.validation, None))
+            if loss < self.best_loss:
+                self.best_loss, self.best_epoch = loss, epoch
                 self.best = {k: v.detach().clone() for k, v in self.net.state_dict().items()}
-        elif epoch - self.best_epoch >= self.job.patience:
+        if epoch - self.best_epoch >= self.job.patience:
             self.history.stopped = f"validation flat since epoch {self.best_epoch}"
+        return loss
+
+    def _settle(self) -> None:
+        self.net.settle(self.x.split(self.training.batch))
 
     @contextmanager
     def _averaged(self) -> Iterator[None]:
@@ -362,9 +365,11 @@ class _Fit:
     def _keep_result(self) -> None:
         if self.best:
             self.net.load_state_dict(self.best)
-        elif self.mean:
+            self.net.eval()
+            return
+        if self.mean:
             self._copy(self.mean)
-        self.net.eval()
+        self._settle()
 
     def save(self, path: Path) -> None:
         """Write all that the next step depends on; whole or not at all."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn.functional import cross_entropy, log_softmax, mse_loss
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
 
 from neuroloom.learn.augment import crop_evenly, crop_randomly, resolve
 from neuroloom.learn.fit import Training
@@ -59,6 +61,29 @@ class Members(nn.Module):
         for net in self.nets:
             if hasattr(net, "constrain"):
                 net.constrain()
+
+    @torch.no_grad()
+    def settle(self, batches: Iterable[Tensor]) -> None:
+        """Measure the moments of every batch normalisation anew, with the weights as they are.
+
+        Running moments lag behind the weights, and dropout in front of a layer widens them: after
+        a few hundred steps a deep net can be right on every batch and at chance in evaluation. One
+        pass without dropout mends that (as after weight averaging, Izmailov et al. 2018, 3.2).
+        """
+        norms = [m for m in self.modules() if isinstance(m, _BatchNorm)]
+        momenta = [norm.momentum for norm in norms]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None
+        self.train()
+        for module in self.modules():
+            if isinstance(module, _DropoutNd):
+                module.eval()
+        for batch in batches if norms else ():
+            self.outputs(batch)
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+        self.eval()
 
     def _loss(self, outputs: Tensor, y: Tensor) -> Tensor:
         voters = len(outputs)
