@@ -333,3 +333,30 @@ def _ranks(rows: np.ndarray) -> np.ndarray:
     ranks = ranks - ranks.mean(axis=-1, keepdims=True)
     length = np.linalg.norm(ranks, axis=-1, keepdims=True)
     return np.divide(ranks, length, out=np.zeros_like(ranks), where=length > 0)
+
+
+def in_units_of(module: nn.Module, scale: np.ndarray) -> nn.Module:
+    """Return `module` fed with `z * scale`: gradients by z are then comparable between inputs.
+
+    A gradient by volts is large where a channel is quiet, whatever the net has learnt; a gradient
+    by standard deviations is not.
+
+    Parameters
+    ----------
+    module
+        From raw input to scores.
+    scale
+        Broadcasts against an example, such as the SD of each channel, shape (channel, 1).
+    """
+    import torch
+
+    class Scaled(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.module = module
+            self.register_buffer("scale", torch.as_tensor(np.array(scale, dtype=np.float32)))
+
+        def forward(self, z: torch.Tensor) -> torch.Tensor:
+            return self.module(z * self.scale)
+
+    return Scaled()
