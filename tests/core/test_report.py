@@ -142,6 +142,14 @@ def test_names_from_the_data_are_escaped(run_folder: Path) -> None:
     assert "&lt;script&gt;" in page
 
 
+@pytest.mark.parametrize("path", ["/home/jane doe/my eeg", r"C:\Users\jane doe\my eeg"])
+def test_place_of_the_data_stays_at_home(run_folder: Path, path: str) -> None:
+    write_text(run_folder / "recipe.yaml", f"recipe: x\ndata: {path}\nseed: 1\n")
+    page = page_of(run_folder)
+    assert "jane doe" not in page
+    assert "data: my eeg\nseed: 1" in page
+
+
 def test_folder_with_nothing_in_it_still_makes_a_page(tmp_path: Path) -> None:
     page = page_of(tmp_path)
     Outline(page)

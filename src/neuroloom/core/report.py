@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -258,7 +259,7 @@ def read_page(folder: Path) -> dict[str, Any]:
         "files": _files(_read(folder / "dataset.json", {})),
         "plan": _lines(_read(folder / "plan.json", {})),
         "environment": _lines(_read(folder / "environment.json", {})),
-        "recipe": _text(folder / "recipe.yaml"),
+        "recipe": _private(_text(folder / "recipe.yaml")),
         "name": folder.resolve().name,
         "version": __version__,
     }
@@ -301,6 +302,11 @@ def _read(path: Path, otherwise: Any) -> Any:
 
 def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
+
+def _private(recipe: str) -> str:
+    """Leave of the absolute path of the data only its name: the page is sent to others."""
+    return re.sub(r"(?m)^(data:\s*).*[/\\]([^/\\\s].*)$", r"\1\2", recipe)
 
 
 def _counts(folder: Path) -> dict[str, Any]:

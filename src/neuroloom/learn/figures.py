@@ -211,7 +211,12 @@ def learning_curves(histories: Sequence[Sequence[Mapping[str, Any]]]) -> Figure:
 
 @styled
 def unit_dots(
-    units: pd.DataFrame, label: str, *, chance: float | None = None, percent: bool = True
+    units: pd.DataFrame,
+    label: str,
+    *,
+    chance: float | None = None,
+    percent: bool = True,
+    unit: str = "",
 ) -> Figure:
     """Draw the score of each unit (run, subject) with its interval, beside the baseline's.
 
@@ -225,6 +230,8 @@ def unit_dots(
         Chance level, drawn as a dashed line.
     percent
         Scores are shares, shown in %.
+    unit
+        What a unit is: "run", "subject".
     """
     shown = units if len(units) <= MANY else units.sort_values("value")
     factor = 100 if percent else 1
@@ -239,6 +246,7 @@ def unit_dots(
         )  # fmt: skip
     if chance is not None:
         axes.axvline(factor * chance, color=CHANCE, linestyle="--", linewidth=1, label="chance")
+    axes.set_ylabel(unit.capitalize())
     _name_rows(axes, rows, shown)
     axes.set_xlabel(f"{label} (%)" if percent else label)
     if percent:
@@ -259,13 +267,15 @@ def _name_rows(axes: Axes, rows: np.ndarray, units: pd.DataFrame) -> None:
 
 
 @styled
-def fold_map(counts: pd.DataFrame) -> Figure:
+def fold_map(counts: pd.DataFrame, unit: str = "") -> Figure:
     """Draw which unit is trained on and which is tested in each fold.
 
     Parameters
     ----------
     counts
         Columns unit, fold, train, test (numbers of examples), as `count_folds` makes them.
+    unit
+        What a unit is: "run", "subject".
     """
     from matplotlib.colors import LinearSegmentedColormap
 
@@ -282,7 +292,7 @@ def fold_map(counts: pd.DataFrame) -> Figure:
         _write_folds(axes, train.to_numpy(), test.to_numpy())
     few = len(test) <= MANY
     axes.set_yticks(range(len(test)) if few else [], [_short(u) for u in test.index] if few else [])
-    axes.set_ylabel("" if few else f"{len(test)} units")
+    axes.set_ylabel(unit.capitalize() if few else f"{len(test)} {unit or 'unit'}s")
     axes.set_xticks(range(test.shape[1]), [str(fold) for fold in test.columns])
     axes.set_xlabel("Fold")
     axes.tick_params(length=0)
@@ -503,7 +513,7 @@ def _add_units(shelf: Shelf, predictions: pd.DataFrame, chance: float | None, un
     told = [f"{row.unit}: {100 * row.value:.0f} %" for row in units.head(MANY).itertuples()]
     shelf.add_figure(
         "units",
-        unit_dots(units, "Accuracy", chance=chance),
+        unit_dots(units, "Accuracy", chance=chance, unit=unit),
         title=f"Each {unit} on its own",
         caption=f"Accuracy on each {unit} while held out; bars are its own 95 % interval.",
         alt=f"Accuracy of each {unit}. " + "; ".join(told) + ".",
