@@ -51,8 +51,6 @@ class Run:
         self._watch: Watcher | None = None
         self.began = time.monotonic()
 
-    # -- life -------------------------------------------------------------------------------
-
     @classmethod
     def start(
         cls, recipe: Recipe, data: Path, out: str | Path | None, *, watch: Watcher | None = None
@@ -152,8 +150,6 @@ class Run:
                 shutil.rmtree(self.work_folder, ignore_errors=True)
                 self.set_status(state, error=why)
 
-    # -- what is inside -----------------------------------------------------------------------
-
     @property
     def _ballast(self) -> Path:
         return self.folder / ".ballast"
@@ -228,8 +224,6 @@ class Run:
         """Tell whoever watches, without a line in the log."""
         if self._watch:
             self._watch(line)
-
-    # -- what can be done with it ---------------------------------------------------------------
 
     def predict(self, *inputs: str | Path, out: str | Path | None = None, **options: Any) -> Any:
         """Apply the run's model to new data."""

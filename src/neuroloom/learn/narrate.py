@@ -31,7 +31,7 @@ def add_study_figures(run: Run, prepared: Prepared, fits: list[Fitted], target: 
         counts = figures.count_folds(unit_keys(dataset.table, unit), judged)
         shelf.add_figure(
             "folds",
-            figures.fold_map(counts),
+            figures.fold_map(counts, unit),
             title="What is learnt from and what is tested, fold by fold",
             caption="Numbers of examples. Nothing that is tested is learnt from in its fold.",
             section="split",
@@ -83,16 +83,17 @@ def split_sentence(study: Study, prepared: Prepared) -> str:
 def _how_sure(prepared: Prepared, run: Run) -> str:
     metrics = read_json(run.folder / "metrics.json")
     name = PRIMARY[prepared.dataset.task]
+    units = len({unit for fold in prepared.folds for unit in fold.units})
     if name not in metrics:
         return ""
-    from neuroloom.learn.intervals import how_sure
-
-    entry = metrics[name]
-    tested = sum(len(fold.test) for fold in prepared.folds)
-    units = len({unit for fold in prepared.folds for unit in fold.units})
-    level = "two levels (units, then trials)" if units < 10 else f"{units} units"
-    said = how_sure(tested, entry["value"], entry["low"], entry["high"])
-    return f"{said}. The interval is a bootstrap over {level}; there are {units}."
+    if prepared.by == "random" or units == 1:
+        return "The interval is a bootstrap over the examples."
+    level = f"{units} {prepared.by}s, then over the examples inside" if units < 10 else (
+        f"{units} {prepared.by}s"
+    )  # fmt: skip
+    if prepared.by == "time":
+        level = f"{units} stretches of time, then over the examples inside"
+    return f"The interval is a bootstrap over {level}."
 
 
 def _training(study: Study, run: Run, fits: list[Fitted]) -> list[dict[str, str]]:

@@ -82,8 +82,6 @@ class Study(Recipe):
             raise ValueError(str(error).removeprefix("budget: ")) from None
         return value
 
-    # -- what a domain says ------------------------------------------------------------------
-
     @abstractmethod
     def read(self, data: Path) -> Dataset:
         """Return all examples of `data`, labelled or not."""
@@ -115,8 +113,6 @@ class Study(Recipe):
     def audit(self, dataset: Dataset) -> list[audit.Finding]:
         """Return the domain's own objections to the data."""
         return []
-
-    # -- the course of a run -----------------------------------------------------------------
 
     def prepare(self, data: Path) -> Prepared:
         """Read, check, audit and split; nothing is written."""
@@ -273,8 +269,6 @@ class Study(Recipe):
             "by": prepared.by,
         }
         return Ensemble(name, members, facts)
-
-    # -- what can be done with a finished run --------------------------------------------------
 
     def evaluate(
         self, run: Run, data: Path, out: Path | str | None = None, include: list[str] | None = None

@@ -518,7 +518,11 @@ def _task(table: pd.DataFrame, cut: Cut, found: Found, reader: _Reader) -> tuple
         return "regression", []
     known = table["label"].notna()
     table.loc[known, "label"] = table.loc[known, "label"].astype(str)
-    return "classification", require_classes(table, str(found.root.name))
+    classes = require_classes(table, str(found.root.name))
+    asked_for = list(dict.fromkeys(cut.events.values()))
+    return "classification", sorted(
+        classes, key=lambda name: asked_for.index(name) if name in asked_for else -1
+    )
 
 
 class Heap:

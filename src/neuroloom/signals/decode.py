@@ -83,8 +83,6 @@ class Decode(Study):
             raise ValueError(f"band must be two frequencies 0 < low < high, got {self.band}")
         return self
 
-    # -- data ------------------------------------------------------------------------------
-
     def read(self, data: Path) -> Dataset:
         """Find, read and cut the recordings of `data`."""
         from neuroloom.io.find import find
@@ -167,8 +165,6 @@ class Decode(Study):
             for name, auc in tell_tale(values, dataset.y, dataset.facts["channels"]):
                 hits.setdefault(name, f"{name} by its {what} (AUC {auc:.3f})")
         return [_tell_tale_finding(name, how) for name, how in hits.items()]
-
-    # -- after the fit ---------------------------------------------------------------------
 
     def illustrate(self, run: Run, prepared: Prepared, fits: list[Fitted]) -> None:
         """Draw what a reviewer looks for first, and say it in `facts.json`."""

@@ -73,9 +73,6 @@ def shown_trials(dataset: Dataset) -> Trials | None:
     )
 
 
-# -- where the model looked -------------------------------------------------------------------
-
-
 def explain_fits(run: Run, prepared: Prepared, fits: list[Fitted]) -> list[str]:
     """Measure on held-out trials which sensors and bands count, and check the attribution."""
     on_folds = [fit for fit in fits if fit.job.fold >= 0 and fit.job.seed == fits[0].job.seed]
@@ -154,8 +151,8 @@ def _show_relevance(run: Run, dataset: Dataset, found: Relevance, on: str) -> li
         "is swapped between trials.",
     )  # fmt: skip
     words = {"section": "where"}
-    shelf.add_table("relevance_channels", found.channels, title="Sensors, by class", **words)
-    shelf.add_table("relevance_bands", found.bands, title="Bands", **words)
+    shelf.add_table("relevance-by-channel", found.channels, title="Relevance by sensor", **words)
+    shelf.add_table("relevance-by-band", found.bands, title="Relevance by band", **words)
     top = found.channels["channel"].head(10).tolist()
     best = found.bands.loc[found.bands["relevance"].idxmax()]
     return [
@@ -165,32 +162,32 @@ def _show_relevance(run: Run, dataset: Dataset, found: Relevance, on: str) -> li
 
 
 def _attribute(run: Run, dataset: Dataset, learner: Any, rows: np.ndarray) -> list[str]:
-    """Attribute a net's scores by integrated gradients and check them against random weights."""
+    """Attribute a net's scores to sensors by gradients, and check against random weights."""
     if not hasattr(learner, "as_module"):
         return []
     import pandas as pd
 
-    from neuroloom.learn.explain import attribute, sanity_check
+    from neuroloom.learn.explain import attribute, in_units_of, sanity_check
 
-    x, module = np.asarray(dataset.x[rows]), learner.as_module()
-    target = dataset.y[rows] if dataset.task == "classification" else None
-    share = np.abs(attribute(module, x, target)).sum(2)
+    x = np.array(dataset.x[rows])
+    scale = x.std((0, 2))[:, None]
+    module = in_units_of(learner.as_module(), scale)
+    target = dataset.y[rows].copy() if dataset.task == "classification" else None
+    share = np.abs(attribute(module, x / scale, target, method="saliency")).sum(2)
     share /= share.sum(1, keepdims=True)
     names = dataset.facts["channels"]
     table = pd.DataFrame({"channel": names, "attribution": share.mean(0)})
     table = table.sort_values("attribution", ascending=False, ignore_index=True)
-    sanity = sanity_check(module, x, target)
+    sanity = sanity_check(module, x / scale, target, method="saliency")
     Shelf(run.folder / "artifacts").add_table(
         "attribution_channels",
         table,
-        title="Integrated gradients, by sensor",
-        caption=f"Share of the absolute attribution (captum). {sanity.verdict}",
+        title="Gradients, by sensor",
+        caption="Share of the absolute gradient of the true class by each sensor, in units of the "
+        f"sensor's own variation (captum). {sanity.verdict}",
         section="where",
     )
     return [sanity.verdict]
-
-
-# -- what is said -----------------------------------------------------------------------------
 
 
 def _facts(decode: Decode, run: Run, prepared: Prepared, fits: list[Fitted]) -> dict[str, Any]:
@@ -211,7 +208,8 @@ def _title(dataset: Dataset) -> str:
     if dataset.task == "regression":
         return f"{dataset.facts['cut']['target']} from {kind_of(dataset)}"
     names = dataset.classes
-    return f"{', '.join(names[:-1])} or {names[-1]}, from {kind_of(dataset)}"
+    said = f"{', '.join(names[:-1])} or {names[-1]}, from {kind_of(dataset)}"
+    return said[0].upper() + said[1:]
 
 
 def _question(decode: Decode, dataset: Dataset) -> str:
@@ -222,7 +220,8 @@ def _question(decode: Decode, dataset: Dataset) -> str:
         span = f"{kind_of(dataset)} from {cut['start']:g} to {cut['stop']:g} s after the event"
     if dataset.task == "regression":
         return f"How well does {span} predict {cut['target']}?"
-    return f"Can {', '.join(dataset.classes)} be told apart from {span}?"
+    *first, last = dataset.classes
+    return f"Can {', '.join(first)} and {last} be told apart from {span}?"
 
 
 def _data_rows(prepared: Prepared) -> list[tuple[str, str]]:
@@ -296,9 +295,6 @@ def _citations(decode: Decode, dataset: Dataset) -> list[str]:
         "Guo et al. (2017), ICML, On calibration of modern neural networks (temperature)",
     ]
     return [*dict.fromkeys(sources), *more]
-
-
-# -- the demo ---------------------------------------------------------------------------------
 
 
 def demo(folder: Path) -> tuple[Path, dict[str, Any], str]:

@@ -1,0 +1,1 @@
+"""Nets for signals, re-done from their papers; one family a file."""
