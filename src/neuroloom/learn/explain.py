@@ -25,7 +25,6 @@ METHODS = {
     "integrated-gradients": "IntegratedGradients",
     "saliency": "Saliency",
     "input-x-gradient": "InputXGradient",
-    "deeplift": "DeepLift",
 }
 ALIKE = 0.5
 
@@ -73,7 +72,7 @@ def attribute(
     target
         Class index of each example, shape (n,); None for a module that returns one number each.
     method
-        One of `METHODS`. Integrated gradients and DeepLIFT start from zeros.
+        One of `METHODS`. Integrated gradients start from zeros.
     steps
         Points on the path of integrated gradients.
     batch
@@ -81,7 +80,7 @@ def attribute(
 
     Returns
     -------
-    Same shape as `x`, float64. Integrated gradients and DeepLIFT sum to score minus score of zeros.
+    Same shape as `x`, float64. Integrated gradients sum to score minus score of zeros.
 
     Raises
     ------
@@ -90,8 +89,9 @@ def attribute(
 
     References
     ----------
-    Sundararajan, Taly & Yan (2017), ICML (integrated gradients); Shrikumar et al. (2017), ICML
-    (DeepLIFT); Simonyan et al. (2014) (saliency).
+    Sundararajan, Taly & Yan (2017), ICML (integrated gradients); Simonyan et al. (2014) (saliency).
+    DeepLIFT is left out: captum's acts on activation modules only, and gives plain input times
+    gradient, silently, for nets that call activations as functions.
 
     Examples
     --------
