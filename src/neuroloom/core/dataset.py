@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from neuroloom.core.audit import Finding
 
+Task = Literal["classification", "regression"]
 UNITS = ("subject", "session", "run")
 ENTITIES = ("path", *UNITS)
 
@@ -45,7 +46,7 @@ class Dataset:
 
     table: pd.DataFrame
     x: np.ndarray
-    task: str
+    task: Task
     classes: list[str] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)

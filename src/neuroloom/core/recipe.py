@@ -41,7 +41,7 @@ def setting(
     limits
         pydantic's `ge`, `le`, `gt`, `lt`.
     """
-    extra = {"unit": unit, "basic": basic, "kind": kind}
+    extra: dict[str, Any] = {"unit": unit, "basic": basic, "kind": kind}
     return Field(default, description=help, json_schema_extra=extra, **limits)
 
 

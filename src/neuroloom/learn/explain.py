@@ -38,16 +38,13 @@ class Sanity:
     correlation
         Spearman correlation of the absolute maps of the trained and a re-initialised net, mean
         over examples. Methods that multiply by the input keep some, whatever was learnt.
-    partial
-        The same with the rank of the absolute input held constant: what the nets themselves share.
     passed
-        True if `partial` is below `ALIKE`.
+        True if `correlation` is below `ALIKE`.
     verdict
         One sentence for the report.
     """
 
     correlation: float
-    partial: float
     passed: bool
     verdict: str
 
@@ -175,13 +172,12 @@ def sanity_check(
     """
     trained = attribute(module, x, target, method=method, **options)
     random = attribute(reinitialise(module), x, target, method=method, **options)
-    alike, partial = map_similarity(trained, random), _similarity_beyond(x, trained, random)
-    passed = bool(partial < ALIKE)
+    alike = map_similarity(trained, random)
+    passed = bool(alike < ALIKE)
     words = "differs from" if passed else "looks like"
     advice = "" if passed else " It shows the input more than what was learnt: do not read it."
-    figures = f"Spearman {alike:.2f}, and {partial:.2f} beyond what both share with the input"
-    verdict = f"The map {words} that of a net with random weights ({figures}).{advice}"
-    return Sanity(alike, partial, passed, verdict)
+    verdict = f"The map {words} that of a net with random weights (Spearman {alike:.2f}).{advice}"
+    return Sanity(alike, passed, verdict)
 
 
 def map_similarity(first: np.ndarray, second: np.ndarray) -> float:
@@ -323,16 +319,6 @@ def select_parts(count: int, axis: int = 1, names: Sequence[str] | None = None) 
         return take
 
     return {name: only(k) for k, name in enumerate(names or map(str, range(count)))}
-
-
-def _similarity_beyond(x: np.ndarray, first: np.ndarray, second: np.ndarray) -> float:
-    """Return the partial rank correlation of two maps given the input; 1 if a map is the input."""
-    between = map_similarity(first, second)
-    with_input = [map_similarity(maps, x) for maps in (first, second)]
-    left = (1 - with_input[0] ** 2) * (1 - with_input[1] ** 2)
-    if left < 1e-6:
-        return 1.0
-    return float((between - with_input[0] * with_input[1]) / np.sqrt(left))
 
 
 def _by_class(drop: np.ndarray, y: np.ndarray) -> dict[str, float]:

@@ -11,16 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from neuroloom.core.dataset import Task
 from neuroloom.core.errors import DataError
 from neuroloom.learn import intervals
 
-Task = Literal["classification", "regression"]
 Floats = NDArray[np.float64]
 Weights = ArrayLike | None
 

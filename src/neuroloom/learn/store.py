@@ -81,7 +81,8 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 
 def save_ensemble(path: Path, ensemble: Ensemble) -> Path:
     """Store an ensemble."""
-    arrays, specs = {}, {}
+    arrays: dict[str, np.ndarray] = {}
+    specs: dict[str, Any] = {}
     for group, learners in ensemble.members.items():
         for k, learner in enumerate(learners):
             key = f"{group}#{k}"

@@ -123,6 +123,7 @@ class Study(Recipe):
             raise ConfigError(
                 f"model={self.model} cannot learn {dataset.task}; it learns {model.tasks[0]}."
             )
+        self._maker(model, dataset)()
         if self.shuffle:
             dataset = shuffled(dataset, self.seed)
         by = self.split or default_unit(dataset.table)

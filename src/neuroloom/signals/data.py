@@ -13,7 +13,7 @@ import numpy as np
 
 from neuroloom import io
 from neuroloom.core.audit import Finding, refuse_duplicates
-from neuroloom.core.dataset import UNITS, Dataset, require_classes
+from neuroloom.core.dataset import UNITS, Dataset, Task, require_classes
 from neuroloom.core.errors import ConfigError, DataError, nearest
 from neuroloom.core.files import digest
 from neuroloom.core.recording import bad_channels
@@ -90,7 +90,11 @@ class Cut:
     @classmethod
     def of(cls, facts: dict[str, Any]) -> Cut:
         """Rebuild from what `asdict` gave and JSON made of it."""
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in facts.items()})
+        fields: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in facts.items()
+        }
+        return cls(**fields)
 
 
 def align_to(trained: dict[str, Any], found: Found, *, slide: bool = False) -> Dataset:
@@ -333,7 +337,8 @@ def pick_channels(names: Sequence[str], types: Sequence[str], picks: Sequence[st
     >>> pick_channels(["FC5", "C3", "EOG"], ["eeg", "eeg", "eog"], ["C*"])
     ['C3']
     """
-    chosen, left_out = set(), set()
+    chosen: set[str] = set()
+    left_out: set[str] = set()
     for pick in picks:
         pattern = pick.removeprefix("!").lower()
         hit = {
@@ -502,7 +507,7 @@ def _shown(parts: list[np.ndarray]) -> np.ndarray:
     return np.concatenate([part.reshape(-1, *parts[0].shape[1:]) for part in same])
 
 
-def _task(table: pd.DataFrame, cut: Cut, found: Found, reader: _Reader) -> tuple[str, list[str]]:
+def _task(table: pd.DataFrame, cut: Cut, found: Found, reader: _Reader) -> tuple[Task, list[str]]:
     """Tell classes from numbers: a numeric column is a regression, an entity never is."""
     import pandas as pd
 

@@ -76,9 +76,9 @@ def shown_trials(dataset: Dataset) -> Trials | None:
 def explain_fits(run: Run, prepared: Prepared, fits: list[Fitted]) -> list[str]:
     """Measure on held-out trials which sensors and bands count, and check the attribution."""
     on_folds = [fit for fit in fits if fit.job.fold >= 0 and fit.job.seed == fits[0].job.seed]
-    rows = np.concatenate([prepared.folds[fit.job.fold].test for fit in on_folds] or [[]])
-    if len(rows) == 0:
+    if not on_folds:
         return []
+    rows = np.concatenate([prepared.folds[fit.job.fold].test for fit in on_folds])
     owner = np.concatenate(
         [np.full(len(prepared.folds[fit.job.fold].test), k) for k, fit in enumerate(on_folds)]
     )
@@ -87,12 +87,10 @@ def explain_fits(run: Run, prepared: Prepared, fits: list[Fitted]) -> list[str]:
 
     def score(x: np.ndarray) -> np.ndarray:
         """Score each trial by the model that did not learn from it."""
-        out = None
-        for k, fit in enumerate(on_folds):
-            own = owner == k
-            part = fit.learner.predict_scores(x[own])
-            out = np.zeros((len(x), *part.shape[1:])) if out is None else out
-            out[own] = part
+        parts = [fit.learner.predict_scores(x[owner == k]) for k, fit in enumerate(on_folds)]
+        out = np.zeros((len(x), *parts[0].shape[1:]))
+        for k, part in enumerate(parts):
+            out[owner == k] = part
         return out
 
     found = _relevance(prepared.dataset, score, rows)

@@ -118,7 +118,7 @@ def tools(
     )  # fmt: skip
     if not found:
         raise ConfigError("No tool fits. Use fewer words, or `neuroloom tools` for all 72.")
-    rows = [("tool", "data", "task", "upkeep", "here", "parity")]
+    rows: list[tuple[str, ...]] = [("tool", "data", "task", "upkeep", "here", "parity")]
     rows += [
         (*_short(t.name, t.data, t.task), t.maintenance, " ".join(t.recipes), t.parity)
         for t in found

@@ -130,7 +130,7 @@ def compare(runs: Annotated[list[Path], Parameter(consume_multiple=True)]) -> in
     if len(opened) > 2:
         values = {run.folder.name: _headline(run) for run in opened}
         n_examples = opened[0].predictions["example"].nunique()
-        complain(best_of(values, n_examples))
+        complain(best_of(list(values.values()), n_examples, list(values)))
     return 0
 
 
