@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export MPLBACKEND := Agg
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test test-long check format parity bench docs chromium clean
+.PHONY: help setup demo test test-long check format parity bench docs picture chromium clean
 .DEFAULT_GOAL := help
 
 help:
@@ -52,6 +52,10 @@ bench: $(VENV)/stamp/dev
 
 docs: $(VENV)/stamp/docs
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html $(ARGS)
+
+# The README's picture, from simulated recordings.
+picture: $(VENV)/stamp/signals chromium
+	$(BIN)/python docs/report_picture.py
 
 clean:
 	rm -rf build dist docs/_build docs/gallery docs/sg_execution_times.rst

@@ -6,13 +6,14 @@ Claims from braindecode's own table of models and its acceptance test on PhysioN
 from __future__ import annotations
 
 import csv
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from neuroloom.core.errors import DataError
 from neuroloom.core.files import read_json
 from parity.harness import ROOT, Check
 
@@ -69,19 +70,25 @@ def lost_by_crops(data: Path) -> float:
     return trialwise - cropped
 
 
-def time_ratio(what: str) -> Callable[[Path], float]:
-    """Return a reader of the ratio neuroloom / braindecode that `make bench` measured."""
+def time_ratio(benchmark: str) -> Callable[[Path], float]:
+    """Return a reader of the ratio neuroloom / braindecode that `make bench` measures."""
 
-    def ratio(_: Path) -> float:
-        table = ROOT / "benchmarks" / "results.csv"
-        if not table.is_file():
-            raise DataError("benchmarks/results.csv is not there; run `make bench` first.")
-        with table.open(encoding="utf-8", newline="") as handle:
-            return next(
-                float(row["ratio"]) for row in csv.DictReader(handle) if row["what"] == what
-            )
+    def ratio(data: Path) -> float:
+        found = {row["benchmark"]: float(row["ratio"]) for row in _benchmarks(data)}
+        return found[benchmark]
 
     return ratio
+
+
+def _benchmarks(data: Path) -> list[dict[str, str]]:
+    """Return the rows of `benchmarks/results.csv`; the benchmark runs first if there are none."""
+    table = ROOT / "benchmarks" / "results.csv"
+    if not table.is_file():
+        recordings = str(data / "eeg" / "eegmmidb")
+        script = str(ROOT / "benchmarks" / "decode.py")
+        subprocess.run([sys.executable, script, "--data", recordings], check=True)
+    with table.open(encoding="utf-8", newline="") as handle:
+        return list(csv.DictReader(handle))
 
 
 def _count(name: str, net: str, n_times: int, published: int) -> Check:
@@ -91,6 +98,11 @@ def _count(name: str, net: str, n_times: int, published: int) -> Check:
 
 def _accuracy(claim: str, bar: str, **fields: Any) -> Check:
     return Check("braindecode", claim, bar, accuracy(**fields), FISTS_FEET_DATA)
+
+
+def _speed(name: str, net: str) -> Check:
+    claim = f"time of an epoch of {name}, neuroloom / braindecode"
+    return Check("braindecode", claim, "<= 0.7", time_ratio(f"{net}, one epoch"), SPEED_DATA)
 
 
 CHECKS = [
@@ -111,11 +123,5 @@ CHECKS = [
     _count("EEGNet", "eegnet", 512, 2_484),
     _count("ShallowConvNet", "shallow", 1000, 46_084),
     _count("DeepConvNet", "deep4", 1000, 282_879),
-    *(
-        Check(
-            "braindecode", f"time per epoch of {name}, neuroloom / braindecode", "<= 0.7",
-            time_ratio(f"epoch {net}"), SPEED_DATA,
-        )
-        for name, net in (("EEGNet", "eegnet"), ("ShallowConvNet", "shallow"))
-    ),
+    *(_speed(name, net) for name, net in (("EEGNet", "eegnet"), ("ShallowConvNet", "shallow"))),
 ]  # fmt: skip
