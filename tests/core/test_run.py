@@ -1,0 +1,210 @@
+"""The run folder: refused where it would overwrite, told what became of it, resumed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from typing import ClassVar
+
+import pytest
+
+from neuroloom.core import registry
+from neuroloom.core.errors import ConfigError, DataError, RunError
+from neuroloom.core.files import read_json, write_json
+from neuroloom.core.recipe import Recipe, setting
+from neuroloom.core.run import Run, check_out, data_error_if_changed
+
+FAULTS = {
+    "data": DataError("a.edf is bad."),
+    "disk": OSError(28, "No space left on device", "x.bin"),
+    "memory": MemoryError(),
+    "runtime": RuntimeError("blas"),
+    "bug": KeyError("oops"),
+    "stop": KeyboardInterrupt(),
+}
+
+
+class Toy(Recipe):
+    """Writes one file, or fails as told."""
+
+    name: ClassVar[str] = "test.toy"
+    summary: ClassVar[str] = "writes a file"
+    broken: ClassVar[str] = ""
+
+    fail: str = setting("", "the fault to run into")
+    size: int = setting(1, "bytes to write")
+
+    def prepare(self, data):
+        if self.fail == "early":
+            raise FAULTS["data"]
+        return data
+
+    def work(self, prepared, run):
+        (run.work_folder).mkdir(exist_ok=True)
+        (run.work_folder / "half").write_bytes(b"\0" * self.size)
+        run.log("worked", on=str(prepared))
+        if self.fail and not (run.folder / "mended").exists():
+            raise FAULTS[self.fail]
+        write_json(run.folder / "result.json", 42)
+
+
+@pytest.fixture(autouse=True)
+def _registered(monkeypatch):
+    load = registry.load
+    monkeypatch.setattr(
+        registry, "load", lambda kind, name: Toy if name == "test.toy" else load(kind, name)
+    )
+
+
+def start(tmp_path, **fields):
+    return Toy(**fields).run(tmp_path, tmp_path / "out")
+
+
+def test_a_run_leaves_recipe_status_log_and_environment(tmp_path):
+    run = start(tmp_path)
+    assert run.state == "done"
+    assert run.recipe == Toy()
+    assert run.study[1] == tmp_path
+    events = [json.loads(line)["event"] for line in (run.folder / "log.jsonl").open()]
+    assert events == ["worked", "done"]
+    assert read_json(run.folder / "environment.json")["libraries"]["numpy"]
+    assert not run.work_folder.exists()
+    assert not list(run.folder.glob(".*"))
+
+
+def test_who_watches_is_told(tmp_path):
+    heard = []
+    Toy().run(tmp_path, tmp_path / "out", watch=lambda line: heard.append(line["event"]))
+    assert heard == ["worked", "done"]
+
+
+def test_an_empty_folder_is_used(tmp_path):
+    (tmp_path / "out").mkdir()
+    assert start(tmp_path).state == "done"
+
+
+def test_a_folder_with_something_in_it_is_refused(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.doc").touch()
+    with pytest.raises(ConfigError, match=r"out is not empty. Name an empty or a new folder"):
+        start(tmp_path)
+    assert os.listdir(tmp_path / "out") == ["thesis.doc"]
+
+
+def test_a_finished_run_is_not_overwritten(tmp_path):
+    start(tmp_path)
+    with pytest.raises(ConfigError, match=r"It holds a finished run"):
+        start(tmp_path)
+
+
+def test_an_unfinished_run_names_resume(tmp_path):
+    with pytest.raises(RunError):
+        start(tmp_path, fail="disk")
+    with pytest.raises(ConfigError, match=r"neuroloom resume .*out` goes on with it"):
+        start(tmp_path)
+
+
+@pytest.mark.parametrize("place", ["file", "file/deeper"])
+def test_a_file_in_the_way_is_refused(tmp_path, place):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"is a file"):
+        check_out(tmp_path / place)
+
+
+def test_what_the_user_can_mend_leaves_nothing_behind(tmp_path):
+    with pytest.raises(DataError):
+        start(tmp_path, fail="early")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "state", "said"),
+    [
+        ("data", DataError, "failed", "a.edf is bad."),
+        ("disk", RunError, "failed", "No space left on device: x.bin"),
+        ("memory", RunError, "failed", "out of memory"),
+        ("runtime", RunError, "failed", "RuntimeError: blas"),
+        ("bug", KeyError, "failed", "KeyError: 'oops'"),
+        ("stop", KeyboardInterrupt, "stopped", "stopped by the user"),
+    ],
+)
+def test_whatever_happens_the_status_tells(tmp_path, fault, error, state, said):
+    with pytest.raises(error):
+        start(tmp_path, fail=fault)
+    run = Run(tmp_path / "out")
+    assert (run.state, run.status["error"]) == (state, said)
+
+
+def test_resume_finishes_and_forgets_the_error(tmp_path):
+    with pytest.raises(RunError):
+        start(tmp_path, fail="disk")
+    (tmp_path / "out" / "mended").touch()
+    run = Run(tmp_path / "out").resume()
+    assert run.state == "done"
+    assert "error" not in run.status
+    assert read_json(run.folder / "result.json") == 42
+
+
+def test_resume_of_a_finished_run_changes_nothing(tmp_path):
+    run = start(tmp_path)
+    before = run.status
+    assert Run(run.folder).resume().status == before
+
+
+def test_replay_takes_the_stored_plan_into_a_new_folder(tmp_path):
+    run = start(tmp_path)
+    write_json(run.folder / "plan.json", {"epochs": 5})
+    again = run.replay()
+    assert again.folder.name == "out-replay"
+    assert read_json(again.folder / "plan.json") == {"epochs": 5}
+    assert run.replay().folder.name == "out-replay-2"
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"is no run folder"):
+        Run(tmp_path)
+
+
+def test_a_recipe_that_cannot_predict_says_so(tmp_path):
+    with pytest.raises(ConfigError, match=r"test\.toy measures or makes, it cannot predict"):
+        start(tmp_path).predict("x")
+
+
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [
+        ({}, "a is gone|a was used by this run and is gone"),
+        ({"a": "2"}, "a changed since"),
+        ({"a": "1", "b": "3"}, "b is new"),
+    ],
+)
+def test_data_that_changed_are_named(now, said):
+    with pytest.raises(DataError, match=said):
+        data_error_if_changed({"a": "1"}, now)
+
+
+@pytest.fixture
+def tiny_disk(tmp_path):
+    """A folder on a file system of 256 KiB; only root may make one."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(place)]
+    if os.name != "posix" or os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no right to mount a file system")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_full_disk_fails_with_its_state_written(tmp_path, tiny_disk):
+    with pytest.raises(RunError, match=r"No space left on device"):
+        Toy(size=10**6).run(tmp_path, tiny_disk / "out")
+    run = Run(tiny_disk / "out")
+    assert run.state == "failed"
+    assert "No space left" in run.status["error"]
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path, tiny_disk):
+    subprocess.run(["mount", "-o", "remount,ro", str(tiny_disk)], check=True)
+    with pytest.raises(ConfigError, match=r"cannot be written .Read-only file system"):
+        Toy().run(tmp_path, tiny_disk / "out")
