@@ -52,7 +52,10 @@ class Recipe(BaseModel):
     everything, writes nothing) and `work` (fills the run's folder).
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    # YAML reads `events: {1: left}` as a number; the user means the event called "1".
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, protected_namespaces=(), coerce_numbers_to_str=True
+    )
 
     name: ClassVar[str]
     summary: ClassVar[str]
@@ -133,7 +136,8 @@ def from_yaml(text: str, where: str = "study") -> tuple[Recipe, str | None]:
     if not isinstance(version, int) or version > VERSION:
         raise ConfigError(f"{where} has version {version}; this neuroloom reads up to {VERSION}.")
     data = fields.pop("data", None)
-    return registry.load("recipe", str(fields.pop("recipe")))(**fields), data
+    recipe = registry.load("recipe", str(fields.pop("recipe")))
+    return recipe(**{str(name): value for name, value in fields.items()}), data
 
 
 @dataclass(frozen=True)

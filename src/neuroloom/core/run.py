@@ -256,11 +256,11 @@ def check_out(out: Path, recipe: Recipe | None = None) -> None:
     ConfigError
         Naming the folder and what to do.
     """
-    if out.exists() and not out.is_dir():
-        raise ConfigError(f"--out {out} is a file; name a folder.")
+    parent = next(place for place in (out, *out.absolute().parents) if place.exists())
+    if not parent.is_dir():
+        raise ConfigError(f"--out {out}: {parent} is a file; name a folder.")
     if out.is_dir() and any(out.iterdir()):
         raise ConfigError(f"--out {out} is not empty.{_what_is_there(out, recipe)}")
-    parent = next(folder for folder in (out, *out.absolute().parents) if folder.is_dir())
     try:
         with tempfile.TemporaryFile(dir=parent):
             pass
