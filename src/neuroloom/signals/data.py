@@ -116,7 +116,8 @@ def align_to(trained: dict[str, Any], found: Found, *, slide: bool = False) -> D
     """
     axes = trained["axes"]
     cut = replace(Cut.of(axes["cut"]), picks=tuple(axes["picked"]), rate=axes["rate"])
-    dataset = read_examples(found, cut, slide=slide, strict=False)
+    needed = axes["needed"]
+    dataset = read_examples(found, cut, slide=slide, needed=needed)
     table = dataset.table
     if trained["task"] == "classification":
         table["label"] = table["label"].where(table["label"].isin(trained["classes"]), None)
@@ -125,7 +126,9 @@ def align_to(trained: dict[str, Any], found: Found, *, slide: bool = False) -> D
     return replace(dataset, task=trained["task"], classes=list(trained["classes"]))
 
 
-def read_examples(found: Found, cut: Cut, *, slide: bool = False, strict: bool = True) -> Dataset:
+def read_examples(
+    found: Found, cut: Cut, *, slide: bool = False, needed: Sequence[str] | None = None
+) -> Dataset:
     """Cut examples from every recording that was found.
 
     Parameters
@@ -136,8 +139,9 @@ def read_examples(found: Found, cut: Cut, *, slide: bool = False, strict: bool =
         What to pick and how to cut.
     slide
         Cut recordings without any of the events into neighbouring windows instead (prediction).
-    strict
-        Learning needs two classes and every named event; prediction needs neither.
+    needed
+        For a model's new data: the channels that it was trained on (`cut.picks`) and those of
+        their reference. Learning, without it, demands two classes and every named event.
 
     Returns
     -------
@@ -151,13 +155,19 @@ def read_examples(found: Found, cut: Cut, *, slide: bool = False, strict: bool =
     """
     paths = list(found.table["path"])
     headers = {path: io.peek(found.root / path) for path in paths}
-    cut, channels = _settle(cut, headers, found, strict)
     hashes = {path: _hash(found.root / path) for path in paths}
-    if strict:
+    strict = needed is None
+    if needed is None:
+        needed = _common_channels(cut, headers)
+        cut = _settle(cut, headers, found)
         refuse_duplicates(hashes)
-    reader = _Reader(found, cut, channels, slide, strict, Heap(0.4 * _memory()))
+    else:
+        _require_channels(needed, headers)
+    first = next(iter(headers.values()))
+    channels = pick_channels(first.channels, first.types, cut.picks) if strict else list(cut.picks)
+    reader = _Reader(found, cut, channels, list(needed), slide, strict, Heap(0.4 * _memory()))
     pieces = [reader.read(row, headers[row["path"]]) for row in found.table.to_dict("records")]
-    dataset = _assemble(pieces, cut, channels, found, reader)
+    dataset = _assemble(pieces, cut, found, reader)
     return replace(dataset, extra=dataset.extra | {"hashes": hashes})
 
 
@@ -179,17 +189,19 @@ class _Reader:
     found: Found
     cut: Cut
     channels: list[str]
+    needed: list[str]
     slide: bool
     strict: bool
     heap: Heap
 
     def read(self, row: dict[str, Any], header: io.Header) -> _Piece:
         """Read one recording and cut its examples."""
-        recording = self._pick(io.read(self.found.root / row["path"]))
-        self._refuse_bad(recording, row["path"])
+        whole = io.read(self.found.root / row["path"]).sel(channel=self.needed)
+        self._refuse_bad(whole, row["path"])
+        recording = whole.sel(channel=self.channels)
         table = self._rows(row, header)
         steps = self.cut.steps()
-        clean = apply_all(steps, recording)
+        clean = self._clean(whole, steps)
         stretch = self._stretch(table)
         x, inside = cut_windows(clean, table["onset"].to_numpy(float), stretch)
         reason = self._reasons(table, x, inside, recording, row["path"])
@@ -200,10 +212,10 @@ class _Reader:
         raw, _ = cut_windows(recording, kept["onset"].to_numpy(float), stretch)
         offset, spread = raw.mean(2), np.log(raw.std(2) + 1e-12)
         begin = kept["onset"].to_numpy(float)[:SHOWN_EXAMPLES] - self._lead()
-        shown, whole = cut_windows(recording, begin, stretch + self._lead())
-        rows = np.flatnonzero(whole)
+        shown, inside = cut_windows(recording, begin, stretch + self._lead())
+        rows = np.flatnonzero(inside)
         self.heap.add(x[keep])
-        return _Piece(kept, shown[whole], rows, offset, spread, rejected, facts)
+        return _Piece(kept, shown[inside], rows, offset, spread, rejected, facts)
 
     def _lead(self) -> float:
         """Return how long before a trial its picture begins: half a second before the event."""
@@ -211,8 +223,13 @@ class _Reader:
             return 0.0
         return max(self.cut.start, 0.0) + BEFORE_EVENT
 
-    def _pick(self, recording: xr.DataArray) -> xr.DataArray:
-        return recording.sel(channel=self.channels)
+    def _clean(self, whole: xr.DataArray, steps: list[RecordingStep]) -> xr.DataArray:
+        """Apply the steps; the reference draws on all needed channels, the rest sees the picked."""
+        split = 1 if self.cut.reference else 0
+        referenced = apply_all(steps[:split], whole)
+        left = set(referenced.coords["channel"].values.astype(str))
+        picked = referenced.sel(channel=[name for name in self.channels if name in left])
+        return apply_all(steps[split:], picked)
 
     def _refuse_bad(self, recording: xr.DataArray, path: str) -> None:
         for name, what in bad_channels(recording).items():
@@ -372,13 +389,8 @@ def _first_kind(names: Sequence[str], types: Sequence[str]) -> set[str]:
     return hit
 
 
-def _settle(
-    cut: Cut, headers: dict[str, io.Header], found: Found, strict: bool
-) -> tuple[Cut, list[str]]:
+def _settle(cut: Cut, headers: dict[str, io.Header], found: Found) -> Cut:
     """Check the request against all headers and fill in what it left open."""
-    if not strict:
-        return cut, _same_channels(cut.picks, headers)
-    channels = _common_channels(cut, headers)
     if cut.target:
         _check_target(cut, found)
     else:
@@ -390,15 +402,29 @@ def _settle(
         raise ConfigError(f"stop ({stop:g} s) must come after start ({cut.start:g} s).")
     rates = {header.rate for header in headers.values()}
     rate = cut.rate or (min(rates) if len(rates) > 1 else None)
-    return replace(cut, stop=stop, rate=rate), channels
+    return replace(cut, stop=stop, rate=rate)
+
+
+def needed_channels(cut: Cut, header: io.Header) -> list[str]:
+    """Return the picked channels and those that their reference draws on.
+
+    The average is that of all EEG channels but those that `picks` leaves out by "!".
+    """
+    names, types = header.channels, header.types
+    more = set(cut.reference)
+    if cut.reference == ("average",):
+        left_out = [pick for pick in cut.picks if pick.startswith("!")]
+        more = set(pick_channels(names, types, ["eeg", *left_out])) if "eeg" in types else set()
+    picked = set(pick_channels(names, types, cut.picks))
+    return [name for name in names if name in picked | more]
 
 
 def _common_channels(cut: Cut, headers: dict[str, io.Header]) -> list[str]:
-    """Return the picked channels, refusing files that do not agree on them."""
+    """Return the needed channels, refusing files that do not agree on them."""
     first_path, first = next(iter(headers.items()))
-    wanted = pick_channels(first.channels, first.types, cut.picks)
+    wanted = needed_channels(cut, first)
     for path, header in headers.items():
-        own = pick_channels(header.channels, header.types, cut.picks)
+        own = needed_channels(cut, header)
         if set(own) == set(wanted):
             continue
         lacks, more = sorted(set(wanted) - set(own)), sorted(set(own) - set(wanted))
@@ -427,16 +453,15 @@ def _check_target(cut: Cut, found: Found) -> None:
         )
 
 
-def _same_channels(picked: Sequence[str], headers: dict[str, io.Header]) -> list[str]:
-    """Return the channels that a model was trained on, refusing files that lack one."""
+def _require_channels(needed: Sequence[str], headers: dict[str, io.Header]) -> None:
+    """Refuse files that lack a channel of those that a model was trained on."""
     for path, header in headers.items():
-        missing = [name for name in picked if name not in header.channels]
+        missing = [name for name in needed if name not in header.channels]
         if missing:
             raise DataError(
-                f"{path} lacks {len(missing)} of the {len(picked)} channels that the model was "
+                f"{path} lacks {len(missing)} of the {len(needed)} channels that the model was "
                 f"trained on: {', '.join(missing[:8])}. It has {', '.join(header.channels[:8])}, …"
             )
-    return list(picked)
 
 
 def _check_events(cut: Cut, headers: dict[str, io.Header]) -> None:
@@ -465,9 +490,7 @@ def _own_stop(cut: Cut, headers: dict[str, io.Header]) -> float:
     return cut.start + 1.0 if shortest in (0, math.inf) else float(shortest)
 
 
-def _assemble(
-    pieces: list[_Piece], cut: Cut, channels: list[str], found: Found, reader: _Reader
-) -> Dataset:
+def _assemble(pieces: list[_Piece], cut: Cut, found: Found, reader: _Reader) -> Dataset:
     import pandas as pd
 
     table = pd.concat([piece.rows for piece in pieces], ignore_index=True)
@@ -484,7 +507,8 @@ def _assemble(
     table.insert(0, "name", table["path"] + "@" + onsets)
     table.insert(0, "example", np.arange(len(table)))
     task, classes = _task(table, cut, found, reader)
-    facts = pieces[0].facts | {"picked": channels, "cut": asdict(cut), "n_times": x.shape[2]}
+    facts = pieces[0].facts | {"picked": reader.channels, "needed": reader.needed}
+    facts |= {"cut": asdict(cut), "n_times": x.shape[2]}
     extra = {
         "rejected": rejected,
         "shown": _shown([piece.shown for piece in pieces]),
