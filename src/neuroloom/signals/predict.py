@@ -74,6 +74,13 @@ def _write_annotated(source: Path, path: str, rows: pd.DataFrame, out: Path) -> 
         file = source.parent / path
     marks = rows.rename(columns={"decoded": "label_"})[["onset", "stop", "label_"]]
     marks = marks.assign(duration=marks["stop"] - marks["onset"], label=marks["label_"].astype(str))
-    stem = path.replace("/", "_").removesuffix(".gz")
-    target = out / f"{stem.rpartition('.')[0] or stem}_decoded_raw.fif"
+    target = _free_copy(out, path.replace("/", "_").removesuffix(".gz"))
     write_annotated(io.read(file), marks[["onset", "duration", "label"]], target)
+
+
+def _free_copy(out: Path, name: str) -> Path:
+    """Return where the copy of a file goes; inputs from two folders may share a name."""
+    stem = name.rpartition(".")[0] or name
+    numbers = ("", *(f"-{k}" for k in range(2, 10_000)))
+    copies = (out / f"{stem}{number}_decoded_raw.fif" for number in numbers)
+    return next(copy for copy in copies if not copy.exists())
