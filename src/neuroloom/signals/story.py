@@ -311,6 +311,6 @@ def demo(folder: Path) -> tuple[Path, dict[str, Any], str]:
 
     if not any((folder / "simulated").glob("*.edf")):
         write_demo(folder / "simulated")
-    hands = {"events": {"T1": "left", "T2": "right"}, "split": "session"}
+    hands = {"events": {"left": "left", "right": "right"}, "split": "session"}
     what = f"{why}\nInstead: EEG simulated on a template head, with two planted motor sources."
     return folder / "simulated", fields | hands, what
