@@ -40,5 +40,7 @@ def nearest(name: str, choices: Iterable[object]) -> str:
     " Did you mean 'eegnet'?"
     """
     by_lower = {str(choice).lower(): str(choice) for choice in choices}
-    close = difflib.get_close_matches(str(name).lower(), by_lower, n=1, cutoff=0.5)
+    given = str(name).lower()
+    close = difflib.get_close_matches(given, by_lower, n=3, cutoff=0.5)
+    close.sort(key=lambda word: sorted(word) != sorted(given))  # swapped letters come first
     return f" Did you mean '{by_lower[close[0]]}'?" if close else ""

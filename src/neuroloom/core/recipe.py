@@ -129,15 +129,37 @@ def from_yaml(text: str, where: str = "study") -> tuple[Recipe, str | None]:
     try:
         fields = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigError(f"{where} is not valid YAML: {error}") from None
+        raise ConfigError(f"{where} is not valid YAML: {_where_and_what(error)}") from None
     if not isinstance(fields, dict) or "recipe" not in fields:
         raise ConfigError(f"{where} must be a mapping with a line 'recipe: NAME'.")
     version = fields.pop("version", VERSION)
     if not isinstance(version, int) or version > VERSION:
         raise ConfigError(f"{where} has version {version}; this neuroloom reads up to {VERSION}.")
     data = fields.pop("data", None)
-    recipe = registry.load("recipe", str(fields.pop("recipe")))
-    return recipe(**{str(name): value for name, value in fields.items()}), data
+    if not isinstance(data, str | None):
+        raise ConfigError(f"{where}: data must be a path, got {data!r}.")
+    try:
+        recipe = registry.load("recipe", str(fields.pop("recipe")))
+        return recipe(**{str(name): value for name, value in fields.items()}), data
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
+
+
+def read_yaml(file: Path) -> tuple[Recipe, str | None]:
+    """Return the recipe that a study file describes, and its data; see `from_yaml`."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise ConfigError(f"{file} is no text in UTF-8; a study is a YAML file.") from None
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be opened ({error.strerror}).") from None
+    return from_yaml(text, str(file))
+
+
+def _where_and_what(error: Any) -> str:
+    mark = getattr(error, "problem_mark", None)
+    what = getattr(error, "problem", None) or "its text cannot be read"
+    return f"line {mark.line + 1}: {what}." if mark else f"{what}."
 
 
 @dataclass(frozen=True)
@@ -219,5 +241,8 @@ def _one_problem(recipe: type[Recipe], problem: Any) -> str:
     close = ""
     if problem["type"] == "literal_error":
         close = nearest(str(problem["input"]), _choices(recipe.model_fields[field].annotation))
-    where = f"{field}: " if field else ""
-    return f"{where}{message}, got {problem['input']!r}.{close}" if field else f"{message}."
+    if not field:
+        return f"{message}."
+    if problem["type"] == "value_error":
+        return f"{field}: {message.rstrip('.')}."
+    return f"{field}: {message}, got {problem['input']!r}.{close}"

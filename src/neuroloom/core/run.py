@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import neuroloom
+from neuroloom.core import hold
 from neuroloom.core.errors import ConfigError, DataError, NeuroloomError, RunError
 from neuroloom.core.files import read_json, write_json, write_text
-from neuroloom.core.recipe import Recipe, Watcher, from_yaml, to_yaml
+from neuroloom.core.recipe import Recipe, Watcher, read_yaml, to_yaml
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,9 +86,16 @@ class Run:
 
         Raises
         ------
+        ConfigError
+            If a living process still writes it.
         DataError
             If the data changed since.
         """
+        if self.is_busy():
+            raise ConfigError(
+                f"{self.folder} is still being written by {self.writer()}: wait for it, or stop "
+                "that process first."
+            )
         if self.state == "done":
             return self
         recipe, data = self.study
@@ -114,12 +122,23 @@ class Run:
 
     def _carry_out(self, recipe: Recipe, prepared: Any) -> None:
         """Let the recipe work; whatever happens, `status.json` tells."""
-        self.set_status("running", recipe=recipe.name)
         try:
+            lock = hold.take(self._lock)
+        except OSError as error:
+            raise self._fail(error) from error
+        if lock is None:
+            raise ConfigError(f"{self.folder} is being written by {self.writer()}.")
+        with lock:
+            self._work(recipe, prepared)
+        self._lock.unlink(missing_ok=True)
+
+    def _work(self, recipe: Recipe, prepared: Any) -> None:
+        try:
+            self.set_status("running", recipe=recipe.name, pid=os.getpid())
             recipe.work(prepared, self)
         except KeyboardInterrupt:
             self._stop("stopped", "stopped by the user")
-            raise
+            raise KeyboardInterrupt(str(self.folder)) from None
         except NeuroloomError as error:
             self._stop("failed", str(error))
             raise
@@ -155,6 +174,18 @@ class Run:
         return self.folder / ".ballast"
 
     @property
+    def _lock(self) -> Path:
+        return self.folder / ".lock"
+
+    def is_busy(self) -> bool:
+        """Tell whether a living process is writing this run."""
+        return hold.is_taken(self._lock)
+
+    def writer(self) -> str:
+        """Return who writes this run, in words."""
+        return f"process {self.status.get('pid', 'unknown')}"
+
+    @property
     def work_folder(self) -> Path:
         """Half-done work (checkpoints, finished fits); gone once the run is done."""
         return self.folder / "work"
@@ -180,8 +211,7 @@ class Run:
     @property
     def study(self) -> tuple[Recipe, Path]:
         """The recipe with its settings, and the data it was run on."""
-        file = self.folder / "recipe.yaml"
-        recipe, data = from_yaml(file.read_text(encoding="utf-8"), str(file))
+        recipe, data = read_yaml(self.folder / "recipe.yaml")
         return recipe, Path(data or ".")
 
     @property
@@ -210,7 +240,8 @@ class Run:
         """Replace `status.json`; what was known of the run and not restated is kept."""
         file = self.folder / "status.json"
         before = read_json(file) if file.is_file() else {"started": _now()}
-        before.pop("error", None)
+        for gone in ("error", "pid"):
+            before.pop(gone, None)
         write_json(file, before | {"state": state, "updated": _now()} | more)
 
     def log(self, event: str, **facts: Any) -> None:
@@ -256,12 +287,12 @@ def check_out(out: Path, recipe: Recipe | None = None) -> None:
     ConfigError
         Naming the folder and what to do.
     """
-    parent = next(place for place in (out, *out.absolute().parents) if place.exists())
-    if not parent.is_dir():
-        raise ConfigError(f"--out {out}: {parent} is a file; name a folder.")
-    if out.is_dir() and any(out.iterdir()):
-        raise ConfigError(f"--out {out} is not empty.{_what_is_there(out, recipe)}")
     try:
+        parent = next(place for place in (out, *out.absolute().parents) if place.exists())
+        if not parent.is_dir():
+            raise ConfigError(f"--out {out}: {parent} is a file; name a folder.")
+        if out.is_dir() and any(out.iterdir()):
+            raise ConfigError(f"--out {out} is not empty.{_what_is_there(out, recipe)}")
         with tempfile.TemporaryFile(dir=parent):
             pass
     except OSError as error:
@@ -278,6 +309,8 @@ def _what_is_there(out: Path, recipe: Recipe | None) -> str:
         same = recipe is None or there.recipe.name == recipe.name
     except (NeuroloomError, OSError):
         return " Name an empty or a new folder."
+    if there.is_busy():
+        return f" A run is being written there by {there.writer()}."
     if same and there.state != "done":
         return f" It holds an unfinished run: `neuroloom resume {out}` goes on with it."
     return " It holds a finished run; name a new folder."

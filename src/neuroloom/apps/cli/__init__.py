@@ -1,32 +1,36 @@
 """The `neuroloom` command: every verb builds a recipe or opens a run, and says what came of it.
 
 One file a group of verbs: `jobs` (run, resume, replay), `runs` (predict, evaluate, explain, report,
-compare), `lookup` (recipes, describe, models, tools, doctor), `fetch` (data, demo).
+compare), `lookup` (recipes, describe, models, tools, doctor), `fetch` (data, demo). `mistakes` says
+what was typed wrong.
 """
 
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
+import threading
 from collections.abc import Sequence
-from typing import Any
+from types import FrameType
 
-from neuroloom.core.errors import NeuroloomError, nearest
+from neuroloom.core.errors import NeuroloomError
 
-USAGE = 2
+USAGE, STOPPED = 2, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 1 failed, 2 the user can mend it."""
     words = list(sys.argv[1:] if argv is None else argv)
-    signal.signal(signal.SIGTERM, _stop)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _stop)
     try:
         return _carry_out(words)
     except NeuroloomError as error:
         return _say(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        return _say("stopped; `neuroloom resume RUN` goes on with it.", 130)
+    except KeyboardInterrupt as stop:
+        return _say(_how_to_go_on(stop), STOPPED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -46,7 +50,9 @@ def _carry_out(words: list[str]) -> int:
     try:
         result = app(words, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
-        return _say(_in_plain_words(error, words), USAGE)
+        from neuroloom.apps.cli.mistakes import in_plain_words
+
+        return _say(in_plain_words(error), USAGE)
     return result if isinstance(result, int) else 0
 
 
@@ -55,24 +61,13 @@ def _say(text: str, code: int) -> int:
     return code
 
 
-def _stop(*_: Any) -> None:
+def _stop(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _in_plain_words(error: Any, words: list[str]) -> str:
-    """Say a mistake on the command line in one sentence, with the nearest valid word."""
-    from cyclopts.exceptions import UnknownCommandError, UnknownOptionError
-
-    if isinstance(error, UnknownOptionError):
-        given = str(error.token.keyword or error.token.value).split("=")[0]
-        known = _options(error)
-        return f"there is no option {given} here.{nearest(given, known)} See --help."
-    if isinstance(error, UnknownCommandError):
-        verbs = [name for name in (error.app or []) if not name.startswith("-")]
-        return f"there is no command '{words[0]}'.{nearest(words[0], verbs)} See --help."
-    return str(error).strip().strip("\n")
-
-
-def _options(error: Any) -> list[str]:
-    arguments = error.argument_collection or []
-    return [name for argument in arguments for name in argument.names if name.startswith("--")]
+def _how_to_go_on(stop: KeyboardInterrupt) -> str:
+    """Name the run's folder, if the run had got far enough to have one."""
+    folder = str(stop)
+    if not folder:
+        return "stopped; nothing to resume."
+    return f"stopped; `neuroloom resume {shlex.quote(folder)}` goes on with it."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cyclopts import App
+from cyclopts import App, Group
 
 import neuroloom
 
@@ -56,6 +56,7 @@ def build(words: list[str]) -> tuple[App, list[str]]:
         help="Train, check, explain and share deep models on neuroscience data.",
         version=neuroloom.__version__,
         help_flags=["--help", "-h"],
+        suppress_keyboard_interrupt=False,
     )
     for verb, place in VERBS.items():
         app.command(f"{HERE}{place}", name=verb, help=HELP[verb])
@@ -71,6 +72,15 @@ def _run_app(target: str) -> App:
     """Return the command of one recipe, or of one study file."""
     from neuroloom.apps.cli.jobs import run_command
 
-    app = App(name=f"neuroloom run {Path(target).name}", help_flags=["--help", "-h"])
+    name = f"neuroloom run {Path(target).name}"
+    app = App(
+        name=name,
+        usage=f"Usage: {name} DATA [--out FOLDER] [SETTINGS]",
+        help_flags=["--help", "-h"],
+        version_flags=[],
+        group_commands=Group("", show=False),
+        group_arguments=Group("Data", sort_key=0),
+        suppress_keyboard_interrupt=False,
+    )
     app.default(run_command(target))
     return app

@@ -17,6 +17,7 @@ MOTOR_RUNS = (6, 10, 14)
 
 def get(
     name: str,
+    /,
     *,
     subject: int = 1,
     runs: Annotated[list[int] | None, Parameter(consume_multiple=True, negative="")] = None,
@@ -46,6 +47,7 @@ def get(
 
 def demo(
     recipe: str = "signals.decode",
+    /,
     *,
     out: Path = Path("runs/demo"),
     budget: str = "60s",

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import inspect
 import sys
+import typing
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
+from neuroloom.apps.cli.runs import finished
 from neuroloom.apps.cli.show import announce, watching
 from neuroloom.core import registry
 from neuroloom.core.errors import ConfigError
-from neuroloom.core.recipe import FieldInfo, Recipe, describe, from_yaml
+from neuroloom.core.recipe import FieldInfo, Recipe, describe, read_yaml
 from neuroloom.core.run import Run
 
-Flag = Annotated[bool, Parameter(negative="")]
+Flag = Annotated[bool, Parameter(negative="", show_default=False)]
+BASIC = Group("Settings", sort_key=1)
+OUTPUT = Group("Output", sort_key=2)
+MORE = Group("More settings", sort_key=3)
 
 
-def run_help(recipe: str, data: Path, *, out: Path | None = None, quiet: bool = False) -> None:
+def run_help(recipe: str, data: Path, /, *, out: Path | None = None, quiet: Flag = False) -> None:
     """Run a recipe on data, or a study from a YAML file.
 
     `neuroloom run RECIPE --help` shows the recipe's settings.
@@ -61,18 +66,24 @@ def run_command(target: str) -> Callable[..., int]:
         return 0
 
     command.__signature__ = _signature(infos)  # type: ignore[attr-defined]
+    command.__annotations__ = {}  # those of the signature count
     command.__doc__ = f"{recipe.summary[0].upper()}{recipe.summary[1:]}."
     return command
 
 
 def _target(target: str) -> tuple[type[Recipe], dict[str, Any], Path | None]:
     """Return the recipe, the fields already given, and the data already named."""
-    if not target.endswith((".yaml", ".yml")):
-        return registry.load("recipe", target), {}, None
     file = Path(target)
+    if not target.endswith((".yaml", ".yml")):
+        if file.exists() and target not in registry.names("recipe"):
+            raise ConfigError(
+                f"'{target}' is data, no recipe: write `neuroloom run RECIPE {target}`, with one "
+                f"of {', '.join(registry.names('recipe'))}."
+            )
+        return registry.load("recipe", target), {}, None
     if not file.is_file():
         raise ConfigError(f"There is no study file {target}.")
-    recipe, data = from_yaml(file.read_text(encoding="utf-8"), target)
+    recipe, data = read_yaml(file)
     found = Path(data) if data else None
     if found and not found.is_absolute() and not found.exists():
         found = file.parent / found
@@ -82,36 +93,46 @@ def _target(target: str) -> tuple[type[Recipe], dict[str, Any], Path | None]:
 def _signature(infos: list[FieldInfo]) -> inspect.Signature:
     keyword = inspect.Parameter.KEYWORD_ONLY
     data = Annotated[Path | None, Parameter(help="a file, a folder, or a manifest CSV")]
-    fixed = {
-        "out": Annotated[Path | None, Parameter(help="the run's folder: made; used if empty")],
-        "quiet": Annotated[bool, Parameter(help="say nothing but errors", negative="")],
-        "json": Annotated[bool, Parameter(help="progress as JSON lines", negative="")],
-    }
+    first = inspect.Parameter(
+        "data", inspect.Parameter.POSITIONAL_ONLY, default=None, annotation=data
+    )
     own = [
         inspect.Parameter(info.name, keyword, default=None, annotation=_option(info))
         for info in infos
     ]
     more = [
-        inspect.Parameter(name, keyword, default=None if name == "out" else False, annotation=hint)
-        for name, hint in fixed.items()
+        _output("out", None, Path | None, "the run's folder: made; used if empty"),
+        _output("quiet", False, bool, "say nothing but errors"),
+        _output("json", False, bool, "progress as JSON lines"),
     ]
-    first = inspect.Parameter(
-        "data", inspect.Parameter.POSITIONAL_ONLY, default=None, annotation=data
-    )
     return inspect.Signature([first, *own, *more])
 
 
+def _output(name: str, default: Any, kind: Any, words: str) -> inspect.Parameter:
+    hint = Annotated[kind, Parameter(help=words, negative="", group=OUTPUT, show_default=False)]
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(name, keyword, default=default, annotation=hint)
+
+
 def _option(info: FieldInfo) -> Any:
-    unit = f" ({info.unit})" if info.unit else ""
-    default = "" if info.default in (None, [], {}, False) else f" [default: {info.default}]"
-    group = "Settings" if info.basic else "More settings"
     words = Parameter(
-        help=f"{info.help}{unit}{default}", group=group, show_default=False, negative=""
+        help=_words(info), group=BASIC if info.basic else MORE, show_default=False, negative=""
     )
     return Annotated[info.type | None, words]
 
 
-def resume(run: Path, *, quiet: Flag = False, json: Flag = False) -> int:
+def _words(info: FieldInfo) -> str:
+    """Return the help of one option: what it is, its unit, how to write it, its default."""
+    said = info.help + (f" ({info.unit})" if info.unit else "")
+    if typing.get_origin(info.type) is dict:
+        said += f" [--{info.name}.NAME VALUE]"
+    if info.choices and info.type is str:
+        said += f" [choices: {', '.join(info.choices)}]"
+    empty = info.default in (None, [], {}) or info.default is False
+    return said if empty else f"{said} [default: {info.default}]"
+
+
+def resume(run: Path, /, *, quiet: Flag = False, json: Flag = False) -> int:
     """Finish an interrupted run; what was done is kept.
 
     Parameters
@@ -133,7 +154,7 @@ def resume(run: Path, *, quiet: Flag = False, json: Flag = False) -> int:
     return 0
 
 
-def replay(run: Path, *, out: Path | None = None, quiet: Flag = False) -> int:
+def replay(run: Path, /, *, out: Path | None = None, quiet: Flag = False) -> int:
     """Do a run again, following its stored plan; exit code 1 if a metric differs.
 
     Parameters
@@ -145,7 +166,7 @@ def replay(run: Path, *, out: Path | None = None, quiet: Flag = False) -> int:
     quiet
         Say nothing but errors.
     """
-    first = Run(run)
+    first = finished(run)
     with watching(quiet=quiet) as watch:
         again = first.replay(out, watch=watch)
     same = (first.folder / "metrics.json").read_bytes() == (

@@ -36,7 +36,7 @@ def recipes(*, data: str | None = None) -> int:
     return 0
 
 
-def describe(recipe: str) -> int:
+def describe(recipe: str, /) -> int:
     """Show a recipe's settings.
 
     Parameters
@@ -63,7 +63,7 @@ def _field(info: FieldInfo) -> str:
     return f"{mark} {info.name:14} {text.lstrip()}"
 
 
-def models(name: str | None = None) -> int:
+def models(name: str | None = None, /) -> int:
     """List the models behind --model.
 
     Parameters
@@ -83,6 +83,7 @@ def models(name: str | None = None) -> int:
 
 def tools(
     text: Words = None,
+    /,
     *,
     area: str | None = None,
     data: str | None = None,
@@ -100,8 +101,20 @@ def tools(
     ----------
     text
         Words to look for anywhere.
-    area, data, task, model, interface, licence, upkeep
-        Words that the column must hold.
+    area
+        Words that the tool's area must hold, such as EEG; so for the next six.
+    data
+        Kind of data.
+    task
+        What the tool is for.
+    model
+        Kind of model.
+    interface
+        Python, GUI, MATLAB, …
+    licence
+        MIT, GPL, …
+    upkeep
+        How alive it is.
     online
         Tools that work while data arrive (--offline: those that do not).
     like

@@ -12,7 +12,7 @@ from neuroloom.core.errors import ConfigError
 from neuroloom.core.files import read_json
 from neuroloom.core.run import Run, check_out
 
-Flag = Annotated[bool, Parameter(negative="")]
+Folders = Annotated[list[Path], Parameter(consume_multiple=True, negative="")]
 
 
 def finished(folder: Path) -> Run:
@@ -24,6 +24,8 @@ def finished(folder: Path) -> Run:
         If it is not; the message names `resume`.
     """
     run = Run(folder)
+    if run.is_busy():
+        raise ConfigError(f"{folder} is still being written by {run.writer()}; wait for it.")
     if run.state != "done":
         raise ConfigError(
             f"{folder} is not done, its state is '{run.state}': `neuroloom resume {folder}`."
@@ -31,8 +33,7 @@ def finished(folder: Path) -> Run:
     return run
 
 
-def predict(run: Path, inputs: Annotated[list[Path], Parameter(consume_multiple=True)], *,
-            out: Path | None = None) -> int:  # fmt: skip
+def predict(run: Path, inputs: Folders, /, *, out: Path | None = None) -> int:
     """Apply a run's model to new recordings.
 
     Parameters
@@ -54,6 +55,7 @@ def predict(run: Path, inputs: Annotated[list[Path], Parameter(consume_multiple=
 def evaluate(
     run: Path,
     data: Path,
+    /,
     *,
     out: Path | None = None,
     include: Annotated[list[str] | None, Parameter(negative="")] = None,
@@ -80,7 +82,7 @@ def evaluate(
     return 0
 
 
-def explain(run: Path) -> int:
+def explain(run: Path, /) -> int:
     """Show which inputs a run's model draws on.
 
     Parameters
@@ -99,7 +101,7 @@ def _cell(value: object) -> str:
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
-def report(run: Path) -> int:
+def report(run: Path, /) -> int:
     """Write a run's report anew.
 
     Parameters
@@ -107,11 +109,11 @@ def report(run: Path) -> int:
     run
         Folder of the run.
     """
-    print(Run(run).report())
+    print(finished(run).report())
     return 0
 
 
-def compare(runs: Annotated[list[Path], Parameter(consume_multiple=True)]) -> int:
+def compare(runs: Folders, /) -> int:
     """Compare runs on the same examples, pair by pair; the first is compared with each other.
 
     Parameters

@@ -1,0 +1,53 @@
+"""One writer a folder: a lock that ends with its process, however that ends."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import IO, Any
+
+Lock = IO[Any]
+
+
+def take(file: Path) -> Lock | None:
+    """Lock `file`, made if absent, until the lock is closed or this process ends.
+
+    Returns
+    -------
+    The open file; None if another holds it. Where a file system knows no locks, everybody gets one.
+    """
+    handle = file.open("a")
+    try:
+        _lock(handle.fileno())
+    except (BlockingIOError, PermissionError):
+        handle.close()
+        return None
+    except OSError:
+        return handle
+    return handle
+
+
+def is_taken(file: Path) -> bool:
+    """Tell whether a living process, or another place in this one, holds the lock."""
+    if not file.is_file():
+        return False
+    try:
+        handle = take(file)
+    except OSError:
+        return False
+    if handle is None:
+        return True
+    handle.close()
+    return False
+
+
+if os.name == "nt":
+    import msvcrt
+
+    def _lock(descriptor: int) -> None:
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+else:
+    import fcntl
+
+    def _lock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
