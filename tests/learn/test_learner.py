@@ -131,6 +131,30 @@ def test_members_differ_and_all_are_trained():
     assert not np.allclose(state["net.nets.0.temporal"], state["net.nets.1.temporal"])
 
 
+class Noisy(torch.nn.Module):
+    """Dropout in front of batch normalisation, whose running moments it widens."""
+
+    def __init__(self, n_channels, n_times, n_outputs, rate=None):
+        super().__init__()
+        self.drop = torch.nn.Dropout(0.5)
+        self.norm = torch.nn.BatchNorm1d(n_channels * n_times)
+        self.output = torch.nn.Linear(n_channels * n_times, n_outputs)
+
+    def forward(self, x):
+        return self.output(self.norm(self.drop(x.flatten(1) + 1)))
+
+
+def test_evaluation_uses_moments_without_dropout():
+    x, y = oscillations(n=40)
+    size = {"n_channels": 4, "n_times": 100, "n_outputs": 2}
+    learner = NetLearner("noisy", Noisy, training=Training(epochs=5, batch=40), **size)
+    learner.fit(x, y, job=FitJob())
+    standard = (x - learner.input["mean"]) / learner.input["scale"] + 1
+    variance = standard.reshape(40, -1).var(0, ddof=1)
+    assert learner.state()["net.nets.0.norm.running_var"] == pytest.approx(variance, rel=1e-3)
+    assert learner.model.nets[0].norm.momentum == 0.1
+
+
 def test_unknown_task_is_refused():
     with pytest.raises(ConfigError, match="ranking"):
         make(task="ranking")
