@@ -238,6 +238,7 @@ def _one_problem(recipe: type[Recipe], problem: Any) -> str:
     if problem["type"] == "missing":
         return f"{recipe.name} needs the setting '{field}'."
     message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    message = message.replace("a valid dictionary", "names with values (T1: fists)")
     close = ""
     if problem["type"] == "literal_error":
         close = nearest(str(problem["input"]), _choices(recipe.model_fields[field].annotation))

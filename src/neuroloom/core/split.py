@@ -165,6 +165,11 @@ def _fold_of(name: str, held_out: np.ndarray, keys: np.ndarray) -> Fold:
 def _folds_in_time(table: pd.DataFrame, split: Split) -> list[Fold]:
     """Hold out the last fifth of every recording, or each of N contiguous stretches in turn."""
     n_blocks = split.folds or 1
+    most = int(table["path"].value_counts().max())
+    if n_blocks > most:
+        raise ConfigError(
+            f"folds={n_blocks} is more than the {most} examples of the fullest recording."
+        )
     position = np.empty(len(table))
     for rows in table.groupby("path", sort=False).indices.values():
         order = rows[np.argsort(table["onset"].to_numpy()[rows], kind="stable")]
@@ -229,7 +234,11 @@ def _fixed(table: pd.DataFrame, split: Split) -> Fold:
         ).to_numpy()
     if held_out.all() or not held_out.any():
         what = "every example" if held_out.all() else "no example"
-        raise ConfigError(f"test={list(split.test)} matches {what}; it must hold out some.")
+        files = list(dict.fromkeys(table["path"].astype(str)))
+        there = ", ".join(files[:5]) + (", …" if len(files) > 5 else "")
+        raise ConfigError(
+            f"test={list(split.test)} matches {what}; it must hold out some of {there}."
+        )
     by = split.by if split.by in UNITS else default_unit(table[held_out])
     keys = unit_keys(table, by) if by in UNITS else ["held out"] * len(table)
     return _fold_of("held out", held_out, np.asarray(keys))

@@ -307,6 +307,15 @@ def _from_manifest(data: Path, include: Sequence[str], pattern: str | None) -> F
     strange = [path for path in table["path"] if not is_readable(path)]
     if strange:
         raise DataError(f"{data}: no reader for '{strange[0]}'. {_readable()}")
+    twice = table["path"].duplicated()
+    if twice.any():
+        row = int(twice.to_numpy().argmax())
+        raise DataError(
+            f"{data}: row {row + 2}: '{table['path'][row]}' is there a second time; a recording "
+            "counts once."
+        )
+    if table.empty:
+        raise DataError(f"{data}: the manifest has a head and no rows; name a recording a row.")
     table = table[[_included(path, include) for path in table["path"]]].reset_index(drop=True)
     if table.empty:
         raise DataError(f"{data}: no row matches include {', '.join(include)}.")
@@ -329,7 +338,7 @@ def _manifest(data: Path) -> pd.DataFrame:
     try:
         table = pd.read_csv(data, sep="\t" if suffix(data) == ".tsv" else ",", dtype=as_text)
     except (ValueError, UnicodeDecodeError) as error:
-        raise DataError(f"{data}: cannot be read as a table: {error}") from error
+        raise DataError(f"{data}: cannot be read as a table: {str(error).rstrip('.')}.") from error
     if "path" not in table:
         raise DataError(
             f"{data}: a manifest needs a column 'path', this one has "
