@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from neuroloom.core.dataset import Dataset
 from neuroloom.core.recording import signal
@@ -86,3 +88,14 @@ def dataset(rows: pd.DataFrame, task: str = "classification") -> Dataset:
     x = np.random.default_rng(0).normal(size=(len(rows), 2, 10)).astype(np.float32)
     classes = sorted(rows["label"].dropna().unique()) if task == "classification" else []
     return Dataset(rows, x, task, classes)
+
+
+@contextmanager
+def no_report() -> Iterator[None]:
+    """Leave out figures and report, which take most of the time of a small run."""
+    from neuroloom.signals import Decode
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Decode, "illustrate", lambda *_: None)
+        patch.setattr(Decode, "report", lambda _, run: run.folder / "report.html")
+        yield

@@ -267,12 +267,18 @@ def test_trials_beyond_the_recording_are_counted(tmp_path):
 
 
 def test_a_stop_beyond_the_recording_is_refused(tmp_path):
-    with pytest.raises(DataError, match=r"a_raw\.fif: no example from 0 to 50 s.*lasts 10\.0 s"):
+    with pytest.raises(ConfigError, match=r"stop: an example of 50 s is longer .*10 s"):
         examples(count(tmp_path / "a_raw.fif"), Cut(stop=50.0))
 
 
+def test_events_that_all_come_too_late_are_refused(tmp_path):
+    marks = ((8.0, 0, "a"), (9.0, 0, "b"))
+    with pytest.raises(DataError, match=r"a_raw\.fif: no example from 0 to 5 s.*lasts 10\.0 s"):
+        examples(count(tmp_path / "a_raw.fif", marks=marks), Cut(stop=5.0))
+
+
 def test_when_everything_is_rejected_it_says_so(tmp_path):
-    with pytest.raises(DataError, match=r"all 2 were rejected"):
+    with pytest.raises(DataError, match=r"2 above 1 µV. Raise `reject`"):
         examples(count(tmp_path / "a_raw.fif"), replace(TRIAL, reject=1.0))
 
 

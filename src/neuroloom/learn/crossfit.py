@@ -108,7 +108,8 @@ def _fit_one(
     scores = learner.predict_scores(dataset.x[fold.test]) if len(fold.test) else np.zeros((0,))
     _save(run.work_folder / f"{job.key}.safetensors", learner, scores, history)
     checkpoint.unlink(missing_ok=True)
-    run.log("fitted", seed=job.seed, **facts, stopped=history.stopped)
+    counts = {"learnt": len(train), "validated": len(validation)}
+    run.log("fitted", seed=job.seed, **facts, **counts, stopped=history.stopped)
 
 
 def _save(path: Path, learner: Any, scores: np.ndarray, history: Any) -> None:

@@ -228,7 +228,8 @@ class Study(Recipe):
         largest = max(prepared.folds, key=lambda fold: len(fold.train)).train
         x, y = prepared.dataset.x[largest], prepared.dataset.y[largest]
         per_epoch = seconds_per_epoch(learner, x, y, self.seed)
-        fits = self.seeds * (len(prepared.folds) + self._refits(model))
+        judged = sum(len(fold.test) > 0 for fold in prepared.folds)
+        fits = self.seeds * (judged + self._refits(model))
         left = budget.seconds - run.elapsed - min(REPORT_SECONDS, budget.seconds / 4)
         return plan_time(max(left, 0.0), per_epoch, fits, learner.training.epochs)
 

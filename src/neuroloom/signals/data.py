@@ -30,6 +30,7 @@ FIRST_CHOICE = (("eeg",), ("mag", "grad"), ("seeg", "ecog", "dbs"), ("emg",))
 PLAUSIBLE_EEG_UV = (0.5, 500.0)
 SHOWN_EXAMPLES = 300
 BEFORE_EVENT = 0.5
+LEAST_SAMPLES = 8
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,10 @@ class Cut:
         return cls(**fields)
 
 
-def align_to(trained: dict[str, Any], found: Found, *, slide: bool = False) -> Dataset:
+def align_to(trained: dict[str, Any], found: Found) -> Dataset:
     """Cut new recordings exactly as those that a model was trained on.
+
+    A recording without any of the events is cut into neighbouring windows, unlabelled.
 
     Parameters
     ----------
@@ -106,8 +109,6 @@ def align_to(trained: dict[str, Any], found: Found, *, slide: bool = False) -> D
         The facts stored with the model: `axes`, `task`, `classes`.
     found
         The new files.
-    slide
-        Cut recordings without any of the events into neighbouring windows.
 
     Raises
     ------
@@ -116,8 +117,7 @@ def align_to(trained: dict[str, Any], found: Found, *, slide: bool = False) -> D
     """
     axes = trained["axes"]
     cut = replace(Cut.of(axes["cut"]), picks=tuple(axes["picked"]), rate=axes["rate"])
-    needed = axes["needed"]
-    dataset = read_examples(found, cut, slide=slide, needed=needed)
+    dataset = read_examples(found, cut, needed=axes["needed"])
     table = dataset.table
     if trained["task"] == "classification":
         table["label"] = table["label"].where(table["label"].isin(trained["classes"]), None)
@@ -126,9 +126,7 @@ def align_to(trained: dict[str, Any], found: Found, *, slide: bool = False) -> D
     return replace(dataset, task=trained["task"], classes=list(trained["classes"]))
 
 
-def read_examples(
-    found: Found, cut: Cut, *, slide: bool = False, needed: Sequence[str] | None = None
-) -> Dataset:
+def read_examples(found: Found, cut: Cut, *, needed: Sequence[str] | None = None) -> Dataset:
     """Cut examples from every recording that was found.
 
     Parameters
@@ -137,11 +135,10 @@ def read_examples(
         Files with subject, session, run.
     cut
         What to pick and how to cut.
-    slide
-        Cut recordings without any of the events into neighbouring windows instead (prediction).
     needed
         For a model's new data: the channels that it was trained on (`cut.picks`) and those of
-        their reference. Learning, without it, demands two classes and every named event.
+        their reference. Learning, without it, demands two classes and every named event; a model's
+        new data may do without, recordings are then cut into neighbouring windows.
 
     Returns
     -------
@@ -165,7 +162,7 @@ def read_examples(
         _require_channels(needed, headers)
     first = next(iter(headers.values()))
     channels = pick_channels(first.channels, first.types, cut.picks) if strict else list(cut.picks)
-    reader = _Reader(found, cut, channels, list(needed), slide, strict, Heap(0.4 * _memory()))
+    reader = _Reader(found, cut, channels, list(needed), strict, Heap(0.4 * _memory()))
     pieces = [reader.read(row, headers[row["path"]]) for row in found.table.to_dict("records")]
     dataset = _assemble(pieces, cut, found, reader)
     return replace(dataset, extra=dataset.extra | {"hashes": hashes})
@@ -190,7 +187,6 @@ class _Reader:
     cut: Cut
     channels: list[str]
     needed: list[str]
-    slide: bool
     strict: bool
     heap: Heap
 
@@ -262,7 +258,7 @@ class _Reader:
             onsets = _tiles(0.0, header.duration, self.cut.window or header.duration)
             return onsets, [_known(row.get(self.cut.target))] * len(onsets)
         events = self._events(header)
-        if len(events) == 0 and self.slide:
+        if len(events) == 0 and not self.strict:
             onsets = _tiles(0.0, header.duration, self.cut.window or self._length(header))
             return onsets, [None] * len(onsets)
         onsets, labels = [], []
@@ -292,10 +288,12 @@ class _Reader:
         reason[~inside] = "beyond the recording"
         if self.strict and len(table) and not inside.any():
             length = recording.sizes["time"] / recording.attrs["rate"]
+            what, field = f"from {self.cut.start:g} to {self.cut.stop or 0:g}", "stop"
+            if self.cut.window:
+                what, field = f"of {self.cut.window:g}", "window"
             raise DataError(
-                f"{path}: no example from {self.cut.start:g} to "
-                f"{self.cut.stop or self.cut.window:g} s after its event lies inside the "
-                f"recording, which lasts {length:.1f} s. Lower `stop`."
+                f"{path}: no example {what} s after its event lies inside the recording, which "
+                f"lasts {length:.1f} s. Lower `{field}`."
             )
         reason[_in_bad(recording.attrs["annotations"], table) & inside] = "marked bad"
         if self.cut.reject is not None and len(x):
@@ -357,12 +355,7 @@ def pick_channels(names: Sequence[str], types: Sequence[str], picks: Sequence[st
     chosen: set[str] = set()
     left_out: set[str] = set()
     for pick in picks:
-        pattern = pick.removeprefix("!").lower()
-        hit = {
-            name
-            for name, kind in zip(names, types, strict=True)
-            if fnmatchcase(name.lower(), pattern) or kind == pattern
-        }
+        hit = _hit(pick, names, types)
         if not hit and not pick.startswith("!"):
             raise ConfigError(
                 f"picks: no channel is called '{pick}'.{nearest(pick, names)} "
@@ -375,6 +368,16 @@ def pick_channels(names: Sequence[str], types: Sequence[str], picks: Sequence[st
     if not kept:
         raise ConfigError(f"picks={list(picks)} leaves no channel of {len(names)}.")
     return kept
+
+
+def _hit(pick: str, names: Sequence[str], types: Sequence[str]) -> set[str]:
+    """Return the channels that one pick, with or without "!", matches by name or type."""
+    pattern = pick.removeprefix("!").lower()
+    return {
+        name
+        for name, kind in zip(names, types, strict=True)
+        if fnmatchcase(name.lower(), pattern) or kind == pattern
+    }
 
 
 def _first_kind(names: Sequence[str], types: Sequence[str]) -> set[str]:
@@ -399,10 +402,38 @@ def _settle(cut: Cut, headers: dict[str, io.Header], found: Found) -> Cut:
     if stop is None and not cut.window:
         stop = _own_stop(cut, headers)
     if not cut.window and (stop is None or stop <= cut.start):
-        raise ConfigError(f"stop ({stop:g} s) must come after start ({cut.start:g} s).")
+        raise ConfigError(
+            f"stop ({stop:g} s, the events' own duration) must come after start ({cut.start:g} s)."
+        )
     rates = {header.rate for header in headers.values()}
     rate = cut.rate or (min(rates) if len(rates) > 1 else None)
-    return replace(cut, stop=stop, rate=rate)
+    settled = replace(cut, stop=stop, rate=rate)
+    _check_sizes(settled, headers)
+    return settled
+
+
+def _check_sizes(cut: Cut, headers: dict[str, io.Header]) -> None:
+    """Refuse examples that hold no signal: a few samples, longer than any file, out of band."""
+    high, recorded = cut.band[1] if cut.band else None, min(h.rate for h in headers.values())
+    rate = cut.rate or recorded
+    if high and rate <= 2 * high and rate < recorded:
+        raise ConfigError(
+            f"rate={rate:g} Hz cannot hold the band up to {high:g} Hz: choose {2.5 * high:g} "
+            "Hz or more, or a lower `band`."
+        )
+    length = cut.window or (cut.stop or 0.0) - cut.start
+    field = "window" if cut.window else "stop"
+    if round(length * rate) < LEAST_SAMPLES:
+        raise ConfigError(
+            f"An example of {length:g} s holds {round(length * rate)} samples at {rate:g} Hz; "
+            f"{LEAST_SAMPLES} are the least. Raise `{field}`."
+        )
+    longest = max(header.duration for header in headers.values())
+    if length > longest:
+        raise ConfigError(
+            f"{field}: an example of {length:g} s is longer than the longest recording "
+            f"({longest:g} s). Lower `{field}`."
+        )
 
 
 def needed_channels(cut: Cut, header: io.Header) -> list[str]:
@@ -422,6 +453,13 @@ def needed_channels(cut: Cut, header: io.Header) -> list[str]:
 def _common_channels(cut: Cut, headers: dict[str, io.Header]) -> list[str]:
     """Return the needed channels, refusing files that do not agree on them."""
     first_path, first = next(iter(headers.items()))
+    for pick in cut.picks:
+        there = any(_hit(pick, header.channels, header.types) for header in headers.values())
+        if pick.startswith("!") and not there:
+            close = nearest(pick[1:], first.channels)
+            raise ConfigError(
+                f"picks: no recording has a channel '{pick[1:]}' to leave out.{close}"
+            )
     wanted = needed_channels(cut, first)
     for path, header in headers.items():
         own = needed_channels(cut, header)
@@ -496,8 +534,7 @@ def _assemble(pieces: list[_Piece], cut: Cut, found: Found, reader: _Reader) -> 
     table = pd.concat([piece.rows for piece in pieces], ignore_index=True)
     rejected = pd.concat([piece.rejected for piece in pieces], ignore_index=True)
     if len(table) == 0:
-        why = f": all {len(rejected)} were rejected" if len(rejected) else ""
-        raise DataError(f"No example could be cut from {len(pieces)} recordings{why}.")
+        raise DataError(f"No example is left of {len(pieces)} recordings: {_why_none(rejected)}")
     x = reader.heap.whole()
     if cut.align == "euclidean":
         from neuroloom.signals.steps import euclidean_align
@@ -509,10 +546,11 @@ def _assemble(pieces: list[_Piece], cut: Cut, found: Found, reader: _Reader) -> 
     task, classes = _task(table, cut, found, reader)
     facts = pieces[0].facts | {"picked": reader.channels, "needed": reader.needed}
     facts |= {"cut": asdict(cut), "n_times": x.shape[2]}
+    shown, shown_rows = _shown(pieces)
     extra = {
         "rejected": rejected,
-        "shown": _shown([piece.shown for piece in pieces]),
-        "shown_rows": np.concatenate(_shown_rows(pieces)),
+        "shown": shown,
+        "shown_rows": shown_rows,
         "offset": np.concatenate([piece.offset for piece in pieces]),
         "spread": np.concatenate([piece.spread for piece in pieces]),
     }
@@ -520,15 +558,25 @@ def _assemble(pieces: list[_Piece], cut: Cut, found: Found, reader: _Reader) -> 
     return Dataset(table, x, task, classes, facts, findings, extra)
 
 
-def _shown_rows(pieces: list[_Piece]) -> list[np.ndarray]:
+def _why_none(rejected: pd.DataFrame) -> str:
+    if len(rejected) == 0:
+        return "none holds one of the events. Widen `events` or `include`."
+    counts = rejected["reason"].value_counts()
+    said = ", ".join(f"{count} {reason}" for reason, count in counts.items())
+    loud = any(str(reason).startswith("above") for reason in counts.index)
+    return f"{said}. " + ("Raise `reject`." if loud else "Mend the marks or change start and stop.")
+
+
+def _shown(pieces: list[_Piece]) -> tuple[np.ndarray, np.ndarray]:
+    """Join the pictures' trials with their rows; other rates than the first's are left out."""
     starts = np.cumsum([0, *(len(piece.rows) for piece in pieces)])
-    return [s + p.shown_rows for s, p in zip(starts, pieces, strict=False)]
-
-
-def _shown(parts: list[np.ndarray]) -> np.ndarray:
-    """Join the pictures' trials; recordings at other rates than the first's are left out."""
-    same = [part if part.shape[1:] == parts[0].shape[1:] else part[:0] for part in parts]
-    return np.concatenate([part.reshape(-1, *parts[0].shape[1:]) for part in same])
+    same = [
+        (piece.shown, start + piece.shown_rows)
+        for piece, start in zip(pieces, starts, strict=False)
+        if piece.shown.shape[1:] == pieces[0].shown.shape[1:]
+    ]
+    trials, rows = zip(*same, strict=True)
+    return np.concatenate(trials), np.concatenate(rows)
 
 
 def _task(table: pd.DataFrame, cut: Cut, found: Found, reader: _Reader) -> tuple[Task, list[str]]:

@@ -91,14 +91,12 @@ class Decode(Study):
         found = find(data, self.include, self.pattern)
         return read_examples(found, self.cut(found))
 
-    def read_like(
-        self, facts: dict[str, Any], data: Path, include: list[str], slide: bool = False
-    ) -> Dataset:
+    def read_like(self, facts: dict[str, Any], data: Path, include: list[str]) -> Dataset:
         """Cut new recordings the way the run's were: same channels, rate, filter and window."""
         from neuroloom.io.find import find
         from neuroloom.signals.data import align_to
 
-        return align_to(facts, find(data, include, self.pattern), slide=slide)
+        return align_to(facts, find(data, include, self.pattern))
 
     def cut(self, found: Found) -> Cut:
         """Return how examples are cut, with the model's own band and rate filled in."""

@@ -32,7 +32,7 @@ def predict(
     ensemble = decode.load_model(run)
     parts = []
     for source in inputs:
-        dataset = decode.read_like(ensemble.facts, source, [], slide=True)
+        dataset = decode.read_like(ensemble.facts, source, [])
         outcome = decode.outcome(ensemble, dataset)
         parts.append((source, decoded_table(dataset, outcome)))
     table = pd.concat([part for _, part in parts], ignore_index=True)
