@@ -20,7 +20,7 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> Path:
     partial = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
         write(partial)
-        with partial.open("rb") as handle:
+        with partial.open("r+b") as handle:
             os.fsync(handle.fileno())
         partial.replace(path)
     except BaseException:
