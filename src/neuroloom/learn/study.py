@@ -148,7 +148,7 @@ class Study(Recipe):
         run.log("scored", examples=len(predictions))
         self.illustrate(run, prepared, results["model"])
         write_card(self, run, prepared)
-        run.log("reported", report=str(self.report(run)))
+        run.log("reported", report=self.report(run).name)
 
     def _record(self, prepared: Prepared, run: Run) -> None:
         """Write what was read; on resume and replay, refuse data that changed."""

@@ -1,0 +1,247 @@
+"""Every registered recipe: its settings through every door, and a tiny run through every verb.
+
+A new recipe is covered once it has an entry in `SMALL`; without one a test fails.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import pandas as pd
+import pytest
+from cyclopts import App
+
+from neuroloom.apps.cli import jobs
+from neuroloom.core import registry
+from neuroloom.core.errors import ConfigError
+from neuroloom.core.files import read_json
+from neuroloom.core.recipe import MOST_BASIC_FIELDS, Recipe, describe, from_yaml, to_yaml
+from neuroloom.core.run import Run
+from neuroloom.learn.fit import own_threads
+from tests import makers
+
+FILES = (
+    "recipe.yaml", "dataset.json", "environment.json", "plan.json", "log.jsonl",
+    "predictions.parquet", "metrics.json", "metrics.parquet", "audit.json", "model.safetensors",
+    "baseline.safetensors", "card.md", "artifacts/index.json", "report.html", "status.json",
+)  # fmt: skip
+CLASS_METRICS = [
+    "accuracy", "balanced_accuracy", "auc", "average_precision", "kappa", "log_loss", "ece",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Small:
+    """What a recipe can be tried on: data, fields of a quick run, and the keys of its metrics."""
+
+    data: Callable[[Path], Path]
+    fields: dict[str, Any]
+    metrics: list[str]
+    samples: dict[str, Any] = field(default_factory=dict)
+
+
+SMALL = {
+    "signals.decode": Small(
+        lambda folder: makers.write_runs(folder, subjects=2, runs=2),
+        makers.FIELDS | {"model": "eegnet"},
+        CLASS_METRICS,
+        samples={"stop": 2.0, "band": (8.0, 30.0), "budget": "7 epochs", "model": "shallow"},
+    )
+}
+RECIPES = registry.names("recipe")
+VALUES: dict[Any, Any] = {str: "C3", int: 3, float: 0.5, bool: True}
+
+
+def value_for(annotation: Any) -> Any:
+    """A value of the type that is no default."""
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if annotation in VALUES:
+        return VALUES[annotation]
+    if origin is Literal:
+        return inner[-1]
+    if origin is list:
+        return [value_for(inner[0])] * 2
+    if origin is tuple:
+        return tuple(value_for(part) for part in inner)
+    if origin is dict:
+        return {"T1": "fists", "2": "feet"}
+    return value_for(next(part for part in inner if part is not type(None)))
+
+
+def words_for(name: str, value: Any) -> list[str]:
+    """How a value is written on the command line."""
+    flag = "--" + name.replace("_", "-")
+    if value is True:
+        return [flag]
+    if isinstance(value, dict):
+        return [word for key, item in value.items() for word in (f"{flag}.{key}", str(item))]
+    if isinstance(value, list):
+        return [word for item in value for word in (flag, str(item))]
+    if isinstance(value, tuple):
+        return [flag, *map(str, value)]
+    return [flag, str(value)]
+
+
+FIELDS = [(name, info) for name in RECIPES for info in describe(registry.load("recipe", name))]
+
+
+@pytest.fixture
+def parsed(monkeypatch) -> Callable[..., Recipe]:
+    """Return the recipe that words on the command line become."""
+
+    def parse(name: str, *words: str) -> Recipe:
+        seen = []
+        monkeypatch.setattr(Recipe, "run", lambda self, data, out, watch: seen.append(self))
+        monkeypatch.setattr(jobs, "announce", lambda *_, **__: None)
+        app = App()
+        app.default(jobs.run_command(name))
+        app(["data", *words], exit_on_error=False, result_action="return_value")
+        return seen[0]
+
+    return parse
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_it_can_be_tried_here(name):
+    assert name in SMALL, f"add a Small('{name}') to tests/contract/test_recipes.py"
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_it_has_few_basic_fields_and_short_helps(name):
+    infos = describe(registry.load("recipe", name))
+    assert sum(info.basic for info in infos) <= MOST_BASIC_FIELDS
+    for info in infos:
+        assert 5 < len(info.help) <= 100, info.name
+        assert "\n" not in info.help
+
+
+@pytest.mark.parametrize(("name", "info"), FIELDS, ids=[f"{n}-{i.name}" for n, i in FIELDS])
+def test_a_field_is_the_same_through_command_line_and_yaml(name, info, parsed):
+    value = SMALL[name].samples.get(info.name, value_for(info.type))
+    recipe = parsed(name, *words_for(info.name, value))
+    assert getattr(recipe, info.name) == value
+    assert from_yaml(to_yaml(recipe, "here/"))[0] == recipe
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_study_file_can_be_amended_on_the_command_line(name, parsed, tmp_path):
+    study = tmp_path / "study.yaml"
+    study.write_text(to_yaml(registry.load("recipe", name)(seed=3, seeds=2), "there"))
+    assert parsed(str(study), "--seed", "9").settings() == {"seeds": 2, "seed": 9}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    """As in the fresh processes: bits are compared."""
+    with own_threads(1):
+        yield
+
+
+@pytest.fixture(scope="module", params=RECIPES)
+def small(request, tmp_path_factory) -> tuple[Run, Small]:
+    """A finished tiny run of each recipe."""
+    given = SMALL[request.param]
+    folder = tmp_path_factory.mktemp("small")
+    recipe = registry.load("recipe", request.param)(**given.fields)
+    return recipe.run(given.data(folder / "data"), folder / "run"), given
+
+
+def neuroloom(*words: object) -> str:
+    """Run a command in a fresh process."""
+    run = subprocess.run(
+        [sys.executable, "-m", "neuroloom", *map(str, words)],
+        env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+def test_every_file_of_the_folder_is_there(small):
+    run, _ = small
+    assert [name for name in FILES if not (run.folder / name).is_file()] == []
+    assert not (run.folder / "work").exists()
+    assert not list(run.folder.rglob(".*"))
+    assert run.state == "done"
+    for row in read_json(run.folder / "artifacts/index.json"):
+        assert (run.folder / "artifacts" / row["file"]).is_file()
+
+
+def test_each_metric_has_five_numbers(small):
+    run, given = small
+    metrics = read_json(run.folder / "metrics.json")
+    assert list(metrics) == given.metrics
+    for name, entry in metrics.items():
+        assert list(entry) == ["value", "low", "high", "baseline", "chance"]
+        assert entry["low"] <= entry["value"] <= entry["high"], name
+
+
+def test_the_tidy_table_names_fold_seed_metric_and_value(small):
+    run, given = small
+    columns = {"fold", "seed", "metric", "value", "low", "high", "baseline", "chance"}
+    assert columns <= set(run.metrics)
+    assert set(run.metrics["metric"]) == set(given.metrics)
+
+
+def test_the_log_is_json_lines_from_audit_to_done(small):
+    run, _ = small
+    events = [json.loads(line)["event"] for line in (run.folder / "log.jsonl").open()]
+    assert {"audit", "plan", "fitted", "scored", "reported"} <= set(events)
+    assert events[-1] == "done"
+
+
+def test_the_run_can_be_read_again(small):
+    run, given = small
+    assert Run(run.folder).recipe == type(run.recipe)(**given.fields)
+
+
+def test_no_file_tells_where_the_data_lie(small):
+    run, _ = small
+    place = str(run.study[1].parent)
+    private = [p for p in run.folder.rglob("*") if p.is_file() and p.name != "recipe.yaml"]
+    assert [p.name for p in private if place.encode() in p.read_bytes()] == []
+
+
+def test_a_fresh_process_predicts_the_same(small, tmp_path):
+    run, _ = small
+    data = run.study[1]
+    neuroloom("predict", run.folder, data, "--out", tmp_path / "p")
+    stored = pd.read_parquet(tmp_path / "p/predictions.parquet")
+    pd.testing.assert_frame_equal(run.predict(data), stored, check_dtype=False, rtol=1e-6)
+
+
+def test_replay_gives_the_same_bytes(small, tmp_path):
+    run, _ = small
+    again = run.replay(tmp_path / "again")
+    for name in ("metrics.json", "predictions.parquet", "plan.json", "audit.json"):
+        assert (again.folder / name).read_bytes() == (run.folder / name).read_bytes(), name
+
+
+def test_resume_after_a_cut_gives_the_same_bytes(small, tmp_path, monkeypatch):
+    run, _ = small
+    recipe, data = run.study
+    with monkeypatch.context() as patch:
+        patch.setattr(type(recipe), "illustrate", _pull_the_plug)
+        with pytest.raises(KeyboardInterrupt):
+            recipe.run(data, tmp_path / "cut")
+    assert Run(tmp_path / "cut").state == "stopped"
+    again = Run(tmp_path / "cut").resume()
+    for name in ("metrics.json", "predictions.parquet", "model.safetensors"):
+        assert (again.folder / name).read_bytes() == (run.folder / name).read_bytes(), name
+
+
+def _pull_the_plug(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def test_the_folder_of_a_run_is_not_overwritten(small):
+    run, _ = small
+    recipe, data = run.study
+    with pytest.raises(ConfigError, match="holds a finished run"):
+        recipe.run(data, run.folder)
