@@ -78,6 +78,8 @@ class Run:
         except OSError as error:
             if (out / "recipe.yaml").is_file():
                 cls(out)._fail(error)
+            with contextlib.suppress(OSError):
+                out.rmdir()
             raise RunError(f"{out}: the run could not be started: {_reason(error)}.") from error
         return run
 
@@ -128,9 +130,11 @@ class Run:
             raise self._fail(error) from error
         if lock is None:
             raise ConfigError(f"{self.folder} is being written by {self.writer()}.")
-        with lock:
+        try:
             self._work(recipe, prepared)
-        self._lock.unlink(missing_ok=True)
+        finally:
+            lock.close()
+            self._lock.unlink(missing_ok=True)
 
     def _work(self, recipe: Recipe, prepared: Any) -> None:
         try:
@@ -299,7 +303,7 @@ def check_out(out: Path, recipe: Recipe | None = None) -> None:
         if error.errno == 28:
             return
         raise ConfigError(
-            f"--out {out} cannot be written ({_reason(error)}); choose another folder."
+            f"--out {out} cannot be written ({error.strerror}); choose another folder."
         ) from None
 
 

@@ -53,12 +53,28 @@ def _log_sum(scores: np.ndarray) -> np.ndarray:
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> Path:
-    """Write named arrays with plain data beside them, whole or not at all."""
+    """Write named arrays with plain data beside them, whole or not at all.
+
+    Raises
+    ------
+    RunError
+        If they cannot be written.
+    """
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     whole = {name: np.asarray(array, order="C") for name, array in sorted(arrays.items())}
     metadata = {"facts": json.dumps(facts, sort_keys=True)}
-    return write_atomic(path, lambda partial: save_file(whole, str(partial), metadata=metadata))
+
+    def save(partial: Path) -> None:
+        save_file(whole, str(partial), metadata=metadata)
+        # safetensors lets nobody else read its files; a run is there to be shared.
+        partial.chmod(0o600 | (path.parent.stat().st_mode & 0o066))
+
+    try:
+        return write_atomic(path, save)
+    except SafetensorError as error:
+        raise RunError(f"{path} cannot be written: {error}") from error
 
 
 def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

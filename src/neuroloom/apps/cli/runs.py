@@ -27,8 +27,9 @@ def finished(folder: Path) -> Run:
     if run.is_busy():
         raise ConfigError(f"{folder} is still being written by {run.writer()}; wait for it.")
     if run.state != "done":
+        how = "failed" if run.state == "failed" else "was interrupted"
         raise ConfigError(
-            f"{folder} is not done, its state is '{run.state}': `neuroloom resume {folder}`."
+            f"{folder} is not done, it {how}: `neuroloom resume {folder}` goes on with it."
         )
     return run
 
