@@ -20,6 +20,8 @@ def predictions_table(
 ) -> pd.DataFrame:
     """Return one row per held-out example, seed and role, with calibrated probabilities.
 
+    The columns are there even if nothing was held out.
+
     Parameters
     ----------
     dataset
@@ -37,7 +39,13 @@ def predictions_table(
     for role, seed in sorted({(fit.job.role, fit.job.seed) for fit in fitted}, reverse=True):
         own = [fit for fit in fitted if (fit.job.role, fit.job.seed) == (role, seed)]
         parts += _one_seed(dataset, folds, own, models[role])
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    return pd.concat(parts, ignore_index=True) if parts else _no_rows(dataset)
+
+
+def _no_rows(dataset: Dataset) -> pd.DataFrame:
+    outcome = np.zeros((0, len(dataset.classes)) if dataset.classes else 0)
+    head: dict[str, object] = {name: [] for name in ("fold", "unit", "seed", "model", "role")}
+    return rows_of(dataset, np.arange(0), outcome, head)
 
 
 def _one_seed(
