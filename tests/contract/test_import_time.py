@@ -25,22 +25,22 @@ def modules_after(code: str) -> set[str]:
     return set(done.stdout.splitlines()[-1].split())
 
 
-HELP = """
-import sys
-from neuroloom.apps.cli import main
-sys.argv = ["neuroloom", "--help"]
-try:
-    main()
-except SystemExit as stop:
-    assert not stop.code, stop.code
-"""
+QUICK = (
+    "--help", "run signals.decode --help", "predict --help", "recipes", "describe signals.decode",
+    "models", "tools --like braindecode", "doctor",
+)  # fmt: skip
+
+
+def command(words: str) -> str:
+    """Return code that runs a command and expects it to succeed."""
+    return f"from neuroloom.apps.cli import main\nassert main({words.split()!r}) == 0"
 
 
 @pytest.mark.parametrize(
     "code",
     [
         pytest.param("import neuroloom", id="import"),
-        pytest.param(HELP, id="help"),
+        *(pytest.param(command(words), id=words) for words in QUICK),
         pytest.param("import neuroloom.catalogue.search as s; s.load_tools()", id="catalogue"),
         *(
             pytest.param(f"import {place.partition(':')[0]}", id=name)

@@ -48,18 +48,19 @@ def describe(recipe: str, /) -> int:
     print(f"{recipe}: {cls.summary} ({cls.data_kind})\n")
     for info in describe_fields(cls):
         print(_field(info))
+    print("\n* what most people set; all are options of `neuroloom run` and lines of a study file.")
     return 0
 
 
 def _field(info: FieldInfo) -> str:
-    default = "needed" if info.required else f"default {info.default!r}"
-    unit = f", {info.unit}" if info.unit else ""
-    choices = f"; one of {', '.join(info.choices)}" if info.choices else ""
-    mark = "*" if info.basic else " "
-    text = textwrap.fill(
-        f"{info.help} ({default}{unit}{choices})", 96, initial_indent=" " * 17,
-        subsequent_indent=" " * 17,
-    )  # fmt: skip
+    said = [info.unit] if info.unit else []
+    said += ["needed"] if info.required else []
+    if info.default not in (None, [], {}):
+        said.append(f"default {info.default}")
+    said += [f"one of {', '.join(info.choices)}"] if info.choices else []
+    mark, indent = "*" if info.basic else " ", " " * 17
+    words = f"{info.help} ({'; '.join(said)})" if said else info.help
+    text = textwrap.fill(words, 96, initial_indent=indent, subsequent_indent=indent)
     return f"{mark} {info.name:14} {text.lstrip()}"
 
 

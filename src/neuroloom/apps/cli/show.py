@@ -45,12 +45,14 @@ class _Bar:
             transient=True,
         )  # fmt: skip
         self.epochs = 0
-        self.progress.__enter__()
+        if self.console.is_terminal:  # rich ends a bar in a file by an empty line
+            self.progress.start()
         self.task = self.progress.add_task("reading", total=None, now="")
         return self
 
     def __exit__(self, *error: Any) -> None:
-        self.progress.__exit__(*error)
+        if self.console.is_terminal:
+            self.progress.stop()
 
     def tell(self, line: dict[str, Any]) -> None:
         """Show one line of a run's log."""

@@ -1,0 +1,304 @@
+"""Every verb, from a recording to a report and back."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import mne
+import pandas as pd
+import pytest
+import yaml
+
+import neuroloom as package
+from neuroloom.apps.cli.app import HELP
+from neuroloom.core.files import read_json
+from tests import makers
+from tests.apps.conftest import CSP, DECODE, snapshot
+
+KEYS = {
+    "accuracy", "balanced_accuracy", "auc", "average_precision", "kappa", "log_loss", "ece",
+}  # fmt: skip
+CHILD = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture
+def new(tmp_path) -> Path:
+    """A recording that no run has seen."""
+    return makers.write(makers.recording(99), tmp_path / "new.edf")
+
+
+# -- run --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("which", ["csp", "net"])
+def test_run_leaves_all_that_the_folder_promises(request, which):
+    run = request.getfixturevalue(which)
+    there = {path.name for path in run.iterdir()}
+    assert there >= {
+        "recipe.yaml", "dataset.json", "environment.json", "plan.json", "log.jsonl",
+        "predictions.parquet", "metrics.json", "metrics.parquet", "audit.json",
+        "model.safetensors", "baseline.safetensors", "card.md", "artifacts", "report.html",
+        "status.json",
+    }  # fmt: skip
+    assert not there & {".lock", ".ballast", "work"}
+    status = read_json(run / "status.json")
+    assert status["state"] == "done"
+    assert "pid" not in status
+    assert set(read_json(run / "metrics.json")) == KEYS
+
+
+def test_run_prints_the_metrics_and_where_the_report_is(neuroloom, data, tmp_path):
+    answer = neuroloom(*DECODE, data, *CSP, "--out", tmp_path / "out")
+    assert answer.code == 0
+    assert "95 % interval" in answer.out
+    assert str(tmp_path / "out/report.html") in answer.out
+
+
+def test_quiet_says_nothing_and_json_lines_are_json(neuroloom, data, tmp_path):
+    words = (*DECODE, data, "--model", "eegnet", "--stop", "1", "--budget", "1 epochs")
+    quiet = neuroloom(*words, "--out", tmp_path / "a", "--quiet")
+    assert (quiet.code, quiet.out, quiet.err) == (0, "", "")
+    spoken = neuroloom(*words, "--out", tmp_path / "b", "--json")
+    lines = [json.loads(line) for line in spoken.out.splitlines()]
+    assert {"plan", "progress", "fitted", "scored", "reported", "done"} <= {
+        line["event"] for line in lines
+    }
+    assert spoken.err == ""
+
+
+def test_a_study_file_with_another_word_on_the_command_line(neuroloom, data, csp, tmp_path):
+    study = tmp_path / "study.yaml"
+    fields = {"recipe": "signals.decode", "data": str(data), "model": "riemann", "stop": 1.0}
+    study.write_text(yaml.safe_dump(fields | {"split": "run"}))
+    answer = neuroloom("run", study, "--model", "csp-lda", "--out", tmp_path / "out")
+    assert answer.code == 0, answer.err
+    written = yaml.safe_load((tmp_path / "out/recipe.yaml").read_text())
+    assert written["model"] == "csp-lda"
+    same = (tmp_path / "out/metrics.json").read_text() == (csp / "metrics.json").read_text()
+    assert same
+
+
+def test_the_recipe_of_a_run_is_a_study(neuroloom, csp, tmp_path):
+    answer = neuroloom("run", csp / "recipe.yaml", "--out", tmp_path / "out", "--quiet")
+    assert answer.code == 0
+    assert (tmp_path / "out/recipe.yaml").read_text() == (csp / "recipe.yaml").read_text()
+
+
+def test_names_of_files_are_escaped_in_the_report(neuroloom, tmp_path):
+    folder = tmp_path / "größe & <script>"
+    for k in range(2):
+        makers.write(makers.recording(k), folder / f"lauf {k} <script>alert(1)<b>é.edf")
+    answer = neuroloom(*DECODE, folder, *CSP, "--out", tmp_path / "out", "--quiet")
+    assert answer.code == 0, answer.err
+    html = (tmp_path / "out/report.html").read_text(encoding="utf-8")
+    assert "<script>alert" not in html
+    assert "<b>é" not in html
+    assert "&lt;script&gt;alert(1)&lt;b&gt;é" in html
+
+
+# -- what a run is good for -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("which", ["csp", "net"])
+def test_predict_writes_a_table_and_a_copy_that_mne_opens(request, neuroloom, new, tmp_path, which):
+    out = tmp_path / "out"
+    answer = neuroloom("predict", request.getfixturevalue(which), new, "--out", out)
+    assert answer.code == 0, answer.err
+    assert "16 examples decoded, 16 of them labelled" in answer.out
+    table = pd.read_csv(out / "predictions.csv")
+    assert table[["p_left", "p_right"]].sum(axis=1).round(6).eq(1).all()
+    raw = mne.io.read_raw_fif(out / "new_decoded_raw.fif", verbose="ERROR")
+    assert raw.annotations.description.tolist() == table["decoded"].tolist()
+
+
+def test_predict_beside_the_run_if_no_place_is_named(neuroloom, csp, new, tmp_path):
+    run = shutil.copytree(csp, tmp_path / "run")
+    assert neuroloom("predict", run, new).code == 0
+    assert (tmp_path / "run-predict/predictions.parquet").is_file()
+
+
+def test_evaluate_writes_metrics_of_the_same_keys(neuroloom, csp, new, tmp_path):
+    answer = neuroloom("evaluate", csp, new, "--out", tmp_path / "out")
+    assert answer.code == 0, answer.err
+    assert "16 labelled examples scored, 0 without a label" in answer.out
+    assert set(read_json(tmp_path / "out/metrics.json")) == KEYS
+
+
+@pytest.mark.parametrize("which", ["csp", "net"])
+def test_explain_and_report(request, neuroloom, tmp_path, which):
+    run = shutil.copytree(request.getfixturevalue(which), tmp_path / "run")
+    (run / "report.html").unlink()
+    answer = neuroloom("explain", run)
+    assert answer.code == 0, answer.err
+    assert "relevance" in answer.out
+    assert (run / "report.html").is_file()
+    (run / "report.html").unlink()
+    assert neuroloom("report", run).out.strip() == str(run / "report.html")
+    assert "<html" in (run / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("which", ["csp", "net"])
+def test_replay_gives_the_same_numbers(request, neuroloom, tmp_path, which):
+    answer = neuroloom("replay", request.getfixturevalue(which), "--out", tmp_path / "out")
+    assert answer.code == 0, answer.err
+    assert "identical" in answer.out
+
+
+def test_resume_of_a_finished_run_changes_nothing(neuroloom, csp):
+    before = snapshot(csp)
+    answer = neuroloom("resume", csp)
+    assert (answer.code, "done already" in answer.err) == (0, True)
+    assert snapshot(csp) == before
+
+
+def test_compare_two_runs_and_three(neuroloom, csp, net, tmp_path):
+    two = neuroloom("compare", csp, net)
+    assert two.code == 0, two.err
+    assert "48 paired trials" in two.out
+    assert "optimistic" not in two.out + two.err
+    third = shutil.copytree(csp, tmp_path / "third")
+    three = neuroloom("compare", csp, net, third)
+    assert three.out.count("48 paired trials") == 2
+    assert "3 models were tried" in three.err
+    assert "optimistic" in three.err
+
+
+# -- what there is ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--version",), (package.__version__,)),
+        (("recipes",), ("signals.decode",)),
+        (("recipes", "--data", "EEG"), ("signals.decode",)),
+        (("describe", "signals.decode"), ("* events", "one of csp-lda", "5min)")),
+        (("models",), ("eegnet", "Lawhern", "csp-lda")),
+        (("models", "riemann"), ("Barachant",)),
+        (("tools", "--like", "braindecode"), ("neuroloom run signals.decode",)),
+        (("tools", "--data", "EEG", "--online"), ("tool", "parity")),
+        (("tools", "EEG", "classification"), ("tool",)),
+        (("doctor",), ("torch", "All that signals need is here")),
+    ],
+    ids=" ".join,
+)
+def test_looking_things_up(neuroloom, words, says):
+    answer = neuroloom(*words)
+    assert answer.code == 0, answer.err
+    for word in says:
+        assert word in answer.out
+
+
+@pytest.mark.parametrize("verb", sorted(HELP))
+def test_every_verb_has_help(neuroloom, verb):
+    answer = neuroloom(verb, "--help")
+    assert answer.code == 0, answer.err
+    assert answer.out.startswith("Usage: neuroloom")
+    assert "--no-" not in answer.out
+    assert "--empty-" not in answer.out
+
+
+def test_help_of_a_recipe_shows_the_settings_first(neuroloom):
+    text = neuroloom(*DECODE, "--help").out
+    heads = ["─ Data ─", "─ Settings ─", "─ Output ─", "─ More settings ─"]
+    places = [text.index(head) for head in heads]
+    assert places == sorted(places)
+    assert "a file, a folder, or a manifest CSV" in text
+    assert "csp-lda" in text
+    basic = text[places[1] : places[2]]
+    assert basic.count("│ --") <= 7
+    assert "--events" in basic
+
+
+# -- open data --------------------------------------------------------------------------------
+
+
+def test_data_get_from_a_mirror_is_checked(neuroloom, tmp_path, monkeypatch, test_data):
+    source = test_data / "eeg/eegmmidb/S001R06.edf"
+    if not source.is_file():
+        pytest.skip(f"no {source}")
+    mirror = tmp_path / "mirror/S001"
+    mirror.mkdir(parents=True)
+    shutil.copy(source, mirror)
+    monkeypatch.setenv("NEUROLOOM_MIRROR", str(tmp_path / "mirror"))
+    words = ("data", "get", "eegbci", "--subject", 1, "--runs", 6, "--out", tmp_path / "data")
+    answer = neuroloom(*words)
+    assert answer.code == 0, answer.err
+    got = tmp_path / "data/eegbci/S001R06.edf"
+    assert answer.out.strip() == str(got)
+    got.unlink()
+    (mirror / "S001R06.edf").write_bytes(b"another file")
+    answer = neuroloom(*words)
+    assert answer.code == 2
+    assert "SHA-256" in answer.err
+    assert not got.exists()
+
+
+def test_demo_without_a_network_says_so_and_simulates(neuroloom, tmp_path, monkeypatch):
+    monkeypatch.setenv("NEUROLOOM_MIRROR", str(tmp_path / "no mirror"))
+    out = tmp_path / "runs/demo"
+    answer = neuroloom("demo", "--out", out, "--model", "csp-lda", "--budget", "20s")
+    assert answer.code == 0, answer.err
+    assert "simulated" in answer.err
+    assert read_json(out / "status.json")["state"] == "done"
+    assert (out / "report.html").is_file()
+
+
+# -- interrupted ------------------------------------------------------------------------------
+
+
+def begin(data: Path, out: Path) -> subprocess.Popen[str]:
+    """Start a run that takes long, and wait until it trains."""
+    words = ["--model", "eegnet", "--stop", "1", "--budget", "3000 epochs", "--quiet"]
+    child = subprocess.Popen(
+        [sys.executable, "-m", "neuroloom", *DECODE, str(data), *words, "--out", str(out)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=CHILD,
+    )  # fmt: skip
+    until = time.monotonic() + 120
+    while not (out / "plan.json").is_file():
+        assert child.poll() is None, child.communicate()
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    return child
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_a_stopped_run_names_resume_and_resumes(neuroloom, data, tmp_path, number):
+    out = tmp_path / "out"
+    child = begin(data, out)
+    busy = neuroloom("resume", out)
+    assert busy.code == 2
+    assert f"process {child.pid}" in busy.err
+    child.send_signal(number)
+    printed, said = child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert printed == ""
+    assert said == f"neuroloom: stopped; `neuroloom resume {out}` goes on with it.\n"
+    assert read_json(out / "status.json")["state"] == "stopped"
+    plan = read_json(out / "plan.json")
+    (out / "plan.json").write_text(json.dumps(plan | {"epochs": 2}))
+    for checkpoint in (out / "work").glob("*.checkpoint*"):
+        checkpoint.unlink()
+    answer = neuroloom("resume", out, "--quiet")
+    assert answer.code == 0, answer.err
+    assert read_json(out / "status.json")["state"] == "done"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
+def test_a_killed_run_is_told_from_a_living_one(neuroloom, data, tmp_path):
+    out = tmp_path / "out"
+    child = begin(data, out)
+    child.kill()
+    child.communicate()
+    assert read_json(out / "status.json")["state"] == "running"
+    answer = neuroloom("predict", out, data)
+    assert answer.code == 2
+    assert "was interrupted" in answer.err
