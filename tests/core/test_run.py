@@ -14,6 +14,7 @@ from neuroloom.core.errors import ConfigError, DataError, RunError
 from neuroloom.core.files import read_json, write_json
 from neuroloom.core.recipe import Recipe, setting
 from neuroloom.core.run import Run, check_out, data_error_if_changed
+from tests import makers
 
 FAULTS = {
     "data": DataError("a.edf is bad."),
@@ -186,14 +187,8 @@ def test_data_that_changed_are_named(now, said):
 
 @pytest.fixture
 def tiny_disk(tmp_path):
-    """A folder on a file system of 256 KiB; only root may make one."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(place)]
-    if os.name != "posix" or os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("no right to mount a file system")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
+    with makers.small_disk(tmp_path / "disk", 256) as place:
+        yield place
 
 
 def test_a_full_disk_fails_with_its_state_written(tmp_path, tiny_disk):

@@ -66,7 +66,7 @@ def test_a_killed_run_resumes_to_the_same_weights_and_metrics(data, tmp_path):
 
 @pytest.mark.long
 def test_a_run_killed_three_times_within_its_fits_does_too(data, tmp_path):
-    epochs = 600
+    epochs = 400
     finish(decode(data, tmp_path / "whole", epochs))
     resume = [*command("resume", tmp_path / "cut"), "--json"]
     for share, words in (

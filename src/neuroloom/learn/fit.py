@@ -377,7 +377,7 @@ class _Fit:
 
     def save(self, path: Path) -> None:
         """Write all that the next step depends on; whole or not at all."""
-        from safetensors.torch import save_file
+        from safetensors.torch import save
 
         facts = {
             "identity": self.identity,
@@ -390,7 +390,8 @@ class _Fit:
         }
         tensors = {name: value.contiguous() for name, value in self._tensors().items()}
         metadata = {"fit": json.dumps(facts)}
-        write_atomic(path, lambda partial: save_file(tensors, partial, metadata))
+        # Written by ourselves, so that a full disk is an OSError like any other.
+        write_atomic(path, lambda partial: partial.write_bytes(save(tensors, metadata)))
 
     def _tensors(self) -> dict[str, Tensor]:
         import torch

@@ -53,28 +53,13 @@ def _log_sum(scores: np.ndarray) -> np.ndarray:
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> Path:
-    """Write named arrays with plain data beside them, whole or not at all.
-
-    Raises
-    ------
-    RunError
-        If they cannot be written.
-    """
-    from safetensors import SafetensorError
-    from safetensors.numpy import save_file
+    """Write named arrays with plain data beside them, whole or not at all."""
+    from safetensors.numpy import save
 
     whole = {name: np.asarray(array, order="C") for name, array in sorted(arrays.items())}
-    metadata = {"facts": json.dumps(facts, sort_keys=True)}
-
-    def save(partial: Path) -> None:
-        save_file(whole, str(partial), metadata=metadata)
-        # safetensors lets nobody else read its files; a run is there to be shared.
-        partial.chmod(0o600 | (path.parent.stat().st_mode & 0o066))
-
-    try:
-        return write_atomic(path, save)
-    except SafetensorError as error:
-        raise RunError(f"{path} cannot be written: {error}") from error
+    content = save(whole, metadata={"facts": json.dumps(facts, sort_keys=True)})
+    # Written by ourselves: a full disk is an OSError like any other, and others may read the file.
+    return write_atomic(path, lambda partial: partial.write_bytes(content))
 
 
 def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
