@@ -252,7 +252,7 @@ class _Fit:
         self.module, self.optimiser = self.fabric.setup(module, optimiser)
         self.module.mark_forward_method("loss")
         self.x, self.y = (torch.as_tensor(part).to(self.device) for part in (x, y))
-        self.validation = job.validation and tuple(
+        self.validation: Any = job.validation and tuple(
             torch.as_tensor(part).to(self.device) for part in job.validation
         )
         self.generator = torch.Generator(self.device).manual_seed(job.seed)
