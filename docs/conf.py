@@ -18,6 +18,7 @@ copyright = author
 version = release = neuroloom.__version__
 
 extensions = [
+    "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
