@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import field_validator
@@ -49,6 +49,8 @@ class Prepared:
 
 class Study(Recipe):
     """Base of the recipes that train: their common fields and the course of a run."""
+
+    net_settings: ClassVar[tuple[str, ...]] = ()
 
     model: str = setting("eegnet", "what is trained", basic=True, kind="model")
     split: Literal["subject", "session", "run", "time", "random"] | None = setting(
@@ -117,6 +119,7 @@ class Study(Recipe):
     def prepare(self, data: Path) -> Prepared:
         """Read, check, audit and split; nothing is written."""
         model = find_model(self.model)
+        self._refuse_idle_settings(model)
         everything = self.read(data)
         dataset = everything.labelled()
         if dataset.task not in model.tasks:
@@ -131,6 +134,15 @@ class Study(Recipe):
         findings = [*everything.findings, *self.audit(dataset)]
         findings += audit.audit_split(dataset, folds, by)
         return Prepared(everything, dataset, folds, by, findings, everything.extra["hashes"])
+
+    def _refuse_idle_settings(self, model: Model) -> None:
+        """Refuse settings that only a net obeys beside an estimator."""
+        idle = [name for name in self.net_settings if getattr(self, name) is not None]
+        if idle and not model.is_net:
+            raise ConfigError(
+                f"{' and '.join(idle)} is for nets and means nothing to model={self.model}: "
+                "leave it out."
+            )
 
     def _split(self, dataset: Dataset, by: str) -> list[Fold]:
         rule = Split(by, self.folds, tuple(self.test), self.per, self.gap_of(dataset), self.seed)

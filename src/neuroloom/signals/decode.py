@@ -38,6 +38,7 @@ class Decode(Study):
     name: ClassVar[str] = "signals.decode"
     summary: ClassVar[str] = "decode EEG, MEG or EMG trials into classes or numbers"
     data_kind: ClassVar[str] = "EEG, MEG, EMG"
+    net_settings: ClassVar[tuple[str, ...]] = ("mode", "augment")
 
     events: dict[str, str] = setting(
         {}, "annotation -> class, such as T1: fists; default: every annotation", basic=True
