@@ -220,5 +220,6 @@ def test_the_interval_of_shuffled_labels_holds_chance_as_often_as_it_claims(
 
 @pytest.mark.long
 def test_a_net_on_shuffled_labels_holds_chance(eegmmidb, tmp_path, quick, monkeypatch):
+    # Five intervals of 95 % hold all five times in four tries of five only.
     fields = {"model": "eegnet", "budget": "30 epochs", "picks": MOTOR}
-    assert chance_held(eegmmidb, tmp_path, monkeypatch, 5, **fields) == 5
+    assert chance_held(eegmmidb, tmp_path, monkeypatch, 5, **fields) >= 4
