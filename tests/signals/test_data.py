@@ -9,10 +9,12 @@ import pandas as pd
 import pytest
 
 from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.core.heap import Heap
 from neuroloom.core.recording import signal
 from neuroloom.io.find import find
 from neuroloom.signals import Decode, data
-from neuroloom.signals.data import Cut, Heap, cut_windows, pick_channels, read_examples
+from neuroloom.signals.cut import Cut, pick_channels
+from neuroloom.signals.data import cut_windows, read_examples
 from tests import makers
 
 TRIAL = Cut(start=0.0, stop=1.0)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
-from fnmatch import fnmatchcase
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,88 +13,28 @@ import numpy as np
 from neuroloom import io
 from neuroloom.core.audit import Finding, refuse_duplicates
 from neuroloom.core.dataset import UNITS, Dataset, Task, require_classes
-from neuroloom.core.errors import ConfigError, DataError, nearest
+from neuroloom.core.errors import DataError
 from neuroloom.core.files import digest
+from neuroloom.core.heap import Heap, memory
 from neuroloom.core.recording import bad_channels
 from neuroloom.core.step import RecordingStep, apply_all, describe_all, span_all
 from neuroloom.io.find import Found
+from neuroloom.signals.cut import (
+    Cut,
+    common_channels,
+    is_mark,
+    pick_channels,
+    require_channels,
+    settle,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-NOT_EVENTS = ("bad", "edge", "boundary")
-NOT_SIGNAL = ("stim", "misc", "syst", "eog", "ecg", "resp", "bio", "ref_meg", "exci", "ias")
-FIRST_CHOICE = (("eeg",), ("mag", "grad"), ("seeg", "ecog", "dbs"), ("emg",))
 PLAUSIBLE_EEG_UV = (0.5, 500.0)
 SHOWN_EXAMPLES = 300
 BEFORE_EVENT = 0.5
-LEAST_SAMPLES = 8
-
-
-@dataclass(frozen=True)
-class Cut:
-    """How examples are made of recordings; plain data, stored with every trained model.
-
-    Attributes
-    ----------
-    picks
-        Channel names, types and globs; "!name" leaves out. Empty: all channels of the first kind
-        present among EEG, MEG, intracranial, EMG.
-    events
-        Annotation -> class; empty: every annotation is a class of its own name.
-    target
-        A column of the file table to learn instead of events.
-    start, stop
-        Seconds after the event; `stop` None takes the events' shortest duration, or 1 s.
-    window
-        Seconds; cuts events' durations, or whole recordings where there is a target, in pieces.
-    band, notch, rate, reference
-        See `neuroloom.signals.steps`; Hz, Hz, Hz, "average" or channels.
-    reject
-        Largest peak-to-peak amplitude that is kept, µV.
-    align
-        "none" or "euclidean".
-    """
-
-    picks: tuple[str, ...] = ()
-    events: dict[str, str] = field(default_factory=dict)
-    target: str | None = None
-    start: float = 0.0
-    stop: float | None = None
-    window: float | None = None
-    band: tuple[float | None, float | None] | None = None
-    notch: tuple[float, ...] = ()
-    rate: float | None = None
-    reference: tuple[str, ...] = ()
-    reject: float | None = None
-    align: str = "none"
-
-    def steps(self) -> list[RecordingStep]:
-        """Return the steps on a continuous recording, in their order."""
-        from neuroloom.signals.steps import BandPass, Notch, Reference, Resample
-
-        steps: list[RecordingStep] = []
-        if self.reference:
-            steps.append(
-                Reference(self.reference[0] if len(self.reference) == 1 else self.reference)
-            )
-        if self.notch:
-            steps.append(Notch(self.notch))
-        if self.band:
-            steps.append(BandPass(*self.band))
-        if self.rate:
-            steps.append(Resample(self.rate))
-        return steps
-
-    @classmethod
-    def of(cls, facts: dict[str, Any]) -> Cut:
-        """Rebuild from what `asdict` gave and JSON made of it."""
-        fields: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in facts.items()
-        }
-        return cls(**fields)
 
 
 def align_to(trained: dict[str, Any], found: Found) -> Dataset:
@@ -155,14 +94,14 @@ def read_examples(found: Found, cut: Cut, *, needed: Sequence[str] | None = None
     hashes = {path: _hash(found.root / path) for path in paths}
     strict = needed is None
     if needed is None:
-        needed = _common_channels(cut, headers)
-        cut = _settle(cut, headers, found)
+        needed = common_channels(cut, headers)
+        cut = settle(cut, headers, found)
         refuse_duplicates(hashes)
     else:
-        _require_channels(needed, headers)
+        require_channels(needed, headers)
     first = next(iter(headers.values()))
     channels = pick_channels(first.channels, first.types, cut.picks) if strict else list(cut.picks)
-    reader = _Reader(found, cut, channels, list(needed), strict, Heap(0.4 * _memory()))
+    reader = _Reader(found, cut, channels, list(needed), strict, Heap(0.4 * memory()))
     pieces = [reader.read(row, headers[row["path"]]) for row in found.table.to_dict("records")]
     dataset = _assemble(pieces, cut, found, reader)
     return replace(dataset, extra=dataset.extra | {"hashes": hashes})
@@ -275,7 +214,7 @@ class _Reader:
 
     def _events(self, header: io.Header) -> pd.DataFrame:
         labels = header.annotations["label"].astype(str)
-        known = labels.isin(self.cut.events) if self.cut.events else ~_is_mark(labels)
+        known = labels.isin(self.cut.events) if self.cut.events else ~is_mark(labels)
         return header.annotations[known]
 
     def _reasons(
@@ -330,202 +269,6 @@ def cut_windows(
     for k in np.flatnonzero(inside):
         windows[k] = data[:, first[k] : first[k] + n_times]
     return windows, inside
-
-
-def pick_channels(names: Sequence[str], types: Sequence[str], picks: Sequence[str]) -> list[str]:
-    """Return the channels that `picks` names, in the file's order.
-
-    Parameters
-    ----------
-    names, types
-        Of all channels.
-    picks
-        Names, types or globs, upper or lower case; "!" in front leaves out.
-
-    Raises
-    ------
-    ConfigError
-        If a pick matches nothing.
-
-    Examples
-    --------
-    >>> pick_channels(["FC5", "C3", "EOG"], ["eeg", "eeg", "eog"], ["C*"])
-    ['C3']
-    """
-    chosen: set[str] = set()
-    left_out: set[str] = set()
-    for pick in picks:
-        hit = _hit(pick, names, types)
-        if not hit and not pick.startswith("!"):
-            raise ConfigError(
-                f"picks: no channel is called '{pick}'.{nearest(pick, names)} "
-                f"There are {', '.join(list(names)[:12])}{', …' if len(names) > 12 else ''}."
-            )
-        (left_out if pick.startswith("!") else chosen).update(hit)
-    if all(pick.startswith("!") for pick in picks):
-        chosen = _first_kind(names, types)
-    kept = [name for name in names if name in chosen - left_out]
-    if not kept:
-        raise ConfigError(f"picks={list(picks)} leaves no channel of {len(names)}.")
-    return kept
-
-
-def _hit(pick: str, names: Sequence[str], types: Sequence[str]) -> set[str]:
-    """Return the channels that one pick, with or without "!", matches by name or type."""
-    pattern = pick.removeprefix("!").lower()
-    return {
-        name
-        for name, kind in zip(names, types, strict=True)
-        if fnmatchcase(name.lower(), pattern) or kind == pattern
-    }
-
-
-def _first_kind(names: Sequence[str], types: Sequence[str]) -> set[str]:
-    """Return the channels of the first kind of signal that is there."""
-    for kinds in FIRST_CHOICE:
-        hit = {name for name, kind in zip(names, types, strict=True) if kind in kinds}
-        if hit:
-            return hit
-    hit = {name for name, kind in zip(names, types, strict=True) if kind not in NOT_SIGNAL}
-    if not hit:
-        raise DataError(f"None of the {len(names)} channels holds a signal: {', '.join(names)}.")
-    return hit
-
-
-def _settle(cut: Cut, headers: dict[str, io.Header], found: Found) -> Cut:
-    """Check the request against all headers and fill in what it left open."""
-    if cut.target:
-        _check_target(cut, found)
-    else:
-        _check_events(cut, headers)
-    stop = cut.stop
-    if stop is None and not cut.window:
-        stop = _own_stop(cut, headers)
-    if not cut.window and (stop is None or stop <= cut.start):
-        raise ConfigError(
-            f"stop ({stop:g} s, the events' own duration) must come after start ({cut.start:g} s)."
-        )
-    rates = {header.rate for header in headers.values()}
-    rate = cut.rate or (min(rates) if len(rates) > 1 else None)
-    settled = replace(cut, stop=stop, rate=rate)
-    _check_sizes(settled, headers)
-    return settled
-
-
-def _check_sizes(cut: Cut, headers: dict[str, io.Header]) -> None:
-    """Refuse examples that hold no signal: a few samples, longer than any file, out of band."""
-    high, recorded = cut.band[1] if cut.band else None, min(h.rate for h in headers.values())
-    rate = cut.rate or recorded
-    if high and rate <= 2 * high and rate < recorded:
-        raise ConfigError(
-            f"rate={rate:g} Hz cannot hold the band up to {high:g} Hz: choose {2.5 * high:g} "
-            "Hz or more, or a lower `band`."
-        )
-    length = cut.window or (cut.stop or 0.0) - cut.start
-    field = "window" if cut.window else "stop"
-    if round(length * rate) < LEAST_SAMPLES:
-        raise ConfigError(
-            f"An example of {length:g} s holds {round(length * rate)} samples at {rate:g} Hz; "
-            f"{LEAST_SAMPLES} are the least. Raise `{field}`."
-        )
-    longest = max(header.duration for header in headers.values())
-    if length > longest:
-        raise ConfigError(
-            f"{field}: an example of {length:g} s is longer than the longest recording "
-            f"({longest:g} s). Lower `{field}`."
-        )
-
-
-def needed_channels(cut: Cut, header: io.Header) -> list[str]:
-    """Return the picked channels and those that their reference draws on.
-
-    The average is that of all EEG channels but those that `picks` leaves out by "!".
-    """
-    names, types = header.channels, header.types
-    more = set(cut.reference)
-    if cut.reference == ("average",):
-        left_out = [pick for pick in cut.picks if pick.startswith("!")]
-        more = set(pick_channels(names, types, ["eeg", *left_out])) if "eeg" in types else set()
-    picked = set(pick_channels(names, types, cut.picks))
-    return [name for name in names if name in picked | more]
-
-
-def _common_channels(cut: Cut, headers: dict[str, io.Header]) -> list[str]:
-    """Return the needed channels, refusing files that do not agree on them."""
-    first_path, first = next(iter(headers.items()))
-    for pick in cut.picks:
-        there = any(_hit(pick, header.channels, header.types) for header in headers.values())
-        if pick.startswith("!") and not there:
-            close = nearest(pick[1:], first.channels)
-            raise ConfigError(
-                f"picks: no recording has a channel '{pick[1:]}' to leave out.{close}"
-            )
-    wanted = needed_channels(cut, first)
-    for path, header in headers.items():
-        own = needed_channels(cut, header)
-        if set(own) == set(wanted):
-            continue
-        lacks, more = sorted(set(wanted) - set(own)), sorted(set(own) - set(wanted))
-        said = [f"lacks {', '.join(lacks[:8])}"] if lacks else []
-        said += [f"has besides {', '.join(more[:8])}"] if more else []
-        raise DataError(
-            f"{path} and {first_path} have different channels: {path} {' and '.join(said)}. "
-            "Name the channels they share with `picks`, or narrow `include`."
-        )
-    return wanted
-
-
-def _check_target(cut: Cut, found: Found) -> None:
-    keys = [name for name in found.table.columns if name != "path"]
-    if cut.target not in keys:
-        raise ConfigError(
-            f"target='{cut.target}' is no column of the data.{nearest(str(cut.target), keys)} "
-            f"There are {', '.join(keys)}."
-        )
-    if found.table[cut.target].isna().all():
-        raise ConfigError(f"target='{cut.target}' is empty for every file; name it by `pattern`.")
-    if not cut.window:
-        raise ConfigError(
-            f"target='{cut.target}' is a property of whole recordings: say by `window` into pieces "
-            "of how many seconds they are cut, such as --window 2."
-        )
-
-
-def _require_channels(needed: Sequence[str], headers: dict[str, io.Header]) -> None:
-    """Refuse files that lack a channel of those that a model was trained on."""
-    for path, header in headers.items():
-        missing = [name for name in needed if name not in header.channels]
-        if missing:
-            raise DataError(
-                f"{path} lacks {len(missing)} of the {len(needed)} channels that the model was "
-                f"trained on: {', '.join(missing[:8])}. It has {', '.join(header.channels[:8])}, …"
-            )
-
-
-def _check_events(cut: Cut, headers: dict[str, io.Header]) -> None:
-    there = sorted({str(label) for h in headers.values() for label in h.annotations["label"]})
-    if not there:
-        raise DataError(
-            f"{next(iter(headers))}: there are no annotations in {len(headers)} recordings, so no "
-            "events to decode. Name a `target` column and a `window`, or add events."
-        )
-    for event in cut.events:
-        if event not in there:
-            raise ConfigError(
-                f"events: no recording has an event '{event}'.{nearest(event, there)} "
-                f"There are {', '.join(there[:20])}."
-            )
-
-
-def _own_stop(cut: Cut, headers: dict[str, io.Header]) -> float:
-    """Return the shortest duration of the events, or 1 s if they have none."""
-    shortest = math.inf
-    for header in headers.values():
-        labels = header.annotations["label"].astype(str)
-        known = labels.isin(cut.events) if cut.events else ~_is_mark(labels)
-        durations = header.annotations["duration"][known]
-        shortest = min([shortest, *durations])
-    return cut.start + 1.0 if shortest in (0, math.inf) else float(shortest)
 
 
 def _assemble(pieces: list[_Piece], cut: Cut, found: Found, reader: _Reader) -> Dataset:
@@ -602,61 +345,6 @@ def _task(table: pd.DataFrame, cut: Cut, found: Found, reader: _Reader) -> tuple
     )
 
 
-class Heap:
-    """Examples piled up recording by recording: in memory, or in a temporary file once too many.
-
-    Examples
-    --------
-    >>> heap = Heap(most_bytes=16)
-    >>> for k in range(3):
-    ...     heap.add(np.full((2, 1, 2), k, np.float32))
-    >>> type(heap.whole()).__name__, heap.whole()[:, 0, 0].tolist()
-    ('memmap', [0.0, 0.0, 1.0, 1.0, 2.0, 2.0])
-    """
-
-    def __init__(self, most_bytes: float) -> None:
-        self.most_bytes = most_bytes
-        self.parts: list[np.ndarray] = []
-        self.file: Any = None
-        self.length = 0
-
-    def add(self, part: np.ndarray) -> None:
-        """Put examples of the same shape on top."""
-        self.length += len(part)
-        if self.file is not None:
-            part.tofile(self.file)
-            self.shape = part.shape[1:]
-            return
-        self.parts.append(part)
-        if sum(piece.nbytes for piece in self.parts) > self.most_bytes:
-            self._spill()
-
-    def _spill(self) -> None:
-        import tempfile
-
-        self.file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the array
-        self.shape, self.dtype = self.parts[0].shape[1:], self.parts[0].dtype
-        for piece in self.parts:
-            piece.tofile(self.file)
-        self.parts = []
-
-    def whole(self) -> np.ndarray:
-        """Return all examples as one array, mapped from the file if there is one."""
-        if self.file is None:
-            return np.concatenate(self.parts)
-        self.file.flush()
-        return np.memmap(self.file, self.dtype, "r+", shape=(self.length, *self.shape))
-
-
-def _memory() -> float:
-    import os
-
-    try:
-        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    except (ValueError, OSError, AttributeError):
-        return 8e9
-
-
 def _findings(pieces: list[_Piece], cut: Cut) -> list[Finding]:
     found = []
     spread = np.concatenate([piece.spread for piece in pieces])
@@ -709,11 +397,6 @@ def _in_bad(annotations: pd.DataFrame, table: pd.DataFrame) -> np.ndarray:
     for start, duration in bad[["onset", "duration"]].itertuples(index=False):
         touched |= (onset < start + duration) & (stop > start)
     return touched
-
-
-def _is_mark(labels: pd.Series) -> pd.Series:
-    """Tell which annotations mark stretches and are no events."""
-    return labels.str.lower().str.startswith(NOT_EVENTS)
 
 
 def _tiles(start: float, stop: float, length: float) -> list[float]:

@@ -13,7 +13,7 @@ from neuroloom.core.dataset import Dataset
 from neuroloom.core.recipe import setting
 from neuroloom.learn.model import find_model
 from neuroloom.learn.study import Prepared, Study
-from neuroloom.signals.data import Cut
+from neuroloom.signals.cut import Cut
 
 if TYPE_CHECKING:
     import pandas as pd
