@@ -334,7 +334,7 @@ def test_a_heap_on_disk_equals_one_in_memory():
 def test_examples_that_do_not_fit_are_mapped_from_disk(tmp_path, monkeypatch):
     folder = makers.write_runs(tmp_path, runs=2)
     inside = examples(folder)
-    monkeypatch.setattr(data, "_memory", lambda: 1e4)
+    monkeypatch.setattr(data, "memory", lambda: 1e4)
     mapped = examples(folder)
     assert isinstance(mapped.x, np.memmap)
     np.testing.assert_array_equal(mapped.x, inside.x)
