@@ -66,7 +66,7 @@ eegnet = _net(
 shallow = _net(
     "shallow",
     "neuroloom.signals.nets.shallow:ShallowConvNet",
-    {"epochs": 150, "lr": 0.005, "crop": 0.67, "crops": 5},
+    {"epochs": 150, "lr": 0.005, "crop": 0.67, "crops": 5, "threads": 1},
     summary="ShallowConvNet: learnt filters, squared and pooled like log band power; 4-38 Hz",
     source="Schirrmeister et al. (2017), Hum. Brain Mapp. 38, 5391-5420",
     likes={"band": BROAD, "oversampling": 2.5},
@@ -74,7 +74,7 @@ shallow = _net(
 deep4 = _net(
     "deep4",
     "neuroloom.signals.nets.deep4:DeepConvNet",
-    {"epochs": 100, "lr": 0.002, "crop": 0.8, "crops": 5},
+    {"epochs": 100, "lr": 0.002, "crop": 0.8, "crops": 5, "threads": 1},
     summary="DeepConvNet: four blocks of convolution and max pooling; 4-38 Hz",
     source="Schirrmeister et al. (2017), Hum. Brain Mapp. 38, 5391-5420",
     likes={"band": BROAD, "oversampling": 2.5},
