@@ -13,30 +13,29 @@ warnings.filterwarnings("ignore")
 
 import numpy as np  # noqa: E402
 
+from neuroloom import io  # noqa: E402
 from neuroloom.learn.fit import FitJob, Training  # noqa: E402
 from neuroloom.learn.learner import NetLearner  # noqa: E402
+from neuroloom.signals.data import cut_windows  # noqa: E402
 from neuroloom.signals.nets.eegnet import EEGNet  # noqa: E402
 from neuroloom.signals.nets.shallow import ShallowConvNet  # noqa: E402
+from neuroloom.signals.steps import BandPass  # noqa: E402
 
 NETS = {"eegnet": EEGNet, "shallow": ShallowConvNet}
 
 
 def windows(job: dict) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Read, filter and cut."""
-    import mne
-
-    mne.set_log_level("ERROR")
     x, y, run = [], [], []
     for number, path in enumerate(job["files"]):
-        raw = mne.io.read_raw_edf(path, preload=True).filter(*job["band"])
-        data, rate = raw.get_data(), raw.info["sfreq"]
-        for note in raw.annotations:
-            if note["description"] in ("T1", "T2"):
-                first = round((note["onset"] + job["start"]) * rate)
-                x.append(data[:, first : first + job["n_times"]].astype(np.float32))
-                y.append(int(note["description"] == "T2"))
-                run.append(number)
-    return np.stack(x), np.array(y), np.array(run)
+        clean = BandPass(*job["band"]).apply(io.read(path))
+        marks = clean.attrs["annotations"]
+        marks = marks[marks["label"].isin(("T1", "T2"))]
+        length = job["n_times"] / clean.attrs["rate"]
+        x.append(cut_windows(clean, marks["onset"].to_numpy() + job["start"], length)[0])
+        y.append((marks["label"] == "T2").to_numpy(int))
+        run.append(np.full(len(marks), number))
+    return np.concatenate(x), np.concatenate(y), np.concatenate(run)
 
 
 def fit_fold(job: dict, x: np.ndarray, y: np.ndarray, train: np.ndarray) -> tuple[float, float]:
