@@ -9,6 +9,9 @@ from torch import Tensor, nn
 
 from neuroloom.core.errors import ConfigError
 
+# Measured on two cores: below it a direct convolution is faster.
+SPECTRAL_FROM = 20
+
 
 def samples(at_reference: float, reference_rate: float, rate: float) -> int:
     """Return how many samples at `rate` last as long as `at_reference` samples of the paper.
@@ -83,4 +86,44 @@ class TimeSpaceConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (n, channel, time) to (n, filter, time - kernel + 1)."""
         weight, bias = self.kernel()
-        return nn.functional.conv1d(x, weight, bias)
+        if weight.shape[2] < SPECTRAL_FROM:
+            return nn.functional.conv1d(x, weight, bias)
+        return correlate_spectrally(x, weight) + bias[:, None]
+
+
+def correlate_spectrally(x: Tensor, weight: Tensor) -> Tensor:
+    """Return `conv1d(x, weight)` by way of the spectrum, where long kernels cost nothing more.
+
+    A valid correlation never reaches past the end, so the transform needs no padding.
+
+    Parameters
+    ----------
+    x
+        Shape (n, channel, time).
+    weight
+        Shape (out, channel, kernel).
+    """
+    n_times = x.shape[2]
+    n_fft = fast_length(n_times)
+    spectrum = torch.fft.rfft(x, n_fft).permute(2, 0, 1)
+    gain = torch.fft.rfft(weight, n_fft).conj().permute(2, 1, 0)
+    maps = torch.fft.irfft(torch.bmm(spectrum, gain).permute(1, 2, 0), n_fft)
+    return maps[..., : n_times - weight.shape[2] + 1]
+
+
+def fast_length(n: int) -> int:
+    """Return the smallest length from `n` on whose only prime factors are 2, 3 and 5.
+
+    Examples
+    --------
+    >>> fast_length(559)
+    576
+    """
+    while True:
+        rest = n
+        for prime in (2, 3, 5):
+            while rest % prime == 0:
+                rest //= prime
+        if rest == 1:
+            return n
+        n += 1

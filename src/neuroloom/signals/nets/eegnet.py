@@ -6,7 +6,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv1d, elu, pad
 
-from neuroloom.signals.nets.blocks import glorot_, limit_norm_, require_positive, samples
+from neuroloom.signals.nets.blocks import (
+    fast_length,
+    glorot_,
+    limit_norm_,
+    require_positive,
+    samples,
+)
 
 PAPER_RATE = 128.0
 
@@ -228,21 +234,3 @@ def update_running(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor, count: 
     norm.running_mean.lerp_(mean.detach(), weight)
     unbiased = variance.detach() * (count / max(count - 1, 1))
     norm.running_var.lerp_(unbiased, weight)
-
-
-def fast_length(n: int) -> int:
-    """Return the smallest length from `n` on whose only prime factors are 2, 3 and 5.
-
-    Examples
-    --------
-    >>> fast_length(559)
-    576
-    """
-    while True:
-        rest = n
-        for prime in (2, 3, 5):
-            while rest % prime == 0:
-                rest //= prime
-        if rest == 1:
-            return n
-        n += 1
