@@ -102,7 +102,7 @@ def _accuracy(claim: str, bar: str, **fields: Any) -> Check:
 
 def _speed(name: str, net: str) -> Check:
     claim = f"time of an epoch of {name}, neuroloom / braindecode"
-    return Check("braindecode", claim, "<= 0.7", time_ratio(f"{net}, one epoch"), SPEED_DATA)
+    return Check("braindecode", claim, "<= 0.7", time_ratio(f"decode: {net}, one epoch"), SPEED_DATA)
 
 
 CHECKS = [
