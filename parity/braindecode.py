@@ -102,7 +102,8 @@ def _accuracy(claim: str, bar: str, **fields: Any) -> Check:
 
 def _speed(name: str, net: str) -> Check:
     claim = f"time of an epoch of {name}, neuroloom / braindecode"
-    return Check("braindecode", claim, "<= 0.7", time_ratio(f"decode: {net}, one epoch"), SPEED_DATA)
+    ratio = time_ratio(f"decode: {net}, one epoch")
+    return Check("braindecode", claim, "<= 0.7", ratio, SPEED_DATA)
 
 
 CHECKS = [
