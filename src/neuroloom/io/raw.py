@@ -43,7 +43,11 @@ def quiet(path: Path, what: str) -> Iterator[list[str]]:
     import mne
 
     notes: list[str] = []
-    with warnings.catch_warnings(record=True) as caught, mne.utils.use_log_level("WARNING"):
+    with (
+        warnings.catch_warnings(record=True) as caught,
+        mne.utils.use_log_level("WARNING"),
+        mne.utils.catch_logging(),
+    ):
         warnings.simplefilter("always")
         try:
             yield notes
