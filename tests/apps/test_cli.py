@@ -254,12 +254,18 @@ def test_demo_without_a_network_says_so_and_simulates(neuroloom, tmp_path, monke
 # -- interrupted ------------------------------------------------------------------------------
 
 
+def heed_ctrl_c() -> None:
+    """Undo what a shell does to its background jobs: they ignore Ctrl-C, and pass that on."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def begin(data: Path, out: Path) -> subprocess.Popen[str]:
     """Start a run that takes long, and wait until it trains."""
     words = ["--model", "eegnet", "--stop", "1", "--budget", "3000 epochs", "--quiet"]
     child = subprocess.Popen(
         [sys.executable, "-m", "neuroloom", *DECODE, str(data), *words, "--out", str(out)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=CHILD,
+        preexec_fn=None if os.name == "nt" else heed_ctrl_c,
     )  # fmt: skip
     until = time.monotonic() + 120
     while not (out / "plan.json").is_file():
