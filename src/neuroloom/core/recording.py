@@ -150,7 +150,7 @@ def require_sound(recording: xr.DataArray) -> xr.DataArray:
     if not bad:
         return recording
     name = recording.attrs.get("source") or "recording"
-    listed = "; ".join(f"channel {channel}: {reason}" for channel, reason in bad.items())
+    listed = "; ".join(f"channel {channel} is {reason}" for channel, reason in bad.items())
     without = " ".join(f"--picks '!{channel}'" for channel in bad)
     raise DataError(f"{name}: {listed}. Mend the file or leave it out with {without}.")
 

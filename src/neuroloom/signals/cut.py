@@ -60,6 +60,11 @@ class Cut:
     reject: float | None = None
     align: str = "none"
 
+    @property
+    def length(self) -> float:
+        """Seconds of an example, once `stop` is settled."""
+        return self.window or ((self.stop or 0.0) - self.start)
+
     def steps(self) -> list[RecordingStep]:
         """Return the steps on a continuous recording, in their order."""
         from neuroloom.signals.steps import BandPass, Notch, Reference, Resample

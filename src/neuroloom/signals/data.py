@@ -16,7 +16,7 @@ from neuroloom.core.dataset import UNITS, Dataset, Task, require_classes
 from neuroloom.core.errors import DataError
 from neuroloom.core.files import digest
 from neuroloom.core.heap import Heap, memory
-from neuroloom.core.recording import bad_channels
+from neuroloom.core.recording import require_sound
 from neuroloom.core.step import RecordingStep, apply_all, describe_all, span_all
 from neuroloom.io.find import Found
 from neuroloom.signals.cut import (
@@ -132,12 +132,12 @@ class _Reader:
     def read(self, row: dict[str, Any], header: io.Header) -> _Piece:
         """Read one recording and cut its examples."""
         whole = io.read(self.found.root / row["path"]).sel(channel=self.needed)
-        self._refuse_bad(whole, row["path"])
+        require_sound(whole)
         recording = whole.sel(channel=self.channels)
         table = self._rows(row, header)
         steps = self.cut.steps()
         clean = self._clean(whole, steps)
-        stretch = self._stretch(table)
+        stretch = self.cut.length
         x, inside = cut_windows(clean, table["onset"].to_numpy(float), stretch)
         reason = self._reasons(table, x, inside, recording, row["path"])
         keep = reason == ""
@@ -166,31 +166,17 @@ class _Reader:
         picked = referenced.sel(channel=[name for name in self.channels if name in left])
         return apply_all(steps[split:], picked)
 
-    def _refuse_bad(self, recording: xr.DataArray, path: str) -> None:
-        for name, what in bad_channels(recording).items():
-            raise DataError(
-                f"{path}: channel {name} is {what}. Leave it out with --picks '!{name}', or mend "
-                "the recording."
-            )
-
     def _rows(self, row: dict[str, Any], header: io.Header) -> pd.DataFrame:
         """Return onset, stop and label of every example that the recording should give."""
         import pandas as pd
 
         onsets, labels = self._onsets(row, header)
-        stretch = self.cut.window or self._length(header)
         table = pd.DataFrame({"onset": np.asarray(onsets, float)})
-        table["stop"] = table["onset"] + stretch
+        table["stop"] = table["onset"] + self.cut.length
         table["label"] = pd.Series(labels, dtype=object, index=table.index)
         for name in ("path", *UNITS):
             table[name] = row.get(name)
         return table
-
-    def _length(self, header: io.Header) -> float:
-        return (self.cut.stop or 0.0) - self.cut.start
-
-    def _stretch(self, table: pd.DataFrame) -> float:
-        return self.cut.window or ((self.cut.stop or 0.0) - self.cut.start)
 
     def _onsets(self, row: dict[str, Any], header: io.Header) -> tuple[list[float], list[Any]]:
         if self.cut.target:
@@ -198,7 +184,7 @@ class _Reader:
             return onsets, [_known(row.get(self.cut.target))] * len(onsets)
         events = self._events(header)
         if len(events) == 0 and not self.strict:
-            onsets = _tiles(0.0, header.duration, self.cut.window or self._length(header))
+            onsets = _tiles(0.0, header.duration, self.cut.length)
             return onsets, [None] * len(onsets)
         onsets, labels = [], []
         for onset, duration, label in events[["onset", "duration", "label"]].itertuples(
