@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from neuroloom.core.audit import Finding
 
-Task = Literal["classification", "regression"]
+Task = Literal["classification", "regression", "dense"]
 UNITS = ("subject", "session", "run")
 ENTITIES = ("path", *UNITS)
 
@@ -33,7 +33,7 @@ class Dataset:
     x
         Array whose first axis is the examples, in the table's order; may be memory-mapped.
     task
-        "classification" or "regression".
+        "classification", "regression", or "dense": a class at evenly spaced places of the example.
     classes
         Class names in the order of the scores' columns; empty for regression.
     facts
@@ -42,6 +42,8 @@ class Dataset:
         What was noticed while reading.
     extra
         Arrays and tables for the audit and the figures; never stored, never learnt from.
+    truth
+        Targets of a dense task, shape (example, place), class index, -1 where unknown.
     """
 
     table: pd.DataFrame
@@ -51,13 +53,16 @@ class Dataset:
     facts: dict[str, Any] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     extra: dict[str, Any] = field(default_factory=dict)
+    truth: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.table)
 
     @property
     def y(self) -> np.ndarray:
-        """Targets of labelled examples: class index (int64) or number (float64)."""
+        """Targets of labelled examples: class index (int64), number (float64), or `truth`."""
+        if self.truth is not None:
+            return self.truth
         if self.task == "regression":
             return self.table["label"].to_numpy(float)
         index = {name: i for i, name in enumerate(self.classes)}
@@ -70,7 +75,9 @@ class Dataset:
 
     def take(self, rows: np.ndarray) -> Dataset:
         """Return the examples at `rows` (positions), in that order."""
-        return replace(self, table=self.table.iloc[rows].reset_index(drop=True), x=self.x[rows])
+        truth = None if self.truth is None else self.truth[rows]
+        table = self.table.iloc[rows].reset_index(drop=True)
+        return replace(self, table=table, x=self.x[rows], truth=truth)
 
     def fingerprint(self) -> str:
         """Return a short hash of the examples and their targets (not of the samples)."""

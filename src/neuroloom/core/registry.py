@@ -18,11 +18,11 @@ RECIPES: dict[str, str] = {
 }
 
 MODELS: dict[str, str] = {
-    "eegnet": "neuroloom.signals.models:eegnet",
-    "shallow": "neuroloom.signals.models:shallow",
-    "deep4": "neuroloom.signals.models:deep4",
-    "csp-lda": "neuroloom.signals.models:csp_lda",
-    "riemann": "neuroloom.signals.models:riemann",
+    "eegnet": "neuroloom.signals.models.conv:eegnet",
+    "shallow": "neuroloom.signals.models.conv:shallow",
+    "deep4": "neuroloom.signals.models.conv:deep4",
+    "csp-lda": "neuroloom.signals.models.classical:csp_lda",
+    "riemann": "neuroloom.signals.models.classical:riemann",
 }
 
 FORMATS: dict[str, str] = {

@@ -183,7 +183,7 @@ def _folds_differ(facts: Sequence[pd.DataFrame]) -> bool:
 def _table(
     models: list[list[metrics.Examples]],
     unit: NDArray[np.int64],
-    task: metrics.Task,
+    task: str,
     n_classes: int,
     n: int,
     seed: int,
@@ -213,7 +213,7 @@ def _better(name: str, low: float, high: float, p: float) -> str:
 
 
 def _swapped(
-    models: list[list[metrics.Examples]], unit: NDArray[np.int64], task: metrics.Task, seed: int
+    models: list[list[metrics.Examples]], unit: NDArray[np.int64], task: str, seed: int
 ) -> dict[str, Floats]:
     """Differences of every metric when the runs are swapped at random, example by example.
 
@@ -272,7 +272,7 @@ def _mcnemar(first: list[metrics.Examples], second: list[metrics.Examples]) -> f
 
 
 def _units(
-    tables: Sequence[pd.DataFrame], task: metrics.Task, classes: Sequence[str], main: str
+    tables: Sequence[pd.DataFrame], task: str, classes: Sequence[str], main: str
 ) -> pd.DataFrame:
     rows = []
     parts = [dict(list(table.groupby("unit", sort=True))) for table in tables]

@@ -141,10 +141,8 @@ def hold_out(
             fold = make_folds(table, Split(by=unit, folds=1, seed=seed))[0]
         except ConfigError:
             continue
-        if (
-            set(dataset.y[train[fold.train]]) >= set(dataset.y[train])
-            or dataset.task != "classification"
-        ):
+        y = dataset.y[train]
+        if dataset.task != "classification" or set(y[fold.train]) >= set(y):
             return train[fold.train], train[fold.test]
     return train, none
 

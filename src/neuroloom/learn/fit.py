@@ -56,6 +56,8 @@ class Training:
     standardise
         "channel": each channel to mean 0 and SD 1; "all": one SD for all, which keeps the
         relation of their amplitudes.
+    balance
+        True weighs every class alike in the loss, however often it occurs.
     threads
         CPU threads that serve the net best: a small one runs as fast on one, does not wait for a
         busy machine, and gives the same bits on machines with more; None takes all.
@@ -73,6 +75,7 @@ class Training:
     average: float = 0.0
     members: int = 1
     standardise: str = "channel"
+    balance: bool = False
     threads: int | None = None
 
     def __post_init__(self) -> None:

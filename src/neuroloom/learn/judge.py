@@ -96,7 +96,7 @@ def rows_of(
 
 def temperatures(dataset: Dataset, folds: list[Fold], fitted: list[Fitted]) -> dict[str, float]:
     """Return the temperature of each group's final model, from all held-out scores."""
-    if dataset.task == "regression" or not fitted:
+    if dataset.task != "classification" or not fitted:
         return {}
     found = {}
     for group in dict.fromkeys(fold.group for fold in folds):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 PREDICT_BATCH = 128
+TASKS = ("classification", "regression", "dense")
 
 
 class NetLearner:
@@ -36,7 +37,8 @@ class NetLearner:
     training
         How the net wants to be trained.
     task
-        "classification" (cross entropy) or "regression" (squared error of the standardised target).
+        "classification" (cross entropy), "regression" (squared error of the standardised target),
+        or "dense" (cross entropy at each place: the net maps to (n, n_outputs, place)).
     options
         Further arguments of `net`.
 
@@ -71,8 +73,8 @@ class NetLearner:
         task: str = "classification",
         options: dict[str, Any] | None = None,
     ) -> None:
-        if task not in ("classification", "regression"):
-            raise ConfigError(f"A task is 'classification' or 'regression', not {task!r}.")
+        if task not in TASKS:
+            raise ConfigError(f"A task is one of {', '.join(TASKS)}, not {task!r}.")
         self.name, self.net, self.task, self.rate = name, net, task, rate
         self.n_channels, self.n_times, self.n_outputs = n_channels, n_times, n_outputs
         self.training, self.options = training or Training(), dict(options or {})
@@ -114,7 +116,7 @@ class NetLearner:
         x
             Windows (n, channel, time), in any unit.
         y
-            Class index (n,), or a number each.
+            Class index (n,), a number each, or class index (n, place), -1 where unknown.
         job
             Seed, length, checkpoint and so on.
         """
@@ -124,9 +126,27 @@ class NetLearner:
             self.model = self._build()
         if job.validation:
             job = dataclasses.replace(job, validation=self._tensors(*job.validation))
-        history = fit(self.model, *self._tensors(x, y), self.training, job)
+        examples = self._tensors(x, y)
+        self._tell("adapt", examples)
+        self._weigh_classes(examples[1])
+        history = fit(self.model, *examples, self.training, job)
         self.model.to("cpu")
+        self._tell("conclude", examples)
         return history
+
+    def _tell(self, hook: str, examples: tuple[np.ndarray, np.ndarray]) -> None:
+        import torch
+
+        self.model.tell(hook, *(torch.as_tensor(part) for part in examples))
+
+    def _weigh_classes(self, y: np.ndarray) -> None:
+        """Give every class the same say in the loss, if the training asks for it."""
+        import torch
+
+        if self.training.balance and self.task != "regression":
+            counts = np.bincount(y[y >= 0], minlength=self.n_outputs)
+            weight = counts.sum() / (self.n_outputs * np.maximum(counts, 1))
+            self.model.class_weight = torch.as_tensor(weight, dtype=torch.float32)
 
     def predict_scores(self, x: np.ndarray) -> np.ndarray:
         """Score windows (n, channel, time).
@@ -134,7 +154,8 @@ class NetLearner:
         Returns
         -------
         np.ndarray
-            Log-probabilities (n, n_outputs), float64; or numbers (n,) in the unit of the target.
+            Log-probabilities (n, n_outputs), or (n, n_outputs, place) of a dense task, float64; or
+            numbers (n,) in the unit of the target.
         """
         import torch
 
@@ -210,6 +231,6 @@ class NetLearner:
         """Standardised float32 windows and targets as the loss wants them."""
         standard = (x - self.input["mean"]) / self.input["scale"]
         windows = np.ascontiguousarray(standard, dtype=np.float32)
-        if self.task == "classification":
+        if self.task != "regression":
             return windows, np.asarray(y, dtype=np.int64)
         return windows, ((y - self.target["mean"]) / self.target["scale"]).astype(np.float32)

@@ -17,7 +17,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from neuroloom.core.dataset import Task
 from neuroloom.core.errors import DataError
 from neuroloom.learn import intervals
 
@@ -357,7 +356,7 @@ METRICS: dict[str, dict[str, Metric]] = {
 }
 
 
-def task_of(predictions: pd.DataFrame) -> tuple[Task, list[str]]:
+def task_of(predictions: pd.DataFrame) -> tuple[str, list[str]]:
     """Read task and classes off the columns p_<class> of a predictions table.
 
     Examples
@@ -370,7 +369,7 @@ def task_of(predictions: pd.DataFrame) -> tuple[Task, list[str]]:
 
 
 def seeds_of(
-    predictions: pd.DataFrame, role: str, task: Task, classes: Sequence[str]
+    predictions: pd.DataFrame, role: str, task: str, classes: Sequence[str]
 ) -> tuple[list[Examples], NDArray[np.int64]]:
     """Return one `Examples` per seed, and the split unit of every example that any seed scored.
 
@@ -400,7 +399,7 @@ def seeds_of(
 
 
 def _examples(
-    rows: pd.DataFrame, row: NDArray[np.int64], task: Task, classes: Sequence[str]
+    rows: pd.DataFrame, row: NDArray[np.int64], task: str, classes: Sequence[str]
 ) -> Examples:
     order = np.argsort(row, kind="stable")
     rows, row = rows.iloc[order], row[order]
@@ -430,7 +429,7 @@ def labels_of(sets: Sequence[Examples], size: int) -> NDArray[Any]:
     return y
 
 
-def score(predictions: pd.DataFrame, task: Task, classes: Sequence[str]) -> dict[str, float]:
+def score(predictions: pd.DataFrame, task: str, classes: Sequence[str]) -> dict[str, float]:
     """Return every metric of one model's predictions: pooled over folds, averaged over seeds.
 
     Parameters
@@ -455,7 +454,7 @@ def score(predictions: pd.DataFrame, task: Task, classes: Sequence[str]) -> dict
     return _score(seeds_of(predictions, "model", task, classes)[0], task)
 
 
-def _score(sets: Sequence[Examples], task: Task) -> dict[str, float]:
+def _score(sets: Sequence[Examples], task: str) -> dict[str, float]:
     return {
         name: mean_known([metric.compute(e, None) for e in sets])
         for name, metric in METRICS[task].items()
@@ -467,7 +466,7 @@ def mean_known(values: ArrayLike) -> float:
     return float(_mean_known(np.asarray(values, dtype=float)))
 
 
-def chance(y: NDArray[Any], task: Task, n_classes: int) -> dict[str, float | None]:
+def chance(y: NDArray[Any], task: str, n_classes: int) -> dict[str, float | None]:
     """Return what every metric is for knowing only how often each label occurs.
 
     Accuracy: the majority; balanced accuracy: 1 / K; average precision: the mean class prevalence
@@ -497,7 +496,7 @@ def chance(y: NDArray[Any], task: Task, n_classes: int) -> dict[str, float | Non
 def bootstrap(
     models: Sequence[Sequence[Examples]],
     unit: NDArray[np.int64],
-    task: Task,
+    task: str,
     n_classes: int,
     n: int,
     rng: np.random.Generator,
@@ -571,7 +570,7 @@ def _extend(e: Examples, size: int, pick: NDArray[np.int64], label: NDArray[np.i
 
 
 def summary(
-    predictions: pd.DataFrame, task: Task, classes: Sequence[str], seed: int = 0
+    predictions: pd.DataFrame, task: str, classes: Sequence[str], seed: int = 0
 ) -> dict[str, dict[str, float | None]]:
     """Return what `metrics.json` holds: value, low, high, baseline and chance of every metric.
 
@@ -595,7 +594,7 @@ def summary(
 
 
 def metric_table(
-    predictions: pd.DataFrame, task: Task, classes: Sequence[str], seed: int = 0
+    predictions: pd.DataFrame, task: str, classes: Sequence[str], seed: int = 0
 ) -> pd.DataFrame:
     """Return the metrics of every fold and seed, and pooled.
 
@@ -628,7 +627,7 @@ def _scorable(rows: pd.DataFrame, role: str = "model") -> bool:
 
 
 def _judge(
-    predictions: pd.DataFrame, task: Task, classes: Sequence[str], n: int, seed: int
+    predictions: pd.DataFrame, task: str, classes: Sequence[str], n: int, seed: int
 ) -> list[dict[str, Any]]:
     """Score one part of a predictions table: a row per metric and seed, and for their mean."""
     sets, unit = seeds_of(predictions, "model", task, classes)

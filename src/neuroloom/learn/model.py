@@ -25,7 +25,7 @@ class Model:
     rebuild
         `rebuild(spec)` returns an untrained learner from a stored spec.
     tasks
-        What it can learn.
+        What it can learn: "classification", "regression", "dense".
     likes
         Preprocessing the model was made for, read by the recipe where the user gives none.
     """

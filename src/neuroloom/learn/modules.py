@@ -27,7 +27,13 @@ class Members(nn.Module):
     crop_times
         Samples that a net sees.
     task
-        "classification" or "regression".
+        "classification", "regression" or "dense".
+
+    Notes
+    -----
+    A net may have, beside `forward`, hooks that are called here: `constrain()` after each step,
+    `adapt(x, y)` with the training examples before the first (a graph measured on them, say),
+    `loss(x, y, generator)` in place of the usual loss, and `conclude(x, y)` after the last.
     """
 
     def __init__(
@@ -37,6 +43,7 @@ class Members(nn.Module):
         self.nets = nn.ModuleList(build() for _ in range(training.members))
         self.training_plan, self.crop_times, self.task = training, crop_times, task
         self.augmentations = resolve(training.augment)
+        self.class_weight: Tensor | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """Map pieces (n, channel, crop) to raw outputs (member, n, output)."""
@@ -46,13 +53,20 @@ class Members(nn.Module):
         """Mean loss of a batch of standardised windows; with a generator as in training."""
         if generator is None:
             return self._loss(self.outputs(x), y)
+        if self.task == "dense" and self.crop_times < x.shape[-1]:
+            both = crop_randomly(torch.cat([x, y[:, None].to(x)], 1), self.crop_times, generator)
+            x, y = both[:, :-1], both[:, -1].to(y)
         x = crop_randomly(x, self.crop_times, generator)
         for augmentation in self.augmentations:
             x = augmentation(x, generator)
+        if hasattr(self.nets[0], "loss"):
+            return torch.stack([net.loss(x, y, generator) for net in self.nets]).mean()
         return self._loss(self(x), y)
 
     def outputs(self, x: Tensor) -> Tensor:
         """Scores of whole windows by each voter (crop x member): (voter, n, output)."""
+        if self.task == "dense":
+            return self(x)
         pieces = crop_evenly(x, self.crop_times, self.training_plan.crops)
         return self(pieces.flatten(0, 1)).unflatten(1, pieces.shape[:2]).flatten(0, 1)
 
@@ -61,6 +75,12 @@ class Members(nn.Module):
         for net in self.nets:
             if hasattr(net, "constrain"):
                 net.constrain()
+
+    def tell(self, hook: str, x: Tensor, y: Tensor) -> None:
+        """Call `hook` ("adapt", "conclude") of the nets that have it."""
+        for net in self.nets:
+            if hasattr(net, hook):
+                getattr(net, hook)(x, y)
 
     @torch.no_grad()
     def settle(self, batches: Iterable[Tensor]) -> None:
@@ -88,16 +108,19 @@ class Members(nn.Module):
     def _loss(self, outputs: Tensor, y: Tensor) -> Tensor:
         voters = len(outputs)
         flat = outputs.flatten(0, 1)
+        truth = y.repeat(voters, *(1 for _ in y.shape[1:]))
         if self.task == "regression":
-            return mse_loss(flat[:, 0], y.repeat(voters))
+            return mse_loss(flat[:, 0], truth)
         smoothing = self.training_plan.smoothing if self.training else 0.0
-        return cross_entropy(flat, y.repeat(voters), label_smoothing=smoothing)
+        weight = None if self.class_weight is None else self.class_weight.to(flat)
+        return cross_entropy(flat, truth, weight=weight, ignore_index=-1, label_smoothing=smoothing)
 
 
 class Predictor(nn.Module):
-    """From raw windows (n, channel, time) to log-probabilities (n, class) or numbers (n,).
+    """From raw windows (n, channel, time) to log-probabilities or numbers (n,).
 
-    Voters are averaged as log-probabilities, and the mean is normalised again.
+    Log-probabilities are (n, class), of a dense task (n, class, place). Voters are averaged as
+    log-probabilities, and the mean is normalised again.
     """
 
     def __init__(
@@ -115,4 +138,4 @@ class Predictor(nn.Module):
         outputs = self.members.outputs(standard)
         if self.members.task == "regression":
             return outputs[..., 0].mean(0) * self.target_scale + self.target_mean
-        return log_softmax(log_softmax(outputs, -1).mean(0), -1)
+        return log_softmax(log_softmax(outputs, 2).mean(0), 1)

@@ -147,7 +147,7 @@ class Study(Recipe):
     def _split(self, dataset: Dataset, by: str) -> list[Fold]:
         rule = Split(by, self.folds, tuple(self.test), self.per, self.gap_of(dataset), self.seed)
         folds = make_folds(dataset.table, rule)
-        for fold in folds:
+        for fold in folds if dataset.task == "classification" else ():
             check_classes(fold, dataset.y, dataset.classes)
         return folds
 
@@ -247,13 +247,25 @@ class Study(Recipe):
 
     def _judge(self, prepared: Prepared, run: Run, results: dict[str, Any]) -> pd.DataFrame:
         """Write `predictions.parquet`, and from it the metrics."""
+        on_folds = [fit for fits in results.values() for fit in fits if fit.job.fold >= 0]
+        table = self.tabulate(prepared, on_folds)
+        write_scores(run.folder, table, *self.judged_as(prepared.dataset), self.seed)
+        return table
+
+    def tabulate(self, prepared: Prepared, fits: list[Fitted]) -> pd.DataFrame:
+        """Return `predictions.parquet`: a row per held-out example, seed and role.
+
+        A study whose unit of judgement is not the example (events of a recording, cases of a dense
+        task) overrides this.
+        """
         from neuroloom.learn import judge
 
-        on_folds = [fit for fits in results.values() for fit in fits if fit.job.fold >= 0]
         models = self.roles(prepared.dataset.task)
-        table = judge.predictions_table(prepared.dataset, prepared.folds, on_folds, models)
-        write_scores(run.folder, table, prepared.dataset, self.seed)
-        return table
+        return judge.predictions_table(prepared.dataset, prepared.folds, fits, models)
+
+    def judged_as(self, dataset: Dataset) -> tuple[str, list[str]]:
+        """Return the kind of the metrics (a key of `learn.metrics.METRICS`) and the classes."""
+        return dataset.task, dataset.classes
 
     def _keep(self, prepared: Prepared, run: Run, results: dict[str, Any]) -> None:
         """Store the final model and the final baseline."""
@@ -328,12 +340,12 @@ class Study(Recipe):
         if out is not None:
             folder = Path(out)
             folder.mkdir(parents=True, exist_ok=True)
-            write_scores(folder, table, dataset, self.seed)
+            write_scores(folder, table, *self.judged_as(dataset), self.seed)
             facts = {"labelled": len(dataset), "unlabelled": n - len(dataset)}
             files = {"run": run.folder.name, "files": dataset.extra["hashes"]}
             write_json(folder / "evaluation.json", facts | files)
             write_json(folder / "status.json", {"state": "done", "recipe": self.name, **facts})
-        metrics = metric_table(table, dataset.task, dataset.classes)
+        metrics = metric_table(table, *self.judged_as(dataset))
         metrics.attrs["labelled"], metrics.attrs["unlabelled"] = len(dataset), n - len(dataset)
         return metrics
 
@@ -392,7 +404,9 @@ def evaluation_units(table: pd.DataFrame, by: str) -> list[str]:
     return unit_keys(table, unit) if unit in UNITS else ["all"] * len(table)
 
 
-def write_scores(folder: Path, table: pd.DataFrame, dataset: Dataset, seed: int) -> None:
+def write_scores(
+    folder: Path, table: pd.DataFrame, task: str, classes: list[str], seed: int
+) -> None:
     """Write predictions and, computed from them, `metrics.json` and `metrics.parquet`."""
     from neuroloom.core.files import write_atomic
     from neuroloom.learn.metrics import metric_table, summary
@@ -401,9 +415,9 @@ def write_scores(folder: Path, table: pd.DataFrame, dataset: Dataset, seed: int)
     if len(table) == 0:
         write_json(folder / "metrics.json", {})
         return
-    tidy = metric_table(table, dataset.task, dataset.classes)
+    tidy = metric_table(table, task, classes)
     write_atomic(folder / "metrics.parquet", lambda p: tidy.to_parquet(p, index=False))
-    write_json(folder / "metrics.json", summary(table, dataset.task, dataset.classes, seed))
+    write_json(folder / "metrics.json", summary(table, task, classes, seed))
 
 
 def _dataset_facts(prepared: Prepared) -> dict[str, Any]:
