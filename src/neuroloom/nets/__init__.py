@@ -1,1 +1,1 @@
-"""Networks and blocks that two or more domains use; none so far."""
+"""Networks and blocks that are made for no domain in particular; one family a file."""
