@@ -75,12 +75,44 @@ def fit_jobs(
     by
         The unit of the split; validation examples are held out by it, too.
     """
+    _fit_in_batches(jobs, dataset, make, plan, run)
     for number, (job, fold) in enumerate(jobs):
         done = run.work_folder / f"{job.key}.safetensors"
         if not done.is_file():
             facts = {"role": job.role, "fit": number + 1, "fits": len(jobs), "fold": fold.name}
             _fit_one(job, fold, dataset, make(), plan, run, by, facts)
         yield _load(job, done, make())
+
+
+def _fit_in_batches(
+    jobs: list[tuple[Job, Fold]], dataset: Dataset, make: Callable[[], Any], plan: Plan, run: Run
+) -> None:
+    """Fit all jobs at once where the net asks for it and no example is needed for validation.
+
+    A batch that was interrupted is done again whole: its fits are small, and share one stream of
+    dropout.
+    """
+    learner = make()
+    wanted = getattr(getattr(learner, "training", None), "together", False)
+    small = all(len(fold.train) < VALIDATION_FROM for _, fold in jobs)
+    places = [run.work_folder / f"{job.key}.safetensors" for job, _ in jobs]
+    if not (wanted and small and len(jobs) > 1) or all(place.is_file() for place in places):
+        return
+    from neuroloom.learn.fit import FitJob
+    from neuroloom.learn.together import fit_together, suits
+
+    if not suits(learner):
+        return
+    learners = [make() for _ in jobs]
+    sets = [(dataset.x[fold.train], dataset.y[fold.train]) for _, fold in jobs]
+    fits = [FitJob(seed=job.seed, epochs=plan.epochs, steps=plan.steps) for job, _ in jobs]
+    histories = fit_together(learners, sets, fits)
+    for place, fitted, (_, fold), history in zip(places, learners, jobs, histories, strict=True):
+        _save(place, fitted, _scores(fitted, dataset, fold), history)
+
+
+def _scores(learner: Any, dataset: Dataset, fold: Fold) -> np.ndarray:
+    return learner.predict_scores(dataset.x[fold.test]) if len(fold.test) else np.zeros((0,))
 
 
 def _fit_one(
@@ -105,8 +137,8 @@ def _fit_one(
             patience=PATIENCE,
         ),
     )
-    scores = learner.predict_scores(dataset.x[fold.test]) if len(fold.test) else np.zeros((0,))
-    _save(run.work_folder / f"{job.key}.safetensors", learner, scores, history)
+    place = run.work_folder / f"{job.key}.safetensors"
+    _save(place, learner, _scores(learner, dataset, fold), history)
     checkpoint.unlink(missing_ok=True)
     counts = {"learnt": len(train), "validated": len(validation)}
     run.log("fitted", seed=job.seed, **facts, **counts, stopped=history.stopped)

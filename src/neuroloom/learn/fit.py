@@ -58,6 +58,9 @@ class Training:
         relation of their amplitudes.
     balance
         True weighs every class alike in the loss, however often it occurs.
+    together
+        True trains the fits of a small net on all folds and seeds as one batched fit (see
+        `learn.together`), where examples are few and neither cropped nor augmented.
     threads
         CPU threads that serve the net best: a small one runs as fast on one, does not wait for a
         busy machine, and gives the same bits on machines with more; None takes all.
@@ -76,6 +79,7 @@ class Training:
     members: int = 1
     standardise: str = "channel"
     balance: bool = False
+    together: bool = False
     threads: int | None = None
 
     def __post_init__(self) -> None:
@@ -250,7 +254,7 @@ class _Fit:
         self.training, self.job, self.net = training, job, module
         self.fabric = Fabric(accelerator="auto", devices=1)
         self.device = self.fabric.device
-        groups = _decay_groups(module, training.weight_decay)
+        groups = decay_groups(module, training.weight_decay)
         optimiser = torch.optim.AdamW(groups, lr=training.lr, fused=True)
         self.module, self.optimiser = self.fabric.setup(module, optimiser)
         self.module.mark_forward_method("loss")
@@ -482,8 +486,8 @@ def seconds_per_epoch(learner: Any, x: np.ndarray, y: np.ndarray, seed: int = 0)
     return history.step_seconds * per_epoch
 
 
-def _decay_groups(module: Any, weight_decay: float) -> list[dict[str, Any]]:
-    """Weights decay; biases and the gains of normalisation do not."""
+def decay_groups(module: Any, weight_decay: float) -> list[dict[str, Any]]:
+    """Return the optimiser's groups: weights decay, biases and gains of normalisation do not."""
     parameters = [p for p in module.parameters() if p.requires_grad]
     return [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},

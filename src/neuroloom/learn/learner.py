@@ -121,18 +121,23 @@ class NetLearner:
             Seed, length, checkpoint and so on.
         """
         job = job or FitJob()
-        self._measure(x, y)
-        with own_randomness(job.seed):
-            self.model = self._build()
+        examples = self.begin(x, y, job)
         if job.validation:
             job = dataclasses.replace(job, validation=self._tensors(*job.validation))
-        examples = self._tensors(x, y)
         self._tell("adapt", examples)
-        self._weigh_classes(examples[1])
         history = fit(self.model, *examples, self.training, job)
         self.model.to("cpu")
         self._tell("conclude", examples)
         return history
+
+    def begin(self, x: np.ndarray, y: np.ndarray, job: FitJob) -> tuple[np.ndarray, np.ndarray]:
+        """Take new initial weights, and return the examples as the training loop wants them."""
+        self._measure(x, y)
+        with own_randomness(job.seed):
+            self.model = self._build()
+        examples = self._tensors(x, y)
+        self._weigh_classes(examples[1])
+        return examples
 
     def _tell(self, hook: str, examples: tuple[np.ndarray, np.ndarray]) -> None:
         import torch

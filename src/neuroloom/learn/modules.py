@@ -52,7 +52,7 @@ class Members(nn.Module):
     def loss(self, x: Tensor, y: Tensor, generator: Generator | None) -> Tensor:
         """Mean loss of a batch of standardised windows; with a generator as in training."""
         if generator is None:
-            return self._loss(self.outputs(x), y)
+            return self.loss_of(self.outputs(x), y, self.class_weight)
         if self.task == "dense" and self.crop_times < x.shape[-1]:
             both = crop_randomly(torch.cat([x, y[:, None].to(x)], 1), self.crop_times, generator)
             x, y = both[:, :-1], both[:, -1].to(y)
@@ -61,7 +61,7 @@ class Members(nn.Module):
             x = augmentation(x, generator)
         if hasattr(self.nets[0], "loss"):
             return torch.stack([net.loss(x, y, generator) for net in self.nets]).mean()
-        return self._loss(self(x), y)
+        return self.loss_of(self(x), y, self.class_weight)
 
     def outputs(self, x: Tensor) -> Tensor:
         """Scores of whole windows by each voter (crop x member): (voter, n, output)."""
@@ -105,14 +105,15 @@ class Members(nn.Module):
             norm.momentum = momentum
         self.eval()
 
-    def _loss(self, outputs: Tensor, y: Tensor) -> Tensor:
+    def loss_of(self, outputs: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Mean loss of raw outputs (voter, n, …), with a weight for each class (class,)."""
         voters = len(outputs)
         flat = outputs.flatten(0, 1)
         truth = y.repeat(voters, *(1 for _ in y.shape[1:]))
         if self.task == "regression":
             return mse_loss(flat[:, 0], truth)
         smoothing = self.training_plan.smoothing if self.training else 0.0
-        weight = None if self.class_weight is None else self.class_weight.to(flat)
+        weight = None if weight is None else weight.to(flat)
         return cross_entropy(flat, truth, weight=weight, ignore_index=-1, label_smoothing=smoothing)
 
 
