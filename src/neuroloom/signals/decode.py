@@ -167,7 +167,7 @@ class Decode(Study):
 
     def illustrate(self, run: Run, prepared: Prepared, fits: list[Fitted]) -> None:
         """Draw what a reviewer looks for first, and say it in `facts.json`."""
-        from neuroloom.signals.story import illustrate
+        from neuroloom.signals.story.decode import illustrate
 
         illustrate(self, run, prepared, fits)
 
@@ -177,7 +177,7 @@ class Decode(Study):
 
         Gets one person's recording from PhysioNet; without a network it simulates one.
         """
-        from neuroloom.signals.story import demo
+        from neuroloom.signals.story.demo import demo
 
         return demo(folder)
 
@@ -186,7 +186,7 @@ class Decode(Study):
 
         The tables and maps go to the run's artifacts, and the report is written anew.
         """
-        from neuroloom.signals.story import explain_again
+        from neuroloom.signals.story.explanation import explain_again
 
         return explain_again(self, run)
 

@@ -14,18 +14,16 @@ import pytest
 from matplotlib.figure import Figure
 
 from neuroloom.core.artifact import Shelf
-from neuroloom.signals.figures import (
-    Trials,
+from neuroloom.signals.figures.data import (
     add_data_figures,
-    add_relevance,
     band_power,
-    choose_sensors,
     evoked,
-    relevance,
     spectra,
     topomaps,
     trial_counts,
 )
+from neuroloom.signals.figures.relevance import add_relevance, relevance
+from neuroloom.signals.figures.trials import Trials, choose_sensors
 
 NAMES = ["Fz", "C3", "Cz", "C4", "Pz", "Oz", "T7", "T8"]
 UNKNOWN = np.full((len(NAMES), 3), np.nan)

@@ -1,0 +1,260 @@
+"""Figures of trials recorded with sensors: what a reviewer of EEG or MEG looks at first.
+
+Inputs are trials `x` of shape (trial, channel, time) in SI units and one label for each trial.
+Evoked responses and spectra should come from broadband trials, not from those that were filtered
+for the model: a figure of a narrow band shows the filter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from neuroloom.learn.figures import LINE, SOFT, canvas, colour, styled
+from neuroloom.signals.figures.maps import Group, draw_maps, make_a_map, no_map
+from neuroloom.signals.figures.trials import UNITS, Trials, choose_sensors, located
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from neuroloom.core.artifact import Shelf
+
+SMOOTH_HZ = 20.0
+
+
+@styled
+def evoked(trials: Trials, sensors: Sequence[int] | None = None) -> Figure:
+    """Draw the mean response of each class with its 95 % interval, at a few sensors.
+
+    Parameters
+    ----------
+    trials
+        Broadband trials, smoothed here by a low-pass of 20 Hz; where they begin before the
+        event, that part is the baseline.
+    sensors
+        Channels to show; `choose_sensors` if not given.
+    """
+    trials = trials.few()
+    sensors = choose_sensors(trials.channels, trials.positions) if sensors is None else sensors
+    factor, unit = UNITS[trials.unit]
+    x = _smooth(trials.x[:, list(sensors)] * factor, trials.rate)
+    before = trials.times < 0
+    x = x - (x[..., before] if before.any() else x).mean(axis=-1, keepdims=True)
+    figure, axes = stack(trials, sensors, f"Amplitude ({unit})", "Time after the event (s)")
+    for row, panel in enumerate(axes):
+        if trials.times[0] <= 0 <= trials.times[-1]:
+            panel.axvline(0, color=SOFT, linewidth=0.8)
+        panel.axhline(0, color=LINE, linewidth=0.8, zorder=0)
+        draw_classes(panel, trials, trials.times, x[:, row])
+    axes[0].set_xlim(trials.times[0], trials.times[-1])
+    class_legend(figure, axes[0])
+    return figure
+
+
+@styled
+def spectra(
+    trials: Trials, band: tuple[float, float] | None = None, sensors: Sequence[int] | None = None
+) -> Figure:
+    """Draw each class's power spectrum, 3 to 45 Hz, with its 95 % interval, at a few sensors.
+
+    Parameters
+    ----------
+    trials
+        Broadband trials.
+    band
+        The model's pass band (Hz), shaded.
+    sensors
+        Channels to show; `choose_sensors` if not given.
+
+    Notes
+    -----
+    Welch's method, windows of 1 s half overlapping, Hann; mean over trials of the log power.
+    """
+    trials = trials.few()
+    sensors = choose_sensors(trials.channels, trials.positions) if sensors is None else sensors
+    factor, unit = UNITS[trials.unit]
+    hertz, power = _welch(trials.x[:, list(sensors)] * factor, trials.rate)
+    shown = (hertz >= 3) & (hertz <= min(45.0, trials.rate / 2))
+    figure, axes = stack(trials, sensors, f"Power (dB re 1 {unit}²/Hz)", "Frequency (Hz)")
+    for row, panel in enumerate(axes):
+        if band is not None:
+            panel.axvspan(*band, color="#eef0ec", zorder=0)
+        draw_classes(panel, trials, hertz[shown], _decibel(power[:, row, shown]))
+    axes[0].set_xlim(hertz[shown][0], hertz[shown][-1])
+    class_legend(figure, axes[0])
+    return figure
+
+
+def band_power(trials: Trials, band: tuple[float, float]) -> np.ndarray:
+    """Return the power in `band` of every trial and channel, dB, shape (trial, channel)."""
+    hertz, power = _welch(trials.x * UNITS[trials.unit][0], trials.rate)
+    inside = (hertz >= band[0]) & (hertz <= band[1])
+    if not inside.any():
+        inside = np.abs(hertz - np.mean(band)) == np.abs(hertz - np.mean(band)).min()
+    return _decibel(power[..., inside].mean(axis=-1))
+
+
+@styled
+def topomaps(trials: Trials, band: tuple[float, float]) -> Figure:
+    """Draw where the power in `band` lies in each class, and where the classes differ.
+
+    Class maps are relative to the mean over sensors; the last row is the difference of two
+    classes or, for more, of each class from the mean of the others.
+
+    Parameters
+    ----------
+    trials
+        Trials that hold the band.
+    band
+        Hz.
+    """
+    trials = trials.few()
+    known = located(trials.positions)
+    if not make_a_map(trials.positions[known]):
+        return no_map(len(known))
+    power = band_power(trials, band)[:, known]
+    names = trials.names[:4]
+    means = np.array([power[trials.labels == name].mean(axis=0) for name in names])
+    shapes = list(zip(names, means - means.mean(axis=1, keepdims=True), strict=True))
+    groups = [group for group in (shapes, _differences(means, names)) if group]
+    rows = [[group] for group in groups] if len(names) > 2 else [groups]
+    return draw_maps(rows, trials.positions[known])
+
+
+def _differences(means: np.ndarray, names: Sequence[str]) -> Group:
+    if len(names) == 1:
+        return []
+    if len(names) == 2:
+        return [(f"{names[0]} \N{MINUS SIGN} {names[1]}", means[0] - means[1])]
+    others = (means.sum(axis=0) - means) / (len(means) - 1)
+    return [(f"{n} \N{MINUS SIGN} rest", m) for n, m in zip(names, means - others, strict=True)]
+
+
+@styled
+def trial_counts(kept: Mapping[str, int], rejected: Mapping[str, int]) -> Figure:
+    """Draw how many trials of each class were kept and rejected.
+
+    Parameters
+    ----------
+    kept, rejected
+        Class -> number of trials.
+    """
+    names = list(kept)
+    rows = np.arange(len(names))[::-1]
+    figure, axes = canvas(0.9 + 0.4 * max(len(names), 1))
+    left = np.array([kept[name] for name in names])
+    lost = np.array([rejected.get(name, 0) for name in names])
+    axes.barh(rows, left, color=[colour(k) for k in range(len(names))], height=0.6)
+    axes.barh(rows, lost, left=left, color="white", edgecolor=SOFT, hatch="////", height=0.6)
+    for row, n, out in zip(rows, left, lost, strict=True):
+        text = f" {n} kept" + (f", {out} rejected" if out else "")
+        axes.text(n + out, row, text, va="center")
+    axes.set_yticks(rows, names)
+    axes.set(xlabel="Trials", xlim=(0, 1.45 * max((left + lost).max(initial=1), 1)))
+    axes.tick_params(axis="y", length=0)
+    return figure
+
+
+def add_data_figures(
+    shelf: Shelf, broadband: Trials, band: tuple[float, float] | None = None, *, what: str = "EEG"
+) -> None:
+    """Put evoked responses, spectra and maps by class on a run's shelf.
+
+    Parameters
+    ----------
+    shelf
+        The run's artifacts.
+    broadband
+        Trials before the model's own filter, from before the event where there is data.
+    band
+        The model's pass band, Hz; maps show alpha and beta (8 to 30 Hz) if there is none.
+    what
+        Kind of signal, for the captions.
+    """
+    trials = broadband.few()
+    counts = ", ".join(f"{name} {int((trials.labels == name).sum())}" for name in trials.names)
+    where = ", ".join(
+        str(trials.channels[k]) for k in choose_sensors(trials.channels, trials.positions)
+    )
+    chosen = "The sensors were chosen by their place, not by the labels."
+    shelf.add_figure(
+        "evoked",
+        evoked(trials),
+        title="Evoked responses by class",
+        caption=f"{what} at {where}, smoothed by a low-pass of {SMOOTH_HZ:g} Hz: mean and its "
+        f"95 % interval over trials ({counts}). {chosen}",
+        section="data",
+    )
+    shelf.add_figure(
+        "spectra",
+        spectra(trials, band),
+        title="Power spectra by class",
+        caption="Welch's method, 1 s windows; mean and its 95 % interval over trials. "
+        + ("The model's band is shaded. " if band else "")
+        + chosen,
+        section="data",
+    )
+    low, high = band or (8.0, 30.0)
+    shelf.add_figure(
+        "topomaps",
+        topomaps(trials, (low, high)),
+        title=f"Where the power lies, {low:g} to {high:g} Hz",
+        caption="Each class relative to the mean over sensors; then the difference between "
+        "classes, on a scale of its own. Seen from above, nose up.",
+        section="data",
+    )
+
+
+def _smooth(x: np.ndarray, rate: float) -> np.ndarray:
+    """Low-pass without a shift in time; slow recordings stay as they are."""
+    from scipy.signal import butter, sosfiltfilt
+
+    if rate <= 2.5 * SMOOTH_HZ or x.shape[-1] < 30:
+        return x
+    return sosfiltfilt(butter(4, SMOOTH_HZ, fs=rate, output="sos"), x, axis=-1)
+
+
+def _welch(x: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarray]:
+    from scipy.signal import welch
+
+    return welch(x, rate, nperseg=min(round(rate), x.shape[-1]), detrend="constant")
+
+
+def _decibel(power: np.ndarray) -> np.ndarray:
+    return 10 * np.log10(np.maximum(power, 1e-12))
+
+
+def stack(
+    trials: Trials, sensors: Sequence[int], ylabel: str, xlabel: str
+) -> tuple[Figure, np.ndarray]:
+    """Return one panel above the other, one for each sensor, with common axes."""
+    height = 0.7 + 1.15 * len(sensors)
+    figure, axes = canvas(height, rows=len(sensors), sharex=True, sharey=True, squeeze=False)
+    for panel, sensor in zip(axes[:, 0], sensors, strict=True):
+        panel.set_title(str(trials.channels[sensor]), loc="left", pad=3, fontweight="bold")
+        panel.locator_params(axis="y", nbins=4)
+    figure.supylabel(ylabel, fontsize=10)
+    axes[-1, 0].set_xlabel(xlabel)
+    return figure, axes[:, 0]
+
+
+def draw_classes(panel: Axes, trials: Trials, at: np.ndarray, values: np.ndarray) -> None:
+    """Draw the mean of each class with its 95 % interval; `values` is (trial, place)."""
+    for number, name in enumerate(trials.names):
+        part = values[trials.labels == name]
+        mean = part.mean(axis=0)
+        panel.plot(at, mean, color=colour(number), linewidth=1.4, label=name)
+        if len(part) > 1:
+            half = 1.96 * part.std(axis=0, ddof=1) / np.sqrt(len(part))
+            panel.fill_between(
+                at, mean - half, mean + half, color=colour(number), alpha=0.2, linewidth=0
+            )
+
+
+def class_legend(figure: Figure, axes: Axes) -> None:
+    """Put the names of the lines of `axes` above the figure."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper right", ncols=min(len(labels), 4))
