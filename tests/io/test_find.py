@@ -141,12 +141,12 @@ def test_manifest_keeps_columns_and_their_types(tmp_path: Path) -> None:
         ("file,subject\na.edf,1\n", r"needs a column 'path'.*file, subject"),
         ("path\na.edf\nc.edf\n", r"row 3: there is no file 'c\.edf'"),
         ("path,x\n,1\n", r"row 2: the path is empty"),
-        ("path\nm.csv\n", r"no reader for 'm\.csv'"),
+        ("path\nnotes.md\n", r"no reader for 'notes\.md'"),
         ("", r"cannot be read as a table"),
     ],
 )
 def test_bad_manifests(tmp_path: Path, text: str, match: str) -> None:
-    touch(tmp_path, "a.edf")
+    touch(tmp_path, "a.edf", "notes.md")
     (tmp_path / "m.csv").write_text(text)
     with pytest.raises(DataError, match=match):
         find(tmp_path / "m.csv")

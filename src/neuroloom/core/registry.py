@@ -1,7 +1,7 @@
 """What exists, by name: explicit tables, resolved only when asked for.
 
-Other people's packages add recipes, models and formats through the entry-point groups
-`neuroloom.recipes`, `neuroloom.models` and `neuroloom.formats`. Nothing registers on import.
+Other people's packages add recipes, models, formats and augmentations through the entry-point
+groups `neuroloom.recipes`, `neuroloom.models` and so on. Nothing registers on import.
 """
 
 from __future__ import annotations
@@ -34,14 +34,44 @@ FORMATS: dict[str, str] = {
     ".set": "neuroloom.io.eeglab",
     ".cnt": "neuroloom.io.cnt",
     ".xdf": "neuroloom.io.xdf",
+    ".csv": "neuroloom.io.text",
+    ".txt": "neuroloom.io.text",
 }
 
-_TABLES = {"recipe": RECIPES, "model": MODELS, "format": FORMATS}
+AUGMENTATIONS: dict[str, str] = {
+    "noise": "neuroloom.learn.augment:add_noise",
+    "scale": "neuroloom.learn.augment:scale",
+    "sign": "neuroloom.learn.augment:flip_sign",
+    "reverse": "neuroloom.learn.augment:reverse_time",
+    "channels": "neuroloom.learn.augment:drop_channels",
+    "channel-shuffle": "neuroloom.learn.augment:shuffle_channels",
+    "mask": "neuroloom.learn.augment:mask_time",
+    "smooth-mask": "neuroloom.learn.augment:mask_smoothly",
+    "mask-encoding": "neuroloom.learn.augment:mask_pieces",
+    "phase": "neuroloom.learn.augment:shuffle_phase",
+    "mixup": "neuroloom.learn.augment:mix_up",
+    "segmentation-reconstruction": "neuroloom.learn.augment:recombine",
+    "frequency-shift": "neuroloom.signals.augment:shift_frequency",
+    "band-stop": "neuroloom.signals.augment:stop_band",
+    "rereference": "neuroloom.signals.augment:rereference",
+    "symmetry": "neuroloom.signals.augment:swap_sides",
+    "rotate-x": "neuroloom.signals.augment:rotate_x",
+    "rotate-y": "neuroloom.signals.augment:rotate_y",
+    "rotate-z": "neuroloom.signals.augment:rotate_z",
+    "band-rotation": "neuroloom.signals.augment:turn_bands",
+}
+
+_TABLES = {
+    "recipe": RECIPES,
+    "model": MODELS,
+    "format": FORMATS,
+    "augmentation": AUGMENTATIONS,
+}
 
 
 @cache
 def table(kind: str) -> dict[str, str]:
-    """Return name -> "module:object" for a kind: "recipe", "model" or "format"."""
+    """Return name -> "module:object" for a kind, which is a key of `_TABLES`."""
     theirs = {point.name: point.value for point in entry_points(group=f"neuroloom.{kind}s")}
     return theirs | _TABLES[kind]
 

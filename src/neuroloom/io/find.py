@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from neuroloom.core import registry
 from neuroloom.core.errors import ConfigError, DataError, nearest
 from neuroloom.io import bids
-from neuroloom.io.reader import is_readable, suffix
+from neuroloom.io.reader import is_readable, is_recording, suffix
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,6 +39,10 @@ LAYOUTS: tuple[tuple[str, str], ...] = (
     (
         "Muse notebooks, subject, session and time of recording",
         r"_subject(?P<subject>\d+)_session(?P<session>\d+)_.*?(?P<run>\d{4}-\d\d-\d\d[-_\d.]*\d)",
+    ),
+    (
+        "DREAMS sleep spindles, every excerpt a subject",
+        r"^excerpt(?P<subject>\d+)(?=\.)",
     ),
     (
         "BIDS-like names (sub-, ses-, run-) outside a BIDS folder",
@@ -96,7 +100,7 @@ def find(data: Path | str, include: Sequence[str] = (), pattern: str | None = No
     """
     data = Path(data)
     _check_there(data)
-    if data.is_file() and suffix(data) in _MANIFESTS and not is_readable(data):
+    if data.is_file() and suffix(data) in _MANIFESTS and not is_recording(data):
         return _from_manifest(data, include, pattern)
     root = data if data.is_dir() else data.parent
     files, notes = _listed(data, root, include) if data.is_dir() else ([data.name], [])
@@ -206,7 +210,8 @@ def _listed(data: Path, root: Path, include: Sequence[str]) -> tuple[list[str], 
     wanted = [file for file in every if _included(file, include)]
     readable = [file for file in wanted if is_readable(file)]
     empty = [file for file in readable if _is_empty(root / file)]
-    files = [file for file in readable if file not in empty and not _is_part(file, readable)]
+    files = [file for file in readable if file not in empty and is_recording(root / file)]
+    files = [file for file in files if not _is_part(file, readable)]
     files = [file for file in files if not _DERIVED.search(file)]
     if not files:
         raise DataError(_nothing(data, every, include, empty))

@@ -84,7 +84,7 @@ def read_raw(
         data = raw.get_data(start=first, stop=last)
         header = _header(raw, path)
         offset = first / header.rate
-        events = _shift(header.annotations, offset, (last - first) / header.rate)
+        events = within(header.annotations, offset, (last - first) / header.rate)
         positions = _positions(raw, header.channels)
     recording = signal(
         data, header.channels, header.rate, types=header.types, positions=positions,
@@ -205,7 +205,7 @@ def window(
     return first, last
 
 
-def _shift(table: pd.DataFrame, offset: float, length: float) -> pd.DataFrame:
+def within(table: pd.DataFrame, offset: float, length: float) -> pd.DataFrame:
     """Keep the annotations that begin in the window, and count them from its start."""
     onset = table["onset"] - offset
     inside = (onset >= 0) & (onset < length)

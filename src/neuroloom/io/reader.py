@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from neuroloom.core import registry
 from neuroloom.core.errors import DataError, nearest
+from neuroloom.io.sidecar import names_beside
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,6 +107,17 @@ def is_readable(path: Path | str) -> bool:
     return suffix(path) in registry.table("format")
 
 
+def is_recording(path: Path | str) -> bool:
+    """Tell whether a reader takes `path`, a file that is there, for a recording.
+
+    A suffix such as `.txt` or `.csv` says too little: its module then looks at the first lines.
+    """
+    if not is_readable(path):
+        return False
+    module = registry.load("format", suffix(path))
+    return bool(module.is_recording(Path(path))) if hasattr(module, "is_recording") else True
+
+
 def suffix(path: Path | str) -> str:
     """Return the suffix that decides the format: ".edf" for both x.EDF and x.edf.gz."""
     name = Path(path).name.lower()
@@ -137,7 +149,17 @@ def _uncompressed(path: Path) -> Iterator[Path]:
                 shutil.copyfileobj(packed, unpacked, 1 << 20)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise DataError(f"{path}: not a whole gzip file ({error}); copy it again.") from error
+        _bring_partners(path, Path(folder))
         yield plain
+
+
+def _bring_partners(path: Path, folder: Path) -> None:
+    """Put beside an uncompressed copy what its format reads together with it."""
+    module, facts = _module(path), names_beside(path)
+    partners = module.partners(path) if hasattr(module, "partners") else []
+    for partner in [*partners, *facts]:
+        if partner.is_file():
+            shutil.copy(partner, folder / partner.name)
 
 
 @contextmanager
@@ -146,7 +168,8 @@ def _named(plain: Path, path: Path) -> Iterator[None]:
     try:
         yield
     except DataError as error:
-        raise DataError(str(error).replace(str(plain), str(path))) from error
+        text = str(error).replace(str(plain), str(path))
+        raise DataError(text.replace(str(plain.parent), str(path.parent))) from error
     except (ValueError, LookupError, struct.error, OverflowError) as error:
         raise DataError(f"{path}: its header is damaged ({error}); copy it again.") from error
 
