@@ -229,3 +229,61 @@ def test_bootstrap_is_quick():
     start = time.process_time()
     m.summary(rows, "classification", ["a", "b"])
     assert time.process_time() - start < 6
+
+
+def detections(recordings=5, seeds=(0, 1), seed=0):
+    """Counts of events in recordings, as a detection leaves them."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for s in seeds:
+        for number in range(recordings):
+            true, found = 20 + 5 * number, int(rng.integers(15, 40))
+            hits = int(rng.integers(0, min(true, found)))
+            row = {"example": number, "unit": f"s{number}", "seed": s, "role": "model"}
+            row |= {"model": "unet", "fold": number, "y_true": true, "y_pred": found, "tp": hits}
+            row |= {f"tp_at_{iou:g}": max(0, hits - k) for k, iou in enumerate(m.OTHER_IOUS)}
+            rows.append(row | {"minutes": 30.0})
+    return pd.DataFrame(rows)
+
+
+def test_detection_pools_counts_over_recordings():
+    rows = detections(seeds=(0,))
+    hits, true, found = (int(rows[name].sum()) for name in ("tp", "y_true", "y_pred"))
+    scored = m.score(rows, "detection", [])
+    labels = np.r_[np.ones(true), np.zeros(found - hits)]
+    guess = np.r_[np.ones(hits), np.zeros(true - hits), np.ones(found - hits)]
+    assert scored["f1"] == pytest.approx(sk.f1_score(labels, guess))
+    assert scored["precision"] == pytest.approx(sk.precision_score(labels, guess))
+    assert scored["recall"] == pytest.approx(sk.recall_score(labels, guess))
+    gaps = (rows["y_pred"] - rows["y_true"]).abs() / 30
+    assert scored["density_error"] == pytest.approx(gaps.mean())
+    assert m.task_of(rows) == ("detection", [])
+
+
+def test_weights_of_a_detection_repeat_recordings():
+    rows = detections(seeds=(0,))
+    (examples,), _ = m.seeds_of(rows, "model", "detection", [])
+    counts = np.array([[0, 2, 1, 0, 2]])
+    again = rows.loc[np.repeat(np.arange(5), counts[0])].assign(example=np.arange(5))
+    for name, metric in m.METRICS["detection"].items():
+        expected = m.score(again, "detection", [])[name]
+        assert metric.compute(examples, counts)[0] == pytest.approx(expected), name
+
+
+def test_a_detection_has_an_interval_and_no_chance():
+    told = m.summary(detections(), "detection", [])
+    assert list(told) == list(m.METRICS["detection"])
+    for entry in told.values():
+        assert entry["low"] < entry["value"] < entry["high"]
+        assert entry["chance"] is None
+    known = m.metric_table(detections(), "detection", [])
+    assert len(known) == 7 * 3 * 6
+
+
+def test_runs_of_a_detection_can_be_compared():
+    from neuroloom.learn.compare import compare
+
+    first, second = detections(), detections(seed=1).assign(model="rms")
+    told = compare(first, second).table.set_index("metric")
+    gap = m.score(second, "detection", [])["f1"] - m.score(first, "detection", [])["f1"]
+    assert told.loc["f1", "difference"] == pytest.approx(gap)

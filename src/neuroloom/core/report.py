@@ -93,6 +93,25 @@ MEANINGS: dict[str, Meaning] = {
     "pearson": Meaning(
         "Pearson's r", "Linear correlation of prediction and truth: 1 is perfect.", low=None
     ),
+    "f1": Meaning(
+        "F1 of events",
+        "Harmonic mean of precision and recall, all recordings pooled. A found event counts if it "
+        "overlaps a true one enough, and each true one counts once.",
+    ),
+    "precision": Meaning("Precision", "Share of the found events that are true ones."),
+    "recall": Meaning("Recall", "Share of the true events that were found."),
+    **{
+        f"f1_at_{iou}": Meaning(
+            f"F1 at overlap {iou}", f"The same with an intersection over union of {iou} or more."
+        )
+        for iou in (0.1, 0.3, 0.5)
+    },
+    "density_error": Meaning(
+        "Density error",
+        "Mean distance, over recordings, of the found from the true number of events per minute.",
+        rising=False,
+        high=None,
+    ),
 }
 
 

@@ -242,6 +242,7 @@ def _stacked(a: metrics.Examples, b: metrics.Examples) -> metrics.Examples:
         np.concatenate([a.predicted, b.predicted]),
         None if a.p is None or b.p is None else np.concatenate([a.p, b.p]),
         np.concatenate([a.row, b.row]),
+        {name: np.concatenate([counts, b.counts[name]]) for name, counts in a.counts.items()},
     )
 
 

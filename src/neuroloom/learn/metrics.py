@@ -9,7 +9,7 @@ value is NaN.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -25,7 +25,8 @@ Weights = ArrayLike | None
 
 ALL = "all"
 FOLD_RESAMPLES = 500
-SMALLER_IS_BETTER = frozenset({"log_loss", "ece", "mae"})
+SMALLER_IS_BETTER = frozenset({"log_loss", "ece", "mae", "density_error"})
+OTHER_IOUS = (0.1, 0.3, 0.5)
 
 
 def accuracy(y: ArrayLike, predicted: ArrayLike, weights: Weights = None) -> Any:
@@ -213,6 +214,65 @@ def pearson(y: ArrayLike, predicted: ArrayLike, weights: Weights = None) -> Any:
     return _shaped(_ratio(cross, np.sqrt(np.clip(product, 0, None))), weights)
 
 
+def event_f1(hits: ArrayLike, true: ArrayLike, found: ArrayLike, weights: Weights = None) -> Any:
+    """Return the F1 of events pooled over recordings: 2 hits / (true + found).
+
+    Parameters
+    ----------
+    hits, true, found
+        Counts of each recording (n,): events matched one to one, events there, events found.
+
+    Examples
+    --------
+    >>> event_f1([3, 0], [4, 1], [4, 1])
+    0.6
+    """
+    return _pooled(2 * np.asarray(hits, float), np.add(true, found), weights)
+
+
+def event_precision(hits: ArrayLike, found: ArrayLike, weights: Weights = None) -> Any:
+    """Return the share of found events that are true ones, pooled over recordings.
+
+    Examples
+    --------
+    >>> event_precision([3, 0], [4, 2])
+    0.5
+    """
+    return _pooled(hits, found, weights)
+
+
+def event_recall(hits: ArrayLike, true: ArrayLike, weights: Weights = None) -> Any:
+    """Return the share of true events that were found, pooled over recordings.
+
+    Examples
+    --------
+    >>> event_recall([3, 0], [4, 2])
+    0.5
+    """
+    return _pooled(hits, true, weights)
+
+
+def density_error(
+    true: ArrayLike, found: ArrayLike, minutes: ArrayLike, weights: Weights = None
+) -> Any:
+    """Return the mean distance of found from true events per minute, over recordings.
+
+    Examples
+    --------
+    >>> density_error([30, 60], [30, 90], [30, 30])
+    0.5
+    """
+    error = np.abs(np.subtract(found, true)) / np.asarray(minutes, float)
+    return _pooled(error, np.ones_like(error), weights)
+
+
+def _pooled(top: ArrayLike, bottom: ArrayLike, weights: Weights) -> Any:
+    """Ratio of two sums over the examples."""
+    above, below = np.asarray(top, float), np.asarray(bottom, float)
+    w = _rows(weights, above.size)
+    return _shaped(_ratio(w @ above, w @ below), weights)
+
+
 def _rows(weights: Weights, n: int) -> Floats:
     """Weights as (resample, n); one row of ones for None."""
     return np.ones((1, n)) if weights is None else np.atleast_2d(np.asarray(weights, dtype=float))
@@ -299,12 +359,15 @@ class Examples:
         Probabilities (n, class); None for regression.
     row
         Which example of the whole job each one is (n,): seeds may hold out different ones.
+    counts
+        Of a detection, where an example is a recording: the columns `COUNTS`, each (n,).
     """
 
     y: NDArray[Any]
     predicted: NDArray[Any]
     p: Floats | None
     row: NDArray[np.int64]
+    counts: dict[str, Floats] = field(default_factory=dict)
 
     def with_labels(self, y: NDArray[Any]) -> Examples:
         """Return the same predictions beside other labels."""
@@ -338,6 +401,14 @@ def _scores(function: Callable[..., Any], e: Examples, w: Weights = None) -> Any
     return function(e.y, e.p, w)
 
 
+def _events(function: Callable[..., Any], names: Sequence[str], e: Examples, w: Weights) -> Any:
+    return function(*(e.counts[name] for name in names), w)
+
+
+def _event_metric(function: Callable[..., Any], *names: str, **more: Any) -> Metric:
+    return Metric(partial(_events, function, names), **more)
+
+
 METRICS: dict[str, dict[str, Metric]] = {
     "classification": {
         "accuracy": Metric(partial(_labels, accuracy), smooth=True),
@@ -353,17 +424,34 @@ METRICS: dict[str, dict[str, Metric]] = {
         "mae": Metric(partial(_labels, mae), shape="skewed"),
         "pearson": Metric(partial(_labels, pearson)),
     },
+    "detection": {
+        "f1": _event_metric(event_f1, "tp", "y_true", "y_pred"),
+        "precision": _event_metric(event_precision, "tp", "y_pred"),
+        "recall": _event_metric(event_recall, "tp", "y_true"),
+        **{
+            f"f1_at_{iou:g}": _event_metric(event_f1, f"tp_at_{iou:g}", "y_true", "y_pred")
+            for iou in OTHER_IOUS
+        },
+        "density_error": _event_metric(
+            density_error, "y_true", "y_pred", "minutes", shape="skewed"
+        ),
+    },
 }
+COUNTS = ("y_true", "y_pred", "minutes", "tp", *(f"tp_at_{iou:g}" for iou in OTHER_IOUS))
 
 
 def task_of(predictions: pd.DataFrame) -> tuple[str, list[str]]:
-    """Read task and classes off the columns p_<class> of a predictions table.
+    """Read task and classes off the columns of a predictions table.
+
+    It has p_<class> of a classification, and counts of events (`COUNTS`) of a detection.
 
     Examples
     --------
     >>> task_of(pd.DataFrame(columns=["y_true", "y_pred", "p_rest", "p_move"]))
     ('classification', ['rest', 'move'])
     """
+    if set(COUNTS) <= set(predictions.columns):
+        return "detection", []
     classes = [str(c)[2:] for c in predictions.columns if str(c).startswith("p_")]
     return ("classification" if classes else "regression"), classes
 
@@ -403,14 +491,21 @@ def _examples(
 ) -> Examples:
     order = np.argsort(row, kind="stable")
     rows, row = rows.iloc[order], row[order]
-    if task == "regression":
+    if task in ("regression", "detection"):
         y, predicted = (rows[c].to_numpy(dtype=float) for c in ("y_true", "y_pred"))
-        return Examples(y, predicted, None, row)
+        return Examples(y, predicted, None, row, _counts(rows) if task == "detection" else {})
     missing = [f"p_{name}" for name in classes if f"p_{name}" not in rows]
     if missing:
         raise DataError(f"The predictions lack the column {missing[0]}; they need p_<class> each.")
     y, predicted = (_class_numbers(rows, column, classes) for column in ("y_true", "y_pred"))
     return Examples(y, predicted, rows[[f"p_{c}" for c in classes]].to_numpy(dtype=float), row)
+
+
+def _counts(rows: pd.DataFrame) -> dict[str, Floats]:
+    missing = [name for name in COUNTS if name not in rows]
+    if missing:
+        raise DataError(f"The predictions lack the column {missing[0]}, a count of events.")
+    return {name: rows[name].to_numpy(dtype=float) for name in COUNTS}
 
 
 def _class_numbers(rows: pd.DataFrame, column: str, classes: Sequence[str]) -> NDArray[np.int64]:
@@ -437,9 +532,9 @@ def score(predictions: pd.DataFrame, task: str, classes: Sequence[str]) -> dict[
     predictions
         A predictions table; where it has a column `role`, its rows "model" are scored.
     task
-        "classification" or "regression".
+        "classification", "regression" or "detection": a row is then a recording with its counts.
     classes
-        Class names in order (empty for regression).
+        Class names in order (empty but for a classification).
 
     Returns
     -------
@@ -471,13 +566,15 @@ def chance(y: NDArray[Any], task: str, n_classes: int) -> dict[str, float | None
 
     Accuracy: the majority; balanced accuracy: 1 / K; average precision: the mean class prevalence
     (of two classes: of the second); log-loss: the entropy of the labels in nats; mean absolute
-    error: of the median. The calibration error has no chance level.
+    error: of the median. The calibration error has no chance level, nor have found events.
 
     Examples
     --------
     >>> chance(np.array([0, 0, 1]), "classification", 2)["average_precision"]
     0.3333333333333333
     """
+    if task == "detection":
+        return dict.fromkeys(METRICS[task])
     if task == "regression":
         return {"r2": 0.0, "mae": float(np.abs(y - np.median(y)).mean()), "pearson": 0.0}
     share = np.bincount(y, minlength=n_classes) / y.size

@@ -17,11 +17,28 @@ if TYPE_CHECKING:
     from neuroloom.learn.crossfit import Fitted
     from neuroloom.learn.study import Prepared, Study
 
-PRIMARY = {"classification": "accuracy", "regression": "r2"}
+PRIMARY = {"classification": "accuracy", "regression": "r2", "detection": "f1"}
 
 
 def add_study_figures(run: Run, prepared: Prepared, fits: list[Fitted], target: str = "") -> None:
     """Draw the split, the results and the learning curves."""
+    from neuroloom.learn import figures
+
+    add_split_figure(run, prepared)
+    metrics = read_json(run.folder / "metrics.json")
+    figures.add_result_figures(
+        Shelf(run.folder / "artifacts"),
+        run.predictions,
+        prepared.dataset.classes,
+        histories=[fit.history for fit in fits],
+        chance=metrics.get("accuracy", {}).get("chance"),
+        target=target or "Target",
+        unit=prepared.by,
+    )
+
+
+def add_split_figure(run: Run, prepared: Prepared) -> None:
+    """Draw which unit is learnt from and which is judged, fold by fold."""
     from neuroloom.learn import figures
 
     shelf, dataset = Shelf(run.folder / "artifacts"), prepared.dataset
@@ -36,27 +53,17 @@ def add_study_figures(run: Run, prepared: Prepared, fits: list[Fitted], target: 
             caption="Numbers of examples. Nothing that is tested is learnt from in its fold.",
             section="split",
         )
-    metrics = read_json(run.folder / "metrics.json")
-    figures.add_result_figures(
-        shelf,
-        run.predictions,
-        dataset.classes,
-        histories=[fit.history for fit in fits],
-        chance=metrics.get("accuracy", {}).get("chance"),
-        target=target or "Target",
-        unit=prepared.by,
-    )
 
 
 def study_facts(study: Study, run: Run, prepared: Prepared, fits: list[Fitted]) -> dict[str, Any]:
     """Return the fields of `core.report.Facts` that hold for any study."""
     task = prepared.dataset.task
     return {
-        "primary": PRIMARY[task],
+        "primary": PRIMARY[study.judged_as(prepared.dataset)[0]],
         "unit": prepared.by,
         "model": study.model,
         "baseline": study.baseline(task) or "",
-        "how_sure": _how_sure(prepared, run),
+        "how_sure": _how_sure(study, prepared, run),
         "split": [split_sentence(study, prepared)],
         "training": _training(study, run, fits),
         "notes": _notes(study, run, prepared),
@@ -80,9 +87,9 @@ def split_sentence(study: Study, prepared: Prepared) -> str:
     return f"{each[0].upper()}{each[1:]}: {what} ({names}{', …' if len(judged) > 6 else ''}).{own}"
 
 
-def _how_sure(prepared: Prepared, run: Run) -> str:
+def _how_sure(study: Study, prepared: Prepared, run: Run) -> str:
     metrics = read_json(run.folder / "metrics.json")
-    name = PRIMARY[prepared.dataset.task]
+    name = PRIMARY[study.judged_as(prepared.dataset)[0]]
     units = len({unit for fold in prepared.folds for unit in fold.units})
     if name not in metrics:
         return ""

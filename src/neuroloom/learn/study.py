@@ -391,11 +391,15 @@ def shuffled(dataset: Dataset, seed: int) -> Dataset:
     inside = table.groupby("path")["label"].nunique().max() > 1
     keys = table["path"].to_numpy() if inside else np.full(len(table), "")
     labels = table["label"].to_numpy().copy()
+    truth = None if dataset.truth is None else dataset.truth.copy()
     for key in dict.fromkeys(keys):
         rows = np.flatnonzero(keys == key)
-        labels[rows] = labels[rng.permutation(rows)]
+        order = rng.permutation(rows)
+        labels[rows] = labels[order]
+        if truth is not None and dataset.truth is not None:
+            truth[rows] = dataset.truth[order]
     table["label"] = labels
-    return replace(dataset, table=table)
+    return replace(dataset, table=table, truth=truth)
 
 
 def evaluation_units(table: pd.DataFrame, by: str) -> list[str]:
