@@ -438,7 +438,7 @@ def _with_data(
 
 def _mean_covariance(trials: np.ndarray) -> np.ndarray:
     """Return the mean of x x' / time over trials, shrunk if there are few samples."""
-    from neuroloom.signals.classical import shrink_oas
+    from neuroloom.signals.classical.covariance import shrink_oas
 
     n_trials, n_channels, n_times = trials.shape
     mean = (trials @ trials.swapaxes(1, 2)).mean(axis=0) / n_times

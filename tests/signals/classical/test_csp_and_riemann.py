@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from neuroloom.core.errors import ConfigError, DataError
-from neuroloom.signals.classical import CspLda, Riemann, shrink_oas, trial_covariances, whitener
+from neuroloom.signals.classical import CspLda, Riemann
+from neuroloom.signals.classical.covariance import shrink_oas, trial_covariances, whitener
 
 LEARNERS = [CspLda, Riemann]
 REBUILD = """
