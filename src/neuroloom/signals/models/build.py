@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal
 
 from neuroloom.learn.model import Model
 
 BROAD, MOTOR = (4.0, 38.0), (8.0, 30.0)
+DENSE_WINDOW = 1.0
 
 
 def net(
@@ -18,6 +20,8 @@ def net(
     *,
     wants: Sequence[str] = (),
     fixed: dict[str, Any] | None = None,
+    around: str | None = None,
+    dense: Literal["slid", "own"] = "slid",
     **words: Any,
 ) -> Model:
     """Describe a net; torch is imported when a learner is made.
@@ -34,43 +38,96 @@ def net(
         Facts of the dataset, such as "positions", that the net takes beside the shape.
     fixed
         Further arguments of the net.
+    around
+        "module:Class" of a net that takes this one as its `encoder`, such as `nets.sequence`'s.
+    dense
+        How it labels the places of a trace: "slid" over it (`nets.slide`), or "own": the net takes
+        `places` (a fact of the dataset, the labels in an example; a dense task without it has one
+        a sample) and `dense` (True: all of them; False: that in the middle).
     words
         `summary`, `source` and so on of `Model`.
+
+    Notes
+    -----
+    `make` of the model takes, beside fields of `Training`, the arguments `window` and `stride` (s)
+    of a net that is slid; where the dataset has `places`, it looks at each of them once.
     """
+    words = {"tasks": ("classification", "regression", "dense")} | words
 
-    def build() -> Callable[..., Any]:
-        module, _, attribute = place.partition(":")
-        return getattr(import_module(module), attribute)
+    def build(task: str) -> Callable[..., Any]:
+        made = find(place)
+        if around:
+            made = partial(find(around), encoder=made)
+        if task == "dense" and dense == "slid":
+            made = partial(find("neuroloom.signals.nets.slide:Slide"), net=made)
+        return made
 
-    def make(facts: dict[str, Any], task: str, n_outputs: int, **options: Any) -> Any:
+    def make(
+        facts: dict[str, Any],
+        task: str,
+        n_outputs: int,
+        *,
+        window: float | None = None,
+        stride: float | None = None,
+        **options: Any,
+    ) -> Any:
         from neuroloom.learn.learner import NetLearner, Training
 
+        whole = {"crop": 1.0, "crops": 1} if task == "dense" else {}
+        arguments = (fixed or {}) | {want: facts[want] for want in wants}
+        if dense == "own":
+            places = facts.get("places") or (facts["n_times"] if task == "dense" else 1)
+            arguments |= {"places": places, "dense": task == "dense"}
+        elif task == "dense":
+            arguments |= looks(facts, window, stride)
         return NetLearner(
             name,
-            build(),
+            build(task),
             n_channels=len(facts["channels"]),
             n_times=facts["n_times"],
             n_outputs=n_outputs,
             rate=facts["rate"],
-            training=Training(**(training | options)),
+            training=Training(**(training | whole | options)),
             task=task,
-            options=(fixed or {}) | {want: facts[want] for want in wants},
+            options=arguments,
         )
 
     def rebuild(spec: dict[str, Any]) -> Any:
         from neuroloom.learn.learner import NetLearner
 
-        return NetLearner.from_spec(spec, build())
+        return NetLearner.from_spec(spec, build(spec["task"]))
 
     return Model(name, is_net=True, make=make, rebuild=rebuild, **words)
+
+
+def find(place: str) -> Callable[..., Any]:
+    """Import what "module:attribute" names."""
+    module, _, attribute = place.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def looks(facts: dict[str, Any], window: float | None, stride: float | None) -> dict[str, Any]:
+    """Return the window and the stride (s) of a net that is slid over traces of a dataset.
+
+    Examples
+    --------
+    >>> looks({"n_times": 3000, "rate": 100.0, "places": 10}, None, None)
+    {'window': 3.0, 'stride': 3.0, 'places': 10}
+    >>> looks({"n_times": 3000, "rate": 100.0}, 0.5, None)
+    {'window': 0.5, 'stride': None}
+    """
+    places = facts.get("places")
+    if not places:
+        return {"window": window or DENSE_WINDOW, "stride": stride}
+    each = facts["n_times"] / facts["rate"] / places
+    return {"window": window or each, "stride": stride or each, "places": places}
 
 
 def estimator(name: str, place: str, *, fixed: dict[str, Any] | None = None, **words: Any) -> Model:
     """Describe an estimator: `place` is "module:Class", `fixed` are arguments of its own."""
 
     def build(**arguments: Any) -> Any:
-        module, _, attribute = place.partition(":")
-        return getattr(import_module(module), attribute)(**arguments)
+        return find(place)(**arguments)
 
     def make(facts: dict[str, Any], task: str, n_outputs: int, **options: Any) -> Any:
         return build(n_outputs=n_outputs if task == "classification" else None, **(fixed or {}))
