@@ -15,6 +15,7 @@ from neuroloom.core.errors import ConfigError, nearest
 
 RECIPES: dict[str, str] = {
     "signals.decode": "neuroloom.signals.decode:Decode",
+    "signals.mvpa": "neuroloom.signals.mvpa:Mvpa",
 }
 
 MODELS: dict[str, str] = {

@@ -48,7 +48,7 @@ class Training:
     crops
         How many evenly spaced pieces vote in a prediction.
     augment
-        Names out of `augment.AUGMENTATIONS`, applied in this order.
+        Registered augmentations, "name" or "name=strength", applied in this order.
     average
         Decay, per step, of the running mean of the weights that is kept as the result; 0: none.
     members

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuroloom.core.errors import ConfigError, RunError
+from neuroloom.learn.augment import resolve
 from neuroloom.learn.fit import FitJob, History, Training, fit, own_randomness
 
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ class NetLearner:
         or "dense" (cross entropy at each place: the net maps to (n, n_outputs, place)).
     options
         Further arguments of `net`.
+    facts
+        Facts of the dataset for the augmentations (`augment.FACTS`); those that none of them needs
+        are not kept.
 
     Raises
     ------
@@ -72,17 +76,21 @@ class NetLearner:
         training: Training | None = None,
         task: str = "classification",
         options: dict[str, Any] | None = None,
+        facts: dict[str, Any] | None = None,
     ) -> None:
         if task not in TASKS:
             raise ConfigError(f"A task is one of {', '.join(TASKS)}, not {task!r}.")
         self.name, self.net, self.task, self.rate = name, net, task, rate
         self.n_channels, self.n_times, self.n_outputs = n_channels, n_times, n_outputs
         self.training, self.options = training or Training(), dict(options or {})
+        needed = {need for one in resolve(self.training.augment) for need in one.needs}
+        self.facts = {name: fact for name, fact in (facts or {}).items() if name in needed}
         self.crop_times = max(1, round(self.training.crop * n_times))
         self.input = {"mean": np.zeros((n_channels, 1)), "scale": np.ones((n_channels, 1))}
         self.target = {"mean": np.zeros(1), "scale": np.ones(1)}
         with own_randomness(0):
             self.model = self._build()
+            self.model.rehearse(n_channels)  # type: ignore[operator]
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -96,6 +104,7 @@ class NetLearner:
             "task": self.task,
             "training": dataclasses.asdict(self.training),
             "options": self.options,
+            "facts": self.facts,
         }
 
     @classmethod
@@ -218,7 +227,8 @@ class NetLearner:
             size = (self.n_channels, self.crop_times, self.n_outputs)
             return self.net(*size, rate=self.rate, **self.options)
 
-        return Members(build, self.training, self.crop_times, self.task)
+        known = self.facts | {"rate": self.rate, "n_outputs": self.n_outputs}
+        return Members(build, self.training, self.crop_times, self.task, known)
 
     def _measure(self, x: np.ndarray, y: np.ndarray) -> None:
         """Take mean and SD of the input, and of a numeric target, from the training examples."""

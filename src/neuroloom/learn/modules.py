@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from torch.nn.functional import cross_entropy, log_softmax, mse_loss
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
+from neuroloom.core.errors import ConfigError
 from neuroloom.learn.augment import crop_evenly, crop_randomly, resolve
 from neuroloom.learn.fit import Training
 
@@ -28,6 +30,8 @@ class Members(nn.Module):
         Samples that a net sees.
     task
         "classification", "regression" or "dense".
+    facts
+        What the augmentations may need to know (`augment.FACTS`), beside the task.
 
     Notes
     -----
@@ -37,12 +41,18 @@ class Members(nn.Module):
     """
 
     def __init__(
-        self, build: Callable[[], nn.Module], training: Training, crop_times: int, task: str
+        self,
+        build: Callable[[], nn.Module],
+        training: Training,
+        crop_times: int,
+        task: str,
+        facts: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.nets = nn.ModuleList(build() for _ in range(training.members))
         self.training_plan, self.crop_times, self.task = training, crop_times, task
-        self.augmentations = resolve(training.augment)
+        known = {**(facts or {}), "task": task}
+        self.augmentations = [found.bind(known) for found in resolve(training.augment)]
         self.class_weight: Tensor | None = None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -57,11 +67,30 @@ class Members(nn.Module):
             both = crop_randomly(torch.cat([x, y[:, None].to(x)], 1), self.crop_times, generator)
             x, y = both[:, :-1], both[:, -1].to(y)
         x = crop_randomly(x, self.crop_times, generator)
-        for augmentation in self.augmentations:
-            x = augmentation(x, generator)
+        for change in self.augmentations:
+            x, y = change(x, y, generator)
         if hasattr(self.nets[0], "loss"):
             return torch.stack([net.loss(x, y, generator) for net in self.nets]).mean()
         return self.loss_of(self(x), y, self.class_weight)
+
+    def rehearse(self, n_channels: int) -> None:
+        """Try the augmentations on empty windows, so that one that cannot work says so at once.
+
+        Raises
+        ------
+        ConfigError
+            If an augmentation does not fit the data, the task or the net's own loss.
+        """
+        x, generator = torch.zeros(2, n_channels, self.crop_times), torch.Generator()
+        y = torch.zeros((2, self.crop_times) if self.task == "dense" else 2, dtype=torch.int64)
+        y = y.float() if self.task == "regression" else y
+        for change in self.augmentations:
+            x, y = change(x, y, generator)
+        if y.is_floating_point() and self.task != "regression" and hasattr(self.nets[0], "loss"):
+            raise ConfigError(
+                "augment: this net has a loss of its own, which needs whole classes and not the "
+                "shares of classes that 'mixup' makes. Leave it out."
+            )
 
     def outputs(self, x: Tensor) -> Tensor:
         """Scores of whole windows by each voter (crop x member): (voter, n, output)."""

@@ -216,7 +216,8 @@ class Study(Recipe):
     def _maker(self, model: Model, dataset: Dataset) -> Callable[[], Any]:
         n_outputs = max(1, len(dataset.classes))
         options = self.options() if model.name == self.model else {}
-        return lambda: model.make(dataset.facts, dataset.task, n_outputs, **options)
+        facts = dataset.facts | {"classes": dataset.classes}
+        return lambda: model.make(facts, dataset.task, n_outputs, **options)
 
     def _plan(self, prepared: Prepared, run: Run) -> Plan:
         """Return the stored plan, or settle one now."""

@@ -7,7 +7,7 @@ from functools import partial
 from importlib import import_module
 from typing import Any, Literal
 
-from neuroloom.learn.model import Model
+from neuroloom.learn.model import Model, find_model
 
 BROAD, MOTOR = (4.0, 38.0), (8.0, 30.0)
 DENSE_WINDOW = 1.0
@@ -123,16 +123,63 @@ def looks(facts: dict[str, Any], window: float | None, stride: float | None) -> 
     return {"window": window or each, "stride": stride or each, "places": places}
 
 
-def estimator(name: str, place: str, *, fixed: dict[str, Any] | None = None, **words: Any) -> Model:
-    """Describe an estimator: `place` is "module:Class", `fixed` are arguments of its own."""
+def estimator(
+    name: str,
+    place: str,
+    *,
+    wants: Sequence[str] = (),
+    obeys: Sequence[str] = (),
+    fixed: dict[str, Any] | None = None,
+    **words: Any,
+) -> Model:
+    """Describe an estimator; scikit-learn is imported when it is fitted.
+
+    Parameters
+    ----------
+    name
+        Behind `--model`.
+    place
+        "module:Class", or a function that returns the learner.
+    wants
+        Facts of the dataset, such as "rate", that it takes.
+    obeys
+        Settings of the recipe that it takes where the user gives them.
+    fixed
+        Further arguments.
+    words
+        `summary`, `source` and so on of `Model`.
+    """
 
     def build(**arguments: Any) -> Any:
-        return find(place)(**arguments)
+        module, _, attribute = place.partition(":")
+        return getattr(import_module(module), attribute)(**arguments)
 
     def make(facts: dict[str, Any], task: str, n_outputs: int, **options: Any) -> Any:
-        return build(n_outputs=n_outputs if task == "classification" else None, **(fixed or {}))
+        given = {want: facts[want] for want in wants}
+        given |= {key: options[key] for key in obeys if key in options}
+        count = n_outputs if task == "classification" else None
+        return build(n_outputs=count, **(fixed or {}) | given)
 
     def rebuild(spec: dict[str, Any]) -> Any:
-        return build(**{key: value for key, value in spec.items() if key != "name"})
+        # What is built under several names is told its own.
+        told = {} if "name" in (fixed or {}) else {"name"}
+        return build(**{key: value for key, value in spec.items() if key not in told})
+
+    return Model(name, is_net=False, make=make, rebuild=rebuild, obeys=tuple(obeys), **words)
+
+
+def voting(name: str, members: Sequence[str], **words: Any) -> Model:
+    """Describe models, by name, that are fitted side by side and vote."""
+
+    def make(facts: dict[str, Any], task: str, n_outputs: int, **options: Any) -> Any:
+        from neuroloom.signals.classical.voting import Voting
+
+        learners = [find_model(member).make(facts, task, n_outputs) for member in members]
+        return Voting(name, learners)
+
+    def rebuild(spec: dict[str, Any]) -> Any:
+        from neuroloom.signals.classical.voting import Voting
+
+        return Voting.from_spec(spec)
 
     return Model(name, is_net=False, make=make, rebuild=rebuild, **words)
