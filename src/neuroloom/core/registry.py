@@ -37,6 +37,9 @@ FORMATS: dict[str, str] = {
     ".xdf": "neuroloom.io.xdf",
     ".csv": "neuroloom.io.text",
     ".txt": "neuroloom.io.text",
+    ".mat": "neuroloom.io.mat",
+    ".npy": "neuroloom.io.arrays",
+    ".npz": "neuroloom.io.arrays",
 }
 
 AUGMENTATIONS: dict[str, str] = {
