@@ -1,7 +1,4 @@
-"""Filters, resampling, references and alignment: what happens to a signal before it is decoded.
-
-None of these looks at a label. The filters look ahead (zero phase), so none is causal.
-"""
+"""Filters and resampling of continuous recordings; zero phase, so none is causal."""
 
 from __future__ import annotations
 
@@ -12,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neuroloom.core.errors import ConfigError, DataError, nearest
-from neuroloom.core.step import FittedStep, RecordingStep
+from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.core.step import RecordingStep
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -206,165 +203,6 @@ class Resample(RecordingStep):
         return ratio.numerator, ratio.denominator
 
 
-@dataclass(frozen=True)
-class Reference(RecordingStep):
-    """Re-reference the EEG channels.
-
-    Parameters
-    ----------
-    to
-        "average" for the mean of all EEG channels, or one channel name or several, whose mean is
-        subtracted. Named reference channels are dropped: they hold nothing afterwards.
-
-    Examples
-    --------
-    >>> Reference("Cz").out_channels(["C3", "Cz", "C4"])
-    ['C3', 'C4']
-    """
-
-    to: str | tuple[str, ...] = "average"
-
-    def out_channels(self, channels: Sequence[str]) -> list[str]:
-        """Return the channels without the named references."""
-        return [channel for channel in channels if channel not in self._names()]
-
-    def apply(self, recording: xr.DataArray) -> xr.DataArray:
-        """Return the re-referenced recording."""
-        eeg = recording.coords["type"].values == "eeg"
-        channels = recording.coords["channel"].values.astype(str)
-        source = recording.attrs.get("source") or "recording"
-        chosen = np.isin(channels, self._names()) if self._names() else eeg
-        self._check(channels, eeg, source)
-        data = recording.values.copy()
-        data[eeg] -= data[chosen].mean(axis=0, dtype=np.float64).astype(data.dtype)
-        keep = np.isin(channels, self.out_channels(list(channels)))
-        return recording.copy(data=data).isel(channel=keep)
-
-    def describe(self, rate: float) -> str:
-        """Return the reference in one sentence."""
-        if not self._names():
-            return "Referenced to the average of all EEG channels."
-        return f"Referenced to {' and '.join(self._names())}, then dropped."
-
-    def _names(self) -> tuple[str, ...]:
-        if isinstance(self.to, str):
-            return () if self.to == "average" else (self.to,)
-        return tuple(self.to)
-
-    def _check(self, channels: np.ndarray, eeg: np.ndarray, source: str) -> None:
-        for name in set(self._names()) - set(channels):
-            raise ConfigError(
-                f"{source}: the reference '{name}' is not among the channels."
-                f"{nearest(name, channels)} Use 'average' or one of {', '.join(channels[:8])}, …"
-            )
-        if not self._names() and eeg.sum() < 2:
-            raise ConfigError(
-                f"{source}: an average reference needs at least two EEG channels, it has "
-                f"{eeg.sum()}; leave `reference` out."
-            )
-
-
-class Standardize(FittedStep):
-    """Bring every channel to mean 0 and standard deviation 1 of the training examples.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> x = np.random.default_rng(0).normal(5, 3, (10, 2, 100))
-    >>> bool(abs(Standardize().fit(x).transform(x).std() - 1) < 0.01)
-    True
-    """
-
-    causal = True
-
-    def fit(self, x: np.ndarray, y: np.ndarray | None = None) -> Standardize:
-        """Learn mean and standard deviation of each channel over examples and time."""
-        mean = x.mean(axis=(0, 2), dtype=np.float64)
-        deviation = x.std(axis=(0, 2), dtype=np.float64)
-        self.load({"mean": mean, "deviation": np.where(deviation > 0, deviation, 1.0)})
-        return self
-
-    def transform(self, x: np.ndarray) -> np.ndarray:
-        """Return the scaled examples in the precision they came in."""
-        return ((x - self.mean[:, None]) / self.deviation[:, None]).astype(x.dtype)
-
-    def state(self) -> dict[str, np.ndarray]:
-        """Return `mean` and `deviation`, each of shape (channel,)."""
-        return {"mean": self.mean, "deviation": self.deviation}
-
-    def load(self, state: dict[str, np.ndarray]) -> None:
-        """Take back `mean` and `deviation`."""
-        self.mean, self.deviation = state["mean"], state["deviation"]
-
-    def describe(self, rate: float) -> str:
-        """Return the scaling in one sentence."""
-        return "Each channel scaled to mean 0 and standard deviation 1 of the training examples."
-
-
-def euclidean_align(x: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Whiten each group of trials by the inverse square root of its mean covariance.
-
-    Label-blind, but it sees all trials of a group, also of a test run. With fewer than ten samples
-    a channel the covariance is shrunk (OAS) first; directions without variance are left out.
-
-    Parameters
-    ----------
-    x
-        Shape (trial, channel, time), any unit.
-    groups
-        Shape (trial,): what is aligned together, usually the run or the session.
-
-    Returns
-    -------
-    Same shape and precision, no unit; the mean covariance of each group is the identity.
-
-    References
-    ----------
-    He & Wu (2020), IEEE Trans. Biomed. Eng. 67(2), 399-410, equations 10 and 11.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> x = np.random.default_rng(0).normal(size=(8, 3, 200))
-    >>> z = euclidean_align(x, np.repeat([0, 1], 4))
-    >>> bool(np.allclose((z[:4] @ z[:4].swapaxes(1, 2) / 200).mean(0), np.eye(3)))
-    True
-    """
-    aligned = np.empty_like(x)
-    for group in np.unique(groups):
-        members = np.asarray(groups) == group
-        trials = x[members].astype(np.float64)
-        aligned[members] = _inverse_root(_mean_covariance(trials)) @ trials
-    return aligned
-
-
-def reject_by_amplitude(x: np.ndarray, threshold_uV: float) -> np.ndarray:  # noqa: N803
-    """Return which trials to keep: those whose peak-to-peak amplitude stays within a threshold.
-
-    Label-blind. A trial goes if any of its channels exceeds the threshold.
-
-    Parameters
-    ----------
-    x
-        Shape (trial, channel, time), in volts.
-    threshold_uV
-        Largest peak-to-peak amplitude that is kept, microvolts.
-
-    Returns
-    -------
-    Shape (trial,), True to keep.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> reject_by_amplitude(np.array([[[0.0, 5e-5]], [[0.0, 5e-4]]]), 100).tolist()
-    [True, False]
-    """
-    if not threshold_uV > 0:
-        raise ConfigError(f"The rejection threshold must be above 0 µV, got {threshold_uV}.")
-    return np.ptp(x, axis=2).max(axis=1) * 1e6 <= threshold_uV
-
-
 def _design(
     rate: float, low: float | None, high: float | None, transition: float | str = "auto"
 ) -> np.ndarray:
@@ -434,21 +272,3 @@ def _with_data(
     coords["time"] = ("time", np.arange(data.shape[1]) / rate)
     attrs = recording.attrs | {"rate": rate}
     return xr.DataArray(data, dims=recording.dims, coords=coords, attrs=attrs)
-
-
-def _mean_covariance(trials: np.ndarray) -> np.ndarray:
-    """Return the mean of x x' / time over trials, shrunk if there are few samples."""
-    from neuroloom.signals.classical.covariance import shrink_oas
-
-    n_trials, n_channels, n_times = trials.shape
-    mean = (trials @ trials.swapaxes(1, 2)).mean(axis=0) / n_times
-    few = n_trials * n_times < 10 * n_channels
-    return shrink_oas(mean, n_trials * n_times) if few else mean
-
-
-def _inverse_root(covariance: np.ndarray) -> np.ndarray:
-    values, vectors = np.linalg.eigh(covariance)
-    if not values.max() > 0:
-        raise DataError("Alignment found a group of trials without any signal; drop that run.")
-    keep = values > values.max() * 1e-12
-    return (vectors[:, keep] / np.sqrt(values[keep])) @ vectors[:, keep].T
