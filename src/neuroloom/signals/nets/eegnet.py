@@ -17,15 +17,83 @@ from neuroloom.signals.nets.blocks import (
 PAPER_RATE = 128.0
 
 
-class EEGNet(nn.Module):
+class SourceFilter(nn.Module):
+    """What EEGNet and the nets built upon it do first, for subclasses that own the weights.
+
+    The paper filters every channel in time and then weighs the channels. Here the channels are
+    weighed first and the few sums are filtered, which is the same: the batch normalisation between
+    the two is linear once the mean and the variance of the temporal maps are known, and these
+    follow from the spectrum of the batch (see `map_moments`).
+
+    Attributes
+    ----------
+    temporal, spatial
+        Kernels (filter, time) and, for each of them, weights (filter, depth, channel).
+    temporal_norm
+        Batch normalisation of the temporal maps.
+    """
+
+    temporal: nn.Parameter
+    temporal_norm: nn.BatchNorm1d
+    spatial: nn.Parameter
+
+    def sources(self, x: Tensor) -> Tensor:
+        """Temporal filters, their batch normalisation and spatial filters: (n, maps, time)."""
+        gain, shift = self._temporal_gain(x)
+        depth = self.spatial.shape[1]
+        sources = self.spatial.flatten(0, 1) @ x
+        kernels = (self.temporal * gain[:, None]).repeat_interleave(depth, 0)
+        offset = shift.repeat_interleave(depth) * self.spatial.sum(2).flatten()
+        return self.correlate(sources, kernels) + offset[:, None]
+
+    def _temporal_gain(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the factor and the shift by which batch normalisation treats each temporal map."""
+        norm = self.temporal_norm
+        mean, variance = norm.running_mean, norm.running_var
+        if self.training:
+            mean, variance = map_moments(x, self.temporal)
+            update_running(norm, mean, variance, x.numel())
+        gain = norm.weight * torch.rsqrt(variance + norm.eps)
+        return gain, norm.bias - gain * mean
+
+    def correlate(self, x: Tensor, kernels: Tensor) -> Tensor:
+        """Filter each map with its own kernel, keeping the length.
+
+        In training through the spectrum, as the gradient of a grouped convolution with long
+        kernels is slow on a CPU; else by the convolution, which every exporter knows.
+        """
+        if self.training:
+            return filter_spectrally(x, kernels)
+        padded = pad(x, same_padding(kernels.shape[1]))
+        return conv1d(padded, kernels[:, None], groups=len(kernels))
+
+
+class FilteredSources(SourceFilter):
+    """Temporal filters, their batch normalisation, and spatial filters for each of them.
+
+    Parameters
+    ----------
+    n_channels, filters, depth, kernel
+        Input channels, temporal filters, spatial filters for each of them, samples of a filter.
+    """
+
+    def __init__(self, n_channels: int, filters: int, depth: int, kernel: int) -> None:
+        super().__init__()
+        self.temporal = nn.Parameter(torch.empty(filters, kernel))
+        self.temporal_norm = nn.BatchNorm1d(filters)
+        self.spatial = nn.Parameter(torch.empty(filters, depth, n_channels))
+        glorot_(self.temporal, kernel, filters * kernel)
+        glorot_(self.spatial, n_channels, depth * n_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (n, channel, time) to (n, filters * depth, time)."""
+        return self.sources(x)
+
+
+class EEGNet(SourceFilter):
     """EEGNet-8,2 of Lawhern et al. 2018 (J Neural Eng 15:056013, table 2).
 
     2,484 trainable parameters for 22 channels, 4 classes and 512 samples.
-
-    The paper filters every channel in time and then weighs the channels. Here the channels are
-    weighed first and the few sums are filtered, which is the same net: the batch normalisation
-    between the two is linear once the mean and the variance of the temporal maps are known, and
-    these follow from the spectrum of the batch (see `map_moments`).
 
     Parameters
     ----------
@@ -99,45 +167,15 @@ class EEGNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map windows (n, channel, time) to logits (n, n_outputs)."""
-        x = self.spatial_norm(self._filter(x))
+        x = self.spatial_norm(self.sources(x))
         x = self.dropout(self.pool(elu(x)))
         x = self.summary_norm(self._separable(x))
         x = self.dropout(self.summary_pool(elu(x)))
         return self.output(x.flatten(1))
 
-    def _filter(self, x: Tensor) -> Tensor:
-        """Temporal filters, their batch normalisation and spatial filters: (n, maps, time)."""
-        gain, shift = self._temporal_gain(x)
-        depth = self.spatial.shape[1]
-        sources = self.spatial.flatten(0, 1) @ x
-        kernels = (self.temporal * gain[:, None]).repeat_interleave(depth, 0)
-        offset = shift.repeat_interleave(depth) * self.spatial.sum(2).flatten()
-        return self._correlate(sources, kernels) + offset[:, None]
-
-    def _temporal_gain(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the factor and the shift by which batch normalisation treats each temporal map."""
-        norm = self.temporal_norm
-        mean, variance = norm.running_mean, norm.running_var
-        if self.training:
-            mean, variance = map_moments(x, self.temporal)
-            update_running(norm, mean, variance, x.numel())
-        gain = norm.weight * torch.rsqrt(variance + norm.eps)
-        return gain, norm.bias - gain * mean
-
     def _separable(self, x: Tensor) -> Tensor:
         """Filter each map in time, then mix the maps."""
-        return self.pointwise @ self._correlate(x, self.depthwise)
-
-    def _correlate(self, x: Tensor, kernels: Tensor) -> Tensor:
-        """Filter each map with its own kernel, keeping the length.
-
-        In training through the spectrum, as the gradient of a grouped convolution with long
-        kernels is slow on a CPU; else by the convolution, which every exporter knows.
-        """
-        if self.training:
-            return filter_spectrally(x, kernels)
-        padded = pad(x, same_padding(kernels.shape[1]))
-        return conv1d(padded, kernels[:, None], groups=len(kernels))
+        return self.pointwise @ self.correlate(x, self.depthwise)
 
     def constrain(self) -> None:
         """Apply the norm limits; the training loop calls this after every step."""
