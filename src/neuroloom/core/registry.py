@@ -24,6 +24,21 @@ MODELS: dict[str, str] = {
     "deep4": "neuroloom.signals.models.conv:deep4",
     "csp-lda": "neuroloom.signals.models.classical:csp_lda",
     "riemann": "neuroloom.signals.models.classical:riemann",
+    "mdm": "neuroloom.signals.models.classical:mdm",
+    "fbcsp": "neuroloom.signals.models.classical:fbcsp",
+    "band-power": "neuroloom.signals.models.classical:band_power",
+    "lda": "neuroloom.signals.models.classical:lda",
+    "shrinkage-lda": "neuroloom.signals.models.classical:shrinkage_lda",
+    "svm": "neuroloom.signals.models.classical:svm",
+    "knn": "neuroloom.signals.models.classical:knn",
+    "forest": "neuroloom.signals.models.classical:forest",
+    "sffs": "neuroloom.signals.models.classical:sffs",
+    "xdawn": "neuroloom.signals.models.classical:xdawn",
+    "erp-cov": "neuroloom.signals.models.classical:erp_cov",
+    "log-rms": "neuroloom.signals.models.classical:log_rms",
+    "emg": "neuroloom.signals.models.classical:emg",
+    "voting": "neuroloom.signals.models.classical:vote",
+    "erp": "neuroloom.signals.models.classical:erp",
 }
 
 FORMATS: dict[str, str] = {

@@ -28,6 +28,8 @@ class Model:
         What it can learn: "classification", "regression", "dense".
     likes
         Preprocessing the model was made for, read by the recipe where the user gives none.
+    obeys
+        Settings of the recipe that only some models heed, and this one does.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Model:
     rebuild: Callable[[dict[str, Any]], Any]
     tasks: tuple[str, ...] = ("classification", "regression")
     likes: dict[str, Any] = field(default_factory=dict)
+    obeys: tuple[str, ...] = ()
 
 
 def find_model(name: str) -> Model:
