@@ -56,6 +56,18 @@ MEANINGS: dict[str, Meaning] = {
         "How often a case of a class gets a higher score for it than a case of another class: "
         "0.5 is guessing, 1 is a perfect ranking.",
     ),
+    **{
+        f"{name}_voted": Meaning(
+            f"{label} of whole events",
+            "The same where the pieces of one event decide together, by their mean probability.",
+            percent=percent,
+        )
+        for name, label, percent in (
+            ("accuracy", "Accuracy", True),
+            ("balanced_accuracy", "Balanced accuracy", True),
+            ("auc", "AUC", False),
+        )
+    },
     "average_precision": Meaning(
         "Average precision",
         "How pure the top of the ranking stays as more cases are let in: guessing gives the "

@@ -10,6 +10,7 @@ from neuroloom.core.dataset import ENTITIES, Dataset
 from neuroloom.core.split import Fold
 from neuroloom.learn import calibrate
 from neuroloom.learn.crossfit import Fitted
+from neuroloom.learn.vote import WHOLE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,7 +80,7 @@ def rows_of(
         Further columns: fold, unit, seed, model, role.
     """
     table = dataset.table.iloc[rows].reset_index(drop=True)
-    keep = [c for c in (*ENTITIES, "onset") if c in table]
+    keep = [c for c in (*ENTITIES, "onset", WHOLE) if c in table]
     out = table[keep].copy()
     out.insert(0, "example", table["example"].to_numpy() if "example" in table else rows)
     for name, values in more.items():

@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from neuroloom.core.errors import DataError
-from neuroloom.learn import intervals
+from neuroloom.learn import intervals, vote
 
 Floats = NDArray[np.float64]
 Weights = ArrayLike | None
@@ -724,6 +724,18 @@ def _scorable(rows: pd.DataFrame, role: str = "model") -> bool:
 
 
 def _judge(
+    predictions: pd.DataFrame, task: str, classes: Sequence[str], n: int, seed: int
+) -> list[dict[str, Any]]:
+    """Score examples and, where they are pieces of events, the events that their votes decide."""
+    rows = _judge_examples(predictions, task, classes, n, seed)
+    if task != "classification" or not vote.has_pieces(predictions):
+        return rows
+    whole = _judge_examples(vote.voted(predictions, classes), task, classes, n, seed)
+    kept = [row for row in whole if row["metric"] in vote.METRICS]
+    return rows + [row | {"metric": f"{row['metric']}_voted"} for row in kept]
+
+
+def _judge_examples(
     predictions: pd.DataFrame, task: str, classes: Sequence[str], n: int, seed: int
 ) -> list[dict[str, Any]]:
     """Score one part of a predictions table: a row per metric and seed, and for their mean."""
