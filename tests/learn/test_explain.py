@@ -9,6 +9,7 @@ from neuroloom.core.errors import ConfigError
 from neuroloom.learn.explain import (
     METHODS,
     attribute,
+    log_odds,
     map_similarity,
     pattern,
     permutation_relevance,
@@ -49,7 +50,34 @@ def test_attribution_finds_the_planted_values(trained, method):
     given = np.abs(attribute(net, x, y, method=method)).mean(axis=0)
     assert given.shape == (4, 20)
     assert given.sum(axis=1).argmax() == 2
-    assert given[2, 10:].mean() > 3 * given[2, :10].mean()
+    if method != "occlusion":  # it knows rows only
+        assert given[2, 10:].mean() > 3 * given[2, :10].mean()
+
+
+def test_occlusion_of_a_linear_net_is_what_the_row_adds():
+    import torch
+
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(6, 2))
+    x = np.random.default_rng(0).normal(size=(3, 2, 3)).astype(np.float32)
+    given = attribute(net, x, np.array([0, 1, 1]), method="occlusion")
+    weight = net[1].weight.detach().numpy()[[0, 1, 1]].reshape(3, 2, 3)
+    np.testing.assert_allclose(given[:, :, 0], (weight * x).sum(2), atol=1e-5)
+    assert (np.ptp(given, axis=2) == 0).all()
+
+
+def test_log_odds_keep_their_slope_where_the_net_is_sure():
+    import torch
+
+    net = torch.nn.Sequential(torch.nn.Linear(1, 3), torch.nn.LogSoftmax(1))
+    x = torch.full((1, 1), 3.0)
+    with torch.no_grad():
+        net[0].weight[:] = torch.tensor([[30.0], [0.0], [-5.0]])
+        probability = net(x).exp().double()
+    odds = log_odds(net)(x)[0].detach()
+    assert float(odds[1]) == pytest.approx(float(torch.logit(probability)[0, 1]), abs=0.1)
+    slope = attribute(log_odds(net), x.numpy(), np.array([0]), method="saliency")
+    assert slope.item() == pytest.approx(30, abs=1)
+    assert attribute(net, x.numpy(), np.array([0]), method="saliency").item() < 1e-6
 
 
 def test_integrated_gradients_add_up(trained):

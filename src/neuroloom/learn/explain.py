@@ -25,6 +25,7 @@ METHODS = {
     "integrated-gradients": "IntegratedGradients",
     "saliency": "Saliency",
     "input-x-gradient": "InputXGradient",
+    "occlusion": "Occlusion",
 }
 ALIKE = 0.5
 
@@ -69,7 +70,8 @@ def attribute(
     target
         Class index of each example, shape (n,); None for a module that returns one number each.
     method
-        One of `METHODS`. Integrated gradients start from zeros.
+        One of `METHODS`. Integrated gradients start from zeros; occlusion puts zeros in the place
+        of one row (a sensor) at a time, and gives each of its values the loss.
     steps
         Points on the path of integrated gradients.
     batch
@@ -108,7 +110,7 @@ def attribute(
             f"No attribution is '{method}'.{nearest(method, METHODS)} Known: {known}."
         )
     explainer = getattr(captum.attr, METHODS[method])(module.eval())
-    options = {"n_steps": steps} if method == "integrated-gradients" else {}
+    options = _captum_options(method, x, steps)
     parts = []
     for start in range(0, len(x), batch):
         part = torch.as_tensor(x[start : start + batch])
@@ -116,6 +118,43 @@ def attribute(
         given = explainer.attribute(part.requires_grad_(), target=goal, **options)
         parts.append(given.detach().double().numpy())
     return np.concatenate(parts)
+
+
+def _captum_options(method: str, x: np.ndarray, steps: int) -> dict[str, Any]:
+    if method == "integrated-gradients":
+        return {"n_steps": steps}
+    if method == "occlusion":
+        return {"sliding_window_shapes": (*(1 for _ in x.shape[1:-1]), x.shape[-1])}
+    return {}
+
+
+def log_odds(module: nn.Module) -> nn.Module:
+    """Return `module` with its log-probabilities (n, class) turned into log-odds.
+
+    A net that is sure has a probability near 1 whose gradient is near 0, and rounding then decides
+    what an attribution shows; log-odds keep their slope.
+
+    Examples
+    --------
+    >>> import torch
+    >>> odds = log_odds(torch.nn.LogSoftmax(1))(torch.tensor([[3.0, 1.0]]))
+    >>> [round(float(value), 4) for value in odds[0]]
+    [2.0, -2.0]
+    """
+    import torch
+
+    class LogOdds(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.module = module
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            scores = self.module(x)
+            others = torch.eye(scores.shape[1], dtype=torch.bool, device=scores.device)
+            rest = scores[:, None, :].masked_fill(others, -torch.inf)
+            return scores - rest.logsumexp(2)
+
+    return LogOdds()
 
 
 def reinitialise(module: nn.Module, seed: int = 20180913) -> nn.Module:
