@@ -36,7 +36,8 @@ class Cut:
     target
         A column of the file table to learn instead of events.
     start, stop
-        Seconds after the event; `stop` None takes the events' shortest duration, or 1 s.
+        Seconds after the event; `stop` None takes the events' shortest duration, or 1 s. With a
+        `window` they bound what is cut in pieces; `stop` None then is each event's own end.
     window
         Seconds; cuts events' durations, or whole recordings where there is a target, in pieces.
     band, notch, rate, reference
@@ -188,12 +189,28 @@ def _check_sizes(cut: Cut, headers: dict[str, io.Header]) -> None:
             f"An example of {length:g} s holds {round(length * rate)} samples at {rate:g} Hz; "
             f"{LEAST_SAMPLES} are the least. Raise `{field}`."
         )
+    _check_trials(cut, headers)
     longest = max(header.duration for header in headers.values())
     if length > longest:
         raise ConfigError(
             f"{field}: an example of {length:g} s is longer than the longest recording "
             f"({longest:g} s). Lower `{field}`."
         )
+
+
+def _check_trials(cut: Cut, headers: dict[str, io.Header]) -> None:
+    """Refuse what reaches out of files that hold trials: there is nothing before or after one."""
+    for path, header in headers.items():
+        if header.trial is None or cut.target or not len(header.annotations):
+            continue
+        before = float((header.annotations["onset"] % header.trial).min())
+        start, length = (0.0, cut.window) if cut.window else (cut.start, cut.length)
+        stop = start + (length or 0.0)
+        if start < -before - 1e-6 or stop > header.trial - before + 1e-6:
+            raise ConfigError(
+                f"{path} holds trials from {-before:g} to {header.trial - before:g} s around their "
+                f"event; {start:g} to {stop:g} s does not lie inside. Change `start` and `stop`."
+            )
 
 
 def needed_channels(cut: Cut, header: io.Header) -> list[str]:

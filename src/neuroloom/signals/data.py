@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 PLAUSIBLE_EEG_UV = (0.5, 500.0)
 SHOWN_EXAMPLES = 300
 BEFORE_EVENT = 0.5
+PIECE_OF = "piece_of"
 
 
 def align_to(trained: dict[str, Any], found: Found) -> Dataset:
@@ -65,7 +66,18 @@ def align_to(trained: dict[str, Any], found: Found) -> Dataset:
     return replace(dataset, task=trained["task"], classes=list(trained["classes"]))
 
 
-def read_examples(found: Found, cut: Cut, *, needed: Sequence[str] | None = None) -> Dataset:
+def peek_all(found: Found) -> dict[str, io.Header]:
+    """Return path -> header of every recording that was found."""
+    return {path: io.peek(found.root / path) for path in found.table["path"]}
+
+
+def read_examples(
+    found: Found,
+    cut: Cut,
+    *,
+    needed: Sequence[str] | None = None,
+    headers: dict[str, io.Header] | None = None,
+) -> Dataset:
     """Cut examples from every recording that was found.
 
     Parameters
@@ -78,6 +90,8 @@ def read_examples(found: Found, cut: Cut, *, needed: Sequence[str] | None = None
         For a model's new data: the channels that it was trained on (`cut.picks`) and those of
         their reference. Learning, without it, demands two classes and every named event; a model's
         new data may do without, recordings are then cut into neighbouring windows.
+    headers
+        What `peek_all` gave, where it was asked before.
 
     Returns
     -------
@@ -89,9 +103,8 @@ def read_examples(found: Found, cut: Cut, *, needed: Sequence[str] | None = None
     ConfigError, DataError
         Naming the file, channel or event that is wrong.
     """
-    paths = list(found.table["path"])
-    headers = {path: io.peek(found.root / path) for path in paths}
-    hashes = {path: _hash(found.root / path) for path in paths}
+    headers = headers or peek_all(found)
+    hashes = {path: _hash(found.root / path) for path in headers}
     strict = needed is None
     if needed is None:
         needed = common_channels(cut, headers)
@@ -143,18 +156,19 @@ class _Reader:
         keep = reason == ""
         rejected = table[~keep].assign(reason=reason[~keep])
         kept = table[keep].reset_index(drop=True)
-        facts = _recording_facts(recording, clean, steps) | {"lead": self._lead()}
+        lead = self._lead(recording)
+        facts = _recording_facts(recording, clean, steps) | {"lead": lead}
         raw, _ = cut_windows(recording, kept["onset"].to_numpy(float), stretch)
         offset, spread = raw.mean(2), np.log(raw.std(2) + 1e-12)
-        begin = kept["onset"].to_numpy(float)[:SHOWN_EXAMPLES] - self._lead()
-        shown, inside = cut_windows(recording, begin, stretch + self._lead())
+        begin = kept["onset"].to_numpy(float)[:SHOWN_EXAMPLES] - lead
+        shown, inside = cut_windows(recording, begin, stretch + lead)
         rows = np.flatnonzero(inside)
         self.heap.add(x[keep])
         return _Piece(kept, shown[inside], rows, offset, spread, rejected, facts)
 
-    def _lead(self) -> float:
+    def _lead(self, recording: xr.DataArray) -> float:
         """Return how long before a trial its picture begins: half a second before the event."""
-        if self.cut.target or self.cut.window:
+        if self.cut.target or self.cut.window or "trials" in recording.attrs:
             return 0.0
         return max(self.cut.start, 0.0) + BEFORE_EVENT
 
@@ -170,33 +184,52 @@ class _Reader:
         """Return onset, stop and label of every example that the recording should give."""
         import pandas as pd
 
-        onsets, labels = self._onsets(row, header)
+        onsets, labels, units = self._onsets(row, header)
         table = pd.DataFrame({"onset": np.asarray(onsets, float)})
         table["stop"] = table["onset"] + self.cut.length
         table["label"] = pd.Series(labels, dtype=object, index=table.index)
         for name in ("path", *UNITS):
-            table[name] = row.get(name)
+            table[name] = units.get(name, row.get(name))
+        if self.cut.window and PIECE_OF in units:
+            table[PIECE_OF] = [f"{row['path']}@{at}" for at in units[PIECE_OF]]
         return table
 
-    def _onsets(self, row: dict[str, Any], header: io.Header) -> tuple[list[float], list[Any]]:
+    def _onsets(
+        self, row: dict[str, Any], header: io.Header
+    ) -> tuple[list[float], list[Any], dict[str, list[str]]]:
+        """Return onset and label of each example, and columns that the events themselves fill."""
         if self.cut.target:
             onsets = _tiles(0.0, header.duration, self.cut.window or header.duration)
-            return onsets, [_known(row.get(self.cut.target))] * len(onsets)
+            whole = {PIECE_OF: ["whole"] * len(onsets)}
+            return onsets, [_known(row.get(self.cut.target))] * len(onsets), whole
         events = self._events(header)
         if len(events) == 0 and not self.strict:
-            onsets = _tiles(0.0, header.duration, self.cut.length)
-            return onsets, [None] * len(onsets)
-        onsets, labels = [], []
-        for onset, duration, label in events[["onset", "duration", "label"]].itertuples(
-            index=False
+            onsets = self._unmarked(header)
+            return onsets, [None] * len(onsets), {}
+        onsets, labels, sources = [], [], []
+        for at, (onset, duration, label) in enumerate(
+            events[["onset", "duration", "label"]].itertuples(index=False)
         ):
             name = self.cut.events.get(label, label)
             starts = [onset + self.cut.start]
             if self.cut.window:
-                starts = _tiles(onset, onset + max(duration, self.cut.window), self.cut.window)
+                stop = duration if self.cut.stop is None else self.cut.stop
+                stop = max(stop, self.cut.start + self.cut.window)
+                starts = _tiles(starts[0], onset + stop, self.cut.window)
             onsets += starts
             labels += [name] * len(starts)
-        return onsets, labels
+            sources += [at] * len(starts)
+        own = [name for name in UNITS if name in events]
+        units = {name: events[name].iloc[sources].tolist() for name in own}
+        units[PIECE_OF] = [f"{onset:.3f}" for onset in events["onset"].iloc[sources]]
+        return onsets, labels, units
+
+    def _unmarked(self, header: io.Header) -> list[float]:
+        """Return where examples begin without events: in every trial, else one after another."""
+        if header.trial is None:
+            return _tiles(0.0, header.duration, self.cut.length)
+        starts = np.arange(round(header.duration / header.trial)) * header.trial
+        return (starts + (0.0 if self.cut.window else self.cut.start)).tolist()
 
     def _events(self, header: io.Header) -> pd.DataFrame:
         labels = header.annotations["label"].astype(str)
@@ -244,17 +277,33 @@ def cut_windows(
     windows
         Shape (window, channel, time), float32; zeros where a window leaves the recording.
     inside
-        Shape (window,): whether it lies inside.
+        Shape (window,): whether it lies inside the recording, and inside one of its trials if it
+        is a row of trials.
     """
-    rate = recording.attrs["rate"]
-    n_times = round(length * rate)
-    first = np.round(onsets * rate).astype(int)
-    inside = (first >= 0) & (first + n_times <= recording.sizes["time"])
+    n_times = round(length * recording.attrs["rate"])
+    first, border = _first_samples(recording, onsets)
+    inside = (first >= 0) & (first + n_times <= border)
     windows = np.zeros((len(onsets), recording.sizes["channel"], n_times), np.float32)
     data = recording.values
     for k in np.flatnonzero(inside):
         windows[k] = data[:, first[k] : first[k] + n_times]
     return windows, inside
+
+
+def _first_samples(recording: xr.DataArray, onsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return each window's first sample, and the sample that it must end before.
+
+    Trials may have grown or shrunk by a part of a sample in resampling, so an onset is counted
+    from its own trial's first sample.
+    """
+    rate, trial = recording.attrs["rate"], recording.attrs.get("trials")
+    if trial is None:
+        first = np.round(onsets * rate).astype(int)
+        return first, np.full(len(first), recording.sizes["time"])
+    seconds = recording.attrs["trial_seconds"]
+    number = np.floor(onsets / seconds + 1e-6).astype(int)
+    first = number * trial + np.round((onsets - number * seconds) * rate).astype(int)
+    return first, np.minimum((number + 1) * trial, recording.sizes["time"])
 
 
 def _assemble(pieces: list[_Piece], cut: Cut, found: Found, reader: _Reader) -> Dataset:
@@ -268,7 +317,8 @@ def _assemble(pieces: list[_Piece], cut: Cut, found: Found, reader: _Reader) -> 
     if cut.align == "euclidean":
         from neuroloom.signals.steps import euclidean_align
 
-        x = euclidean_align(x, table["path"].to_numpy())
+        groups = table["path"].astype(str) + "/" + table["run"].astype(str)
+        x = euclidean_align(x, groups.to_numpy())
     onsets = table["onset"].map("{:.3f}".format)
     table.insert(0, "name", table["path"] + "@" + onsets)
     table.insert(0, "example", np.arange(len(table)))
