@@ -64,6 +64,9 @@ class Training:
     threads
         CPU threads that serve the net best: a small one runs as fast on one, does not wait for a
         busy machine, and gives the same bits on machines with more; None takes all.
+    validate
+        True sets a fifth of the training units aside, where there are enough, to stop early by;
+        False learns from all of them for the whole time.
     """
 
     epochs: int = 200
@@ -81,6 +84,7 @@ class Training:
     balance: bool = False
     together: bool = False
     threads: int | None = None
+    validate: bool = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "augment", tuple(self.augment))

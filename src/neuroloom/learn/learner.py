@@ -62,8 +62,6 @@ class NetLearner:
     (8, 2)
     """
 
-    validates = True
-
     def __init__(
         self,
         name: str,
@@ -91,6 +89,11 @@ class NetLearner:
         with own_randomness(0):
             self.model = self._build()
             self.model.rehearse(n_channels)  # type: ignore[operator]
+
+    @property
+    def validates(self) -> bool:
+        """Whether units may be set aside to stop early by."""
+        return self.training.validate
 
     @property
     def spec(self) -> dict[str, Any]:

@@ -312,8 +312,6 @@ class Study(Recipe):
         DataError
             If nothing there is labelled, or channels are missing.
         """
-        from neuroloom.learn.judge import rows_of
-
         if out is not None:
             check_out(Path(out))
         stored = [r for r in ("model", "baseline") if (run.folder / f"{r}.safetensors").is_file()]
@@ -325,13 +323,27 @@ class Study(Recipe):
         units = evaluation_units(dataset.table, models["model"].facts["by"])
         parts = []
         for role, ensemble in models.items():
-            outcome = self.outcome(ensemble, dataset)
             head = {"fold": 0, "unit": units, "seed": self.seed, "model": ensemble.model}
-            parts.append(rows_of(dataset, np.arange(len(dataset)), outcome, head | {"role": role}))
+            parts.append(self.tabulate_new(ensemble, dataset, head | {"role": role}))
         import pandas as pd
 
         table = pd.concat(parts, ignore_index=True)
         return self._report_evaluation(run, table, dataset, len(everything), out)
+
+    def tabulate_new(
+        self, ensemble: Ensemble, dataset: Dataset, head: dict[str, Any]
+    ) -> pd.DataFrame:
+        """Return prediction rows of new labelled data, as `tabulate` gives those of the run.
+
+        Parameters
+        ----------
+        head
+            Columns fold, unit (one an example), seed, model and role.
+        """
+        from neuroloom.learn.judge import rows_of
+
+        outcome = self.outcome(ensemble, dataset)
+        return rows_of(dataset, np.arange(len(dataset)), outcome, head)
 
     def _report_evaluation(
         self, run: Run, table: pd.DataFrame, dataset: Dataset, n: int, out: Path | str | None

@@ -21,7 +21,7 @@ def net(
     wants: Sequence[str] = (),
     fixed: dict[str, Any] | None = None,
     around: str | None = None,
-    dense: Literal["slid", "own"] = "slid",
+    dense: Literal["slid", "own", "plain"] = "slid",
     **words: Any,
 ) -> Model:
     """Describe a net; torch is imported when a learner is made.
@@ -43,7 +43,8 @@ def net(
     dense
         How it labels the places of a trace: "slid" over it (`nets.slide`), or "own": the net takes
         `places` (a fact of the dataset, the labels in an example; a dense task without it has one
-        a sample) and `dense` (True: all of them; False: that in the middle).
+        a sample) and `dense` (True: all of them; False: that in the middle); or "plain": it labels
+        every sample and nothing else.
     words
         `summary`, `source` and so on of `Model`.
 
@@ -78,7 +79,7 @@ def net(
         if dense == "own":
             places = facts.get("places") or (facts["n_times"] if task == "dense" else 1)
             arguments |= {"places": places, "dense": task == "dense"}
-        elif task == "dense":
+        elif task == "dense" and dense == "slid":
             arguments |= looks(facts, window, stride)
         return NetLearner(
             name,
