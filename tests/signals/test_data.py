@@ -14,7 +14,7 @@ from neuroloom.core.recording import signal
 from neuroloom.io.find import find
 from neuroloom.signals import Decode, data
 from neuroloom.signals.cut import Cut, pick_channels
-from neuroloom.signals.data import cut_windows, read_examples
+from neuroloom.signals.data import cut_windows, peek_all, read_examples
 from tests import makers
 
 TRIAL = Cut(start=0.0, stop=1.0)
@@ -115,11 +115,11 @@ def test_two_events_may_be_one_class(tmp_path):
 
 
 def test_the_rate_and_band_of_the_model_are_taken(tmp_path):
-    found = find(makers.write_runs(tmp_path, runs=2, trials=4, rate=200.0))
-    net, classical = Decode(model="eegnet").cut(found), Decode(model="csp-lda").cut(found)
+    headers = peek_all(find(makers.write_runs(tmp_path, runs=2, trials=4, rate=200.0)))
+    net, classical = Decode(model="eegnet").cut(headers), Decode(model="csp-lda").cut(headers)
     assert (net.band, net.rate) == ((4.0, 38.0), 100.0)
     assert (classical.band, classical.rate) == ((8.0, 30.0), None)
-    assert Decode(model="eegnet", band=(1, 20), rate=64).cut(found).rate == 64
+    assert Decode(model="eegnet", band=(1, 20), rate=64).cut(headers).rate == 64
     assert examples(tmp_path, net).x.shape[2] == 100
 
 

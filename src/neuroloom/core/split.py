@@ -35,7 +35,7 @@ class Split:
         N for N folds, 1 for one split, 0 for none; None for leave-one-out up to ten units, else ten
         folds; one split in time; five at random.
     test
-        Globs over paths, or one file of example names or paths: fixed held-out examples.
+        Globs over paths or runs, or one file of example names or paths: fixed held-out examples.
     per
         "subject" to split (and fit) every subject apart.
     gap
@@ -108,15 +108,20 @@ def make_folds(table: pd.DataFrame, split: Split) -> list[Fold]:
 
 
 def _folds_per_subject(table: pd.DataFrame, split: Split) -> list[Fold]:
-    """Split each subject alone; row numbers refer to the whole table."""
+    """Split each subject alone; row numbers refer to the whole table.
+
+    Who cannot be split is left out (the audit says so), unless nobody can.
+    """
     inner = Split(split.by, split.folds, split.test, None, split.gap, split.seed)
-    folds = []
+    folds: list[Fold] = []
+    refused: ConfigError | None = None
     for subject in sorted(table["subject"].astype(str).unique()):
         rows = np.flatnonzero(table["subject"].astype(str) == subject)
         try:
             own = make_folds(table.iloc[rows].reset_index(drop=True), inner)
         except ConfigError as error:
-            raise ConfigError(f"Subject {subject}: {error}") from None
+            refused = refused or ConfigError(f"Subject {subject}: {error}")
+            continue
         folds += [
             Fold(
                 f"{subject}: {fold.name}",
@@ -127,6 +132,8 @@ def _folds_per_subject(table: pd.DataFrame, split: Split) -> list[Fold]:
             )
             for fold in own
         ]
+    if refused and not folds:
+        raise refused
     return folds
 
 
@@ -226,7 +233,7 @@ def _fixed(table: pd.DataFrame, split: Split) -> Fold:
     if len(wanted) == 1 and Path(wanted[0]).is_file():
         wanted = [line.strip() for line in Path(wanted[0]).read_text().splitlines() if line.strip()]
     held_out = np.zeros(len(table), bool)
-    for column in ("name", "path"):
+    for column in ("name", "path", "run"):
         values = table[column].astype(str)
         held_out |= values.isin(wanted).to_numpy()
         held_out |= values.map(

@@ -24,9 +24,13 @@ class Step(ABC):
     causal
         True if an output sample depends on no later input sample, so that the step may run on a
         stream; a contract test proves it (chunked equals whole).
+    sees_whole
+        True if the step measures something on the whole recording, without labels, before it
+        changes a sample, as an ICA does; a report says so.
     """
 
     causal: ClassVar[bool] = False
+    sees_whole: ClassVar[bool] = False
 
     def out_rate(self, rate: float) -> float:
         """Return the sampling rate (Hz) after the step, given the rate before it."""
@@ -87,7 +91,10 @@ class FittedStep(Step):
 
 
 def apply_all(steps: Iterable[RecordingStep], recording: xr.DataArray) -> xr.DataArray:
-    """Apply recording steps in order.
+    """Apply recording steps in order, to trials that lie end to end one by one.
+
+    A recording with `attrs["trials"]`, samples a trial, is such a row of trials: a step that
+    mixes neighbouring samples sees a single one at a time, so nothing leaks over a border.
 
     Examples
     --------
@@ -97,8 +104,28 @@ def apply_all(steps: Iterable[RecordingStep], recording: xr.DataArray) -> xr.Dat
     (2, 50)
     """
     for step in steps:
-        recording = step.apply(recording)
+        recording = _apply(step, recording)
     return recording
+
+
+def _apply(step: RecordingStep, recording: xr.DataArray) -> xr.DataArray:
+    length, rate = recording.attrs.get("trials"), recording.attrs["rate"]
+    if length is None or (step.span(rate) == 0 and step.out_length(length, rate) == length):
+        return step.apply(recording)
+    starts = range(0, recording.sizes["time"], length)
+    return _joined([step.apply(recording.isel(time=slice(at, at + length))) for at in starts])
+
+
+def _joined(trials: list[xr.DataArray]) -> xr.DataArray:
+    """Lay trials of one length end to end."""
+    import xarray as xr
+
+    first = trials[0]
+    data = np.concatenate([trial.values for trial in trials], axis=1)
+    coords = {name: coord for name, coord in first.coords.items() if name != "time"}
+    coords["time"] = ("time", np.arange(data.shape[1]) / first.attrs["rate"])
+    attrs = first.attrs | {"trials": first.sizes["time"]}
+    return xr.DataArray(data, dims=first.dims, coords=coords, attrs=attrs)
 
 
 def describe_all(steps: Iterable[Step], rate: float) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,13 +20,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-def read_table(path: Path, separator: str, skip: int = 0) -> pd.DataFrame:
-    """Read a text table, every row of which has as many fields as its head.
-
-    Parameters
-    ----------
-    skip
-        Lines before the head.
+def read_table(path: Path, separator: str, head: bool = True) -> pd.DataFrame:
+    """Read a text table, every row of which has as many fields as its first.
 
     Raises
     ------
@@ -37,16 +32,17 @@ def read_table(path: Path, separator: str, skip: int = 0) -> pd.DataFrame:
 
     content = path.read_bytes()
     lines = content.splitlines()
-    _check_rows(path, lines, separator.encode(), skip)
+    _check_rows(path, lines, separator.encode(), head)
+    first = 0 if head else None
     try:
-        return pd.read_csv(BytesIO(content), sep=separator, skiprows=skip, low_memory=False)
+        return pd.read_csv(BytesIO(content), sep=separator, header=first, low_memory=False)
     except (ValueError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read as a table: {str(error).rstrip('.')}.") from error
 
 
-def _check_rows(path: Path, lines: list[bytes], separator: bytes, skip: int) -> None:
-    filled = [(i + 1, line) for i, line in enumerate(lines) if i >= skip and line.strip()]
-    if len(filled) < 2:
+def _check_rows(path: Path, lines: list[bytes], separator: bytes, head: bool) -> None:
+    filled = [(i + 1, line) for i, line in enumerate(lines) if line.strip()]
+    if len(filled) < 1 + head:
         raise DataError(f"{path}: holds a head and no row of numbers below it.")
     wanted = filled[0][1].count(separator)
     wrong = next((item for item in filled if item[1].count(separator) != wanted), None)
@@ -58,10 +54,18 @@ def _check_rows(path: Path, lines: list[bytes], separator: bytes, skip: int) -> 
             f"{path}: cut in its last row, {row}: expected {wanted + 1} fields, got {got}; copy "
             "the file again."
         )
-    raise DataError(f"{path}: row {row}: expected {wanted + 1} fields like the head, got {got}.")
+    raise DataError(f"{path}: row {row}: expected {wanted + 1} fields like the first, got {got}.")
 
 
-def numbers(path: Path, table: pd.DataFrame, columns: Sequence[str], skip: int = 0) -> np.ndarray:
+def read_matrix(path: Path, separator: str) -> np.ndarray:
+    """Return a table of numbers without a head as float64, shape (row, column)."""
+    table = read_table(path, separator, head=False)
+    return numbers(path, table, list(table.columns), head=False)
+
+
+def numbers(
+    path: Path, table: pd.DataFrame, columns: Sequence[Any], head: bool = True
+) -> np.ndarray:
     """Return columns as float64, shape (row, column); an empty cell is NaN.
 
     Raises
@@ -78,7 +82,7 @@ def numbers(path: Path, table: pd.DataFrame, columns: Sequence[str], skip: int =
         if bad.any():
             row = int(bad.to_numpy().argmax())
             raise DataError(
-                f"{path}: row {row + 2 + skip}, column '{name}': expected a number, got "
+                f"{path}: row {row + 1 + head}, column '{name}': expected a number, got "
                 f"'{table[name].iloc[row]}'."
             )
         found[:, k] = values
@@ -114,6 +118,9 @@ def recording_of(
         source=path.name,
     )
     recording.attrs["notes"] = list(header.notes)
+    if header.trial is not None:
+        trial = round(header.trial * header.rate)
+        recording.attrs |= {"trials": trial, "trial_seconds": header.trial}
     recording.attrs |= {"offset": offset} if offset else {}
     return recording
 

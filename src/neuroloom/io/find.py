@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from neuroloom.core import registry
 from neuroloom.core.errors import ConfigError, DataError, nearest
 from neuroloom.io import bids
-from neuroloom.io.reader import is_readable, is_recording, suffix
+from neuroloom.io.reader import is_readable, is_recognised, is_recording, suffix
+from neuroloom.io.sidecar import SHARED, example
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,6 +40,14 @@ LAYOUTS: tuple[tuple[str, str], ...] = (
     (
         "Muse notebooks, subject, session and time of recording",
         r"_subject(?P<subject>\d+)_session(?P<session>\d+)_.*?(?P<run>\d{4}-\d\d-\d\d[-_\d.]*\d)",
+    ),
+    (
+        "EEG-DL, a training and a test set",
+        r"^(?P<run>training|train|test)_set(?=\.csv)",
+    ),
+    (
+        "Sleep-EDF, subject and night (SC4001E0-PSG)",
+        r"^(?P<subject>S[CT][47]\d{2})(?P<session>\d)[A-Z]\d-PSG(?=\.)",
     ),
     (
         "DREAMS sleep spindles, every excerpt a subject",
@@ -100,7 +109,7 @@ def find(data: Path | str, include: Sequence[str] = (), pattern: str | None = No
     """
     data = Path(data)
     _check_there(data)
-    if data.is_file() and suffix(data) in _MANIFESTS and not is_recording(data):
+    if data.is_file() and suffix(data) in _MANIFESTS and not is_recognised(data):
         return _from_manifest(data, include, pattern)
     root = data if data.is_dir() else data.parent
     files, notes = _listed(data, root, include) if data.is_dir() else ([data.name], [])
@@ -269,7 +278,14 @@ def _nothing(data: Path, every: list[str], include: Sequence[str], empty: list[s
         return f"{data}: the folder is empty. {_readable()}"
     if empty:
         return f"{data}: only empty files or links to nothing: {_few(empty)}; copy them again."
-    readable = [file for file in every if is_readable(file)]
+    readable = [file for file in every if is_recognised(data / file)]
+    mute = [file for file in readable if _included(file, include)]
+    if mute:
+        return (
+            f"{data}: no recording among its {len(every)} files: {_few(mute)} hold numbers or text "
+            "that no format is told from. Where they are signals, write their sampling rate into "
+            f"'{SHARED[0]}' in their folder: {example()}."
+        )
     if include and readable:
         close = nearest(include[0], readable)
         return (

@@ -38,6 +38,8 @@ class Header:
         Columns onset (s), duration (s), label.
     notes
         What a careful reader should know about the file, one sentence each.
+    trial
+        Seconds of a trial where the file holds trials, laid end to end; None: it is continuous.
     """
 
     source: str
@@ -47,6 +49,7 @@ class Header:
     duration: float
     annotations: pd.DataFrame
     notes: tuple[str, ...] = ()
+    trial: float | None = None
 
 
 def read(path: Path | str, start: float | None = None, stop: float | None = None) -> xr.DataArray:
@@ -63,6 +66,7 @@ def read(path: Path | str, start: float | None = None, stop: float | None = None
     Returns
     -------
     Dims (channel, time), float64, SI units; `attrs["notes"]` says what is odd about the file.
+    Where the file holds trials, they lie end to end, `attrs["trials"]` samples each.
 
     Raises
     ------
@@ -107,8 +111,16 @@ def is_readable(path: Path | str) -> bool:
     return suffix(path) in registry.table("format")
 
 
+def is_recognised(path: Path | str) -> bool:
+    """Tell whether the content of a shared suffix is one that a reader would try."""
+    if not is_readable(path):
+        return False
+    module = registry.load("format", suffix(path))
+    return bool(module.is_recognised(Path(path))) if hasattr(module, "is_recognised") else True
+
+
 def is_recording(path: Path | str) -> bool:
-    """Tell whether a reader takes `path`, a file that is there, for a recording.
+    """Tell whether `path`, a file that was come across, is a recording and no table or note.
 
     A suffix such as `.txt` or `.csv` says too little: its module then looks at the first lines.
     """

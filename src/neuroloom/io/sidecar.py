@@ -17,7 +17,7 @@ from typing import Any
 from neuroloom.core.errors import DataError, nearest
 
 SHARED = ("eeg.json", "ieeg.json", "emg.json", "meg.json")
-KEYS = ("SamplingFrequency", "Units", "ChannelNames", "ChannelTypes")
+KEYS = ("SamplingFrequency", "Units", "ChannelNames", "ChannelTypes", "Order")
 # "arbitrary" is BIDS's own word for no unit.
 UNITS = {"v": 1.0, "mv": 1e-3, "uv": 1e-6, "µv": 1e-6, "μv": 1e-6, "nv": 1e-9, "arbitrary": 1.0}
 TYPES = ("eeg", "emg", "ecog", "seeg", "dbs", "mag", "grad", "eog", "ecg", "misc", "stim")
@@ -35,12 +35,15 @@ class Facts:
         Factor from the file's unit to volts.
     channels, types
         Names; one MNE type a channel, or one for all.
+    order
+        What is whole in a flattened trial: "channel" (after channel) or "time" (after time).
     """
 
     rate: float | None = None
     scale: float | None = None
     channels: tuple[str, ...] | None = None
     types: tuple[str, ...] | None = None
+    order: str = "channel"
 
 
 def names_beside(path: Path) -> list[Path]:
@@ -73,7 +76,7 @@ def facts_beside(path: Path) -> Facts:
     if not isinstance(said, dict):
         raise DataError(f"{place}: expected an object such as {example()}.")
     _check_keys(place, said)
-    return Facts(_rate(place, said), _scale(place, said), *_names(place, said))
+    return Facts(_rate(place, said), _scale(place, said), *_names(place, said), _order(place, said))
 
 
 def example(rate: str = "250") -> str:
@@ -135,3 +138,10 @@ def _names(
         None if names is None else tuple(names),
         None if types is None else tuple(kind.lower() for kind in types),
     )
+
+
+def _order(place: Path, said: dict[str, Any]) -> str:
+    order = said.get("Order", "channel")
+    if order not in ("channel", "time"):
+        raise DataError(f"{place}: Order: expected 'channel' or 'time', got {order!r}.")
+    return str(order)

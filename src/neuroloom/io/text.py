@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 # Modules of this package with `FIRST` (how such a file begins) and `recognises(path, head)`.
-KINDS = ("muse", "dreams", "myo")
+KINDS = ("muse", "mindmonitor", "dreams", "myo", "trials_csv", "matrix")
 _HEAD = 4096
 
 
@@ -36,9 +36,15 @@ def peek(path: Path) -> Header:
     return header
 
 
-def is_recording(path: Path) -> bool:
+def is_recognised(path: Path) -> bool:
     """Tell from the first lines whether one of the formats is in `path`, or in its `.gz`."""
     return _kind(path) is not None
+
+
+def is_recording(path: Path) -> bool:
+    """Tell a recording from a table of numbers that says no rate, as results and labels do."""
+    kind = _kind(path)
+    return kind is not None and (not hasattr(kind, "is_recording") or kind.is_recording(path))
 
 
 def partners(path: Path) -> list[Path]:

@@ -14,13 +14,30 @@ from neuroloom.core.recipe import setting
 from neuroloom.learn.model import find_model
 from neuroloom.learn.study import Prepared, Study
 from neuroloom.signals.cut import Cut
+from neuroloom.signals.models.build import FEATURES_LIKE
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from neuroloom.core.run import Run
-    from neuroloom.io.find import Found
+    from neuroloom.io.reader import Header
     from neuroloom.learn.crossfit import Fitted
+
+
+EVOKED_BELOW = 4.0
+# Whether numbers are learnt -> kind of signal -> baseline, and the one that stands beside itself.
+BASELINES: dict[bool, dict[str, tuple[str, str | None]]] = {
+    False: {
+        "rhythm": ("csp-lda", "riemann"),
+        "evoked": ("shrinkage-lda", "xdawn"),
+        "muscle": ("log-rms", "emg"),
+    },
+    True: {
+        "rhythm": ("riemann", None),
+        "evoked": ("shrinkage-lda", None),
+        "muscle": ("log-rms", None),
+    },
+}
 
 
 class Decode(Study):
@@ -39,6 +56,7 @@ class Decode(Study):
     summary: ClassVar[str] = "decode EEG, MEG or EMG trials into classes or numbers"
     data_kind: ClassVar[str] = "EEG, MEG, EMG"
     net_settings: ClassVar[tuple[str, ...]] = ("mode", "augment")
+    model_settings: ClassVar[tuple[str, ...]] = ("features",)
 
     events: dict[str, str] = setting(
         {}, "annotation -> class, such as T1: fists; default: every annotation", basic=True
@@ -70,6 +88,10 @@ class Decode(Study):
     augment: list[str] | None = setting(
         None, "augmentations by name, or 'none'; default: the net's own"
     )
+    features: (
+        Literal["time", "bandpower", "variance", "rms", "muscle", "covariance", "wavelet", "stft"]
+        | None
+    ) = setting(None, "what a plain classifier (lda, svm, …) sees; default: the model's own")
     align: Literal["none", "euclidean"] = setting(
         "none", "whiten each recording by its own mean covariance (label-blind)"
     )
@@ -87,10 +109,11 @@ class Decode(Study):
     def read(self, data: Path) -> Dataset:
         """Find, read and cut the recordings of `data`."""
         from neuroloom.io.find import find
-        from neuroloom.signals.data import read_examples
+        from neuroloom.signals.data import peek_all, read_examples
 
         found = find(data, self.include, self.pattern)
-        return read_examples(found, self.cut(found))
+        headers = peek_all(found)
+        return read_examples(found, self.cut(headers), headers=headers)
 
     def read_like(self, facts: dict[str, Any], data: Path, include: list[str]) -> Dataset:
         """Cut new recordings the way the run's were: same channels, rate, filter and window."""
@@ -99,9 +122,14 @@ class Decode(Study):
 
         return align_to(facts, find(data, include, self.pattern))
 
-    def cut(self, found: Found) -> Cut:
-        """Return how examples are cut, with the model's own band and rate filled in."""
-        band = self.band or find_model(self.model).likes.get("band")
+    def cut(self, headers: dict[str, Header]) -> Cut:
+        """Return how examples are cut, with the model's own band and rate filled in.
+
+        Files that hold trials were cut, and as a rule filtered, before: they stay as they are
+        unless `band` or `rate` is given.
+        """
+        cut_before = any(header.trial is not None for header in headers.values())
+        band = self.band or (None if cut_before else self._likes().get("band"))
         return Cut(
             picks=tuple(self.picks),
             events=self.events,
@@ -111,20 +139,24 @@ class Decode(Study):
             window=self.window,
             band=band,
             notch=tuple(self.notch),
-            rate=self.rate or self._own_rate(band, found),
+            rate=self.rate or (None if cut_before else self._own_rate(band, headers)),
             reference=tuple(self.reference),
             reject=self.reject,
             align=self.align,
         )
 
-    def _own_rate(self, band: tuple[float, float] | None, found: Found) -> float | None:
-        """Return the lowest rate that still holds the band well, if the model asks for one."""
-        from neuroloom import io
+    def _likes(self) -> dict[str, Any]:
+        """Return the preprocessing that the features, or else the model, were made for."""
+        return FEATURES_LIKE[self.features] if self.features else find_model(self.model).likes
 
-        over = find_model(self.model).likes.get("oversampling")
+    def _own_rate(
+        self, band: tuple[float, float] | None, headers: dict[str, Header]
+    ) -> float | None:
+        """Return the lowest rate that still holds the band well, if the model asks for one."""
+        over = self._likes().get("oversampling")
         if band is None or over is None:
             return None
-        rates = [io.peek(found.root / path).rate for path in found.table["path"]]
+        rates = [header.rate for header in headers.values()]
         wanted = float(np.ceil(over * band[1] / 10) * 10)
         return wanted if wanted < min(rates) else None
 
@@ -141,13 +173,24 @@ class Decode(Study):
             options |= {"crop": 0.75, "crops": 5}
         if self.augment is not None:
             options["augment"] = tuple(name for name in self.augment if name != "none")
+        if self.features is not None:
+            options["features"] = self.features
         return options
 
     def baseline(self, task: str) -> str | None:
-        """CSP+LDA; the Riemannian decoder beside CSP+LDA itself, and for numbers."""
-        if task == "regression":
-            return None if self.model == "riemann" else "riemann"
-        return "riemann" if self.model == "csp-lda" else "csp-lda"
+        """Name the plain decoder of the same kind of signal: rhythms, evoked responses or muscles.
+
+        A model says which kind it is made for. A net made for none is taken to look for evoked
+        responses where the pass-band reaches below 4 Hz, which rhythms of interest do not.
+        """
+        first, second = BASELINES[task == "regression"][self._signal()]
+        return second if self.model == first else first
+
+    def _signal(self) -> str:
+        """Return "rhythm", "evoked" or "muscle"."""
+        known = self._likes().get("signal")
+        low = self.band[0] if self.band else self._likes().get("band", (EVOKED_BELOW,))[0]
+        return known or ("evoked" if low < EVOKED_BELOW else "rhythm")
 
     def audit(self, dataset: Dataset) -> list[Finding]:
         """Look for channels that give the answer away."""
