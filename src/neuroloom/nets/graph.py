@@ -188,9 +188,9 @@ class GraphPower(nn.Module):
     def forward(self, x: Tensor, basis: Tensor) -> Tensor:
         """Map (n, channel, time) and the graph's basis to (n, filter, channel, token)."""
         mixing = torch.einsum("fk,kcd->fcd", self.graph, basis)
-        maps = (mixing.flatten(0, 1) @ x).unflatten(1, mixing.shape[:2])
-        filtered = nn.functional.conv2d(maps, self.filter[:, None], groups=len(self.filter))
-        power = self.power(filtered.flatten(0, 1)).unflatten(0, filtered.shape[:2])
+        bands = nn.functional.conv1d(x.flatten(0, 1)[:, None], self.filter)
+        maps = mixing @ bands.unflatten(0, x.shape[:2]).transpose(1, 2)
+        power = self.power(maps.flatten(0, 1)).unflatten(0, maps.shape[:2])
         return self.norm(power)
 
 
