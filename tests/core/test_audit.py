@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from neuroloom.core.audit import audit_split, refuse_duplicates, tell_tale
@@ -41,6 +42,14 @@ def test_it_says_when_people_stand_on_both_sides():
     assert findings(rows, "run")[title].severity == "warning"
     assert findings(table(trials=20), "run")[title].severity == "note"
     assert title not in findings(rows, "subject")
+
+
+def test_it_names_the_subjects_that_a_split_of_each_alone_leaves_out():
+    rows = pd.concat([table(["A"], trials=30), table(["B"], runs=["1"])], ignore_index=True)
+    title = "Some subjects are left out"
+    assert findings(rows, "run", per="subject")[title].detail.startswith("B: ")
+    assert title not in findings(rows, "run")
+    assert title not in findings(table(["A", "B"], trials=30), "run", per="subject")
 
 
 def test_it_warns_of_unequal_classes_and_of_few_examples():

@@ -154,10 +154,11 @@ def test_per_subject_splits_each_alone():
         assert {unit.split("/")[0] for unit in fold.units} == {fold.group}
 
 
-def test_per_subject_names_the_one_who_cannot_be_split():
+def test_per_subject_leaves_out_who_cannot_be_split_unless_nobody_can():
     rows = pd.concat([table(["A"], runs=names(2)), table(["B"], runs=["1"])], ignore_index=True)
+    assert {fold.group for fold in make_folds(rows, Split("run", per="subject"))} == {"A"}
     with pytest.raises(ConfigError, match=r"Subject B: split=run needs two runs"):
-        make_folds(rows, Split("run", per="subject"))
+        make_folds(table(["B"], runs=["1"]), Split("run", per="subject"))
 
 
 def test_random_deals_each_class_evenly():

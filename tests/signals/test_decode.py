@@ -66,10 +66,54 @@ def test_settings_that_contradict_are_refused(fields, said):
         ("riemann", "classification", "csp-lda"),
         ("eegnet", "regression", "riemann"),
         ("riemann", "regression", None),
+        ("erp", "classification", "shrinkage-lda"),
+        ("shrinkage-lda", "classification", "xdawn"),
+        ("svm", "regression", "shrinkage-lda"),
+        ("emg", "classification", "log-rms"),
+        ("log-rms", "regression", None),
     ],
 )
 def test_a_classical_model_always_stands_beside(model, task, baseline):
     assert Decode(model=model).baseline(task) == baseline
+
+
+@pytest.mark.parametrize(
+    ("fields", "baseline"),
+    [
+        ({"model": "eegnet", "band": (1, 30)}, "shrinkage-lda"),
+        ({"model": "eegnet", "band": (4, 40)}, "csp-lda"),
+        ({"model": "csp-lda", "band": (1, 30)}, "riemann"),
+        ({"model": "lda", "features": "rms"}, "log-rms"),
+        ({"model": "lda", "features": "bandpower"}, "csp-lda"),
+    ],
+)
+def test_the_baseline_is_made_for_the_same_kind_of_signal(fields, baseline):
+    assert Decode(**fields).baseline("classification") == baseline
+
+
+def test_features_bring_their_band_and_are_refused_where_the_model_has_its_own(tmp_path):
+    assert Decode(model="lda").cut({}).band == (1, 30)
+    assert Decode(model="lda", features="bandpower").cut({}).band == (1, 45)
+    assert Decode(model="lda", features="rms").cut({}).band is None
+    data = makers.write_runs(tmp_path / "d", runs=2)
+    with pytest.raises(ConfigError, match="features means nothing to model=csp-lda"):
+        Decode(**makers.FIELDS | {"model": "csp-lda", "features": "rms"}).prepare(data)
+
+
+def test_windows_of_one_event_vote(tmp_path, quick):
+    data = makers.write_runs(tmp_path / "d", runs=2, effect=1.0)
+    fields = {"split": "run", "model": "lda", "features": "bandpower", "window": 0.25, "stop": 1.0}
+    run = Decode(**fields).run(data, tmp_path / "out")
+    table = run.predictions[run.predictions["role"] == "model"]
+    sizes = table.groupby("piece_of").size()
+    assert set(sizes) == {4}
+    mean = table.groupby("piece_of")[[c for c in table if c.startswith("p_")]].mean()
+    voted = mean.idxmax(axis=1).str[2:]
+    truth = table.groupby("piece_of")["y_true"].first()
+    metrics = read_json(run.folder / "metrics.json")
+    assert metrics["accuracy_voted"]["value"] == pytest.approx((voted == truth).mean())
+    assert metrics["accuracy"]["value"] == pytest.approx((table["y_true"] == table["y_pred"]).mean())
+    assert metrics["accuracy_voted"]["baseline"] is not None
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,25 @@ def audit_split(dataset: Dataset, folds: list[Fold], by: str) -> list[Finding]:
     """Judge a split: dependent examples torn apart, classes tied to files, few examples."""
     table = dataset.table
     found = [*_random(table, by), *_class_is_file(dataset, by), *_shared(table, folds, by)]
-    return found + _small(dataset, folds)
+    return found + _left_out(table, folds, by) + _small(dataset, folds)
+
+
+def _left_out(table: pd.DataFrame, folds: list[Fold], by: str) -> list[Finding]:
+    """Say whom a split of each subject alone could not split."""
+    judged = {fold.group for fold in folds}
+    if judged <= {""}:
+        return []
+    names = [name for name in sorted(table["subject"].astype(str).unique()) if name not in judged]
+    if not names:
+        return []
+    return [
+        Finding(
+            "warning",
+            "Some subjects are left out",
+            f"{', '.join(names)}: too little data to split one subject alone by {by}, so these "
+            "are neither learnt from nor scored. Add recordings, or choose another split.",
+        )
+    ]
 
 
 def refuse_duplicates(hashes: dict[str, str]) -> None:

@@ -51,6 +51,7 @@ class Study(Recipe):
     """Base of the recipes that train: their common fields and the course of a run."""
 
     net_settings: ClassVar[tuple[str, ...]] = ()
+    model_settings: ClassVar[tuple[str, ...]] = ()
 
     model: str = setting("eegnet", "what is trained", basic=True, kind="model")
     split: Literal["subject", "session", "run", "time", "random"] | None = setting(
@@ -136,7 +137,13 @@ class Study(Recipe):
         return Prepared(everything, dataset, folds, by, findings, everything.extra["hashes"])
 
     def _refuse_idle_settings(self, model: Model) -> None:
-        """Refuse settings that only a net obeys beside an estimator."""
+        """Refuse settings that mean nothing to the model."""
+        for name in self.model_settings:
+            if getattr(self, name) is not None and name not in model.obeys:
+                raise ConfigError(
+                    f"{name} means nothing to model={self.model}, which has its own: leave it out, "
+                    "or choose a plain classifier such as lda, svm, knn or forest."
+                )
         idle = [name for name in self.net_settings if getattr(self, name) is not None]
         if idle and not model.is_net:
             raise ConfigError(
@@ -204,6 +211,7 @@ class Study(Recipe):
                 (Job(-1, seed, role, group), Fold("all data", rows, none, [], group))
                 for seed in seeds
                 for group, rows in groups_of(prepared.dataset, self.per).items()
+                if group in {fold.group for fold in prepared.folds}
             ]
         make = self._maker(model, prepared.dataset)
         return list(fit_jobs(jobs, prepared.dataset, make, plan, run, prepared.by))

@@ -10,6 +10,20 @@ from typing import Any, Literal
 from neuroloom.learn.model import Model, find_model
 
 BROAD, MOTOR = (4.0, 38.0), (8.0, 30.0)
+EVOKED: dict[str, Any] = {"band": (1.0, 30.0), "signal": "evoked"}
+RHYTHM: dict[str, Any] = {"band": MOTOR, "signal": "rhythm"}
+SPECTRUM: dict[str, Any] = {"band": (1.0, 45.0), "signal": "rhythm"}
+MUSCLE: dict[str, Any] = {"signal": "muscle"}
+FEATURES_LIKE = {
+    "time": EVOKED,
+    "bandpower": SPECTRUM,
+    "variance": RHYTHM,
+    "rms": MUSCLE,
+    "muscle": MUSCLE,
+    "covariance": RHYTHM,
+    "wavelet": SPECTRUM,
+    "stft": SPECTRUM,
+}
 DENSE_WINDOW = 1.0
 
 

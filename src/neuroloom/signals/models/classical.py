@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from neuroloom.learn.model import Model
-from neuroloom.signals.models.build import MOTOR, estimator, voting
+from neuroloom.signals.models.build import (
+    EVOKED,
+    MUSCLE,
+    RHYTHM,
+    SPECTRUM,
+    estimator,
+    voting,
+)
 
-EVOKED = {"band": (1.0, 30.0), "signal": "evoked"}
-RHYTHM = {"band": MOTOR, "signal": "rhythm"}
-SPECTRUM = {"band": (1.0, 45.0), "signal": "rhythm"}
-MUSCLE = {"signal": "muscle"}
 CLASSES = ("classification",)
 
 
