@@ -104,7 +104,7 @@ def read_examples(
         Naming the file, channel or event that is wrong.
     """
     headers = headers or peek_all(found)
-    hashes = {path: _hash(found.root / path) for path in headers}
+    hashes = {path: hash_of(found.root / path) for path in headers}
     strict = needed is None
     if needed is None:
         needed = common_channels(cut, headers)
@@ -149,7 +149,7 @@ class _Reader:
         recording = whole.sel(channel=self.channels)
         table = self._rows(row, header)
         steps = self.cut.steps()
-        clean = self._clean(whole, steps)
+        clean = clean_recording(whole, self.cut, self.channels)
         stretch = self.cut.length
         x, inside = cut_windows(clean, table["onset"].to_numpy(float), stretch)
         reason = self._reasons(table, x, inside, recording, row["path"])
@@ -157,7 +157,7 @@ class _Reader:
         rejected = table[~keep].assign(reason=reason[~keep])
         kept = table[keep].reset_index(drop=True)
         lead = self._lead(recording)
-        facts = _recording_facts(recording, clean, steps) | {"lead": lead}
+        facts = recording_facts(recording, clean, steps) | {"lead": lead}
         raw, _ = cut_windows(recording, kept["onset"].to_numpy(float), stretch)
         offset, spread = raw.mean(2), np.log(raw.std(2) + 1e-12)
         begin = kept["onset"].to_numpy(float)[:SHOWN_EXAMPLES] - lead
@@ -171,14 +171,6 @@ class _Reader:
         if self.cut.target or self.cut.window or "trials" in recording.attrs:
             return 0.0
         return max(self.cut.start, 0.0) + BEFORE_EVENT
-
-    def _clean(self, whole: xr.DataArray, steps: list[RecordingStep]) -> xr.DataArray:
-        """Apply the steps; the reference draws on all needed channels, the rest sees the picked."""
-        split = 1 if self.cut.reference else 0
-        referenced = apply_all(steps[:split], whole)
-        left = set(referenced.coords["channel"].values.astype(str))
-        picked = referenced.sel(channel=[name for name in self.channels if name in left])
-        return apply_all(steps[split:], picked)
 
     def _rows(self, row: dict[str, Any], header: io.Header) -> pd.DataFrame:
         """Return onset, stop and label of every example that the recording should give."""
@@ -229,7 +221,7 @@ class _Reader:
         if header.trial is None:
             return _tiles(0.0, header.duration, self.cut.length)
         starts = np.arange(round(header.duration / header.trial)) * header.trial
-        return (starts + (0.0 if self.cut.window else self.cut.start)).tolist()
+        return (starts + self.cut.start).tolist()
 
     def _events(self, header: io.Header) -> pd.DataFrame:
         labels = header.annotations["label"].astype(str)
@@ -258,6 +250,24 @@ class _Reader:
             loud = ~reject_by_amplitude(x, self.cut.reject)
             reason[loud & (reason == "")] = f"above {self.cut.reject:g} µV"
         return reason
+
+
+def clean_recording(whole: xr.DataArray, cut: Cut, channels: Sequence[str]) -> xr.DataArray:
+    """Apply the steps of a cut to a recording and return its picked channels.
+
+    Parameters
+    ----------
+    whole
+        The picked channels and those of their reference, which draws on all of them.
+    channels
+        The picked ones.
+    """
+    steps = cut.steps()
+    split = 1 if cut.reference else 0
+    referenced = apply_all(steps[:split], whole)
+    left = set(referenced.coords["channel"].values.astype(str))
+    picked = referenced.sel(channel=[name for name in channels if name in left])
+    return apply_all(steps[split:], picked)
 
 
 def cut_windows(
@@ -408,9 +418,10 @@ def _findings(pieces: list[_Piece], cut: Cut) -> list[Finding]:
     return found + [Finding("warning", "The reader remarked", note) for note in notes]
 
 
-def _recording_facts(
+def recording_facts(
     recording: xr.DataArray, clean: xr.DataArray, steps: list[RecordingStep]
 ) -> dict[str, Any]:
+    """Return the facts of a dataset that one recording tells, before and after the steps."""
     rate = recording.attrs["rate"]
     xyz = np.stack([clean.coords[axis].values for axis in "xyz"], axis=1)
     return {
@@ -444,7 +455,7 @@ def _known(value: Any) -> Any:
     return None if value is None or value != value or value == "" else value
 
 
-def _hash(path: Path) -> str:
+def hash_of(path: Path) -> str:
     """Return the digest of a file; of its partners, too, where a format has several."""
     if path.suffix.lower() not in (".vhdr", ".set"):
         return digest(path)
