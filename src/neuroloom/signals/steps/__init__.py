@@ -5,13 +5,19 @@
 went before · `trials` alignment and rejection. None of these looks at a class label.
 """
 
+from neuroloom.signals.steps.eyes import EyeICA, EyeRegression
 from neuroloom.signals.steps.filters import BandPass, Notch, Resample
+from neuroloom.signals.steps.montage import MapMontage
 from neuroloom.signals.steps.reference import Reference
-from neuroloom.signals.steps.standardise import Standardize
+from neuroloom.signals.steps.standardise import MovingStandardize, Standardize
 from neuroloom.signals.steps.trials import euclidean_align, reject_by_amplitude
 
 __all__ = [
     "BandPass",
+    "EyeICA",
+    "EyeRegression",
+    "MapMontage",
+    "MovingStandardize",
     "Notch",
     "Reference",
     "Resample",
