@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +24,12 @@ class Made:
     volts: np.ndarray
     step: float
     labels: tuple[str, ...] = ("T1", "T2")
-    durations: bool = True
+    durations: tuple[float, ...] | None = (0.5, 1.0)
     late: int = 0
+    names: tuple[str, ...] = ("FC5", "Cz", "Fp1", "EMG chin")
+    kinds: tuple[str, ...] = ("eeg", "eeg", "eeg", "emg")
+    rate: float = 100
+    onsets: tuple[float, ...] = (1.0, 3.25)
 
 
 def microvolts(n_channels: int = 4) -> np.ndarray:
@@ -137,7 +142,7 @@ def make_cnt(path: Path) -> Made:
         for code, (onset, _, _) in zip((1, 2), MARKS, strict=True)
     ]
     path.write_bytes(bytes(head) + digits + struct.pack("<Bii", 1, 16, 0) + b"".join(rows))
-    return Made(data * 1e-6, 0.02e-6, ("1", "2"), durations=False, late=1)
+    return Made(data * 1e-6, 0.02e-6, ("1", "2"), durations=None, late=1, names=("FC5", "Cz"))
 
 
 def _chunk(tag: int, content: bytes) -> bytes:
@@ -177,9 +182,139 @@ def make_xdf(path: Path) -> Made:
         + _chunk(3, struct.pack("<I", 1) + b"\4" + struct.pack("<I", data.shape[1]) + samples)
         + _chunk(3, struct.pack("<I", 2) + b"\4" + struct.pack("<I", len(MARKS)) + marks)
     )
-    return Made(data * 1e-6, 1e-10, durations=False)
+    return Made(data * 1e-6, 1e-10, durations=None)
 
 
+def _csv(path: Path, head: str, columns: list[np.ndarray], form: str = "%.3f") -> None:
+    np.savetxt(path, np.column_stack(columns), form, ",", header=head, comments="")
+
+
+def make_muse(path: Path) -> Made:
+    """Write a Muse CSV: 256 Hz, stamps that jitter by 8 ms, markers of one sample."""
+    rng = np.random.default_rng(0)
+    data = rng.normal(0, 20, (5, 256 * SECONDS))
+    stamps = (
+        1486223115.483 + np.arange(data.shape[1]) / 256 + rng.uniform(-0.008, 0.008, data.shape[1])
+    )
+    marker = np.zeros(data.shape[1])
+    marker[[256, 832]] = 1, 2
+    head = "timestamps,TP9,AF7,AF8,TP10,Right AUX,Marker"
+    _csv(path, head, [stamps, *data, marker], "%.6f")
+    names = ("TP9", "AF7", "AF8", "TP10", "Right AUX")
+    return Made(data * 1e-6, 1e-12, ("1", "2"), (0, 0), 0, names, ("eeg",) * 4 + ("misc",), 256)
+
+
+def make_mind_monitor(path: Path) -> Made:
+    """Write a Mind Monitor CSV: rows in bursts, the last field only where there is an element."""
+    data = 800 + np.random.default_rng(0).normal(0, 20, (4, 256 * SECONDS))
+    head = "TimeStamp,Delta_TP9,RAW_TP9,RAW_AF7,RAW_AF8,RAW_TP10,AUX_RIGHT,Battery,Elements"
+    rows = [head, "2025-07-01 14:56:05.000,,,,,,,,/muse/event/connected MuseS-84AC"]
+    for k, values in enumerate(data.T):
+        burst = k // 12 * 12 / 256
+        stamp = f"2025-07-01 14:56:{6 + burst:06.3f}"
+        if k in (252, 828):
+            rows.append(f"{stamp},,,,,,,,/Marker/{1 if k == 252 else 2}")
+        rows.append(f"{stamp},0.1,{','.join(f'{value:.4f}' for value in values)},,54.17")
+    path.write_text("\n".join(rows) + "\n")
+    names = ("TP9", "AF7", "AF8", "TP10")
+    at = (252 / 256, 828 / 256)
+    return Made(data * 1e-6, 1e-10, ("1", "2"), (0, 0), 0, names, ("eeg",) * 4, 256, at)
+
+
+def make_myo(path: Path) -> Made:
+    """Write the text of a Myo: a row a millisecond, but every tenth is missing."""
+    data = np.round(np.random.default_rng(0).normal(0, 20, (8, 1000 * SECONDS))) * 1e-5
+    kept = np.arange(data.shape[1]) % 10 != 9
+    classes = np.zeros(data.shape[1], int)
+    classes[1000:1500], classes[3250:4250] = 1, 2
+    held = data[
+        :, np.arange(data.shape[1]) // 10 * 10 + np.minimum(np.arange(data.shape[1]) % 10, 8)
+    ]
+    rows = ["time\t" + "\t".join(f"channel{i}" for i in range(1, 9)) + "\tclass"]
+    for k in [*np.flatnonzero(kept), data.shape[1] - 1]:
+        values = held[:, k]
+        rows.append("\t".join([str(k + 1), *(f"{value:g}" for value in values), str(classes[k])]))
+    path.write_text("\n".join(rows) + "\n")
+    names = tuple(f"channel{i}" for i in range(1, 9))
+    return Made(held, 1e-12, ("1", "2"), (0.5, 1.0), 0, names, ("emg",) * 8, 1000)
+
+
+def make_dreams(path: Path) -> Made:
+    """Write an excerpt of DREAMS: 10 s at 100 Hz, two stages and two spindles of one expert."""
+    data = np.random.default_rng(0).normal(0, 20, (1, 1000))
+    path.write_text("[C3-A1]\r\n" + "".join(f"{value:9.4f}\r\n" for value in data[0]))
+    stem = path.name.removesuffix(".txt")
+    (path.parent / f"Hypnogram_{stem}.txt").write_text("[Hypnogram]\r\n5\r\n0\r\n")
+    scoring = "[vis1_Spindles/C3-A1]\r\n  1.0000\t  0.5000\r\n  3.2500\t  1.0000\r\n"
+    (path.parent / f"Visual_scoring1_{stem}.txt").write_text(scoring)
+    spindle = "spindle/expert 1"
+    return Made(
+        data * 1e-6, 1e-10, ("W", spindle, spindle, "N3"), (5, 0.5, 1, 5), 0, ("C3-A1",), ("eeg",),
+        100, (0, 1, 3.25, 5),
+    )  # fmt: skip
+
+
+def _sidecar(path: Path) -> None:
+    said = {"SamplingFrequency": 100, "Units": "uV", "ChannelNames": NAMES}
+    (path.parent / f"{path.name.split('.')[0]}.json").write_text(json.dumps(said))
+
+
+def make_matrix(path: Path) -> Made:
+    """Write a CSV with a column of time and one for each channel, the unit beside it."""
+    data = microvolts()
+    _csv(path, "time," + ",".join(NAMES), [np.arange(data.shape[1]) / RATE, *data], "%.6f")
+    path.with_suffix(".json").write_text('{"Units": "uV"}')
+    return Made(data * 1e-6, 1e-10, (), (), onsets=())
+
+
+def make_npy(path: Path) -> Made:
+    """Write an array of channels by time, the rest beside it."""
+    np.save(path, microvolts())
+    _sidecar(path)
+    return Made(microvolts() * 1e-6, 1e-15, (), (), onsets=())
+
+
+TRIAL_LABELS = ("1", "0", "1", "0")
+
+
+def _trials() -> tuple[np.ndarray, Made]:
+    """Four trials of 2 s each, and what they are once laid end to end."""
+    x = microvolts().reshape(4, 4, 200).transpose(1, 0, 2)
+    return x, Made(microvolts() * 1e-6, 1e-10, TRIAL_LABELS, (2,) * 4, onsets=(0, 2, 4, 6))
+
+
+def make_trials_csv(path: Path) -> Made:
+    """Write the trials as EEG-DL does: a trial a row, labels in a table of their own."""
+    x, made = _trials()
+    np.savetxt(path, x.reshape(4, -1), "%.6f", ",")
+    (path.parent / "training_label.csv").write_text("1\n0\n1\n0\n")
+    _sidecar(path)
+    return made
+
+
+def _named_trials() -> dict[str, np.ndarray]:
+    x, _ = _trials()
+    y = np.array(TRIAL_LABELS, int)
+    return {"x_train": x[:3], "y_train": y[:3], "x_test": x[3:], "y_test": y[3:]}
+
+
+def make_npz(path: Path) -> Made:
+    """Write training and test trials under their names."""
+    np.savez(path, **_named_trials())
+    _sidecar(path)
+    return _trials()[1]
+
+
+def make_mat(path: Path) -> Made:
+    """Write training and test trials as ExBrainable takes them, with rate and names inside."""
+    from scipy.io import savemat
+
+    names = np.array([["FC5"], ["Cz"], ["Fp1"], ["EMG chin"]], dtype=object)
+    savemat(path, _named_trials() | {"fs": 100.0, "ch_names": names})
+    return _trials()[1]
+
+
+# By the name of a file, or by a suffix where the name does not matter.
 MAKERS = {
     ".edf": make_edf,
     ".bdf": make_edf,
@@ -189,4 +324,13 @@ MAKERS = {
     ".gdf": make_gdf,
     ".cnt": make_cnt,
     ".xdf": make_xdf,
+    ".mat": make_mat,
+    ".npy": make_npy,
+    ".npz": make_npz,
+    "muse.csv": make_muse,
+    "mindmonitor.csv": make_mind_monitor,
+    "matrix.csv": make_matrix,
+    "training_set.csv": make_trials_csv,
+    "myo.txt": make_myo,
+    "excerpt1.txt": make_dreams,
 }

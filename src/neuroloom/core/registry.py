@@ -15,10 +15,13 @@ from neuroloom.core.errors import ConfigError, nearest
 
 RECIPES: dict[str, str] = {
     "signals.decode": "neuroloom.signals.decode:Decode",
+    "signals.detect": "neuroloom.signals.detect:Detect",
     "signals.mvpa": "neuroloom.signals.mvpa:Mvpa",
 }
 
 MODELS: dict[str, str] = {
+    "unet": "neuroloom.signals.models.dense:unet",
+    "rms-threshold": "neuroloom.signals.models.dense:rms_threshold",
     "eegnet": "neuroloom.signals.models.conv:eegnet",
     "shallow": "neuroloom.signals.models.conv:shallow",
     "deep4": "neuroloom.signals.models.conv:deep4",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,7 +81,7 @@ def _load(path: Path) -> tuple[Header, np.ndarray]:
             arrays = {name: loaded[name] for name in loaded.files}
         else:
             arrays = {"": loaded}
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+    except (ValueError, EOFError, OSError, SyntaxError, zipfile.BadZipFile, zlib.error) as error:
         begins = path.open("rb").read(6)
         known = begins.startswith((b"\x93NUMPY", b"PK"))
         what = "cut in its data" if known else f"is no NumPy file, it begins with {begins!r}"
@@ -169,7 +170,7 @@ def trials_of(path: Path, x: Any, y: Any, run: str, x_name: str = "x", y_name: s
     if y.size and len(y) != len(x):
         raise DataError(
             f"{path}: '{y_name}' holds {len(y)} labels, '{x_name}' of shape {_shape(x)} holds "
-            f"{len(x)} trials; expected a label a trial."
+            f"{len(x)} trials; expected a label a trial. Was one of them cut?"
         )
     labels = [_label(value) for value in y] if y.size else [""] * len(x)
     return Trials(x, labels, run)

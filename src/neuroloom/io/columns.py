@@ -89,6 +89,14 @@ def numbers(
     return found
 
 
+def is_number(cell: str) -> bool:
+    """Tell whether a cell of a text table is a finite number."""
+    try:
+        return bool(np.isfinite(float(cell)))
+    except ValueError:
+        return False
+
+
 def recording_of(
     header: Header,
     data: np.ndarray,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neuroloom.core.errors import DataError
-from neuroloom.io.columns import annotation_rows, numbers, read_table, recording_of
+from neuroloom.io.columns import annotation_rows, is_number, numbers, read_table, recording_of
 from neuroloom.io.names import template_positions
 from neuroloom.io.reader import Header
 from neuroloom.io.sidecar import facts_beside
@@ -33,8 +33,8 @@ SCORINGS = {
 }
 RATES = (50.0, 100.0, 200.0)
 _EVERY = 5.0
-# excerpt6 is 0.7 s longer than its hypnogram.
-_TOLERANCE = 1.0
+# excerpt6 is 0.7 s longer than its hypnogram of half an hour.
+_TOLERANCE = 5e-4
 _CHANNEL = re.compile(r"^\[([A-Za-z0-9]+)-([A-Za-z0-9]+)\]\s*$")
 
 
@@ -93,18 +93,11 @@ def _column(path: Path, width: int) -> np.ndarray:
     lines = path.read_text(errors="replace").splitlines()[1:]
     rows = [line.split() for line in lines if line.strip()]
     for i, row in enumerate(rows):
-        if len(row) != width or not all(_is_number(cell) for cell in row):
+        if len(row) != width or not all(is_number(cell) for cell in row):
             raise DataError(
                 f"{path}: row {i + 2}: expected {width} numbers, got '{' '.join(row)}'."
             )
     return np.array(rows, dtype=float).reshape(-1, width)
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        return bool(np.isfinite(float(cell)))
-    except ValueError:
-        return False
 
 
 def _rate(path: Path, length: int, seconds: float) -> float:
@@ -118,7 +111,7 @@ def _rate(path: Path, length: int, seconds: float) -> float:
             "the sampling rate is told. Put it there, or write "
             f"'{path.stem}.json' with {{\"SamplingFrequency\": 200}}."
         )
-    fits = [rate for rate in RATES if abs(length / rate - seconds) <= _TOLERANCE]
+    fits = [rate for rate in RATES if abs(length / rate - seconds) <= _TOLERANCE * seconds]
     if not fits:
         known = ", ".join(f"{length / rate:g} s at {rate:g} Hz" for rate in RATES)
         raise DataError(

@@ -5,20 +5,23 @@ Format: https://www.edfplus.info/specs/edf.html and https://www.biosemi.com/faq/
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from neuroloom.core.errors import DataError
 from neuroloom.io.names import guess_type
-from neuroloom.io.raw import peek_raw, read_raw
+from neuroloom.io.raw import peek_raw, quiet, read_raw, within
 from neuroloom.io.reader import Header
 
 if TYPE_CHECKING:
     import mne
+    import pandas as pd
     import xarray as xr
 
+_HYPNOGRAM = "-hypnogram.edf"
 _MAGIC = {".edf": b"0       ", ".bdf": b"\xffBIOSEMI"}
 _WIDTH = {".edf": 2, ".bdf": 3}
 
@@ -44,13 +47,78 @@ class _Layout:
 def read(path: Path, start: float | None = None, stop: float | None = None) -> xr.DataArray:
     """Read an EDF, EDF+ or BDF file; see `neuroloom.io.read`."""
     layout, notes = _checked(path)
-    return read_raw(partial(_open, layout=layout), path, _name(path), start, stop, notes)
+    recording = read_raw(partial(_open, layout=layout), path, _name(path), start, stop, notes)
+    stages = _stages_beside(path)
+    if stages is not None:
+        length = recording.sizes["time"] / recording.attrs["rate"]
+        own = within(stages, recording.attrs.get("offset", 0.0), length)
+        recording.attrs["annotations"] = _merged(recording.attrs["annotations"], own)
+    return recording
 
 
 def peek(path: Path) -> Header:
     """Read the header and annotations of an EDF, EDF+ or BDF file; see `neuroloom.io.peek`."""
     layout, notes = _checked(path)
-    return peek_raw(partial(_open, layout=layout), path, _name(path), notes)
+    header = peek_raw(partial(_open, layout=layout), path, _name(path), notes)
+    stages = _stages_beside(path)
+    if stages is None:
+        return header
+    within_file = within(stages, 0.0, header.duration)
+    return replace(header, annotations=_merged(header.annotations, within_file))
+
+
+def is_recording(path: Path) -> bool:
+    """Tell a hypnogram of Sleep-EDF from the recording that it is read with."""
+    return not path.name.lower().removesuffix(".gz").endswith(_HYPNOGRAM)
+
+
+def partners(path: Path) -> list[Path]:
+    """Return the hypnogram of a recording of Sleep-EDF: SC4001EC- beside SC4001E0-PSG.edf.
+
+    The letter before the hyphen names the scorer.
+    """
+    name = path.name.lower().removesuffix(".gz")
+    if not name.endswith("-psg.edf") or not path.parent.is_dir():
+        return []
+    stem = name.removesuffix("-psg.edf")[:-1]
+    return sorted(
+        item
+        for item in path.parent.iterdir()
+        if item.name.lower().startswith(stem) and item.name.lower().endswith(_HYPNOGRAM)
+    )
+
+
+def _stages_beside(path: Path) -> pd.DataFrame | None:
+    """Return the annotations of the hypnogram beside a recording, in its seconds."""
+    beside = partners(path)[:1]
+    if not beside:
+        return None
+    import mne
+
+    from neuroloom.io.columns import annotation_rows
+
+    with quiet(beside[0], "EDF+ hypnogram"):
+        marks = mne.read_annotations(beside[0])
+    late = _begin(beside[0]) - _begin(path)
+    rows = zip(marks.onset + late, marks.duration, map(str, marks.description), strict=True)
+    return annotation_rows([(float(at), float(length), label) for at, length, label in rows])
+
+
+def _begin(path: Path) -> float:
+    """Return when a file begins, in seconds of an epoch of its own; the date stays here."""
+    with path.open("rb") as handle:
+        text = handle.read(184)[168:184].decode("latin-1")
+    try:
+        return datetime.strptime(text, "%d.%m.%y%H.%M.%S").replace(tzinfo=UTC).timestamp()
+    except ValueError as error:
+        raise DataError(f"{path}: its EDF header holds no date and time of its start.") from error
+
+
+def _merged(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
+    import pandas as pd
+
+    both = [table for table in (first, second) if len(table)] or [first]
+    return pd.concat(both).sort_values("onset", kind="stable").reset_index(drop=True)
 
 
 def _open(path: Path, layout: _Layout) -> mne.io.BaseRaw:

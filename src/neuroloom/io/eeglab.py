@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from neuroloom.core.errors import DataError
-from neuroloom.io.raw import peek_raw, read_raw
+from neuroloom.io.epochs import epochs_header, read_epochs
+from neuroloom.io.raw import peek_raw, quiet, read_raw
 from neuroloom.io.reader import Header
 
 if TYPE_CHECKING:
@@ -16,8 +17,11 @@ if TYPE_CHECKING:
 
 
 def read(path: Path, start: float | None = None, stop: float | None = None) -> xr.DataArray:
-    """Read a continuous EEGLAB recording; see `neuroloom.io.read`."""
+    """Read a continuous EEGLAB recording, or its epochs end to end; see `neuroloom.io.read`."""
     _check(path)
+    epochs = _epochs(path)
+    if epochs is not None:
+        return read_epochs(epochs, path, start, stop)
     return read_raw(_open, path, "EEGLAB .set", start, stop)
 
 
@@ -27,7 +31,26 @@ def peek(path: Path) -> Header:
     A `.set` without `.fdt` keeps its samples inside the header, which is then read whole.
     """
     _check(path)
+    epochs = _epochs(path)
+    if epochs is not None:
+        return epochs_header(epochs, path)
     return peek_raw(_open, path, "EEGLAB .set")
+
+
+def _epochs(path: Path) -> mne.BaseEpochs | None:
+    """Return the epochs of a file that holds some, None of a continuous one."""
+    import mne
+
+    with quiet(path, "EEGLAB .set"):
+        try:
+            mne.io.read_raw_eeglab(path)
+        except TypeError as error:
+            if "number of trials" not in str(error):
+                raise
+            return mne.io.read_epochs_eeglab(path)
+        except FileNotFoundError:
+            return None
+    return None
 
 
 def _open(path: Path) -> mne.io.BaseRaw:
@@ -35,13 +58,6 @@ def _open(path: Path) -> mne.io.BaseRaw:
 
     try:
         raw = mne.io.read_raw_eeglab(path)
-    except TypeError as error:
-        if "number of trials" not in str(error):
-            raise
-        raise DataError(
-            f"{path}: holds EEGLAB epochs, expected a continuous recording; save the .set "
-            "before epoching it and let the recipe cut the trials."
-        ) from error
     except FileNotFoundError as error:
         raise DataError(
             f"{path}: its data file '{path.stem}.fdt' is not beside it; keep both together."

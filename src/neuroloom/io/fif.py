@@ -1,4 +1,4 @@
-"""FIF, the format of MNE and of Elekta/MEGIN systems: continuous recordings."""
+"""FIF, the format of MNE and of Elekta/MEGIN systems: continuous recordings and epochs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from neuroloom.core.errors import DataError
-from neuroloom.io.raw import peek_raw, read_raw
+from neuroloom.io.epochs import epochs_header, read_epochs
+from neuroloom.io.raw import peek_raw, quiet, read_raw
 from neuroloom.io.reader import Header
 
 if TYPE_CHECKING:
@@ -18,15 +19,32 @@ _FILE_ID = bytes((0, 0, 0, 100))  # the tag FIFF_FILE_ID opens every FIF file
 
 
 def read(path: Path, start: float | None = None, stop: float | None = None) -> xr.DataArray:
-    """Read a raw FIF file with its split parts; projectors are left alone."""
+    """Read a raw FIF file with its split parts, or epochs end to end; no projector is applied."""
     _check(path)
+    if _holds_epochs(path):
+        with quiet(path, "FIF epochs"):
+            return read_epochs(_open_epochs(path), path, start, stop)
     return read_raw(_open, path, "raw FIF", start, stop)
 
 
 def peek(path: Path) -> Header:
     """Read the header and annotations of a raw FIF file; see `neuroloom.io.peek`."""
     _check(path)
+    if _holds_epochs(path):
+        with quiet(path, "FIF epochs"):
+            return epochs_header(_open_epochs(path), path)
     return peek_raw(_open, path, "raw FIF")
+
+
+def _holds_epochs(path: Path) -> bool:
+    """Tell from the name that MNE asks for: `-epo.fif` or `_epo.fif`."""
+    return path.name.lower().endswith(("-epo.fif", "_epo.fif"))
+
+
+def _open_epochs(path: Path) -> mne.BaseEpochs:
+    import mne
+
+    return mne.read_epochs(path, proj=False, preload=True)
 
 
 def _open(path: Path) -> mne.io.BaseRaw:

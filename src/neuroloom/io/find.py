@@ -27,6 +27,7 @@ _NO_LAYOUT = (
 )
 # What MNE keeps in FIF files beside recordings, by the ends of names that it asks for.
 _DERIVED = re.compile(r"[-_](epo|ave|cov|fwd|inv|ica|src|trans|proj|eve|bem|sol|tfr)\.fif")
+_EPOCHS = re.compile(r"[-_]epo\.fif")
 # Sentence and the regex that a file name must match; the first that all files match is taken.
 LAYOUTS: tuple[tuple[str, str], ...] = (
     (
@@ -221,7 +222,9 @@ def _listed(data: Path, root: Path, include: Sequence[str]) -> tuple[list[str], 
     empty = [file for file in readable if _is_empty(root / file)]
     files = [file for file in readable if file not in empty and is_recording(root / file)]
     files = [file for file in files if not _is_part(file, readable)]
-    files = [file for file in files if not _DERIVED.search(file)]
+    kept = [file for file in files if not _DERIVED.search(file)]
+    # Epochs are what a folder is about where nothing continuous lies beside them.
+    files = kept or [file for file in files if _EPOCHS.search(file)]
     if not files:
         raise DataError(_nothing(data, every, include, empty))
     notes = [f"Empty files were passed over: {_few(empty)}."] if empty else []

@@ -10,7 +10,7 @@ import numpy as np
 
 from neuroloom.core.errors import DataError
 from neuroloom.io.arrays import from_matrix
-from neuroloom.io.columns import numbers, read_matrix, read_table, recording_of
+from neuroloom.io.columns import is_number, numbers, read_matrix, read_table, recording_of
 from neuroloom.io.reader import Header
 from neuroloom.io.sidecar import facts_beside, names_beside
 
@@ -26,9 +26,9 @@ def recognises(path: Path, head: list[str]) -> bool:
     if len(head) < 2 or ".txt" in path.name.lower():
         return False
     first, second = (line.split(",") for line in head[:2])
-    if not all(map(_is_number, second[:-1] or second)):
+    if not all(map(is_number, second[:-1] or second)):
         return False
-    plain = all(map(_is_number, first[:-1] or first))
+    plain = all(map(is_number, first[:-1] or first))
     return plain or _has_time(first) or any(place.is_file() for place in names_beside(path))
 
 
@@ -61,7 +61,7 @@ def _load(path: Path) -> tuple[Header, np.ndarray]:
     facts = facts_beside(path)
     with path.open(errors="replace") as handle:
         first = handle.readline().rstrip("\r\n").split(",")
-    if all(map(_is_number, first)):
+    if all(map(is_number, first)):
         return from_matrix(path, read_matrix(path, ","), facts)
     table = read_table(path, ",")
     names = [str(name).strip() for name in table.columns]
@@ -99,11 +99,3 @@ def _rate(path: Path, stamps: np.ndarray) -> float:
     # Stamps are rounded; a rate is told best from the whole length, and is often a whole number.
     rate = (len(stamps) - 1) / (stamps[-1] - stamps[0])
     return float(round(rate)) if abs(rate - round(rate)) < 1e-3 * rate else float(rate)
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True

@@ -96,14 +96,15 @@ def nominal_rate(path: Path, stamps: np.ndarray) -> float:
             f"{stamps[back[0] + 1]:.3f} s; are two recordings in one file?"
         )
     width = min(256, len(stamps) - 1)
-    rate = float(np.median(width / np.maximum(stamps[width:] - stamps[:-width], 1e-9)))
-    fits = [known for known in _RATES if abs(rate - known) <= 0.03 * known]
+    lasted = float(np.median(stamps[width:] - stamps[:-width]))
+    rate = width / max(lasted, 1e-9)
+    fits = [known for known in _RATES if abs(lasted - width / known) <= 0.03 * lasted + _GAP / 4]
     if not fits:
         raise DataError(
             f"{path}: its time stamps give {rate:.4g} Hz, a Muse samples at 256 or 220 Hz; are "
             "they in seconds?"
         )
-    return fits[0]
+    return min(fits, key=lambda known: abs(rate - known))
 
 
 def places_of(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,7 +85,7 @@ def read_raw(
         header = _header(raw, path)
         offset = first / header.rate
         events = within(header.annotations, offset, (last - first) / header.rate)
-        positions = _positions(raw, header.channels)
+        positions = positions_of(raw.info, header.channels)
     recording = signal(
         data, header.channels, header.rate, types=header.types, positions=positions,
         annotations=events, source=path.name,
@@ -108,10 +108,7 @@ def peek_raw(
 
 def _header(raw: mne.io.BaseRaw, path: Path) -> Header:
     names = normalise(raw.ch_names)
-    types = [
-        guess_type(name, kind) if kind in ("eeg", "misc") else kind
-        for name, kind in zip(names, raw.get_channel_types(), strict=True)
-    ]
+    types = channel_types(raw, names)
     table = annotation_table(raw)
     if not len(table):
         table = marker_table(raw)
@@ -121,6 +118,14 @@ def _header(raw: mne.io.BaseRaw, path: Path) -> Header:
     return Header(
         path.name, tuple(names), tuple(types), rate, float(raw.n_times / rate), table, tuple(notes)
     )
+
+
+def channel_types(opened: mne.io.BaseRaw | mne.BaseEpochs, names: Sequence[str]) -> list[str]:
+    """Return MNE's channel types, bettered by the names where a format calls everything EEG."""
+    return [
+        guess_type(name, kind) if kind in ("eeg", "misc") else kind
+        for name, kind in zip(names, opened.get_channel_types(), strict=True)
+    ]
 
 
 def annotation_table(raw: mne.io.BaseRaw) -> pd.DataFrame:
@@ -176,15 +181,15 @@ def table_of_marks(values: np.ndarray, raw: Any) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _positions(raw: mne.io.BaseRaw, names: tuple[str, ...]) -> np.ndarray:
-    """Head coordinates of the file, or the template's where the file places no EEG sensor."""
-    xyz = np.array([channel["loc"][:3] for channel in raw.info["chs"]], dtype=float)
+def positions_of(info: mne.Info, names: tuple[str, ...]) -> np.ndarray:
+    """Return head coordinates of the file, the template's where it places no EEG sensor."""
+    xyz = np.array([channel["loc"][:3] for channel in info["chs"]], dtype=float)
     unset = ~np.isfinite(xyz).all(axis=1) | (np.abs(xyz).sum(axis=1) == 0)
     xyz[unset] = np.nan
-    types = np.array(raw.get_channel_types())
+    types = np.array(info.get_channel_types())
     meg = np.isin(types, ("mag", "grad", "ref_meg")) & ~unset
-    if meg.any() and raw.info["dev_head_t"] is not None:
-        turn = raw.info["dev_head_t"]["trans"]
+    if meg.any() and info["dev_head_t"] is not None:
+        turn = info["dev_head_t"]["trans"]
         xyz[meg] = xyz[meg] @ turn[:3, :3].T + turn[:3, 3]
     if (~unset & ~meg).any():
         return xyz

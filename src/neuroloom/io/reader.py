@@ -170,7 +170,11 @@ def _bring_partners(path: Path, folder: Path) -> None:
     module, facts = _module(path), names_beside(path)
     partners = module.partners(path) if hasattr(module, "partners") else []
     for partner in [*partners, *facts]:
-        if partner.is_file():
+        if not partner.is_file():
+            continue
+        if partner.suffix.lower() == ".gz":
+            (folder / partner.stem).write_bytes(gzip.decompress(partner.read_bytes()))
+        else:
             shutil.copy(partner, folder / partner.name)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from neuroloom.core.errors import DataError
 from neuroloom.io.arrays import Trials, lay_out, trials_of
-from neuroloom.io.columns import read_matrix, recording_of
+from neuroloom.io.columns import is_number, read_matrix, recording_of
 from neuroloom.io.reader import Header
 from neuroloom.io.sidecar import example, facts_beside, names_beside
 
@@ -26,13 +26,15 @@ _NAME = re.compile(r"^(?P<set>training|train|test)_set\.csv(\.gz)?$", re.IGNOREC
 
 
 def recognises(path: Path, head: list[str]) -> bool:
-    """Tell a table of trials from its name."""
-    return bool(_NAME.match(path.name))
+    """Tell a table of trials from its name, and a number at its beginning."""
+    return bool(_NAME.match(path.name)) and bool(head) and is_number(head[0].split(",")[0])
 
 
 def partners(path: Path) -> list[Path]:
     """Return where the labels stand: `training_label.csv` beside `training_set.csv`."""
-    return [path.with_name(re.sub("_set", "_label", path.name, flags=re.IGNORECASE))]
+    plain = re.sub(r"\.gz$", "", path.name, flags=re.IGNORECASE)
+    place = path.with_name(re.sub("_set", "_label", plain, flags=re.IGNORECASE))
+    return [place, place.with_name(f"{place.name}.gz")]
 
 
 def read(path: Path, start: float | None = None, stop: float | None = None) -> xr.DataArray:

@@ -46,6 +46,14 @@ class Cut:
         Largest peak-to-peak amplitude that is kept, µV.
     align
         "none" or "euclidean".
+    eyes
+        "none", "regression", "emcp" (regression, blinks apart) or "ica".
+    eog
+        Channels that watch the eyes; empty: those of the type "eog".
+    montage
+        "as recorded", or "10-10": mapped onto its 64 places, so that files may differ in channels.
+    standardise
+        "none", or "moving": each channel by its exponential moving moments.
     """
 
     picks: tuple[str, ...] = ()
@@ -60,6 +68,10 @@ class Cut:
     reference: tuple[str, ...] = ()
     reject: float | None = None
     align: str = "none"
+    eyes: str = "none"
+    eog: tuple[str, ...] = ()
+    montage: str = "as recorded"
+    standardise: str = "none"
 
     @property
     def length(self) -> float:
@@ -68,20 +80,43 @@ class Cut:
 
     def steps(self) -> list[RecordingStep]:
         """Return the steps on a continuous recording, in their order."""
-        from neuroloom.signals.steps import BandPass, Notch, Reference, Resample
+        return [*self.steps_on_all(), *self.steps_on_picked(), *self.last_steps()]
+
+    def steps_on_all(self) -> list[RecordingStep]:
+        """Return the first steps, which draw on more channels than the picked ones."""
+        from neuroloom.signals.steps import EyeICA, EyeRegression, Reference
 
         steps: list[RecordingStep] = []
+        if self.eyes == "ica":
+            steps.append(EyeICA(self.eog))
+        elif self.eyes != "none":
+            steps.append(EyeRegression(self.eog, blinks_apart=self.eyes == "emcp"))
         if self.reference:
             steps.append(
                 Reference(self.reference[0] if len(self.reference) == 1 else self.reference)
             )
+        return steps
+
+    def steps_on_picked(self) -> list[RecordingStep]:
+        """Return the steps on the picked channels that keep the unit."""
+        from neuroloom.signals.steps import BandPass, MapMontage, Notch, Resample
+
+        steps: list[RecordingStep] = []
         if self.notch:
             steps.append(Notch(self.notch))
         if self.band:
             steps.append(BandPass(*self.band))
         if self.rate:
             steps.append(Resample(self.rate))
+        if self.montage != "as recorded":
+            steps.append(MapMontage())
         return steps
+
+    def last_steps(self) -> list[RecordingStep]:
+        """Return the steps after which the samples have no unit."""
+        from neuroloom.signals.steps import MovingStandardize
+
+        return [MovingStandardize()] if self.standardise == "moving" else []
 
     @classmethod
     def of(cls, facts: dict[str, Any]) -> Cut:
@@ -204,8 +239,7 @@ def _check_trials(cut: Cut, headers: dict[str, io.Header]) -> None:
         if header.trial is None or cut.target or not len(header.annotations):
             continue
         before = float((header.annotations["onset"] % header.trial).min())
-        start, length = (0.0, cut.window) if cut.window else (cut.start, cut.length)
-        stop = start + (length or 0.0)
+        start, stop = cut.start, cut.start + cut.length
         if start < -before - 1e-6 or stop > header.trial - before + 1e-6:
             raise ConfigError(
                 f"{path} holds trials from {-before:g} to {header.trial - before:g} s around their "
@@ -214,15 +248,23 @@ def _check_trials(cut: Cut, headers: dict[str, io.Header]) -> None:
 
 
 def needed_channels(cut: Cut, header: io.Header) -> list[str]:
-    """Return the picked channels and those that their reference draws on.
+    """Return the picked channels and those that their reference and eye correction draw on.
 
-    The average is that of all EEG channels but those that `picks` leaves out by "!".
+    The average is that of all EEG channels but those that `picks` leaves out by "!"; an ICA takes
+    all EEG and MEG channels but those.
     """
+    from neuroloom.signals.steps.eyes import CORRECTED, eog_channels
+
     names, types = header.channels, header.types
     more = set(cut.reference)
+    left_out = [pick for pick in cut.picks if pick.startswith("!")]
     if cut.reference == ("average",):
-        left_out = [pick for pick in cut.picks if pick.startswith("!")]
         more = set(pick_channels(names, types, ["eeg", *left_out])) if "eeg" in types else set()
+    if cut.eyes != "none":
+        more |= set(eog_channels(names, types, cut.eog))
+    kinds = set(CORRECTED) & set(types)
+    if cut.eyes == "ica" and kinds:
+        more |= set(pick_channels(names, types, [*sorted(kinds), *left_out]))
     picked = set(pick_channels(names, types, cut.picks))
     return [name for name in names if name in picked | more]
 

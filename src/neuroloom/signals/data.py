@@ -23,6 +23,7 @@ from neuroloom.signals.cut import (
     Cut,
     common_channels,
     is_mark,
+    needed_channels,
     pick_channels,
     require_channels,
     settle,
@@ -36,6 +37,8 @@ PLAUSIBLE_EEG_UV = (0.5, 500.0)
 SHOWN_EXAMPLES = 300
 BEFORE_EVENT = 0.5
 PIECE_OF = "piece_of"
+# Volts; a place that no electrode is near holds zeros.
+DEAD = 1e-11
 
 
 def align_to(trained: dict[str, Any], found: Found) -> Dataset:
@@ -56,7 +59,9 @@ def align_to(trained: dict[str, Any], found: Found) -> Dataset:
         If a channel of the model is missing in a file.
     """
     axes = trained["axes"]
-    cut = replace(Cut.of(axes["cut"]), picks=tuple(axes["picked"]), rate=axes["rate"])
+    cut = replace(Cut.of(axes["cut"]), rate=axes["rate"])
+    if cut.montage == "as recorded":
+        cut = replace(cut, picks=tuple(axes["picked"]))
     dataset = read_examples(found, cut, needed=axes["needed"])
     table = dataset.table
     if trained["task"] == "classification":
@@ -107,17 +112,25 @@ def read_examples(
     hashes = {path: hash_of(found.root / path) for path in headers}
     strict = needed is None
     if needed is None:
-        needed = common_channels(cut, headers)
+        needed = common_channels(cut, headers) if cut.montage == "as recorded" else []
         cut = settle(cut, headers, found)
         refuse_duplicates(hashes)
     else:
         require_channels(needed, headers)
-    first = next(iter(headers.values()))
-    channels = pick_channels(first.channels, first.types, cut.picks) if strict else list(cut.picks)
+    channels = _channels(cut, next(iter(headers.values())), strict=strict)
     reader = _Reader(found, cut, channels, list(needed), strict, Heap(0.4 * memory()))
     pieces = [reader.read(row, headers[row["path"]]) for row in found.table.to_dict("records")]
     dataset = _assemble(pieces, cut, found, reader)
     return replace(dataset, extra=dataset.extra | {"hashes": hashes})
+
+
+def _channels(cut: Cut, first: io.Header, *, strict: bool) -> list[str]:
+    """Return the channels of the examples."""
+    if cut.montage != "as recorded":
+        from neuroloom.signals.steps.montage import TEN_TEN
+
+        return list(TEN_TEN)
+    return pick_channels(first.channels, first.types, cut.picks) if strict else list(cut.picks)
 
 
 @dataclass
@@ -144,20 +157,19 @@ class _Reader:
 
     def read(self, row: dict[str, Any], header: io.Header) -> _Piece:
         """Read one recording and cut its examples."""
-        whole = io.read(self.found.root / row["path"]).sel(channel=self.needed)
-        require_sound(whole)
-        recording = whole.sel(channel=self.channels)
+        recording, calm = self._open(row["path"], header)
         table = self._rows(row, header)
-        steps = self.cut.steps()
-        clean = clean_recording(whole, self.cut, self.channels)
-        stretch = self.cut.length
-        x, inside = cut_windows(clean, table["onset"].to_numpy(float), stretch)
+        stretch, onsets = self.cut.length, table["onset"].to_numpy(float)
+        x, inside = cut_windows(calm, onsets, stretch)
         reason = self._reasons(table, x, inside, recording, row["path"])
+        clean = apply_all(self.cut.last_steps(), calm)
+        if clean is not calm:
+            x, _ = cut_windows(clean, onsets, stretch)
         keep = reason == ""
         rejected = table[~keep].assign(reason=reason[~keep])
         kept = table[keep].reset_index(drop=True)
         lead = self._lead(recording)
-        facts = recording_facts(recording, clean, steps) | {"lead": lead}
+        facts = recording_facts(recording, clean, self.cut.steps()) | {"lead": lead}
         raw, _ = cut_windows(recording, kept["onset"].to_numpy(float), stretch)
         offset, spread = raw.mean(2), np.log(raw.std(2) + 1e-12)
         begin = kept["onset"].to_numpy(float)[:SHOWN_EXAMPLES] - lead
@@ -165,6 +177,22 @@ class _Reader:
         rows = np.flatnonzero(inside)
         self.heap.add(x[keep])
         return _Piece(kept, shown[inside], rows, offset, spread, rejected, facts)
+
+    def _open(self, path: str, header: io.Header) -> tuple[xr.DataArray, xr.DataArray]:
+        """Return a recording as it came and after all steps that keep its unit."""
+        fixed = self.cut.montage == "as recorded"
+        needed = self.needed if fixed else needed_channels(self.cut, header)
+        whole = io.read(self.found.root / path).sel(channel=needed)
+        require_sound(whole)
+        picks = self.cut.picks
+        own = self.channels if fixed else pick_channels(header.channels, header.types, picks)
+        calm = clean_recording(whole, replace(self.cut, standardise="none"), own)
+        recording = whole.sel(channel=own)
+        if not fixed:
+            from neuroloom.signals.steps import MapMontage
+
+            recording = MapMontage().apply(recording)
+        return recording, calm
 
     def _lead(self, recording: xr.DataArray) -> float:
         """Return how long before a trial its picture begins: half a second before the event."""
@@ -258,16 +286,14 @@ def clean_recording(whole: xr.DataArray, cut: Cut, channels: Sequence[str]) -> x
     Parameters
     ----------
     whole
-        The picked channels and those of their reference, which draws on all of them.
+        The picked channels and those that reference and eye correction draw on.
     channels
         The picked ones.
     """
-    steps = cut.steps()
-    split = 1 if cut.reference else 0
-    referenced = apply_all(steps[:split], whole)
+    referenced = apply_all(cut.steps_on_all(), whole)
     left = set(referenced.coords["channel"].values.astype(str))
     picked = referenced.sel(channel=[name for name in channels if name in left])
-    return apply_all(steps[split:], picked)
+    return apply_all([*cut.steps_on_picked(), *cut.last_steps()], picked)
 
 
 def cut_windows(
@@ -394,7 +420,8 @@ def _task(table: pd.DataFrame, cut: Cut, found: Found, reader: _Reader) -> tuple
 def _findings(pieces: list[_Piece], cut: Cut) -> list[Finding]:
     found = []
     spread = np.concatenate([piece.spread for piece in pieces])
-    typical = float(np.exp(np.median(spread)) * 1e6) if len(spread) else math.nan
+    alive = spread[spread > math.log(DEAD)]
+    typical = float(np.exp(np.median(alive)) * 1e6) if len(alive) else math.nan
     low, high = PLAUSIBLE_EEG_UV
     if pieces[0].facts["types"][0] == "eeg" and not low <= typical <= high:
         found.append(
@@ -412,6 +439,16 @@ def _findings(pieces: list[_Piece], cut: Cut) -> list[Finding]:
                 "Alignment sees the whole test run",
                 "Euclidean alignment whitens each recording by all of its own trials, without "
                 "labels: a trial of a new recording can only be decoded once the others are there.",
+            )
+        )
+    if cut.eyes != "none":
+        found.append(
+            Finding(
+                "note",
+                "Eye correction sees the whole recording",
+                "What the eyes leave is measured on each whole recording, without labels, before "
+                "trials are cut: a trial of a new recording can only be corrected like this once "
+                "the recording is there.",
             )
         )
     notes = dict.fromkeys(note for piece in pieces for note in piece.facts.pop("notes"))
@@ -432,7 +469,7 @@ def recording_facts(
         "raw_rate": float(rate),
         "steps": describe_all(steps, rate),
         "span": span_all(steps, rate),
-        "notes": list(recording.attrs.get("notes", [])),
+        "notes": list(clean.attrs.get("notes", [])),
     }
 
 
