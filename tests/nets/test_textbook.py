@@ -58,10 +58,10 @@ def test_every_weight_learns(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_trained_net_comes_back_from_its_arrays(name):
+def test_a_trained_net_comes_back_from_its_arrays(name, tmp_path):
     x, y = windows()
     trained = learner(name)
-    trained.fit(x, y, job=FitJob(steps=2))
+    trained.fit(x, y, job=FitJob(steps=2, checkpoint=tmp_path / "fit.safetensors"))
     scores = trained.predict_scores(x)
     twin = find_model(name).rebuild(trained.spec)
     twin.load(trained.state())

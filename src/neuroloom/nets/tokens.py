@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
+from torch.nn.functional import elu
 
 from neuroloom.nets.blocks import glorot_, require_positive
 
@@ -99,13 +100,15 @@ class Tokens(nn.Module):
         glorot_(self.mix.weight, n_channels, filters)
         glorot_(self.filter.weight, taps, taps)
         self.norm = nn.BatchNorm1d(filters)
-        pool = nn.AvgPool1d(wide, stride)
-        self.early = nn.Identity() if power else nn.Sequential(self.norm, nn.ELU(), pool)
-        self.late = nn.Sequential(LogPower(wide, stride), self.norm) if power else nn.Identity()
+        self.signed = not power
+        self.pool = LogPower(wide, stride) if power else nn.AvgPool1d(wide, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (n, channel, time) to (n, filters, token)."""
-        return self.late(self.early(self.filter(self.mix(x))))
+        filtered = self.filter(self.mix(x))
+        if self.signed:
+            return self.pool(elu(self.norm(filtered)))
+        return self.norm(self.pool(filtered))
 
 
 def in_samples(seconds: float, rate: float | None) -> int:
