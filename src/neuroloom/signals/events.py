@@ -78,6 +78,7 @@ def read_events(
     wanted: dict[str, str],
     window: float,
     trained: dict[str, Any] | None = None,
+    scale: str = "none",
 ) -> Dataset:
     """Cut recordings into overlapping stretches with the class of every sample.
 
@@ -91,6 +92,8 @@ def read_events(
         Length of a stretch, s; the next one begins half of it later.
     trained
         The facts of a model, for its new data; recordings without marks are then just unlabelled.
+    scale
+        "none" or "recording", see `traces.Source`.
 
     Returns
     -------
@@ -104,7 +107,7 @@ def read_events(
         If no mark is of the wanted kind, one lies outside its recording, or a stretch is longer
         than a recording.
     """
-    source = Source(found, cut, trained and trained["axes"])
+    source = Source(found, cut, trained and trained["axes"], scale)
     if trained is None:
         labels = match_labels(wanted, labels_there(source.headers), "events")
     else:

@@ -29,7 +29,6 @@ from neuroloom.signals.data import clean_recording, hash_of, recording_facts
 
 if TYPE_CHECKING:
     import pandas as pd
-    import xarray as xr
 
     from neuroloom.io.find import Found
 
@@ -46,7 +45,7 @@ class Trace:
     path, units
         Relative path; subject, session, run.
     x
-        Shape (channel, time), float32, in robust standard deviations of each channel.
+        Shape (channel, time), float32: V, or robust standard deviations of each channel.
     rate
         Hz.
     marks
@@ -88,6 +87,8 @@ class Source:
         What to pick and how to filter; `rate` must be given.
     trained
         The facts of the data that a model was trained on, for new data.
+    scale
+        "none" leaves volts; "recording" divides each channel by its own robust deviation.
 
     Raises
     ------
@@ -96,16 +97,21 @@ class Source:
 
     Notes
     -----
-    Each channel is centred by its median and scaled by its interquartile range over the recording
-    (/ 1.349: a standard deviation, if normal), whatever the labels, and clipped at 20: amplifiers
-    and skulls differ more between people than the stages and events that are looked for. Where
-    every recording has a single picked channel, it may have another name in each.
+    Each channel is centred by its median and clipped at 20 robust standard deviations of the
+    recording (interquartile range / 1.349), whatever the labels. Where every recording has a single
+    picked channel, it may have another name in each.
     """
 
-    def __init__(self, found: Found, cut: Cut, trained: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        found: Found,
+        cut: Cut,
+        trained: dict[str, Any] | None = None,
+        scale: str = "recording",
+    ) -> None:
         if trained is not None:
             cut = replace(Cut.of(trained["cut"]), rate=trained["rate"])
-        self.found, self.cut = found, cut
+        self.found, self.cut, self.scale = found, cut, scale
         self.headers = {path: io.peek(found.root / path) for path in found.table["path"]}
         self.hashes = {path: hash_of(found.root / path) for path in self.headers}
         if trained is None:
@@ -146,9 +152,10 @@ class Source:
         require_sound(whole)
         clean = clean_recording(whole, cut, picked)
         facts = recording_facts(whole.sel(channel=picked), clean, cut.steps())
-        facts |= {"picked": picked, "cut": asdict(self.cut), "scaled": "by median and range"}
+        facts |= {"picked": picked, "cut": asdict(self.cut), "scale": self.scale}
         units = {name: row.get(name) for name in UNITS}
-        return Trace(path, units, scaled(clean), clean.attrs["rate"], header.annotations, facts)
+        x = scaled(clean.values, keep_unit=self.scale == "none")
+        return Trace(path, units, x, clean.attrs["rate"], header.annotations, facts)
 
 
 def band_for(cut: Cut, rate: float) -> tuple[float | None, float | None] | None:
@@ -158,21 +165,29 @@ def band_for(cut: Cut, rate: float) -> tuple[float | None, float | None] | None:
     return (cut.band[0], None) if cut.band[0] else None
 
 
-def scaled(recording: xr.DataArray) -> np.ndarray:
-    """Return the samples in robust standard deviations of each channel, clipped, as float32.
+def scaled(data: np.ndarray, *, keep_unit: bool = False) -> np.ndarray:
+    """Return samples (channel, time) in robust standard deviations of each channel, clipped.
+
+    Parameters
+    ----------
+    keep_unit
+        True centres and clips alike, but leaves the unit.
+
+    Returns
+    -------
+    float32.
 
     Examples
     --------
-    >>> from neuroloom.core.recording import signal
     >>> noise = np.random.default_rng(0).normal(3, 7, (1, 100000))
-    >>> bool(abs(scaled(signal(noise, ["Cz"], 100.0)).std() - 1) < 0.02)
+    >>> bool(abs(scaled(noise).std() - 1) < 0.02)
     True
     """
-    data = recording.values
     low, middle, high = np.percentile(data, [25, 50, 75], axis=1, keepdims=True)
     spread = (high - low) / NORMAL_RANGE
     spread = np.where(spread > 0, spread, data.std(axis=1, keepdims=True))
-    return np.clip((data - middle) / spread, -LARGEST, LARGEST).astype(np.float32)
+    clipped = np.clip((data - middle) / spread, -LARGEST, LARGEST)
+    return (clipped * spread if keep_unit else clipped).astype(np.float32)
 
 
 def match_labels(wanted: dict[str, str], there: list[str], field: str) -> dict[str, str]:

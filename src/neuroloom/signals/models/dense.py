@@ -1,0 +1,43 @@
+"""What labels every sample of a trace: events."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from neuroloom.learn.model import Model
+from neuroloom.signals.models.build import net
+
+unet = net(
+    "unet",
+    "neuroloom.nets.unet:UNet",
+    {
+        "epochs": 8, "batch": 16, "lr": 0.005, "average": 0.98, "threads": 1, "validate": False,
+    },
+    dense="plain",
+    tasks=("dense",),
+    summary="U-Net along time: a class at every sample, seconds of context, Dice loss",
+    source="Ronneberger et al. (2015), MICCAI, 234-241; Perslev et al. (2019), NeurIPS 32 (U-Time)",
+)  # fmt: skip
+
+
+def _make_rms(facts: dict[str, Any], task: str, n_outputs: int, **options: Any) -> Any:
+    from neuroloom.signals.classical.rms import RmsThreshold
+
+    return RmsThreshold(n_outputs, facts["rate"])
+
+
+def _rebuild_rms(spec: dict[str, Any]) -> Any:
+    from neuroloom.signals.classical.rms import RmsThreshold
+
+    return RmsThreshold(**{key: value for key, value in spec.items() if key != "name"})
+
+
+rms_threshold = Model(
+    "rms-threshold",
+    "amplitude in the event's band above a threshold, both chosen on the training recordings",
+    "Mölle et al. (2002), J. Neurosci. 22(24), 10941-10947",
+    is_net=False,
+    make=_make_rms,
+    rebuild=_rebuild_rms,
+    tasks=("dense",),
+)
