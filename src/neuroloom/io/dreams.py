@@ -125,7 +125,7 @@ def _stage_rows(stages: np.ndarray) -> list[tuple[float, float, str]]:
     """Return (onset, duration, stage) of every stretch of one stage."""
     names = np.array([STAGES.get(int(stage), "") for stage in stages], dtype=object)
     starts = [k for k in range(len(names)) if k == 0 or names[k] != names[k - 1]]
-    ends = [*starts[1:], len(names)]
+    ends = [*starts[1:], len(names)][: len(starts)]
     return [
         (start * _EVERY, (end - start) * _EVERY, str(names[start]))
         for start, end in zip(starts, ends, strict=True)
