@@ -16,12 +16,15 @@ from neuroloom.core.errors import ConfigError, nearest
 RECIPES: dict[str, str] = {
     "signals.decode": "neuroloom.signals.decode:Decode",
     "signals.detect": "neuroloom.signals.detect:Detect",
+    "signals.stage": "neuroloom.signals.stage:Stage",
     "signals.mvpa": "neuroloom.signals.mvpa:Mvpa",
 }
 
 MODELS: dict[str, str] = {
     "unet": "neuroloom.signals.models.dense:unet",
     "rms-threshold": "neuroloom.signals.models.dense:rms_threshold",
+    "stage-cnn": "neuroloom.signals.models.dense:stage_cnn",
+    "stage-lda": "neuroloom.signals.models.dense:stage_lda",
     "eegnet": "neuroloom.signals.models.conv:eegnet",
     "shallow": "neuroloom.signals.models.conv:shallow",
     "deep4": "neuroloom.signals.models.conv:deep4",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from neuroloom.learn.store import Ensemble
     from neuroloom.learn.study import Study
     from neuroloom.signals.detect import Detect
+    from neuroloom.signals.stage import Stage
 
 # Rows of one recording, from its model and the data of one input.
 Annotate = Callable[["Ensemble", "Dataset"], Iterator["pd.DataFrame"]]
@@ -119,3 +120,29 @@ def _copy(source: Path, path: str, rows: pd.DataFrame, out: Path, ending: str) -
     numbers = ("", *(f"-{k}" for k in range(2, 10_000)))
     names = (out / f"{stem}{number}_{ending}_raw.fif" for number in numbers)
     write_annotated(io.read(file), marks, next(name for name in names if not name.exists()))
+
+
+def predict_stages(
+    stage: Stage, run: Run, inputs: list[Path], out: Path | str | None = None
+) -> pd.DataFrame:
+    """See `Stage.predict`."""
+
+    def rows(ensemble: Ensemble, dataset: Dataset) -> Iterator[pd.DataFrame]:
+        table = staged_epochs(stage, ensemble, dataset)
+        for path in dict.fromkeys(dataset.table["path"]):
+            yield table[table["path"] == path].reset_index(drop=True)
+
+    return annotate(stage, run, inputs, out, rows, "stage", "staged")
+
+
+def staged_epochs(stage: Stage, ensemble: Ensemble, dataset: Dataset) -> pd.DataFrame:
+    """Return one row an epoch: where it is, its stage if known, and what was scored."""
+    from neuroloom.signals.stage import epoch_probabilities
+
+    rows, p = epoch_probabilities(stage.outcome(ensemble, dataset), dataset)
+    table = dataset.extra["epochs"].iloc[rows].reset_index(drop=True)
+    table = table[["path", "onset", "stop", "label"]].copy()
+    table["stage"] = np.asarray(dataset.classes, dtype=object)[p.argmax(1)]
+    for k, name in enumerate(dataset.classes):
+        table[f"p_{name}"] = p[:, k]
+    return table

@@ -1,4 +1,4 @@
-"""What labels every sample of a trace: events."""
+"""What labels traces: events at every sample, sleep stages at every epoch."""
 
 from __future__ import annotations
 
@@ -40,4 +40,42 @@ rms_threshold = Model(
     make=_make_rms,
     rebuild=_rebuild_rms,
     tasks=("dense",),
+)
+
+stage_cnn = net(
+    "stage-cnn",
+    "neuroloom.signals.nets.stagecnn:StageCNN",
+    {
+        "epochs": 15, "batch": 32, "lr": 0.003, "average": 0.98, "threads": 1, "validate": False,
+    },
+    tasks=("classification",),
+    summary="small convolutional net for sleep stages: half-second filters, global pooling",
+    source="after Sors et al. (2018), Biomed. Signal Process. Control 42, 107-114",
+)  # fmt: skip
+
+
+def _make_stage_lda(facts: dict[str, Any], task: str, n_outputs: int, **options: Any) -> Any:
+    return _rebuild_stage_lda(
+        {
+            "n_outputs": n_outputs, "rate": facts["rate"], "places": facts.get("places", 1),
+            "dense": task == "dense",
+        }
+    )  # fmt: skip
+
+
+def _rebuild_stage_lda(spec: dict[str, Any]) -> Any:
+    from neuroloom.signals.classical.stages import StageLda, StageLdaSequence
+
+    kind = StageLdaSequence if spec.get("dense") else StageLda
+    return kind(spec["n_outputs"], spec["rate"], spec["places"])
+
+
+stage_lda = Model(
+    "stage-lda",
+    "power in the bands of sleep, linear discriminant analysis with equal priors",
+    "Fisher (1936), Ann. Eugenics 7(2), 179-188",
+    is_net=False,
+    make=_make_stage_lda,
+    rebuild=_rebuild_stage_lda,
+    tasks=("classification", "dense"),
 )
