@@ -86,7 +86,7 @@ class Decode(Study):
         None, "show a net whole trials or shorter crops that vote; default: the net's own"
     )
     augment: list[str] | None = setting(
-        None, "augmentations by name, or 'none'; default: the net's own"
+        None, "augmentations: names or name=strength, or 'none'; default: the net's own"
     )
     features: (
         Literal["time", "bandpower", "variance", "rms", "muscle", "covariance", "wavelet", "stft"]
@@ -96,12 +96,25 @@ class Decode(Study):
         "none", "whiten each recording by its own mean covariance (label-blind)"
     )
 
+    eyes: Literal["none", "regression", "emcp", "ica"] = setting(
+        "none", "take out eye movements: regression on EOG, apart for blinks (emcp), or ICA"
+    )
+    eog: list[str] = setting([], "channels that watch the eyes; default: those of the type eog")
+    montage: Literal["as recorded", "10-10"] = setting(
+        "as recorded", "map any cap onto the 64 places of the 10-10 system; files may differ then"
+    )
+    standardise: Literal["none", "moving"] = setting(
+        "none", "scale each channel by its moving mean and deviation, looking back only"
+    )
+
     @model_validator(mode="after")
     def _fields_agree(self) -> Decode:
         if self.events and self.target:
             raise ValueError("events and target exclude each other: name one of them")
         if self.stop is not None and self.stop <= self.start:
             raise ValueError(f"stop ({self.stop:g} s) must come after start ({self.start:g} s)")
+        if self.eog and self.eyes == "none":
+            raise ValueError("eog names channels for `eyes`: set it to regression, emcp or ica")
         if self.band and not 0 < self.band[0] < self.band[1]:
             raise ValueError(f"band must be two frequencies 0 < low < high, got {self.band}")
         return self
@@ -143,6 +156,10 @@ class Decode(Study):
             reference=tuple(self.reference),
             reject=self.reject,
             align=self.align,
+            eyes=self.eyes,
+            eog=tuple(self.eog),
+            montage=self.montage,
+            standardise=self.standardise,
         )
 
     def _likes(self) -> dict[str, Any]:

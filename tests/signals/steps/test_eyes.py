@@ -171,7 +171,7 @@ def test_the_average_response_goes_and_marks_are_no_events():
 
 def test_what_cannot_be_corrected_is_refused():
     recording, _, _ = simulated(eog=False)
-    with pytest.raises(ConfigError, match=r"a\.edf: eyes='regression' needs EOG"):
+    with pytest.raises(ConfigError, match=r"a\.edf: a regression on the EOG needs"):
         EyeRegression().apply(recording)
     with pytest.raises(ConfigError, match="Did you mean 'Fp2'"):
         EyeRegression(("Fp22",)).apply(recording)

@@ -5,7 +5,6 @@ Both measure each recording by itself, never look at a class label, and see the 
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ FRONTAL = ("Fp1", "Fpz", "Fp2", "AF7", "AF8")
 FRONTAL_SIDES = (("F7", "F8"), ("AF7", "AF8"), ("FT7", "FT8"))
 OCULAR_BAND, CALM_BAND = (1.0, 10.0), (1.0, 40.0)
 EVOKED, FEWEST_EVENTS = (-0.1, 1.0), 10
-NOT_EVENTS = re.compile("bad|edge|boundary", re.IGNORECASE)
+NOT_EVENTS = "(?i)bad|edge|boundary"
 BLINK_SECONDS, BLINK_DEVIATIONS, BLINK_RAMP = 0.45, 6.0, 0.05
 MOST_FITTED_SAMPLES = 60_000
 LEAST_SECONDS = 5.0
@@ -96,8 +95,8 @@ class EyeRegression(RecordingStep):
         watched, corrected = _rows(recording, self.eog)
         if not len(watched):
             raise ConfigError(
-                f"{_source(recording)}: eyes='regression' needs EOG channels, and none has that "
-                "type. Name the channels near the eyes with `eog`, such as --eog Fp1, or take "
+                f"{_source(recording)}: a regression on the EOG needs EOG channels, and none has "
+                "that type. Name the channels near the eyes with `eog`, such as --eog Fp1, or take "
                 "eyes='ica'."
             )
         _require_length(recording)
@@ -263,7 +262,8 @@ def subtract_evoked(x: np.ndarray, rate: float, annotations: pd.DataFrame) -> np
     places = onsets[:, None] + np.arange(first, last)
     evoked = x[:, places].mean(1)
     left = x.copy()
-    np.subtract.at(left, (slice(None), places.ravel()), np.tile(evoked, len(onsets)))
+    for row, shape in zip(left, evoked, strict=True):
+        np.subtract.at(row, places, np.broadcast_to(shape, places.shape))
     return left
 
 

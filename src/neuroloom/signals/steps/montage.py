@@ -128,8 +128,8 @@ class MapMontage(RecordingStep):
         for row, channel in enumerate(direct):
             if channel >= 0:
                 matrix[row, channel] = 1
-        missing = [row for row, channel in enumerate(direct) if channel < 0]
-        if missing and located.sum() >= FEWEST_FOR_SPLINES:
+        missing = np.flatnonzero(np.array(direct) < 0)
+        if len(missing) and located.sum() >= FEWEST_FOR_SPLINES:
             matrix[np.ix_(missing, np.flatnonzero(located))] = self._between(
                 places[located], template_positions([self.names[row] for row in missing])
             )
