@@ -79,8 +79,8 @@ class CTNet(nn.Module):
         """Map windows (n, channel, time) to logits (n, n_outputs)."""
         tokens = self.front(x).mT
         placed = tokens * tokens.shape[2] ** 0.5 + self.place[: self.length]
-        both = tokens + self.encoder(self.place_dropout(placed))
-        return self.output(self.dropout(both.flatten(1)))
+        placed = self.place_dropout(placed)
+        return self.output(self.dropout((placed + self.encoder(placed)).flatten(1)))
 
 
 def require_few_tokens(length: int, n_times: int, step: int) -> None:

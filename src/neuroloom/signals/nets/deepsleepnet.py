@@ -18,8 +18,9 @@ class DeepSleepNet(nn.Module):
 
     24,744,837 trainable parameters for 1 channel, 5 stages and 3000 samples (30 s at 100 Hz).
 
-    The LSTM runs over the epochs of a stretch, as in the paper, and pads as the authors' TensorFlow
-    does. Their cells also peep at the memory, which the count above leaves out.
+    The LSTM runs over the epochs of a stretch, every convolution is followed by a rectifier and
+    padded as the authors' TensorFlow does; braindecode has no context, an ELU in the second path
+    and other zeros. The authors' LSTM also has peepholes, which the count above leaves out.
 
     Parameters
     ----------
@@ -63,8 +64,8 @@ class DeepSleepNet(nn.Module):
         self.epoch, self.dense = epoch_of("DeepSleepNet", n_times, places), dense
         given = rate or PAPER_RATE
         small, step, large, stride = (samples(n, PAPER_RATE, given) for n in (50, 6.25, 400, 50))
-        self.detail = path(n_channels, (small, step), (8, 8, 4), nn.ReLU, dropout)
-        self.rhythm = path(n_channels, (large, stride), (4, 6, 2), nn.ELU, dropout)
+        self.detail = path(n_channels, (small, step), (8, 8, 4), dropout)
+        self.rhythm = path(n_channels, (large, stride), (4, 6, 2), dropout)
         features = 128 * (after(self.epoch, step, 8, 4) + after(self.epoch, stride, 4, 2))
         self.dropout = nn.Dropout(dropout)
         self.context = nn.LSTM(
@@ -105,11 +106,7 @@ class Padded(nn.Module):
 
 
 def path(
-    n_channels: int,
-    first: tuple[int, int],
-    sizes: tuple[int, int, int],
-    activation: type[nn.Module],
-    dropout: float,
+    n_channels: int, first: tuple[int, int], sizes: tuple[int, int, int], dropout: float
 ) -> nn.Sequential:
     """Return one of the two convolutional paths.
 
@@ -121,16 +118,16 @@ def path(
         Kernel and stride of the first convolution, samples.
     sizes
         First pool, kernel of the other three convolutions, second pool.
-    activation, dropout
-        After every convolution; share dropped after the first pool.
+    dropout
+        Share dropped after the first pool.
     """
     pool, kernel, last = sizes
     return nn.Sequential(
-        *_conv(n_channels, 64, *first, activation),
+        *_conv(n_channels, 64, *first),
         _max_pool(pool), nn.Dropout(dropout),
-        *_conv(64, 128, kernel, 1, activation),
-        *_conv(128, 128, kernel, 1, activation),
-        *_conv(128, 128, kernel, 1, activation),
+        *_conv(64, 128, kernel, 1),
+        *_conv(128, 128, kernel, 1),
+        *_conv(128, 128, kernel, 1),
         _max_pool(last),
     )  # fmt: skip
 
@@ -148,11 +145,9 @@ def after(n_times: int, *strides: int) -> int:
     return n_times
 
 
-def _conv(
-    n_in: int, n_out: int, kernel: int, stride: int, activation: type[nn.Module]
-) -> list[nn.Module]:
+def _conv(n_in: int, n_out: int, kernel: int, stride: int) -> list[nn.Module]:
     conv = nn.Conv1d(n_in, n_out, kernel, stride, bias=False)
-    return [Padded(conv, kernel, stride), nn.BatchNorm1d(n_out), activation()]
+    return [Padded(conv, kernel, stride), nn.BatchNorm1d(n_out), nn.ReLU()]
 
 
 def _max_pool(size: int) -> nn.Module:

@@ -105,18 +105,18 @@ class Up(nn.Module):
     def forward(self, x: Tensor, kept: Tensor) -> Tensor:
         """Map (n, n_in, time / 2) and (n, n_out, time) to (n, n_out, time)."""
         x = self.before(interpolate(x, scale_factor=2.0))[..., : kept.shape[-1]]
-        return self.after(torch.cat([kept, x], 1))
+        return self.after(torch.cat([x, kept], 1))
 
 
 def halve(x: Tensor) -> Tensor:
-    """Take the larger of each two samples, with a zero behind an odd number of them.
+    """Take the larger of each two samples, with a zero before an odd number of them.
 
     Examples
     --------
     >>> halve(torch.tensor([[[1.0, 3.0, -2.0]]]))
-    tensor([[[3., 0.]]])
+    tensor([[[1., 3.]]])
     """
-    return nn.functional.max_pool1d(pad(x, (0, x.shape[-1] % 2)), 2)
+    return nn.functional.max_pool1d(pad(x, (x.shape[-1] % 2, 0)), 2)
 
 
 def odd(length: float) -> int:
