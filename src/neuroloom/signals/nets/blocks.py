@@ -9,6 +9,7 @@ from neuroloom.nets.blocks import glorot_, limit_norm_, require_positive, sample
 
 __all__ = [
     "TimeSpaceConv",
+    "affine",
     "correlate_spectrally",
     "fast_length",
     "glorot_",
@@ -91,3 +92,15 @@ def fast_length(n: int) -> int:
         if rest == 1:
             return n
         n += 1
+
+
+def affine(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the factor and the shift by which `norm` treats maps of these moments.
+
+    Examples
+    --------
+    >>> affine(nn.BatchNorm1d(1, eps=0.0), torch.tensor([3.0]), torch.tensor([4.0]))
+    (tensor([0.5000], grad_fn=<MulBackward0>), tensor([-1.5000], grad_fn=<SubBackward0>))
+    """
+    gain = norm.weight * torch.rsqrt(variance + norm.eps)
+    return gain, norm.bias - gain * mean

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, elu, pad
 
-from neuroloom.signals.nets.blocks import glorot_, limit_norm_, require_positive, samples
+from neuroloom.signals.nets.blocks import affine, glorot_, limit_norm_, require_positive, samples
 from neuroloom.signals.nets.eegnet import map_moments, same_padding, update_running
 
 PAPER_RATE = 128.0
@@ -144,8 +144,8 @@ class ScaledSources(nn.Module):
             mean, variance = map_moments(x, middle(list(self.kernels)))
             mean = mean + self.bias
             update_running(norm, mean, variance, x.numel())
-        gain = norm.weight * torch.rsqrt(variance + norm.eps)
-        return gain, norm.bias + gain * (self.bias - mean)
+        gain, shift = affine(norm, mean, variance)
+        return gain, shift + gain * self.bias
 
 
 def middle(kernels: list[Tensor]) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv1d, elu, pad
 
-from neuroloom.signals.nets.blocks import glorot_, limit_norm_, require_positive, samples
+from neuroloom.signals.nets.blocks import affine, glorot_, limit_norm_, require_positive, samples
 from neuroloom.signals.nets.eegnet import (
     filter_spectrally,
     map_moments,
@@ -252,12 +252,6 @@ def compose(first: Tensor, second: Tensor) -> Tensor:
     size = first.shape[1]
     product = conv1d(second, first.flip(1)[None], padding=size - 1)[:, 0]
     return pad(product, (1 - size % 2, 0))
-
-
-def affine(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the factor and the shift by which `norm` treats maps of these moments."""
-    gain = norm.weight * torch.rsqrt(variance + norm.eps)
-    return gain, norm.bias - gain * mean
 
 
 def _same(x: Tensor, weight: Tensor, groups: int = 1) -> Tensor:

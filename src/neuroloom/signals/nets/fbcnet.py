@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from neuroloom.core.errors import ConfigError
-from neuroloom.signals.nets.blocks import fast_length, limit_norm_, require_positive
+from neuroloom.signals.nets.blocks import affine, fast_length, limit_norm_, require_positive
 from neuroloom.signals.nets.eegnet import update_running
 
 PAPER_RATE = 250.0
@@ -94,10 +94,9 @@ class FBCNet(nn.Module):
             mean = mean.flatten() + self.bias
             variance = variance.flatten()
             update_running(norm, mean, variance, bins.shape[1] * n_times)
-        gain = norm.weight * torch.rsqrt(variance + norm.eps)
-        offset = norm.bias + gain * (self.bias - mean)
+        gain, shift = affine(norm, mean, variance)
         shape = (len(bins), 1, bins.shape[2], 1)
-        return gain.reshape(shape), offset.reshape(shape)
+        return gain.reshape(shape), (shift + gain * self.bias).reshape(shape)
 
     def constrain(self) -> None:
         """Apply the norm limits; the training loop calls this after every step."""
