@@ -11,8 +11,11 @@ from neuroloom.signals.relevance import (
     band_relevance,
     channel_dependence,
     explain,
+    explain_evoked,
     keep_band,
     make_bands,
+    make_windows,
+    polarity,
 )
 
 CHANNELS = ["F3", "C3", "Cz", "C4", "Pz", "Oz"]
@@ -40,6 +43,8 @@ def test_planted_sensor_and_band_are_found(make):
     assert found.channels.channel[0] == "C4"
     assert found.channels.columns.tolist() == ["channel", "rest", "hum", "relevance"]
     assert found.channels.hum[0] > 0.5
+    assert found.bands.columns.tolist() == ["low", "high", "rest", "hum", "relevance"]
+    assert polarity(learner.predict_scores, x) > 0.95
     best = found.bands.loc[found.bands.relevance.idxmax()]
     assert best.low <= 20 <= best.high
 
@@ -85,6 +90,53 @@ def test_numbers_instead_of_classes():
     found = explain(lambda x: np.log(x[:, 2].var(axis=1)), x, y, 100.0, CHANNELS)
     assert found.channels.channel[0] == "Cz"
     assert found.channels.columns.tolist() == ["channel", "value", "relevance"]
+
+
+def evoked(seed=0, rate=100.0):
+    """Class 1 has a positive wave at Pz, 0.3 s after the event; all sensors share a slow drift."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(80) % 2
+    times = np.arange(80) / rate
+    x = rng.normal(size=(80, 6, 80)) + rng.normal(size=(80, 1, 1))
+    x[:, 4] += 2 * y[:, None] * np.exp(-(((times - 0.3) / 0.04) ** 2))
+    return (1e-5 * x).astype(np.float32), y
+
+
+def test_planted_time_and_sensor_of_an_evoked_response_are_found():
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    x, y = evoked()
+    model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.5)
+    model.fit(1e5 * x.reshape(len(x), -1), y)
+
+    def score(x):
+        return model.predict_log_proba(1e5 * x.reshape(len(x), -1))
+
+    held, truth = evoked(seed=1)
+    found = explain_evoked(
+        score, held, truth, 100.0, CHANNELS, start=-0.1, classes=["none", "wave"]
+    )
+    assert found.channels.channel[0] == "Pz"
+    assert found.channels.wave[0] > 0.3
+    best = found.times.loc[found.times.relevance.idxmax()]
+    assert best.start <= 0.2 <= best.stop + 0.01
+    assert best.stop - best.start < 0.06
+    assert found.times.columns.tolist() == ["start", "stop", "none", "wave", "relevance"]
+    assert found.maps.shape == (6, len(found.times), 2)
+    assert polarity(score, held) < 0
+
+
+def test_polarity_of_a_model_that_says_nothing_is_nan():
+    assert np.isnan(polarity(lambda x: np.zeros((len(x), 2)), evoked()[0]))
+
+
+@pytest.mark.parametrize(("times", "rate"), [(1, 100.0), (7, 250.0), (100, 100.0), (3000, 100.0)])
+def test_windows_add_up_and_are_not_too_many(times, rate):
+    windows = make_windows(times, rate)
+    np.testing.assert_allclose(windows.sum(0), 1)
+    assert windows.min() >= 0
+    assert (windows.max(1) >= 0.5).all()
+    assert 1 <= len(windows) <= 24
 
 
 def test_bands_add_up_to_the_whole():

@@ -18,11 +18,13 @@ from neuroloom.signals.figures.data import (
     add_data_figures,
     band_power,
     evoked,
+    evoked_maps,
+    find_peaks,
+    shown_bands,
     spectra,
     topomaps,
     trial_counts,
 )
-from neuroloom.signals.figures.relevance import add_relevance, relevance
 from neuroloom.signals.figures.trials import Trials, choose_sensors
 
 NAMES = ["Fz", "C3", "Cz", "C4", "Pz", "Oz", "T7", "T8"]
@@ -115,26 +117,12 @@ def test_maps_of_classes_and_their_differences(places: np.ndarray, classes: int,
     assert sum(bool(axes.get_title()) for axes in figure.axes) == maps
 
 
-def test_left_is_left_on_the_map(places: np.ndarray) -> None:
-    scores = np.zeros(len(NAMES))
-    scores[NAMES.index("C3")] = 1.0
-    figure = relevance(scores, NAMES, places)
-    note = next(text for text in figure.axes[0].texts if text.get_text() == "C3")
-    assert note.xy[0] < 0
-
-
 @pytest.mark.parametrize("known", [0, 3])
 def test_without_positions_a_note_stands_in_for_the_map(places: np.ndarray, known: int) -> None:
     positions = UNKNOWN.copy()
     positions[:known] = places[:known]
     said = words(topomaps(made(positions), (8, 12)))
     assert f"{known} of the sensors have a position" in said
-
-
-def test_without_positions_relevance_is_a_list_of_sensors() -> None:
-    scores = np.arange(len(NAMES), dtype=float)
-    figure = relevance(scores, NAMES, UNKNOWN, {"alpha": 1.0})
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == NAMES[::-1]
 
 
 def test_two_sensors_at_one_place_are_no_error(places: np.ndarray) -> None:
@@ -186,8 +174,42 @@ def test_all_figures_of_the_data_quickly_and_without_a_word(
     shelf = Shelf(tmp_path)
     began = time.process_time()
     add_data_figures(shelf, made(places), (8, 30))
-    add_relevance(shelf, np.arange(8.0), NAMES, places, {"alpha": 0.7, "beta": 0.3})
     assert time.process_time() - began < 12  # 2 s alone; tests share their cores
-    assert [artifact.kind for artifact in shelf] == ["figure"] * 4 + ["table"]
+    assert [artifact.name for artifact in shelf] == ["evoked", "evoked-maps", "spectra", "topomaps"]
     assert capsys.readouterr() == ("", "")
-    assert shelf.read("relevance-by-channel")["channel"].iloc[0] == "T8"
+
+
+def test_windows_have_no_evoked_response(tmp_path: Path, places: np.ndarray) -> None:
+    add_data_figures(Shelf(tmp_path), made(places), (20, 60), what="EMG", events=False)
+    assert [artifact.name for artifact in Shelf(tmp_path)] == ["spectra", "topomaps"]
+
+
+def test_rhythms_are_mapped_as_far_as_the_band_holds_them() -> None:
+    assert shown_bands((4, 38), "EEG") == [(4, 8), (8, 13), (13, 30)]
+    assert shown_bands((1, 12), "MEG") == [(4, 8), (8, 13)]
+    assert shown_bands(None, "EEG") == [(8, 13), (13, 30)]
+    assert shown_bands((10, 12), "EEG") == [(10, 12)]
+
+
+def test_peaks_of_the_field_are_found_after_the_event_and_in_order() -> None:
+    times = np.arange(-50, 100) / 100
+    waves = [h * np.exp(-(((times - at) / 0.04) ** 2)) for at, h in ((-0.2, 9), (0.1, 2), (0.5, 3))]
+    shape = np.array([[1.0], [-1.0], [0.5]])
+    assert find_peaks(sum(waves) * shape, times) == [60, 100]
+    assert find_peaks(sum(waves) * shape, times, most=1) == [100]
+    assert find_peaks(np.zeros((3, 150)), times) == [0]
+
+
+@pytest.mark.parametrize(("classes", "maps"), [(1, 1), (2, 3), (3, 6)])
+def test_evoked_maps_show_the_planted_wave(places: np.ndarray, classes: int, maps: int) -> None:
+    x = np.zeros((4 * classes, len(NAMES), int(3 * RATE)))
+    y = np.array(["abc"[k % classes] for k in range(len(x))])
+    at = np.arange(x.shape[-1]) / RATE - 1.0
+    x[y == "a", NAMES.index("C3")] += 8e-6 * np.exp(-(((at - 0.4) / 0.06) ** 2))
+    figure = evoked_maps(Trials(x, y, NAMES, places, RATE, start=-1.0))
+    assert sum(bool(axes.get_title()) for axes in figure.axes) == maps
+    assert any(text.get_text() == "398 ms" for text in figure.texts)
+
+
+def test_evoked_maps_without_positions_are_a_note() -> None:
+    assert "0 of the sensors have a position" in words(evoked_maps(made(UNKNOWN)))

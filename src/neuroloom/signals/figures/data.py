@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from neuroloom.core.artifact import Shelf
 
 SMOOTH_HZ = 20.0
+HALF_PEAK = 0.01
+CHOSEN = "The sensors were chosen by their place, not by the labels."
+RHYTHMS = ((4.0, 8.0), (8.0, 13.0), (13.0, 30.0))
 
 
 @styled
@@ -39,10 +42,8 @@ def evoked(trials: Trials, sensors: Sequence[int] | None = None) -> Figure:
     """
     trials = trials.few()
     sensors = choose_sensors(trials.channels, trials.positions) if sensors is None else sensors
-    factor, unit = UNITS[trials.unit]
-    x = _smooth(trials.x[:, list(sensors)] * factor, trials.rate)
-    before = trials.times < 0
-    x = x - (x[..., before] if before.any() else x).mean(axis=-1, keepdims=True)
+    x = _from_baseline(trials, sensors)
+    unit = UNITS[trials.unit][1]
     figure, axes = stack(trials, sensors, f"Amplitude ({unit})", "Time after the event (s)")
     for row, panel in enumerate(axes):
         if trials.times[0] <= 0 <= trials.times[-1]:
@@ -98,30 +99,100 @@ def band_power(trials: Trials, band: tuple[float, float]) -> np.ndarray:
 
 
 @styled
-def topomaps(trials: Trials, band: tuple[float, float]) -> Figure:
-    """Draw where the power in `band` lies in each class, and where the classes differ.
+def topomaps(trials: Trials, *bands: tuple[float, float]) -> Figure:
+    """Draw where the power in each band lies in each class, and where the classes differ.
 
-    Class maps are relative to the mean over sensors; the last row is the difference of two
-    classes or, for more, of each class from the mean of the others.
+    Class maps are relative to the mean over sensors; beside them is the difference of two classes
+    or, for more, below them that of each class from the mean of the others.
 
     Parameters
     ----------
     trials
-        Trials that hold the band.
-    band
-        Hz.
+        Trials that hold the bands.
+    bands
+        Hz; a row of maps for each.
     """
     trials = trials.few()
     known = located(trials.positions)
     if not make_a_map(trials.positions[known]):
         return no_map(len(known))
-    power = band_power(trials, band)[:, known]
+    rows: list[list[Group]] = []
+    names: list[str] = []
+    for low, high in bands:
+        power = band_power(trials, (low, high))[:, known]
+        rows += _class_maps(trials, power, relative=True)
+        names += [f"{low:g}–{high:g} Hz"] * (len(rows) - len(names))
+    return draw_maps(rows, trials.positions[known], "dB", names)
+
+
+def _class_maps(trials: Trials, values: np.ndarray, *, relative: bool = False) -> list[list[Group]]:
+    """Return the rows of maps that show `values` (trial, channel) by class."""
     names = trials.names[:4]
-    means = np.array([power[trials.labels == name].mean(axis=0) for name in names])
-    shapes = list(zip(names, means - means.mean(axis=1, keepdims=True), strict=True))
+    means = np.array([values[trials.labels == name].mean(axis=0) for name in names])
+    middle = means.mean(axis=1, keepdims=True) if relative else 0.0
+    shapes = list(zip(names, means - middle, strict=True))
     groups = [group for group in (shapes, _differences(means, names)) if group]
-    rows = [[group] for group in groups] if len(names) > 2 else [groups]
-    return draw_maps(rows, trials.positions[known])
+    return [[group] for group in groups] if len(names) > 2 else [groups]
+
+
+@styled
+def evoked_maps(trials: Trials, most: int = 3) -> Figure:
+    """Draw the mean response over the head at its peaks, by class, and where the classes differ.
+
+    Peaks are those of the global field power, the SD over sensors of the mean of *all* trials: no
+    label has a say in which moments are shown.
+
+    Parameters
+    ----------
+    trials
+        As for `evoked`.
+    most
+        Number of peaks.
+
+    References
+    ----------
+    Lehmann & Skrandies (1980), Electroencephalogr. Clin. Neurophysiol. 48, 609-621.
+    """
+    trials = trials.few()
+    known = located(trials.positions)
+    if not make_a_map(trials.positions[known]):
+        return no_map(len(known))
+    x = _from_baseline(trials, known.tolist())
+    rows: list[list[Group]] = []
+    names: list[str] = []
+    for peak in find_peaks(x.mean(axis=0), trials.times, most):
+        near = np.abs(trials.times - trials.times[peak]) <= HALF_PEAK
+        rows += _class_maps(trials, x[..., near].mean(axis=2))
+        names += [f"{1000 * trials.times[peak]:.0f} ms"] * (len(rows) - len(names))
+    return draw_maps(rows, trials.positions[known], UNITS[trials.unit][1], names)
+
+
+def find_peaks(mean: np.ndarray, times: np.ndarray, most: int = 3) -> list[int]:
+    """Return the samples of the highest peaks of the global field power after the event.
+
+    Parameters
+    ----------
+    mean
+        Mean over trials, shape (channel, time).
+    times
+        s after the event; peaks are at least 0.1 s apart.
+
+    Examples
+    --------
+    >>> times = np.arange(100) / 100
+    >>> wave = np.exp(-(((times - 0.3) / 0.05) ** 2))
+    >>> find_peaks(np.stack([wave, -wave]), times)
+    [30]
+    """
+    from scipy import signal
+
+    power = mean.std(axis=0) * (times >= 0)
+    apart = max(1, round(0.1 / (times[1] - times[0])))
+    peaks, facts = signal.find_peaks(power, distance=apart, prominence=0.05 * power.max())
+    if len(peaks) == 0:
+        return [int(power.argmax())]
+    highest = np.argsort(-facts["prominences"])[:most]
+    return sorted(int(peak) for peak in peaks[highest])
 
 
 def _differences(means: np.ndarray, names: Sequence[str]) -> Group:
@@ -158,8 +229,33 @@ def trial_counts(kept: Mapping[str, int], rejected: Mapping[str, int]) -> Figure
     return figure
 
 
+def shown_bands(band: tuple[float, float] | None, what: str) -> list[tuple[float, float]]:
+    """Return the bands whose power is mapped: the rhythms of EEG that the model's band holds.
+
+    Parameters
+    ----------
+    band
+        Pass band, Hz; None for none.
+    what
+        Kind of signal; theta, alpha and beta mean something in EEG and MEG only.
+
+    Examples
+    --------
+    >>> shown_bands((8, 30), "EEG"), shown_bands((20, 45), "EMG")
+    ([(8.0, 13.0), (13.0, 30.0)], [(20, 45)])
+    """
+    low, high = band or (8.0, 30.0)
+    held = [(a, b) for a, b in RHYTHMS if low <= a + 1 and high >= b - 1]
+    return held if held and what in ("EEG", "MEG") else [(low, high)]
+
+
 def add_data_figures(
-    shelf: Shelf, broadband: Trials, band: tuple[float, float] | None = None, *, what: str = "EEG"
+    shelf: Shelf,
+    broadband: Trials,
+    band: tuple[float, float] | None = None,
+    *,
+    what: str = "EEG",
+    events: bool = True,
 ) -> None:
     """Put evoked responses, spectra and maps by class on a run's shelf.
 
@@ -173,39 +269,60 @@ def add_data_figures(
         The model's pass band, Hz; maps show alpha and beta (8 to 30 Hz) if there is none.
     what
         Kind of signal, for the captions.
+    events
+        Whether trials lie around an event; windows out of a recording have no evoked response.
     """
     trials = broadband.few()
-    counts = ", ".join(f"{name} {int((trials.labels == name).sum())}" for name in trials.names)
-    where = ", ".join(
-        str(trials.channels[k]) for k in choose_sensors(trials.channels, trials.positions)
-    )
-    chosen = "The sensors were chosen by their place, not by the labels."
-    shelf.add_figure(
-        "evoked",
-        evoked(trials),
-        title="Evoked responses by class",
-        caption=f"{what} at {where}, smoothed by a low-pass of {SMOOTH_HZ:g} Hz: mean and its "
-        f"95 % interval over trials ({counts}). {chosen}",
-        section="data",
-    )
+    if events:
+        _add_evoked(shelf, trials, what)
     shelf.add_figure(
         "spectra",
         spectra(trials, band),
         title="Power spectra by class",
         caption="Welch's method, 1 s windows; mean and its 95 % interval over trials. "
         + ("The model's band is shaded. " if band else "")
-        + chosen,
+        + CHOSEN,
         section="data",
     )
-    low, high = band or (8.0, 30.0)
     shelf.add_figure(
         "topomaps",
-        topomaps(trials, (low, high)),
-        title=f"Where the power lies, {low:g} to {high:g} Hz",
+        topomaps(trials, *shown_bands(band, what)),
+        title="Where the power lies",
         caption="Each class relative to the mean over sensors; then the difference between "
         "classes, on a scale of its own. Seen from above, nose up.",
         section="data",
     )
+
+
+def _add_evoked(shelf: Shelf, trials: Trials, what: str) -> None:
+    counts = ", ".join(f"{name} {int((trials.labels == name).sum())}" for name in trials.names)
+    sensors = choose_sensors(trials.channels, trials.positions)
+    where = ", ".join(str(trials.channels[k]) for k in sensors)
+    shelf.add_figure(
+        "evoked",
+        evoked(trials),
+        title="Evoked responses by class",
+        caption=f"{what} at {where}, smoothed by a low-pass of {SMOOTH_HZ:g} Hz: mean and its "
+        f"95 % interval over trials ({counts}). {CHOSEN}",
+        section="data",
+    )
+    if make_a_map(trials.positions[located(trials.positions)]):
+        shelf.add_figure(
+            "evoked-maps",
+            evoked_maps(trials),
+            title="Evoked responses over the head, at their peaks",
+            caption="Amplitude from the baseline, mean of 20 ms, at the peaks of the global field "
+            "power of all trials together (the labels did not choose them); then the difference "
+            "between classes, on a scale of its own.",
+            section="data",
+        )
+
+
+def _from_baseline(trials: Trials, sensors: Sequence[int]) -> np.ndarray:
+    """Return the signals of `sensors`, smoothed, from the mean before the event (or of it all)."""
+    x = _smooth(trials.x[:, list(sensors)] * UNITS[trials.unit][0], trials.rate)
+    before = trials.times < 0
+    return x - (x[..., before] if before.any() else x).mean(axis=-1, keepdims=True)
 
 
 def _smooth(x: np.ndarray, rate: float) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,31 +17,62 @@ if TYPE_CHECKING:
 Group = list[tuple[str, np.ndarray]]
 
 
-def draw_maps(rows: list[list[Group]], positions: np.ndarray) -> Figure:
+def draw_maps(
+    rows: Sequence[Sequence[Group]],
+    positions: np.ndarray,
+    unit: str = "dB",
+    names: Sequence[str] = (),
+) -> Figure:
     """Draw rows of groups of maps; each group has one scale and its bar below.
 
-    Places are set by hand: an automatic layout does not see what a map draws outside its axes.
+    The scale is even about zero, or begins at zero where all values are above it. Places are set
+    by hand: an automatic layout does not see what a map draws outside its axes.
+
+    Parameters
+    ----------
+    rows
+        Each a list of groups, each a list of (title, values of the sensors).
+    positions
+        Shape (channel, 3), all known.
+    unit
+        Of the values, below the bars.
+    names
+        What each row is, written at its left.
     """
     from matplotlib.figure import Figure
 
     columns = max(sum(map(len, groups)) for groups in rows)
-    side, above, below = min(1.7, (WIDTH - 0.2) / columns), 0.32, 0.62
+    margin = 0.3 if names else 0.0
+    side, above, below = min(1.7, (WIDTH - 0.2 - margin) / columns), 0.32, 0.62
     tall = side + above + below
     figure = Figure(figsize=(WIDTH, tall * len(rows)), facecolor="white")
     for row, groups in enumerate(rows):
-        left = (WIDTH - side * columns) / 2
+        left = (WIDTH + margin - side * columns) / 2
         bottom = tall * (len(rows) - 1 - row) + below
+        if names:
+            middle = (bottom + side / 2) / (tall * len(rows))
+            figure.text(0.02, middle, names[row], rotation=90, va="center", fontweight="bold")
         for group in groups:
-            limits = reach(np.array([values for _, values in group]))
-            for number, (name, values) in enumerate(group):
-                panel = axes_at(figure, left + side * number, bottom, side, side)
-                image = draw_map(panel, values, positions, limits)
-                panel.set_title(name, pad=2)
-            width = side * len(group)
-            bar = axes_at(figure, left + width / 2 - 0.55, bottom - 0.13, 1.1, 0.09)
-            draw_bar(figure, image, bar, "dB")
-            left += width
+            _draw_group(figure, group, positions, (left, bottom, side), unit)
+            left += side * len(group)
     return figure
+
+
+def _draw_group(
+    figure: Figure, group: Group, positions: np.ndarray, place: tuple[float, float, float],
+    unit: str,
+) -> None:  # fmt: skip
+    left, bottom, side = place
+    all_values = np.array([values for _, values in group])
+    limits, cmap = reach(all_values), "RdBu_r"
+    if all_values.min() > 0:
+        limits, cmap = (0.0, limits[1]), "Purples"
+    for number, (name, values) in enumerate(group):
+        panel = axes_at(figure, left + side * number, bottom, side, side)
+        image = draw_map(panel, values, positions, limits, cmap)
+        panel.set_title(name, pad=2)
+    bar = axes_at(figure, left + side * len(group) / 2 - 0.55, bottom - 0.13, 1.1, 0.09)
+    draw_bar(figure, image, bar, unit)
 
 
 def axes_at(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:

@@ -91,7 +91,8 @@ def choose_sensors(channels: Sequence[str], positions: np.ndarray) -> list[int]:
     """Return C3, Cz and C4, or the three sensors nearest to their places.
 
     The choice looks at where the sensors are, never at the labels: the sensors at which classes
-    differ most differ most by luck, too. Without positions it is the first three channels.
+    differ most differ most by luck, too. Of four channels or fewer, all are
+    shown; without positions, the first three.
 
     Parameters
     ----------
@@ -108,6 +109,8 @@ def choose_sensors(channels: Sequence[str], positions: np.ndarray) -> list[int]:
     names = [str(name) for name in channels]
     if set(CENTRAL) <= set(names):
         return [names.index(name) for name in CENTRAL]
+    if len(names) <= TOO_FEW:
+        return list(range(len(names)))
     known = located(positions)
     if len(known) < TOO_FEW:
         return list(range(min(3, len(names))))

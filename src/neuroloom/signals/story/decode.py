@@ -29,8 +29,9 @@ def illustrate(decode: Decode, run: Run, prepared: Prepared, fits: list[Fitted])
     shelf = Shelf(run.folder / "artifacts")
     trials = shown_trials(dataset)
     if trials is not None:
-        band = dataset.facts["cut"]["band"]
-        add_data_figures(shelf, trials, band and tuple(band), what=kind_of(dataset))
+        cut = dataset.facts["cut"]
+        band, events = cut["band"] and tuple(cut["band"]), not (cut["window"] or cut["target"])
+        add_data_figures(shelf, trials, band, what=kind_of(dataset), events=events)
     add_study_figures(run, prepared, fits, target=decode.target or "")
     where = explain_fits(run, prepared, fits)
     write_facts(run.folder, Facts(**decode_facts(decode, run, prepared, fits), where=where))
