@@ -87,7 +87,7 @@ def test_eye_correction_without_eog_is_refused_by_name(tmp_path):
     corrected = examples(path, Cut(stop=1.0, eyes="emcp", eog=("Fp1",), picks=("C*",)))
     assert corrected.facts["channels"] == ["C3", "Cz", "C4"]
     with pytest.raises(ConfigError, match="eog names channels for `eyes`"):
-        Decode(eog=["Fp1"])
+        Decode(eog=["Fp1"]).read(path)
 
 
 def test_files_with_different_caps_become_one_dataset(tmp_path):

@@ -190,6 +190,8 @@ def _first_kind(names: Sequence[str], types: Sequence[str]) -> set[str]:
 
 def settle(cut: Cut, headers: dict[str, io.Header], found: Found) -> Cut:
     """Check the request against all headers and fill in what it left open."""
+    if cut.eog and cut.eyes == "none":
+        raise ConfigError("eog names channels for `eyes`: set it to regression, emcp or ica.")
     if cut.target:
         _check_target(cut, found)
     else:

@@ -113,8 +113,6 @@ class Decode(Study):
             raise ValueError("events and target exclude each other: name one of them")
         if self.stop is not None and self.stop <= self.start:
             raise ValueError(f"stop ({self.stop:g} s) must come after start ({self.start:g} s)")
-        if self.eog and self.eyes == "none":
-            raise ValueError("eog names channels for `eyes`: set it to regression, emcp or ica")
         if self.band and not 0 < self.band[0] < self.band[1]:
             raise ValueError(f"band must be two frequencies 0 < low < high, got {self.band}")
         return self
