@@ -161,3 +161,19 @@ def test_bracelets_turn_each_by_itself():
     assert right == {(4, 5, 6, 7), (5, 6, 7, 4), (7, 4, 5, 6)}
     assert (turned[:, 3] == 3).all()
     assert len({tuple(row.tolist()) for row in turned}) == 9
+
+
+def test_a_model_hands_its_data_to_the_augmentations():
+    from neuroloom.learn.model import find_model
+
+    facts = {
+        "channels": NAMES[:6],
+        "positions": template_positions(NAMES[:6]).tolist(),
+        "classes": ["left", "right"],
+        "rate": 100.0,
+        "n_times": 200,
+    }
+    model = find_model("eegnet")
+    learner = model.make(facts, "classification", 2, augment=("rotate-z", "symmetry"))
+    assert learner.facts == {name: facts[name] for name in ("positions", "classes")}
+    assert model.rebuild(learner.spec).facts == learner.facts

@@ -105,6 +105,7 @@ def net(
             training=Training(**(training | whole | options)),
             task=task,
             options=arguments,
+            facts=facts,
         )
 
     def rebuild(spec: dict[str, Any]) -> Any:
