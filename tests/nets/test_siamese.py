@@ -68,6 +68,18 @@ def test_prototypes_are_means_of_the_support(shots):
     np.testing.assert_allclose(net(x).detach().numpy(), expected, atol=1e-4)
 
 
+def test_support_follows_the_batches_until_the_fit_ends():
+    torch.manual_seed(0)
+    net = Siamese(4, 200, 2, rate=100, dropout=0.0)
+    x, y = torch.randn(20, 4, 200), torch.arange(20) % 2
+    for _ in range(40):
+        net.loss(x, y, torch.Generator())
+    embedded = net.embed(x).detach()
+    for label in (0, 1):
+        mean = embedded[y == label].mean(0).expand_as(net.support[label])
+        torch.testing.assert_close(net.support[label], mean, atol=1e-3, rtol=1e-3)
+
+
 def test_one_output_is_refused():
     with pytest.raises(ConfigError, match="two or more"):
         Siamese(4, 200, 1, rate=100)

@@ -80,9 +80,16 @@ class Siamese(nn.Module):
     def loss(self, x: Tensor, y: Tensor, generator: Generator | None) -> Tensor:
         """Return the loss of a batch, whose examples are each other's support."""
         embedded = self.embed(x)
+        self._follow(embedded.detach(), y)
         if self.objective == "pairs":
             return pair_loss(embedded, y, self.margin)
         return prototype_loss(embedded, y, len(self.support))
+
+    @torch.no_grad()
+    def _follow(self, embedded: Tensor, y: Tensor) -> None:
+        """Move the support towards the batch, so that a validation during the fit means much."""
+        for label in y.unique().tolist():
+            self.support[label].lerp_(embedded[y == label].mean(0), 0.2)
 
     @torch.no_grad()
     def conclude(self, x: Tensor, y: Tensor) -> None:
