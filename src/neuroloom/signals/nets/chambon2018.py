@@ -22,8 +22,8 @@ class Chambon2018(nn.Module):
     n_channels, n_times, n_outputs
         Shape of an epoch and number of outputs (stages, or 1 for a number).
     rate
-        Hz; kernels and pools keep the paper's length in seconds (64 and 16 samples at 128 Hz are
-        0.5 s and 0.125 s). None takes the paper's samples as they are.
+        Hz; kernels and pools keep the paper's length in seconds (64 and 16 samples are 0.5 s and
+        0.125 s at 128 Hz, 8 s and 2 s behind the first pool). None takes its samples as they are.
     filters
         Filters of both temporal convolutions.
     dropout
@@ -51,16 +51,16 @@ class Chambon2018(nn.Module):
         dropout: float = 0.25,
     ) -> None:
         super().__init__()
-        kernel, pool = (samples(n, PAPER_RATE, rate or PAPER_RATE) for n in (64, 16))
-        margin = kernel // 2
-        more = 2 * margin - kernel + 1
-        length = ((n_times + more) // pool + more) // pool
-        require_positive("Chambon2018", length, n_times, (pool - more) * pool - more, rate)
+        given = rate or PAPER_RATE
+        first = samples(64, PAPER_RATE, given), samples(16, PAPER_RATE, given)
+        second = tuple(samples(n, PAPER_RATE / 16, given / first[1]) for n in (64, 16))
+        length = _left(_left(n_times, *first), *second)
+        needed = _needed(_needed(1, *second), *first)
+        require_positive("Chambon2018", length, n_times, needed, rate)
         self.spatial = nn.Conv1d(n_channels, n_channels, 1) if n_channels > 1 else nn.Identity()
         self.features = nn.Sequential(
-            nn.Conv1d(1, filters, kernel, padding=margin), nn.ReLU(), nn.MaxPool1d(pool),
-            nn.Conv1d(filters, filters, kernel, padding=margin), nn.ReLU(), nn.MaxPool1d(pool),
-        )  # fmt: skip
+            *_block(1, filters, *first), *_block(filters, filters, *second)
+        )
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(filters * n_channels * length, n_outputs)
 
@@ -69,3 +69,18 @@ class Chambon2018(nn.Module):
         virtual = self.spatial(x)
         features = self.features(virtual.flatten(0, 1)[:, None])
         return self.output(self.dropout(features.unflatten(0, virtual.shape[:2]).flatten(1)))
+
+
+def _block(n_in: int, n_out: int, kernel: int, pool: int) -> list[nn.Module]:
+    conv = nn.Conv1d(n_in, n_out, kernel, padding=kernel // 2)
+    return [conv, nn.ReLU(), nn.MaxPool1d(pool)]
+
+
+def _left(n_times: int, kernel: int, pool: int) -> int:
+    """Return how many samples a block leaves; an even kernel adds one before the pool."""
+    return (n_times + 1 - kernel % 2) // pool
+
+
+def _needed(n_times: int, kernel: int, pool: int) -> int:
+    """Return how many samples a block needs to leave `n_times`."""
+    return max(1, n_times * pool - 1 + kernel % 2)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool1d, interpolate, pad
 
 from neuroloom.signals.nets.blocks import require_positive
+from neuroloom.signals.nets.eegnet import same_padding
 from neuroloom.signals.nets.sequence import epoch_of, labels_of
 
 PAPER_RATE = 128.0
@@ -91,8 +92,12 @@ class Filter(nn.Sequential):
     """Convolution that keeps the length, ELU, batch normalisation."""
 
     def __init__(self, n_in: int, n_out: int, kernel: int) -> None:
-        conv = nn.Conv1d(n_in, n_out, kernel, padding="same")
-        super().__init__(conv, nn.ELU(), nn.BatchNorm1d(n_out))
+        rest = (nn.ELU(), nn.BatchNorm1d(n_out))
+        if kernel % 2:
+            super().__init__(nn.Conv1d(n_in, n_out, kernel, padding=kernel // 2), *rest)
+        else:
+            zeros = nn.ConstantPad1d(same_padding(kernel), 0.0)
+            super().__init__(zeros, nn.Conv1d(n_in, n_out, kernel), *rest)
 
 
 class Up(nn.Module):
