@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import subprocess
 import sys
@@ -28,6 +29,12 @@ NETS = "neuroloom.signals.nets"
 WINDOW = {"n_channels": 22, "n_outputs": 4, "n_times": 1000}
 SHORT = WINDOW | {"n_times": 500}
 ERP = {"n_channels": 8, "n_outputs": 2, "n_times": 128}
+NIGHT = {"n_channels": 2, "n_outputs": 5, "n_times": 3000}
+# The peer's graph starts from where the sensors are; here in a circle.
+CIRCLE = [
+    {"ch_name": str(i), "loc": [0.1 * math.cos(i), 0.1 * math.sin(i), *[0.0] * 10]}
+    for i in range(22)
+]
 
 
 def pair(place: str, peer: str, shape: dict[str, int], **more: Any) -> dict[str, Any]:
@@ -61,6 +68,23 @@ PAIRS = {
     "fbcnet": pair("fbcnet:FBCNet", "FBCNet", WINDOW, rate=250.0),
     "tidnet": pair("tidnet:TIDNet", "TIDNet", WINDOW),
     "bd-tcn": pair("bdtcn:BDTCN", "BDTCN", WINDOW),
+    "atcnet": pair("atcnet:ATCNet", "ATCNet", WINDOW, rate=250.0),
+    "conformer": pair("conformer:EEGConformer", "EEGConformer", WINDOW, rate=250.0),
+    "ctnet": pair(
+        "ctnet:CTNet",
+        "CTNet",
+        WINDOW,
+        rate=250.0,
+        theirs={"n_filters_time": 8, "num_heads": 2, "embed_dim": 16},
+    ),
+    "dgcnn": pair("dgcnn:DGCNN", "DGCNN", WINDOW, rate=250.0, theirs={"chs_info": CIRCLE}),
+    "chambon2018": pair(
+        "chambon2018:Chambon2018", "SleepStagerChambon2018", NIGHT | {"n_times": 3840}, rate=128.0
+    ),
+    "usleep": pair("usleep:USleep", "USleep", NIGHT, rate=100.0),
+    "deepsleepnet": pair(
+        "deepsleepnet:DeepSleepNet", "DeepSleepNet", NIGHT | {"n_channels": 1}, rate=100.0
+    ),
 }
 
 
