@@ -33,8 +33,8 @@ def _recurrent(cell: str, *, both: bool = False, attention: bool = False) -> Any
 mlp = net(
     "mlp",
     "neuroloom.nets.mlp:MLP",
-    TRAINING,
-    summary="fully connected layers on each channel's log power; 8-30 Hz",
+    TRAINING | {"crop": 1.0, "crops": 1},
+    summary="fully connected layers on each channel's mean and log power in pieces; 8-30 Hz",
     source="Rumelhart, Hinton & Williams (1986), Nature 323, 533-536",
     likes=LIKES,
 )
