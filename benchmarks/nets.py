@@ -91,13 +91,11 @@ PAIRS = {
 def main() -> None:
     arguments = parse()
     sides = Side(Path(sys.executable)), Side(peer_python())
-    rows = []
     for name in arguments.nets or PAIRS:
         for threads in arguments.threads:
             ours, theirs = take_turns(*sides, PAIRS[name], threads, arguments)
-            rows.append(row(name, ours, theirs, threads))
+            decode.write([row(name, ours, theirs, threads)])
             print(f"{name}: parameters {ours[0]['parameters']}, peer {theirs[0]['parameters']}")
-    decode.write(rows)
 
 
 def parse() -> argparse.Namespace:

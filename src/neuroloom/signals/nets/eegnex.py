@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv1d, elu, pad
@@ -123,46 +125,37 @@ class TwiceFilteredSources(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (n, channel, time) to (n, filters of the second layer * depth, time)."""
-        return self._train(x) if self.training else self._evaluate(x)
-
-    def _evaluate(self, x: Tensor) -> Tensor:
-        """Filter the weighed channels layer by layer, with plain convolutions."""
-        depth, maps = self.spatial.shape[1], self.spatial.shape[:2].numel()
-        sources = self.spatial.flatten(0, 1) @ x
-        gain, shift = affine(
-            self.first_norm, self.first_norm.running_mean, self.first_norm.running_var
-        )
-        weights = self.spatial.sum(2).reshape(-1, 1, 1)
-        inner = _same(sources.reshape(-1, 1, x.shape[-1]), (self.first * gain[:, None])[:, None])
-        inner = inner.unflatten(0, (len(x), maps)) + weights * shift[:, None]
-        second = self.second.repeat_interleave(depth, 0)
-        outer = _same(inner.flatten(1, 2), second, groups=maps)
-        gain, shift = affine(
-            self.second_norm, self.second_norm.running_mean, self.second_norm.running_var
-        )
-        gain, shift = gain.repeat_interleave(depth), shift.repeat_interleave(depth)
-        return outer * gain[:, None] + (shift * weights.flatten())[:, None]
-
-    def _train(self, x: Tensor) -> Tensor:
-        """Filter the weighed channels once, with the product of both layers."""
-        count = x.numel()
-        mean, variance = map_moments(x, self.first)
-        update_running(self.first_norm, mean, variance, count)
-        gain, shift = affine(self.first_norm, mean, variance)
+        gain, shift = self._affine(self.first_norm, x, lambda: map_moments(x, self.first))
         first = self.first * gain[:, None]
-        product = compose(first, self.second)
-        ends = Ends(first, self.second)
+        product, ends = compose(first, self.second), Ends(first, self.second)
         constant = _same(shift[None, :, None].expand(1, -1, x.shape[-1]), self.second)[0]
-        mean, variance = self._outer_moments(x, product, ends, constant)
-        update_running(self.second_norm, mean, variance, count)
-        gain, shift = affine(self.second_norm, mean, variance)
 
+        def moments() -> tuple[Tensor, Tensor]:
+            return self._outer_moments(x, product, ends, constant)
+
+        gain, shift = self._affine(self.second_norm, x, moments)
         depth = self.spatial.shape[1]
         sources = (self.spatial * gain[:, None, None]).flatten(0, 1) @ x
-        outer = filter_spectrally(sources, product.repeat_interleave(depth, 0))
+        outer = self._correlate(sources, product.repeat_interleave(depth, 0))
         outer = ends.subtract(outer.unflatten(1, (-1, depth)), sources.unflatten(1, (-1, depth)))
         level = constant * gain[:, None] + shift[:, None]
         return (outer + self.spatial.sum(2)[..., None] * level[:, None]).flatten(1, 2)
+
+    def _affine(
+        self, norm: nn.BatchNorm1d, x: Tensor, moments: Callable[[], tuple[Tensor, Tensor]]
+    ) -> tuple[Tensor, Tensor]:
+        """Return factor and shift of `norm`; in training by the moments of this batch."""
+        if not self.training:
+            return affine(norm, norm.running_mean, norm.running_var)
+        mean, variance = moments()
+        update_running(norm, mean, variance, x.numel())
+        return affine(norm, mean, variance)
+
+    def _correlate(self, x: Tensor, kernels: Tensor) -> Tensor:
+        """Filter each map with its own kernel; in training through the spectrum, as in EEGNet."""
+        if self.training:
+            return filter_spectrally(x, kernels)
+        return _same(x, kernels[:, None], groups=len(kernels))
 
     def _outer_moments(
         self, x: Tensor, product: Tensor, ends: Ends, constant: Tensor
