@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
 FEWEST_ROTATED = 4
+SINGLE_PRECISION_TERMS = 12
 MIRROR_REACH = 0.02
 SIDES = {"left": "right", "right": "left", "links": "rechts", "rechts": "links"}
 
@@ -35,21 +37,14 @@ def shift_frequency(x: Tensor, generator: Generator, span: float = 2.0, *, rate:
     shift = between(x, generator, span)
     times = torch.arange(x.shape[-1], device=x.device, dtype=x.dtype) / rate
     angle = 2 * torch.pi * shift * times
-    return (analytic(x) * torch.polar(torch.ones_like(angle), angle)).real
+    return x * angle.cos() - hilbert(x) * angle.sin()
 
 
-def analytic(x: Tensor) -> Tensor:
-    """Return the analytic signal: no negative frequencies, the real part is `x`."""
+def hilbert(x: Tensor) -> Tensor:
+    """Return the Hilbert transform, the imaginary part of the analytic signal of `x`."""
     import torch
 
-    n_times = x.shape[-1]
-    spectrum = torch.fft.fft(x)
-    gain = torch.zeros(n_times, device=x.device, dtype=x.dtype)
-    gain[0] = 1
-    gain[1 : (n_times + 1) // 2] = 2
-    if n_times % 2 == 0:
-        gain[n_times // 2] = 1
-    return torch.fft.ifft(spectrum * gain)
+    return torch.fft.irfft(-1j * torch.fft.rfft(x), n=x.shape[-1])
 
 
 def stop_band(x: Tensor, generator: Generator, width: float = 2.0, *, rate: float) -> Tensor:
@@ -64,7 +59,8 @@ def stop_band(x: Tensor, generator: Generator, width: float = 2.0, *, rate: floa
     resolution = rate / x.shape[-1]
     half = max(width, resolution) / 2
     middle = uniform(x, generator, len(x), 1, 1) * max(rate / 2 - 2 * half, 0.0) + half
-    return torch.fft.irfft(torch.fft.rfft(x) * ((freqs - middle).abs() > half), n=x.shape[-1])
+    kept = ((freqs - middle).abs() > half).to(x.dtype)
+    return torch.fft.irfft(torch.fft.rfft(x) * kept, n=x.shape[-1])
 
 
 def rereference(x: Tensor, generator: Generator, share: float = 0.5) -> Tensor:
@@ -102,7 +98,7 @@ def swap_sides(
     import torch
 
     turned = chosen(x, generator, share)
-    order = torch.as_tensor(mirrored(np.asarray(positions, float)), device=x.device)
+    order = torch.as_tensor(_mirrored(np.asarray(positions, float).tobytes()), device=x.device)
     swap = torch.as_tensor(mirrored_classes(classes) or range(1), device=x.device)
     if len(classes) and y.is_floating_point() and y.ndim == 2:
         y = y.where(~turned[:, 0], y[:, swap])
@@ -143,6 +139,11 @@ def mirrored(positions: np.ndarray) -> list[int]:
             f"{len(known)} of {len(positions)} are known and no two are partners. Leave it out."
         )
     return own
+
+
+@lru_cache(maxsize=8)
+def _mirrored(packed: bytes) -> list[int]:
+    return mirrored(np.frombuffer(packed).reshape(-1, 3))
 
 
 def mirrored_classes(classes: Sequence[str]) -> list[int]:
@@ -207,19 +208,26 @@ def rotate(
     """
     import torch
 
-    known = np.isfinite(np.asarray(positions, float)).all(1)
-    if known.sum() < FEWEST_ROTATED:
+    known, units, solution = _cap(np.asarray(positions, float).tobytes())
+    here = torch.as_tensor(known, device=x.device)
+    at, solved = (torch.as_tensor(part, device=x.device).to(x.dtype) for part in (units, solution))
+    angle = between(x, generator, np.deg2rad(degrees))[:, 0, 0]
+    matrix = spline_matrix(at @ _turns(angle, axis), at, solved, terms=SINGLE_PRECISION_TERMS)
+    return x.index_copy(1, here, matrix @ x[:, here])
+
+
+@lru_cache(maxsize=8)
+def _cap(packed: bytes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return which electrodes have a position, their directions, and the spline through them."""
+    positions = np.frombuffer(packed).reshape(-1, 3)
+    known = np.flatnonzero(np.isfinite(positions).all(1))
+    if len(known) < FEWEST_ROTATED:
         raise ConfigError(
             f"augment: a rotation needs {FEWEST_ROTATED} electrodes with known positions, "
-            f"{known.sum()} of {len(known)} have one. Leave it out."
+            f"{len(known)} of {len(positions)} have one. Leave it out."
         )
-    units = directions(np.asarray(positions, float)[known])
-    solution = torch.as_tensor(solve_spline(units), device=x.device).to(x.dtype)
-    at = torch.as_tensor(units, device=x.device).to(x.dtype)
-    angle = between(x, generator, np.deg2rad(degrees))[:, 0, 0]
-    matrix = spline_matrix(at @ _turns(angle, axis), at, solution)
-    here = torch.as_tensor(np.flatnonzero(known), device=x.device)
-    return x.index_copy(1, here, matrix @ x[:, here])
+    units = directions(positions[known])
+    return known, units, solve_spline(units)
 
 
 def _turns(angle: Tensor, axis: int) -> Tensor:

@@ -46,11 +46,14 @@ def directions(positions: np.ndarray) -> np.ndarray:
     return ways / np.linalg.norm(ways, axis=1, keepdims=True)
 
 
-def spline_kernel(cosines: Any) -> Any:
-    """Return Perrin's g (equation 3, m = 4) of the cosines between directions."""
+def spline_kernel(cosines: Any, terms: int = TERMS) -> Any:
+    """Return Perrin's g (equation 3, m = 4) of the cosines between directions.
+
+    Its `terms` fall as n to the power of -7: the thirteenth is below 1e-7 of the first.
+    """
     before: Any = 1.0
     legendre, total = cosines, 0.0
-    for n in range(1, TERMS + 1):
+    for n in range(1, terms + 1):
         total = total + (2 * n + 1) / (n * (n + 1)) ** STIFFNESS / (4 * np.pi) * legendre
         before, legendre = legendre, ((2 * n + 1) * cosines * legendre - n * before) / (n + 1)
     return total
@@ -65,7 +68,7 @@ def solve_spline(units: np.ndarray) -> np.ndarray:
     return np.linalg.pinv(system)[:, :n]
 
 
-def spline_matrix(to: Any, units: Any, solution: Any) -> Any:
+def spline_matrix(to: Any, units: Any, solution: Any, *, terms: int = TERMS) -> Any:
     """Return the matrix (…, m, n) that takes potentials at `units` (n, 3) to `to` (…, m, 3).
 
     Examples
@@ -75,4 +78,4 @@ def spline_matrix(to: Any, units: Any, solution: Any) -> Any:
     >>> bool(np.allclose(matrix, np.eye(2, 6), atol=1e-2))
     True
     """
-    return spline_kernel(to @ units.T) @ solution[:-1] + solution[-1]
+    return spline_kernel(to @ units.T, terms) @ solution[:-1] + solution[-1]
