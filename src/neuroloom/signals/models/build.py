@@ -184,6 +184,28 @@ def estimator(
     return Model(name, is_net=False, make=make, rebuild=rebuild, obeys=tuple(obeys), **words)
 
 
+def learner(name: str, place: str, **words: Any) -> Model:
+    """Describe a learner that is fitted like an estimator and asks for the facts of the data.
+
+    Parameters
+    ----------
+    place
+        "module:Class" with `of(name, facts, task, n_outputs)` and `from_spec(spec)`.
+    """
+
+    def build() -> Any:
+        module, _, attribute = place.partition(":")
+        return getattr(import_module(module), attribute)
+
+    def make(facts: dict[str, Any], task: str, n_outputs: int, **options: Any) -> Any:
+        return build().of(name, facts, task, n_outputs)
+
+    def rebuild(spec: dict[str, Any]) -> Any:
+        return build().from_spec(spec)
+
+    return Model(name, is_net=False, make=make, rebuild=rebuild, **words)
+
+
 def voting(name: str, members: Sequence[str], **words: Any) -> Model:
     """Describe models, by name, that are fitted side by side and vote."""
 

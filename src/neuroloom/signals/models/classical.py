@@ -11,6 +11,7 @@ from neuroloom.signals.models.build import (
     RHYTHM,
     SPECTRUM,
     estimator,
+    learner,
     voting,
 )
 
@@ -162,10 +163,18 @@ vote = voting(
     tasks=CLASSES,
     likes=RHYTHM,
 )
+evoked_net = learner(
+    "evoked-net",
+    "neuroloom.signals.classical.evoked_net:EvokedNet",
+    summary="evoked responses: EEGNet on clipped samples, trained for 30 epochs; 1-30 Hz",
+    source="Lawhern et al. (2018), J. Neural Eng. 15, 056013",
+    tasks=CLASSES,
+    likes=EVOKED,
+)
 erp = voting(
     "erp",
-    ("shrinkage-lda", "xdawn", "erp-cov"),
-    summary="evoked responses: shrinkage-lda, xdawn and erp-cov vote; 1-30 Hz",
+    ("shrinkage-lda", "xdawn", "erp-cov", "evoked-net"),
+    summary="evoked responses: shrinkage-lda, xdawn, erp-cov and evoked-net vote; 1-30 Hz",
     source="Kittler et al. (1998), IEEE Trans. Pattern Anal. Mach. Intell. 20(3), 226-239",
     tasks=CLASSES,
     likes=EVOKED,

@@ -1,6 +1,6 @@
 """Convolutional nets made for EEG and MEG."""
 
-from neuroloom.signals.models.build import BROAD, net
+from neuroloom.signals.models.build import BROAD, MUSCLE, net
 
 eegnet = net(
     "eegnet",
@@ -17,6 +17,14 @@ shallow = net(
     summary="ShallowConvNet: learnt filters, squared and pooled like log band power; 4-38 Hz",
     source="Schirrmeister et al. (2017), Hum. Brain Mapp. 38, 5391-5420",
     likes={"band": BROAD, "oversampling": 2.5},
+)
+musclenet = net(
+    "musclenet",
+    "neuroloom.signals.nets.muscle:MuscleNet",
+    {"epochs": 100, "lr": 0.005, "members": 5, "threads": 1},
+    summary="muscle activity: log power of channels and learnt mixtures, two layers",
+    source="after Schirrmeister et al. (2017), Hum. Brain Mapp. 38, 5391-5420",
+    likes=MUSCLE,
 )
 deep4 = net(
     "deep4",
