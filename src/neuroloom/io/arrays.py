@@ -110,9 +110,13 @@ def from_named(path: Path, arrays: Mapping[str, Any]) -> tuple[Header, np.ndarra
         for x, y, run in SETS
         if np.size(given.get(x, ())) > 0
     ]
-    for _x, y, run in SETS:
+    for x, y, run in SETS:
         if np.size(given.get(y, ())) > 0 and run not in [one.run for one in sets]:
-            raise DataError(f"{path}: has {np.size(given[y])} labels in '{y}' and no trials of it.")
+            others = [name for name in arrays if name.lower() not in (x, y)]
+            raise DataError(
+                f"{path}: has {np.size(given[y])} labels in '{y}' and no trials in '{x}'."
+                f"{nearest(x, others)}"
+            )
     if sets:
         return lay_out(path, sets, facts)
     cube = next((key for key in ONE_SET[0] if np.ndim(given.get(key, ())) == 3), None)

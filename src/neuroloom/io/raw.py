@@ -29,6 +29,8 @@ _TELLING = re.compile(
 )
 _PRIVATE = re.compile(r"patient|subject|birth|date|/|\\", re.IGNORECASE)
 _COMPOSITE = ("STI101", "STI 014", "Status")
+_KEPT = 64
+_OPEN: dict[tuple[str, int, int], tuple[mne.io.BaseRaw, tuple[str, ...]]] = {}
 
 
 @contextmanager
@@ -78,8 +80,8 @@ def read_raw(
     what
         The format's name, for errors.
     """
+    raw, opening = _opened(open_raw, path, what)
     with quiet(path, what) as warned:
-        raw = open_raw(path)
         first, last = window(path, raw.n_times, raw.info["sfreq"], start, stop)
         data = raw.get_data(start=first, stop=last)
         header = _header(raw, path)
@@ -90,7 +92,7 @@ def read_raw(
         data, header.channels, header.rate, types=header.types, positions=positions,
         annotations=events, source=path.name,
     )  # fmt: skip
-    recording.attrs["notes"] = [*notes, *header.notes, *warned]
+    recording.attrs["notes"] = list(dict.fromkeys([*notes, *header.notes, *opening, *warned]))
     recording.attrs |= {"offset": offset} if offset else {}
     return recording
 
@@ -101,9 +103,31 @@ def peek_raw(
     """Open a file with an MNE reader and return its header; only marker channels are read."""
     from dataclasses import replace
 
+    raw, opening = _opened(open_raw, path, what)
     with quiet(path, what) as warned:
-        header = _header(open_raw(path), path)
-    return replace(header, notes=(*notes, *header.notes, *warned))
+        header = _header(raw, path)
+    said = dict.fromkeys([*notes, *header.notes, *opening, *warned])
+    return replace(header, notes=tuple(said))
+
+
+def _opened(
+    open_raw: Callable[[Path], mne.io.BaseRaw], path: Path, what: str
+) -> tuple[mne.io.BaseRaw, tuple[str, ...]]:
+    """Open a file with MNE, or hand back the object that was opened for its header.
+
+    Only formats of one file are kept: a partner may change and leave the first as it is.
+    """
+    state = path.stat()
+    key = (str(path), state.st_mtime_ns, state.st_size)
+    if key in _OPEN:
+        return _OPEN[key]
+    with quiet(path, what) as notes:
+        raw = open_raw(path)
+    if path.suffix.lower() in (".edf", ".bdf"):
+        while len(_OPEN) >= _KEPT:
+            _OPEN.pop(next(iter(_OPEN)))
+        _OPEN[key] = raw, tuple(notes)
+    return raw, tuple(notes)
 
 
 def _header(raw: mne.io.BaseRaw, path: Path) -> Header:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 NOT_FILTERED = ("stim", "misc", "syst")
 NOTCH_TRANSITION = 1.0
 STOPBAND_DB = 60.0
+# Samples: filtered by blocks from here on, and filtered together at most.
+LONG = 2**17
+AT_ONCE = 2**21
 
 
 @dataclass(frozen=True)
@@ -203,13 +207,16 @@ class Resample(RecordingStep):
         return ratio.numerator, ratio.denominator
 
 
+@cache
 def _design(
     rate: float, low: float | None, high: float | None, transition: float | str = "auto"
 ) -> np.ndarray:
     from mne.filter import create_filter
 
     below, above = {"l_trans_bandwidth": transition}, {"h_trans_bandwidth": transition}
-    return create_filter(None, rate, low, high, **below, **above, verbose="ERROR")
+    taps = create_filter(None, rate, low, high, **below, **above, verbose="ERROR")
+    taps.flags.writeable = False
+    return taps
 
 
 def _transitions(rate: float, low: float | None, high: float | None) -> tuple[float, float]:
@@ -236,20 +243,35 @@ def _filter(recording: xr.DataArray, taps: np.ndarray, *, restore_mean: bool) ->
         )
     data = recording.values.copy()
     taps = taps.astype(data.dtype)
-    for row in np.flatnonzero(~np.isin(recording.coords["type"].values, NOT_FILTERED)):
-        data[row] = _convolve(data[row], taps, restore_mean=restore_mean)
+    rows = np.flatnonzero(~np.isin(recording.coords["type"].values, NOT_FILTERED))
+    together = max(1, AT_ONCE // n_times)
+    for some in (rows[at : at + together] for at in range(0, len(rows), together)):
+        data[some] = _convolve(data[some], taps, restore_mean=restore_mean)
     return _with_data(recording, data)
 
 
-def _convolve(trace: np.ndarray, taps: np.ndarray, *, restore_mean: bool) -> np.ndarray:
-    """Filter one trace; its mean goes first, or a large offset would eat the float32 precision."""
+def _convolve(traces: np.ndarray, taps: np.ndarray, *, restore_mean: bool) -> np.ndarray:
+    """Filter traces; their mean goes first, or a large offset would eat the float32 precision."""
+    mean = traces.mean(axis=1, keepdims=True, dtype=np.float64)
+    traces = (traces - mean).astype(taps.dtype)
+    half = len(taps) // 2
+    before = 2 * traces[:, :1] - traces[:, half:0:-1]
+    after = 2 * traces[:, -1:] - traces[:, -2 : -half - 2 : -1]
+    filtered = _multiply(np.concatenate([before, traces, after], axis=1), taps)
+    return filtered + mean.astype(taps.dtype) if restore_mean else filtered
+
+
+def _multiply(padded: np.ndarray, taps: np.ndarray) -> np.ndarray:
+    """Convolve by one transform a trace where it is short, else by blocks; "valid" samples."""
+    from scipy import fft
     from scipy.signal import oaconvolve
 
-    mean = trace.mean(dtype=np.float64)
-    trace = (trace - mean).astype(taps.dtype)
-    padded = np.pad(trace, len(taps) // 2, mode="reflect", reflect_type="odd")
-    filtered = oaconvolve(padded, taps, mode="valid")
-    return filtered + taps.dtype.type(mean) if restore_mean else filtered
+    length = padded.shape[1]
+    if length > LONG:
+        return oaconvolve(padded, taps[None], mode="valid", axes=1)
+    size = fft.next_fast_len(length, real=True)
+    spectra = fft.rfft(padded, size, axis=1) * fft.rfft(taps, size)
+    return fft.irfft(spectra, size, axis=1)[:, len(taps) - 1 : length]
 
 
 def _antialias(up: int, down: int) -> np.ndarray:
