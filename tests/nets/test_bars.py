@@ -6,8 +6,8 @@ import pytest
 
 pytest.importorskip("torch")
 
-from neuroloom.core.files import read_json  # noqa: E402
-from neuroloom.signals import Decode  # noqa: E402
+from neuroloom.core.files import read_json
+from neuroloom.signals import Decode
 
 FISTS_AND_FEET = {
     "include": ["S001R06*", "S001R10*", "S001R14*"],
