@@ -15,7 +15,7 @@ from neuroloom.signals.nets.attention import SelfAttention  # noqa: E402
 from neuroloom.signals.nets.chambon2018 import Chambon2018  # noqa: E402
 from neuroloom.signals.nets.conformer import EEGConformer  # noqa: E402
 from neuroloom.signals.nets.ctnet import CTNet  # noqa: E402
-from neuroloom.signals.nets.deepsleepnet import DeepSleepNet, Padded  # noqa: E402
+from neuroloom.signals.nets.deepsleepnet import DeepSleepNet, Padded, read_alone  # noqa: E402
 from neuroloom.signals.nets.dgcnn import (  # noqa: E402
     DGCNN,
     band_gains,
@@ -205,3 +205,10 @@ def test_padding_is_that_of_tensorflow():
     out = Padded(torch.nn.MaxPool1d(8), 8, 8)(x)[0, 0]
     assert out[[0, 1, -1]].tolist() == [6, 14, 500]
     assert len(out) == 63
+
+
+def test_an_epoch_alone_is_read_as_by_the_whole_lstm():
+    torch.manual_seed(0)
+    lstm = torch.nn.LSTM(6, 4, 2, batch_first=True, bidirectional=True)
+    x = torch.randn(3, 1, 6)
+    torch.testing.assert_close(read_alone(lstm, x), lstm(x)[0])

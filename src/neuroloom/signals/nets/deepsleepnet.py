@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad
+from torch.nn.functional import dropout, linear, pad
 
 from neuroloom.signals.nets.blocks import require_positive, samples
 from neuroloom.signals.nets.sequence import epoch_of, labels_of, split_epochs
@@ -82,9 +82,36 @@ class DeepSleepNet(nn.Module):
         flat = epochs.flatten(0, 1)
         features = torch.cat([self.detail(flat).flatten(1), self.rhythm(flat).flatten(1)], 1)
         features = self.dropout(features)
-        context = self.context(features.unflatten(0, epochs.shape[:2]))[0]
+        stretches = features.unflatten(0, epochs.shape[:2])
+        alone = stretches.shape[1] == 1
+        context = read_alone(self.context, stretches) if alone else self.context(stretches)[0]
         both = context + self.shortcut(features).unflatten(0, epochs.shape[:2])
         return labels_of(self.output(self.dropout(both)).mT, self.dense)
+
+
+def read_alone(lstm: nn.LSTM, x: Tensor) -> Tensor:
+    """Return what a bidirectional `lstm` makes of sequences of one, without its memory.
+
+    The memory starts at zero, so all its products are zero and need not be computed.
+
+    Parameters
+    ----------
+    lstm, x
+        The layers, and sequences (n, 1, feature).
+    """
+    for layer in range(lstm.num_layers):
+        ends = []
+        for end in ("", "_reverse"):
+            weight, *biases = (
+                getattr(lstm, f"{part}_l{layer}{end}")
+                for part in ("weight_ih", "bias_ih", "bias_hh")
+            )
+            enter, _, value, leave = linear(x, weight, sum(biases)).chunk(4, -1)
+            ends.append(leave.sigmoid() * (enter.sigmoid() * value.tanh()).tanh())
+        x = torch.cat(ends, -1)
+        if layer < lstm.num_layers - 1:
+            x = dropout(x, lstm.dropout, lstm.training)
+    return x
 
 
 class Padded(nn.Module):
