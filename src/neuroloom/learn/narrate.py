@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from neuroloom.learn.crossfit import Fitted
     from neuroloom.learn.study import Prepared, Study
 
+# The audit warns of unequal classes from the same ratio on.
+OUTWEIGHS = 3
 PRIMARY = {"classification": "accuracy", "regression": "r2", "detection": "f1"}
 
 
@@ -59,7 +61,7 @@ def study_facts(study: Study, run: Run, prepared: Prepared, fits: list[Fitted]) 
     """Return the fields of `core.report.Facts` that hold for any study."""
     task = prepared.dataset.task
     return {
-        "primary": PRIMARY[study.judged_as(prepared.dataset)[0]],
+        "primary": headline_metric(study, prepared),
         "unit": prepared.by,
         "model": study.model,
         "baseline": study.baseline(task) or "",
@@ -68,6 +70,21 @@ def study_facts(study: Study, run: Run, prepared: Prepared, fits: list[Fitted]) 
         "training": _training(study, run, fits),
         "notes": _notes(study, run, prepared),
     }
+
+
+def headline_metric(study: Study, prepared: Prepared) -> str:
+    """Return the metric that a report begins with: the accuracy, unless one class outweighs.
+
+    Where one class holds most examples, always naming it is nearly right, and an accuracy at
+    chance says nothing: then it is the AUC of two classes, or the balanced accuracy of more.
+    """
+    judged, classes = study.judged_as(prepared.dataset)
+    if judged != "classification":
+        return PRIMARY[judged]
+    counts = prepared.dataset.table["label"].value_counts()
+    if counts.max() <= OUTWEIGHS * counts.min():
+        return PRIMARY[judged]
+    return "auc" if len(classes) == 2 else "balanced_accuracy"
 
 
 def split_sentence(study: Study, prepared: Prepared) -> str:
@@ -89,7 +106,7 @@ def split_sentence(study: Study, prepared: Prepared) -> str:
 
 def _how_sure(study: Study, prepared: Prepared, run: Run) -> str:
     metrics = read_json(run.folder / "metrics.json")
-    name = PRIMARY[study.judged_as(prepared.dataset)[0]]
+    name = headline_metric(study, prepared)
     units = len({unit for fold in prepared.folds for unit in fold.units})
     if name not in metrics:
         return ""

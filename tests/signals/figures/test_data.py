@@ -90,6 +90,15 @@ def test_evoked_is_in_microvolts_from_the_baseline(places: np.ndarray) -> None:
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["C3", "Cz", "C4"]
 
 
+def test_the_noise_of_the_last_sample_does_not_end_a_response(places: np.ndarray) -> None:
+    """Hum that ends on its crest would bend the end, if the extension turned about that sample."""
+    at = np.arange(int(2 * RATE)) / RATE
+    hum = 50e-6 * np.cos(2 * np.pi * 60 * (at - at[-1]))
+    x = np.broadcast_to(hum, (4, len(NAMES), len(at)))
+    mean = lines(evoked(Trials(x, list("aabb"), NAMES, places, RATE)))["a"].get_ydata()
+    assert np.abs(mean).max() < 3
+
+
 def test_spectrum_of_a_known_wave(places: np.ndarray) -> None:
     figure = spectra(made(places), (8, 30))
     hertz, power = lines(figure)["b"].get_data()

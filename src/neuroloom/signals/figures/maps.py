@@ -22,11 +22,12 @@ def draw_maps(
     positions: np.ndarray,
     unit: str = "dB",
     names: Sequence[str] = (),
+    *,
+    shares: bool = False,
 ) -> Figure:
     """Draw rows of groups of maps; each group has one scale and its bar below.
 
-    The scale is even about zero, or begins at zero where all values are above it. Places are set
-    by hand: an automatic layout does not see what a map draws outside its axes.
+    Places are set by hand: an automatic layout does not see what a map draws outside its axes.
 
     Parameters
     ----------
@@ -38,6 +39,8 @@ def draw_maps(
         Of the values, below the bars.
     names
         What each row is, written at its left.
+    shares
+        A scale begins at zero where all values lie above it; else it is even about zero.
     """
     from matplotlib.figure import Figure
 
@@ -53,19 +56,19 @@ def draw_maps(
             middle = (bottom + side / 2) / (tall * len(rows))
             figure.text(0.02, middle, names[row], rotation=90, va="center", fontweight="bold")
         for group in groups:
-            _draw_group(figure, group, positions, (left, bottom, side), unit)
+            _draw_group(figure, group, positions, (left, bottom, side), unit, shares)
             left += side * len(group)
     return figure
 
 
 def _draw_group(
     figure: Figure, group: Group, positions: np.ndarray, place: tuple[float, float, float],
-    unit: str,
+    unit: str, shares: bool,
 ) -> None:  # fmt: skip
     left, bottom, side = place
     all_values = np.array([values for _, values in group])
     limits, cmap = reach(all_values), "RdBu_r"
-    if all_values.min() > 0:
+    if shares and all_values.min() >= 0:
         limits, cmap = (0.0, limits[1]), "Purples"
     for number, (name, values) in enumerate(group):
         panel = axes_at(figure, left + side * number, bottom, side, side)

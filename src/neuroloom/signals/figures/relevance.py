@@ -186,7 +186,7 @@ def attributions(
         [[(name, 100 * shares[k, known]) for k, name in enumerate(shown)]]
         for shares in maps.values()
     ]
-    return draw_maps(rows, positions[known], "share (%)", list(maps))
+    return draw_maps(rows, positions[known], "share (%)", list(maps), shares=True)
 
 
 @styled
