@@ -144,7 +144,11 @@ def hypnogram(marks: pd.DataFrame, epoch: float, seconds: float) -> tuple[float,
 
 
 def read_epochs(
-    found: Found, cut: Cut, staging: Staging, trained: dict[str, Any] | None = None
+    found: Found,
+    cut: Cut,
+    staging: Staging,
+    trained: dict[str, Any] | None = None,
+    scale: str = "none",
 ) -> Dataset:
     """Cut recordings into epochs, each with its neighbours, or into stretches of epochs.
 
@@ -156,6 +160,8 @@ def read_epochs(
         What is told apart; `epoch` must be given where `trained` is.
     trained
         The facts of a model, for its new data: recordings without stages are then unlabelled.
+    scale
+        "none" or "recording", see `traces.Source`.
 
     Returns
     -------
@@ -170,7 +176,7 @@ def read_epochs(
         If no recording has stages, fewer than two can be told apart, or one is shorter than an
         epoch.
     """
-    source = Source(found, cut, trained and trained["axes"])
+    source = Source(found, cut, trained and trained["axes"], scale)
     if trained is None:
         _require_stages(source, staging)
     marks = {path: stage_marks(h.annotations, staging) for path, h in source.headers.items()}

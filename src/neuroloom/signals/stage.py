@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import field_validator, model_validator
@@ -30,9 +30,9 @@ MODELS_OWN_BASELINE = "stage-lda"
 class Stage(Study):
     """Score sleep: a stage for every epoch of 20 or 30 s, from one channel or many.
 
-    Every stage counts alike in training, however rare. Each recording is scaled by its own
-    amplitude, without a look at labels. The score stands beside linear discriminant analysis of
-    band powers with equal priors.
+    Every stage counts alike in training, however rare. Signals stay in volts, as the rules of the
+    AASM have amplitudes (slow waves of 75 µV), unless each recording is to be scaled by its own.
+    The score stands beside linear discriminant analysis of band powers with equal priors.
 
     Examples
     --------
@@ -66,6 +66,9 @@ class Stage(Study):
     notch: list[float] = setting([], "line frequencies to remove", unit="Hz")
     rate: float = setting(100.0, "resample to", unit="Hz", gt=0)
     reference: list[str] = setting([], "'average', or the channels to subtract")
+    scale: Literal["none", "recording"] = setting(
+        "none", "none: volts; recording: each channel by its own robust deviation (label-blind)"
+    )
     include: list[str] = setting([], "globs on file names (or relative paths with /)")
     pattern: str | None = setting(None, 'keys in file names: "{subject}R{run}.edf"')
     augment: list[str] | None = setting(
@@ -92,7 +95,8 @@ class Stage(Study):
         from neuroloom.signals.traces import check_rate
 
         check_rate(self.rate, self.band)
-        return read_epochs(find(data, self.include, self.pattern), self.cut(), self.staging())
+        found = find(data, self.include, self.pattern)
+        return read_epochs(found, self.cut(), self.staging(), scale=self.scale)
 
     def read_like(self, facts: dict[str, Any], data: Path, include: list[str]) -> Dataset:
         """Read new recordings the way the run's were: same channels, rate, filter and epoch."""
@@ -101,7 +105,7 @@ class Stage(Study):
 
         staging = replace(self.staging(), epoch=facts["axes"]["epoch"])
         found = find(data, include, self.pattern)
-        return read_epochs(found, self.cut(), staging, trained=facts)
+        return read_epochs(found, self.cut(), staging, trained=facts, scale=self.scale)
 
     def cut(self) -> Cut:
         """Return what is picked and how it is filtered."""

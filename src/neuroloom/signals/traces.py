@@ -107,7 +107,7 @@ class Source:
         found: Found,
         cut: Cut,
         trained: dict[str, Any] | None = None,
-        scale: str = "recording",
+        scale: str = "none",
     ) -> None:
         if trained is not None:
             cut = replace(Cut.of(trained["cut"]), rate=trained["rate"])
