@@ -143,8 +143,8 @@ def test_a_wrong_sidecar(refused, tmp_path, said, says):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ("--start -0.5 --stop 1", ("trials from -0 to 2 s", "start")),
-        ("--stop 3", ("trials from -0 to 2 s", "stop")),
+        ("--start -0.5 --stop 1", ("trials from 0 to 2 s", "start")),
+        ("--stop 3", ("trials from 0 to 2 s", "stop")),
         ("--events.3 x --events.0 y", ("'3'", "There are 0, 1")),
     ],
 )
