@@ -192,14 +192,14 @@ def test_every_net_of_the_zoo(name: str) -> None:
         "types": ["eeg"] * SIZE,
         "positions": [montage[channel].tolist() for channel in CHANNELS],
         "rate": RATE,
-        "n_times": 4 * TIMES,
+        "n_times": 2 * TIMES,
     }
     task = find_model(name).tasks[0]
     kernels = learner_kernels(find_model(name).make(facts, task, 3 if task != "regression" else 1))
     if kernels is None:
         return
     assert np.isfinite(kernels.temporal).all()
-    assert kernels.temporal.shape[1] <= 4 * TIMES
+    assert kernels.temporal.shape[1] <= 2 * TIMES
     assert kernels.spatial.shape[1] == SIZE
     assert kernels.follows.shape == (len(kernels.spatial),)
     assert kernels.follows.max(initial=-1) < len(kernels.temporal)

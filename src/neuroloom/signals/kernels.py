@@ -70,8 +70,9 @@ def read_kernels(net: nn.Module, n_channels: int, n_times: int) -> Kernels | Non
     >>> read_kernels(nn.Sequential(nn.Flatten(), nn.Linear(120, 2)), 3, 40) is None
     True
     """
-    if hasattr(net, "kernels"):
-        temporal, spatial = (np.asarray(_numpy(part), float) for part in net.kernels())
+    declared = getattr(net, "kernels", None)
+    if callable(declared) and not hasattr(declared, "parameters"):  # a list of weights is no method
+        temporal, spatial = (np.asarray(_numpy(part), float) for part in declared())
         return Kernels(temporal, spatial, np.arange(len(spatial)))
     found = _first_filters(net, n_channels, n_times)
     if found is None:
