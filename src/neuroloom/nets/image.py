@@ -176,7 +176,7 @@ class CNN3D(nn.Module):
         rate: float | None = None,
         *,
         positions: Sequence[Sequence[float]] | np.ndarray | None = None,
-        size: int = 9,
+        size: int = 7,
         filters: tuple[int, int] = (8, 16),
         dropout: float = 0.5,
     ) -> None:
