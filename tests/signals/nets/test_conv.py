@@ -49,6 +49,15 @@ COUNTS = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """These nets are small: on a busy machine a second thread only waits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.mark.parametrize(("net", "shape", "options", "expected"), COUNTS)
 def test_parameters_as_published(net, shape, options, expected):
     trainable = [p for p in net(*shape, **options).parameters() if p.requires_grad]
@@ -85,15 +94,15 @@ def constrain(net):
 def test_evaluation_is_training_with_the_same_moments(name):
     """One batch, its moments kept as running ones: both ways to compute a net must agree."""
     torch.manual_seed(1)
-    net = NETS[name](6, 400, 3, rate=128.0)
+    net = NETS[name](3, 300, 3, rate=128.0)
     for module in net.modules():
         if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
             module.momentum = 1.0
         if isinstance(module, torch.nn.modules.dropout._DropoutNd):
             module.p = 0.0
-    x = torch.randn(64, 6, 400) + 0.5
+    x = torch.randn(24, 3, 300) + 0.5
     expected = net(x)
-    torch.testing.assert_close(net.eval()(x), expected, atol=1e-2, rtol=1e-2)
+    torch.testing.assert_close(net.eval()(x), expected, atol=3e-2, rtol=3e-2)
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -121,9 +130,9 @@ def test_shortest_window_is_what_the_error_says(name):
     ],
 )
 def test_same_seconds_at_twice_the_rate(name, kernel):
-    slow, fast = (NETS[name](4, 1000 * k, 2, rate=125.0 * k) for k in (1, 2))
+    slow, fast = (NETS[name](2, 250 * k, 2, rate=125.0 * k) for k in (1, 2))
     assert abs(kernel(fast) - 2 * kernel(slow)) <= 1
-    assert slow(torch.randn(2, 4, 1000)).shape == fast(torch.randn(2, 4, 2000)).shape
+    assert slow(torch.randn(2, 2, 250)).shape == fast(torch.randn(2, 2, 500)).shape
 
 
 @pytest.mark.parametrize(
