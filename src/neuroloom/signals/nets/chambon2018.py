@@ -36,6 +36,7 @@ class Chambon2018(nn.Module):
 
     Examples
     --------
+    >>> import torch
     >>> Chambon2018(2, 3840, 5)(torch.zeros(2, 2, 3840)).shape
     torch.Size([2, 5])
     """
