@@ -25,7 +25,7 @@ from neuroloom.core.files import read_json
 from neuroloom.core.recipe import MOST_BASIC_FIELDS, Recipe, describe, from_yaml, to_yaml
 from neuroloom.core.run import Run
 from neuroloom.learn.fit import own_threads
-from tests import makers
+from tests import makers, nights
 
 FILES = (
     "recipe.yaml", "dataset.json", "environment.json", "plan.json", "log.jsonl",
@@ -34,6 +34,9 @@ FILES = (
 )  # fmt: skip
 CLASS_METRICS = [
     "accuracy", "balanced_accuracy", "auc", "average_precision", "kappa", "log_loss", "ece",
+]  # fmt: skip
+EVENT_METRICS = [
+    "f1", "precision", "recall", "f1_at_0.1", "f1_at_0.3", "f1_at_0.5", "density_error",
 ]  # fmt: skip
 
 
@@ -53,7 +56,24 @@ SMALL = {
         makers.FIELDS | {"model": "eegnet"},
         CLASS_METRICS,
         samples={"stop": 2.0, "band": (8.0, 30.0), "budget": "7 epochs", "model": "shallow"},
-    )
+    ),
+    "signals.detect": Small(
+        lambda folder: nights.write_spindles(folder, subjects=3, seconds=60.0),
+        nights.DETECT | {"window": 4.0, "budget": "40 steps"},
+        EVENT_METRICS,
+        samples={"band": (8.0, 30.0), "budget": "7 epochs", "model": "shallow", "threshold": 0.4},
+    ),
+    "signals.stage": Small(
+        lambda folder: nights.write_nights(folder, subjects=3, epochs=24),
+        nights.STAGE | {"budget": "2 epochs"},
+        CLASS_METRICS,
+        samples={
+            "band": (8.0, 30.0),
+            "budget": "7 epochs",
+            "model": "shallow",
+            "classes": ["W", "N1"],
+        },
+    ),
 }
 RECIPES = registry.names("recipe")
 VALUES: dict[Any, Any] = {str: "C3", int: 3, float: 0.5, bool: True}

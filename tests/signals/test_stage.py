@@ -198,7 +198,7 @@ def test_names_of_ones_own_are_understood(tmp_path):
 
 
 def test_one_subject_cannot_be_split_by_subject(tmp_path):
-    data = nights.write_nights(tmp_path, subjects=1)
+    data = nights.write_nights(tmp_path, subjects=1, epochs=63)
     with pytest.raises(ConfigError, match="needs two subjects"):
         stage().prepare(data)
 

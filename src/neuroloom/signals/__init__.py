@@ -3,7 +3,8 @@
     from neuroloom.signals import Decode
     run = Decode(model="eegnet", events={"T1": "fists", "T2": "feet"}, split="run").run("bids/")
 
-`decode` is the recipe; `data` cuts recordings into examples; `steps` filter and reference them;
+`decode`, `detect` (events) and `stage` (sleep) are the recipes; `data` cuts recordings into trials,
+`traces` reads them whole; `steps` filter and reference them; `measures` are what papers report;
 `models` names the nets and classical decoders; `simulate` makes recordings with known sources.
 """
 
@@ -11,12 +12,13 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["Decode"]
+RECIPES = {"Decode": "decode", "Detect": "detect", "Stage": "stage"}
+__all__ = ["Decode", "Detect", "Stage"]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "Decode":
-        from neuroloom.signals.decode import Decode
+    if name in RECIPES:
+        from importlib import import_module
 
-        return Decode
+        return getattr(import_module(f"neuroloom.signals.{RECIPES[name]}"), name)
     raise AttributeError(f"module 'neuroloom.signals' has no attribute '{name}'")

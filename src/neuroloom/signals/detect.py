@@ -235,14 +235,13 @@ class Detect(Study):
             yield from probabilities(part, np.arange(len(part)), self.outcome(ensemble, part))
 
     def _final(self, role: str, name: str, prepared: Prepared, fits: list[Fitted]) -> Ensemble:
-        """Store the rule beside the model: the median threshold of the folds."""
+        """Store the rule beside the model: that of all data, else the median of the folds."""
         ensemble = super()._final(role, name, prepared, fits)
         dataset = prepared.dataset
         found = []
-        for fit in fits:
-            rows = np.arange(len(dataset))
-            if fit.job.fold >= 0:
-                rows = prepared.folds[fit.job.fold].train
+        for fit in [fit for fit in fits if fit.job.fold < 0] or fits:
+            everything = np.arange(len(dataset))
+            rows = prepared.folds[fit.job.fold].train if fit.job.fold >= 0 else everything
             found.append(self.rule(dataset, rows, fit.learner))
         parts = [
             float(np.median([getattr(rule, name) for rule in found]))

@@ -391,7 +391,10 @@ def _peak(p: np.ndarray, event: np.ndarray, rate: float) -> float:
 def choose_threshold(
     dataset: Dataset, parts: list[tuple[str, np.ndarray]], rule: Rule, iou: float
 ) -> float:
-    """Return the threshold with the best F1 on recordings that were learnt from."""
+    """Return the threshold with the best F1 on recordings that were learnt from.
+
+    Of several as good the one nearest to one half.
+    """
     scores = []
     for threshold in THRESHOLDS:
         counts = [
@@ -399,7 +402,8 @@ def choose_threshold(
         ]
         total = {key: sum(c[key] for c in counts) for key in ("tp", "y_true", "y_pred")}
         scores.append(2 * total["tp"] / max(1, total["y_true"] + total["y_pred"]))
-    return float(THRESHOLDS[int(np.argmax(scores))])
+    best = np.asarray(THRESHOLDS)[np.isclose(scores, max(scores))]
+    return float(best[np.argmin(np.abs(best - 0.5))])
 
 
 def training_events(dataset: Dataset, rows: np.ndarray) -> np.ndarray:

@@ -48,8 +48,11 @@ def predict(run: Path, inputs: Folders, /, *, out: Path | None = None) -> int:
     """
     out = out or run.with_name(f"{run.name}-predict")
     table = finished(run).predict(*inputs, out=out)
-    known = int(table["label"].notna().sum())
-    print(f"{len(table)} examples decoded, {known} of them labelled: {out}/predictions.csv")
+    said = f"{len(table)} events found"
+    if "label" in table:
+        known = int(table["label"].notna().sum())
+        said = f"{len(table)} examples decoded, {known} of them labelled"
+    print(f"{said}: {out}/predictions.csv")
     return 0
 
 
