@@ -100,6 +100,68 @@ def test_features_bring_their_band_and_are_refused_where_the_model_has_its_own(t
         Decode(**makers.FIELDS | {"model": "csp-lda", "features": "rms"}).prepare(data)
 
 
+def test_short_trials_and_muscles_get_a_model_suggested(tmp_path):
+    data = makers.write_runs(tmp_path / "d", runs=2)
+    title = "Another model may fit better"
+
+    def said(**fields):
+        found = Decode(**makers.FIELDS | fields).prepare(data).findings
+        return [f.detail for f in found if f.title == title]
+
+    assert "--model erp" in said(model="csp-lda")[0]
+    assert not said(model="shrinkage-lda")
+    assert not said(model="csp-lda", window=0.5)
+
+
+MUSE = {"split": "run", "stop": 0.8, "model": "erp"}
+P300 = {"include": ["P300*"], "events": {"1": "standard", "2": "target"}}
+N170 = {"include": ["N170*"], "events": {"1": "house", "2": "face"}}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("fields", "bar"),
+    [
+        (P300, 0.755),
+        (P300 | {"reject": 75}, 0.78),
+        (N170, 0.70),
+        (N170 | {"reject": 75}, 0.70),
+    ],
+)
+def test_evoked_responses_of_a_headband(test_data, tmp_path, quick, fields, bar):
+    run = Decode(**MUSE | fields).run(test_data / "eeg/muse", tmp_path / "out")
+    assert read_json(run.folder / "metrics.json")["auc"]["value"] >= bar
+
+
+@pytest.mark.long
+def test_flicker_of_20_and_30_hz(test_data, tmp_path, quick):
+    fields = {"include": ["SSVEP*"], "events": {"1": "30 Hz", "2": "20 Hz"}, "split": "run"}
+    fields |= {"start": 0.5, "stop": 3.0, "picks": ["Right AUX"], "model": "band-power"}
+    run = Decode(**fields).run(test_data / "eeg/muse", tmp_path / "out")
+    assert accuracy(run)["value"] >= 0.97
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("model", "bars"), [("emg", (0.94, 0.965)), ("musclenet", (0.93, 0.96))])
+def test_gestures_within_a_person(test_data, tmp_path, quick, model, bars):
+    gestures = ("rest", "fist", "flexion", "extension", "radial", "ulnar")
+    events = {str(k + 1): name for k, name in enumerate(gestures)}
+    decode = Decode(model=model, events=events, window=0.2, split="run", per="subject")
+    run = decode.run(test_data / "eeg/emg_gestures", tmp_path / "out")
+    metrics = read_json(run.folder / "metrics.json")
+    assert metrics["accuracy"]["value"] >= bars[0]
+    assert metrics["accuracy_voted"]["value"] >= bars[1]
+    assert audit(run)["Some subjects are left out"]["detail"].startswith("02")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("model", "bar"), [("voting", 0.93), ("fbcsp", 0.93)])
+def test_classical_models_tell_fists_from_feet(eegmmidb, tmp_path, quick, model, bar):
+    fields = {name: value for name, value in FISTS_AND_FEET.items() if name != "band"}
+    run = Decode(**fields, model=model).run(eegmmidb, tmp_path / "out")
+    assert accuracy(run)["value"] >= bar
+
+
 def test_windows_of_one_event_vote(tmp_path, quick):
     data = makers.write_runs(tmp_path / "d", runs=2, effect=1.0)
     fields = {"split": "run", "model": "lda", "features": "bandpower", "window": 0.25, "stop": 1.0}
@@ -112,7 +174,9 @@ def test_windows_of_one_event_vote(tmp_path, quick):
     truth = table.groupby("piece_of")["y_true"].first()
     metrics = read_json(run.folder / "metrics.json")
     assert metrics["accuracy_voted"]["value"] == pytest.approx((voted == truth).mean())
-    assert metrics["accuracy"]["value"] == pytest.approx((table["y_true"] == table["y_pred"]).mean())
+    assert metrics["accuracy"]["value"] == pytest.approx(
+        (table["y_true"] == table["y_pred"]).mean()
+    )
     assert metrics["accuracy_voted"]["baseline"] is not None
 
 

@@ -15,10 +15,10 @@ from neuroloom.core.errors import ConfigError, nearest
 OPTIONS = {
     "braindecode": "--model shallow --mode cropped",
     "DN3": "--model eegnet --align euclidean",
-    "DeepEEG": "--model eegnet",
+    "DeepEEG": "--model erp",
     "EEG-DL": "--model deep4",
     "ExBrainable": "--model eegnet",
-    "gumpy": "--model csp-lda",
+    "gumpy": "--model voting",
 }
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from neuroloom.learn.crossfit import Fitted
 
 
-EVOKED_BELOW = 4.0
+EVOKED_BELOW, SHORT = 4.0, 1.25
 # Whether numbers are learnt -> kind of signal -> baseline, and the one that stands beside itself.
 BASELINES: dict[bool, dict[str, tuple[str, str | None]]] = {
     False: {
@@ -208,7 +208,22 @@ class Decode(Study):
         return known or ("evoked" if low < EVOKED_BELOW else "rhythm")
 
     def audit(self, dataset: Dataset) -> list[Finding]:
-        """Look for channels that give the answer away."""
+        """Look for channels that give the answer away, and for a model that fits the data more."""
+        return [*self._suggestions(dataset), *self._tell_tales(dataset)]
+
+    def _suggestions(self, dataset: Dataset) -> list[Finding]:
+        """Name the model made for muscles, or for short trials, where this one is for rhythms."""
+        cut, muscle = Cut.of(dataset.facts["cut"]), set(dataset.facts["types"]) == {"emg"}
+        if muscle and self._signal() != "muscle":
+            why, model = "All channels are muscles (EMG), whose amplitude tells gestures", "emg"
+        elif not muscle and self._signal() == "rhythm" and not cut.window and cut.length <= SHORT:
+            why, model = f"If these trials of {cut.length:g} s are responses to stimuli", "erp"
+        else:
+            return []
+        what = f"{why}: `--model {model}` is made for that; {self.model} looks for rhythms."
+        return [Finding("note", "Another model may fit better", what)]
+
+    def _tell_tales(self, dataset: Dataset) -> list[Finding]:
         if dataset.task != "classification":
             return []
         rows = dataset.table["example"].to_numpy()

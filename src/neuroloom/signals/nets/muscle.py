@@ -12,11 +12,12 @@ SMALLEST = 1e-6
 
 
 class MuscleNet(nn.Module):
-    """Log power of the channels and of learnt mixtures of filtered channels, then a small MLP.
+    """Log power of the channels, of their slopes and of learnt mixtures, then a small MLP.
 
-    The power of each channel over the window, which is what plain gesture decoders see, is always
-    among the features; temporal and spatial filters add what tells gestures apart beyond it. It is
-    the squaring, pooling and logarithm of ShallowConvNet with one pool, as long as the window.
+    Amplitude and slope of each channel over the window, which is what plain gesture decoders see,
+    are always among the features; temporal and spatial filters add what tells gestures apart beyond
+    them. It is the squaring, pooling and logarithm of ShallowConvNet with one pool, as long as the
+    window.
 
     Parameters
     ----------
@@ -53,9 +54,9 @@ class MuscleNet(nn.Module):
         kernel = samples(25, REFERENCE_RATE, rate or REFERENCE_RATE)
         require_positive("MuscleNet", n_times - kernel + 1, n_times, kernel, rate)
         self.mix = TimeSpaceConv(n_channels, sources, kernel)
-        self.norm = nn.BatchNorm1d(n_channels + sources)
+        self.norm = nn.BatchNorm1d(2 * n_channels + sources)
         self.head = nn.Sequential(
-            nn.Linear(n_channels + sources, hidden),
+            nn.Linear(2 * n_channels + sources, hidden),
             nn.ELU(),
             nn.Dropout(dropout),
             nn.Linear(hidden, n_outputs),
@@ -63,5 +64,6 @@ class MuscleNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (n, channel, time) to logits (n, n_outputs)."""
-        power = torch.cat([x.square().mean(2), self.mix(x).square().mean(2)], 1)
+        parts = x, x.diff(dim=2), self.mix(x)
+        power = torch.cat([part.square().mean(2) for part in parts], 1)
         return self.head(self.norm(torch.log(power + SMALLEST)))
