@@ -64,7 +64,7 @@ SMALL = {
         samples={"band": (8.0, 30.0), "budget": "7 epochs", "model": "shallow", "threshold": 0.4},
     ),
     "signals.stage": Small(
-        lambda folder: nights.write_nights(folder, subjects=3, epochs=24),
+        lambda folder: nights.write_nights(folder, subjects=3),
         nights.STAGE | {"budget": "2 epochs"},
         CLASS_METRICS,
         samples={
