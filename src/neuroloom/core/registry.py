@@ -17,6 +17,7 @@ RECIPES: dict[str, str] = {
     "signals.decode": "neuroloom.signals.decode:Decode",
     "signals.detect": "neuroloom.signals.detect:Detect",
     "signals.stage": "neuroloom.signals.stage:Stage",
+    "signals.artifacts": "neuroloom.signals.artifacts:Artifacts",
     "signals.mvpa": "neuroloom.signals.mvpa:Mvpa",
 }
 
@@ -45,6 +46,10 @@ MODELS: dict[str, str] = {
     "chambon2018-gru": "neuroloom.signals.models.sleep:chambon2018_gru",
     "usleep": "neuroloom.signals.models.sleep:usleep",
     "deepsleepnet": "neuroloom.signals.models.sleep:deepsleepnet",
+    "artifact-cnn": "neuroloom.signals.models.artifacts:artifact_cnn",
+    "artifact-lstm": "neuroloom.signals.models.artifacts:artifact_lstm",
+    "artifact-mlp": "neuroloom.signals.models.artifacts:artifact_mlp",
+    "power-threshold": "neuroloom.signals.models.artifacts:power_threshold",
     "csp-lda": "neuroloom.signals.models.classical:csp_lda",
     "riemann": "neuroloom.signals.models.classical:riemann",
     "mdm": "neuroloom.signals.models.classical:mdm",

@@ -45,6 +45,8 @@ class CNN(_OnTokens):
         Share of the features dropped before each convolution and before the output.
     power
         Decode the power of the mixtures (True) or their sign-keeping mean (False).
+    tokens
+        Other `kernel`, `window` or `step` of `Tokens`, s.
 
     Raises
     ------
@@ -68,8 +70,9 @@ class CNN(_OnTokens):
         layers: int = 2,
         dropout: float = 0.25,
         power: bool = True,
+        tokens: dict[str, float] | None = None,
     ) -> None:
-        stem = Tokens("CNN", n_channels, n_times, filters, rate, power=power)
+        stem = Tokens("CNN", n_channels, n_times, filters, rate, power=power, **(tokens or {}))
         body = nn.Sequential(*(_plain(filters, dropout) for _ in range(layers)))
         super().__init__(stem, body, filters, n_outputs, dropout)
 

@@ -38,6 +38,8 @@ class Recurrent(nn.Module):
         Share dropped of the tokens' features and of what is read.
     power
         Tokens of log power (True) or of sign-keeping means (False).
+    tokens
+        Other `kernel`, `window` or `step` of `Tokens`, s.
 
     Raises
     ------
@@ -65,6 +67,7 @@ class Recurrent(nn.Module):
         hidden: int = 16,
         dropout: float = 0.25,
         power: bool = True,
+        tokens: dict[str, float] | None = None,
     ) -> None:
         super().__init__()
         if cell not in CELLS:
@@ -73,7 +76,7 @@ class Recurrent(nn.Module):
                 f"Known: {', '.join(CELLS)}."
             )
         name = f"The {cell.upper()} net"
-        self.stem = Tokens(name, n_channels, n_times, filters, rate, power=power)
+        self.stem = Tokens(name, n_channels, n_times, filters, rate, power=power, **(tokens or {}))
         self.dropout = nn.Dropout(dropout)
         self.cell = CELLS[cell](filters, hidden, batch_first=True, bidirectional=bidirectional)
         width = hidden * (1 + bidirectional)
