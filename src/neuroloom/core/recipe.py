@@ -60,6 +60,7 @@ class Recipe(BaseModel):
     name: ClassVar[str]
     summary: ClassVar[str]
     data_kind: ClassVar[str] = ""
+    needs_data: ClassVar[bool] = True
 
     def __init__(self, **fields: Any) -> None:
         try:
@@ -68,14 +69,18 @@ class Recipe(BaseModel):
             raise ConfigError(_in_plain_words(type(self), error)) from None
 
     def run(
-        self, data: str | Path, out: str | Path | None = None, *, watch: Watcher | None = None
+        self,
+        data: str | Path | None = None,
+        out: str | Path | None = None,
+        *,
+        watch: Watcher | None = None,
     ) -> Run:
         """Do the job on `data` and return the finished run.
 
         Parameters
         ----------
         data
-            A file, a folder, or a manifest CSV.
+            A file, a folder, or a manifest CSV; None where the recipe needs none.
         out
             The run's folder: made; used if empty. `runs/<recipe>-<time>` if not given.
         watch
@@ -90,7 +95,9 @@ class Recipe(BaseModel):
         """
         from neuroloom.core.run import Run
 
-        return Run.start(self, Path(data), out, watch=watch)
+        if data is None and self.needs_data:
+            raise ConfigError(f"{self.name} needs data: a file, a folder, or a manifest CSV.")
+        return Run.start(self, None if data is None else Path(data), out, watch=watch)
 
     def prepare(self, data: Path) -> Any:
         """Read and check everything the job needs; write nothing."""
@@ -108,11 +115,12 @@ class Recipe(BaseModel):
 Watcher = Callable[[dict[str, Any]], None]
 
 
-def to_yaml(recipe: Recipe, data: str) -> str:
+def to_yaml(recipe: Recipe, data: str | None) -> str:
     """Return the study as YAML: the recipe's name, the data and every field not at its default."""
     import yaml
 
-    head = {"recipe": recipe.name, "version": VERSION, "data": data}
+    head: dict[str, Any] = {"recipe": recipe.name, "version": VERSION}
+    head |= {} if data is None else {"data": data}
     return yaml.safe_dump(head | recipe.settings(), sort_keys=False, allow_unicode=True)
 
 

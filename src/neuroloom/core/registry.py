@@ -19,6 +19,7 @@ RECIPES: dict[str, str] = {
     "signals.stage": "neuroloom.signals.stage:Stage",
     "signals.artifacts": "neuroloom.signals.artifacts:Artifacts",
     "signals.mvpa": "neuroloom.signals.mvpa:Mvpa",
+    "signals.simulate": "neuroloom.signals.simulation:Simulate",
 }
 
 MODELS: dict[str, str] = {

@@ -10,7 +10,7 @@ import base64
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -361,11 +361,24 @@ def _counts(folder: Path) -> dict[str, Any]:
 def _metric_rows(metrics: Mapping[str, Mapping[str, Any]], facts: Facts) -> list[MetricRow]:
     rows = []
     for key, numbers in metrics.items():
-        default = Meaning(key.replace("_", " ").capitalize(), "", low=None, high=None)
-        meaning = MEANINGS.get(key, default)
+        meaning = meaning_of(key)
         if numbers.get("value") is not None:
             rows.append(_metric_row(key, meaning, numbers, facts.meanings.get(key, meaning.text)))
     return rows
+
+
+def meaning_of(key: str) -> Meaning:
+    """Return how a metric is named and drawn; "auc/0db" is the AUC of a part called "0db".
+
+    Examples
+    --------
+    >>> meaning_of("accuracy/svm").label, meaning_of("gap_rmse").label
+    ('Accuracy (svm)', 'Gap rmse')
+    """
+    name, _, part = key.partition("/")
+    plain = Meaning(name.replace("_", " ").capitalize(), "", low=None, high=None)
+    meaning = MEANINGS.get(name, plain)
+    return replace(meaning, label=f"{meaning.label} ({part})") if part else meaning
 
 
 def _metric_row(key: str, meaning: Meaning, numbers: Mapping[str, Any], text: str) -> MetricRow:
@@ -425,7 +438,7 @@ def _margin(metrics: Mapping[str, Mapping[str, Any]], row: MetricRow | None) -> 
     if row is None or numbers.get("low") is None or numbers.get("high") is None:
         return ""
     up, down = numbers["high"] - numbers["value"], numbers["value"] - numbers["low"]
-    share = row.key in MEANINGS and MEANINGS[row.key].percent
+    share = meaning_of(row.key).percent
     factor, form, unit = (100, ".0f", " points") if share else (1, ".2g", "")
     if abs(up - down) <= 0.25 * max(up, down):
         return f"±{factor * (up + down) / 2:{form}}{unit}"

@@ -54,23 +54,28 @@ class Run:
 
     @classmethod
     def start(
-        cls, recipe: Recipe, data: Path, out: str | Path | None, *, watch: Watcher | None = None
+        cls,
+        recipe: Recipe,
+        data: Path | None,
+        out: str | Path | None,
+        *,
+        watch: Watcher | None = None,
     ) -> Run:
         """Check everything, then make the folder and let the recipe fill it."""
         began = time.monotonic()
         out = Path(out) if out is not None else _default_out(recipe)
         check_out(out, recipe)
-        prepared = recipe.prepare(data)
+        prepared = recipe.prepare(data or Path())
         run = cls._create(out, recipe, data)
         run._watch, run.began = watch, began
         run._carry_out(recipe, prepared)
         return run
 
     @classmethod
-    def _create(cls, out: Path, recipe: Recipe, data: Path) -> Run:
+    def _create(cls, out: Path, recipe: Recipe, data: Path | None) -> Run:
         try:
             out.mkdir(parents=True, exist_ok=True)
-            write_text(out / "recipe.yaml", to_yaml(recipe, str(Path(data).resolve())))
+            write_text(out / "recipe.yaml", to_yaml(recipe, str(data.resolve()) if data else None))
             run = cls(out)
             run._ballast.write_bytes(b"\0" * BALLAST_BYTES)
             run.set_status("running", recipe=recipe.name)
@@ -114,7 +119,7 @@ class Run:
         out = Path(out) if out is not None else _free_name(self.folder, "replay")
         check_out(out, recipe)
         prepared = recipe.prepare(data)
-        again = self._create(out, recipe, data)
+        again = self._create(out, recipe, data if recipe.needs_data else None)
         again._watch = watch
         for name in ("plan.json", "dataset.json"):
             if (self.folder / name).is_file():

@@ -129,12 +129,12 @@ def _joined(trials: list[xr.DataArray]) -> xr.DataArray:
 
 
 def describe_all(steps: Iterable[Step], rate: float) -> list[str]:
-    """Return one sentence a step, each told for the rate (Hz) that reaches it."""
+    """Return one sentence a step that does something, told for the rate (Hz) that reaches it."""
     sentences = []
     for step in steps:
         sentences.append(step.describe(rate))
         rate = step.out_rate(rate)
-    return sentences
+    return [sentence for sentence in sentences if sentence]
 
 
 def span_all(steps: Iterable[Step], rate: float) -> float:

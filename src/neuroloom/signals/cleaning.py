@@ -42,10 +42,10 @@ def metrics_by_level(
     found = {}
     for strength in np.unique(level[np.isfinite(level)]):
         rows = table[clean | (level == strength)]
-        found[f"auc_{strength:g}db"] = summary(rows, "classification", classes, seed)["auc"]
+        found[f"auc/{strength:g}dB"] = summary(rows, "classification", classes, seed)["auc"]
     if np.isfinite(level).any():
         rows = table[clean | (level >= 6)]
-        found["auc_from_6db"] = summary(rows, "classification", classes, seed)["auc"]
+        found["auc/from 6dB"] = summary(rows, "classification", classes, seed)["auc"]
     return found
 
 

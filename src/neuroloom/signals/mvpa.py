@@ -172,16 +172,19 @@ class Mvpa(Recipe):
 
     def work(self, prepared: Sweep, run: Run) -> None:
         """Fill every cell, then make the table, the tests, the figures and the report."""
-        from neuroloom.signals.story.sweep import report_sweep
-
         _record(prepared, run)
         plans = self._plans(prepared, run)
         cells = list(self.cells(prepared))
         scores = {}
         for number, cell in enumerate(cells):
             scores[cell] = self._fill(cell, prepared, plans[cell.model], run)
-            place = {"role": cell.model, "fit": number + 1, "fits": len(cells)}
-            run.tell({"event": "fitted", **place})
+            run.log("fitted", role=cell.model, fit=number + 1, fits=len(cells), cell=cell.key)
+        self.illustrate(run, prepared, scores)
+
+    def illustrate(self, run: Run, prepared: Sweep, scores: dict[Cell, np.ndarray]) -> None:
+        """Write tables, metrics, figures and the report."""
+        from neuroloom.signals.story.sweep import report_sweep
+
         report_sweep(self, run, prepared, scores)
 
     def _fill(self, cell: Cell, sweep: Sweep, plan: Plan, run: Run) -> np.ndarray:

@@ -7,7 +7,7 @@ sensor noise; electrodes drift from session to session. All is drawn from one se
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -31,6 +31,8 @@ HANDS = {"left": "C4", "right": "C3"}
 REST, MOVE, JITTER = 2.0, 4.0, 0.5
 BACKGROUND_DIPOLES, ALPHA_DIPOLES = 200, 4
 DEMO_SEED = 1
+EARLY, LATE, EVOKED = 0.12, 0.35, 3.0
+LOGNORMAL_MEAN = float(np.exp(0.25**2 / 2))
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,68 @@ def simulate_motor(
     return Simulation(sessions, truth)
 
 
+def simulate_evoked(
+    subject_seed: int = DEMO_SEED,
+    n_sessions: int = 3,
+    *,
+    trials: int = 60,
+    channels: Sequence[str] | None = None,
+    rate: float = 160.0,
+    effect: float = 5.0,
+    levels: Levels | None = None,
+) -> Simulation:
+    """Simulate sessions of an oddball experiment: rare targets among frequent standards.
+
+    Both evoke an early response from the back of the head; the later, parietal one (P300) is larger
+    after targets by `effect`.
+
+    Parameters
+    ----------
+    subject_seed, n_sessions, channels, rate, levels
+        As for `simulate_motor`.
+    trials
+        Events in each session, a fifth of them targets.
+    effect
+        Difference of the two mean responses at their peak, at the electrode above the source, uV.
+
+    Raises
+    ------
+    ConfigError
+        If a setting is out of range or a channel unknown.
+
+    References
+    ----------
+    Polich (2007), Clin. Neurophysiol. 118, 2128-2148 (latency and place of the P300).
+
+    Examples
+    --------
+    >>> made = simulate_evoked(n_sessions=1, trials=10)
+    >>> made.recordings[0].attrs["annotations"].label.value_counts().to_dict()
+    {'standard': 8, 'target': 2}
+    """
+    _check(n_sessions, trials, 0.0, rate)
+    if trials < 10:
+        raise ConfigError(f"An oddball needs ten trials or more for two targets, got {trials}.")
+    generator = np.random.default_rng(subject_seed)
+    head = _Head(channels or MONTAGE.split(), generator)
+    sizes = levels or Levels()
+    sessions = []
+    for number in range(n_sessions):
+        table = _oddball(trials, generator)
+        times = _times(table, rate)
+        planted = partial(_evoked, head, table, times, effect, generator)
+        name = f"sub-01_ses-{number + 1}_task-oddball_eeg.edf"
+        sessions.append(_recording(head, table, times, planted, rate, sizes, generator, name))
+    truth = {
+        "sources": {"late": head.late.tolist()},
+        "nearest": {"late": "Pz"},
+        "effect": effect,
+        "latency": LATE,
+        "seed": subject_seed,
+    }
+    return Simulation(sessions, truth)
+
+
 def write_demo(folder: Path, subject_seed: int = DEMO_SEED) -> list[Path]:
     """Write the simulated recordings as EDF+ files, one a session, and return their paths.
 
@@ -185,6 +249,11 @@ class _Head:
         self.hands = {hand: self._at(toward[name], 0.8) for hand, name in HANDS.items()}
         ways = np.stack([toward[name] for name in HANDS.values()])
         self.hand_maps = self._maps(np.stack(list(self.hands.values())), ways + 0.6 * front)
+        back_of_head = {name: _template(name) - self.centre for name in ("Pz", "POz")}
+        self.late = self._at(back_of_head["Pz"], 0.7)
+        places = np.stack([self._at(back_of_head["POz"], 0.8), self.late])
+        maps = self._maps(places, np.stack(list(back_of_head.values())))
+        self.evoked_maps = np.stack([_peak(maps[:, 0]), _peak(maps[:, 1])], axis=1)
         eyes = self._at(toward["Fpz"] - 0.35 * up, 0.9)
         self.blink_map = self._maps(eyes[None], (toward["Fpz"] + 0.5 * up)[None])[:, 0]
         back = toward["Oz"] + 0.35 * generator.normal(size=(ALPHA_DIPOLES, 3))
@@ -240,12 +309,35 @@ def _session(
     generator: np.random.Generator,
 ) -> xr.DataArray:
     table = _timetable(trials, generator)
+    times = _times(table, rate)
+    name = f"sub-01_ses-{number}_task-motor_eeg.edf"
+
+    def planted() -> np.ndarray:
+        return head.hand_maps @ _hand_sources(table, times, effect, levels, generator)
+
+    return _recording(head, table, times, planted, rate, levels, generator, name)
+
+
+def _times(table: pd.DataFrame, rate: float) -> np.ndarray:
     seconds = int(np.ceil(table.onset.iloc[-1] + table.duration.iloc[-1])) + 2
-    times = np.arange(int(seconds * rate)) / rate
+    return np.arange(int(seconds * rate)) / rate
+
+
+def _recording(
+    head: _Head,
+    table: pd.DataFrame,
+    times: np.ndarray,
+    planted: Callable[[], np.ndarray],
+    rate: float,
+    levels: Levels,
+    generator: np.random.Generator,
+    name: str,
+) -> xr.DataArray:
+    """Put background, alpha, blinks, hum and sensor noise around what is planted (uV)."""
     drift = generator.lognormal(0, 0.08, size=3)
     data = levels.background * drift[0] * _background(head, times, generator)
     data += levels.alpha * drift[1] * _alpha(head, times, generator)
-    data += head.hand_maps @ _hand_sources(table, times, effect, levels, generator)
+    data += planted()
     data += levels.blink_peak * np.outer(_peak(head.blink_map), _blinks(times, generator))
     data *= generator.lognormal(0, 0.03, size=(len(data), 1))
     data += _line(len(data), times, generator) * levels.line
@@ -256,8 +348,36 @@ def _session(
         rate,
         positions=head.electrodes,
         annotations=table,
-        source=f"sub-01_ses-{number}_task-motor_eeg.edf",
+        source=name,
     )
+
+
+def _oddball(trials: int, generator: np.random.Generator) -> pd.DataFrame:
+    """Return annotations: standards and a fifth targets, in random order, 1.0 to 1.4 s apart."""
+    import pandas as pd
+
+    labels = np.array(["standard"] * trials, dtype=object)
+    labels[: trials // 5] = "target"
+    onsets = 2.0 + np.cumsum(1.0 + 0.4 * generator.random(trials))
+    rows = {"onset": np.round(onsets, 2), "duration": 0.1, "label": generator.permutation(labels)}
+    return pd.DataFrame(rows)
+
+
+def _evoked(
+    head: _Head,
+    table: pd.DataFrame,
+    times: np.ndarray,
+    effect: float,
+    generator: np.random.Generator,
+) -> np.ndarray:
+    """Return what the early and the late source put on the electrodes (channel, time), uV."""
+    courses = np.zeros((2, len(times)))
+    for row in table.itertuples():
+        size, shift = generator.lognormal(0, 0.25), generator.normal(0, 0.015)
+        late = (EVOKED + (effect if row.label == "target" else 0.0)) * size / LOGNORMAL_MEAN
+        courses[0] += -EVOKED * np.exp(-0.5 * ((times - row.onset - EARLY) / 0.025) ** 2)
+        courses[1] += late * np.exp(-0.5 * ((times - row.onset - LATE - shift) / 0.07) ** 2)
+    return head.evoked_maps @ courses
 
 
 def _timetable(trials: int, generator: np.random.Generator) -> pd.DataFrame:

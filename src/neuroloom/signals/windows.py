@@ -51,8 +51,9 @@ def read_windows(recipe: Artifacts, found: Found, trained: dict[str, Any] | None
     import pandas as pd
 
     axes = trained and trained["axes"]
-    source = Source(found, recipe.cut(_rate(found)), axes, scale="none")
-    length = round(recipe.window * (axes["rate"] if axes else source.cut.rate))
+    rate = axes["rate"] if axes else recipe.rate or _rate(found)
+    source = Source(found, recipe.cut(rate), axes, scale="none")
+    length = round(recipe.window * rate)
     if length < FEWEST_SAMPLES:
         raise ConfigError(
             f"window={recipe.window:g} s holds {length} samples; {FEWEST_SAMPLES} are the least. "

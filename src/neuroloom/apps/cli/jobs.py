@@ -55,7 +55,7 @@ def run_command(target: str) -> Callable[..., int]:
 
     def command(data: Path | None = None, **options: Any) -> int:
         where = data or named
-        if where is None:
+        if where is None and recipe.needs_data:
             raise ConfigError(f"run {target} needs DATA: a file, a folder, or a manifest CSV.")
         out = options.pop("out", None)
         quiet, lines = options.pop("quiet", False), options.pop("json", False)

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 NOT_FILTERED = ("stim", "misc", "syst")
 NOTCH_TRANSITION = 1.0
 STOPBAND_DB = 60.0
-# Samples: filtered by blocks from here on, and filtered together at most.
+# Samples: filtered by blocks from here on, and filtered together at most, as the cache holds them.
 LONG = 2**17
-AT_ONCE = 2**21
+AT_ONCE = 2**18
+# Samples at the new rate that one matrix product makes, at least.
+BLOCK = 64
 
 
 @dataclass(frozen=True)
@@ -187,18 +189,16 @@ class Resample(RecordingStep):
 
     def apply(self, recording: xr.DataArray) -> xr.DataArray:
         """Return the recording at the new rate, in the precision it came in."""
-        from scipy.signal import resample_poly
-
         up, down = self._ratio(recording.attrs["rate"])
         if up == down:
             return recording
-        data = recording.values
-        window = _antialias(up, down).astype(data.dtype)
-        new = resample_poly(data, up, down, axis=1, window=window, padtype="line")
+        new = _resample(recording.values, up, down)
         return _with_data(recording, new, rate=float(self.rate))
 
     def describe(self, rate: float) -> str:
-        """Return old and new rate and the filter's length in one sentence."""
+        """Return old and new rate and the filter's length in one sentence; "" if they are equal."""
+        if rate == self.rate:
+            return ""
         span = f"anti-alias filter of {self.span(rate):.2f} s"
         return f"Resampled from {rate:g} to {self.rate:g} Hz (polyphase, {span})."
 
@@ -241,23 +241,26 @@ def _filter(recording: xr.DataArray, taps: np.ndarray, *, restore_mean: bool) ->
             f"shorter than the filter ({len(taps) / rate:.2f} s). Use a wider transition (a higher "
             f"low edge), no filter, or longer recordings."
         )
-    data = recording.values.copy()
-    taps = taps.astype(data.dtype)
-    rows = np.flatnonzero(~np.isin(recording.coords["type"].values, NOT_FILTERED))
-    together = max(1, AT_ONCE // n_times)
+    traces = recording.values
+    taps, data = taps.astype(traces.dtype), np.empty_like(traces)
+    filtered = ~np.isin(recording.coords["type"].values, NOT_FILTERED)
+    data[~filtered] = traces[~filtered]
+    rows, together = np.flatnonzero(filtered), max(1, AT_ONCE // n_times)
     for some in (rows[at : at + together] for at in range(0, len(rows), together)):
-        data[some] = _convolve(data[some], taps, restore_mean=restore_mean)
+        data[some] = _convolve(traces[some], taps, restore_mean=restore_mean)
     return _with_data(recording, data)
 
 
 def _convolve(traces: np.ndarray, taps: np.ndarray, *, restore_mean: bool) -> np.ndarray:
     """Filter traces; their mean goes first, or a large offset would eat the float32 precision."""
     mean = traces.mean(axis=1, keepdims=True, dtype=np.float64)
-    traces = (traces - mean).astype(taps.dtype)
-    half = len(taps) // 2
-    before = 2 * traces[:, :1] - traces[:, half:0:-1]
-    after = 2 * traces[:, -1:] - traces[:, -2 : -half - 2 : -1]
-    filtered = _multiply(np.concatenate([before, traces, after], axis=1), taps)
+    half, length = len(taps) // 2, traces.shape[1]
+    padded = np.empty((len(traces), length + 2 * half), taps.dtype)
+    inner = padded[:, half : half + length]
+    np.subtract(traces, mean, out=inner, casting="same_kind")
+    padded[:, :half] = 2 * inner[:, :1] - inner[:, half:0:-1]
+    padded[:, half + length :] = 2 * inner[:, -1:] - inner[:, -2 : -half - 2 : -1]
+    filtered = _multiply(padded, taps)
     return filtered + mean.astype(taps.dtype) if restore_mean else filtered
 
 
@@ -270,8 +273,61 @@ def _multiply(padded: np.ndarray, taps: np.ndarray) -> np.ndarray:
     if length > LONG:
         return oaconvolve(padded, taps[None], mode="valid", axes=1)
     size = fft.next_fast_len(length, real=True)
-    spectra = fft.rfft(padded, size, axis=1) * fft.rfft(taps, size)
+    spectra = fft.rfft(padded, size, axis=1)
+    spectra *= fft.rfft(taps, size)
     return fft.irfft(spectra, size, axis=1)[:, len(taps) - 1 : length]
+
+
+def _resample(data: np.ndarray, up: int, down: int) -> np.ndarray:
+    """Return traces (trace, time) at up / down of their rate.
+
+    `up` samples of the output, and `down` of the input, are a period, after which the weights
+    repeat: a block of whole periods is one matrix product of the input around it. Beyond both ends
+    the traces go on along the line from their first to their last sample.
+    """
+    length = data.shape[1]
+    weights, before = _weights(up, down, data.dtype)
+    reach, block = weights.shape
+    step, n_out = block // up * down, -(-length * up // down)
+    n_blocks = -(-n_out // block)
+    at = np.arange(-before, max((n_blocks - 1) * step + reach - before, length))
+    padded = np.empty((len(data), len(at)), data.dtype)
+    padded[:, before : before + length] = data
+    slope = (data[:, -1:] - data[:, :1]) / max(length - 1, 1)
+    for ends in (slice(0, before), slice(before + length, None)):
+        padded[:, ends] = data[:, :1] + slope * at[ends]
+    new = np.empty((len(data), n_blocks * block), data.dtype)
+    np.matmul(
+        _blocks(padded, n_blocks, step, reach), weights, out=_blocks(new, n_blocks, block, block)
+    )
+    return new[:, :n_out]
+
+
+def _blocks(traces: np.ndarray, count: int, step: int, length: int) -> np.ndarray:
+    """Return a view of shape (block, trace, time) of traces (trace, time)."""
+    along, size = traces.strides
+    shape, strides = (count, len(traces), length), (step * size, along, size)
+    return np.lib.stride_tricks.as_strided(traces, shape, strides)
+
+
+@cache
+def _weights(up: int, down: int, dtype: np.dtype) -> tuple[np.ndarray, int]:
+    """Return what each input sample around a block adds to each output sample of it.
+
+    Returns
+    -------
+    weights
+        Shape (input sample, output sample).
+    before
+        How many input samples come before the block.
+    """
+    taps = _antialias(up, down) * up
+    half = len(taps) // 2
+    block = -(-BLOCK // up) * up
+    before, after = half // up, ((block - 1) * down + half) // up
+    lag = np.arange(block) * down - np.arange(-before, after + 1)[:, None] * up
+    hit = np.abs(lag) <= half
+    return np.where(hit, taps[np.where(hit, lag + half, 0)], 0).astype(dtype), before
 
 
 def _antialias(up: int, down: int) -> np.ndarray:

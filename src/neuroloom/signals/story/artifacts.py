@@ -45,7 +45,7 @@ def illustrate(recipe: Artifacts, run: Run, prepared: Prepared, fits: list[Fitte
             caption="Held-out windows, in robust deviations of the channel. Above each: what it "
             "is, and the probability of an artefact.", section="result",
         )  # fmt: skip
-    levels = {k: v for k, v in metrics.items() if k.startswith("auc_") and k.endswith("db")}
+    levels = {k: v for k, v in metrics.items() if k.startswith("auc/") and "from" not in k}
     if levels:
         shelf.add_figure(
             "levels", draw_levels(levels), title="How strong must an artefact be to be found?",
@@ -95,7 +95,7 @@ def draw_windows(x: np.ndarray, rows: pd.DataFrame, rate: float) -> Figure:
 def draw_levels(levels: dict[str, dict[str, float | None]]) -> Figure:
     """Draw the AUC by strength, with interval, beside the threshold's."""
     figure, axes = canvas(2.8)
-    known = {float(k[4:-2]): v for k, v in levels.items() if k[4:-2].lstrip("-").isdigit()}
+    known = {float(k[4:-2]): v for k, v in levels.items()}
     for number, (_, entry) in enumerate(sorted(known.items())):
         if entry["baseline"] is not None:
             axes.plot(number, entry["baseline"], "o", color=SOFT, ms=6)
@@ -167,7 +167,7 @@ def _facts(recipe: Artifacts, run: Run, prepared: Prepared, fits: list[Fitted]) 
         "meanings": {
             "gap_rmse": "Root mean square error inside 100-ms gaps of held-out clean signal (µV). "
             "Baseline: two-sided ridge regression. Chance: the mean.",
-            "auc_from_6db": "AUC of artefacts of 6 dB and more against clean windows.",
+            "auc/from 6dB": "AUC of artefacts of 6 dB and more against clean windows.",
         },
     }  # fmt: skip
     return study_facts(recipe, run, prepared, fits) | {"primary": "auc"} | own
