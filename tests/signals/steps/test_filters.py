@@ -91,6 +91,25 @@ def test_resample_keeps_what_fits_and_drops_the_rest(rate):
         assert amplitude(Resample(rate).apply(tone(1.05 * lowest))) < 5e-3
 
 
+@pytest.mark.parametrize(("dtype", "close"), [(np.float64, 1e-12), (np.float32, 5e-6)])
+@pytest.mark.parametrize(
+    ("rate", "up", "down"), [(100, 5, 8), (250, 25, 16), (16, 1, 10), (159, 159, 160)]
+)
+@pytest.mark.parametrize("length", [40, 3333])
+def test_resample_equals_scipy(rate, up, down, length, dtype, close):
+    """The same polyphase filter, ends and all, on a trace that drifts."""
+    from scipy.signal import firwin, kaiserord, resample_poly
+
+    drift = 1e-5 * np.random.default_rng(0).normal(size=(3, length)).cumsum(axis=1)
+    order, beta = kaiserord(60, 0.2 / max(up, down))
+    window = firwin(order // 2 * 2 + 1, 0.9 / max(up, down), window=("kaiser", beta))
+    theirs = resample_poly(drift, up, down, axis=1, window=window, padtype="line")
+    ours = Resample(rate).apply(signal(drift.astype(dtype), ["C3", "Cz", "C4"], 160.0))
+    assert ours.dtype == dtype
+    assert ours.shape == theirs.shape
+    assert np.abs(ours.values - theirs).max() < close * np.abs(theirs).max()
+
+
 def test_resample_keeps_events_in_place():
     data = np.zeros((1, 3200))
     data[0, 1600] = 1.0
