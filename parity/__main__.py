@@ -12,6 +12,13 @@ from parity import harness
 # Each tool's file, under the name that the catalogue gives the tool.
 FILES = {
     "braindecode": "parity.braindecode",
+    "DeepEEG": "parity.deepeeg",
+    "DeLINEATE": "parity.delineate",
+    "DN3": "parity.dn3",
+    "EEG-DL": "parity.eeg_dl",
+    "ExBrainable": "parity.exbrainable",
+    "gumpy": "parity.gumpy",
+    "SANTIA": "parity.santia",
 }
 
 

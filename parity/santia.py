@@ -1,0 +1,114 @@
+"""SANTIA: label, detect and replace artefacts in local field potentials."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neuroloom.core.run import Run
+from parity.harness import Check
+from parity.studies import metric, scratch, study
+
+TOOL = "SANTIA"
+RATE, SECONDS_LEARNT = 1250.0, 40.0
+DATA = "LFP of a rat's CA1, 60 s at 1250 Hz, 60 artefacts put in at 0, 6, 12 and 20 dB"
+CLEANED = "LFP of a rat's CA1: learnt on 40 s, 20 artefacts of 6 to 20 dB in the last 20 s"
+THETA = (6.0, 10.0)
+FIELDS: dict[str, Any] = {"labels": "inject"}
+
+
+def judged(data: Path) -> Run:
+    """Find and replace artefacts in the trace, judged on stretches that were held out."""
+    trace = np.load(data / "eeg" / "lfp" / "ca1.npy")
+    return study("signals.artifacts", _file("whole", trace), **FIELDS)
+
+
+def _file(name: str, trace: np.ndarray) -> Path:
+    """Store a trace with what it does not say of itself; return its file."""
+    folder = scratch() / "lfp"
+    folder.mkdir(exist_ok=True)
+    file = folder / f"{name}.npy"
+    if not file.is_file():
+        np.save(file, trace.reshape(1, -1))
+        said = {"SamplingFrequency": RATE, "Units": "uV", "ChannelTypes": "dbs"}
+        file.with_suffix(".json").write_text(json.dumps(said), encoding="utf-8")
+    return file
+
+
+def score(name: str) -> Any:
+    """Return a measure: a score of the run."""
+    return lambda data: metric(judged(data), name)
+
+
+def gained_over_threshold(name: str) -> Any:
+    """Return a measure: how far the detector is above the threshold on the window's power."""
+    return lambda data: metric(judged(data), name) - metric(judged(data), name, "baseline")
+
+
+@cache
+def theta_of_cleaned(data: Path) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return peak (Hz) and power of theta in a trace: clean, and cleaned of added artefacts."""
+    from neuroloom import io
+    from neuroloom.signals.contaminate import contaminate
+
+    trace = np.load(data / "eeg" / "lfp" / "ca1.npy")
+    border = round(SECONDS_LEARNT * RATE)
+    learnt, clean = trace[:border], trace[border:]
+    run = study("signals.artifacts", _file("learnt", learnt), **FIELDS, folds=0)
+    rng = np.random.default_rng(0)
+    dirty, _ = contaminate(clean, RATE, 20, rng, levels=(6.0, 12.0, 20.0))
+    out = scratch() / "cleaned"
+    run.predict(_file("dirty", dirty), out=out)
+    (file,) = out.glob("*_cleaned_raw.fif")
+    return _theta(clean), _theta(io.read(file).values[0] * 1e6)
+
+
+def _theta(trace: np.ndarray) -> tuple[float, float]:
+    """Return where the spectrum peaks between 6 and 10 Hz, and the power there."""
+    from scipy.signal import welch
+
+    hertz, power = welch(trace, RATE, nperseg=round(4 * RATE))
+    inside = (hertz >= THETA[0]) & (hertz <= THETA[1])
+    return float(hertz[inside][power[inside].argmax()]), float(power[inside].sum())
+
+
+def theta_changed(part: int) -> Any:
+    """Return a measure: relative change of the peak (0) or the power (1) of theta."""
+
+    def change(data: Path) -> float:
+        clean, cleaned = (found[part] for found in theta_of_cleaned(data))
+        return abs(cleaned / clean - 1)
+
+    return change
+
+
+CHECKS = [
+    Check(
+        TOOL, "AUC of windows with artefacts of 6 dB or more", ">= 0.98", score("auc_from_6db"),
+        DATA,
+    ),
+    Check(TOOL, "AUC of windows with artefacts of 0 dB", ">= 0.9", score("auc_0db"), DATA),
+    Check(
+        TOOL, "AUC at 6 dB or more beyond that of the power threshold", ">= 0",
+        gained_over_threshold("auc_from_6db"), DATA,
+    ),
+    Check(
+        TOOL, "AUC at 0 dB beyond that of the power threshold", ">= 0",
+        gained_over_threshold("auc_0db"), DATA,
+    ),
+    Check(
+        TOOL, "RMSE of 100-ms gaps from 1 s on both sides", "<= 0.47", score("gap_rmse"), DATA
+    ),
+    Check(
+        TOOL, "relative change of the frequency of theta after cleaning", "<= 0.05",
+        theta_changed(0), CLEANED,
+    ),
+    Check(
+        TOOL, "relative change of the power of theta after cleaning", "<= 0.05",
+        theta_changed(1), CLEANED,
+    ),
+]  # fmt: skip
