@@ -128,12 +128,14 @@ def bad_channels(recording: xr.DataArray) -> dict[str, str]:
     for name, kind, row in zip(
         recording.channel.values, recording.type.values, recording.values, strict=True
     ):
-        finite = np.isfinite(row)
-        if not finite.all():
+        # Not a number, or infinite, is also the least or the largest of such a row.
+        low, high = row.min(), row.max()
+        if not (np.isfinite(low) and np.isfinite(high)):
+            finite = np.isfinite(row)
             first = recording.time.values[int(np.argmin(finite))]
             missing = f"{len(row) - np.count_nonzero(finite)} of {len(row)} samples"
             found[str(name)] = f"not a number from {first:.6g} s on ({missing})"
-        elif kind != "stim" and row.min() == row.max():
+        elif kind != "stim" and low == high:
             found[str(name)] = "flat (constant) for the whole recording"
     return found
 

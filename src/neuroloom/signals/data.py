@@ -16,7 +16,7 @@ from neuroloom.core.dataset import UNITS, Dataset, Task, require_classes
 from neuroloom.core.errors import DataError
 from neuroloom.core.files import digest
 from neuroloom.core.heap import Heap, memory
-from neuroloom.core.recording import require_sound
+from neuroloom.core.recording import ANNOTATION_COLUMNS, require_sound
 from neuroloom.core.step import RecordingStep, apply_all, describe_all, span_all
 from neuroloom.io.find import Found
 from neuroloom.signals.cut import (
@@ -182,12 +182,12 @@ class _Reader:
         """Return a recording as it came and after all steps that keep its unit."""
         fixed = self.cut.montage == "as recorded"
         needed = self.needed if fixed else needed_channels(self.cut, header)
-        whole = io.read(self.found.root / path).sel(channel=needed)
+        whole = with_channels(io.read(self.found.root / path), needed)
         require_sound(whole)
         picks = self.cut.picks
         own = self.channels if fixed else pick_channels(header.channels, header.types, picks)
         calm = clean_recording(whole, replace(self.cut, standardise="none"), own)
-        recording = whole.sel(channel=own)
+        recording = with_channels(whole, own)
         if not fixed:
             from neuroloom.signals.steps import MapMontage
 
@@ -205,14 +205,13 @@ class _Reader:
         import pandas as pd
 
         onsets, labels, units = self._onsets(row, header)
-        table = pd.DataFrame({"onset": np.asarray(onsets, float)})
-        table["stop"] = table["onset"] + self.cut.length
-        table["label"] = pd.Series(labels, dtype=object, index=table.index)
-        for name in ("path", *UNITS):
-            table[name] = units.get(name, row.get(name))
+        onset = np.asarray(onsets, float)
+        table: dict[str, Any] = {"onset": onset, "stop": onset + self.cut.length}
+        table["label"] = pd.Series(labels, dtype=object)
+        table |= {name: units.get(name, row.get(name)) for name in ("path", *UNITS)}
         if self.cut.window and PIECE_OF in units:
             table[PIECE_OF] = [f"{row['path']}@{at}" for at in units[PIECE_OF]]
-        return table
+        return pd.DataFrame(table)
 
     def _onsets(
         self, row: dict[str, Any], header: io.Header
@@ -227,9 +226,8 @@ class _Reader:
             onsets = self._unmarked(header)
             return onsets, [None] * len(onsets), {}
         onsets, labels, sources = [], [], []
-        for at, (onset, duration, label) in enumerate(
-            events[["onset", "duration", "label"]].itertuples(index=False)
-        ):
+        columns = (events[name].tolist() for name in ANNOTATION_COLUMNS)
+        for at, (onset, duration, label) in enumerate(zip(*columns, strict=True)):
             name = self.cut.events.get(label, label)
             starts = [onset + self.cut.start]
             if self.cut.window:
@@ -252,9 +250,11 @@ class _Reader:
         return (starts + self.cut.start).tolist()
 
     def _events(self, header: io.Header) -> pd.DataFrame:
-        labels = header.annotations["label"].astype(str)
-        known = labels.isin(self.cut.events) if self.cut.events else ~is_mark(labels)
-        return header.annotations[known]
+        marks = header.annotations
+        if not self.cut.events:
+            return marks[~is_mark(marks["label"].astype(str))]
+        known = [str(label) in self.cut.events for label in marks["label"]]
+        return marks[np.array(known, bool)]
 
     def _reasons(
         self, table: pd.DataFrame, x: np.ndarray, inside: np.ndarray, recording: Any, path: str
@@ -292,10 +292,17 @@ def clean_recording(whole: xr.DataArray, cut: Cut, channels: Sequence[str]) -> x
     """
     referenced = apply_all(cut.steps_on_all(), whole)
     left = set(referenced.coords["channel"].values.astype(str))
-    picked = referenced.sel(channel=[name for name in channels if name in left])
+    picked = with_channels(referenced, [name for name in channels if name in left])
     # The filters take the mean out first, so single precision costs nothing that an ADC gave.
     picked = picked.astype(np.float32)
     return apply_all([*cut.steps_on_picked(), *cut.last_steps()], picked)
+
+
+def with_channels(recording: xr.DataArray, channels: Sequence[str]) -> xr.DataArray:
+    """Return the named channels in their order; the recording itself if these are all it has."""
+    if list(recording.coords["channel"].values) == list(channels):
+        return recording
+    return recording.sel(channel=list(channels))
 
 
 def cut_windows(
@@ -478,10 +485,11 @@ def recording_facts(
 def _in_bad(annotations: pd.DataFrame, table: pd.DataFrame) -> np.ndarray:
     """Tell which examples touch a stretch that is annotated as bad."""
     touched = np.zeros(len(table), bool)
-    bad = annotations[annotations["label"].astype(str).str.lower().str.startswith("bad")]
     onset, stop = table["onset"].to_numpy(float), table["stop"].to_numpy(float)
-    for start, duration in bad[["onset", "duration"]].itertuples(index=False):
-        touched |= (onset < start + duration) & (stop > start)
+    marks = zip(*(annotations[name].tolist() for name in ANNOTATION_COLUMNS), strict=True)
+    for start, duration, label in marks:
+        if str(label).lower().startswith("bad"):
+            touched |= (onset < start + duration) & (stop > start)
     return touched
 
 

@@ -25,7 +25,7 @@ from neuroloom.signals.cut import (
     pick_channels,
     require_channels,
 )
-from neuroloom.signals.data import clean_recording, hash_of, recording_facts
+from neuroloom.signals.data import clean_recording, hash_of, recording_facts, with_channels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -148,10 +148,10 @@ class Source:
         path = row["path"]
         header, picked = self.headers[path], self.picked[path]
         cut = replace(self.cut, picks=tuple(picked), band=band_for(self.cut, header.rate))
-        whole = io.read(self.found.root / path).sel(channel=needed_channels(cut, header))
+        whole = with_channels(io.read(self.found.root / path), needed_channels(cut, header))
         require_sound(whole)
         clean = clean_recording(whole, cut, picked)
-        facts = recording_facts(whole.sel(channel=picked), clean, cut.steps())
+        facts = recording_facts(with_channels(whole, picked), clean, cut.steps())
         facts |= {"picked": picked, "cut": asdict(self.cut), "scale": self.scale}
         units = {name: row.get(name) for name in UNITS}
         x = scaled(clean.values, keep_unit=self.scale == "none")

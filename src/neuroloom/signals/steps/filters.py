@@ -342,9 +342,10 @@ def _with_data(
     recording: xr.DataArray, data: np.ndarray, rate: float | None = None
 ) -> xr.DataArray:
     """Return `recording` with other samples, and another rate if the samples were resampled."""
-    if rate is None:
-        return recording.copy(data=data)
     import xarray as xr
+
+    if rate is None:
+        return xr.DataArray(data, recording.coords, recording.dims, attrs=dict(recording.attrs))
 
     coords = {name: coord for name, coord in recording.coords.items() if name != "time"}
     coords["time"] = ("time", np.arange(data.shape[1]) / rate)
