@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -44,13 +45,30 @@ def row(field: FieldInfo) -> tuple[str, str, str]:
 
 
 class Models(SphinxDirective):
-    """`.. models::` shows what may stand behind `model=`."""
+    """`.. models:: conv` shows the models that a file of `signals/models` describes."""
+
+    required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        """Return the table of registered models."""
-        models = [registry.load("model", name) for name in registry.names("model")]
+        """Return the table of the family's models, in the order of the registry."""
+        places = registry.table("model").items()
+        family = [n for n, place in places if f".{self.arguments[0]}:" in place]
+        models = [registry.load("model", name) for name in family]
         rows = ((f"``{model.name}``", model.summary, model.source) for model in models)
         return self.parse_text_to_nodes("\n".join(table(("name", "what", "source"), rows)))
+
+
+class Augmentations(SphinxDirective):
+    """`.. augmentations::` shows what may stand behind `augment=`."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table of registered augmentations, with what their docstrings begin with."""
+        found = [(name, registry.load("augmentation", name)) for name in registry.AUGMENTATIONS]
+        rows = (
+            (f"``{name}``", (inspect.getdoc(function) or "").partition("\n")[0])
+            for name, function in found
+        )
+        return self.parse_text_to_nodes("\n".join(table(("name", "what"), rows)))
 
 
 class Tools(SphinxDirective):
@@ -105,8 +123,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the directives."""
     for name, directive in (
-        ("settings", Settings), ("models", Models), ("tools", Tools), ("parity", Parity),
-        ("markdown", Markdown),
+        ("settings", Settings), ("models", Models), ("augmentations", Augmentations),
+        ("tools", Tools), ("parity", Parity), ("markdown", Markdown),
     ):  # fmt: skip
         app.add_directive(name, directive)
     return {"parallel_read_safe": True}
