@@ -445,6 +445,20 @@ def write_scores(
     write_json(folder / "metrics.json", summary(table, task, classes, seed))
 
 
+def add_scores(folder: Path, more: dict[str, dict[str, float | None]]) -> None:
+    """Add metrics of a study's own to `metrics.json` and, pooled, to `metrics.parquet`."""
+    import pandas as pd
+
+    from neuroloom.core.files import write_atomic
+
+    write_json(folder / "metrics.json", read_json(folder / "metrics.json") | more)
+    rows = [{"fold": "all", "seed": "all", "metric": name, **row} for name, row in more.items()]
+    before = pd.read_parquet(folder / "metrics.parquet")
+    numbers = dict.fromkeys(("value", "low", "high", "baseline", "chance"), float)
+    whole = pd.concat([before, pd.DataFrame(rows, columns=before.columns).astype(numbers)])
+    write_atomic(folder / "metrics.parquet", lambda path: whole.to_parquet(path, index=False))
+
+
 def _dataset_facts(prepared: Prepared) -> dict[str, Any]:
     dataset = prepared.dataset
     names = dataset.table["name"].astype(str).tolist()

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import model_validator
 
 from neuroloom.core.dataset import Dataset
-from neuroloom.core.files import read_json, write_json
 from neuroloom.core.recipe import setting
-from neuroloom.learn.study import Prepared, Study
+from neuroloom.learn.study import Prepared, Study, add_scores
 from neuroloom.signals.cut import Cut
 
 if TYPE_CHECKING:
@@ -42,16 +41,15 @@ class Artifacts(Study):
         "inject", "learn from known artefacts put in, a power threshold, or annotations", basic=True
     )
     threshold: float | None = setting(
-        None, "of a window's power, in robust deviations above its median; default: 4", gt=0,
-        basic=True,
-    )  # fmt: skip
+        None, "of a window's power, in robust deviations above its median; default: 4", gt=0
+    )
     events: list[str] = setting([], "annotations (names, globs) that mark artefacts", basic=True)
     window: float = setting(0.2, "what is judged at once", unit="s", gt=0, basic=True)
     replace: Literal["forecast", "none"] = setting(
         "forecast", "fill bad stretches by a forecaster that sees both sides, or leave them",
         basic=True,
     )  # fmt: skip
-    picks: list[str] = setting([], "channels: names, types, globs; '!name' leaves out", basic=True)
+    picks: list[str] = setting([], "channels: names, types, globs; '!name' leaves out")
     per_minute: float = setting(60.0, "artefacts put in, each minute", gt=0)
     copies: int = setting(5, "how often artefacts are put into each recording", ge=1)
     context: float = setting(1.0, "seen on each side of a gap", unit="s", gt=0)
@@ -113,12 +111,12 @@ class Artifacts(Study):
         from neuroloom.signals.cleaning import judge_gaps, metrics_by_level
 
         table = super()._judge(prepared, run, results)
-        file = run.folder / "metrics.json"
-        scores = read_json(file)
-        scores |= metrics_by_level(table, prepared.dataset.classes, self.seed)
+        if len(table) == 0:
+            return table
+        more = metrics_by_level(table, prepared.dataset.classes, self.seed)
         if self.replace == "forecast":
-            scores |= judge_gaps(prepared, self.context, self.seed, run)
-        write_json(file, scores)
+            more |= judge_gaps(prepared, self.context, self.seed, run)
+        add_scores(run.folder, more)
         return table
 
     def _keep(self, prepared: Prepared, run: Run, results: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
+from neuroloom.core.audit import Finding
 from neuroloom.core.files import write_atomic, write_json
 from neuroloom.core.recipe import Recipe, setting
 
@@ -95,8 +96,9 @@ class Simulate(Recipe):
 
     def work(self, prepared: dict[tuple[int, int], Simulation], run: Run) -> None:
         """Write recordings, truth, the effect as measured, and the report."""
-        from neuroloom.signals.story.simulation import report_simulation
-
+        note = Finding("note", "Simulated", "Nothing here is a recording of a person.")
+        write_json(run.folder / "audit.json", [note.as_dict()])
+        run.log("audit", **note.as_dict())
         write_json(run.folder / "plan.json", {"reason": "made at once"})
         measured = {}
         for (seed, subject), made in prepared.items():
@@ -106,6 +108,18 @@ class Simulate(Recipe):
             measured[seed, subject] = effect_of(made, self.experiment)
             place = {"role": "simulation", "fit": len(measured), "fits": len(prepared)}
             run.log("fitted", seed=seed, subject=subject, **place)
+        run.log("plan", reason="made at once")
+        self.illustrate(run, prepared, measured)
+
+    def illustrate(
+        self,
+        run: Run,
+        prepared: dict[tuple[int, int], Simulation],
+        measured: dict[tuple[int, int], pd.DataFrame],
+    ) -> None:
+        """Write the metrics, the figures and the report."""
+        from neuroloom.signals.story.simulation import report_simulation
+
         report_simulation(self, run, prepared, measured)
 
 

@@ -59,11 +59,15 @@ def read_windows(recipe: Artifacts, found: Found, trained: dict[str, Any] | None
             f"window={recipe.window:g} s holds {length} samples; {FEWEST_SAMPLES} are the least. "
             "Raise it."
         )
+    shortest = min(source.headers, key=lambda path: source.headers[path].duration)
+    if recipe.window > source.headers[shortest].duration:
+        raise ConfigError(
+            f"window={recipe.window:g} s is longer than {shortest} "
+            f"({source.headers[shortest].duration:g} s). Lower it."
+        )
     traces = list(source)
     pieces = [piece for trace in traces for piece in _cut(recipe, trace, length)]
     table = pd.concat([piece.rows for piece in pieces], ignore_index=True)
-    if len(table) == 0:
-        raise ConfigError(f"window={recipe.window:g} s is longer than every recording. Lower it.")
     if trained is None:
         require_classes(table, found.root.name)
     where = table["path"] + "/" + table["channel"] + "#" + table["copy"].astype(str)

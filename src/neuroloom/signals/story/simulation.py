@@ -41,7 +41,6 @@ def report_simulation(
         [{"fold": "all", "seed": "all", "metric": k, **v} for k, v in values.items()]
     )
     write_atomic(run.folder / "metrics.parquet", lambda p: tidy.to_parquet(p, index=False))
-    write_json(run.folder / "audit.json", [])
     truth = [
         {"seed": seed, "subject": who, **_flat(simulation.truth)}
         for (seed, who), simulation in made.items()
