@@ -41,7 +41,8 @@ def row(field: FieldInfo) -> tuple[str, str, str]:
     default = "required" if field.required else f"``{field.default!r}``"
     unit = f" ({field.unit})" if field.unit else ""
     choices = f" One of {', '.join(f'``{choice}``' for choice in field.choices)}."
-    return f"``{field.name}``", default, field.help + unit + (choices if field.choices else "")
+    what = field.help.replace("*", r"\*")
+    return f"``{field.name}``", default, what + unit + (choices if field.choices else "")
 
 
 class Models(SphinxDirective):
