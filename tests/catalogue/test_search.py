@@ -100,3 +100,9 @@ def test_the_table_is_the_review(test_data) -> None:
         rows = list(csv.DictReader(handle))
     ours = [{key: getattr(tool, key) for key in rows[0]} for tool in load_tools()]
     assert ours == rows
+
+
+def test_a_tool_whose_recipes_are_not_all_built_says_so(monkeypatch) -> None:
+    monkeypatch.setattr("neuroloom.catalogue.search.state", lambda name: "passed (2026-11-22, 1)")
+    assert find_tool("braindecode").parity == "passed (2026-11-22, 1)"
+    assert find_tool("gumpy").parity == "passed (2026-11-22, 1); not yet: live"

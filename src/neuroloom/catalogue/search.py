@@ -14,10 +14,12 @@ from neuroloom.core.errors import ConfigError, nearest
 # What to add to a recipe's command so that it does what that tool is known for.
 OPTIONS = {
     "braindecode": "--model shallow --mode cropped",
-    "DN3": "--model eegnet --align euclidean",
+    "DN3": "--model tidnet --align euclidean --split subject",
+    "DeLINEATE": "--over whole --seeds 3",
     "DeepEEG": "--model erp",
-    "EEG-DL": "--model deep4",
-    "ExBrainable": "--model eegnet",
+    "EEG-DL": "--model bi-lstm-attention",
+    "ExBrainable": "--model sccnet",
+    "SANTIA": "--model artifact-cnn",
     "gumpy": "--model voting",
 }
 
@@ -64,8 +66,12 @@ class Tool:
 
     @property
     def parity(self) -> str:
-        """Say "passed (date, figures)" or "not yet"."""
-        return state(self.name)
+        """Say "passed (date, figures)", with the recipes that are still to come, or "not yet"."""
+        shown = state(self.name)
+        missing = [recipe for recipe in self.recipes if recipe not in self.ready]
+        if shown == NOT_YET or not missing:
+            return shown
+        return f"{shown}; {NOT_YET}: {' '.join(missing)}"
 
     @property
     def text(self) -> str:
