@@ -1,4 +1,4 @@
-"""EDF, EDF+ and BDF: checked against their own header, read by MNE.
+"""EDF, EDF+ and BDF: checked against their own header, read directly where plain, else by MNE.
 
 Format: https://www.edfplus.info/specs/edf.html and https://www.biosemi.com/faq/file_format.htm
 """
@@ -21,18 +21,22 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
+    from neuroloom.io.edf_plain import Plain
+
 _HYPNOGRAM = "-hypnogram.edf"
 _MAGIC = {".edf": b"0       ", ".bdf": b"\xffBIOSEMI"}
 _WIDTH = {".edf": 2, ".bdf": 3}
 
 
 @dataclass(frozen=True)
-class _Layout:
+class Layout:
     """The part of an EDF header that says where the samples are; no personal field."""
 
     labels: tuple[str, ...]
     units: tuple[str, ...]
+    limits: tuple[tuple[str, ...], ...]
     samples: tuple[int, ...]
+    table: bytes
     records: int
     seconds: float
     header_bytes: int
@@ -41,13 +45,18 @@ class _Layout:
 
     @property
     def signals(self) -> list[int]:
+        """Which channels hold samples and no annotations."""
         return [i for i, label in enumerate(self.labels) if not label.endswith("Annotations")]
 
 
 def read(path: Path, start: float | None = None, stop: float | None = None) -> xr.DataArray:
     """Read an EDF, EDF+ or BDF file; see `neuroloom.io.read`."""
     layout, notes = _checked(path)
-    recording = read_raw(partial(_open, layout=layout), path, _name(path), start, stop, notes)
+    simple = _plain(path, layout)
+    if simple is not None:
+        recording = simple.read(path, start, stop, notes)
+    else:
+        recording = read_raw(partial(_open, layout=layout), path, _name(path), start, stop, notes)
     stages = _stages_beside(path)
     if stages is not None:
         length = recording.sizes["time"] / recording.attrs["rate"]
@@ -59,7 +68,11 @@ def read(path: Path, start: float | None = None, stop: float | None = None) -> x
 def peek(path: Path) -> Header:
     """Read the header and annotations of an EDF, EDF+ or BDF file; see `neuroloom.io.peek`."""
     layout, notes = _checked(path)
-    header = peek_raw(partial(_open, layout=layout), path, _name(path), notes)
+    simple = _plain(path, layout)
+    if simple is not None:
+        header = simple.header(path, notes)
+    else:
+        header = peek_raw(partial(_open, layout=layout), path, _name(path), notes)
     stages = _stages_beside(path)
     if stages is None:
         return header
@@ -121,7 +134,13 @@ def _merged(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(both).sort_values("onset", kind="stable").reset_index(drop=True)
 
 
-def _open(path: Path, layout: _Layout) -> mne.io.BaseRaw:
+def _plain(path: Path, layout: Layout) -> Plain | None:
+    from neuroloom.io.edf_plain import plain
+
+    return plain(path, layout) if path.suffix.lower() == ".edf" else None
+
+
+def _open(path: Path, layout: Layout) -> mne.io.BaseRaw:
     import mne
 
     stims = [layout.labels[i] for i in layout.signals if guess_type(layout.labels[i]) == "stim"]
@@ -133,7 +152,7 @@ def _name(path: Path) -> str:
     return path.suffix[1:].upper()
 
 
-def _checked(path: Path) -> tuple[_Layout, tuple[str, ...]]:
+def _checked(path: Path) -> tuple[Layout, tuple[str, ...]]:
     """Hold the header against the size of the file; return it with what is odd about it."""
     layout = _layout(path)
     size = path.stat().st_size
@@ -152,7 +171,7 @@ def _checked(path: Path) -> tuple[_Layout, tuple[str, ...]]:
     return layout, tuple(_oddities(layout, there, rest))
 
 
-def _oddities(layout: _Layout, there: int, rest: int) -> list[str]:
+def _oddities(layout: Layout, there: int, rest: int) -> list[str]:
     notes = []
     if layout.records < 0:
         notes.append(f"The header leaves the number of records open; {there} were found.")
@@ -169,7 +188,7 @@ def _oddities(layout: _Layout, there: int, rest: int) -> list[str]:
     return notes
 
 
-def _layout(path: Path) -> _Layout:
+def _layout(path: Path) -> Layout:
     with path.open("rb") as handle:
         fixed = handle.read(256)
         _check_magic(path, fixed[:8])
@@ -190,9 +209,13 @@ def _layout(path: Path) -> _Layout:
             samples = tuple(int(item) for item in _column(table, count, 216, 8))
         except ValueError as error:
             raise DataError(f"{path}: its {_name(path)} header is damaged ({error}).") from error
-    return _Layout(
+    return Layout(
         labels=tuple(_column(table, count, 0, 16)),
         units=tuple(_column(table, count, 96, 8)),
+        limits=tuple(
+            zip(*(_column(table, count, at, 8) for at in (104, 112, 120, 128)), strict=True)
+        ),
+        table=table,
         samples=samples,
         records=records,
         seconds=seconds,
@@ -221,7 +244,7 @@ def _check_magic(path: Path, first: bytes) -> None:
     )
 
 
-def _check_gaps(path: Path, layout: _Layout, there: int) -> None:
+def _check_gaps(path: Path, layout: Layout, there: int) -> None:
     """EDF+D may have gaps, which a regular time axis cannot show; most have none."""
     import numpy as np
 

@@ -173,8 +173,15 @@ def marker_table(raw: mne.io.BaseRaw) -> pd.DataFrame:
     composite = [name for name in _COMPOSITE if name in stims]
     found = [table_of_marks(raw.get_data(picks=[name])[0], raw) for name in composite[:1] or stims]
     if not found:
-        return pd.DataFrame({"onset": [], "duration": [], "label": pd.Series([], dtype=str)})
+        return no_marks()
     return pd.concat(found).sort_values("onset", kind="stable").reset_index(drop=True)
+
+
+def no_marks() -> pd.DataFrame:
+    """Return annotations of which there are none."""
+    import pandas as pd
+
+    return pd.DataFrame({"onset": [], "duration": [], "label": pd.Series([], dtype=str)})
 
 
 def table_of_marks(values: np.ndarray, raw: Any) -> pd.DataFrame:
@@ -236,6 +243,8 @@ def window(
 
 def within(table: pd.DataFrame, offset: float, length: float) -> pd.DataFrame:
     """Keep the annotations that begin in the window, and count them from its start."""
-    onset = table["onset"] - offset
+    onset = table["onset"].to_numpy(float) - offset
     inside = (onset >= 0) & (onset < length)
+    if not offset and inside.all():
+        return table.copy()
     return table.assign(onset=onset)[inside].reset_index(drop=True)
