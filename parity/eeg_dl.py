@@ -57,7 +57,7 @@ def _learns(name: str, found: Any) -> bool:
     facts = found.facts | {"n_times": 480}
     learner = find_model(name).make(facts, "classification", 2, crop=1.0, crops=1, lr=1e-3)
     x, y = learner.begin(found.x[..., :480], found.y, FitJob(seed=0))
-    x, y = torch.as_tensor(x), torch.as_tensor(y)
+    x, y = torch.tensor(x), torch.tensor(y)
     learner.model.tell("adapt", x, y)
     generator = torch.Generator().manual_seed(0)
     loss = learner.model.train().loss(x, y, generator)

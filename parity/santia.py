@@ -88,17 +88,17 @@ def theta_changed(part: int) -> Any:
 
 CHECKS = [
     Check(
-        TOOL, "AUC of windows with artefacts of 6 dB or more", ">= 0.98", score("auc_from_6db"),
+        TOOL, "AUC of windows with artefacts of 6 dB or more", ">= 0.98", score("auc/from 6dB"),
         DATA,
     ),
-    Check(TOOL, "AUC of windows with artefacts of 0 dB", ">= 0.9", score("auc_0db"), DATA),
+    Check(TOOL, "AUC of windows with artefacts of 0 dB", ">= 0.9", score("auc/0dB"), DATA),
     Check(
         TOOL, "AUC at 6 dB or more beyond that of the power threshold", ">= 0",
-        gained_over_threshold("auc_from_6db"), DATA,
+        gained_over_threshold("auc/from 6dB"), DATA,
     ),
     Check(
         TOOL, "AUC at 0 dB beyond that of the power threshold", ">= 0",
-        gained_over_threshold("auc_0db"), DATA,
+        gained_over_threshold("auc/0dB"), DATA,
     ),
     Check(
         TOOL, "RMSE of 100-ms gaps from 1 s on both sides", "<= 0.47", score("gap_rmse"), DATA

@@ -227,3 +227,14 @@ def test_bad_events_table_names_its_row(tmp_path: Path, make_edf: Callable) -> N
 def test_real_folder(test_data: Path) -> None:
     found = find(test_data / "eeg/eegmmidb", ["S001R06*", "S001R10*", "S001R14*"])
     assert found.table["run"].tolist() == ["06", "10", "14"]
+
+
+def test_labels_of_trials_are_no_recording_where_one_json_speaks_for_the_folder(
+    tmp_path: Path,
+) -> None:
+    for name in ("training", "test"):
+        (tmp_path / f"{name}_set.csv").write_text("1,2,3,4\n5,6,7,8\n")
+        (tmp_path / f"{name}_label.csv").write_text("0\n1\n")
+    facts = '{"SamplingFrequency": 2, "ChannelNames": ["C3", "C4"]}'
+    (tmp_path / "eeg.json").write_text(facts)
+    assert find(tmp_path).table["path"].tolist() == ["test_set.csv", "training_set.csv"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neuroloom.core.errors import DataError
+from neuroloom.io import arrays
 from neuroloom.io.arrays import from_matrix
 from neuroloom.io.columns import is_number, numbers, read_matrix, read_table, recording_of
 from neuroloom.io.reader import Header
@@ -35,7 +36,7 @@ def recognises(path: Path, head: list[str]) -> bool:
 def is_recording(path: Path) -> bool:
     """Tell whether such a table in a folder is a recording: its rate must be known."""
     if any(place.is_file() for place in names_beside(path)):
-        return True
+        return arrays.is_recording(path)
     if path.suffix.lower() == ".gz":
         return False
     with path.open(errors="replace") as handle:
