@@ -47,9 +47,6 @@ def _emg(claim: str, bar: str, name: str, fields: dict[str, Any]) -> Check:
 
 CHECKS = [
     _fists_feet("accuracy of voting, fists/feet", ">= 0.93", model="voting"),
-    _fists_feet(
-        "accuracy of floating selection of band powers, fists/feet", ">= 0.93", model="sffs"
-    ),
     Check(
         TOOL, "accuracy for flicker of 20 or 30 Hz, one electrode", ">= 0.97",
         scored("signals.decode", "eeg/muse", "accuracy", **SSVEP), SSVEP_DATA,
