@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -135,9 +135,17 @@ def _merged(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
 
 
 def _plain(path: Path, layout: Layout) -> Plain | None:
+    return (
+        _plain_at(path, layout, path.stat().st_mtime_ns) if path.suffix.lower() == ".edf" else None
+    )
+
+
+@lru_cache(maxsize=64)
+def _plain_at(path: Path, layout: Layout, changed: int) -> Plain | None:
+    """Look once at a file that is asked for its header and then for its samples."""
     from neuroloom.io.edf_plain import plain
 
-    return plain(path, layout) if path.suffix.lower() == ".edf" else None
+    return plain(path, layout)
 
 
 def _open(path: Path, layout: Layout) -> mne.io.BaseRaw:

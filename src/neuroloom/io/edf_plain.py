@@ -66,7 +66,9 @@ class Plain:
         types = tuple(guess_type(name) for name in names)
         rate = self.per_record / layout.seconds
         duration = layout.records * self.per_record / rate
-        return Header(path.name, tuple(names), types, rate, duration, self.annotations, notes)
+        return Header(
+            path.name, tuple(names), types, rate, duration, self.annotations.copy(), notes
+        )
 
     def read(
         self, path: Path, start: float | None, stop: float | None, notes: tuple[str, ...]

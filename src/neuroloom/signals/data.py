@@ -294,7 +294,7 @@ def clean_recording(whole: xr.DataArray, cut: Cut, channels: Sequence[str]) -> x
     left = set(referenced.coords["channel"].values.astype(str))
     picked = with_channels(referenced, [name for name in channels if name in left])
     # The filters take the mean out first, so single precision costs nothing that an ADC gave.
-    picked = picked.astype(np.float32)
+    picked = picked.copy(deep=False, data=picked.values.astype(np.float32))
     return apply_all([*cut.steps_on_picked(), *cut.last_steps()], picked)
 
 

@@ -342,10 +342,9 @@ def _with_data(
     recording: xr.DataArray, data: np.ndarray, rate: float | None = None
 ) -> xr.DataArray:
     """Return `recording` with other samples, and another rate if the samples were resampled."""
-    import xarray as xr
-
     if rate is None:
-        return xr.DataArray(data, recording.coords, recording.dims, attrs=dict(recording.attrs))
+        return recording.copy(deep=False, data=data)
+    import xarray as xr
 
     coords = {name: coord for name, coord in recording.coords.items() if name != "time"}
     coords["time"] = ("time", np.arange(data.shape[1]) / rate)
