@@ -34,6 +34,12 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(data, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("neuroloom.signals.gaps.MOST_EXAMPLES", 1500)
+        return _run(data, tmp_path_factory)
+
+
+def _run(data, tmp_path_factory):
     return Artifacts(**FIELDS).run(data, tmp_path_factory.mktemp("out") / "run")
 
 

@@ -15,7 +15,9 @@ class UNet(nn.Module):
     """U-Net along time: an encoder that halves the rate, a decoder that brings it back.
 
     A strided stem of wide kernels, in which oscillations are learnt as filters, brings the rate
-    down by four; the U runs at that rate, and its answer is interpolated back to every sample.
+    down by four; the U runs at that rate, and its answer is interpolated back to every sample. What
+    comes from below is narrowed and added to what stands beside it, not put next to it: that halves
+    the work of the decoder (as in LinkNet, Chaurasia & Culurciello 2017, arXiv:1707.03718).
 
     Parameters
     ----------
@@ -78,9 +80,9 @@ class UNet(nn.Module):
         sizes = [width * (level + 1) for level in range(depth + 1)]
         self.down = nn.ModuleList(_convolve(a, b, kernel, stride=2) for a, b in pairwise(sizes))
         self.deep = _convolve(sizes[-1], sizes[-1], kernel)
-        self.up = nn.ModuleList(
-            _convolve(a + b, b, kernel) for a, b in zip(sizes[:0:-1], sizes[-2::-1], strict=True)
-        )
+        ups = list(zip(sizes[:0:-1], sizes[-2::-1], strict=True))
+        self.narrow = nn.ModuleList(nn.Conv1d(a, b, 1) for a, b in ups)
+        self.up = nn.ModuleList(_convolve(b, b, kernel) for _, b in ups)
         self.head = nn.Sequential(nn.Dropout1d(drop), nn.Conv1d(width, n_outputs, 1))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -93,8 +95,8 @@ class UNet(nn.Module):
             levels.append(x)
             x = layer(x)
         x = self.deep(x)
-        for layer, beside in zip(self.up, reversed(levels), strict=True):
-            x = layer(torch.cat([x.repeat_interleave(2, -1), beside], 1))
+        for narrow, layer, beside in zip(self.narrow, self.up, reversed(levels), strict=True):
+            x = layer(narrow(x).repeat_interleave(2, -1) + beside)
         fine = interpolate(self.head(x), scale_factor=self.stride, mode="linear")
         return fine[..., :n_times]
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from neuroloom.core.errors import DataError
 
-MOST_EXAMPLES = 12_000
+MOST_EXAMPLES = 10_000
 FEWEST_EXAMPLES = 200
 
 
@@ -48,7 +48,7 @@ class GapFiller:
         rate: float,
         context: float = 1.0,
         gaps: Sequence[float] = (0.1, 0.2, 0.4),
-        epochs: int = 6,
+        epochs: int = 3,
     ) -> None:
         from neuroloom.signals.nets.gap import GapNet
 
@@ -95,12 +95,12 @@ class GapFiller:
         traces: Sequence[np.ndarray],
         length: int,
         seed: int = 0,
-        most: int = MOST_EXAMPLES,
+        most: int | None = None,
         fewest: int = FEWEST_EXAMPLES,
     ) -> np.ndarray:
         """Return stretches of both sides and a gap, (n, 2 * context + length), float32.
 
-        All there are, or `most` at random places.
+        All there are, or `most` (10,000) at random places.
         """
         whole = 2 * self.context + length
         views = [
@@ -114,6 +114,7 @@ class GapFiller:
                 f"Only {counts.sum()} stretches of {whole / self.rate:g} s without artefact: too "
                 "little to learn what belongs into a gap. Lower `context`, or do not replace."
             )
+        most = most or MOST_EXAMPLES
         owner = np.repeat(np.arange(len(views)), counts)
         place = np.concatenate([np.arange(count) for count in counts])
         if len(owner) > most:

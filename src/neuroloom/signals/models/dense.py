@@ -11,7 +11,8 @@ unet = net(
     "unet",
     "neuroloom.nets.unet:UNet",
     {
-        "epochs": 8, "batch": 16, "lr": 0.005, "average": 0.98, "threads": 1, "validate": False,
+        "epochs": 8, "batch": 16, "lr": 0.005, "average": 0.98, "members": 3, "threads": 1,
+        "validate": False,
     },
     dense="plain",
     tasks=("dense",),
@@ -46,7 +47,8 @@ stage_cnn = net(
     "stage-cnn",
     "neuroloom.signals.nets.stagecnn:StageCNN",
     {
-        "epochs": 15, "batch": 32, "lr": 0.003, "average": 0.98, "threads": 1, "validate": False,
+        "epochs": 15, "batch": 32, "lr": 0.003, "average": 0.98, "members": 3, "threads": 1,
+        "validate": False,
     },
     tasks=("classification",),
     summary="small convolutional net for sleep stages: half-second filters, global pooling",

@@ -33,7 +33,7 @@ def _recurrent(cell: str, *, both: bool = False, attention: bool = False) -> Any
 mlp = net(
     "mlp",
     "neuroloom.nets.mlp:MLP",
-    TRAINING | {"crop": 1.0, "crops": 1},
+    TRAINING | {"crop": 1.0, "crops": 1, "together": True},
     summary="fully connected layers on each channel's mean and log power in pieces; 8-30 Hz",
     source="Rumelhart, Hinton & Williams (1986), Nature 323, 533-536",
     likes=LIKES,

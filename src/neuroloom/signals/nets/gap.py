@@ -43,7 +43,7 @@ class GapNet(nn.Module):
         context: int,
         gap: int,
         *,
-        members: int = 3,
+        members: int = 2,
         hidden: int = 256,
         dropout: float = 0.5,
         penalty: float = 200.0,
