@@ -244,8 +244,9 @@ def _check_trials(cut: Cut, headers: dict[str, io.Header]) -> None:
         start, stop = cut.start, cut.start + cut.length
         if start < -before - 1e-6 or stop > header.trial - before + 1e-6:
             raise ConfigError(
-                f"{path} holds trials from {0.0 - before:g} to {header.trial - before:g} s around their "
-                f"event; {start:g} to {stop:g} s does not lie inside. Change `start` and `stop`."
+                f"{path} holds trials from {0.0 - before:g} to {header.trial - before:g} s around "
+                f"their event; {start:g} to {stop:g} s does not lie inside. Change `start` or "
+                "`stop`."
             )
 
 

@@ -184,8 +184,9 @@ def _method(stage: Stage, prepared: Prepared) -> str:
     facts = dataset.facts
     return (
         f"{kind_of(dataset)} was cut into epochs of {facts['epoch']:g} s. "
-        f"{' '.join(facts['steps'])} The model was {stage.model} ({model.summary}; {model.source}); in its "
-        "loss every stage counted alike. Everything else that is learnt from data was fitted on "
-        "the training side of each fold. Balanced accuracy is the mean recall over the stages. "
+        f"{' '.join(facts['steps'])} The model was {stage.model} ({model.summary}; "
+        f"{model.source}); in its loss every stage counted alike. Everything else that is learnt "
+        "from data was fitted on the training side of each fold. Balanced accuracy "
+        "is the mean recall over the stages. "
         "Intervals are 95 % bootstrap intervals over the units of the split."
     )

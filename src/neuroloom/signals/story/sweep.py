@@ -313,7 +313,7 @@ def _facts(mvpa: Mvpa, sweep: Sweep, summary: pd.DataFrame) -> dict[str, Any]:
         "unit": mvpa.splits[0],
         "model": ", ".join(mvpa.models),
         "data": _data(mvpa, dataset),
-        "trials": trial_counts(sweep),  # type: ignore[arg-type]
+        "trials": trial_counts(sweep.dataset),
         "split": [f"{len(folds)} folds: whole {by}s are held out." if by in ("subject", "session",
                   "run") else f"{len(folds)} folds, {by}." for by, folds in sweep.folds.items()],
         "where": [peak],

@@ -34,7 +34,7 @@ def decode_facts(
         "question": _question(decode, dataset),
         "example": "window" if decode.window else "trial",
         "data": [{"label": k, "value": v} for k, v in _data_rows(prepared) if v],
-        "trials": trial_counts(prepared),
+        "trials": trial_counts(prepared.dataset),
         "method": [_method(decode, prepared)],
         "citations": _citations(decode, dataset),
     }
@@ -87,9 +87,8 @@ def _units(table: pd.DataFrame, level: int) -> int:
     return len(table[["subject", "session", "run"][: level + 1]].drop_duplicates())
 
 
-def trial_counts(prepared: Prepared) -> list[dict[str, Any]]:
+def trial_counts(dataset: Dataset) -> list[dict[str, Any]]:
     """Count trials kept and rejected of each class, with the reasons."""
-    dataset = prepared.dataset
     if dataset.task == "regression":
         return []
     rejected = dataset.extra["rejected"]
