@@ -149,8 +149,8 @@ class Artifacts(Study):
         Returns
         -------
         DataFrame
-            path, channel, onset, stop (s), p_artifact, decoded; a row each window, half
-            overlapping.
+            path, channel, onset, stop (s), p_artifact, decoded; a row each window, four over
+            each moment.
         """
         from neuroloom.signals.cleaning import clean
 

@@ -29,6 +29,7 @@ MOST_FOLDS = 5
 RESAMPLES = 1000
 UNLABELLED = 0.95
 THRESHOLD = 0.5
+OVERLAP = 4
 
 
 def metrics_by_level(
@@ -245,7 +246,7 @@ def clean(
 
 
 def find_artifacts(recipe: Artifacts, ensemble: Any, trace: Trace) -> pd.DataFrame:
-    """Return the probability of an artefact in half-overlapping windows of every channel."""
+    """Return the probability of an artefact in windows of every channel, four over each moment."""
     import pandas as pd
 
     from neuroloom.learn import calibrate
@@ -257,7 +258,7 @@ def find_artifacts(recipe: Artifacts, ensemble: Any, trace: Trace) -> pd.DataFra
             f"{trace.path} lasts {trace.seconds:g} s, less than a window of "
             f"{length / trace.rate:g} s."
         )
-    firsts = np.arange(0, n_times - length + 1, max(1, length // 2))
+    firsts = np.arange(0, n_times - length + 1, max(1, length // OVERLAP))
     if firsts[-1] + length < n_times:
         firsts = np.append(firsts, n_times - length)
     parts = []
