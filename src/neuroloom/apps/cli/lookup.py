@@ -17,6 +17,9 @@ Words = Annotated[list[str] | None, Parameter(consume_multiple=True, negative=""
 Switch = Annotated[bool | None, Parameter(negative="--offline")]
 
 
+LEARNS = {"classification": "classes", "regression": "numbers", "dense": "samples"}
+
+
 def recipes(*, data: str | None = None) -> int:
     """List the jobs that neuroloom does.
 
@@ -76,7 +79,7 @@ def models(name: str | None = None, /) -> int:
     for model_name in [name] if name else registry.names("model"):
         model = registry.load("model", model_name)
         kind = "net" if model.is_net else "estimator"
-        learns = {("classification",): "classes"}.get(model.tasks, "classes, numbers")
+        learns = ", ".join(LEARNS[task] for task in model.tasks)
         rows.append((model.name, kind, learns, model.summary, model.source))
     print_table(rows)
     return 0

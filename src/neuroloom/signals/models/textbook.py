@@ -136,7 +136,7 @@ spectrogram_cnn = net(
     "spectrogram-cnn",
     "neuroloom.nets.image:SpectrogramCNN",
     TRAINING,
-    summary="2-D convolutional net on spectrograms made inside the net; 4-38 Hz",
+    summary="2-D convolutional net on spectrograms made inside the net; 8-30 Hz",
     source="Gumpy's STFT-CNN: Tayeb et al. (2019), Sensors 19, 210",
     likes=LIKES,
 )
