@@ -19,6 +19,7 @@ RECIPES: dict[str, str] = {
     "signals.stage": "neuroloom.signals.stage:Stage",
     "signals.artifacts": "neuroloom.signals.artifacts:Artifacts",
     "signals.mvpa": "neuroloom.signals.mvpa:Mvpa",
+    "signals.pretrain": "neuroloom.signals.pretrain:Pretrain",
     "signals.simulate": "neuroloom.signals.simulation:Simulate",
 }
 
@@ -51,6 +52,8 @@ MODELS: dict[str, str] = {
     "artifact-lstm": "neuroloom.signals.models.artifacts:artifact_lstm",
     "artifact-mlp": "neuroloom.signals.models.artifacts:artifact_mlp",
     "power-threshold": "neuroloom.signals.models.artifacts:power_threshold",
+    "probe": "neuroloom.signals.models.pretrained:probe",
+    "finetune": "neuroloom.signals.models.pretrained:finetune",
     "csp-lda": "neuroloom.signals.models.classical:csp_lda",
     "riemann": "neuroloom.signals.models.classical:riemann",
     "mdm": "neuroloom.signals.models.classical:mdm",

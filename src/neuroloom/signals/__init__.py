@@ -3,17 +3,18 @@
     from neuroloom.signals import Decode
     run = Decode(model="eegnet", events={"T1": "fists", "T2": "feet"}, split="run").run("bids/")
 
-`decode`, `detect` (events) and `stage` (sleep) are the recipes; `data` cuts recordings into trials,
-`traces` reads them whole; `steps` filter and reference them; `measures` are what papers report;
-`models` names the nets and classical decoders; `simulate` makes recordings with known sources.
+`decode`, `detect` (events), `stage` (sleep) and `pretrain` are recipes; `data` cuts recordings into
+trials, `traces` reads them whole; `steps` filter and reference them; `measures` are what papers
+report; `models` names the nets and classical decoders; `simulate` makes recordings with known
+sources.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-RECIPES = {"Decode": "decode", "Detect": "detect", "Stage": "stage"}
-__all__ = ["Decode", "Detect", "Stage"]
+RECIPES = {"Decode": "decode", "Detect": "detect", "Pretrain": "pretrain", "Stage": "stage"}
+__all__ = ["Decode", "Detect", "Pretrain", "Stage"]
 
 
 def __getattr__(name: str) -> Any:

@@ -10,11 +10,14 @@ from pydantic import model_validator
 
 from neuroloom.core.audit import Finding, tell_tale
 from neuroloom.core.dataset import Dataset
+from neuroloom.core.errors import ConfigError
 from neuroloom.core.recipe import setting
-from neuroloom.learn.model import find_model
+from neuroloom.core.split import Fold
+from neuroloom.learn.model import Model, find_model
 from neuroloom.learn.study import Prepared, Study
 from neuroloom.signals.cut import Cut
 from neuroloom.signals.models.build import FEATURES_LIKE
+from neuroloom.signals.pretrained import fewer_labels, refuse_seen
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,6 +109,12 @@ class Decode(Study):
     standardise: Literal["none", "moving"] = setting(
         "none", "scale each channel by its moving mean and deviation, looking back only"
     )
+    init: str | None = setting(
+        None, "a run of signals.pretrain that probe and finetune start from, or 'random'"
+    )
+    labels: int | None = setting(
+        None, "learn from so many labelled trials of each fold only, drawn by the seed", ge=2
+    )
 
     @model_validator(mode="after")
     def _fields_agree(self) -> Decode:
@@ -162,12 +171,17 @@ class Decode(Study):
 
     def _likes(self) -> dict[str, Any]:
         """Return the preprocessing that the features, or else the model, were made for."""
-        return FEATURES_LIKE[self.features] if self.features else find_model(self.model).likes
+        from neuroloom.signals.pretrained import likes_of
+
+        likes = FEATURES_LIKE[self.features] if self.features else find_model(self.model).likes
+        return likes | likes_of(self.init)
 
     def _own_rate(
         self, band: tuple[float, float] | None, headers: dict[str, Header]
     ) -> float | None:
         """Return the lowest rate that still holds the band well, if the model asks for one."""
+        if "rate" in self._likes():
+            return self._likes()["rate"]
         over = self._likes().get("oversampling")
         if band is None or over is None:
             return None
@@ -190,7 +204,36 @@ class Decode(Study):
             options["augment"] = tuple(name for name in self.augment if name != "none")
         if self.features is not None:
             options["features"] = self.features
+        if "init" in find_model(self.model).obeys:
+            options |= {"init": self.init or "random", "init_seed": self.seed}
         return options
+
+    def _refuse_idle_settings(self, model: Model) -> None:
+        """Refuse settings that mean nothing to the model, or to each other."""
+        super()._refuse_idle_settings(model)
+        if self.init is not None and "init" not in model.obeys:
+            raise ConfigError(
+                f"init means nothing to model={self.model}: choose probe or finetune, or leave it "
+                "out."
+            )
+        if self.labels is not None and (self.folds == 0 or self.final == "refit"):
+            raise ConfigError(
+                "labels leaves trials out, folds=0 and final=refit learn from all: choose one."
+            )
+
+    def _refits(self, model: Model) -> bool:
+        return self.labels is None and super()._refits(model)
+
+    def _split(self, dataset: Dataset, by: str) -> list[Fold]:
+        """Split; refuse test files that the encoder has seen; keep as many labels as asked for."""
+        folds = super()._split(dataset, by)
+        if self.init not in (None, "random"):
+            paths = {p for fold in folds for p in dataset.table["path"].iloc[fold.test]}
+            hashes = dataset.extra["hashes"]
+            refuse_seen(str(self.init), {path: hashes[path] for path in sorted(paths)})
+        return (
+            folds if self.labels is None else fewer_labels(folds, dataset, self.labels, self.seed)
+        )
 
     def baseline(self, task: str) -> str | None:
         """Name the plain decoder of the same kind of signal: rhythms, evoked responses or muscles.
