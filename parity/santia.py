@@ -107,11 +107,11 @@ CHECKS = [
         TOOL, "RMSE of 100-ms gaps from 1 s on both sides", "<= 0.47", score("gap_rmse"), DATA
     ),
     Check(
-        TOOL, f"relative change of the frequency of theta after cleaning, mean of {DRAWS} draws", "<= 0.05",
-        theta_changed(0), CLEANED,
+        TOOL, f"relative change of the frequency of theta after cleaning, mean of {DRAWS} draws",
+        "<= 0.05", theta_changed(0), CLEANED,
     ),
     Check(
-        TOOL, f"relative change of the power of theta after cleaning, mean of {DRAWS} draws", "<= 0.05",
-        theta_changed(1), CLEANED,
+        TOOL, f"relative change of the power of theta after cleaning, mean of {DRAWS} draws",
+        "<= 0.05", theta_changed(1), CLEANED,
     ),
 ]  # fmt: skip
