@@ -60,6 +60,21 @@ def parse_budget(text: str) -> Budget:
     )
 
 
+def readable_budget(text: str) -> str:
+    """Return a budget as it is, for the fields of recipes.
+
+    Raises
+    ------
+    ValueError
+        If `parse_budget` cannot read it; pydantic puts the field's name in front.
+    """
+    try:
+        parse_budget(text)
+    except ConfigError as error:
+        raise ValueError(str(error).removeprefix("budget: ")) from None
+    return text
+
+
 def plan_time(seconds: float, per_epoch: float, fits: float, ceiling: int) -> Plan:
     """Share what is left of a wall time among the fits.
 

@@ -22,7 +22,7 @@ from neuroloom.core.files import read_json, write_json
 from neuroloom.core.recipe import Recipe, setting
 from neuroloom.core.run import Run, check_out, data_error_if_changed
 from neuroloom.core.split import Fold, Split, check_classes, default_unit, make_folds, unit_keys
-from neuroloom.learn.budget import Plan, parse_budget, plan_time
+from neuroloom.learn.budget import Plan, parse_budget, plan_time, readable_budget
 from neuroloom.learn.model import Model, find_model
 from neuroloom.learn.narrate import write_card
 
@@ -76,14 +76,7 @@ class Study(Recipe):
     shuffle: bool = setting(False, "permute the labels: a check, the score must fall to chance")
     permutations: int = setting(0, "label permutations for a p-value of the first metric", ge=0)
 
-    @field_validator("budget")
-    @classmethod
-    def _budget_is_readable(cls, value: str) -> str:
-        try:
-            parse_budget(value)
-        except ConfigError as error:
-            raise ValueError(str(error).removeprefix("budget: ")) from None
-        return value
+    _budget_is_readable = field_validator("budget")(readable_budget)
 
     @abstractmethod
     def read(self, data: Path) -> Dataset:

@@ -16,7 +16,7 @@ from neuroloom.core.errors import ConfigError
 from neuroloom.core.files import read_json, write_json
 from neuroloom.core.recipe import Recipe, setting
 from neuroloom.core.split import Fold, Split, check_classes, make_folds
-from neuroloom.learn.budget import Plan, parse_budget, plan_time
+from neuroloom.learn.budget import Plan, parse_budget, plan_time, readable_budget
 from neuroloom.learn.model import find_model
 from neuroloom.signals.cut import Cut
 from neuroloom.signals.spots import Spot, fit_spots, make_spots, score_spots
@@ -101,14 +101,7 @@ class Mvpa(Recipe):
     permutations: int = setting(1000, "label permutations for p-values", ge=99)
     budget: str = setting("10min", "wall time of the nets' training, or '200 epochs' a fit")
 
-    @field_validator("budget")
-    @classmethod
-    def _budget_is_readable(cls, value: str) -> str:
-        try:
-            parse_budget(value)
-        except ConfigError as error:
-            raise ValueError(str(error).removeprefix("budget: ")) from None
-        return value
+    _budget_is_readable = field_validator("budget")(readable_budget)
 
     @model_validator(mode="after")
     def _fields_agree(self) -> Mvpa:
