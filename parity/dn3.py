@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import yaml
 
+from neuroloom.core.files import read_json
+from neuroloom.core.run import Run
 from parity.harness import Check
-from parity.studies import DREAMS_DATA, FISTS_FEET, FISTS_FEET_DATA, scored
+from parity.studies import DREAMS_DATA, FISTS_FEET, FISTS_FEET_DATA, scored, study
 
 TOOL = "DN3"
 STAGES = {
@@ -16,6 +21,68 @@ STAGES = {
     "seeds": 3,
     "budget": "15 epochs",
 }
+# Sleep of one channel, caps of 64 and headbands, at 50 to 256 Hz; not the runs that score.
+CORPUS: dict[str, Any] = {
+    "include": ["S001R*", "P300*", "N170*", "SSVEP*", "excerpt*"],
+    "exclude": ["S001R06*", "S001R10*", "S001R14*"],
+    "hold_out": ["S001R12*"],
+    "budget": "400 steps",
+}
+CORPUS_DATA = "DREAMS, PhysioNet eegmmidb S001 and NeuroTechX Muse together, 23 recordings"
+MOST_LINES = 15
+DRAWS, LABELS = 20, 10
+
+
+def pretrained(data: Path) -> Run:
+    """Pretrain an encoder on all recordings but those that score."""
+    return study("signals.pretrain", data / "eeg", **CORPUS)
+
+
+def rates_in_one_training(data: Path) -> float:
+    """Return how many rates one training took, if its job file is short; 0 if it is not."""
+    run = pretrained(data)
+    lines = yaml.safe_dump({"recipe": "signals.pretrain", "data": "eeg"} | CORPUS).splitlines()
+    rates = read_json(run.folder / "dataset.json")["rates"].values()
+    return float(len(set(rates))) if len(lines) <= MOST_LINES else 0.0
+
+
+@cache
+def probed(data: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return the accuracy of linear probes on the encoder, pretrained and random, of each draw.
+
+    A draw is ten labelled trials of two runs, five a class; all trials of the third are told, and
+    each run is the third once. Random weights are drawn anew for each.
+    """
+    from neuroloom.learn.model import find_model
+    from neuroloom.signals import Decode
+    from neuroloom.signals.pretrained import fewer_labels
+
+    place, init = data / "eeg" / "eegmmidb", str(pretrained(data).folder)
+    prepared = Decode(**FISTS_FEET, model="probe", init=init).prepare(place)
+    found = prepared.dataset
+    right = np.zeros((2, DRAWS))
+    for draw in range(DRAWS):
+        for fold in fewer_labels(prepared.folds, found, LABELS, draw):
+            for row, weights in enumerate((init, "random")):
+                learner = find_model("probe").make(
+                    found.facts, found.task, 2, init=weights, init_seed=draw
+                )
+                learner.fit(found.x[fold.train], found.y[fold.train])
+                told = learner.predict_scores(found.x[fold.test]).argmax(1)
+                right[row, draw] += np.sum(told == found.y[fold.test])
+    return right[0] / len(found), right[1] / len(found)
+
+
+def draws_won(data: Path) -> float:
+    """Return in how many draws the pretrained encoder is better than a random one."""
+    ours, random = probed(data)
+    return float(np.sum(ours > random))
+
+
+def gained(data: Path) -> float:
+    """Return the mean gain in accuracy over random weights."""
+    ours, random = probed(data)
+    return float(np.mean(ours - random))
 
 
 def off_identity(data: Path) -> float:
@@ -51,6 +118,18 @@ CHECKS = [
         TOOL, "balanced accuracy of W, N1, N2 and N3 in people not seen, mean of 3 seeds",
         ">= 0.74", scored("signals.stage", "eeg/dreams", "balanced_accuracy", **STAGES),
         DREAMS_DATA,
+    ),
+    Check(
+        TOOL, f"sampling rates in one training, three corpora, job of at most {MOST_LINES} lines",
+        ">= 3", rates_in_one_training, CORPUS_DATA,
+    ),
+    Check(
+        TOOL, f"{LABELS} labelled trials: draws of {DRAWS} won over random weights",
+        ">= 16", draws_won, FISTS_FEET_DATA,
+    ),
+    Check(
+        TOOL, f"{LABELS} labelled trials: accuracy gained by pretraining, mean of {DRAWS} draws",
+        ">= 0.05", gained, FISTS_FEET_DATA,
     ),
     Check(
         TOOL, "Euclidean alignment: distance of a run's mean covariance from the identity",
