@@ -161,14 +161,14 @@ class Pretrain(Recipe):
     def work(self, prepared: Gathered, run: Run) -> None:
         """Train, judge on the held-out recordings, store, draw and report."""
         from neuroloom.signals.reconstruction import judge
-        from neuroloom.signals.story.pretrain import illustrate, write_card
+        from neuroloom.signals.story.pretrain import write_card
 
         self._record(prepared, run)
         module, history = self._fit(prepared, run)
         self._keep(module, run)
         judge(module, prepared.held_out, self, run)
         run.log("scored", windows=len(prepared.held_out.table))
-        illustrate(self, run, prepared, module, history)
+        self.illustrate(run, prepared, module, history)
         write_card(self, run, prepared)
         run.log("reported", report=self.report(run).name)
 
@@ -240,6 +240,14 @@ class Pretrain(Recipe):
 
         arrays = {name: value.detach().numpy() for name, value in module.state_dict().items()}
         write_arrays(run.folder / "model.safetensors", arrays, {"encoder": self.encoder})
+
+    def illustrate(
+        self, run: Run, prepared: Gathered, module: Any, history: list[dict[str, Any]]
+    ) -> None:
+        """Draw the learning curve and hidden places put together."""
+        from neuroloom.signals.story.pretrain import illustrate
+
+        illustrate(self, run, prepared, module, history)
 
     def predict(self, run: Run, inputs: list[Path], out: Path | str | None = None) -> pd.DataFrame:
         """Return the features of new recordings, window by window.
