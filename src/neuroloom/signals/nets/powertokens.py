@@ -148,7 +148,10 @@ class MaskedPlaces(nn.Module):
         of = torch.nn.functional.one_hot(y, self.recordings).float()
         of = of / of.sum(0).clamp_min(1)
         usual = torch.einsum("nr,ns->rs", of, power.exp().mean((2, 3))).clamp_min(FLOOR).log()
-        return (power.mean((2, 3)) - usual[y]).mean()
+        # A window of few places says little of filters over all: it counts by how many it has.
+        weight = there(x).sum(1)
+        mixed = (power.mean((2, 3)) - usual[y]).mean(1)
+        return (mixed * weight).sum() / weight.sum().clamp_min(1)
 
     def constrain(self) -> None:
         """Nothing is limited."""
