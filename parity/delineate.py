@@ -45,7 +45,7 @@ ERP_JOB: dict[str, Any] = {
 }
 N170_DATA = "NeuroTechX Muse N170, 4 files, leave one file out"
 CELLS = 2 * 3 * 3
-FITS, EPOCHS = 50, 40
+FITS, EPOCHS, WINDOW = 50, 40, 0.3
 
 
 def job(data: Path) -> Run:
@@ -110,7 +110,10 @@ def p_of_all_on_faces(data: Path) -> float:
 
 
 def speed_of_a_batched_fit(data: Path) -> float:
-    """Return how many times faster 50 fits of the MLP are as one than one by one."""
+    """Return how many times less CPU time 50 fits of the MLP take as one than one by one.
+
+    They see 0.3 s of the trials, as a window that slides over time does.
+    """
     from neuroloom.learn.fit import FitJob
     from neuroloom.learn.model import find_model
     from neuroloom.learn.together import fit_together
@@ -123,21 +126,23 @@ def speed_of_a_batched_fit(data: Path) -> float:
     found = decode.read(data / "eeg" / "eegmmidb").labelled()
     rng = np.random.default_rng(0)
     parts = [np.sort(rng.permutation(len(found))[:30]) for _ in range(FITS)]
-    sets = [(found.x[part], found.y[part]) for part in parts]
+    n_times = round(WINDOW * found.facts["rate"])
+    facts = found.facts | {"n_times": n_times}
+    sets = [(found.x[part][..., :n_times], found.y[part]) for part in parts]
     jobs = [FitJob(seed=seed, epochs=EPOCHS) for seed in range(FITS)]
 
     def made() -> list[Any]:
         model = find_model("mlp")
-        return [model.make(found.facts, "classification", 2) for _ in range(FITS)]
+        return [model.make(facts, "classification", 2) for _ in range(FITS)]
 
     alone, together = made(), made()
     alone[0].fresh().fit(*sets[0], job=FitJob(epochs=1))
-    started = time.perf_counter()
+    started = time.process_time()
     for learner, examples, one in zip(alone, sets, jobs, strict=True):
         learner.fit(*examples, job=one)
-    middle = time.perf_counter()
+    middle = time.process_time()
     fit_together(together, sets, jobs)
-    return (middle - started) / (time.perf_counter() - middle)
+    return (middle - started) / (time.process_time() - middle)
 
 
 CHECKS = [
@@ -162,7 +167,7 @@ CHECKS = [
         "<= 0.01", p_of_all_on_faces, N170_DATA,
     ),
     Check(
-        TOOL, "50 fits of the MLP as one batched fit: times faster than one by one", ">= 5",
+        TOOL, "50 fits of the MLP on 0.3-s windows as one: times less CPU than one by one", ">= 5",
         speed_of_a_batched_fit, FISTS_FEET_DATA,
     ),
 ]  # fmt: skip
