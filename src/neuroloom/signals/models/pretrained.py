@@ -16,9 +16,15 @@ def _arguments(facts: dict[str, Any], init: str) -> tuple[dict[str, Any], Any]:
     from neuroloom.signals.places import place_matrix
     from neuroloom.signals.pretrained import load_pretrained
 
-    sizes, weights = ({}, None) if init == "random" else load_pretrained(init)
+    sizes, weights = _random(facts) if init == "random" else load_pretrained(init)
     places = place_matrix(facts["channels"], "the data").tolist()
     return {"encoder": sizes, "places": places}, weights
+
+
+def _random(facts: dict[str, Any]) -> tuple[dict[str, Any], None]:
+    """Return the sizes of an encoder that was never trained, for the data as they come."""
+    band = (facts.get("cut") or {}).get("band") or LIKES["band"]
+    return {"rate": facts["rate"], "band": tuple(band)}, None
 
 
 def _probe(
