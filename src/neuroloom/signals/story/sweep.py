@@ -308,7 +308,7 @@ def _facts(mvpa: Mvpa, sweep: Sweep, summary: pd.DataFrame) -> dict[str, Any]:
     return {
         "title": f"{', '.join(dataset.classes)}: {_QUESTION[mvpa.over]}, from {kind_of(dataset)}",
         "question": f"{_ASKED[mvpa.over]} are {', '.join(dataset.classes)} told apart?",
-        "primary": "accuracy",
+        "primary": "accuracy" if mvpa.over == "whole" else "peak_accuracy",
         "example": "trial",
         "unit": mvpa.splits[0],
         "model": ", ".join(mvpa.models),
