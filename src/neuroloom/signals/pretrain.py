@@ -69,7 +69,7 @@ class Pretrain(Recipe):
     rate: float = setting(100.0, "resample to", unit="Hz", gt=0, basic=True)
     budget: str = setting("3min", "wall time of the training, or '400 steps'", basic=True)
     hide: float = setting(0.3, "share of the places hidden in a window", gt=0, lt=1, basic=True)
-    separate: float = setting(2.0, "weight of keeping the sources apart; 0: none", ge=0)
+    separate: float = setting(0.0, "weight of keeping the sources apart; 0: none", ge=0)
     sources: int = setting(32, "spatial filters", ge=2, le=64)
     bands: int = setting(6, "spectral filters", ge=1, le=16)
     windows: int = setting(60, "windows of a recording, at most, evenly spread", ge=1)

@@ -117,7 +117,7 @@ class MaskedPlaces(nn.Module):
     """
 
     def __init__(
-        self, encoder: dict[str, Any], hide: float = 0.3, separate: float = 2.0, recordings: int = 1
+        self, encoder: dict[str, Any], hide: float = 0.3, separate: float = 0.0, recordings: int = 1
     ) -> None:
         super().__init__()
         self.encoder = PowerTokens(**encoder)

@@ -30,7 +30,7 @@ def illustrate(
     shelf.add_figure(
         "learning", learning_curves([history]), title="Loss of the pretraining",
         caption="Share of the hidden signal that is missed, plus the separation of the sources "
-        "(which is negative).", section="training",
+        "(zero or below) where that was asked for.", section="training",
     )  # fmt: skip
     shelf.add_figure(
         "reconstructed", draw_examples(module, prepared.held_out, recipe),
@@ -129,8 +129,8 @@ def _facts(recipe: Pretrain, run: Run, prepared: Gathered) -> dict[str, Any]:
             f"Recordings were filtered, resampled to {recipe.rate:g} Hz, scaled to unit amplitude "
             "without labels, and brought by the names of their electrodes to 64 places of the "
             f"10-10 system; missing places stayed empty. A share of {recipe.hide:g} of the places "
-            "was hidden in every window, and reconstructed linearly from sources of the others, "
-            "while the sources' power was made to vary over time and frequency."
+            "was hidden in every window, and reconstructed linearly from sources of the others"
+            + (", whose power was made to vary over time and frequency." if recipe.separate else ".")
         ],
         "notes": [
             "A good reconstruction does not make a good decoder: compare a probe of this run with "
