@@ -130,7 +130,7 @@ def _facts(recipe: Pretrain, run: Run, prepared: Gathered) -> dict[str, Any]:
             "without labels, and brought by the names of their electrodes to 64 places of the "
             f"10-10 system; missing places stayed empty. A share of {recipe.hide:g} of the places "
             "was hidden in every window, and reconstructed linearly from sources of the others"
-            + (", whose power was made to vary over time and frequency." if recipe.separate else ".")
+            + (", whose power was made to vary over time and band." if recipe.separate else ".")
         ],
         "notes": [
             "A good reconstruction does not make a good decoder: compare a probe of this run with "
