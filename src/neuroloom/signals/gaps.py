@@ -47,7 +47,7 @@ class GapFiller:
         self,
         rate: float,
         context: float = 1.0,
-        gaps: Sequence[float] = (0.1, 0.2, 0.4),
+        gaps: Sequence[float] = (0.1, 0.2, 0.4, 0.8),
         epochs: int = 3,
     ) -> None:
         from neuroloom.signals.nets.gap import GapNet
