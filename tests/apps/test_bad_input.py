@@ -201,7 +201,7 @@ def test_a_wrong_manifest(refused, tmp_path, table, says):
         ("--reference A1", ("'A1'", "average")),
         ("--model eegnet --stop 0.1 --budget 2epochs", ("EEGNet", "at least 24 samples")),
         ("--model deep4 --stop 1 --budget 2epochs", ("DeepConvNet", "at least 178 samples")),
-        ("--model eegnet --augment shaek --budget 2epochs", ("shaek", "Known: noise")),
+        ("--model eegnet --augment shaek --budget 2epochs", ("shaek", "Known: band-rotation")),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

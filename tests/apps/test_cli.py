@@ -179,7 +179,7 @@ def test_compare_two_runs_and_three(neuroloom, csp, net, tmp_path):
         (("--version",), (package.__version__,)),
         (("recipes",), ("signals.decode",)),
         (("recipes", "--data", "EEG"), ("signals.decode",)),
-        (("describe", "signals.decode"), ("* events", "one of csp-lda", "5min)")),
+        (("describe", "signals.decode"), ("* events", "one of artifact-cnn", "5min)")),
         (("models",), ("eegnet", "Lawhern", "csp-lda")),
         (("models", "riemann"), ("Barachant",)),
         (("tools", "--like", "braindecode"), ("neuroloom run signals.decode",)),
