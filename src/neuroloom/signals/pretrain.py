@@ -40,7 +40,7 @@ class Gathered:
 
 
 class Pretrain(Recipe):
-    """Learn spatial and spectral filters of EEG from unlabelled recordings.
+    """Learn spatial filters of EEG (with `separate`, spectral ones too) from unlabelled recordings.
 
     Recordings of any rate and montage are brought to one rate and to the 64 places of the 10-10
     system; places that a recording lacks stay empty. Some places are hidden in every window, and
@@ -313,6 +313,6 @@ def _remarks(pieces: Pieces) -> list[Finding]:
     names = ", ".join(lone[:4]) + (", …" if len(lone) > 4 else "")
     what = (
         f"{len(lone)} recordings have a single place of the montage ({names}): nothing can be "
-        "hidden in them, so they teach the spectral filters only."
+        "hidden in them, so they teach the encoder nothing unless `separate` is above 0."
     )
     return [Finding("note", "Recordings of one place", what)]
