@@ -14,7 +14,7 @@ from neuroloom.core.errors import ConfigError
 from neuroloom.core.files import read_json, write_atomic, write_json
 from neuroloom.core.recipe import Recipe, setting
 from neuroloom.core.run import check_out, data_error_if_changed
-from neuroloom.learn.budget import Plan, parse_budget, plan_time
+from neuroloom.learn.budget import Plan, parse_budget, plan_time, readable_budget
 from neuroloom.learn.fit import FitJob, Training
 
 if TYPE_CHECKING:
@@ -78,14 +78,7 @@ class Pretrain(Recipe):
     pattern: str | None = setting(None, 'keys in file names: "{subject}R{run}.edf"')
     seed: int = setting(0, "of weights, order and what is hidden", ge=0)
 
-    @field_validator("budget")
-    @classmethod
-    def _budget_is_readable(cls, value: str) -> str:
-        try:
-            parse_budget(value)
-        except ConfigError as error:
-            raise ValueError(str(error).removeprefix("budget: ")) from None
-        return value
+    _budget_is_readable = field_validator("budget")(readable_budget)
 
     @model_validator(mode="after")
     def _fields_agree(self) -> Pretrain:

@@ -183,11 +183,19 @@ def scaled(data: np.ndarray, *, keep_unit: bool = False) -> np.ndarray:
     >>> bool(abs(scaled(noise).std() - 1) < 0.02)
     True
     """
-    low, middle, high = np.percentile(data, [25, 50, 75], axis=1, keepdims=True)
-    spread = (high - low) / NORMAL_RANGE
-    spread = np.where(spread > 0, spread, data.std(axis=1, keepdims=True))
+    middle, spread = np.percentile(data, 50, axis=1, keepdims=True), robust_spread(data)
     clipped = np.clip((data - middle) / spread, -LARGEST, LARGEST)
     return (clipped * spread if keep_unit else clipped).astype(np.float32)
+
+
+def robust_spread(data: np.ndarray) -> np.ndarray:
+    """Return the robust standard deviation of each channel, shape (channel, 1).
+
+    The interquartile range / 1.349; where that is nothing, the standard deviation.
+    """
+    low, high = np.percentile(data, [25, 75], axis=1, keepdims=True)
+    spread = (high - low) / NORMAL_RANGE
+    return np.where(spread > 0, spread, data.std(axis=1, keepdims=True))
 
 
 def match_labels(wanted: dict[str, str], there: list[str], field: str) -> dict[str, str]:

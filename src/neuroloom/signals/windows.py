@@ -12,7 +12,7 @@ from neuroloom.core.audit import Finding
 from neuroloom.core.dataset import Dataset, require_classes
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.signals.contaminate import contaminate
-from neuroloom.signals.traces import NORMAL_RANGE, Source, Trace
+from neuroloom.signals.traces import Source, Trace, robust_spread
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,9 +87,8 @@ def read_windows(recipe: Artifacts, found: Found, trained: dict[str, Any] | None
 
 
 def spread_of(samples: np.ndarray) -> float:
-    """Return the robust standard deviation of a channel (interquartile range / 1.349)."""
-    low, high = np.percentile(samples, [25, 75])
-    return float((high - low) / NORMAL_RANGE) or float(np.std(samples)) or 1.0
+    """Return the robust standard deviation of a channel (time,), or 1 where it is silent."""
+    return float(robust_spread(samples[None])[0, 0]) or 1.0
 
 
 def _rate(found: Found) -> float:
