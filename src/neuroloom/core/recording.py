@@ -25,6 +25,7 @@ DIMS: dict[str, tuple[str, ...]] = {
     "graph": ("node", "node_to"),
 }
 ANNOTATION_COLUMNS = ("onset", "duration", "label")
+UNITS = ("mm", "um", "px")
 
 
 def signal(
@@ -89,6 +90,135 @@ def signal(
     return check(array, "signal")
 
 
+def volume(
+    data: np.ndarray,
+    affine: np.ndarray,
+    channels: Sequence[str] | None = None,
+    source: str = "",
+    notes: Sequence[str] = (),
+    unit: str = "mm",
+) -> xr.DataArray:
+    """Build a checked `volume` recording.
+
+    Parameters
+    ----------
+    data
+        Shape (x, y, z), which is one channel, or (channel, x, y, z).
+    affine
+        Shape (4, 4), from voxel indices to places, RAS: x to the right, y to the front, z up.
+    channels
+        One name a channel; "0", "1", … if not given.
+    source
+        Name of the file, without its folder.
+    notes
+        What a careful reader should know about the file, one sentence each.
+    unit
+        Of the affine: "mm"; "um" or "px" for stacks of a microscope.
+
+    Raises
+    ------
+    DataError
+        If the parts do not fit together, or the affine cannot be inverted.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ct = volume(np.zeros((4, 5, 6)), np.diag([1.0, 1.0, 2.5, 1.0]))
+    >>> ct.shape, spacing(ct)
+    ((1, 4, 5, 6), (2.5, 1.0, 1.0))
+    """
+    affine = np.array(affine, dtype=float)
+    return _grid("volume", data, channels, source, notes, {"affine": affine, "unit": unit})
+
+
+def image(
+    data: np.ndarray,
+    spacing: tuple[float, float] = (1.0, 1.0),
+    unit: str = "px",
+    channels: Sequence[str] | None = None,
+    source: str = "",
+    notes: Sequence[str] = (),
+) -> xr.DataArray:
+    """Build a checked `image` recording.
+
+    Parameters
+    ----------
+    data
+        Shape (y, x), which is one channel, or (channel, y, x).
+    spacing
+        Size of a pixel (dy, dx), in `unit`.
+    unit
+        "mm", "um", or "px" where the size is not known.
+    channels, source, notes
+        As for `volume`.
+
+    Raises
+    ------
+    DataError
+        If the parts do not fit together, or a pixel has no size.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> image(np.zeros((3, 64, 48)), (0.1, 0.1), "um", ["red", "green", "blue"]).sizes["x"]
+    48
+    """
+    dy, dx = (float(size) for size in spacing)
+    return _grid("image", data, channels, source, notes, {"spacing": (dy, dx), "unit": unit})
+
+
+def spacing(recording: xr.DataArray) -> tuple[float, ...]:
+    """Return the size of a pixel or voxel in array order, (dy, dx) or (dz, dy, dx).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> spacing(image(np.zeros((8, 8)), (0.2, 0.1), "um"))
+    (0.2, 0.1)
+    """
+    if recording.attrs["kind"] == "image":
+        return tuple(recording.attrs["spacing"])
+    return affine_spacing(recording.attrs["affine"])
+
+
+def affine_spacing(affine: np.ndarray) -> tuple[float, ...]:
+    """Return the size of a voxel (dz, dy, dx) of a 4x4 affine.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> affine_spacing(np.diag([-1.0, 2.0, 3.0, 1.0]))
+    (3.0, 2.0, 1.0)
+    """
+    sizes = np.sqrt((np.asarray(affine, float)[:3, :3] ** 2).sum(0))
+    return tuple(float(size) for size in sizes[::-1])
+
+
+def _grid(
+    kind: str,
+    data: np.ndarray,
+    channels: Sequence[str] | None,
+    source: str,
+    notes: Sequence[str],
+    attrs: dict[str, Any],
+) -> xr.DataArray:
+    """Name the channels and dims of an image or a volume, and check it."""
+    import xarray as xr
+
+    data = np.asarray(data)
+    if data.ndim == len(DIMS[kind]) - 1:
+        data = data[None]
+    names = [str(i) for i in range(len(data))] if channels is None else list(map(str, channels))
+    if data.ndim != len(DIMS[kind]) or len(names) != len(data):
+        raise DataError(
+            f"{source or kind}: expected data of shape ({', '.join(DIMS[kind])}) with "
+            f"{len(names)} channels, got shape {data.shape}."
+        )
+    coords = {"channel": ("channel", np.asarray(names, dtype=str))}
+    attrs = {"kind": kind, **attrs, "source": source, "notes": list(notes)}
+    return check(xr.DataArray(data, dims=DIMS[kind], coords=coords, attrs=attrs), kind)
+
+
 def check(recording: xr.DataArray, kind: str) -> xr.DataArray:
     """Return `recording` if it honours the contract of `kind`.
 
@@ -108,6 +238,8 @@ def check(recording: xr.DataArray, kind: str) -> xr.DataArray:
         raise DataError(f"{name}: the {kind} is empty, its shape is {recording.shape}.")
     if kind == "signal":
         _check_signal(recording, name)
+    if kind in ("image", "volume"):
+        _check_grid(recording, name)
     return recording
 
 
@@ -168,3 +300,37 @@ def _check_signal(recording: xr.DataArray, name: str) -> None:
     missing = set(ANNOTATION_COLUMNS) - set(recording.attrs["annotations"].columns)
     if missing:
         raise DataError(f"{name}: the annotations lack the columns {sorted(missing)}.")
+
+
+def _check_grid(recording: xr.DataArray, name: str) -> None:
+    """An image or volume needs numbers, channels of its own name and a pixel that has a size."""
+    if recording.dtype.kind not in "biuf":
+        raise DataError(f"{name}: expected numbers, got the type {recording.dtype}.")
+    channels = list(map(str, recording.coords["channel"].values))
+    twice = sorted({channel for channel in channels if channels.count(channel) > 1})
+    if twice:
+        raise DataError(f"{name}: two channels are called {', '.join(twice)}; rename one.")
+    if (unit := recording.attrs.get("unit")) not in UNITS:
+        raise DataError(f"{name}: expected a unit of {', '.join(UNITS)}, got '{unit}'.")
+    if recording.attrs["kind"] == "volume":
+        _check_affine(recording.attrs.get("affine"), name)
+        return
+    sizes = np.asarray(recording.attrs.get("spacing", ()), float)
+    if sizes.shape != (2,) or not (np.isfinite(sizes).all() and (sizes > 0).all()):
+        raise DataError(f"{name}: the size of a pixel must be above 0, it is {tuple(sizes)}.")
+
+
+def _check_affine(affine: Any, name: str) -> None:
+    affine = np.asarray(affine, float)
+    if affine.shape != (4, 4) or not np.isfinite(affine).all():
+        raise DataError(
+            f"{name}: expected an affine of 4 x 4 finite numbers, got {affine.tolist()}; the "
+            "header is damaged."
+        )
+    sizes = np.sqrt((affine[:3, :3] ** 2).sum(0))
+    # A share of the box that the axes would span if they were at right angles.
+    if not sizes.all() or abs(np.linalg.det(affine[:3, :3] / sizes)) < 1e-6:
+        raise DataError(
+            f"{name}: the affine cannot be inverted, its axes are {affine[:3, :3].T.tolist()}; "
+            "two axes point the same way or a voxel has no size."
+        )

@@ -115,6 +115,28 @@ FORMATS: dict[str, str] = {
     ".npz": "neuroloom.io.arrays",
 }
 
+IMAGES: dict[str, str] = {
+    ".nii": "neuroloom.io.nifti",
+    ".mgz": "neuroloom.io.nifti",
+    ".mgh": "neuroloom.io.nifti",
+    ".img": "neuroloom.io.nifti",
+    ".hdr": "neuroloom.io.nifti",
+    ".nrrd": "neuroloom.io.itk",
+    ".nhdr": "neuroloom.io.itk",
+    ".mha": "neuroloom.io.itk",
+    ".mhd": "neuroloom.io.itk",
+    ".dcm": "neuroloom.io.dicom",
+    ".tif": "neuroloom.io.tiff",
+    ".tiff": "neuroloom.io.tiff",
+    ".png": "neuroloom.io.png",
+    ".jpg": "neuroloom.io.png",
+    ".jpeg": "neuroloom.io.png",
+    ".bmp": "neuroloom.io.png",
+    ".h5": "neuroloom.io.hdf5",
+    ".hdf5": "neuroloom.io.hdf5",
+    ".zarr": "neuroloom.io.zarr_",
+}
+
 AUGMENTATIONS: dict[str, str] = {
     "noise": "neuroloom.learn.augment:add_noise",
     "scale": "neuroloom.learn.augment:scale",
@@ -142,6 +164,7 @@ _TABLES = {
     "recipe": RECIPES,
     "model": MODELS,
     "format": FORMATS,
+    "image": IMAGES,
     "augmentation": AUGMENTATIONS,
 }
 
