@@ -61,6 +61,7 @@ class Recipe(BaseModel):
     summary: ClassVar[str]
     data_kind: ClassVar[str] = ""
     needs_data: ClassVar[bool] = True
+    family: ClassVar[str] = ""  # of the models that its `model` may name
 
     def __init__(self, **fields: Any) -> None:
         try:
@@ -192,14 +193,15 @@ def describe(recipe: type[Recipe]) -> list[FieldInfo]:
     TypeError
         If a field has a type that no door can show.
     """
-    return [_field_info(name, info) for name, info in recipe.model_fields.items()]
+    fields = recipe.model_fields.items()
+    return [_field_info(name, info, recipe.family) for name, info in fields]
 
 
-def _field_info(name: str, info: Any) -> FieldInfo:
+def _field_info(name: str, info: Any, family: str) -> FieldInfo:
     extra = info.json_schema_extra or {}
     choices = _choices(info.annotation)
     if extra.get("kind") == "model":
-        choices = tuple(registry.names("model"))
+        choices = tuple(registry.names("model", family))
     check_type(name, info.annotation)
     return FieldInfo(
         name,

@@ -176,9 +176,43 @@ def table(kind: str) -> dict[str, str]:
     return theirs | _TABLES[kind]
 
 
-def names(kind: str) -> list[str]:
-    """Return the registered names of a kind, sorted."""
-    return sorted(table(kind))
+def names(kind: str, family: str | None = None) -> list[str]:
+    """Return the registered names of a kind, sorted.
+
+    Models and augmentations come in families ("grid/dynunet"): one family's are then named without
+    it, and "" is the family of signals.
+
+    Examples
+    --------
+    >>> "eegnet" in names("model", "")
+    True
+    """
+    if family is None:
+        return sorted(table(kind))
+    split = [name.rpartition("/") for name in table(kind)]
+    return sorted(name for before, _, name in split if before == family)
+
+
+def key(kind: str, name: str, family: str = "") -> str:
+    """Return the full name, "grid/dynunet", of what a family calls `name`.
+
+    Raises
+    ------
+    ConfigError
+        If the family has nothing of that name; the message suggests the nearest.
+
+    Examples
+    --------
+    >>> key("model", "eegnet")
+    'eegnet'
+    """
+    full = f"{family}/{name}" if family and "/" not in name else name
+    if full not in table(kind):
+        known = names(kind, family)
+        raise ConfigError(
+            f"No {kind} is called '{name}'.{nearest(name, known)} Known: {', '.join(known)}."
+        )
+    return full
 
 
 def load(kind: str, name: str) -> Any:

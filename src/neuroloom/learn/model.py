@@ -43,12 +43,17 @@ class Model:
     obeys: tuple[str, ...] = ()
 
 
-def find_model(name: str) -> Model:
-    """Return the model of that name.
+def find_model(name: str, family: str = "") -> Model:
+    """Return the model of that name, in a family ("grid", "table") or under its full name.
 
     Raises
     ------
     ConfigError
         With the nearest name.
+
+    Examples
+    --------
+    >>> find_model("eegnet").is_net
+    True
     """
-    return registry.load("model", name)
+    return registry.load("model", registry.key("model", name, family))

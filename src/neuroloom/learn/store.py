@@ -32,6 +32,11 @@ class Ensemble:
     members: dict[str, list[Any]]
     facts: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def name(self) -> str:
+        """Name of the model within its family."""
+        return self.model.rpartition("/")[2]
+
     def scores(self, x: np.ndarray, group: str = "") -> np.ndarray:
         """Return the mean score of the group's learners, (n, class) or (n,)."""
         learners = self.members.get(group) or [

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import field_validator
 
-from neuroloom.core import audit
+from neuroloom.core import audit, registry
 from neuroloom.core.dataset import UNITS, Dataset
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json, write_json
@@ -94,6 +94,10 @@ class Study(Recipe):
     def illustrate(self, run: Run, prepared: Prepared, fits: list[Fitted]) -> None:
         """Fill the run's artifacts and `facts.json` for the report."""
 
+    def find(self, name: str) -> Model:
+        """Return a model of this study's family."""
+        return find_model(name, self.family)
+
     def options(self) -> dict[str, Any]:
         """Return what `Model.make` gets beside the data's facts."""
         return {}
@@ -112,7 +116,7 @@ class Study(Recipe):
 
     def prepare(self, data: Path) -> Prepared:
         """Read, check, audit and split; nothing is written."""
-        model = find_model(self.model)
+        model = self.find(self.model)
         self._refuse_idle_settings(model)
         everything = self.read(data)
         dataset = everything.labelled()
@@ -190,7 +194,7 @@ class Study(Recipe):
     ) -> list[Fitted]:
         from neuroloom.learn.crossfit import Job, fit_jobs, groups_of
 
-        model = find_model(name)
+        model = self.find(name)
         seeds = range(self.seed, self.seed + (self.seeds if model.is_net else 1))
         jobs = [
             (Job(number, seed, role, fold.group), fold)
@@ -231,7 +235,7 @@ class Study(Recipe):
         return plan
 
     def _new_plan(self, prepared: Prepared, run: Run) -> Plan:
-        model, budget = find_model(self.model), parse_budget(self.budget)
+        model, budget = self.find(self.model), parse_budget(self.budget)
         if not model.is_net:
             return Plan(reason="solved directly: no epochs")
         if budget.seconds is None:
@@ -296,7 +300,7 @@ class Study(Recipe):
             "axes": dataset.facts,
             "by": prepared.by,
         }
-        return Ensemble(name, members, facts)
+        return Ensemble(registry.key("model", name, self.family), members, facts)
 
     def evaluate(
         self, run: Run, data: Path, out: Path | str | None = None, include: list[str] | None = None
@@ -324,7 +328,7 @@ class Study(Recipe):
         units = evaluation_units(dataset.table, models["model"].facts["by"])
         parts = []
         for role, ensemble in models.items():
-            head = {"fold": 0, "unit": units, "seed": self.seed, "model": ensemble.model}
+            head = {"fold": 0, "unit": units, "seed": self.seed, "model": ensemble.name}
             parts.append(self.tabulate_new(ensemble, dataset, head | {"role": role}))
         import pandas as pd
 

@@ -17,7 +17,8 @@ Words = Annotated[list[str] | None, Parameter(consume_multiple=True, negative=""
 Switch = Annotated[bool | None, Parameter(negative="--offline")]
 
 
-LEARNS = {"classification": "classes", "regression": "numbers", "dense": "samples"}
+LEARNS = {"classification": "classes", "regression": "numbers", "dense": "samples",
+          "segmentation": "voxels", "survival": "times", "synthesis": "images"}  # fmt: skip
 
 
 def recipes(*, data: str | None = None) -> int:
@@ -80,7 +81,7 @@ def models(name: str | None = None, /) -> int:
         model = registry.load("model", model_name)
         kind = "net" if model.is_net else "estimator"
         learns = ", ".join(LEARNS[task] for task in model.tasks)
-        rows.append((model.name, kind, learns, model.summary, model.source))
+        rows.append((model_name, kind, learns, model.summary, model.source))
     print_table(rows)
     return 0
 
