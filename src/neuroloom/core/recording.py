@@ -303,7 +303,7 @@ def _check_signal(recording: xr.DataArray, name: str) -> None:
 
 
 def _check_grid(recording: xr.DataArray, name: str) -> None:
-    """An image or volume needs numbers, channels of its own name and a pixel that has a size."""
+    """Refuse what are no numbers, channels of one name and pixels without a size."""
     if recording.dtype.kind not in "biuf":
         raise DataError(f"{name}: expected numbers, got the type {recording.dtype}.")
     channels = list(map(str, recording.coords["channel"].values))

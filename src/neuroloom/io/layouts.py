@@ -1,0 +1,335 @@
+"""How images and labels lie in a folder: the layouts that `io.cases.find_cases` knows.
+
+Each returns a `Layout`, or None where it does not recognise its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase, translate
+from pathlib import Path
+from typing import Any
+
+from neuroloom.core.errors import DataError, nearest
+from neuroloom.io.images import image_stem, image_suffix, is_image
+
+IMAGE_WORDS = ("images", "image", "imgs", "img", "raw", "imagestr", "scans", "em")
+LABEL_WORDS = (
+    "labels", "label", "masks", "mask", "labelstr", "seg", "segs", "segmentations", "annotations",
+    "groundtruth", "gt", "truth",
+)  # fmt: skip
+_SPLITS = ("train", "training", "val", "valid", "validation", "test", "testing")
+_SKIPPED = ("derivatives", "sourcedata", "__MACOSX", "imagesTs", "labelsTs")
+_CHANNEL = re.compile(r"^(.+)_(\d{4})$")
+
+
+@dataclass
+class Row:
+    """One case: paths are POSIX and relative to the root; `keys` become columns of the table."""
+
+    name: str
+    images: tuple[str, ...]
+    label: str | dict[str, str] | None = None
+    keys: dict[str, Any] = field(default_factory=dict)
+    pixel: tuple[tuple[float, ...], str] | None = None
+
+
+@dataclass
+class Layout:
+    """What a folder was recognised as; `each_a_subject` where every case is another subject."""
+
+    rows: list[Row]
+    sentence: str
+    notes: list[str] = field(default_factory=list)
+    channels: list[str] = field(default_factory=list)
+    classes: dict[int, str] | None = None
+    regions: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    ignore: int | None = None
+    strict: bool = False
+    each_a_subject: bool = False
+
+
+def listed(root: Path, folder: Path | None = None) -> list[str]:
+    """Return the images below a folder, relative to `root`: files, Zarr stores, DICOM folders."""
+    found: list[str] = []
+    for item in sorted((folder or root).iterdir()):
+        if item.name.startswith(".") or item.name in _SKIPPED or _is_run(item):
+            continue
+        if item.is_dir() and not is_image(item):
+            found += listed(root, item)
+        elif is_image(item) and not _is_half(item):
+            found.append(item.relative_to(root).as_posix())
+    return found
+
+
+def by_globs(
+    root: Path, images: Sequence[str] | Mapping[str, str], labels: Sequence[str] | Mapping[str, str]
+) -> Layout:
+    """Pair what matches globs by the part of the name that varies.
+
+    A mapping of images names channels, one of labels names classes; lists are alternatives.
+    """
+    every = listed(root)
+    channels = list(images) if isinstance(images, Mapping) else []
+    wanted = _glob_groups(images)
+    matches = [_matching(root, every, globs) for globs in wanted]
+    masks = [_matching(root, every, globs) for globs in _glob_groups(labels)]
+    classes = list(labels) if isinstance(labels, Mapping) else []
+    keys = sorted(set().union(*matches))
+    lacking = [key for key in keys if any(key not in group for group in matches)]
+    if lacking:
+        raise DataError(
+            f"{root}: '{lacking[0]}' has no image for every channel of {', '.join(channels)}; "
+            f"{len(lacking)} of {len(keys)} cases are incomplete."
+        )
+    rows, notes = [], []
+    for key in keys:
+        there = [group.get(key) for group in masks]
+        paths = tuple(group[key] for group in matches)
+        label = _label_of(there, classes)
+        if label is None and any(there):
+            notes.append(f"{key or paths[0]} lacks a mask of some class and counts as unlabelled.")
+        name = key if key and len(paths) > 1 else image_stem(paths[0])
+        rows.append(Row(name, paths, label))
+    alone = sorted(set().union(*masks) - set(keys)) if masks else []
+    if alone:
+        notes.append(f"Labels without an image were passed over: {few(alone)}.")
+    said = f"globs {', '.join(_flat(images))} with {', '.join(_flat(labels)) or 'no labels'}"
+    numbers = dict(enumerate(classes, start=1)) or None
+    return Layout(rows, f"{said}, paired by what varies in the names", notes, channels, numbers)
+
+
+def by_folders(root: Path) -> Layout | None:
+    """Recognise images/ beside labels/ and the like, in the folder itself or in those below."""
+    rows: list[Row] = []
+    notes: list[str] = []
+    said: list[str] = []
+    for parent in [root, *_folders(root, 4)]:
+        pair = _pair_of_folders(parent)
+        if pair is None:
+            continue
+        found, how, more = _paired(root, *pair)
+        split = next((part for part in parent.relative_to(root).parts if part in _SPLITS), None)
+        for row in found:
+            row.keys |= {"split": split} if split else {}
+        rows += found
+        notes += more
+        said.append(f"{pair[0].name}/ and {pair[1].name}/ paired by {how}")
+    if not rows:
+        return None
+    sentence = "; ".join(dict.fromkeys(said)) + "; each case counts as a subject"
+    return Layout(rows, sentence, notes, each_a_subject=True)
+
+
+def by_words(root: Path) -> Layout | None:
+    """Recognise pairs in one folder whose names differ in a word: demo_image, demo_mask."""
+    every = listed(root)
+    images = {_without(file, IMAGE_WORDS): file for file in every if _without(file, IMAGE_WORDS)}
+    labels = {_without(file, LABEL_WORDS): file for file in every if _without(file, LABEL_WORDS)}
+    if not set(images) & set(labels):
+        return None
+    rows = [Row(image_stem(file), (file,), labels.get(key)) for key, file in sorted(images.items())]
+    used = set(images.values()) | {labels[key] for key in images if key in labels}
+    notes = []
+    if left := [file for file in every if file not in used]:
+        notes.append(f"Files that pair with none were passed over: {few(left)}.")
+    words = f"{_word(rows[0].images[0], IMAGE_WORDS)} and "
+    words += _word(next(iter(labels.values())), LABEL_WORDS)
+    return Layout(rows, f"images and labels in one folder, told by the words {words}", notes)
+
+
+def images_only(root: Path) -> Layout:
+    """Take every image as a case without a label."""
+    every = listed(root)
+    if not every:
+        raise DataError(f"{root}: no image or volume is in this folder or below it.")
+    rows = [Row(image_stem(file), (file,)) for file in every]
+    return Layout(rows, "images without labels")
+
+
+def single(path: Path) -> Layout:
+    """Take one file as one case without a label."""
+    return Layout([Row(image_stem(path), (path.name,))], "one image")
+
+
+def few(names: Iterable[str]) -> str:
+    """Return the first five names, and how many more there are."""
+    listed_names = list(names)
+    more = f" and {len(listed_names) - 5} more" if len(listed_names) > 5 else ""
+    return ", ".join(listed_names[:5]) + more
+
+
+def included(file: str, include: Sequence[str]) -> bool:
+    """Tell whether a relative path matches one of the globs, on its name unless they hold "/"."""
+    name = file.rsplit("/", 1)[-1]
+    return not include or any(fnmatchcase(file if "/" in glob else name, glob) for glob in include)
+
+
+def _glob_groups(globs: Sequence[str] | Mapping[str, str]) -> list[list[str]]:
+    """Return one group of globs a channel or class."""
+    if isinstance(globs, Mapping):
+        return [[one] if isinstance(one, str) else list(one) for one in globs.values()]
+    if isinstance(globs, str):
+        return [[globs]]
+    return [list(globs)] if globs else []
+
+
+def _flat(globs: Sequence[str] | Mapping[str, str]) -> list[str]:
+    return [glob for group in _glob_groups(globs) for glob in group]
+
+
+def _matching(root: Path, every: list[str], globs: Sequence[str]) -> dict[str, str]:
+    """Return the varying part of a name -> file."""
+    found: dict[str, str] = {}
+    for glob in globs:
+        pattern = re.compile(re.sub(r"\.\*", "(.*)", translate(glob)))
+        for file in every:
+            match = pattern.match(file if "/" in glob else file.rsplit("/", 1)[-1])
+            if not match:
+                continue
+            key = "_".join(dict.fromkeys(part for part in match.groups() if part))
+            if found.setdefault(key, file) != file:
+                raise DataError(
+                    f"{root}: '{found[key]}' and '{file}' both match {', '.join(globs)} with "
+                    f"'{key}'; narrow the globs, or name them: {{'T1': …, 'T2': …}}."
+                )
+    if not found:
+        names = [file.rsplit("/", 1)[-1] for file in every]
+        raise DataError(
+            f"{root}: nothing matches {', '.join(globs)}; there are {few(every) or 'no images'}."
+            f"{nearest(globs[0], names)}"
+        )
+    return found
+
+
+def _label_of(there: list[str | None], classes: list[str]) -> str | dict[str, str] | None:
+    whole = [path for path in there if path is not None]
+    if not whole or len(whole) < len(there):
+        return None
+    return dict(zip(classes, whole, strict=True)) if classes else whole[0]
+
+
+def _folders(folder: Path, depth: int) -> list[Path]:
+    inside = [
+        item
+        for item in sorted(folder.iterdir())
+        if item.is_dir() and not item.name.startswith(".") and not is_image(item)
+    ]
+    return inside + [deep for item in inside if depth > 1 for deep in _folders(item, depth - 1)]
+
+
+def _pair_of_folders(parent: Path) -> tuple[Path, Path] | None:
+    """Return the folders of images and of labels that lie in `parent`."""
+    inside = {item.name.lower(): item for item in parent.iterdir() if item.is_dir()}
+    images = next((inside[word] for word in IMAGE_WORDS if word in inside), None)
+    labels = next((inside[word] for word in LABEL_WORDS if word in inside), None)
+    return (images, labels) if images and labels else None
+
+
+def _paired(root: Path, images: Path, labels: Path) -> tuple[list[Row], str, list[str]]:
+    """Pair two folders by stems, by stems without their words, or by what varies."""
+    files, masks = listed(root, images), listed(root, labels)
+    if not files:
+        raise DataError(f"{images}: no image or volume is in this folder.")
+    grouped = _channels(files, {image_stem(mask) for mask in masks})
+    firsts = [paths[0] for paths in grouped.values()]
+    best, how = _matched(firsts, masks)
+    if not best and len(grouped) == len(masks) == 1:
+        best, how = {next(iter(grouped.values()))[0]: masks[0]}, "being the only two"
+    rows = [Row(name, paths, best.get(paths[0])) for name, paths in grouped.items()]
+    notes = []
+    if alone := sorted(set(masks) - set(best.values())):
+        notes.append(f"Labels without an image were passed over: {few(alone)}.")
+    return rows, how, notes
+
+
+def _matched(files: list[str], masks: list[str]) -> tuple[dict[str, str], str]:
+    """Return image -> label by the first way of naming that pairs any, and that way."""
+    for how, key in _KEYS:
+        images, labels = _keyed(files, key, IMAGE_WORDS), _keyed(masks, key, LABEL_WORDS)
+        best = {images[name]: labels[name] for name in images.keys() & labels.keys()}
+        if best:
+            return best, how
+    return {}, "nothing"
+
+
+def _channels(files: list[str], label_stems: set[str]) -> dict[str, tuple[str, ...]]:
+    """Return name -> files; NAME_0000 and NAME_0001 are channels where a label is called NAME."""
+    found: dict[str, list[str]] = {}
+    for file in files:
+        match = _CHANNEL.match(image_stem(file))
+        name = match[1] if match and match[1] in label_stems else image_stem(file)
+        found.setdefault(name, []).append(file)
+    return {name: tuple(sorted(paths)) for name, paths in found.items()}
+
+
+def _stem(file: str, words: tuple[str, ...]) -> str:
+    stem = image_stem(file)
+    match = _CHANNEL.match(stem)
+    return match[1] if match and words is IMAGE_WORDS and match[2] == "0000" else stem
+
+
+def _wordless(file: str, words: tuple[str, ...]) -> str:
+    return _without(file, words) or image_stem(file)
+
+
+def _keyed(files: list[str], key: Any, words: tuple[str, ...]) -> dict[str, str]:
+    if key is None:
+        stems = [image_stem(file) for file in files]
+        return dict(zip(_varying(stems), files, strict=True))
+    return {key(file, words): file for file in files}
+
+
+_KEYS: tuple[tuple[str, Any], ...] = (
+    ("the stem of their names", _stem),
+    ("their names without words such as image and mask", _wordless),
+    ("their names without what all begin and end with", None),
+)
+
+
+def _varying(stems: list[str]) -> list[str]:
+    """Return the stems without their common beginning and end; digits stay whole."""
+    if len(stems) < 2:
+        return stems
+    head, tail = _common(stems), _common([stem[::-1] for stem in stems])[::-1]
+    head, tail = re.sub(r"\d+$", "", head), re.sub(r"^\d+", "", tail)
+    return [stem[len(head) : len(stem) - len(tail)] for stem in stems]
+
+
+def _common(stems: list[str]) -> str:
+    first, last = min(stems), max(stems)
+    length = next(
+        (i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first)
+    )
+    return first[:length]
+
+
+def _without(file: str, words: tuple[str, ...]) -> str:
+    """Return folder and name without the word that makes it an image or a label; "" without one."""
+    word = _word(file, words)
+    if not word:
+        return ""
+    head, _, name = file.rpartition("/")
+    stem = name.removesuffix(image_suffix(name)).lower()
+    rest = re.sub(_pattern(word), "", stem, count=1)
+    return f"{head}/" + re.sub(r"[_\-. ]+", "_", rest).strip("_")
+
+
+def _word(file: str, words: tuple[str, ...]) -> str:
+    stem = image_stem(file).lower()
+    return next((word for word in words if re.search(_pattern(word), stem)), "")
+
+
+def _pattern(word: str) -> str:
+    return rf"(?:^|(?<=[_\-. ])){word}(?=[_\-. \d]|$)"
+
+
+def _is_half(item: Path) -> bool:
+    """Tell an .img or .hdr whose other half is listed; .img stands for both."""
+    return item.suffix.lower() == ".hdr" and item.with_suffix(".img").exists()
+
+
+def _is_run(item: Path) -> bool:
+    return (item / "recipe.yaml").is_file() and (item / "status.json").is_file()

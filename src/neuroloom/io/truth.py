@@ -1,0 +1,174 @@
+"""From what a label file holds to class numbers 0, 1, … K.
+
+Masks are drawn in many ways: as numbers, as black and white, with edges smoothed to grey, as one
+grey a class, or with one file a class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from neuroloom.core.errors import DataError
+from neuroloom.io.images import read_image, smallest_type, to_array
+
+# Smoothing touches edges; a grey that fills more than this share of a mask is a class.
+_EDGE_SHARE = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Coding:
+    """How the values of a data set's label files are classes.
+
+    Attributes
+    ----------
+    classes
+        Number to name as declared; None if nobody said.
+    strict
+        Whether the files hold these numbers and nothing else (a `dataset.json` says so).
+    values
+        Name to grey value where the user gave them; numbers then count up in that order.
+    files
+        All label files, which say together which greys are used.
+    """
+
+    classes: dict[int, str] | None = None
+    strict: bool = False
+    values: Mapping[str, float] = field(default_factory=dict)
+    files: tuple[Path, ...] = ()
+
+    def numbers(self, raw: np.ndarray, name: str) -> np.ndarray:
+        """Return class numbers of one file's values, which has all classes.
+
+        Raises
+        ------
+        DataError
+            If fractions or greys stand in it that no class was declared for.
+        """
+        if self.values:
+            return nearest_level(raw, (0.0, *self.values.values()))
+        whole = _whole(raw, name)
+        top = int(whole.max(initial=0))
+        if self.strict:
+            return whole
+        if self.classes is not None:
+            return whole if top <= max(self.classes) else nearest_level(raw, self.levels)
+        if whole.dtype == np.uint8 and top == 255:
+            return _two_tone(whole, name)
+        return whole
+
+    @cached_property
+    def levels(self) -> tuple[float, ...]:
+        """The grey of the background and of each class, by size: the most frequent of all files.
+
+        Raises
+        ------
+        DataError
+            If there are fewer greys than classes were declared.
+        """
+        counts: dict[float, int] = {}
+        for file in self.files:
+            greys, times = np.unique(raw_label(file), return_counts=True)
+            for grey, count in zip(greys.tolist(), times.tolist(), strict=True):
+                counts[grey] = counts.get(grey, 0) + count
+        wanted = len(self.classes or {}) + 1
+        if len(counts) < wanted:
+            raise DataError(
+                f"{wanted - 1} classes were declared and the label files hold only the values "
+                f"{sorted(counts)}; declare the classes that are drawn, or give values."
+            )
+        frequent = sorted(counts, key=lambda grey: -counts[grey])[:wanted]
+        return tuple(sorted(frequent))
+
+
+def raw_label(path: Path) -> np.ndarray:
+    """Read a label file as it is, in array order and without channels.
+
+    Raises
+    ------
+    DataError
+        If it has several channels.
+    """
+    array = to_array(read_image(path))
+    if len(array) != 1:
+        raise DataError(
+            f"{path}: a label has one channel, this one has {len(array)} that differ; give one "
+            "file a class."
+        )
+    return np.ascontiguousarray(array[0])
+
+
+def is_inside(raw: np.ndarray) -> np.ndarray:
+    """Return which pixels of a mask of one class are in it: more than half of its largest value.
+
+    So smoothed edges are cut where they should be.
+
+    Examples
+    --------
+    >>> is_inside(np.array([0, 100, 200, 255], np.uint8)).tolist()
+    [False, False, True, True]
+    """
+    top = np.nanmax(raw, initial=0)
+    inside: np.ndarray = raw > top / 2 if top > 0 else np.zeros(raw.shape, bool)
+    return inside
+
+
+def merged(masks: Sequence[np.ndarray]) -> np.ndarray:
+    """Return 1..K from one mask a class; where they overlap the later one counts.
+
+    Examples
+    --------
+    >>> merged([np.array([1, 1, 0]), np.array([0, 255, 0])]).tolist()
+    [1, 2, 0]
+    """
+    found = np.zeros(masks[0].shape, np.uint8 if len(masks) < 256 else np.int32)
+    for number, mask in enumerate(masks, start=1):
+        found[is_inside(mask)] = number
+    return found
+
+
+def nearest_level(raw: np.ndarray, levels: Sequence[float]) -> np.ndarray:
+    """Return for each value the index of the nearest level.
+
+    Examples
+    --------
+    >>> nearest_level(np.array([0, 127, 250]), (0, 128, 255)).tolist()
+    [0, 1, 2]
+    """
+    order = np.argsort(levels)
+    steps = np.asarray(levels, float)[order]
+    borders = (steps[1:] + steps[:-1]) / 2
+    return order[np.searchsorted(borders, raw, side="right")].astype(np.uint8)
+
+
+def _whole(raw: np.ndarray, name: str) -> np.ndarray:
+    """Return whole numbers; a soft mask from 0 to 1 is cut at half."""
+    if raw.dtype.kind in "biu":
+        return raw.astype(np.uint8) if raw.dtype == bool else raw
+    if not np.isfinite(raw).all():
+        raise DataError(f"{name}: the label holds NaN or infinity; draw it again as numbers.")
+    rounded = np.rint(raw)
+    if np.abs(raw - rounded).max(initial=0) < 1e-3:
+        return smallest_type(rounded.astype(np.int64))
+    if raw.min() >= 0 and raw.max() <= 1:
+        return (raw >= 0.5).astype(np.uint8)
+    raise DataError(
+        f"{name}: the label holds fractions such as {raw[np.abs(raw - rounded) >= 1e-3][0]:.4g}; "
+        "expected class numbers, or a soft mask from 0 to 1."
+    )
+
+
+def _two_tone(raw: np.ndarray, name: str) -> np.ndarray:
+    """Return 0 and 1 of black and white with smooth edges."""
+    between = (raw > 0) & (raw < 255)
+    if between.mean() > _EDGE_SHARE * max((raw > 0).mean(), 0.01):
+        greys = ", ".join(map(str, np.unique(raw)[:8]))
+        raise DataError(
+            f"{name}: a mask of the greys {greys}; say which is which, for example "
+            "values={'myelin': 128, 'axon': 255}, or declare the classes in that order."
+        )
+    return is_inside(raw).astype(np.uint8)
