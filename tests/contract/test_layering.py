@@ -30,7 +30,13 @@ HEAVY = {
     "captum", "lightning_fabric", "matplotlib", "mne", "mne_bids", "pyriemann", "scipy", "sklearn",
     "torch",
 }  # fmt: skip
-TORCH_AT_TOP = {"learn/fit.py", "learn/learner.py", "learn/augment.py", "learn/modules.py"}
+TORCH_AT_TOP = {
+    "learn/grids/modules.py",
+    "learn/fit.py",
+    "learn/learner.py",
+    "learn/augment.py",
+    "learn/modules.py",
+}
 NEVER = {"torchvision", "torchaudio", "pickle", "dill", "joblib"}
 
 

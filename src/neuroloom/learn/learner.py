@@ -62,6 +62,8 @@ class NetLearner:
     (8, 2)
     """
 
+    predict_batch = PREDICT_BATCH
+
     def __init__(
         self,
         name: str,
@@ -176,11 +178,11 @@ class NetLearner:
         """
         import torch
 
-        module = self.as_module()
+        module, batch = self.as_module(), self.predict_batch
         with torch.inference_mode():
             parts = [
-                module(torch.as_tensor(np.asarray(x[i : i + PREDICT_BATCH], dtype=np.float32)))
-                for i in range(0, len(x), PREDICT_BATCH)
+                module(torch.as_tensor(np.asarray(x[i : i + batch], dtype=np.float32)))
+                for i in range(0, len(x), batch)
             ]
         return torch.cat(parts).double().numpy() if parts else np.empty((0, self.n_outputs))
 

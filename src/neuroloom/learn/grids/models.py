@@ -1,0 +1,177 @@
+"""The registered models of whole images, described without importing what they are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from neuroloom.core.errors import ConfigError
+from neuroloom.learn.model import Model, find_model
+
+ENCODERS = "neuroloom.nets.encoders"
+PLAIN: dict[str, Any] = {
+    "epochs": 60,
+    "batch": 16,
+    "lr": 2e-3,
+    "weight_decay": 0.02,
+    "warmup": 0.1,
+    "average": 0.98,
+}
+
+
+def encoder(
+    name: str,
+    place: str,
+    *,
+    training: dict[str, Any] | None = None,
+    fixed: dict[str, Any] | None = None,
+    likes: dict[str, Any] | None = None,
+    obeys: tuple[str, ...] = ("width", "loss", "augment", "lr"),
+    tasks: tuple[str, ...] = ("classification", "regression"),
+    table: bool = True,
+    summary: str,
+    source: str,
+) -> Model:
+    """Describe an encoder; torch is imported when a learner is made.
+
+    Parameters
+    ----------
+    name
+        Behind `--model`.
+    place
+        "module:Class" of the net below `nets.encoders`.
+    training
+        Fields of `Training` that differ from `PLAIN`.
+    fixed
+        Arguments of the net.
+    table
+        Whether it can take numbers beside the image.
+    """
+
+    def build() -> Callable[..., Any]:
+        module, _, attribute = place.partition(":")
+        return getattr(import_module(f"{ENCODERS}.{module}"), attribute)
+
+    def make(
+        facts: dict[str, Any],
+        task: str,
+        n_outputs: int,
+        *,
+        width: int | None = None,
+        loss: str | None = None,
+        augment: str = "light",
+        **options: Any,
+    ) -> Any:
+        from neuroloom.learn.grids.learner import GridLearner, Training
+
+        n_table = int(facts.get("n_table", 0))
+        if n_table and not table:
+            raise ConfigError(f"model={name} takes images only: leave `tabular` out.")
+        arguments = (fixed or {}) | ({"n_table": n_table} if table else {})
+        arguments |= {} if width is None else {"width": width}
+        usual = "ce" if task == "classification" else "mse"
+        return GridLearner(
+            name,
+            build(),
+            n_channels=len(facts["channels"]) + n_table,
+            shape=tuple(facts["shape"]),
+            n_outputs=n_outputs,
+            training=Training(**(PLAIN | (training or {}) | options)),
+            task=task,
+            options=arguments,
+            learning={"loss": loss or usual, "augment": augment, "n_table": n_table},
+            unit=float(facts.get("unit_volume", 1.0)),
+        )
+
+    def rebuild(spec: dict[str, Any]) -> Any:
+        # Where a model was chosen in each fold, one ensemble holds learners of several names.
+        if spec["name"] != name:
+            return find_model(spec["name"], "grid").rebuild(spec)
+        from neuroloom.learn.grids.learner import GridLearner
+
+        return GridLearner.from_spec(spec, build())
+
+    return Model(
+        name, summary, source, is_net=True, make=make, rebuild=rebuild, tasks=tasks,
+        likes=likes or {}, obeys=obeys,
+    )  # fmt: skip
+
+
+def projected(name: str, *, summary: str, source: str) -> Model:
+    """Describe the plain model of `baseline.Projected`."""
+
+    def make(facts: dict[str, Any], task: str, n_outputs: int, **options: Any) -> Any:
+        from neuroloom.learn.grids.baseline import Projected
+
+        return Projected(
+            name,
+            n_outputs if task == "classification" else None,
+            n_table=int(facts.get("n_table", 0)),
+            unit=float(facts.get("unit_volume", 1.0)),
+        )
+
+    def rebuild(spec: dict[str, Any]) -> Any:
+        if spec["name"] != name:
+            return find_model(spec["name"], "grid").rebuild(spec)
+        from neuroloom.learn.grids.baseline import Projected
+
+        return Projected.from_spec(spec)
+
+    return Model(name, summary, source, is_net=False, make=make, rebuild=rebuild)
+
+
+def _library(name: str, architecture: str, source: str, **training: Any) -> Model:
+    return encoder(
+        name,
+        "library:LibraryNet",
+        training={"batch": 8, "lr": 1e-3} | training,
+        fixed={"architecture": architecture},
+        obeys=("loss", "augment", "lr"),
+        summary=f"{architecture} as MONAI builds it",
+        source=source,
+    )
+
+
+resnet = encoder(
+    "resnet", "resnet:ResNet", summary="small residual net; the default",
+    source="He et al. 2016",
+)  # fmt: skip
+resnet_attention = encoder(
+    "resnet-attention", "resnet:ResNet", fixed={"attention": "both"},
+    summary="residual net, its last map refined by attention of places and channels",
+    source="He et al. 2016; Fu et al. 2019",
+)  # fmt: skip
+vgg = encoder(
+    "vgg", "classic:VGG", summary="pairs of small kernels", source="Simonyan & Zisserman 2015",
+)  # fmt: skip
+alexnet = encoder(
+    "alexnet", "classic:AlexNet", summary="wide first kernels", source="Krizhevsky et al. 2012",
+)  # fmt: skip
+squeezenet = encoder(
+    "squeezenet", "classic:SqueezeNet", summary="few weights: squeeze and expand",
+    source="Iandola et al. 2016",
+)  # fmt: skip
+shufflenet = encoder(
+    "shufflenet", "classic:ShuffleNet", summary="few operations: half the channels, shuffled",
+    source="Ma et al. 2018",
+)  # fmt: skip
+xnornet = encoder(
+    "xnornet", "classic:XnorNet", summary="weights and inputs of one bit",
+    source="Rastegari et al. 2016",
+)  # fmt: skip
+densenet = _library("densenet", "densenet121", "Huang et al. 2017; MONAI")
+resnet18 = _library("resnet18", "resnet18", "He et al. 2016; MONAI")
+resnet50 = _library("resnet50", "resnet50", "He et al. 2016; MONAI")
+seresnet = _library("seresnet", "seresnet50", "Hu et al. 2018; MONAI")
+efficientnet = _library("efficientnet", "efficientnet-b0", "Tan & Le 2019; MONAI")
+integral = encoder(
+    "integral", "integral:IntegralNet", training={"batch": 4, "lr": 4e-3, "epochs": 20},
+    tasks=("regression",), likes={"maps": True}, obeys=("width", "augment", "lr"), table=False,
+    summary="sums a soft map, for volumes and amounts; learns from masks where they are the target",
+    source="Lempitsky & Zisserman 2010; Ronneberger et al. 2015",
+)  # fmt: skip
+pca = projected(
+    "pca", summary="components of coarse voxels, histogram and table, then ridge or logistic",
+    source="Hotelling 1933; Hoerl & Kennard 1970",
+)  # fmt: skip

@@ -1,0 +1,1 @@
+"""Encoders of images and volumes: (n, channel, *axes) to (n, n_outputs), in two and three axes."""
