@@ -37,6 +37,7 @@ TORCH_AT_TOP = {
     "learn/augment.py",
     "learn/modules.py",
 }
+TORCH_FOLDERS = ("nets/", "learn/dense/augment/")
 NEVER = {"torchvision", "torchaudio", "pickle", "dill", "joblib"}
 
 
@@ -94,7 +95,8 @@ def _breach(path: str, home: str, found: Import) -> str:
 
 
 def _may_stand_at_top(path: str, package: str) -> bool:
-    return package == "torch" and ("nets/" in path or path in TORCH_AT_TOP)
+    at_home = path in TORCH_AT_TOP or any(folder in path for folder in TORCH_FOLDERS)
+    return package == "torch" and at_home
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.relative_to(SOURCE).as_posix())

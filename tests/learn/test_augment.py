@@ -11,7 +11,7 @@ from neuroloom.learn.augment import crop_evenly, crop_randomly, resolve
 
 torch = pytest.importorskip("torch")
 
-NAMES = registry.names("augmentation")
+NAMES = registry.names("augmentation", "")
 FACTS = {
     "rate": 100.0,
     "channels": ["EMG1", "EMG2", "EMG3", "EMG4", "EMG5", "EMG6"],
