@@ -1,0 +1,228 @@
+"""All features of one region: the chain of the IBSI from an image and a mask to named numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from neuroloom.core.errors import DataError
+from neuroloom.volumes.radiomics import discretise
+from neuroloom.volumes.radiomics.intensity import (
+    histogram,
+    local_peaks,
+    statistics,
+    volume_curve,
+)
+from neuroloom.volumes.radiomics.levels import bounding_box
+from neuroloom.volumes.radiomics.shape import morphology
+from neuroloom.volumes.radiomics.texture import FAMILIES, MODES, texture
+
+Spacing = tuple[float, float, float]
+ALL_FAMILIES = ("morph", "loc", "stat", "ih", "ivh", *FAMILIES)
+IVH_BINS = 1000
+
+
+@dataclass(frozen=True)
+class Chain:
+    """What is done to an image before features are measured; the defaults suit any unit.
+
+    Attributes
+    ----------
+    spacing
+        Voxel size (z, y, x) to interpolate to, mm; None keeps the grid.
+    order
+        Of the image's interpolation: 1 trilinear, 3 cubic. The mask's is trilinear, cut at 0.5.
+    whole
+        Round interpolated intensities to whole numbers, as a CT's are.
+    inside
+        Re-segmentation: intensities that stay in the region.
+    outliers
+        Re-segmentation: standard deviations from the mean that stay.
+    method
+        "number": `bins` of equal width over the region's range; "width": bins of `width` from the
+        lower end of `inside`, or the smallest value; "none": intensities are levels.
+    bins, width
+        How many, or how wide (in the image's unit).
+    ivh
+        The intensity-volume curve: "continuous" in 1000 steps of the range, "definite" in steps of
+        1, or "width" in steps of `ivh_width`.
+    families, modes
+        Which features; see `texture` for the modes.
+    """
+
+    spacing: Spacing | None = None
+    order: int = 1
+    whole: bool = False
+    inside: tuple[float, float] | None = None
+    outliers: float | None = None
+    method: Literal["number", "width", "none"] = "number"
+    bins: int = 32
+    width: float = 25.0
+    ivh: Literal["continuous", "definite", "width"] = "continuous"
+    ivh_width: float = 2.5
+    families: tuple[str, ...] = ALL_FAMILIES
+    modes: tuple[str, ...] = MODES
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Features of a region, and why some have no value.
+
+    Attributes
+    ----------
+    values
+        IBSI tag -> number, NaN where undefined.
+    reasons
+        Tag -> why it is NaN.
+    notes
+        Counts of voxels along the chain.
+    """
+
+    values: dict[str, float]
+    reasons: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, float] = field(default_factory=dict)
+
+
+def extract(
+    image: np.ndarray, mask: np.ndarray, spacing: Spacing, chain: Chain | None = None
+) -> Measured:
+    """Return the features of a region.
+
+    Parameters
+    ----------
+    image
+        Intensities (z, y, x).
+    mask
+        The region, on the same grid; what is not 0 is inside.
+    spacing
+        Size of a voxel (z, y, x), mm.
+    chain
+        Processing; the defaults if None.
+
+    Raises
+    ------
+    DataError
+        If the grids differ, the mask is empty or a single voxel, or an intensity is not finite.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> found = extract(rng.random((6, 6, 6)), np.ones((6, 6, 6), bool), (1.0, 1.0, 1.0))
+    >>> len(found.values), found.reasons
+    (487, {})
+    """
+    chain = chain or Chain()
+    region = np.asarray(mask) != 0
+    check_region(image, region, spacing)
+    x, region, size = _on_grid(np.asarray(image, float), region, spacing, chain)
+    kept = discretise.resegment(x, region, chain.inside, chain.outliers)
+    values = _plain(x, region, kept, size, chain) | _discretised(x, region, kept, chain)
+    order = {name: rank for rank, name in enumerate(ALL_FAMILIES)}
+    values = dict(sorted(values.items(), key=lambda item: order[item[0].split("_", 1)[0]]))
+    notes = {"voxels": float(region.sum()), "voxels_resegmented": float(kept.sum())}
+    return Measured(values, _reasons(values, x[kept]), notes)
+
+
+def check_region(image: np.ndarray, mask: np.ndarray, spacing: Spacing) -> None:
+    """Refuse what no feature can be measured of.
+
+    Raises
+    ------
+    DataError
+        Saying what was expected and what came.
+    """
+    if image.ndim != 3:
+        raise DataError(
+            f"Radiomics expects a volume (z, y, x), got an array of shape {image.shape}."
+        )
+    if image.shape != mask.shape:
+        raise DataError(
+            f"The mask's grid {mask.shape} is not the image's {image.shape}: resample the mask to "
+            "the image, or choose the mask that was drawn on it."
+        )
+    if len(spacing) != 3 or not all(np.isfinite(s) and s > 0 for s in spacing):
+        raise DataError(f"The voxel size must be three positive lengths in mm, got {spacing}.")
+    count = int(mask.sum())
+    if count == 0:
+        raise DataError("The mask is empty: no voxel is in the region.")
+    if count == 1:
+        raise DataError("The mask holds one voxel: it has neither a shape nor a texture.")
+    lost = int((~np.isfinite(image[mask])).sum())
+    if lost:
+        raise DataError(f"{lost} of the region's {count} intensities are not finite numbers.")
+
+
+def _on_grid(
+    image: np.ndarray, mask: np.ndarray, spacing: Spacing, chain: Chain
+) -> tuple[np.ndarray, np.ndarray, Spacing]:
+    """Interpolate where asked for."""
+    if chain.spacing is None:
+        return image, mask, spacing
+    image = discretise.interpolate(image, spacing, chain.spacing, chain.order)
+    region = discretise.interpolate(mask, spacing, chain.spacing, 1) >= 0.5
+    if region.sum() < 2:
+        raise DataError(
+            f"The region has {int(region.sum())} voxels left at {chain.spacing} mm: choose a finer "
+            "spacing."
+        )
+    return np.rint(image) if chain.whole else image, region, chain.spacing
+
+
+def _plain(
+    x: np.ndarray, region: np.ndarray, kept: np.ndarray, size: Spacing, chain: Chain
+) -> dict[str, float]:
+    """Features of the intensities as they are."""
+    found: dict[str, float] = {}
+    if "morph" in chain.families:
+        found |= morphology(x, region, size, kept)
+    if "loc" in chain.families:
+        found |= local_peaks(x, kept, size)
+    if "stat" in chain.families:
+        found |= statistics(x[kept])
+    if "ivh" in chain.families:
+        found |= volume_curve(x[kept], *_curve(x[kept], chain))
+    return found
+
+
+def _curve(x: np.ndarray, chain: Chain) -> tuple[float, float, float]:
+    """Lowest and highest intensity of the curve, and its step."""
+    low, high = float(x.min()), float(x.max())
+    if chain.inside is not None and chain.ivh != "continuous":
+        low = chain.inside[0] if np.isfinite(chain.inside[0]) else low
+        high = chain.inside[1] if np.isfinite(chain.inside[1]) else high
+    if chain.ivh == "definite":
+        return low, high, 1.0
+    if chain.ivh == "width":
+        return low + chain.ivh_width / 2, high, chain.ivh_width
+    return low, high, max(high - low, 1e-300) / IVH_BINS
+
+
+def _discretised(
+    x: np.ndarray, region: np.ndarray, kept: np.ndarray, chain: Chain
+) -> dict[str, float]:
+    """Features of grey levels."""
+    if not {"ih", *FAMILIES} & set(chain.families):
+        return {}
+    values = x[kept]
+    if chain.method == "number":
+        level = discretise.bin_number(values, chain.bins)
+    elif chain.method == "width":
+        low = chain.inside[0] if chain.inside is not None else None
+        level = discretise.bin_size(values, chain.width, low)
+    else:
+        level = discretise.whole_levels(values)
+    box = bounding_box(region)
+    levels = np.zeros(x.shape, np.int64)
+    levels[kept] = level
+    found = histogram(level) if "ih" in chain.families else {}
+    families = [name for name in FAMILIES if name in chain.families]
+    return found | texture(levels[box], region[box], families, chain.modes)
+
+
+def _reasons(values: dict[str, float], x: np.ndarray) -> dict[str, str]:
+    """Say why features have no value."""
+    constant = "every voxel of the region has the same intensity" if np.ptp(x) == 0 else ""
+    reason = constant or "the region is too small or too flat: nothing of this kind is in it"
+    return {tag: reason for tag, value in values.items() if not np.isfinite(value)}
