@@ -27,7 +27,9 @@ def coverage(units, n, share, spread, repeats, seed=0, resamples=400):
     hits = 0
     for _ in range(repeats):
         e, unit = sample(rng, units, n, share, spread)
-        draws = metrics.bootstrap([[e]], unit, "classification", 2, resamples, rng, ["accuracy"])
+        draws = metrics.bootstrap(
+            [[e]], unit, "classification", ["a", "b"], resamples, rng, ["accuracy"]
+        )
         low, high = intervals.interval(
             draws["accuracy"][0][0], metrics.accuracy(e.y, e.predicted), intervals.tail(unit)
         )
@@ -69,7 +71,7 @@ def test_perfect_scores_have_an_honest_lower_end():
     rng = np.random.default_rng(0)
     for units, n in ((1, 45), (3, 15), (45, 1)):
         e, unit = sample(rng, units, n, 1.0, 0)
-        draws = metrics.bootstrap([[e]], unit, "classification", 2, 4000, rng)
+        draws = metrics.bootstrap([[e]], unit, "classification", ["a", "b"], 4000, rng)
         wilson = stats.binomtest(45, 45).proportion_ci(method="wilson").low
         for name in LABELS[:2]:
             low, high = intervals.interval(draws[name][0][0], 1.0, intervals.tail(unit))
@@ -81,7 +83,7 @@ def test_large_samples_agree_with_the_binomial():
     rng = np.random.default_rng(0)
     e, unit = sample(rng, 2000, 1, 0.8, 0)
     value = metrics.accuracy(e.y, e.predicted)
-    draws = metrics.bootstrap([[e]], unit, "classification", 2, 4000, rng, ["accuracy"])
+    draws = metrics.bootstrap([[e]], unit, "classification", ["a", "b"], 4000, rng, ["accuracy"])
     found = intervals.interval(draws["accuracy"][0][0], value, intervals.tail(unit))
     wilson = stats.binomtest(round(2000 * value), 2000).proportion_ci(method="wilson")
     assert found == pytest.approx((wilson.low, wilson.high), abs=0.003)
@@ -111,7 +113,7 @@ def test_coverage_of_the_other_metrics(units, n, repeats):
     hits = dict.fromkeys(table, 0)
     for _ in range(repeats):
         e, unit = scored(rng, units, n, 1.35)
-        draws = metrics.bootstrap([[e]], unit, "classification", 2, 300, rng)
+        draws = metrics.bootstrap([[e]], unit, "classification", ["a", "b"], 300, rng)
         for name, metric in table.items():
             null = metrics._largest_by_chance([e]) if name == "ece" else -np.inf
             value = metric.compute(e, None)

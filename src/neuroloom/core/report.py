@@ -118,6 +118,39 @@ MEANINGS: dict[str, Meaning] = {
         )
         for iou in (0.1, 0.3, 0.5)
     },
+    "dice": Meaning(
+        "Dice",
+        "Overlap of what was found with the truth, mean over the classes of a case, then over cases: 1 is "
+        "perfect, 0 no overlap. Where truth and prediction are both empty it is 1, where only one "
+        "is it is 0.",
+    ),
+    "nsd": Meaning(
+        "Surface Dice (NSD)",
+        "Share of both surfaces that lies within the tolerance of the other: 1 is perfect. Both "
+        "empty: 1; only one: 0.",
+    ),
+    "hd95": Meaning(
+        "HD95",
+        "Distance within which 95 % of either surface lies of the other, in the unit of the grid "
+        "(mm for volumes): 0 is perfect. Cases where only truth or prediction is empty have "
+        "none and are left out.",
+        rising=False,
+        high=None,
+    ),
+    "asd": Meaning(
+        "Mean surface distance",
+        "Mean distance between the two surfaces, in the unit of the grid: 0 is perfect.",
+        rising=False,
+        high=None,
+    ),
+    "volume_error": Meaning(
+        "Volume error",
+        "Distance of the found from the true volume, as a share of the true one; cases without "
+        "truth have none and are left out.",
+        percent=True,
+        rising=False,
+        high=None,
+    ),
     "density_error": Meaning(
         "Density error",
         "Mean distance, over recordings, of the found from the true number of events per minute.",

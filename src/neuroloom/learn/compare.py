@@ -17,7 +17,9 @@ Floats = NDArray[np.float64]
 ENOUGH_SHARED = 0.8
 PERMUTATIONS = 1000
 _CHUNK = 200_000
-_PLAIN = {"log_loss": "log-loss", "ece": "calibration error", "mae": "mean absolute error"}
+_PLAIN = {"log_loss": "log-loss", "ece": "calibration error", "mae": "mean absolute error"} | {
+    "dice": "Dice"
+}
 
 
 @dataclass(frozen=True)
@@ -90,8 +92,8 @@ def compare(
     called = names or _names(tables)
     parts = [metrics.seeds_of(table, "model", task, classes) for table in tables]
     models, unit = [sets for sets, _ in parts], parts[0][1]
-    table = _table(models, unit, task, len(classes), n, seed)
-    main = next(iter(metrics.METRICS[task]))
+    table = _table(models, unit, task, classes, n, seed)
+    main = next(iter(metrics.metrics_of(task, classes)))
     mcnemar = _mcnemar(*models) if task == "classification" else float("nan")
     units = _units(tables, task, classes, main)
     made = Comparison(*called, unit.size, table, units, mcnemar, notes)
@@ -154,15 +156,23 @@ def _align(tables: Sequence[pd.DataFrame]) -> tuple[list[pd.DataFrame], list[str
         table.assign(example=shared.get_indexer(key))[shared.get_indexer(key) >= 0]
         for table, key in zip(tables, keys, strict=True)
     ]
-    facts = [t.drop_duplicates("example").set_index("example").sort_index() for t in aligned]
-    _same_labels(facts)
+    several = "class" in tables[0] and "class" in tables[1]
+    _same_labels([_facts(t, ["example", "class"] if several else ["example"]) for t in aligned])
+    facts = [_facts(t, ["example"]) for t in aligned]
     if "fold" in facts[0] and "fold" in facts[1] and _folds_differ(facts):
         notes.append("The folds differ, so the runs were not trained on the same examples.")
     unit = facts[0]["unit"]
     return [t.assign(unit=unit.loc[t["example"]].to_numpy()) for t in aligned], notes
 
 
+def _facts(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """One row for each example, or for each class of a case."""
+    return table.drop_duplicates(keys).set_index(keys).sort_index()
+
+
 def _same_labels(facts: Sequence[pd.DataFrame]) -> None:
+    shared = facts[0].index.intersection(facts[1].index)
+    facts = [f.loc[shared] for f in facts]
     a, b = (f["y_true"].to_numpy() for f in facts)
     differ = np.flatnonzero(a != b)
     if differ.size:
@@ -184,14 +194,14 @@ def _table(
     models: list[list[metrics.Examples]],
     unit: NDArray[np.int64],
     task: str,
-    n_classes: int,
+    classes: Sequence[str],
     n: int,
     seed: int,
 ) -> pd.DataFrame:
-    boot = metrics.bootstrap(models, unit, task, n_classes, n, np.random.default_rng(seed))
-    swaps = _swapped(models, unit, task, seed)
+    boot = metrics.bootstrap(models, unit, task, classes, n, np.random.default_rng(seed))
+    swaps = _swapped(models, unit, metrics.metrics_of(task, classes), seed)
     rows = []
-    for name, metric in metrics.METRICS[task].items():
+    for name, metric in metrics.metrics_of(task, classes).items():
         first, second = (
             metrics.mean_known([metric.compute(e, None) for e in model]) for model in models
         )
@@ -209,11 +219,14 @@ def _better(name: str, low: float, high: float, p: float) -> str:
     """Name the better run if interval and test agree that they differ."""
     if not (p < 1 - intervals.LEVEL and (low > 0 or high < 0)):
         return ""
-    return "second" if (low > 0) != (name in metrics.SMALLER_IS_BETTER) else "first"
+    return "second" if (low > 0) != metrics.smaller_is_better(name) else "first"
 
 
 def _swapped(
-    models: list[list[metrics.Examples]], unit: NDArray[np.int64], task: str, seed: int
+    models: list[list[metrics.Examples]],
+    unit: NDArray[np.int64],
+    table: dict[str, metrics.Metric],
+    seed: int,
 ) -> dict[str, Floats]:
     """Differences of every metric when the runs are swapped at random, example by example.
 
@@ -221,13 +234,13 @@ def _swapped(
     """
     rng = np.random.default_rng([seed, 1])
     pairs = [(a, b, _stacked(a, b)) for a, b in _pairs(models)]
-    out: dict[str, list[Floats]] = {name: [] for name in metrics.METRICS[task]}
+    out: dict[str, list[Floats]] = {name: [] for name in table}
     size = max(1, _CHUNK // unit.size)
     for start in range(0, PERMUTATIONS, size):
         swap = rng.random((min(size, PERMUTATIONS - start), unit.size)) < 0.5
         weights = [np.hstack([swap[:, a.row], ~swap[:, b.row]]).astype(float) for a, b, _ in pairs]
         for name, drawn in out.items():
-            compute = metrics.METRICS[task][name].compute
+            compute = table[name].compute
             some = [
                 compute(both, w) - compute(both, 1 - w)
                 for (*_, both), w in zip(pairs, weights, strict=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -399,10 +399,12 @@ def metric_dots(metrics: Mapping[str, Mapping[str, float | None]]) -> Figure:
 def score_units(predictions: pd.DataFrame) -> pd.DataFrame:
     """Return the share of right answers of each unit, with Wilson's interval, and the baseline's.
 
+    Of a segmentation: the mean Dice of the unit's cases, with the worst and best of them.
+
     Parameters
     ----------
     predictions
-        The run's table of class predictions; seeds count once in the intervals.
+        The run's table of predictions of classes; seeds count once in the intervals.
 
     Returns
     -------
@@ -411,6 +413,10 @@ def score_units(predictions: pd.DataFrame) -> pd.DataFrame:
     """
     import pandas as pd
 
+    from neuroloom.learn.dense.judge import MARKS, score_units_of_cases
+
+    if set(predictions.columns) >= MARKS:
+        return score_units_of_cases(predictions)
     marked = predictions.assign(right=predictions["y_true"] == predictions["y_pred"])
     mine = marked[marked["role"] == "model"]
     theirs = marked[marked["role"] == "baseline"].groupby("unit")["right"].mean()
@@ -452,8 +458,12 @@ def add_result_figures(
     unit
         What the split keeps together: "run", "subject".
     """
+    from neuroloom.learn.dense.judge import MARKS
+
     mine = predictions[predictions["role"] == "model"]
-    if len(mine) and len(classes):
+    if len(mine) and set(mine.columns) >= MARKS:
+        _add_units(shelf, predictions, None, unit, "Dice")
+    elif len(mine) and len(classes):
         _add_class_figures(shelf, mine, classes)
         _add_units(shelf, predictions, chance, unit)
     elif len(mine):
@@ -507,16 +517,25 @@ def _add_class_figures(shelf: Shelf, mine: pd.DataFrame, classes: Sequence[str])
         )
 
 
-def _add_units(shelf: Shelf, predictions: pd.DataFrame, chance: float | None, unit: str) -> None:
+def _add_units(
+    shelf: Shelf,
+    predictions: pd.DataFrame,
+    chance: float | None,
+    unit: str,
+    label: Literal["Accuracy", "Dice"] = "Accuracy",
+) -> None:
     units = score_units(predictions)
     unit = "held-out part" if unit in ("time", "random") else unit
-    told = [f"{row.unit}: {100 * row.value:.0f} %" for row in units.head(MANY).itertuples()]
+    share = label == "Accuracy"
+    form = (lambda v: f"{100 * v:.0f} %") if share else "{:.3f}".format
+    told = [f"{row.unit}: {form(row.value)}" for row in units.head(MANY).itertuples()]
+    bars = "are its own 95 % interval" if share else "reach from its worst to its best case"
     shelf.add_figure(
         "units",
-        unit_dots(units, "Accuracy", chance=chance, unit=unit),
+        unit_dots(units, label, chance=chance, percent=share, unit=unit),
         title=f"Each {unit} on its own",
-        caption=f"Accuracy on each {unit} while held out; bars are its own 95 % interval.",
-        alt=f"Accuracy of each {unit}. " + "; ".join(told) + ".",
+        caption=f"{label} on each {unit} while held out; bars {bars}.",
+        alt=f"{label} of each {unit}. " + "; ".join(told) + ".",
         section="result",
     )
     shelf.add_table("unit-scores", units, title=f"Scores of each {unit}", section="result")

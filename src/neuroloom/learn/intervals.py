@@ -246,12 +246,12 @@ def permutation_p(predictions: pd.DataFrame, metric: str, n: int = 1000, seed: i
     predictions
         A predictions table; its rows of role "model" are tested.
     metric
-        A name of `metrics.METRICS`.
+        A name of `metrics.metrics_of`.
 
     Returns
     -------
-    p, one-sided towards better; NaN where labels do not vary inside any unit, so that there is
-    nothing to permute.
+    p, one-sided towards better; NaN where there is nothing to permute: labels do not vary inside
+    any unit, or the task has none that could change places (found events, segmented voxels).
 
     Raises
     ------
@@ -261,11 +261,14 @@ def permutation_p(predictions: pd.DataFrame, metric: str, n: int = 1000, seed: i
     from neuroloom.learn import metrics
 
     task, classes = metrics.task_of(predictions)
-    if metric not in metrics.METRICS[task]:
-        known = ", ".join(metrics.METRICS[task])
+    table = metrics.metrics_of(task, classes)
+    if metric not in table:
+        known = ", ".join(table)
         raise ConfigError(f"No {task} metric is called '{metric}'. Known: {known}.")
     sets, unit = metrics.seeds_of(predictions, "model", task, classes)
-    compute = metrics.METRICS[task][metric].compute
+    if task in ("detection", "segmentation"):
+        return float("nan")
+    compute = table[metric].compute
     observed = metrics.mean_known([compute(e, None) for e in sets])
     y = metrics.labels_of(sets, unit.size)
     orders = permute_within(unit, n, np.random.default_rng(seed))
@@ -275,7 +278,7 @@ def permutation_p(predictions: pd.DataFrame, metric: str, n: int = 1000, seed: i
         metrics.mean_known([compute(e.with_labels(y[order][e.row]), None) for e in sets])
         for order in orders
     ]
-    return p_value(observed, null, larger=metric not in metrics.SMALLER_IS_BETTER)
+    return p_value(observed, null, larger=not metrics.smaller_is_better(metric))
 
 
 def permutation_null(

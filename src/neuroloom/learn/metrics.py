@@ -1,9 +1,8 @@
-"""Scores of predictions: pure functions of arrays, and the table and summary of a run.
+"""The table and the summary of a run, computed from its predictions.
 
-Every metric takes `weights`, the number of times that each example counts: None, one row (n,), or a
-whole bootstrap (resample, n), which then costs a few matrix products instead of a loop.
-A class that a resample lost is left out of that resample's average; where nothing can be said the
-value is NaN.
+What is computed are the pure functions of `learn.scores`; here is which of them a task has, how the
+rows of a predictions table become arrays, and what stands beside each value: interval, baseline,
+chance.
 """
 
 from __future__ import annotations
@@ -15,336 +14,39 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from neuroloom.core.errors import DataError
 from neuroloom.learn import intervals, vote
-
-Floats = NDArray[np.float64]
-Weights = ArrayLike | None
+from neuroloom.learn.dense import judge as dense
+from neuroloom.learn.scores import (
+    Floats,
+    Weights,
+    accuracy,
+    auc,
+    average_precision,
+    balanced_accuracy,
+    density_error,
+    ece,
+    ece_when_calibrated,
+    event_f1,
+    event_precision,
+    event_recall,
+    kappa,
+    log_loss,
+    mae,
+    mean_known,
+    mean_over_cases,
+    pearson,
+    r2,
+)
 
 ALL = "all"
 FOLD_RESAMPLES = 500
-SMALLER_IS_BETTER = frozenset({"log_loss", "ece", "mae", "density_error"})
+SMALLER_IS_BETTER = frozenset(
+    {"log_loss", "ece", "mae", "density_error", "hd95", "asd", "volume_error"}
+)
 OTHER_IOUS = (0.1, 0.3, 0.5)
-
-
-def accuracy(y: ArrayLike, predicted: ArrayLike, weights: Weights = None) -> Any:
-    """Return the share of examples whose class is right.
-
-    Parameters
-    ----------
-    y, predicted
-        Class numbers (n,).
-    weights
-        None, (n,) or (resample, n) counts; the result is a float or (resample,).
-
-    Examples
-    --------
-    >>> accuracy([0, 1, 1, 0], [0, 1, 0, 0])
-    0.75
-    """
-    right = (np.asarray(y) == np.asarray(predicted)).astype(float)
-    w = _rows(weights, right.size)
-    return _shaped(_ratio(w @ right, w.sum(1)), weights)
-
-
-def balanced_accuracy(y: ArrayLike, predicted: ArrayLike, weights: Weights = None) -> Any:
-    """Return the mean recall over the classes that occur in `y` (Brodersen et al. 2010).
-
-    Examples
-    --------
-    >>> balanced_accuracy([0, 0, 0, 1], [0, 0, 0, 0])
-    0.5
-    """
-    truth, guess = _one_hot(y, predicted)
-    w = _rows(weights, len(truth))
-    return _shaped(_mean_known(_ratio(w @ (truth * guess), w @ truth)), weights)
-
-
-def kappa(y: ArrayLike, predicted: ArrayLike, weights: Weights = None) -> Any:
-    """Return Cohen's kappa (1960): agreement beyond what the two label frequencies give by chance.
-
-    Examples
-    --------
-    >>> kappa([0, 0, 1, 1], [0, 0, 1, 0])
-    0.5
-    """
-    truth, guess = _one_hot(y, predicted)
-    w = _rows(weights, len(truth))
-    total = w.sum(1)
-    agree = _ratio(w @ (truth * guess).sum(1), total)
-    by_chance = _ratio(((w @ truth) * (w @ guess)).sum(1), total**2)
-    return _shaped(_ratio(agree - by_chance, 1 - by_chance), weights)
-
-
-def auc(y: ArrayLike, p: ArrayLike, weights: Weights = None) -> Any:
-    """Return the area under the ROC curve: P(score of a positive > score of a negative), ties half.
-
-    Two classes: the second is positive. More: the mean over classes of one against the rest.
-
-    Parameters
-    ----------
-    y
-        Class numbers (n,).
-    p
-        Probabilities or any monotone scores (n, class).
-
-    Examples
-    --------
-    >>> auc([0, 0, 1], [[0.9, 0.1], [0.4, 0.6], [0.3, 0.7]])
-    1.0
-    """
-    return _over_classes(_binary_auc, y, p, weights)
-
-
-def average_precision(y: ArrayLike, p: ArrayLike, weights: Weights = None) -> Any:
-    """Return the average precision, sum of (recall step) x precision, without interpolation.
-
-    Two classes: the second is positive. More: the mean over classes of one against the rest.
-
-    Examples
-    --------
-    >>> average_precision([0, 1, 1], [[0.1, 0.9], [0.2, 0.8], [0.3, 0.7]])
-    0.5833333333333333
-    """
-    return _over_classes(_binary_average_precision, y, p, weights)
-
-
-def log_loss(y: ArrayLike, p: ArrayLike, weights: Weights = None) -> Any:
-    """Return the mean negative log-probability of the true class (nats; probabilities >= 2e-16).
-
-    Examples
-    --------
-    >>> round(log_loss([0, 1], [[0.5, 0.5], [0.5, 0.5]]), 4)
-    0.6931
-    """
-    mine = np.take_along_axis(np.asarray(p, dtype=float), np.asarray(y)[:, None], axis=1)[:, 0]
-    loss = -np.log(np.clip(mine, np.finfo(float).eps, 1))
-    w = _rows(weights, loss.size)
-    return _shaped(_ratio(w @ loss, w.sum(1)), weights)
-
-
-def ece(y: ArrayLike, p: ArrayLike, weights: Weights = None, bins: int = 10) -> Any:
-    """Return the expected calibration error of the most probable class, in equal-width bins.
-
-    The mean over bins, by their share of examples, of |accuracy - mean confidence|
-    (Naeini et al. 2015; Guo et al. 2017, eq. 3). It is biased upwards in small samples.
-
-    Examples
-    --------
-    >>> round(ece([0, 1], [[0.8, 0.2], [0.8, 0.2]]), 3)
-    0.3
-    """
-    confidence, member = _binned(p, bins)
-    right = np.asarray(p).argmax(1) == np.asarray(y)
-    w = _rows(weights, right.size)
-    gaps = np.abs(w @ (member * (right - confidence)[:, None])).sum(1)
-    return _shaped(_ratio(gaps, w.sum(1)), weights)
-
-
-def ece_when_calibrated(p: ArrayLike, n: int, rng: np.random.Generator, bins: int = 10) -> Floats:
-    """Return `n` calibration errors of labels drawn from the probabilities themselves.
-
-    What a perfectly calibrated model would show with as few examples (consistency resampling,
-    Broecker & Smith 2007).
-
-    Examples
-    --------
-    >>> null = ece_when_calibrated([[0.8, 0.2]] * 20, 100, np.random.default_rng(0))
-    >>> bool(null.mean() > 0.05)
-    True
-    """
-    confidence, member = _binned(p, bins)
-    gap = (rng.random((n, confidence.size)) < confidence) - confidence
-    return np.abs(gap @ member).sum(1) / confidence.size
-
-
-def _binned(p: ArrayLike, bins: int) -> tuple[Floats, Floats]:
-    """Confidence (n,) of the most probable class, and its bin (n, bins) as an indicator."""
-    confidence = np.asarray(p, dtype=float).max(1)
-    number = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    return confidence, np.eye(bins)[number]
-
-
-def r2(y: ArrayLike, predicted: ArrayLike, weights: Weights = None) -> Any:
-    """Return the coefficient of determination: 1 - squared error / variance of `y`.
-
-    Examples
-    --------
-    >>> r2([1.0, 2.0, 3.0], [1.0, 2.0, 2.0])
-    0.5
-    """
-    truth = np.asarray(y, dtype=float)
-    w = _rows(weights, truth.size)
-    centred, squared = truth - truth.mean(), (truth - np.asarray(predicted, dtype=float)) ** 2
-    spread = w @ centred**2 - _ratio((w @ centred) ** 2, w.sum(1))
-    flat = spread <= 1e-14 * float(centred @ centred)
-    return _shaped(1 - _ratio(w @ squared, np.where(flat, 0.0, spread)), weights)
-
-
-def mae(y: ArrayLike, predicted: ArrayLike, weights: Weights = None) -> Any:
-    """Return the mean absolute error, in the unit of `y`.
-
-    Examples
-    --------
-    >>> mae([1.0, 2.0], [1.5, 2.5])
-    0.5
-    """
-    error = np.abs(np.asarray(y, dtype=float) - np.asarray(predicted, dtype=float))
-    w = _rows(weights, error.size)
-    return _shaped(_ratio(w @ error, w.sum(1)), weights)
-
-
-def pearson(y: ArrayLike, predicted: ArrayLike, weights: Weights = None) -> Any:
-    """Return Pearson's correlation; NaN if either side is constant.
-
-    Examples
-    --------
-    >>> round(pearson([1.0, 2.0, 3.0], [2.0, 4.0, 6.0]), 6)
-    1.0
-    """
-    a, b = (v - v.mean() for v in (np.asarray(y, float), np.asarray(predicted, float)))
-    w = _rows(weights, a.size)
-    n = w.sum(1)
-    cross = w @ (a * b) - _ratio((w @ a) * (w @ b), n)
-    spread = [w @ v**2 - _ratio((w @ v) ** 2, n) for v in (a, b)]
-    flat = [s <= 1e-14 * max(float(v @ v), 1e-300) for s, v in zip(spread, (a, b), strict=True)]
-    product = np.where(flat[0] | flat[1], 0.0, spread[0] * spread[1])
-    return _shaped(_ratio(cross, np.sqrt(np.clip(product, 0, None))), weights)
-
-
-def event_f1(hits: ArrayLike, true: ArrayLike, found: ArrayLike, weights: Weights = None) -> Any:
-    """Return the F1 of events pooled over recordings: 2 hits / (true + found).
-
-    Parameters
-    ----------
-    hits, true, found
-        Counts of each recording (n,): events matched one to one, events there, events found.
-
-    Examples
-    --------
-    >>> event_f1([3, 0], [4, 1], [4, 1])
-    0.6
-    """
-    return _pooled(2 * np.asarray(hits, float), np.add(true, found), weights)
-
-
-def event_precision(hits: ArrayLike, found: ArrayLike, weights: Weights = None) -> Any:
-    """Return the share of found events that are true ones, pooled over recordings.
-
-    Examples
-    --------
-    >>> event_precision([3, 0], [4, 2])
-    0.5
-    """
-    return _pooled(hits, found, weights)
-
-
-def event_recall(hits: ArrayLike, true: ArrayLike, weights: Weights = None) -> Any:
-    """Return the share of true events that were found, pooled over recordings.
-
-    Examples
-    --------
-    >>> event_recall([3, 0], [4, 2])
-    0.5
-    """
-    return _pooled(hits, true, weights)
-
-
-def density_error(
-    true: ArrayLike, found: ArrayLike, minutes: ArrayLike, weights: Weights = None
-) -> Any:
-    """Return the mean distance of found from true events per minute, over recordings.
-
-    Examples
-    --------
-    >>> density_error([30, 60], [30, 90], [30, 30])
-    0.5
-    """
-    error = np.abs(np.subtract(found, true)) / np.asarray(minutes, float)
-    return _pooled(error, np.ones_like(error), weights)
-
-
-def _pooled(top: ArrayLike, bottom: ArrayLike, weights: Weights) -> Any:
-    """Ratio of two sums over the examples."""
-    above, below = np.asarray(top, float), np.asarray(bottom, float)
-    w = _rows(weights, above.size)
-    return _shaped(_ratio(w @ above, w @ below), weights)
-
-
-def _rows(weights: Weights, n: int) -> Floats:
-    """Weights as (resample, n); one row of ones for None."""
-    return np.ones((1, n)) if weights is None else np.atleast_2d(np.asarray(weights, dtype=float))
-
-
-def _shaped(values: Floats, weights: Weights) -> float | Floats:
-    """Return a float for one row of weights, (resample,) for many."""
-    return values if weights is not None and np.ndim(weights) == 2 else float(values[0])
-
-
-def _ratio(top: Floats, bottom: Floats) -> Floats:
-    """`top / bottom`, NaN where the bottom is 0."""
-    top, bottom = np.broadcast_arrays(np.asarray(top, float), np.asarray(bottom, float))
-    return np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom != 0)
-
-
-def _mean_known(values: Floats) -> Floats:
-    """Mean over the last axis of what is not NaN; NaN if nothing is left."""
-    known = ~np.isnan(values)
-    return _ratio(np.where(known, values, 0).sum(-1), known.sum(-1))
-
-
-def _one_hot(y: ArrayLike, predicted: ArrayLike) -> tuple[Floats, Floats]:
-    """Both label vectors as (n, class) indicators."""
-    truth, guess = np.asarray(y), np.asarray(predicted)
-    eye = np.eye(int(max(truth.max(initial=0), guess.max(initial=0))) + 1)
-    return eye[truth], eye[guess]
-
-
-def _over_classes(
-    binary: Callable[[NDArray[np.bool_], Floats, Floats], Floats],
-    y: ArrayLike,
-    p: ArrayLike,
-    weights: Weights,
-) -> float | Floats:
-    """Score the second of two classes, or average one against the rest."""
-    truth, scores = np.asarray(y), np.asarray(p, dtype=float)
-    w = np.ascontiguousarray(_rows(weights, truth.size).T)
-    classes = [1] if scores.shape[1] == 2 else range(scores.shape[1])
-    values = np.stack([binary(truth == c, scores[:, c], w) for c in classes], axis=-1)
-    return _shaped(_mean_known(values), weights)
-
-
-def _running(weights: Floats) -> Floats:
-    """Cumulative counts along the examples, with a leading 0: (n + 1, resample)."""
-    total = np.zeros((weights.shape[0] + 1, weights.shape[1]))
-    np.cumsum(weights, axis=0, out=total[1:])
-    return total
-
-
-def _binary_auc(positive: NDArray[np.bool_], score: Floats, w: Floats) -> Floats:
-    """Mann and Whitney's U / (positives x negatives), by ranks among the negatives."""
-    negatives = np.flatnonzero(~positive)
-    negatives = negatives[np.argsort(score[negatives])]
-    below = _running(w[negatives])
-    left = np.searchsorted(score[negatives], score[positive], "left")
-    right = np.searchsorted(score[negatives], score[positive], "right")
-    mine = w[positive]
-    won = np.einsum("nb,nb->b", mine, below[left]) + np.einsum("nb,nb->b", mine, below[right])
-    return _ratio(won / 2, mine.sum(0) * below[-1])
-
-
-def _binary_average_precision(positive: NDArray[np.bool_], score: Floats, w: Floats) -> Floats:
-    """Mean over the positives of the precision at their own score."""
-    order = np.argsort(-score)
-    hits = order[positive[order]]
-    mine = w[hits]
-    found, seen = _running(mine), _running(w[order])
-    hit_rank = np.searchsorted(-score[hits], -score[hits], "right")
-    rank = np.searchsorted(-score[order], -score[hits], "right")
-    precision = found[hit_rank] / np.maximum(seen[rank], np.finfo(float).tiny)
-    return _ratio(np.einsum("nb,nb->b", mine, precision), found[-1])
 
 
 @dataclass(frozen=True)
@@ -360,7 +62,8 @@ class Examples:
     row
         Which example of the whole job each one is (n,): seeds may hold out different ones.
     counts
-        Of a detection, where an example is a recording: the columns `COUNTS`, each (n,).
+        Of a detection, where an example is a recording: the columns `COUNTS`; of a segmentation,
+        where it is a case: every metric of each. All (n,).
     """
 
     y: NDArray[Any]
@@ -437,13 +140,50 @@ METRICS: dict[str, dict[str, Metric]] = {
         ),
     },
 }
+_SHAPES: dict[str, intervals.Shape] = {"hd95": "skewed", "volume_error": "skewed"}
 COUNTS = ("y_true", "y_pred", "minutes", "tp", *(f"tp_at_{iou:g}" for iou in OTHER_IOUS))
+
+
+def metrics_of(task: str, classes: Sequence[str] = ()) -> dict[str, Metric]:
+    """Return the metrics of a task by name; a segmentation has each also for every class.
+
+    The mean over cases is taken of what each case has: "dice" of its mean over classes, "dice/<c>"
+    of one class. Undefined values are left out (`learn.dense.overlap.EMPTY_RULES`).
+
+    Examples
+    --------
+    >>> list(metrics_of("segmentation", ["front", "back"]))[:4]
+    ['dice', 'dice/front', 'dice/back', 'nsd']
+    """
+    if task != "segmentation":
+        return METRICS[task]
+    return {
+        key: Metric(partial(_of_cases, key), shape=_SHAPES.get(name, "plain"))
+        for name in dense.SCORES
+        for key in (name, *(f"{name}/{part}" for part in classes))
+    }
+
+
+def _of_cases(name: str, e: Examples, w: Weights = None) -> Any:
+    return mean_over_cases(e.counts[name], w)
+
+
+def smaller_is_better(metric: str) -> bool:
+    """Tell whether a metric, or its part after a slash, is an error.
+
+    Examples
+    --------
+    >>> smaller_is_better("hd95/front"), smaller_is_better("dice")
+    (True, False)
+    """
+    return metric.partition("/")[0] in SMALLER_IS_BETTER
 
 
 def task_of(predictions: pd.DataFrame) -> tuple[str, list[str]]:
     """Read task and classes off the columns of a predictions table.
 
-    It has p_<class> of a classification, and counts of events (`COUNTS`) of a detection.
+    It has p_<class> of a classification, counts of events (`COUNTS`) of a detection, and a row for
+    each class with counts of voxels of a segmentation.
 
     Examples
     --------
@@ -452,6 +192,8 @@ def task_of(predictions: pd.DataFrame) -> tuple[str, list[str]]:
     """
     if set(COUNTS) <= set(predictions.columns):
         return "detection", []
+    if set(predictions.columns) >= dense.MARKS:
+        return "segmentation", [str(name) for name in predictions["class"].unique()]
     classes = [str(c)[2:] for c in predictions.columns if str(c).startswith("p_")]
     return ("classification" if classes else "regression"), classes
 
@@ -475,7 +217,7 @@ def seeds_of(
     if rows.empty:
         raise DataError(f"The predictions have no row of role '{role}' with a label to score.")
     seed = rows["seed"] if "seed" in rows else pd.Series(0, rows.index)
-    name = rows["example"] if "example" in rows else rows.groupby(seed).cumcount()
+    name = _names(rows, seed, task)
     row, known = pd.factorize(name, sort=True)
     unit = np.zeros(len(known), dtype=np.int64)
     unit[row] = pd.factorize(rows["unit"].astype(str), sort=True)[0]
@@ -486,11 +228,21 @@ def seeds_of(
     return sets, unit
 
 
+def _names(rows: pd.DataFrame, seed: pd.Series[Any], task: str) -> pd.Series[Any]:
+    """Which example each row belongs to."""
+    if "example" in rows:
+        return rows["example"]
+    return rows["case"] if task == "segmentation" else rows.groupby(seed).cumcount()
+
+
 def _examples(
     rows: pd.DataFrame, row: NDArray[np.int64], task: str, classes: Sequence[str]
 ) -> Examples:
     order = np.argsort(row, kind="stable")
     rows, row = rows.iloc[order], row[order]
+    if task == "segmentation":
+        row, known = dense.scores_of_cases(rows, row, classes)
+        return Examples(known["volume_true"], known["volume_pred"], None, row, known)
     if task in ("regression", "detection"):
         y, predicted = (rows[c].to_numpy(dtype=float) for c in ("y_true", "y_pred"))
         return Examples(y, predicted, None, row, _counts(rows) if task == "detection" else {})
@@ -532,9 +284,10 @@ def score(predictions: pd.DataFrame, task: str, classes: Sequence[str]) -> dict[
     predictions
         A predictions table; where it has a column `role`, its rows "model" are scored.
     task
-        "classification", "regression" or "detection": a row is then a recording with its counts.
+        "classification", "regression", "detection" (a row is a recording with its counts) or
+        "segmentation" (a row is a class of a case).
     classes
-        Class names in order (empty but for a classification).
+        Class names in order; empty for the other two.
 
     Returns
     -------
@@ -546,19 +299,14 @@ def score(predictions: pd.DataFrame, task: str, classes: Sequence[str]) -> dict[
     >>> score(rows, "regression", [])["mae"]
     0.25
     """
-    return _score(seeds_of(predictions, "model", task, classes)[0], task)
+    return _score(seeds_of(predictions, "model", task, classes)[0], task, classes)
 
 
-def _score(sets: Sequence[Examples], task: str) -> dict[str, float]:
+def _score(sets: Sequence[Examples], task: str, classes: Sequence[str]) -> dict[str, float]:
     return {
         name: mean_known([metric.compute(e, None) for e in sets])
-        for name, metric in METRICS[task].items()
+        for name, metric in metrics_of(task, classes).items()
     }
-
-
-def mean_known(values: ArrayLike) -> float:
-    """Return the mean of what is not NaN, or NaN."""
-    return float(_mean_known(np.asarray(values, dtype=float)))
 
 
 def chance(y: NDArray[Any], task: str, n_classes: int) -> dict[str, float | None]:
@@ -566,15 +314,16 @@ def chance(y: NDArray[Any], task: str, n_classes: int) -> dict[str, float | None
 
     Accuracy: the majority; balanced accuracy: 1 / K; average precision: the mean class prevalence
     (of two classes: of the second); log-loss: the entropy of the labels in nats; mean absolute
-    error: of the median. The calibration error has no chance level, nor have found events.
+    error: of the median. The calibration error has no chance level, nor have found events, nor
+    segmented voxels.
 
     Examples
     --------
     >>> chance(np.array([0, 0, 1]), "classification", 2)["average_precision"]
     0.3333333333333333
     """
-    if task == "detection":
-        return dict.fromkeys(METRICS[task])
+    if task in ("detection", "segmentation"):
+        return dict.fromkeys(METRICS.get(task, {}))
     if task == "regression":
         return {"r2": 0.0, "mae": float(np.abs(y - np.median(y)).mean()), "pearson": 0.0}
     share = np.bincount(y, minlength=n_classes) / y.size
@@ -594,7 +343,7 @@ def bootstrap(
     models: Sequence[Sequence[Examples]],
     unit: NDArray[np.int64],
     task: str,
-    n_classes: int,
+    classes: Sequence[str],
     n: int,
     rng: np.random.Generator,
     names: Sequence[str] | None = None,
@@ -616,12 +365,15 @@ def bootstrap(
     """
     mass = intervals.PSEUDO if len(models) == 1 else intervals.PSEUDO_PAIRED
     plain = [e for model in models for e in model]
-    pseudo, rows = _pseudo(models, unit.size, n_classes, rng) if n_classes else (plain, 0)
-    out: dict[str, list[Floats]] = {name: [] for name in names or METRICS[task]}
+    pseudo, rows = plain, 0
+    if task == "classification":
+        pseudo, rows = _pseudo(models, unit.size, len(classes), rng)
+    table = metrics_of(task, classes)
+    out: dict[str, list[Floats]] = {name: [] for name in names or table}
     for weights in intervals.resample(unit, n, rng):
         wide = intervals.add_pseudo(weights, rows, mass, rng) if rows else weights
         for name, chunks in out.items():
-            metric = METRICS[task][name]
+            metric = table[name]
             pairs = [(e, wide) for e in pseudo] if metric.smooth else [(e, weights) for e in plain]
             chunks.append(np.stack([metric.compute(e, _of(w, e)) for e, w in pairs]))
     ends = np.cumsum([len(model) for model in models])[:-1]
@@ -741,18 +493,20 @@ def _judge_examples(
     """Score one part of a predictions table: a row per metric and seed, and for their mean."""
     sets, unit = seeds_of(predictions, "model", task, classes)
     rng = np.random.default_rng(seed)
-    boot = bootstrap([sets], unit, task, len(classes), n, rng)
+    boot = bootstrap([sets], unit, task, classes, n, rng)
     beside: dict[str, dict[str, Any]] = {}
     beside["chance"] = chance(labels_of(sets, unit.size), task, len(classes))
     beside["baseline"] = {}
     if "role" in predictions and _scorable(predictions, "baseline"):
-        beside["baseline"] = _score(seeds_of(predictions, "baseline", task, classes)[0], task)
+        beside["baseline"] = _score(
+            seeds_of(predictions, "baseline", task, classes)[0], task, classes
+        )
     names = [*_seed_names(predictions), ALL]
     rows = []
-    for name, metric in METRICS[task].items():
+    for name, metric in metrics_of(task, classes).items():
         values = [metric.compute(e, None) for e in sets]
         null = _largest_by_chance(sets) if metric.shape == "biased" else -np.inf
-        draws = [*boot[name][0], _mean_known(boot[name][0].T)]
+        draws = [*boot[name][0], mean_known(boot[name][0].T)]
         for which, value, drawn in zip(names, [*values, mean_known(values)], draws, strict=True):
             low, high = _interval(metric, drawn, value, unit, null)
             row = {"seed": which, "metric": name, "value": value, "low": low, "high": high}
