@@ -13,7 +13,7 @@ from neuroloom.core.dataset import UNITS, Dataset
 from neuroloom.core.errors import ConfigError
 from neuroloom.core.split import Fold, Split, make_folds
 from neuroloom.learn.budget import Plan
-from neuroloom.learn.store import read_arrays, write_arrays
+from neuroloom.learn.store import Ragged, read_arrays, write_arrays, write_ragged
 
 if TYPE_CHECKING:
     from neuroloom.core.run import Run
@@ -41,11 +41,14 @@ class Job:
 
 @dataclass
 class Fitted:
-    """A finished fit: the trained learner, its scores of the held-out rows, how training went."""
+    """A finished fit: the trained learner, its scores of the held-out rows, how training went.
+
+    The scores are one array, or an array a row where rows differ in shape (images, volumes).
+    """
 
     job: Job
     learner: Any
-    scores: np.ndarray
+    scores: np.ndarray | Ragged
     history: list[dict[str, Any]]
     stopped: str
 
@@ -111,7 +114,7 @@ def _fit_in_batches(
         _save(place, fitted, _scores(fitted, dataset, fold), history)
 
 
-def _scores(learner: Any, dataset: Dataset, fold: Fold) -> np.ndarray:
+def _scores(learner: Any, dataset: Dataset, fold: Fold) -> Any:
     return learner.predict_scores(dataset.x[fold.test]) if len(fold.test) else np.zeros((0,))
 
 
@@ -144,16 +147,22 @@ def _fit_one(
     run.log("fitted", seed=job.seed, **facts, **counts, stopped=history.stopped)
 
 
-def _save(path: Path, learner: Any, scores: np.ndarray, history: Any) -> None:
+def _save(path: Path, learner: Any, scores: Any, history: Any) -> None:
+    """Keep a fit; scores that come one by one, in unlike shapes, get a file each."""
     arrays = {f"state/{name}": array for name, array in learner.state().items()}
     facts = {"spec": learner.spec, "epochs": history.epochs, "stopped": history.stopped}
-    write_arrays(path, arrays | {"scores": scores}, facts)
+    if isinstance(scores, np.ndarray):
+        arrays["scores"] = scores
+    else:
+        write_ragged(path.with_suffix(""), scores)
+    write_arrays(path, arrays, facts)
 
 
 def _load(job: Job, path: Path, learner: Any) -> Fitted:
     arrays, facts = read_arrays(path)
     learner.load({n[6:]: array for n, array in arrays.items() if n.startswith("state/")})
-    return Fitted(job, learner, arrays["scores"], facts["epochs"], facts["stopped"])
+    scores = arrays["scores"] if "scores" in arrays else Ragged(path.with_suffix(""))
+    return Fitted(job, learner, scores, facts["epochs"], facts["stopped"])
 
 
 def hold_out(

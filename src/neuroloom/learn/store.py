@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -83,6 +85,35 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             return arrays, json.loads((handle.metadata() or {}).get("facts", "{}"))
     except (OSError, SafetensorError) as error:
         raise RunError(f"{path} cannot be read: {error}") from error
+
+
+class Ragged(Sequence[np.ndarray]):
+    """Arrays of unlike shapes, one file each, read when asked for.
+
+    Parameters
+    ----------
+    folder
+        What `write_ragged` left.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.files = sorted(folder.glob("*.npy"))
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, row: Any) -> Any:
+        return np.load(self.files[row], mmap_mode="r")
+
+
+def write_ragged(folder: Path, arrays: Iterable[np.ndarray]) -> Ragged:
+    """Write arrays as they come, as float16, in files of `folder`; those there are replaced."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for number, array in enumerate(arrays):
+        np.save(folder / f"{number:06d}.npy", np.asarray(array, dtype=np.float16))
+    return Ragged(folder)
 
 
 def save_ensemble(path: Path, ensemble: Ensemble) -> Path:

@@ -1,0 +1,166 @@
+"""Preprocessed cases where training can reach them, and the places that patches are cut from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from neuroloom.learn.dense.denseplan import DensePlan
+from neuroloom.learn.dense.resample import Preprocessed
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+PLACES = 2_000  # foreground voxels that are remembered of each class of a case
+MEMORY_BYTES = 6 * 1024**3
+
+
+@dataclass(frozen=True)
+class Spot:
+    """Where a patch is cut: the case (or one of its slices), its labels, and the first voxel."""
+
+    image: Tensor
+    label: Tensor
+    start: tuple[int, ...]
+
+
+class Bank:
+    """Cases as tensors, with places of every class, from which batches of patches are cut.
+
+    Parameters
+    ----------
+    cases
+        Preprocessed, with labels; taken one by one.
+    plan
+        Patch, axes and the share of patches that must hold foreground.
+    jitter
+        Voxels by which a patch may reach beyond an image that it covers.
+    device
+        Where the tensors lie.
+    folder
+        Where cases are kept on disk and mapped, once they need more than `limit` bytes.
+
+    Examples
+    --------
+    >>> from neuroloom.learn.dense.denseplan import DensePlan
+    >>> from neuroloom.learn.dense.resample import preprocess
+    >>> plan = DensePlan(
+    ...     "2d", "default", "dynunet", 2, (1.0, 1.0), (0, 1), (30.0, 30.0), (16, 16), 2,
+    ...     ((1, 1), (2, 2)), ((3, 3), (3, 3)), (32, 64), (2, 2), (2,))
+    >>> image, label = np.ones((1, 20, 24), "f4"), np.eye(20, 24, dtype=int)
+    >>> bank = Bank([preprocess(image, label, (1, 1), plan)], plan)
+    >>> spot = bank.spot(0, True, torch.Generator().manual_seed(0))
+    >>> spot.image.shape, int(spot.label.max())
+    (torch.Size([1, 20, 24]), 1)
+    """
+
+    def __init__(
+        self,
+        cases: Iterable[Preprocessed],
+        plan: DensePlan,
+        jitter: int = 0,
+        device: Any = "cpu",
+        folder: Path | None = None,
+        limit: int = MEMORY_BYTES,
+    ) -> None:
+        self.plan, self.jitter = plan, jitter
+        self.images: list[Tensor] = []
+        self.labels: list[Tensor] = []
+        self.places: list[list[NDArray[np.int32]]] = []
+        self.bytes = 0
+        rng = np.random.default_rng(0)
+        for case in cases:
+            assert case.label is not None
+            self.places.append(find_places(case.label, plan, rng))
+            image, label = case.x, smallest(case.label)
+            self.bytes += image.nbytes + label.nbytes
+            if folder is not None and self.bytes > limit:
+                number = len(self.images)
+                image = _mapped(folder / f"{number:05d}-image.npy", image)
+                label = _mapped(folder / f"{number:05d}-label.npy", label)
+                self.images.append(torch.from_numpy(image))
+                self.labels.append(torch.from_numpy(label))
+                continue
+            self.images.append(torch.from_numpy(image).to(device))
+            self.labels.append(torch.from_numpy(label).to(device))
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def spot(self, case: int, foreground: bool, generator: Generator) -> Spot:
+        """Return a random place of a case; one that holds foreground, if that is asked for.
+
+        Parameters
+        ----------
+        generator
+            On the CPU.
+        """
+        image, label = self.images[case], self.labels[case]
+        known = self.places[case]
+        middle = _pick(known, generator) if foreground and known else None
+        if image.ndim - 1 > self.plan.dims:
+            slices = image.shape[1]
+            at = int(middle[0]) if middle is not None else _draw(0, slices - 1, generator)
+            image, label = image[:, at], label[at]
+            middle = None if middle is None else middle[1:]
+        start = tuple(
+            self._start(n, p, None if middle is None else int(middle[axis]), generator)
+            for axis, (n, p) in enumerate(zip(label.shape, self.plan.patch, strict=True))
+        )
+        return Spot(image, label, start)
+
+    def _start(self, size: int, patch: int, middle: int | None, generator: Generator) -> int:
+        """Draw the first voxel along one axis; a small image lies anywhere within its patch."""
+        missing = max(0, patch - size)
+        low, high = -(missing // 2) - self.jitter, size + missing - missing // 2 - patch
+        high += self.jitter
+        if middle is None:
+            return _draw(low, max(low, high), generator)
+        # The voxel is inside the patch, not always in its very middle: borders are learnt as well.
+        reach = patch // 4
+        return min(max(middle - patch // 2 + _draw(-reach, reach, generator), low), high)
+
+
+def find_places(
+    label: NDArray[Any], plan: DensePlan, rng: np.random.Generator
+) -> list[NDArray[np.int32]]:
+    """Return up to `PLACES` voxels (n, axis) of every class that a case has, the background out."""
+    found = []
+    for value in plan.classes:
+        if value == 0 or value == plan.ignore:
+            continue
+        flat = np.flatnonzero(label == value)
+        if flat.size > PLACES:
+            flat = rng.choice(flat, PLACES, replace=False)
+        if flat.size:
+            found.append(np.stack(np.unravel_index(flat, label.shape), 1).astype(np.int32))
+    return found
+
+
+def smallest(label: NDArray[Any]) -> NDArray[Any]:
+    """Return labels as int16, or int8 where that holds them; both have room for "ignore", -1."""
+    return np.ascontiguousarray(label, np.int8 if label.size and label.max() < 128 else np.int16)
+
+
+def _pick(known: Sequence[NDArray[np.int32]], generator: Generator) -> NDArray[np.int32]:
+    """Draw a class, then one of its voxels: small classes are seen as often as large ones."""
+    own = known[_draw(0, len(known) - 1, generator)]
+    return own[_draw(0, len(own) - 1, generator)]
+
+
+def _draw(low: int, high: int, generator: Generator) -> int:
+    return int(torch.randint(low, high + 1, (1,), generator=generator).item())
+
+
+def _mapped(path: Path, array: NDArray[Any]) -> NDArray[Any]:
+    """Write an array and map it: the system keeps in memory what is used, and no more."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.save(path, array)
+    # Copy on write: torch asks for memory that it may write to, and never does.
+    return np.load(path, mmap_mode="c")
