@@ -120,9 +120,9 @@ MEANINGS: dict[str, Meaning] = {
     },
     "dice": Meaning(
         "Dice",
-        "Overlap of what was found with the truth, mean over the classes of a case, then over cases: 1 is "
-        "perfect, 0 no overlap. Where truth and prediction are both empty it is 1, where only one "
-        "is it is 0.",
+        "Overlap of what was found with the truth, mean over the classes of a case, then over "
+        "cases: 1 is perfect, 0 no overlap. Where truth and prediction are both empty it is 1, "
+        "where only one is it is 0.",
     ),
     "nsd": Meaning(
         "Surface Dice (NSD)",
