@@ -21,6 +21,8 @@ RECIPES: dict[str, str] = {
     "signals.mvpa": "neuroloom.signals.mvpa:Mvpa",
     "signals.pretrain": "neuroloom.signals.pretrain:Pretrain",
     "signals.simulate": "neuroloom.signals.simulation:Simulate",
+    "volumes.classify": "neuroloom.volumes.classify:Classify",
+    "volumes.regress": "neuroloom.volumes.regress:Regress",
 }
 
 MODELS: dict[str, str] = {
@@ -97,6 +99,20 @@ MODELS: dict[str, str] = {
     "bayes-cnn": "neuroloom.signals.models.textbook:bayes_cnn",
     "spectrogram-cnn": "neuroloom.signals.models.textbook:spectrogram_cnn",
     "cnn-3d": "neuroloom.signals.models.textbook:cnn_3d",
+    "grid/resnet": "neuroloom.learn.grids.models:resnet",
+    "grid/resnet-attention": "neuroloom.learn.grids.models:resnet_attention",
+    "grid/vgg": "neuroloom.learn.grids.models:vgg",
+    "grid/alexnet": "neuroloom.learn.grids.models:alexnet",
+    "grid/squeezenet": "neuroloom.learn.grids.models:squeezenet",
+    "grid/shufflenet": "neuroloom.learn.grids.models:shufflenet",
+    "grid/xnornet": "neuroloom.learn.grids.models:xnornet",
+    "grid/densenet": "neuroloom.learn.grids.models:densenet",
+    "grid/resnet18": "neuroloom.learn.grids.models:resnet18",
+    "grid/resnet50": "neuroloom.learn.grids.models:resnet50",
+    "grid/seresnet": "neuroloom.learn.grids.models:seresnet",
+    "grid/efficientnet": "neuroloom.learn.grids.models:efficientnet",
+    "grid/integral": "neuroloom.learn.grids.models:integral",
+    "grid/pca": "neuroloom.learn.grids.models:pca",
 }
 
 FORMATS: dict[str, str] = {

@@ -1,0 +1,48 @@
+"""`volumes.classify`: tell classes of whole images or volumes apart."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from neuroloom.core.recipe import setting
+from neuroloom.volumes.whole import WholeImage
+
+if TYPE_CHECKING:
+    from neuroloom.volumes.data import Wish
+
+
+class Classify(WholeImage):
+    """Learn the class of each image (2-D) or volume (3-D), alone or with columns of a table.
+
+    Images come onto one grid and are standardised one by one; they are split by subject, a net is
+    trained and judged beside a linear model of the coarse image, and the report shows where the
+    net looked.
+
+    Examples
+    --------
+    >>> Classify(target="sex", tabular=["age"]).model
+    'resnet'
+    """
+
+    name: ClassVar[str] = "volumes.classify"
+    summary: ClassVar[str] = "tell classes of whole images or volumes apart"
+    data_kind: ClassVar[str] = "MR, CT, microscopy, photographs"
+    task: ClassVar[Literal["classification", "regression"]] = "classification"
+
+    loss: Literal["ce", "focal", "triplet", "contrastive"] | None = setting(
+        None, "cross entropy (default), focal, or one that draws a class together"
+    )
+    balance: bool = setting(False, "weigh every class alike in the loss, however often it occurs")
+    cut: float | None = setting(
+        None, "where 'label:volume' becomes small and large; default: the median", unit="mm3"
+    )
+
+    def wish(self) -> Wish:
+        """Return what is wanted of the data."""
+        return replace(super().wish(), cut=self.cut, maps=False)
+
+    def options(self) -> dict[str, Any]:
+        """Return what differs from the net's own training."""
+        given = {"loss": self.loss, "balance": self.balance or None}
+        return super().options() | {k: v for k, v in given.items() if v is not None}

@@ -1,0 +1,293 @@
+"""From a folder of images to a dataset: a common grid, z-scores, targets, columns of a table."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neuroloom.core.audit import Finding, refuse_duplicates
+from neuroloom.core.dataset import Dataset, Task, require_classes
+from neuroloom.core.errors import DataError
+from neuroloom.volumes.frames import Frame, choose_frame, put_mask_on, put_on, standardised
+from neuroloom.volumes.targets import Amount, Column, labels_of, read_columns, with_folders
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from neuroloom.io.cases import Case, FoundCases
+
+IN_MEMORY = 1_500_000_000
+KEPT = ("name", "path", "subject", "session", "run", "split")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a whole-image task wants of the data.
+
+    Attributes
+    ----------
+    task
+        "classification" or "regression".
+    target
+        A column, "folder", "label:volume[:CLASS]", or None.
+    tabular
+        Columns that join the image.
+    size
+        Places along the longest axis of the common grid.
+    cut
+        Where numbers become two classes, "small" and "large"; None takes their median.
+    maps
+        Whether the model learns from where an amount is, beside how much there is.
+    """
+
+    task: Task = "classification"
+    target: str | None = None
+    tabular: tuple[str, ...] = ()
+    size: int | None = None
+    cut: float | None = None
+    maps: bool = False
+
+
+def read_whole(found: FoundCases, wish: Wish, facts: Mapping[str, Any] | None = None) -> Dataset:
+    """Read all cases onto one grid.
+
+    Parameters
+    ----------
+    found
+        The cases (`io.cases.find_cases`).
+    wish
+        What is to be learnt.
+    facts
+        Of an earlier dataset whose grid, classes and columns are kept.
+
+    Returns
+    -------
+    Dataset
+        x: (n, channel, *axes) float32, each image standardised by itself; columns of the table are
+        trailing channels that hold one number each.
+
+    Raises
+    ------
+    DataError
+        Naming the case that differs in channels, holds NaN, or has no such target.
+    """
+    kept = dict(facts or {})
+    frame = Frame.of(kept) if kept else _frame(found, wish)
+    table = with_folders(found.table)
+    columns = _columns(table, wish, kept)
+    hashes = found.hashes()
+    refuse_duplicates({path: hashes[path] for images in found.table["image"] for path in images})
+    amount = Amount.parse(wish.target)
+    x, masks, amounts, channels = _read_all(found, frame, columns, wish, amount)
+    _fill_columns(x, table, columns)
+    labels, origin = _labels(found, wish, amount, amounts, bool(kept))
+    rows = table[[name for name in KEPT if name in table]].assign(onset=0.0, stop=1.0)
+    rows, classes, cut = _with_labels(rows, labels, wish, kept)
+    return Dataset(
+        rows,
+        x,
+        wish.task,
+        classes,
+        facts={
+            "kind": "image" if len(frame.shape) == 2 else "volume",
+            "shape": list(frame.shape),
+            "spacing": list(frame.spacing),
+            "unit": frame.unit,
+            "channels": list(kept.get("channels") or found.channels or _names(channels)),
+            "columns": [[column.name, list(column.levels)] for column in columns],
+            "n_table": sum(column.width for column in columns),
+            "target": origin,
+            "cut": cut,
+            "unit_volume": frame.place,
+            "layout": found.layout,
+        },
+        findings=_findings(found, rows),
+        extra={"hashes": hashes},
+        truth=masks if wish.maps and amount is not None and not kept else None,
+    )
+
+
+def _frame(found: FoundCases, wish: Wish) -> Frame:
+    units = {case.unit for case in found.cases}
+    if len(units) > 1:
+        raise DataError(
+            f"Sizes of pixels are given in {' and '.join(sorted(units))}: one unit is needed."
+        )
+    shapes = [case.shape for case in found.cases]
+    return choose_frame(shapes, [case.spacing for case in found.cases], units.pop(), wish.size)
+
+
+def _columns(table: pd.DataFrame, wish: Wish, kept: dict[str, Any]) -> list[Column]:
+    if not kept:
+        return read_columns(table, wish.tabular)
+    columns = [Column(name, tuple(levels)) for name, levels in kept["columns"]]
+    missing = [column.name for column in columns if column.name not in table]
+    if missing:
+        raise DataError(
+            f"The model also reads the column {', '.join(missing)} beside the image: give a table "
+            "that has it."
+        )
+    return columns
+
+
+def _read_all(
+    found: FoundCases, frame: Frame, columns: list[Column], wish: Wish, amount: Amount | None
+) -> tuple[np.ndarray, np.ndarray | None, list[float], int]:
+    """Read image after image into one array, and count amounts on each label's own grid."""
+    first = found.cases[0].image()
+    channels, width = len(first), sum(column.width for column in columns)
+    x = _room((len(found.cases), channels + width, *frame.shape))
+    masks = np.zeros((len(x), *frame.shape), np.uint8) if wish.maps and amount else None
+    amounts: list[float] = []
+    for row, case in enumerate(found.cases):
+        image = first if row == 0 else case.image()
+        _check(case, image, channels, frame)
+        x[row, :channels] = put_on(
+            standardised(image, together=len(frame.shape) == 2), case.spacing, frame
+        )
+        mask = amount.mask(case, found.classes) if amount else None
+        if amount:
+            place = float(np.prod(case.spacing))
+            amounts.append(np.nan if mask is None else float(mask.sum()) * place)
+        if masks is not None and mask is not None:
+            masks[row] = put_mask_on(mask, case.spacing, frame)
+    return x, masks, amounts, channels
+
+
+def _room(shape: tuple[int, ...]) -> np.ndarray:
+    """Return an array to fill; on disk, in a file without a name, where it would be large."""
+    if 4 * int(np.prod(shape)) <= IN_MEMORY:
+        return np.zeros(shape, np.float32)
+    file = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the array)
+    return np.memmap(file, np.float32, "w+", shape=shape)  # type: ignore[arg-type]
+
+
+def _check(case: Case, image: np.ndarray, channels: int, frame: Frame) -> None:
+    if len(image) != channels:
+        raise DataError(
+            f"{case.name}: has {len(image)} channels, the cases before have {channels}. Narrow "
+            "`include`, or make all images alike."
+        )
+    if image.ndim - 1 != len(frame.shape):
+        raise DataError(f"{case.name}: has {image.ndim - 1} axes, expected {len(frame.shape)}.")
+    bad = int((~np.isfinite(image)).sum())
+    if bad:
+        raise DataError(
+            f"{case.name}: {bad} of its values are NaN or infinite. Mend the file or leave it out."
+        )
+
+
+def _fill_columns(x: np.ndarray, table: pd.DataFrame, columns: list[Column]) -> None:
+    place = x.shape[1] - sum(column.width for column in columns)
+    for column in columns:
+        values = column.encode(table[column.name].tolist())
+        for one in range(column.width):
+            x[:, place] = values[:, one].reshape(-1, *(1 for _ in x.shape[2:]))
+            place += 1
+
+
+def _labels(
+    found: FoundCases, wish: Wish, amount: Amount | None, amounts: list[float], new: bool
+) -> tuple[pd.Series, str]:
+    import pandas as pd
+
+    if amount is not None:
+        return pd.Series(amounts, dtype=float), str(wish.target)
+    try:
+        return labels_of(found, wish.target, numbers=wish.task == "regression")
+    except DataError:
+        if not new:
+            raise
+        # New images that nobody labelled are predicted all the same.
+        return pd.Series([None] * len(found.table), dtype=object), str(wish.target)
+
+
+def _with_labels(
+    rows: pd.DataFrame, labels: pd.Series, wish: Wish, kept: dict[str, Any]
+) -> tuple[pd.DataFrame, list[str], float | None]:
+    import pandas as pd
+
+    cut = kept.get("cut")
+    if wish.task == "classification" and Amount.parse(wish.target) is not None:
+        cut = cut if cut is not None else wish.cut
+        cut = float(labels.median()) if cut is None else cut
+        words = [None if np.isnan(v) else "large" if v > cut else "small" for v in labels]
+        labels = pd.Series(words, dtype=object)
+    rows = rows.assign(label=labels.to_numpy())
+    if wish.task == "regression":
+        return rows, [], None
+    return rows, list(kept["classes"]) if kept else require_classes(rows, "The images"), cut
+
+
+def _names(count: int) -> list[str]:
+    return [f"channel {k + 1}" for k in range(count)] if count > 1 else ["image"]
+
+
+def _findings(found: FoundCases, rows: pd.DataFrame) -> list[Finding]:
+    notes = [Finding("note", "How the data were read", found.layout.rstrip(".") + ".")]
+    notes += [Finding("note", "Noticed while reading", note) for note in found.notes]
+    if rows["subject"].nunique() == 1 and len(rows) > 1:
+        notes.append(
+            Finding(
+                "objection",
+                "One subject: no evidence",
+                f"All {len(rows)} images count as one subject's. Contrasts, slices or repeats of "
+                "one person share everything but the person: no score from them says how a model "
+                "does on somebody else. Add subjects, or say whose the images are (`pattern`, or "
+                "a table with a column subject).",
+            )
+        )
+    return notes
+
+
+def sides(table: pd.DataFrame) -> np.ndarray | None:
+    """Return which rows a table's column `split` holds out, or None without such a column.
+
+    Raises
+    ------
+    DataError
+        If a subject stands on both sides, or a word is no side.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> sides(pd.DataFrame({"subject": ["a", "b"], "split": ["train", "test"], "name": "ab"}))
+    array([False,  True])
+    """
+    if "split" not in table:
+        return None
+    from neuroloom.volumes.targets import SPLIT_WORDS
+
+    words = [SPLIT_WORDS.get(str(word).strip().lower()) for word in table["split"]]
+    for row, word in enumerate(words):
+        if word is None:
+            raise DataError(
+                f"{table['name'].iloc[row]}: the column split says '{table['split'].iloc[row]}', "
+                "expected train, val or test."
+            )
+    held_out = np.array([word == "test" for word in words])
+    refuse_both_sides(table["subject"].astype(str).tolist(), held_out, "The column split")
+    return held_out if held_out.any() and not held_out.all() else None
+
+
+def refuse_both_sides(subjects: Sequence[str], held_out: np.ndarray, who: str) -> None:
+    """Stop if images of one subject are both learnt from and judged on.
+
+    Raises
+    ------
+    DataError
+        Naming the subject.
+    """
+    names = np.asarray(subjects)
+    both = sorted(set(names[held_out]) & set(names[~held_out]))
+    if both and len(set(subjects)) > 1:
+        raise DataError(
+            f"{who} puts images of subject {both[0]} on both sides"
+            + (f" (and of {len(both) - 1} more)" if len(both) > 1 else "")
+            + ": a net would recognise the person. Split by subject, or ask for split=random by "
+            "name, which stamps the report."
+        )

@@ -1,0 +1,60 @@
+"""Predict new images with a trained run of whole images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from neuroloom.core.errors import ConfigError
+from neuroloom.core.files import write_atomic, write_json
+from neuroloom.core.run import check_out
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from neuroloom.core.dataset import Dataset
+    from neuroloom.core.run import Run
+    from neuroloom.volumes.whole import WholeImage
+
+
+def predict_whole(
+    study: WholeImage, run: Run, inputs: list[Path], out: Path | str | None = None
+) -> pd.DataFrame:
+    """See `WholeImage.predict`."""
+    import pandas as pd
+
+    if not inputs:
+        raise ConfigError("predict needs a file or a folder of images.")
+    if out is not None:
+        check_out(Path(out))
+    ensemble = study.load_model(run)
+    parts = []
+    for source in inputs:
+        dataset = study.read_like(ensemble.facts, source, [])
+        parts.append(predicted_table(dataset, study.outcome(ensemble, dataset)))
+    table = pd.concat(parts, ignore_index=True)
+    if out is not None:
+        _write(Path(out), table, run)
+    return table
+
+
+def predicted_table(dataset: Dataset, outcome: np.ndarray) -> pd.DataFrame:
+    """Return one row an image: whose it is, its label if known, and what was predicted."""
+    table = dataset.table[["name", "path", "subject", "label"]].copy()
+    if dataset.task == "regression":
+        return table.assign(predicted=outcome)
+    table["predicted"] = np.asarray(dataset.classes, dtype=object)[outcome.argmax(1)]
+    for k, name in enumerate(dataset.classes):
+        table[f"p_{name}"] = outcome[:, k]
+    return table
+
+
+def _write(out: Path, table: pd.DataFrame, run: Run) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    write_atomic(out / "predictions.parquet", lambda path: table.to_parquet(path, index=False))
+    write_atomic(out / "predictions.csv", lambda path: table.to_csv(path, index=False))
+    facts = {"run": run.folder.name, "examples": len(table)}
+    facts["labelled"] = int(table["label"].notna().sum())
+    write_json(out / "status.json", {"state": "done", "recipe": "predict", **facts})

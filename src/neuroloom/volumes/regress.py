@@ -1,0 +1,47 @@
+"""`volumes.regress`: learn a number from whole images or volumes."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import model_validator
+
+from neuroloom.core.recipe import setting
+from neuroloom.volumes.whole import WholeImage
+
+INTEGRAL = "integral"
+
+
+class Regress(WholeImage):
+    """Learn a number (age, score, volume) of each image or volume, alone or with a table.
+
+    Where the number is a volume in the label (`target="label:volume"`), the net is "integral"
+    unless another is named: it learns from the masks of the training images where the volume is,
+    and tells it from the image alone.
+
+    Examples
+    --------
+    >>> Regress(target="age").model, Regress(target="label:volume").model
+    ('resnet', 'integral')
+    """
+
+    name: ClassVar[str] = "volumes.regress"
+    summary: ClassVar[str] = "learn a number (age, volume, score) from whole images or volumes"
+    data_kind: ClassVar[str] = "MR, CT, microscopy, photographs"
+    task: ClassVar[Literal["classification", "regression"]] = "regression"
+
+    loss: Literal["mse", "mae"] | None = setting(
+        None, "squared error (default) or absolute error of the standardised number"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _volumes_are_integrals(cls, fields: Any) -> Any:
+        plain = isinstance(fields, dict) and not fields.get("tabular") and "model" not in fields
+        if plain and not fields.get("models") and str(fields.get("target")).startswith("label:"):
+            return fields | {"model": INTEGRAL}
+        return fields
+
+    def options(self) -> dict[str, Any]:
+        """Return what differs from the net's own training."""
+        return super().options() | ({} if self.loss is None else {"loss": self.loss})

@@ -1,0 +1,1 @@
+"""What the reports of the volumes' recipes show and say."""

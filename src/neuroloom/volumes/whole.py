@@ -1,0 +1,208 @@
+"""What classification and regression of whole images share: reading, splitting, choosing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+
+from neuroloom.core.dataset import Dataset
+from neuroloom.core.errors import ConfigError
+from neuroloom.core.recipe import setting
+from neuroloom.core.split import Fold, check_classes
+from neuroloom.learn.study import Prepared, Study
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from neuroloom.core.run import Run
+    from neuroloom.learn.budget import Plan
+    from neuroloom.learn.crossfit import Fitted
+    from neuroloom.learn.model import Model
+    from neuroloom.volumes.data import Wish
+
+BASELINE = "pca"
+
+
+class WholeImage(Study):
+    """Base of the studies that learn one class or one number an image."""
+
+    family: ClassVar[str] = "grid"
+    net_settings: ClassVar[tuple[str, ...]] = ("augment", "loss", "width", "lr")
+    task: ClassVar[Literal["classification", "regression"]] = "classification"
+
+    model: str = setting("resnet", "what is trained", basic=True, kind="model")
+    target: str | None = setting(
+        None, "a column, 'folder', or 'label:volume[:CLASS]'; default: folders that differ",
+        basic=True,
+    )  # fmt: skip
+    tabular: list[str] = setting([], "columns that join the image, such as age, sex", basic=True)
+    models: list[str] = setting(
+        [], "candidates instead of one model: the best is chosen inside each fold", basic=True
+    )
+    inner_folds: int = setting(3, "folds of the training examples by which models are chosen", ge=2)
+    size: int | None = setting(
+        None, "places along the longest axis of the common grid; default 160 (2-D), 64 (3-D)", ge=4
+    )
+    include: list[str] = setting([], "globs on file names (or relative paths with /)")
+    images: list[str] = setting([], "globs that pick the images, where no layout is recognised")
+    labels: list[str] = setting([], "globs that pick their labels")
+    pattern: str | None = setting(None, 'keys in file names: "{subject}_{session}"')
+    augment: Literal["none", "light", "strong"] | None = setting(
+        None, "how strongly images are varied in training; default: light"
+    )
+    width: int | None = setting(None, "channels of the net's first level; default: its own", ge=2)
+    lr: float | None = setting(None, "peak learning rate; default: the net's own", gt=0)
+
+    def wish(self) -> Wish:
+        """Return what is wanted of the data."""
+        from neuroloom.volumes.data import Wish
+
+        names = self.models or [self.model]
+        return Wish(
+            self.task,
+            self.target,
+            tuple(self.tabular),
+            self.size,
+            maps=any(self.find(name).likes.get("maps") for name in names),
+        )
+
+    def read(self, data: Path) -> Dataset:
+        """Read all images of `data` onto one grid."""
+        from neuroloom.io.cases import find_cases
+        from neuroloom.volumes.data import read_whole
+
+        found = find_cases(data, self.include, self.images, self.labels, self.pattern)
+        return read_whole(found, self.wish())
+
+    def read_like(self, facts: dict[str, Any], data: Path, include: list[str]) -> Dataset:
+        """Read new images onto the grid of the run."""
+        from neuroloom.io.cases import find_cases
+        from neuroloom.volumes.data import read_whole
+
+        found = find_cases(data, include, self.images, self.labels, self.pattern)
+        return read_whole(found, self.wish(), facts["axes"] | {"classes": facts["classes"]})
+
+    def baseline(self, task: str) -> str | None:
+        """Components of the coarse image, its histogram and the table, then a linear model."""
+        return None if self.model == BASELINE and not self.models else BASELINE
+
+    def options(self) -> dict[str, Any]:
+        """Return what differs from the net's own training."""
+        given = {"augment": self.augment, "width": self.width, "lr": self.lr}
+        return {name: value for name, value in given.items() if value is not None}
+
+    def _refuse_idle_settings(self, model: Model) -> None:
+        """Refuse settings that mean nothing to the model, or to each other."""
+        if self.models:
+            self._refuse_lonely_candidates()
+            return
+        super()._refuse_idle_settings(model)
+        for name in self.options():
+            if model.is_net and name not in model.obeys:
+                raise ConfigError(f"{name} means nothing to model={self.model}: leave it out.")
+
+    def _refuse_lonely_candidates(self) -> None:
+        from neuroloom.learn.budget import parse_budget
+
+        found = [self.find(name) for name in self.models]
+        wrong = [model.name for model in found if self.task not in model.tasks]
+        if wrong:
+            raise ConfigError(f"models: {', '.join(wrong)} cannot learn {self.task}.")
+        if len(found) < 2 or len(set(self.models)) < len(self.models):
+            raise ConfigError("models needs two different names or more; for one, set model.")
+        if self.options():
+            raise ConfigError(
+                f"{' and '.join(self.options())} would mean something else to each of `models`: "
+                "leave it out, or set one model."
+            )
+        if parse_budget(self.budget).steps is not None:
+            raise ConfigError("With `models`, budget is a time or a number of epochs, not steps.")
+
+    def _split(self, dataset: Dataset, by: str) -> list[Fold]:
+        """Split by whose the images are; images of one subject never stand on both sides."""
+        from neuroloom.volumes.data import refuse_both_sides, sides
+
+        held_out = None if self._says_how() else sides(dataset.table)
+        if held_out is not None:
+            units = dataset.table["subject"].astype(str).to_numpy()[held_out].tolist()
+            rows = np.arange(len(dataset))
+            folds = [Fold("column split", rows[~held_out], rows[held_out], units)]
+            for fold in folds if dataset.task == "classification" else ():
+                check_classes(fold, dataset.y, dataset.classes)
+            return folds
+        if by == "time":
+            raise ConfigError(
+                "There is one image only, or nothing to tell images apart by: two subjects "
+                "(sessions, runs) are needed to learn from one and judge on the other."
+            )
+        folds = super()._split(dataset, by)
+        subjects = dataset.table["subject"].astype(str).tolist()
+        for fold in folds if by != "random" or self.test else ():
+            away = np.zeros(len(dataset), bool)
+            away[fold.test] = True
+            who = "The list of `test`" if self.test else f"split={by}"
+            refuse_both_sides(subjects, away, who)
+        return folds
+
+    def _says_how(self) -> bool:
+        return bool(self.split or self.test or self.folds is not None or self.per)
+
+    def audit(self, dataset: Dataset) -> list[Any]:
+        """Look for images whose size gives the target away, and for too coarse a grid."""
+        from neuroloom.volumes.checks import audit_whole
+
+        return audit_whole(dataset)
+
+    def _fit_role(
+        self, role: str, name: str, prepared: Prepared, plan: Plan, run: Run
+    ) -> list[Fitted]:
+        """Fit; where there are candidates, choose among them inside each training fold first."""
+        if role != "model" or not self.models:
+            return super()._fit_role(role, name, prepared, plan, run)
+        from neuroloom.volumes.choose import fit_chosen
+
+        return fit_chosen(self, prepared, plan, run)
+
+    def tabulate(self, prepared: Prepared, fits: list[Fitted]) -> pd.DataFrame:
+        """Return the predictions; a model that was chosen in each fold is called "chosen"."""
+        table = super().tabulate(prepared, fits)
+        if self.models:
+            table.loc[table["role"] == "model", "model"] = "chosen"
+        return table
+
+    def _new_plan(self, prepared: Prepared, run: Run) -> Plan:
+        """Share the budget among all candidates' fits, where there are candidates."""
+        if not self.models:
+            return super()._new_plan(prepared, run)
+        from neuroloom.volumes.choose import plan_choice
+
+        return plan_choice(self, prepared, run)
+
+    def illustrate(self, run: Run, prepared: Prepared, fits: list[Fitted]) -> None:
+        """Draw images, results and where the net looked, and say it in `facts.json`."""
+        from neuroloom.volumes.story.classify import illustrate
+
+        illustrate(self, run, prepared, fits)
+
+    def predict(self, run: Run, inputs: list[Path], out: Path | str | None = None) -> pd.DataFrame:
+        """Predict new images.
+
+        Parameters
+        ----------
+        run
+            A finished run.
+        inputs
+            Files or folders.
+        out
+            Where `predictions.parquet` and `.csv` are written; None writes nothing.
+
+        Returns
+        -------
+        DataFrame
+            name, path, subject, label (if known), predicted and, of classes, p_<class>.
+        """
+        from neuroloom.volumes.predict import predict_whole
+
+        return predict_whole(self, run, inputs, out)
