@@ -1,0 +1,421 @@
+"""The audit of a data set of images: goes over every case and collects every problem.
+
+Bad data are found here, before hours of training, and all at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from neuroloom.core.errors import DataError
+from neuroloom.io.cases import Case
+from neuroloom.io.images import ImageHeader, peek_image
+from neuroloom.io.truth import is_inside
+
+_SHOWN = 10
+_OFF = 1e-3  # of a voxel, or of a millimetre if that is more
+_OTHER_SIZE = 1.5
+_SQUARE = 1.05
+# A label is compared with the mean of the others on a grid of so many cells an axis.
+_CELLS = 12
+_FEWEST, _CLEARLY = 5, 0.1
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong, or worth knowing.
+
+    Attributes
+    ----------
+    severity
+        "error": the case cannot serve; "warning": results may be wrong; "note": legal, unusual.
+    case, file
+        Whose it is, and the file to look at.
+    text
+        One sentence that says what is there and what to do; it names the file.
+    """
+
+    severity: str
+    case: str
+    file: str
+    text: str
+
+
+@dataclass
+class _Seen:
+    """What one pass over a case leaves behind."""
+
+    case: Case
+    header: ImageHeader | None = None
+    channels: int = 0
+    image_hash: str = ""
+    label_hash: str = ""
+    mirror_hash: str = ""
+    thumb: np.ndarray | None = None
+    problems: list[Problem] = field(default_factory=list)
+
+    def say(self, severity: str, file: Path, text: str) -> None:
+        self.problems.append(Problem(severity, self.case.name, file.name, f"{file.name}: {text}"))
+
+
+def check_cases(
+    cases: Iterable[Case],
+    classes: Mapping[int, str] | Sequence[str] | None = None,
+    ignore: int | None = None,
+) -> list[Problem]:
+    """Read all cases and return all problems; an empty list where there is none.
+
+    Parameters
+    ----------
+    cases
+        For example `find_cases(data).cases`.
+    classes
+        Number to name, or the names of 1..K, that the labels may hold; None: anything.
+    ignore
+        A number that labels may hold besides.
+
+    Examples
+    --------
+    >>> from neuroloom.io.cases import Case
+    >>> check_cases([Case("a", (Path("nowhere.nii.gz"),))])[0].text
+    'nowhere.nii.gz: there is no such file.'
+    """
+    allowed = None if classes is None else {0, *_numbers(classes)}
+    if allowed is not None and ignore is not None:
+        allowed.add(ignore)
+    seen = [_look(case, allowed) for case in cases]
+    found = [problem for one in seen for problem in one.problems]
+    readable = [one for one in seen if one.header is not None]
+    for judge in (_kinds, _channel_counts, _pixel_sizes, _label_names, _twins, _flips):
+        found += judge(readable)
+    order = {"error": 0, "warning": 1, "note": 2}
+    return sorted(found, key=lambda problem: order[problem.severity])
+
+
+def require_sound(problems: Sequence[Problem]) -> list[Problem]:
+    """Return warnings and notes if there is no error.
+
+    Raises
+    ------
+    DataError
+        One, with all errors: the first ten in full, then their number.
+
+    Examples
+    --------
+    >>> require_sound([Problem("note", "a", "a.nii", "a.nii: the label is empty.")])[0].case
+    'a'
+    """
+    errors = [problem for problem in problems if problem.severity == "error"]
+    if not errors:
+        return list(problems)
+    cases = len({problem.case for problem in errors})
+    lines = [f"{len(errors)} problems in {cases} cases; mend or leave out (`include`) these files:"]
+    lines += [f"- {problem.text}" for problem in errors[:_SHOWN]]
+    if len(errors) > _SHOWN:
+        lines.append(f"- and {len(errors) - _SHOWN} more.")
+    raise DataError("\n".join(lines))
+
+
+def _numbers(classes: Mapping[int, str] | Sequence[str]) -> list[int]:
+    return list(classes) if isinstance(classes, Mapping) else list(range(1, len(classes) + 1))
+
+
+def _look(case: Case, allowed: set[int] | None) -> _Seen:
+    """Read image and label of a case once."""
+    seen = _Seen(case)
+    first = case.images[0]
+    try:
+        seen.header = case.header
+        image = case.image()
+        seen.channels = len(image)
+        seen.image_hash = _hash(image)
+        _voxels(seen, image)
+    except DataError as error:
+        seen.say("error", first, _shorn(str(error), first))
+        seen.header = None
+    try:
+        _label(seen, allowed)
+    except DataError as error:
+        file = _label_files(case)[0]
+        seen.say("error", file, _shorn(str(error), file))
+    return seen
+
+
+def _shorn(text: str, file: Path) -> str:
+    """Leave out the path that `say` puts before the sentence as a name."""
+    return text.removeprefix(f"{file}: ").removeprefix(f"{file.name}: ")
+
+
+def _voxels(seen: _Seen, image: np.ndarray) -> None:
+    first = seen.case.images[0]
+    bad = image.size - np.count_nonzero(np.isfinite(image))
+    if bad:
+        seen.say("error", first, f"{bad} of {image.size} voxels are NaN or infinite; mend them.")
+    elif image.min() == image.max():
+        seen.say("warning", first, f"the image is {image.min():g} everywhere; nothing is on it.")
+
+
+def _label_files(case: Case) -> list[Path]:
+    if case.label is None:
+        return []
+    return list(case.label.values()) if isinstance(case.label, dict) else [case.label]
+
+
+def _label(seen: _Seen, allowed: set[int] | None) -> None:
+    """Check grid and values of the label."""
+    case = seen.case
+    if case.label is None:
+        return
+    for file in _label_files(case):
+        _grid(seen, file)
+    truth = case.truth()
+    if truth is None:
+        return
+    file = _label_files(case)[0]
+    found = np.unique(truth)
+    strange = [int(value) for value in found if allowed is not None and int(value) not in allowed]
+    if strange:
+        listed, count = ", ".join(map(str, strange)), int(np.isin(truth, strange).sum())
+        declared = ", ".join(map(str, sorted(allowed or ())))
+        seen.say("error", file, f"the label holds {listed} ({count} voxels); "
+                 f"declared are {declared}. Declare it or correct the label.")  # fmt: skip
+    if not truth.any():
+        seen.say("note", file, "the label is empty: nothing is drawn on this case.")
+        return
+    _overlap(seen, file)
+    seen.label_hash, seen.mirror_hash = _hash(truth), _hash(truth[..., ::-1])
+    if seen.header is not None and seen.header.affine is not None and seen.header.unit == "mm":
+        seen.thumb = _thumb(truth, seen.header.affine)
+
+
+def _grid(seen: _Seen, file: Path) -> None:
+    """Compare the grid of a label with that of its image."""
+    own, other = seen.header, peek_image(file)
+    if own is None:
+        return
+    image = seen.case.images[0].name
+    if other.shape != own.shape:
+        seen.say("error", file, f"the label's grid is {other.shape}, that of {image} is "
+                 f"{own.shape}; resample it onto the image.")  # fmt: skip
+        return
+    if own.affine is None or other.affine is None or "px" in (own.unit, other.unit):
+        return
+    ways, theirs = _ways(own.affine), _ways(other.affine)
+    if ways != theirs:
+        seen.say("error", file, f"the label's axes point to {theirs}, those of {image} to {ways}: "
+                 "it is flipped or turned; write it on the image's grid.")  # fmt: skip
+        return
+    room = _OFF * np.maximum(1.0, np.abs(own.affine))
+    off = np.abs(own.affine - other.affine)
+    if (off > room).any():
+        seen.say("error", file, f"the label lies elsewhere than {image}: their affines differ by "
+                 f"{off.max():.4g} mm; write it on the image's grid.")  # fmt: skip
+
+
+def _ways(affine: np.ndarray) -> str:
+    """Return where the axes x, y, z point to, as "RAS" or "LPS"."""
+    letters, taken = [], set()
+    for axis in affine[:3, :3].T:
+        free = [i for i in range(3) if i not in taken]
+        main = max(free, key=lambda i: abs(axis[i]))
+        taken.add(main)
+        letters.append(("RL", "AP", "SI")[main][int(axis[main] < 0)])
+    return "".join(letters)
+
+
+def _overlap(seen: _Seen, file: Path) -> None:
+    if not isinstance(seen.case.label, dict) or len(seen.case.label) < 2:
+        return
+    masks = [is_inside(mask) for mask in seen.case.masks().values()]
+    twice = int((np.sum(masks, axis=0) > 1).sum())
+    if twice:
+        seen.say("note", file, f"{twice} pixels are in two of the masks "
+                 f"{', '.join(seen.case.label)}; the later one counts there.")  # fmt: skip
+
+
+def _kinds(seen: list[_Seen]) -> list[Problem]:
+    axes = Counter(len(one.case.shape) for one in seen)
+    if len(axes) < 2:
+        return []
+    usual = axes.most_common(1)[0][0]
+    return [
+        _problem("error", one, f"has {len(one.case.shape)} axes among cases with {usual}; a model "
+                 "is for images or for volumes; leave one kind out.")
+        for one in seen if len(one.case.shape) != usual
+    ]  # fmt: skip
+
+
+def _channel_counts(seen: list[_Seen]) -> list[Problem]:
+    counts = Counter(one.channels for one in seen)
+    if len(counts) < 2:
+        return []
+    usual = counts.most_common(1)[0][0]
+    return [
+        _problem("error", one, f"has {one.channels} channels, the other cases have {usual}.")
+        for one in seen
+        if one.channels != usual
+    ]
+
+
+def _pixel_sizes(seen: list[_Seen]) -> list[Problem]:
+    """Find sizes that are unlike the others', and pixels of images that are not square."""
+    found: list[Problem] = []
+    for axes in {len(one.case.shape) for one in seen}:
+        same = [one for one in seen if len(one.case.shape) == axes]
+        units = Counter(one.case.unit for one in same)
+        found += [
+            _problem("warning", one, f"its pixels are in {one.case.unit}, those of other cases in "
+                     f"{units.most_common(1)[0][0]}; sizes cannot be compared.")
+            for one in same if one.case.unit != units.most_common(1)[0][0]
+        ]  # fmt: skip
+        same = [one for one in same if one.case.unit == units.most_common(1)[0][0]]
+        found += _unlike(same)
+    return found
+
+
+def _unlike(same: list[_Seen]) -> list[Problem]:
+    sizes = np.array([one.case.spacing for one in same])
+    flat = sizes.shape[1] == 2
+    found: list[Problem] = []
+    odd: list[_Seen] = []
+    for number, one in enumerate(same):
+        mates = [s for s in same if s.case.subject == one.case.subject and s is not one]
+        usual = np.median(np.delete(sizes, number, 0), 0) if len(same) > 1 else sizes[number]
+        ratio = np.maximum(sizes[number] / usual, usual / sizes[number])
+        said = _size(one)
+        if flat and sizes[number].max() > _SQUARE * sizes[number].min():
+            known = f" Other images of subject {one.case.subject} have {_size(mates[0])}." if (
+                mates) else ""  # fmt: skip
+            found.append(_problem("warning", one, f"its pixels are said to be {said}, not square; "
+                         f"one of the two sizes is probably false.{known}"))  # fmt: skip
+        elif (ratio > _OTHER_SIZE).any():
+            odd.append(one)
+    if len(odd) > max(1, len(same) // 4):
+        low, high = " x ".join(f"{v:g}" for v in sizes.min(0)), " x ".join(
+            f"{v:g}" for v in sizes.max(0))  # fmt: skip
+        return [*found, _problem("note", odd[0], f"sizes of voxels vary between the cases, from "
+                f"{low} to {high}.")]  # fmt: skip
+    severity = "warning" if flat else "note"
+    usual_size = " x ".join(f"{value:g}" for value in np.median(sizes, 0))
+    return found + [
+        _problem(severity, one, f"its voxels are {_size(one)}, those of the other cases "
+                 f"{usual_size}; is that true?")
+        for one in odd
+    ]  # fmt: skip
+
+
+def _size(one: _Seen) -> str:
+    return " x ".join(f"{value:g}" for value in one.case.spacing) + f" {one.case.unit}"
+
+
+def _label_names(seen: list[_Seen]) -> list[Problem]:
+    """Find cases whose masks are called otherwise than those of the others."""
+    named = [(one, set(one.case.label)) for one in seen if isinstance(one.case.label, dict)]
+    names = Counter(tuple(sorted(own)) for _, own in named)
+    if len(names) < 2:
+        return []
+    usual = set(names.most_common(1)[0][0])
+    return [
+        _problem("error", one, f"has masks called {', '.join(sorted(own))}, other cases have "
+                 f"{', '.join(sorted(usual))}; name them alike.")
+        for one, own in named if own != usual
+    ]  # fmt: skip
+
+
+def _twins(seen: list[_Seen]) -> list[Problem]:
+    """Find images that are there twice, and labels that are copies of another case's."""
+    found: list[Problem] = []
+    first: dict[str, _Seen] = {}
+    for one in seen:
+        other = first.setdefault(one.image_hash, one)
+        if other is not one:
+            found.append(_problem("error", one, f"is the same image as {other.case.images[0].name};"
+                         " one of them would be judged by what was learned of it."))  # fmt: skip
+    labels: dict[str, _Seen] = {}
+    for one in seen:
+        if not one.label_hash:
+            continue
+        other = labels.setdefault(one.label_hash, one)
+        if other is one or other.image_hash == one.image_hash:
+            continue
+        if other.case.subject == one.case.subject:
+            said = "of the same subject: together they are one piece of evidence."
+            found.append(_problem("note", one, f"has the label of {other.case.name}, {said}"))
+        else:
+            found.append(_problem("warning", one, f"has exactly the label of {other.case.name}, on "
+                         "another image; is one of them misplaced?"))  # fmt: skip
+    return found
+
+
+def _flips(seen: list[_Seen]) -> list[Problem]:
+    """Find labels that are another's mirror image, or are like the others only when mirrored."""
+    found: list[Problem] = []
+    by_hash = {one.label_hash: one for one in seen if one.label_hash}
+    for one in seen:
+        other = by_hash.get(one.mirror_hash)
+        if other is None or other is one or one.mirror_hash == one.label_hash:
+            continue
+        if one.case.name > other.case.name:
+            found.append(_problem("warning", one, "its label is the left-right mirror image of "
+                         f"that of {other.case.name}; one of them is flipped."))  # fmt: skip
+    drawn = [one for one in seen if one.thumb is not None]
+    sides = _likeness([one.thumb for one in drawn if one.thumb is not None])
+    # Only where the usual label has a side: for a symmetric one both likenesses are the same.
+    if len(drawn) < _FEWEST or np.median(sides[:, 0] - sides[:, 1]) < _CLEARLY:
+        return found
+    found += [
+        _problem("warning", one, f"its label is like the others' only when it is mirrored left to "
+                 f"right (correlation {mirrored:.2f} against {as_is:.2f}); is it flipped?")
+        for one, (as_is, mirrored) in zip(drawn, sides, strict=True)
+        if mirrored - as_is > _CLEARLY
+    ]  # fmt: skip
+    return found
+
+
+def _thumb(truth: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Return where something is drawn, (x, y, z) to the right, the front and up, on few cells."""
+    from scipy.ndimage import zoom
+
+    drawn = (truth > 0).transpose().astype(np.float32)
+    ways = _ways(affine)
+    main = ["RL", "AP", "SI"]
+    order = [next(i for i, way in enumerate(ways) if way in pair) for pair in main]
+    drawn = drawn.transpose(order)
+    back = [axis for axis, i in enumerate(order) if ways[i] in "LPI"]
+    small: np.ndarray = zoom(
+        np.flip(drawn, tuple(back)), [_CELLS / size for size in drawn.shape], order=1
+    )
+    return small
+
+
+def _likeness(thumbs: list[np.ndarray]) -> np.ndarray:
+    """Return a row a label: its correlation with the mean of the others, as it is and mirrored."""
+    total = np.sum(thumbs, axis=0) if thumbs else np.zeros(1)
+    rows = []
+    for thumb in thumbs:
+        others = (total - thumb).ravel()
+        pair = [_correlation(side.ravel(), others) for side in (thumb, thumb[::-1])]
+        rows.append(pair)
+    return np.array(rows).reshape(-1, 2)
+
+
+def _correlation(one: np.ndarray, other: np.ndarray) -> float:
+    spread = float(one.std() * other.std())
+    return float(((one - one.mean()) * (other - other.mean())).mean()) / spread if spread else 0.0
+
+
+def _problem(severity: str, one: _Seen, text: str) -> Problem:
+    file = one.case.images[0].name
+    return Problem(severity, one.case.name, file, f"{file}: {text}")
+
+
+def _hash(array: np.ndarray) -> str:
+    return hashlib.blake2b(np.ascontiguousarray(array).data, digest_size=16).hexdigest() + str(
+        array.shape
+    )
