@@ -31,6 +31,7 @@ HEAVY = {
     "torch",
 }  # fmt: skip
 TORCH_AT_TOP = {
+    "learn/dense/losses.py",
     "learn/grids/modules.py",
     "learn/fit.py",
     "learn/learner.py",
