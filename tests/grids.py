@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -56,3 +58,176 @@ def ring(subject: int, number: int, kind: str, size: int = 20) -> np.ndarray:
     far = np.hypot(y, x)
     mask = (far < 7) & ((far > 3.5) | (kind == "disc"))
     return np.clip(140 * mask + 60 + rng.normal(0, 12, mask.shape), 0, 255).astype(np.uint8)
+
+
+# Turned a little round z and unequal in size: nothing about it is special.
+OBLIQUE = np.array(
+    [
+        [0.8 * np.cos(0.2), -1.1 * np.sin(0.2), 0.0, -12.5],
+        [0.8 * np.sin(0.2), 1.1 * np.cos(0.2), 0.0, 31.25],
+        [0.0, 0.0, 2.5, 7.125],
+        [0.0, 0.0, 0.0, 1.0],
+    ]
+)
+PATIENT = "Mustermann^Erika"
+BORN = "19640812"
+
+
+def phantom(seed: int = 0, shape: tuple[int, int, int] = (9, 11, 7)) -> Any:
+    """A volume of whole numbers on an oblique grid; `shape` is (x, y, z)."""
+    rng = np.random.default_rng(seed)
+    return volume(rng.integers(-900, 1200, shape).astype(np.int16), OBLIQUE.astype(np.float32))
+
+
+def two_balls(seed: int = 0, shape: tuple[int, int, int] = (14, 12, 10)) -> np.ndarray:
+    """A label, (x, y, z): a big ball 1 and a small ball 2 more to the right."""
+    rng = np.random.default_rng(seed)
+    axes = np.meshgrid(*(np.arange(size) for size in shape), indexing="ij")
+    label = np.zeros(shape, np.uint8)
+    for number, (place, radius) in enumerate([(0.3, 0.22), (0.7, 0.14)], start=1):
+        centre = np.array(shape) * [place, 0.5, 0.5] + rng.uniform(-0.4, 0.4, 3)
+        far = np.sqrt(sum((axis - c) ** 2 for axis, c in zip(axes, centre, strict=True)))
+        label[far < radius * min(shape) * 1.3] = number
+    return label
+
+
+def write_case(image_path: Path, label_path: Path | None, seed: int, channels: int = 1) -> None:
+    """Write a volume of noise with two balls in it, and the label of the balls."""
+    rng = np.random.default_rng(seed)
+    label = two_balls(seed)
+    content = rng.normal(0, 5, (channels, *label.shape)) + 40 * label
+    write_image(image_path, volume(content.astype(np.float32), OBLIQUE.astype(np.float32)))
+    if label_path is not None:
+        write_image(label_path, volume(label, OBLIQUE.astype(np.float32)))
+
+
+def write_nnunet(folder: Path, cases: int = 3, labels: dict[str, Any] | None = None) -> Path:
+    """Write an nnU-Net v2 raw folder with two channels; the last case has no label."""
+    for case in range(cases):
+        seg = folder / "labelsTr" / f"toy_{case:03d}.nii.gz" if case < cases - 1 else None
+        for channel in range(2):
+            path = folder / "imagesTr" / f"toy_{case:03d}_{channel:04d}.nii.gz"
+            write_case(path, seg, 10 * case + channel)
+    facts = {
+        "channel_names": {"0": "T1", "1": "T2"},
+        "labels": labels or {"background": 0, "big": 1, "small": 2},
+        "numTraining": cases,
+        "file_ending": ".nii.gz",
+    }
+    (folder / "dataset.json").write_text(json.dumps(facts))
+    return folder
+
+
+def write_msd(folder: Path, cases: int = 3) -> Path:
+    """Write a Decathlon folder with two modalities in 4-D files, and what macOS leaves behind."""
+    listing = []
+    for case in range(cases):
+        name = f"toy_{case:03d}.nii.gz"
+        write_case(folder / "imagesTr" / name, folder / "labelsTr" / name, case, channels=2)
+        (folder / "imagesTr" / f"._{name}").write_bytes(b"Mac OS X")
+        listing.append({"image": f"./imagesTr/{name}", "label": f"./labelsTr/{name}"})
+    listing.append({"image": f"./imagesTr/._{name}", "label": f"./labelsTr/._{name}"})
+    facts = {
+        "modality": {"0": "FLAIR", "1": "T1w"},
+        "labels": {"0": "background", "1": "big", "2": "small"},
+        "training": listing,
+        "test": ["./imagesTs/toy_900.nii.gz"],
+    }
+    (folder / "dataset.json").write_text(json.dumps(facts))
+    return folder
+
+
+def write_bids(folder: Path, false_size: bool = False) -> Path:
+    """Write BIDS microscopy: two rats, three PNG images, two kinds of masks, pixel sizes."""
+    rng = np.random.default_rng(0)
+    (folder / "derivatives" / "labels").mkdir(parents=True, exist_ok=True)
+    (folder / "dataset_description.json").write_text('{"Name": "toy", "BIDSVersion": "1.7.0"}')
+    (folder / "participants.tsv").write_text(
+        f"participant_id\tspecies\tfirst_name\nsub-a\trat\t{PATIENT}\nsub-b\tmouse\t{PATIENT}\n"
+    )
+    (folder / "samples.tsv").write_text(
+        "sample_id\tparticipant_id\tsample_type\n"
+        "sample-1\tsub-a\ttissue\nsample-2\tsub-a\ttissue\nsample-3\tsub-b\tcell\n"
+    )
+    sizes = {"1": ([0.1, 0.1], "um"), "2": ([100, 100], "nm"), "3": ([0.0001, 0.0001], "mm")}
+    if false_size:
+        sizes["2"] = ([100, 200], "nm")
+    for subject, sample in (("a", "1"), ("a", "2"), ("b", "3")):
+        stem, place = f"sub-{subject}_sample-{sample}_SEM", f"sub-{subject}/micr"
+        picture = image(rng.integers(0, 255, (24, 30)).astype(np.uint8))
+        write_image(folder / place / f"{stem}.png", picture)
+        facts = {"PixelSize": sizes[sample][0], "PixelSizeUnits": sizes[sample][1]}
+        (folder / place / f"{stem}.json").write_text(json.dumps(facts))
+        for number, kind in enumerate(("axon", "myelin")):
+            mask = np.zeros((24, 30), np.uint8)
+            mask[4 + 8 * number : 10 + 8 * number, int(sample) : 15] = 255
+            target = folder / "derivatives" / "labels" / place / f"{stem}_seg-{kind}-manual.png"
+            write_image(target, image(mask))
+    return folder
+
+
+def write_dicom(
+    folder: Path,
+    voxels: np.ndarray,
+    spacing: tuple[float, float, float] = (2.5, 0.7, 0.8),
+    series: int = 1,
+    slope: float = 1.0,
+    intercept: float = -1024.0,
+) -> Path:
+    """Write (z, y, x) as a CT series, slice names in no order, a patient's name in every file."""
+    from pydicom.uid import generate_uid
+
+    folder.mkdir(parents=True, exist_ok=True)
+    frame = generate_uid(entropy_srcs=["frame"])
+    study = generate_uid(entropy_srcs=["study"])
+    shared = {
+        "StudyInstanceUID": study,
+        "SeriesInstanceUID": generate_uid(entropy_srcs=[f"series {series}"]),
+        "FrameOfReferenceUID": frame,
+        "SeriesNumber": series,
+        "RescaleSlope": slope,
+        "RescaleIntercept": intercept,
+    }
+    names = np.random.default_rng(series).permutation(len(voxels))
+    for number, (pixels, name) in enumerate(zip(voxels, names, strict=True)):
+        place = [-50.0, -40.0, 12.0 + spacing[0] * number]
+        slice_ = dicom_slice(pixels, place, spacing, shared, number)
+        slice_.save_as(folder / f"s{series}_{name:03d}.dcm", enforce_file_format=True)
+    return folder
+
+
+def dicom_slice(
+    pixels: np.ndarray,
+    place: list[float],
+    spacing: tuple[float, float, float],
+    shared: dict[str, Any],
+    number: int,
+) -> Any:
+    """Return one CT slice with the tags of a hospital."""
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+    made = Dataset()
+    made.file_meta = FileMetaDataset()
+    made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    made.SOPClassUID = made.file_meta.MediaStorageSOPClassUID = CTImageStorage
+    uid = generate_uid(entropy_srcs=[str(shared["SeriesNumber"]), str(number)])
+    made.SOPInstanceUID = made.file_meta.MediaStorageSOPInstanceUID = uid
+    tags = {
+        **shared,
+        "PatientName": PATIENT, "PatientID": "PID-4711", "PatientBirthDate": BORN,
+        "PatientSex": "F", "OtherPatientNames": PATIENT, "ReferringPhysicianName": PATIENT,
+        "InstitutionName": PATIENT, "SeriesDescription": f"Head {PATIENT}", "StudyID": "1",
+        "AccessionNumber": "A-4711", "StudyDate": "20260101", "StudyTime": "101500",
+        "PatientComments": f"{PATIENT} *{BORN}", "StudyDescription": f"of {PATIENT}",
+        "Modality": "CT", "InstanceNumber": number + 1, "ImageType": ["ORIGINAL", "PRIMARY"],
+        "ImagePositionPatient": place, "ImageOrientationPatient": [1, 0, 0, 0, 1, 0],
+        "PixelSpacing": list(spacing[1:]), "SliceThickness": spacing[0],
+        "Rows": pixels.shape[0], "Columns": pixels.shape[1], "SamplesPerPixel": 1,
+        "PhotometricInterpretation": "MONOCHROME2", "BitsAllocated": 16, "BitsStored": 12,
+        "HighBit": 11, "PixelRepresentation": 0,
+    }  # fmt: skip
+    for name, value in tags.items():
+        setattr(made, name, value)
+    made.PixelData = np.ascontiguousarray(pixels, np.uint16).tobytes()
+    return made

@@ -273,14 +273,15 @@ def _planes(file: Path, header: Any) -> list[Plane]:
 
 def _plane(file: Path, frame: int, places: tuple[Any, ...], scale: Any) -> Plane:
     """Return a slice from the parts of a header that say where it lies."""
-    said: dict[str, tuple[float, ...]] = {}
+    said: list[Any] = []
     for name in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"):
         part = next((part for part in places if part.get(name)), None)
         if part is None:
             raise DataError(f"{file}: lacks {name}; where it lies is unknown.")
-        said[name] = tuple(float(value) for value in part.get(name))
+        said.append(tuple(float(value) for value in part.get(name)))
+    position, orientation, sizes = said
     slope, intercept = scale.get("RescaleSlope", 1), scale.get("RescaleIntercept", 0)
-    return Plane(file, frame, *said.values(), float(slope), float(intercept))  # type: ignore[arg-type]
+    return Plane(file, frame, position, orientation, sizes, float(slope), float(intercept))
 
 
 def _group(file: Path, groups: list[Any], name: str) -> Any:

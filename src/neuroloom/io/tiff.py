@@ -8,6 +8,9 @@ Sources: TIFF 6.0; ImageJ's metadata as tifffile reads them; OME-TIFF 2016-06.
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
@@ -27,6 +30,13 @@ _MICROMETRES = {
 }  # fmt: skip
 _STACK_AXES = "ZQIT"  # depth, unknown, sequence, time: what pages can be
 _CENTIMETRE = 3
+_CUT = (
+    "invalid page offset",
+    "corrupted",
+    "invalid value offset",
+    "invalid offset",
+    "missing data",
+)
 
 
 def read(path: Path) -> xr.DataArray:
@@ -124,13 +134,34 @@ def _pages(recording: xr.DataArray) -> tuple[np.ndarray, tuple[float, ...], str]
 def _opened(path: Path) -> Any:
     import tifffile
 
-    try:
-        file = tifffile.TiffFile(path)
-    except tifffile.TiffFileError as error:
-        raise DataError(f"{path}: is no TIFF file, it begins otherwise ({error}).") from error
-    if not file.series or not file.series[0].shape:
-        raise DataError(f"{path}: holds no page; it is cut short.")
+    with _listening() as heard:
+        try:
+            file = tifffile.TiffFile(path)
+            found = file.series[0].shape if len(file.pages) and file.series else ()
+        except tifffile.TiffFileError as error:
+            raise DataError(f"{path}: is no TIFF file, it begins otherwise ({error}).") from error
+    size = path.stat().st_size
+    over = found and any(tag.valueoffset + tag.valuebytecount > size for tag in file.pages[0].tags)
+    if not found or over or any(word in line for line in heard for word in _CUT):
+        file.close()
+        raise DataError(f"{path}: its pages do not end where the file does; it is cut short.")
     return file
+
+
+@contextmanager
+def _listening() -> Iterator[list[str]]:
+    """Collect what tifffile logs: it reads the pages that are left and only mentions the others."""
+    heard: list[str] = []
+    logger, handler = logging.getLogger("tifffile"), logging.Handler()
+    handler.emit = lambda record: heard.append(record.getMessage())  # type: ignore[method-assign]
+    before = logger.propagate
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        yield heard
+    finally:
+        logger.propagate = before
+        logger.removeHandler(handler)
 
 
 def _values(path: Path, file: Any) -> np.ndarray:
