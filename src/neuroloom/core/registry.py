@@ -23,6 +23,7 @@ RECIPES: dict[str, str] = {
     "signals.simulate": "neuroloom.signals.simulation:Simulate",
     "volumes.classify": "neuroloom.volumes.classify:Classify",
     "volumes.regress": "neuroloom.volumes.regress:Regress",
+    "volumes.radiomics": "neuroloom.volumes.radiomics.recipe:Radiomics",
 }
 
 MODELS: dict[str, str] = {
@@ -113,6 +114,12 @@ MODELS: dict[str, str] = {
     "grid/efficientnet": "neuroloom.learn.grids.models:efficientnet",
     "grid/integral": "neuroloom.learn.grids.models:integral",
     "grid/pca": "neuroloom.learn.grids.models:pca",
+    "table/linear": "neuroloom.volumes.radiomics.models:linear",
+    "table/logistic": "neuroloom.volumes.radiomics.models:logistic",
+    "table/ridge": "neuroloom.volumes.radiomics.models:ridge",
+    "table/forest": "neuroloom.volumes.radiomics.models:forest",
+    "table/cox": "neuroloom.volumes.radiomics.models:cox",
+    "table/volume": "neuroloom.volumes.radiomics.models:volume",
 }
 
 FORMATS: dict[str, str] = {
@@ -193,6 +200,14 @@ AUGMENTATIONS: dict[str, str] = {
     "grid/low-resolution": "neuroloom.learn.dense.augment.axiswise:LowResolution",
     "grid/anisotropy": "neuroloom.learn.dense.augment.axiswise:anisotropy",
     "grid/ghosting": "neuroloom.learn.dense.augment.axiswise:Ghosting",
+    "grid/motion": "neuroloom.learn.dense.augment.artefacts:Motion",
+    "grid/spike": "neuroloom.learn.dense.augment.artefacts:Spike",
+    "grid/swap": "neuroloom.learn.dense.augment.artefacts:Swap",
+    "grid/cutout": "neuroloom.learn.dense.augment.artefacts:Cutout",
+    "grid/mixup": "neuroloom.learn.dense.augment.artefacts:Mixup",
+    "grid/histogram": "neuroloom.learn.dense.augment.histogram:Histogram",
+    "grid/crop-pad": "neuroloom.learn.dense.augment.regrid:CropPad",
+    "grid/resample": "neuroloom.learn.dense.augment.regrid:Resample",
 }
 
 _TABLES = {

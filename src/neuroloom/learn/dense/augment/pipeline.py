@@ -103,8 +103,11 @@ class Augmenter:
         if generator.device.type != "cpu":
             seed = torch.randint(SEEDS, (1,), generator=generator, device=generator.device).item()
             generator = torch.Generator().manual_seed(int(seed))
-        names = tuple(own.name for own in self.transforms)
-        return Drawn(names, tuple(own.draw(n, self.canvas, generator) for own in self.transforms))
+        params, canvas = [], self.canvas
+        for own in self.transforms:
+            params.append(own.draw(n, canvas, generator))
+            canvas = own.after(canvas)
+        return Drawn(tuple(own.name for own in self.transforms), tuple(params))
 
     def apply(
         self, x: Tensor, y: Tensor | None, drawn: Drawn, *, first: int = 0

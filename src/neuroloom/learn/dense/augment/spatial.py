@@ -24,6 +24,7 @@ from neuroloom.learn.dense.augment.transform import (
     Params,
     Transform,
     coin,
+    take_rows,
     two_sided,
     uniform,
 )
@@ -53,6 +54,14 @@ class Warp(Transform):
 
     def change(self, x: Tensor, y: Tensor | None, params: Params) -> tuple[Tensor, Tensor | None]:
         """Read images linearly and labels at the nearest voxel."""
+        if len(x) > 1 and x.device.type == "cpu":
+            # One after the other stays in the cache of a CPU.
+            rows = [
+                self.change(x[[i]], None if y is None else y[[i]], take_rows(params, [i]))
+                for i in range(len(x))
+            ]
+            labels = [own for _, own in rows if own is not None]
+            return torch.cat([own for own, _ in rows]), torch.cat(labels) if labels else None
         points = self.points(params, x)
         moved = None if y is None else sample_nearest(y, points, self.beyond)
         return sample_linear(x, points, self.beyond), moved

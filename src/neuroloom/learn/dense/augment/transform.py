@@ -85,6 +85,10 @@ class Transform:
         """Draw everything but the coin; an `on` given here narrows it."""
         return {}
 
+    def after(self, canvas: Canvas) -> Canvas:
+        """Return the canvas that the change leaves; only changes of the grid leave another one."""
+        return canvas
+
     def change(self, x: Tensor, y: Tensor | None, params: Params) -> tuple[Tensor, Tensor | None]:
         """Return the changed batch; all its rows are meant to change, nothing is written in place.
 
@@ -137,7 +141,7 @@ def spread(value: Tensor, x: Tensor) -> Tensor:
     return value.reshape(value.shape + (1,) * (x.ndim - value.ndim))
 
 
-def take_rows(params: Params, rows: Tensor) -> Params:
+def take_rows(params: Params, rows: Tensor | list[int]) -> Params:
     """Return the parameters of some examples."""
     return {name: value[rows] for name, value in params.items()}
 
