@@ -18,6 +18,7 @@ FILES = {
     "EEG-DL": "parity.eeg_dl",
     "ExBrainable": "parity.exbrainable",
     "gumpy": "parity.gumpy",
+    "pymia": "parity.pymia",
     "SANTIA": "parity.santia",
 }
 
