@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from neuroloom.core.audit import Finding
 
-Task = Literal["classification", "regression", "dense"]
+Task = Literal["classification", "regression", "survival", "dense", "segmentation", "synthesis"]
 UNITS = ("subject", "session", "run")
 ENTITIES = ("path", *UNITS)
 
@@ -33,7 +33,9 @@ class Dataset:
     x
         Array whose first axis is the examples, in the table's order; may be memory-mapped.
     task
-        "classification", "regression", or "dense": a class at evenly spaced places of the example.
+        "classification", "regression", "survival" (`truth` is time and event, n x 2),
+        "synthesis" (`truth` is the image to be made), or "dense": a class at evenly spaced places
+        of the example.
     classes
         Class names in the order of the scores' columns; empty for regression.
     facts
@@ -43,7 +45,8 @@ class Dataset:
     extra
         Arrays and tables for the audit and the figures; never stored, never learnt from.
     truth
-        Targets of a dense task, shape (example, place), class index, -1 where unknown.
+        Targets of a dense task, shape (example, place), class index, -1 where unknown. Of a
+        regression whose number is a sum over places: how much each place holds, in 255ths.
     """
 
     table: pd.DataFrame

@@ -118,6 +118,11 @@ MEANINGS: dict[str, Meaning] = {
         )
         for iou in (0.1, 0.3, 0.5)
     },
+    "c_index": Meaning(
+        "Concordance (C-index)",
+        "Of two cases, how often the one with the higher predicted risk has its event first: 1 is "
+        "perfect order, 0.5 is guessing.",
+    ),
     "dice": Meaning(
         "Dice",
         "Overlap of what was found with the truth, mean over the classes of a case, then over "

@@ -40,6 +40,7 @@ from neuroloom.learn.scores import (
     pearson,
     r2,
 )
+from neuroloom.learn.survival import c_index
 
 ALL = "all"
 FOLD_RESAMPLES = 500
@@ -127,6 +128,11 @@ METRICS: dict[str, dict[str, Metric]] = {
         "mae": Metric(partial(_labels, mae), shape="skewed"),
         "pearson": Metric(partial(_labels, pearson)),
     },
+    "survival": {"c_index": Metric(lambda e, w: c_index(e.y, e.counts["event"], e.predicted, w))},
+    "synthesis": {
+        "psnr": _event_metric(mean_over_cases, "psnr"),
+        "ssim": _event_metric(mean_over_cases, "ssim"),
+    },
     "detection": {
         "f1": _event_metric(event_f1, "tp", "y_true", "y_pred"),
         "precision": _event_metric(event_precision, "tp", "y_pred"),
@@ -194,6 +200,10 @@ def task_of(predictions: pd.DataFrame) -> tuple[str, list[str]]:
         return "detection", []
     if set(predictions.columns) >= dense.MARKS:
         return "segmentation", [str(name) for name in predictions["class"].unique()]
+    if {"event", "y_pred"} <= set(predictions.columns):
+        return "survival", []
+    if {"psnr", "ssim"} <= set(predictions.columns):
+        return "synthesis", []
     classes = [str(c)[2:] for c in predictions.columns if str(c).startswith("p_")]
     return ("classification" if classes else "regression"), classes
 
@@ -243,6 +253,13 @@ def _examples(
     if task == "segmentation":
         row, known = dense.scores_of_cases(rows, row, classes)
         return Examples(known["volume_true"], known["volume_pred"], None, row, known)
+    if task == "survival":
+        y, event, risk = (rows[c].to_numpy(dtype=float) for c in ("y_true", "event", "y_pred"))
+        return Examples(y, risk, None, row, {"event": event})
+    if task == "synthesis":
+        y, made = (rows[c].to_numpy(dtype=float) for c in ("y_true", "y_pred"))
+        found = {name: rows[name].to_numpy(dtype=float) for name in METRICS[task]}
+        return Examples(y, made, None, row, found)
     if task in ("regression", "detection"):
         y, predicted = (rows[c].to_numpy(dtype=float) for c in ("y_true", "y_pred"))
         return Examples(y, predicted, None, row, _counts(rows) if task == "detection" else {})
@@ -322,8 +339,10 @@ def chance(y: NDArray[Any], task: str, n_classes: int) -> dict[str, float | None
     >>> chance(np.array([0, 0, 1]), "classification", 2)["average_precision"]
     0.3333333333333333
     """
-    if task in ("detection", "segmentation"):
+    if task in ("detection", "segmentation", "synthesis"):
         return dict.fromkeys(METRICS.get(task, {}))
+    if task == "survival":
+        return {"c_index": 0.5}
     if task == "regression":
         return {"r2": 0.0, "mae": float(np.abs(y - np.median(y)).mean()), "pearson": 0.0}
     share = np.bincount(y, minlength=n_classes) / y.size

@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 
 # The audit warns of unequal classes from the same ratio on.
 OUTWEIGHS = 3
-PRIMARY = {"classification": "accuracy", "regression": "r2", "detection": "f1"}
+PRIMARY = {
+    "classification": "accuracy",
+    "regression": "r2",
+    "detection": "f1",
+    "survival": "c_index",
+    "synthesis": "psnr",
+    "segmentation": "dice",
+}
 
 
 def add_study_figures(run: Run, prepared: Prepared, fits: list[Fitted], target: str = "") -> None:

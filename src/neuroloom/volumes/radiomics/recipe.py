@@ -1,0 +1,274 @@
+"""`volumes.radiomics`: measure regions of volumes, and learn an outcome from the numbers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import model_validator
+
+from neuroloom.core.audit import Finding
+from neuroloom.core.dataset import Dataset, Task, require_classes
+from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.core.recipe import setting
+from neuroloom.core.split import Fold
+from neuroloom.learn.study import Prepared, Study
+from neuroloom.volumes.radiomics.extract import ALL_FAMILIES, Chain
+from neuroloom.volumes.radiomics.table import Table, Wish, has_images
+from neuroloom.volumes.radiomics.texture import MODES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from neuroloom.core.run import Run
+    from neuroloom.learn.crossfit import Fitted
+    from neuroloom.learn.store import Ensemble
+
+BASELINE = "volume"
+
+
+class Radiomics(Study):
+    """Measure outlined regions as the IBSI defines it; with a target, learn it from the numbers.
+
+    Without `target` and `time` it leaves a table of features. With `target`, a class or a number is
+    predicted; with `time` and `event`, survival. All choices are made inside the training folds,
+    beside a model that knows only how large the region is.
+
+    Examples
+    --------
+    >>> Radiomics(target="grade", bins=64).model
+    'linear'
+    """
+
+    name: ClassVar[str] = "volumes.radiomics"
+    summary: ClassVar[str] = "IBSI features of regions; outcome and survival from them"
+    data_kind: ClassVar[str] = "CT, MR, PET with masks"
+    family: ClassVar[str] = "table"
+
+    model: str = setting("linear", "what is trained", basic=True, kind="model")
+    target: str | None = setting(None, "column to learn; none: features only", basic=True)
+    time: str | None = setting(None, "column with the follow-up, for survival", basic=True)
+    event: str | None = setting(
+        None, "column that is 1 where the follow-up ended in the event", basic=True
+    )
+    rois: list[str] = setting(
+        [], "classes of the mask, each by itself; default: all as one", basic=True
+    )
+    columns: list[str] = setting([], "columns of the table that are features too, such as age")
+    include: list[str] = setting([], "globs on file names (or relative paths with /)")
+    images: list[str] = setting([], "globs that pick the images, where no layout is recognised")
+    labels: list[str] = setting([], "globs that pick their masks")
+    pattern: str | None = setting(None, 'keys in file names: "{subject}_{session}"')
+    channel: int = setting(0, "which channel of the image is measured", ge=0)
+    resample: tuple[float, float, float] | None = setting(
+        None, "voxel size (z, y, x) to interpolate to; default: the image's own", unit="mm"
+    )
+    interpolation: Literal["linear", "cubic"] = setting("linear", "how images are interpolated")
+    whole: bool = setting(False, "round interpolated intensities to whole numbers, as a CT's")
+    range: tuple[float, float] | None = setting(None, "intensities that stay in the region")
+    outliers: float | None = setting(
+        None, "standard deviations from the mean that stay in the region", gt=0
+    )
+    discretise: Literal["number", "width", "none"] = setting(
+        "number", "grey levels: so many bins, bins so wide, or intensities as they are"
+    )
+    bins: int = setting(32, "number of grey levels with discretise=number", ge=2)
+    width: float = setting(25.0, "width of a grey level with discretise=width", gt=0)
+    families: list[str] = setting([], "features: morph, loc, stat, ih, ivh, cm, rlm, …; all")
+    modes: list[str] = setting(
+        [], "aggregation of texture; default: 3D_comb to learn from, all six in a table"
+    )
+    filters: list[str] = setting([], "filtered images to measure too: mean:5, log:3, laws:L5E5E5")
+
+    @model_validator(mode="after")
+    def _fields_agree(self) -> Radiomics:
+        if (self.time is None) != (self.event is None):
+            raise ValueError("survival needs both time and event")
+        if self.time and self.target:
+            raise ValueError("target and time exclude each other: name one of them")
+        for name, given, known in (("families", self.families, ALL_FAMILIES),
+                                   ("modes", self.modes, MODES)):  # fmt: skip
+            wrong = [one for one in given if one not in known]
+            if wrong:
+                raise ValueError(f"{name}: '{wrong[0]}' is none of {', '.join(known)}")
+        if self.range and not self.range[0] < self.range[1]:
+            raise ValueError(f"range must be two intensities, low < high, got {self.range}")
+        return self
+
+    @property
+    def learns(self) -> bool:
+        """Whether there is something to learn."""
+        return bool(self.target or self.time)
+
+    def wish(self) -> Wish:
+        """Return which numbers are taken of each case."""
+        from neuroloom.volumes.radiomics.filters import parse
+
+        for name in self.filters:
+            parse(name)
+        modes = tuple(self.modes) or (("3D_comb",) if self.learns else MODES)
+        chain = Chain(
+            spacing=self.resample,
+            order=3 if self.interpolation == "cubic" else 1,
+            whole=self.whole,
+            inside=self.range,
+            outliers=self.outliers,
+            method=self.discretise,
+            bins=self.bins,
+            width=self.width,
+            families=tuple(self.families) or ALL_FAMILIES,
+            modes=modes,
+        )
+        return Wish(chain, tuple(self.rois), self.channel, tuple(self.filters), tuple(self.columns))
+
+    def measure(self, data: Path, include: list[str] | None = None) -> Table:
+        """Return the features of all cases of `data`."""
+        from neuroloom.io.cases import find_cases
+        from neuroloom.volumes.radiomics.table import measure_cases, read_table
+
+        wish = self.wish()
+        if data.is_file() and data.suffix.lower() in (".csv", ".tsv") and not has_images(data):
+            taken = [name for name in (self.target, self.time, self.event) if name]
+            return read_table(data, wish.columns, taken)
+        found = find_cases(data, include or self.include, self.images, self.labels, self.pattern)
+        return measure_cases(found, wish)
+
+    def prepare(self, data: Path) -> Any:
+        """Measure everything; where there is a target, check, audit and split."""
+        return super().prepare(data) if self.learns else self.measure(data)
+
+    def work(self, prepared: Prepared | Table, run: Run) -> None:
+        """Write the features, or fit, judge and report."""
+        if isinstance(prepared, Prepared):
+            super().work(prepared, run)
+            return
+        from neuroloom.volumes.radiomics.story import write_features
+
+        write_features(self, prepared, run)
+
+    def read(self, data: Path) -> Dataset:
+        """Measure all cases of `data` and look up their outcome."""
+        return self._dataset(self.measure(data))
+
+    def read_like(self, facts: dict[str, Any], data: Path, include: list[str]) -> Dataset:
+        """Measure new cases the way the run's were; an outcome need not be known."""
+        table = self._loose().measure(data, include) if self.learns else self.measure(data, include)
+        names = facts["axes"]["features"]
+        missing = [name for name in names if name not in table.features]
+        if missing:
+            raise DataError(
+                f"The model reads {len(names)} features; {missing[0]} is not among those of {data}."
+            )
+        table = replace(table, features=table.features[names])
+        return self._dataset(table, facts["task"], facts["classes"])
+
+    def _loose(self) -> Radiomics:
+        """Return this recipe for data in which no outcome need be."""
+        fields = self.settings() | {"modes": list(self.wish().chain.modes)}
+        for name in ("target", "time", "event"):
+            fields.pop(name, None)
+        return type(self)(**fields)
+
+    def _dataset(
+        self, table: Table, task: Task | None = None, classes: list[str] | None = None
+    ) -> Dataset:
+        from neuroloom.volumes.radiomics.targets import outcome_of
+
+        labels, truth, found = outcome_of(table.rows, self.target, self.time, self.event, task)
+        keys = ["name", "path", "subject", "session", "run"]
+        rows = table.rows[[*keys, *(["split"] if "split" in table.rows else [])]].assign(
+            onset=0.0, stop=1.0, label=labels
+        )
+        if found == "classification" and classes is None:
+            classes = require_classes(rows, "The table")
+        return Dataset(
+            rows,
+            table.features.to_numpy(float),
+            found,
+            list(classes or []),
+            facts={
+                "features": [str(name) for name in table.features],
+                "target": self.target or self.time,
+                "layout": table.layout,
+            },
+            findings=list(table.findings),
+            extra={"hashes": table.hashes, "features": table.features},
+            truth=truth,
+        )
+
+    def baseline(self, task: str) -> str | None:
+        """Name the model of the region's volume alone."""
+        return None if self.model == BASELINE else BASELINE
+
+    def _split(self, dataset: Dataset, by: str) -> list[Fold]:
+        """Deal subjects to folds so that each has its share of every outcome."""
+        from neuroloom.volumes.radiomics.targets import stratified_folds
+
+        if by == "time":
+            raise ConfigError(
+                "There is one case only: two subjects or more are needed to learn from some and "
+                "judge on others."
+            )
+        plain = self.test or self.folds in (0, 1) or self.per or by == "random"
+        if plain or dataset.table["subject"].nunique() < 20:
+            return super()._split(dataset, by)
+        return stratified_folds(dataset, by, self.folds or 10, self.seed)
+
+    def audit(self, dataset: Dataset) -> list[Finding]:
+        """Look for features that are the outcome, that are the volume, and that are too many."""
+        from neuroloom.volumes.radiomics.checks import audit_features
+
+        return audit_features(dataset)
+
+    def tabulate(self, prepared: Prepared, fits: list[Fitted]) -> pd.DataFrame:
+        """Return predictions; of survival the time, whether it ended in the event, and the risk."""
+        dataset = prepared.dataset
+        if dataset.task != "survival":
+            return super().tabulate(prepared, fits)
+        plain = replace(prepared, dataset=replace(dataset, task="regression"))
+        table = super().tabulate(plain, fits)
+        models = self.roles("survival")
+        table["model"] = table["role"].map(models)
+        return _with_event(table, dataset)
+
+    def tabulate_new(
+        self, ensemble: Ensemble, dataset: Dataset, head: dict[str, Any]
+    ) -> pd.DataFrame:
+        """Return prediction rows of new labelled data."""
+        if dataset.task != "survival":
+            return super().tabulate_new(ensemble, dataset, head)
+        plain = replace(dataset, task="regression")
+        return _with_event(super().tabulate_new(ensemble, plain, head), dataset)
+
+    def illustrate(self, run: Run, prepared: Prepared, fits: list[Fitted]) -> None:
+        """Draw the result and which features it rests on, and say it in `facts.json`."""
+        from neuroloom.volumes.radiomics.story import illustrate
+
+        illustrate(self, run, prepared, fits)
+
+    def predict(self, run: Run, inputs: list[Path], out: Path | str | None = None) -> pd.DataFrame:
+        """Measure new cases and predict their outcome.
+
+        Parameters
+        ----------
+        run
+            A finished run that learnt an outcome.
+        inputs
+            Folders, manifests or tables.
+        out
+            Where `predictions.parquet` and `.csv` are written; None writes nothing.
+
+        Returns
+        -------
+        DataFrame
+            name, path, subject, label (if known), predicted (of survival: log-hazard), p_<class>.
+        """
+        from neuroloom.volumes.radiomics.story import predict
+
+        return predict(self, run, inputs, out)
+
+
+def _with_event(table: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:
+    assert dataset.truth is not None
+    return table.assign(event=dataset.truth[table["example"].to_numpy(int), 1].astype(int))

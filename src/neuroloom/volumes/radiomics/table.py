@@ -1,0 +1,267 @@
+"""From a folder of volumes with masks, or a table of numbers, to a table of features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neuroloom.core.audit import Finding
+from neuroloom.core.errors import DataError, nearest
+from neuroloom.volumes.radiomics.extract import Chain, Measured, extract
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from neuroloom.io.cases import Case, FoundCases
+
+KEYS = ("name", "path", "subject", "session", "run")
+SHOWN = 5
+LENGTHY = 20
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Which numbers are taken of each case.
+
+    Attributes
+    ----------
+    chain
+        Processing and families of features.
+    rois
+        Classes of the mask (names or numbers), each measured by itself; empty for all as one.
+    channel
+        Which channel of the image.
+    filters
+        Responses that are measured beside the image (see `filters.parse`).
+    columns
+        Columns of the table that are features.
+    """
+
+    chain: Chain = field(default_factory=Chain)
+    rois: tuple[str, ...] = ()
+    channel: int = 0
+    filters: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """Features of all cases.
+
+    Attributes
+    ----------
+    rows
+        One a case: name, path, subject, session, run and every column of the manifest.
+    features
+        One a case, in that order; NaN where undefined.
+    findings
+        What was noticed.
+    hashes
+        Of the files that were read.
+    layout
+        A sentence: how the data were recognised.
+    """
+
+    rows: pd.DataFrame
+    features: pd.DataFrame
+    findings: list[Finding]
+    hashes: dict[str, str]
+    layout: str
+
+
+def read_table(file: Path, columns: Sequence[str], taken: Sequence[str]) -> Table:
+    """Read features from the columns of a CSV or TSV.
+
+    Parameters
+    ----------
+    columns
+        Features; empty for every column of numbers.
+    taken
+        Columns that are targets, and so no features.
+
+    Raises
+    ------
+    DataError
+        If a column is missing or holds words.
+    """
+    import pandas as pd
+
+    from neuroloom.core.files import digest
+
+    whole = pd.read_csv(file, sep="\t" if file.suffix == ".tsv" else ",")
+    if whole.empty:
+        raise DataError(f"{file.name}: the table has no rows.")
+    for name in (*columns, *taken):
+        if name not in whole:
+            raise DataError(f"{file.name}: no column '{name}'.{nearest(name, list(whole))}")
+    known = {"split", *KEYS, *taken}
+    numbers = whole.select_dtypes("number")
+    chosen = list(columns) or [name for name in numbers if name not in known]
+    words = [name for name in chosen if name not in numbers]
+    if words or not chosen:
+        raise DataError(
+            f"{file.name}: features are numbers; "
+            + (f"the column {words[0]} holds words." if words else "no column holds any.")
+        )
+    names = [f"row {number}" for number in range(2, len(whole) + 2)]
+    rows = whole.copy()
+    rows["name"] = whole["name"].astype(str) if "name" in whole else names
+    rows["subject"] = whole["subject"].astype(str) if "subject" in whole else rows["name"]
+    rows["path"] = file.name
+    rows["session"], rows["run"] = "1", "1"
+    layout = f"table {file.name} with {len(chosen)} columns of numbers and no images"
+    note = Finding("note", "How the data were read", f"{layout[0].upper()}{layout[1:]}.")
+    hashes = {file.name: digest(file)}
+    return Table(rows, whole[chosen].astype(float), [note], hashes, layout)
+
+
+def has_images(file: Path) -> bool:
+    """Tell whether a table names images (a column `image`, or `image_<channel>`)."""
+    import pandas as pd
+
+    head = pd.read_csv(file, sep="\t" if file.suffix == ".tsv" else ",", nrows=0)
+    return any(name == "image" or name.startswith("image_") for name in head)
+
+
+def measure_cases(found: FoundCases, wish: Wish) -> Table:
+    """Measure every case; all that cannot be measured are named at once.
+
+    Raises
+    ------
+    DataError
+        Naming cases without mask, with another grid, with an empty mask …
+    """
+    import pandas as pd
+
+    from neuroloom.core.audit import refuse_duplicates
+
+    hashes = found.hashes()
+    refuse_duplicates({path: hashes[path] for images in found.table["image"] for path in images})
+    rows, wrong, reasons = [], [], dict[str, list[str]]()
+    for case in found.cases:
+        try:
+            measured = measure_case(case, wish, found.classes)
+        except DataError as error:
+            wrong.append(f"{case.name}: {error}")
+            continue
+        rows.append(measured.values)
+        for reason in dict.fromkeys(measured.reasons.values()):
+            reasons.setdefault(reason, []).append(case.name)
+    if wrong:
+        more = f" (and {len(wrong) - SHOWN} more)" if len(wrong) > SHOWN else ""
+        raise DataError(" ".join(wrong[:SHOWN]) + more)
+    features = pd.DataFrame(rows)
+    for column in wish.columns:
+        features[column] = _numbers(found.table, column)
+    layout = found.layout.rstrip(".")
+    findings = [Finding("note", "How the data were read", f"{layout}.")]
+    findings += [Finding("note", "Noticed while reading", note) for note in found.notes]
+    findings += [_undefined(reason, names) for reason, names in reasons.items()]
+    table = found.table.drop(columns=["image", "label"])
+    return Table(table, features, findings, hashes, found.layout)
+
+
+def _undefined(reason: str, names: list[str]) -> Finding:
+    shown = ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
+    return Finding(
+        "warning", "Features without a value", f"In {shown}: {reason}. They are left empty."
+    )
+
+
+def _numbers(table: pd.DataFrame, column: str) -> np.ndarray:
+    import pandas as pd
+
+    if column not in table:
+        raise DataError(f"The table has no column '{column}'.{nearest(column, list(table))}")
+    values = pd.to_numeric(table[column], errors="coerce")
+    bad = np.flatnonzero(values.isna() & table[column].notna())
+    if len(bad):
+        raise DataError(
+            f"Column {column}: '{table[column].iloc[bad[0]]}' ({table['name'].iloc[bad[0]]}) is no "
+            "number; features are numbers."
+        )
+    return values.to_numpy(float)
+
+
+def measure_case(case: Case, wish: Wish, classes: dict[int, str] | None = None) -> Measured:
+    """Measure one case: its regions, in its image and its filtered images.
+
+    Returns
+    -------
+    Measured
+        Tags are `<region>:<filter>/<tag>`, as far as there are several of either.
+    """
+    image, truth, spacing = _grids(case, wish.channel)
+    values: dict[str, float] = {}
+    reasons: dict[str, str] = {}
+    for roi in wish.rois or ("",):
+        mask = truth > 0 if roi == "" else truth == _class_number(roi, classes)
+        head = f"{roi}:" if len(wish.rois) > 1 else ""
+        for filtered, own in _images(image, spacing, wish):
+            found = extract(own, mask, spacing, _chain_of(wish.chain, filtered))
+            before = f"{head}{filtered}/" if filtered else head
+            values |= {before + tag: value for tag, value in found.values.items()}
+            reasons |= {before + tag: why for tag, why in found.reasons.items()}
+    return Measured(values, reasons)
+
+
+def _grids(case: Case, channel: int) -> tuple[np.ndarray, np.ndarray, Any]:
+    """Return one channel, the mask and the voxel size."""
+    if case.label is None:
+        raise DataError("has no mask: radiomics measures a region that somebody outlined.")
+    whole, truth = case.image(), case.truth()
+    if channel >= len(whole):
+        raise DataError(f"has {len(whole)} channels, channel {channel} was asked for.")
+    assert truth is not None
+    return whole[channel].astype(float), truth, tuple(float(step) for step in case.spacing)
+
+
+def _class_number(roi: str, classes: dict[int, str] | None) -> int:
+    known = {name: number for number, name in (classes or {}).items()}
+    if roi in known:
+        return known[roi]
+    if roi.isdigit():
+        return int(roi)
+    raise DataError(f"the mask has no class '{roi}'.{nearest(roi, known)}")
+
+
+def _images(image: np.ndarray, spacing: Any, wish: Wish) -> list[tuple[str, np.ndarray]]:
+    """Return the image, and its response to every filter, by name."""
+    found = [("", image)]
+    if wish.filters:
+        from neuroloom.volumes.radiomics.filters import respond
+
+        found += [(name, respond(image, name, spacing)) for name in wish.filters]
+    return found
+
+
+def _chain_of(chain: Chain, filtered: str) -> Chain:
+    """Responses have no unit: their bins are counted, and the region's form is measured once."""
+    if not filtered:
+        return chain
+    from dataclasses import replace
+
+    families = tuple(name for name in chain.families if name != "morph")
+    return replace(
+        chain, families=families, method="number", inside=None, whole=False, ivh="continuous"
+    )
+
+
+def is_number_target(values: Sequence[Any]) -> bool:
+    """Tell whether a target is a number to predict: numbers, and more than ten different ones.
+
+    Examples
+    --------
+    >>> is_number_target([0, 1, 1, 0]), is_number_target([k / 7 for k in range(30)])
+    (False, True)
+    """
+    try:
+        numbers = {float(value) for value in values if value is not None and value == value}
+    except (TypeError, ValueError):
+        return False
+    whole = all(value.is_integer() for value in numbers)
+    return len(numbers) > (LENGTHY if whole else 10)
