@@ -31,7 +31,9 @@ HEAVY = {
     "torch",
 }  # fmt: skip
 TORCH_AT_TOP = {
+    "learn/dense/conditioning.py",
     "learn/dense/losses.py",
+    "learn/dense/rare_losses.py",
     "learn/grids/modules.py",
     "learn/fit.py",
     "learn/learner.py",

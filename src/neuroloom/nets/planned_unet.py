@@ -108,12 +108,20 @@ class PlannedUNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor | list[Tensor]:
         """Map images (n, channel, *place) to logits (n, class, *place); in training to a list."""
+        return self.decode(self.encode(x))
+
+    def encode(self, x: Tensor) -> list[Tensor]:
+        """Return the features of every stage, full resolution first."""
         x = self.stem(x)
         levels = []
         for stage in self.encoder:
             x = stage(x)
             levels.append(x)
-        outputs = []
+        return levels
+
+    def decode(self, levels: Sequence[Tensor]) -> Tensor | list[Tensor]:
+        """Return the logits that the features of every stage lead to."""
+        x, outputs = levels[-1], []
         below = list(enumerate(levels[:-1]))[::-1]
         for up, stage, (level, beside) in zip(self.up, self.decoder, below, strict=True):
             x = up(x)

@@ -228,8 +228,8 @@ def entropy(logits: Tensor, truth: Tensor, weights: Tensor | None = None) -> Ten
     0.6931
     """
     if not (truth != IGNORE).any():
-        return logits.sum() * 0.0
-    return cross_entropy(logits, truth, weight=weights, ignore_index=IGNORE)
+        return logits.float().sum() * 0.0
+    return cross_entropy(logits.float(), truth.long(), weight=weights, ignore_index=IGNORE)
 
 
 def mean_of_known(values: Tensor, known: Tensor) -> Tensor:
