@@ -23,11 +23,15 @@ class Budget:
 
 @dataclass(frozen=True)
 class Plan:
-    """What every fit of a run does; `reason` says in a sentence how it came about."""
+    """What every fit of a run does; `reason` says in a sentence how it came about.
+
+    `precision` is that of `fit.Training` where it was measured; None leaves it to the net.
+    """
 
     epochs: int | None = None
     steps: int | None = None
     reason: str = ""
+    precision: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the plan as plain data."""

@@ -138,6 +138,7 @@ def _fit_one(
             progress=lambda line: run.tell({"event": "progress", **facts, **line}),
             validation=(dataset.x[validation], y[validation]) if len(validation) else None,
             patience=PATIENCE,
+            precision=plan.precision,
         ),
     )
     place = run.work_folder / f"{job.key}.safetensors"

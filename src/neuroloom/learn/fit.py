@@ -130,8 +130,8 @@ class FitJob:
         Examples (x, y) on which the loss is watched; the weights of the best epoch are kept.
     patience
         Epochs without a better validation loss after which the fit stops.
-    threads
-        CPU threads for this fit; None takes what the net wants.
+    threads, precision
+        CPU threads and number format of this fit; None takes what the net wants.
     """
 
     seed: int = 0
@@ -143,6 +143,7 @@ class FitJob:
     validation: tuple[np.ndarray, np.ndarray] | None = None
     patience: int = 50
     threads: int | None = None
+    precision: str | None = None
 
 
 @dataclass
@@ -262,7 +263,7 @@ class _Fit:
         from lightning_fabric import Fabric
 
         self.training, self.job, self.net = training, job, module
-        self.fabric = Fabric(accelerator="auto", devices=1, precision=training.precision)
+        self.fabric = Fabric(accelerator="auto", devices=1, precision=job.precision or training.precision)
         self.device = self.fabric.device
         groups = decay_groups(module, training.weight_decay)
         optimiser = torch.optim.AdamW(groups, lr=training.lr, fused=True)

@@ -11,8 +11,10 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from neuroloom.core.errors import DataError
 from neuroloom.learn.dense.denseplan import DensePlan
 from neuroloom.learn.dense.resample import Preprocessed
+from neuroloom.learn.dense.usual import codes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -77,8 +79,9 @@ class Bank:
         rng = np.random.default_rng(0)
         for case in cases:
             assert case.label is not None
-            self.places.append(find_places(case.label, plan, rng))
-            image, label = case.x, smallest(case.label)
+            label = numbered(case.label, plan)
+            self.places.append(find_places(label, rng))
+            image = case.x
             self.bytes += image.nbytes + label.nbytes
             if folder is not None and self.bytes > limit:
                 number = len(self.images)
@@ -127,14 +130,16 @@ class Bank:
         return min(max(middle - patch // 2 + _draw(-reach, reach, generator), low), high)
 
 
-def find_places(
-    label: NDArray[Any], plan: DensePlan, rng: np.random.Generator
-) -> list[NDArray[np.int32]]:
-    """Return up to `PLACES` voxels (n, axis) of every class that a case has, the background out."""
+def find_places(label: NDArray[Any], rng: np.random.Generator) -> list[NDArray[np.int32]]:
+    """Return up to `PLACES` voxels (n, axis) of every class that a case has, the background out.
+
+    Examples
+    --------
+    >>> [len(own) for own in find_places(np.array([[0, 1], [2, 2]]), np.random.default_rng(0))]
+    [1, 2]
+    """
     found = []
-    for value in plan.classes:
-        if value == 0 or value == plan.ignore:
-            continue
+    for value in range(1, int(label.max(initial=0)) + 1):
         flat = np.flatnonzero(label == value)
         if flat.size > PLACES:
             flat = rng.choice(flat, PLACES, replace=False)
@@ -143,9 +148,26 @@ def find_places(
     return found
 
 
-def smallest(label: NDArray[Any]) -> NDArray[Any]:
-    """Return labels as int16, or int8 where that holds them; both have room for "ignore", -1."""
-    return np.ascontiguousarray(label, np.int8 if label.size and label.max() < 128 else np.int16)
+def numbered(label: NDArray[Any], plan: DensePlan) -> NDArray[Any]:
+    """Return labels as the places of the net's classes; -1 is not learnt from.
+
+    Raises
+    ------
+    DataError
+        If a value is no class of the plan.
+    """
+    number = codes(plan)
+    kind = np.int8 if len(number) < 128 else np.int16
+    if number == {k: k for k in range(len(number))} and label.max(initial=0) < len(number):
+        return np.ascontiguousarray(label, kind)
+    out = np.full(label.shape, -2, kind)
+    for value, place in number.items():
+        out[label == value] = place
+    if (odd := out == -2).any():
+        raise DataError(
+            f"A label holds the value {label[odd][0]}, expected {', '.join(map(str, number))}."
+        )
+    return out
 
 
 def _pick(known: Sequence[NDArray[np.int32]], generator: Generator) -> NDArray[np.int32]:

@@ -175,7 +175,8 @@ class DensePlan:
 
     def describe(self) -> str:
         """Return a table for people: every key, its value and why."""
-        rows = [(key, _short(value), self.reasons.get(key, "")) for key, value in _rows(self)]
+        why = self.reasons
+        rows = [(key, shortly(value), why.get(key, "")) for key, value in rows_of_plan(self)]
         wide = [min(max(len(row[i]) for row in rows), limit) for i, limit in ((0, 24), (1, 56))]
         return "\n".join(
             f"{key:<{wide[0]}}  {value:<{wide[1]}}  {why}".rstrip() for key, value, why in rows
@@ -258,18 +259,26 @@ def _said(plan: DensePlan, sentences: Mapping[str, str]) -> dict[str, Any]:
     return {"reasons": {**plan.reasons, **sentences}}
 
 
-def _rows(plan: DensePlan) -> list[tuple[str, Any]]:
+def rows_of_plan(plan: DensePlan) -> list[tuple[str, Any]]:
+    """Return the keys and values that people look at."""
     left_out = ("reasons", "previous", "intensity")
     rows = [(f.name, getattr(plan, f.name)) for f in fields(plan) if f.name not in left_out]
     return [*rows, ("previous", plan.previous.configuration if plan.previous else None)]
 
 
-def _short(value: Any) -> str:
+def shortly(value: Any) -> str:
+    """Return a value of a plan as people write it: 40×56×40.
+
+    Examples
+    --------
+    >>> shortly((1.0, 0.5)), shortly({"a": 1})
+    ('1×0.5', 'a: 1')
+    """
     if isinstance(value, dict):
-        return ", ".join(f"{key}: {_short(part)}" for key, part in value.items())
+        return ", ".join(f"{key}: {shortly(part)}" for key, part in value.items())
     if isinstance(value, tuple):
         numbers = all(isinstance(part, int | float) for part in value)
-        return ("×" if numbers else ", ").join(_short(part) for part in value)
+        return ("×" if numbers else ", ").join(shortly(part) for part in value)
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -144,14 +144,18 @@ def predict_tiles(
     padded, inside = _padded(image, tile)
     mirrors = _mirrors([axis + lifted for axis in mirror_axes], len(tile))
     call = _Call(net, where, precision, mirrors, lifted)
-    sums = _Slab(padded, tile, weight, where, _Store(inside, finish, spill, large_bytes))
-    corners = itertools.product(*positions(padded.shape[1:], tile, step))
+    starts = positions(padded.shape[1:], tile, step)
+    store = _Store(inside, finish, spill, large_bytes)
     with torch.no_grad():
-        for group in _groups(corners, max(1, batch // len(mirrors))):
-            tiles = [padded[(slice(None), *_place(corner, tile))] for corner in group]
-            for corner, said in zip(group, call(torch.stack(tiles), batch), strict=True):
-                sums.add(corner, said)
-        return sums.close()
+        said = _predictions(call, padded, tile, starts, max(1, batch))
+        if all(len(places) == 1 for places in starts):
+            store.put(next(said)[1], None, 0)
+            return store.result()
+        sums = _Slab(padded.shape[1:], tile, starts, tile_weight(tile, weight).to(where), store)
+        for corner, scores in said:
+            sums.add(corner, scores)
+        sums.close()
+    return store.result()
 
 
 def _prepared(
@@ -194,9 +198,16 @@ def _mirrors(axes: Sequence[int], dims: int) -> list[Ints]:
     return [tuple(axis + 2 for axis in subset) for subset in itertools.chain(*subsets)]
 
 
-def _groups(corners: Iterator[Ints], size: int) -> Iterator[list[Ints]]:
-    while group := list(itertools.islice(corners, size)):
-        yield group
+def _predictions(
+    call: _Call, image: Tensor, tile: Ints, starts: list[list[int]], batch: int
+) -> Iterator[tuple[Ints, Tensor]]:
+    """Yield every tile's corner and what the net says of it (class, *patch), first axis slowest."""
+    import torch
+
+    corners = itertools.product(*starts)
+    while group := list(itertools.islice(corners, max(1, batch // len(call.mirrors)))):
+        tiles = [image[(slice(None), *_place(corner, tile))] for corner in group]
+        yield from zip(group, call(torch.stack(tiles), batch), strict=True)
 
 
 def _place(corner: Ints, tile: Ints) -> tuple[slice, ...]:
@@ -245,50 +256,60 @@ class _Call:
 
 
 class _Slab:
-    """Weighted sums of the tiles that still overlap, as thick as one tile."""
+    """Weighted sums of the tiles that still overlap: a ring along the first axis, a tile long."""
 
-    def __init__(self, image: Tensor, tile: Ints, weight: str, device: Any, store: _Store) -> None:
-        import torch
-
-        self.tile, self.length, self.store = tile, image.shape[1], store
-        self.weight = tile_weight(tile, weight).to(device)
-        self.seen = torch.zeros((tile[0], *image.shape[2:]), device=device)
+    def __init__(
+        self,
+        shape: Sequence[int],
+        tile: Ints,
+        starts: list[list[int]],
+        weight: Tensor,
+        store: _Store,
+    ) -> None:
+        self.tile, self.length, self.weight, self.store = tile, shape[0], weight, store
+        self.row = weight.new_zeros((tile[0], *shape[1:]))
+        for corner in itertools.product([0], *starts[1:]):
+            self.row[_place(corner, tile)] += weight
+        self.seen = self.row.clone()
         self.sums: Tensor | None = None
         self.start = 0
 
     def add(self, corner: Ints, said: Tensor) -> None:
         """Add what the net says of one tile (class, *patch)."""
-        import torch
-
         if self.sums is None:
-            self.sums = torch.zeros((len(said), *self.seen.shape), device=said.device)
+            self.sums = said.new_zeros((len(said), *self.seen.shape))
         if corner[0] != self.start:
             self._move(corner[0])
-        place = _place((0, *corner[1:]), self.tile)
-        self.sums[(slice(None), *place)].addcmul_(said, self.weight)
-        self.seen[place] += self.weight
+        across = _place(corner[1:], self.tile[1:])
+        for ring, part in self._ring(corner[0], corner[0] + self.tile[0]):
+            self.sums[(slice(None), ring, *across)].addcmul_(said[:, part], self.weight[part])
+
+    def _ring(self, start: int, stop: int) -> Iterator[tuple[slice, slice]]:
+        """Yield where start to stop stand in the ring, and in an array that begins at start."""
+        size, at = self.tile[0], start
+        while at < stop:
+            ring = at % size
+            n = min(size - ring, stop - at)
+            yield slice(ring, ring + n), slice(at - start, at - start + n)
+            at += n
 
     def _move(self, start: int) -> None:
-        """Hand out what lies before `start`, and begin the slab there."""
-        assert self.sums is not None
-        done = start - self.start
-        self._give(min(done, self.tile[0]))
-        keep = max(0, self.tile[0] - done)
-        for part, axis in ((self.sums, 1), (self.seen, 0)):
-            kept = part.narrow(axis, self.tile[0] - keep, keep).clone()
-            part.narrow(axis, 0, keep).copy_(kept)
-            part.narrow(axis, keep, self.tile[0] - keep).zero_()
-        self.start = start
+        """Hand out what lies before `start`, and begin a row of tiles there."""
+        self._give(start)
+        for ring, part in self._ring(start, start + self.tile[0]):
+            self.seen[ring] += self.row[part]
 
-    def _give(self, thick: int) -> None:
+    def _give(self, stop: int) -> None:
         assert self.sums is not None
-        mean = self.sums[:, :thick] / self.seen[:thick]
-        self.store.put(mean, self.start)
+        for ring, part in self._ring(self.start, stop):
+            self.store.put(self.sums[:, ring], self.seen[ring], self.start + part.start)
+            self.sums[:, ring] = 0
+            self.seen[ring] = 0
+        self.start = stop
 
-    def close(self) -> Tensor:
-        """Return the whole result."""
-        self._give(self.length - self.start)
-        return self.store.result()
+    def close(self) -> None:
+        """Hand out the rest."""
+        self._give(self.length)
 
 
 class _Store:
@@ -304,14 +325,22 @@ class _Store:
         self.inside, self.finish, self.spill, self.large = inside, finish, spill, large
         self.array: Tensor | None = None
 
-    def put(self, slab: Tensor, start: int) -> None:
-        """Take slab (class, n, …), the first of which stands at `start` of the padded image."""
+    def put(self, sums: Tensor, seen: Tensor | None, start: int) -> None:
+        """Take (class, n, …), to be divided by (n, …), from `start` on in the padded image."""
+        import torch
+
         (first, last), *others = self.inside
-        begin, end = max(start, first), min(start + slab.shape[1], last)
+        begin, end = max(start, first), min(start + sums.shape[1], last)
         if begin >= end:
             return
         cut = (slice(begin - start, end - start), *(slice(*edge) for edge in others))
-        part = slab[(slice(None), *cut)]
+        part = sums[(slice(None), *cut)]
+        if seen is not None and self.finish is None and self.array is not None:
+            room = self.array[:, begin - first : end - first]
+            if room.device == part.device:
+                torch.div(part, seen[cut], out=room)
+                return
+        part = part if seen is None else part / seen[cut]
         part = part if self.finish is None else self.finish(part)
         if self.array is None:
             self.array = self._made(part)

@@ -1,0 +1,137 @@
+"""Cases as a study hands them to a learner: lazy, measured once, preprocessed once a plan."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from neuroloom.core.errors import DataError
+from neuroloom.learn.dense.denseplan import DensePlan
+from neuroloom.learn.dense.fingerprint import CaseFacts, Fingerprint, measure_case
+from neuroloom.learn.dense.resample import Preprocessed, preprocess
+
+KEPT_BYTES = 4 * 1024**3
+# What a preprocessed case depends on; all else of a plan is the net's.
+DEPENDS = (
+    "dims", "spacing", "transpose", "normalisation", "use_nonzero_mask", "intensity", "image_order",
+    "label_order", "channels",
+)  # fmt: skip
+
+
+class AnyCase(Protocol):
+    """What is needed of a case (`io.cases.Case`)."""
+
+    name: str
+
+    @property
+    def spacing(self) -> tuple[float, ...]:
+        """Size of a voxel in array order."""
+
+    def image(self) -> np.ndarray:
+        """Read the image (channel, *axes), float32."""
+
+    def truth(self) -> np.ndarray | None:
+        """Read the label (*axes), or None."""
+
+
+class DenseCases(Sequence[Any]):
+    """Cases with a memory: rows can be taken, and all parts share what was measured before.
+
+    Parameters
+    ----------
+    cases
+        `io.cases.Cases`, or anything that behaves so.
+    rows
+        Their numbers in the whole data set.
+    memory
+        Shared by all parts; None begins a new one.
+    limit
+        Bytes of preprocessed cases that are kept.
+
+    Examples
+    --------
+    >>> class Blank:
+    ...     name, spacing = "a", (1.0, 1.0)
+    ...     def image(self): return np.ones((1, 4, 4), "f4")
+    ...     def truth(self): return np.eye(4, dtype=int)
+    >>> both = DenseCases([Blank(), Blank()])
+    >>> len(both[np.array([1])]), both.fingerprint(["MRI"]).finalize()["n"]
+    (1, 2)
+    """
+
+    def __init__(
+        self,
+        cases: Sequence[Any],
+        rows: Sequence[int] | None = None,
+        memory: dict[Any, Any] | None = None,
+        limit: int = KEPT_BYTES,
+    ) -> None:
+        self.cases, self.limit = cases, limit
+        self.rows = list(range(len(cases))) if rows is None else [int(row) for row in rows]
+        self.memory: dict[Any, Any] = {"bytes": 0} if memory is None else memory
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, rows: Any) -> Any:
+        """Return one case, or the cases of a part."""
+        if isinstance(rows, int | np.integer):
+            return self.cases[self.rows[int(rows)]]
+        chosen = np.asarray(self.rows)[rows].tolist()
+        return DenseCases(self.cases, chosen, self.memory, self.limit)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self.cases[row] for row in self.rows)
+
+    def facts(self) -> Iterator[CaseFacts]:
+        """Yield what a fingerprint takes of each case."""
+        for row in self.rows:
+            if ("facts", row) not in self.memory:
+                case = self.cases[row]
+                self.memory["facts", row] = _named(
+                    case, measure_case, case.image(), case.truth(), case.spacing
+                )
+            yield self.memory["facts", row]
+
+    def remember(self, row: int, facts: CaseFacts) -> None:
+        """Take the facts of a case that was read anyhow, for the audit."""
+        self.memory["facts", self.rows[row]] = facts
+
+    def fingerprint(self, channels: Sequence[str]) -> Fingerprint:
+        """Return the fingerprint of these cases."""
+        found = Fingerprint(channels)
+        found.cases = list(self.facts())
+        return found
+
+    def preprocessed(self, plan: DensePlan, *, labelled: bool = True) -> Iterator[Preprocessed]:
+        """Yield every case as the plan wants it, without its label unless `labelled`."""
+        key = _key(plan)
+        for row in self.rows:
+            place = ("case", row, key)
+            if place in self.memory:
+                yield self.memory[place]
+                continue
+            case = self.cases[row]
+            truth = case.truth() if labelled else None
+            done = _named(case, preprocess, case.image(), truth, case.spacing, plan)
+            size = done.x.nbytes + (0 if done.label is None else done.label.nbytes)
+            if labelled and self.memory["bytes"] + size <= self.limit:
+                self.memory[place] = done
+                self.memory["bytes"] += size
+            yield done
+
+
+def _key(plan: DensePlan) -> str:
+    values = plan.as_dict()
+    return json.dumps({name: values[name] for name in DEPENDS}, sort_keys=True)
+
+
+def _named(case: AnyCase, function: Any, *arguments: Any) -> Any:
+    """Call, and let an error name the case."""
+    try:
+        return function(*arguments)
+    except DataError as error:
+        raise DataError(f"{case.name}: {error}") from error

@@ -1,0 +1,134 @@
+"""Pictures of dense results: cases with truth and prediction, doubt against error."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neuroloom.learn import figures
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PLANES = ("axial", "coronal", "sagittal")
+Row = tuple[np.ndarray, np.ndarray, np.ndarray, Sequence[float], str]
+
+
+@figures.styled
+def overlays(rows: Sequence[Row], names: Sequence[str]) -> Figure:
+    """Draw cases one below the other, a volume in three planes.
+
+    Parameters
+    ----------
+    rows
+        Image (*axes), truth, prediction (*axes), spacing and title of each.
+    names
+        Of the classes, in the order of their labels.
+
+    Examples
+    --------
+    >>> label = np.zeros((6, 7, 8), int)
+    >>> label[2:4, 2:5, 3:6] = 1
+    >>> len(overlays([(label * 1.0, label, label, (1, 1, 1), "one")], ["cell"]).axes)
+    3
+    """
+    columns = 3 if rows[0][0].ndim == 3 else 1
+    height = 1.7 if columns == 3 else 3.2
+    figure, axes = figures.canvas(
+        height * len(rows) + 0.4, rows=len(rows), columns=columns, squeeze=False
+    )
+    for row, own in zip(axes, rows, strict=True):
+        _draw(row, *own)
+    for column in range(columns if columns == 3 else 0):
+        axes[0, column].set_title(PLANES[column], fontsize=7)
+    _legend(figure, names)
+    return figure
+
+
+def _draw(
+    axes: Any,
+    image: np.ndarray,
+    truth: np.ndarray,
+    found: np.ndarray,
+    spacing: Sequence[float],
+    title: str,
+) -> None:
+    values = [
+        int(v) for v in np.unique(np.concatenate([np.unique(truth), np.unique(found)])) if v > 0
+    ]
+    for column, (cut, size) in enumerate(cuts(truth, found, spacing)):
+        ax, words = axes[column], {"origin": "lower" if image.ndim == 3 else "upper"}
+        low, high = np.quantile(image[cut], (0.005, 0.995))
+        ax.imshow(image[cut], cmap="gray", vmin=low, vmax=max(high, low + 1e-6),
+                  aspect=size[0] / size[1], **words)  # fmt: skip
+        for value in values:
+            shade = figures.colour(value - 1)
+            _fill(ax, found[cut] == value, shade, size, words)
+            if (truth[cut] == value).any():
+                ax.contour(truth[cut] == value, levels=[0.5], colors=[shade], linewidths=0.9)
+        ax.set_xticks([])
+        ax.set_yticks([])
+    axes[0].set_ylabel(title, rotation=0, ha="right", va="center", fontsize=7)
+
+
+def _fill(ax: Any, mask: np.ndarray, shade: str, size: Sequence[float], words: Any) -> None:
+    from matplotlib.colors import to_rgb
+
+    layer = np.zeros((*mask.shape, 4))
+    layer[mask] = (*to_rgb(shade), 0.42)
+    ax.imshow(layer, aspect=size[0] / size[1], interpolation="nearest", **words)
+
+
+def cuts(
+    truth: np.ndarray, found: np.ndarray, spacing: Sequence[float]
+) -> list[tuple[tuple[Any, ...], tuple[float, float]]]:
+    """Return the index of each plane, through most of the labels, and the size of its pixels.
+
+    Examples
+    --------
+    >>> cuts(np.eye(3), np.eye(3), (1.0, 2.0))
+    [((slice(None, None, None), slice(None, None, None)), (1.0, 2.0))]
+    """
+    if truth.ndim == 2:
+        return [((slice(None), slice(None)), (float(spacing[0]), float(spacing[1])))]
+    weight = (truth > 0) | (found > 0)
+    planes = []
+    for axis in range(3):
+        others = tuple(a for a in range(3) if a != axis)
+        counts = weight.sum(others)
+        at = int(counts.argmax()) if counts.any() else truth.shape[axis] // 2
+        cut: list[Any] = [slice(None)] * 3
+        cut[axis] = at
+        planes.append((tuple(cut), (float(spacing[others[0]]), float(spacing[others[1]]))))
+    return planes
+
+
+def _legend(figure: Figure, names: Sequence[str]) -> None:
+    from matplotlib.patches import Patch
+
+    shown = [Patch(color=figures.colour(k), label=name) for k, name in enumerate(names[:7])]
+    figure.legend(handles=shown, loc="outside lower center", ncols=len(shown), fontsize=7)
+
+
+@figures.styled
+def doubt_against_error(doubt: np.ndarray, dice: np.ndarray) -> Figure:
+    """Draw one dot a case: how unsure the net was, and how well it did.
+
+    Examples
+    --------
+    >>> len(doubt_against_error(np.array([0.1, 0.2, 0.4]), np.array([0.9, 0.8, 0.5])).axes)
+    1
+    """
+    from scipy.stats import spearmanr
+
+    figure, ax = figures.canvas(2.4)
+    ax.scatter(doubt, dice, s=14, color=figures.colour(0), alpha=0.75, linewidths=0)
+    ax.set_xlabel("mean entropy near the predicted border")
+    ax.set_ylabel("Dice")
+    known = np.isfinite(doubt) & np.isfinite(dice)
+    if known.sum() > 3 and np.ptp(dice[known]) > 0 and np.ptp(doubt[known]) > 0:
+        rho = float(spearmanr(doubt[known], dice[known]).statistic)
+        ax.set_title(f"Spearman's rho {rho:.2f}", fontsize=7, loc="left")
+    return figure

@@ -1,0 +1,262 @@
+"""From probabilities of held-out cases to labels, and to the rows that judge them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neuroloom.core.dataset import ENTITIES
+from neuroloom.learn.dense.doubt import doubt, entropy, error_auroc
+from neuroloom.learn.dense.judge import rows_of_case
+from neuroloom.learn.dense.overlap import counts_of, dice, mask_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from neuroloom.core.dataset import Dataset
+    from neuroloom.learn.crossfit import Fitted
+    from neuroloom.learn.dense.study import DenseStudy
+    from neuroloom.learn.store import Ensemble
+    from neuroloom.learn.study import Prepared
+
+    Label = NDArray[np.integer]
+
+ODD_SPREADS = 4.0  # robust deviations from the usual doubt that raise the flag
+ODD_VOLUME = 1.5  # times the largest, or parts of the smallest, volume that was learnt from
+
+
+@dataclass(frozen=True)
+class Held:
+    """One case while it was held out."""
+
+    fit: Fitted
+    row: int
+    unit: str
+    p: np.ndarray
+
+
+def held(prepared: Prepared, fits: Sequence[Fitted]) -> Iterator[Held]:
+    """Yield every held-out case of these fits with its probabilities."""
+    for fit in fits:
+        fold = prepared.folds[fit.job.fold]
+        for place, row in enumerate(fold.test):
+            yield Held(fit, int(row), fold.units[place], fit.scores[place])
+
+
+def decode(p: np.ndarray, facts: dict[str, Any]) -> Label:
+    """Return label values (*axes) from probabilities (class or region, *axes).
+
+    Examples
+    --------
+    >>> facts = {"classes_of": {"0": "background", "7": "cell"}, "regions": None}
+    >>> decode(np.array([[0.9, 0.2], [0.1, 0.8]]), facts).tolist()
+    [0, 7]
+    """
+    if facts["regions"]:
+        label = np.zeros(p.shape[1:], np.int16)
+        for k, value in painted(facts["regions"]):
+            label[np.asarray(p[k]) > 0.5] = value
+        return label
+    values = np.array(sorted(int(value) for value in facts["classes_of"]))
+    return values[np.asarray(p).argmax(0)].astype(np.int16)
+
+
+def painted(regions: dict[str, Sequence[int]]) -> list[tuple[int, int]]:
+    """Return (place, label value) of every region, the widest first: each is painted over it.
+
+    A region leaves the value that no narrower region within it has.
+
+    Examples
+    --------
+    >>> painted({"core": [2, 3], "whole": [1, 2, 3], "enhancing": [3]})
+    [(1, 1), (0, 2), (2, 3)]
+    """
+    order = sorted(enumerate(regions.values()), key=lambda item: -len(item[1]))
+    found = []
+    for rank, (place, values) in enumerate(order):
+        inner = {
+            v for _, narrower in order[rank + 1 :] for v in narrower if set(narrower) < set(values)
+        }
+        own = [value for value in values if value not in inner]
+        found.append((place, int((own or list(values))[0])))
+    return found
+
+
+def keep_largest(label: Label, value: int | Sequence[int]) -> Label:
+    """Return the label with all but the largest connected piece of a class (or region) removed.
+
+    Examples
+    --------
+    >>> keep_largest(np.array([1, 1, 0, 1, 2]), 1).tolist()
+    [1, 1, 0, 0, 2]
+    """
+    from scipy import ndimage
+
+    mask = mask_of(label, value)
+    pieces, count = ndimage.label(mask)
+    if count < 2:
+        return label
+    sizes = np.bincount(pieces.ravel())
+    sizes[0] = 0
+    out = label.copy()
+    out[mask & (pieces != int(sizes.argmax()))] = 0
+    return out
+
+
+def kept(label: Label, parts: dict[str, Any], names: Sequence[str]) -> Label:
+    """Return the label with the largest piece only of the classes `names`."""
+    for name in names:
+        label = keep_largest(label, parts[name])
+    return label
+
+
+def gains(study: DenseStudy, prepared: Prepared, fits: Sequence[Fitted]) -> dict[int, np.ndarray]:
+    """Return fold -> (case, class) Dice gained by keeping the largest piece only."""
+    facts = prepared.dataset.facts
+    found: dict[int, list[np.ndarray]] = {}
+    if study.largest == "auto":
+        for case in held(prepared, fits):
+            truth = prepared.dataset.x[case.row].truth()
+            label = decode(case.p, facts)
+            found.setdefault(case.fit.job.fold, []).append(_gain(truth, label, facts["parts"]))
+    return {fold: np.stack(rows) for fold, rows in found.items()}
+
+
+def _gain(truth: Label, label: Label, parts: dict[str, Any]) -> np.ndarray:
+    gained = []
+    for name, value in parts.items():
+        alone = {name: value}
+        before = dice(*counts_of(truth, label, alone))[0]
+        after = dice(*counts_of(truth, keep_largest(label, value), alone))[0]
+        gained.append(after - before)
+    return np.nan_to_num(np.array(gained, float))
+
+
+def chosen(study: DenseStudy, parts: dict[str, Any], gained: Sequence[np.ndarray]) -> list[str]:
+    """Return the classes that keep their largest piece: where that raised the mean Dice."""
+    if study.largest != "auto":
+        return list(parts) if study.largest == "yes" else []
+    if not gained:
+        return []
+    mean = np.concatenate(list(gained)).mean(0)
+    return [name for name, gain in zip(parts, mean, strict=True) if gain > 0]
+
+
+def tabulate(study: DenseStudy, prepared: Prepared, fits: list[Fitted]) -> pd.DataFrame:
+    """Return the rows of all held-out cases.
+
+    Whether a class keeps its largest piece only is chosen, for each fold, on the other folds.
+    """
+    import pandas as pd
+
+    rows: list[dict[str, Any]] = []
+    models = study.roles(prepared.dataset.task)
+    for role, seed in sorted({(f.job.role, f.job.seed) for f in fits}, reverse=True):
+        own = [fit for fit in fits if (fit.job.role, fit.job.seed) == (role, seed)]
+        gained = gains(study, prepared, own)
+        for case in held(prepared, own):
+            fold = case.fit.job.fold
+            others = [rows_ for other, rows_ in gained.items() if other != fold]
+            names = chosen(study, prepared.dataset.facts["parts"], others)
+            head = {"fold": fold, "unit": case.unit, "seed": seed, "model": models[role]}
+            head |= {"role": role}
+            rows += rows_of(study, prepared.dataset, case.row, case.p, names, head)
+    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=_columns(prepared.dataset))
+
+
+def rows_of(
+    study: DenseStudy,
+    dataset: Dataset,
+    row: int,
+    p: np.ndarray,
+    names: Sequence[str],
+    head: dict[str, Any],
+) -> list[dict[str, Any]]:
+    """Return the rows of one case: who it is, how it was judged, and how sure the net was."""
+    facts, case = dataset.facts, dataset.x[row]
+    truth = case.truth()
+    label = kept(decode(p, facts), facts["parts"], names)
+    h = entropy(p, regions=bool(facts["regions"]))
+    sure = {"doubt": doubt(h, label), "error_auroc": error_auroc(h, truth, label)}
+    entities = dataset.table.iloc[row][list(ENTITIES)].to_dict()
+    start = {"example": dataset.table["name"].iloc[row], **entities, **head}
+    judged = rows_of_case(
+        truth, label, case.spacing, facts["parts"], study.tolerance, facts["ignore"]
+    )
+    return [start | one | sure for one in judged]
+
+
+def _columns(dataset: Dataset) -> list[str]:
+    from neuroloom.learn.dense.judge import COLUMNS
+
+    head = ["example", *ENTITIES, "fold", "unit", "seed", "model", "role"]
+    return [*head, *COLUMNS, "y_true", "y_pred", "doubt", "error_auroc"]
+
+
+def rows_of_new(
+    study: DenseStudy, ensemble: Ensemble, dataset: Dataset, head: dict[str, Any]
+) -> pd.DataFrame:
+    """Return the rows of new labelled cases."""
+    import pandas as pd
+
+    units = head.pop("unit")
+    rows: list[dict[str, Any]] = []
+    for row, p in enumerate(study.scores_of(ensemble, dataset)):
+        names = ensemble.facts["largest"]
+        rows += rows_of(study, dataset, row, p, names, head | {"unit": units[row]})
+    return pd.DataFrame(rows)
+
+
+def usual(study: DenseStudy, prepared: Prepared, fits: Sequence[Fitted]) -> dict[str, Any]:
+    """Return what is stored beside a model: kept classes, usual doubt, and usual volumes."""
+    facts = prepared.dataset.facts
+    gained = list(gains(study, prepared, fits).values())
+    doubts = []
+    for case in held(prepared, fits):
+        label = decode(case.p, facts)
+        doubts.append(doubt(entropy(case.p, regions=bool(facts["regions"])), label))
+    volumes: dict[str, list[float]] = {name: [] for name in facts["parts"]}
+    for case_ in prepared.dataset.x:
+        truth, voxel = case_.truth(), float(np.prod(case_.spacing))
+        for name, values in facts["parts"].items():
+            volumes[name].append(float(mask_of(truth, values).sum()) * voxel)
+    middle = float(np.median(doubts)) if doubts else None
+    spread = float(1.4826 * np.median(np.abs(np.array(doubts) - middle))) if doubts else None
+    return {
+        "largest": chosen(study, facts["parts"], gained),
+        "doubt": [middle, spread],
+        "volumes": {name: [min(v), max(v)] for name, v in volumes.items()},
+    }
+
+
+def why_flagged(usually: dict[str, Any], sure: float, volumes: dict[str, float]) -> str:
+    """Return why a prediction should be looked at, or nothing.
+
+    Parameters
+    ----------
+    usually
+        What `usual` stored.
+    sure
+        Mean entropy near the border.
+    volumes
+        Of each class, in the unit of the training data.
+
+    Examples
+    --------
+    >>> why_flagged({"doubt": [0.2, 0.01], "volumes": {"a": [5, 9]}}, 0.4, {"a": 6.0})
+    'the net is less sure than usual (0.40, usually 0.20)'
+    """
+    reasons = []
+    middle, spread = usually["doubt"]
+    if middle is not None and sure > middle + ODD_SPREADS * max(spread, 0.02):
+        reasons.append(f"the net is less sure than usual ({sure:.2f}, usually {middle:.2f})")
+    for name, (least, most) in usually["volumes"].items():
+        if volumes[name] > ODD_VOLUME * most or volumes[name] < least / ODD_VOLUME:
+            reasons.append(
+                f"{name} measures {volumes[name]:.4g}, learnt were {least:.4g} to {most:.4g}"
+            )
+    return "; ".join(reasons)

@@ -1,0 +1,303 @@
+"""A dense net as a learner: it plans, trains on patches and predicts whole images."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neuroloom.core.errors import RunError
+from neuroloom.learn.dense.cases import DenseCases
+from neuroloom.learn.dense.denseplan import DensePlan
+from neuroloom.learn.fit import FitJob, History, Training, fit, own_randomness, own_threads
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from neuroloom.learn.dense.bank import Bank
+    from neuroloom.learn.dense.module import DenseModule
+
+STEPS_AN_EPOCH = 25
+PRESET_NETS = ("resenc-m", "resenc-l", "resenc-xl")
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user or the recipe wants of a dense learner; plain data.
+
+    Attributes
+    ----------
+    classes
+        Label value -> name, the background among them.
+    channels
+        Names of the channels; "CT" and such say how they are normalised.
+    regions, ignore
+        Overlapping unions of labels; the label that is not learnt from.
+    configuration, preset
+        As in `plan.plan`.
+    keys
+        Keys of the plan that are set by hand.
+    options
+        Options of the net.
+    budget_s
+        Wall seconds of one fit, which the plan fits itself to; None: not limited.
+    augment
+        Names of augmentations, or None for the usual ones.
+    mirror
+        Axes (array order, after the plan's transposition) that may be mirrored, in training and in
+        prediction; None: all.
+    loss
+        A name of `losses`.
+    views
+        From how many sides a 2-D net looks at a volume: "one", "three", "twelve", "sixteen".
+    training
+        Fields of `learn.fit.Training` that differ from the usual.
+    jitter
+        Voxels by which a patch may reach beyond an image that it covers.
+    """
+
+    classes: dict[int, str]
+    channels: tuple[str, ...] = ("image",)
+    regions: dict[str, tuple[int, ...]] | None = None
+    ignore: int | None = None
+    configuration: str = "auto"
+    preset: str = "default"
+    keys: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    budget_s: float | None = None
+    augment: tuple[str, ...] | None = None
+    mirror: tuple[int, ...] | None = None
+    loss: str = "dice-ce"
+    views: str = "one"
+    training: dict[str, Any] = field(default_factory=dict)
+    jitter: int = 0
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Wishes:
+        """Rebuild wishes from JSON, which knows neither tuples nor numbers as names."""
+        plain = dict(values)
+        plain["classes"] = {int(k): str(v) for k, v in plain["classes"].items()}
+        if plain.get("regions"):
+            plain["regions"] = {k: tuple(v) for k, v in plain["regions"].items()}
+        for name in ("channels", "augment", "mirror"):
+            plain[name] = None if plain.get(name) is None else tuple(plain[name])
+        return cls(**plain)
+
+
+class DenseLearner:
+    """A net that labels every voxel, with the plan by which it sees the images.
+
+    Parameters
+    ----------
+    name
+        Of the model, which is that of the net.
+    wishes
+        What it learns, and what was asked for.
+    plan
+        The plan, once it is known: it is made of the training cases.
+
+    Notes
+    -----
+    The plan is part of the state: what is learnt of the training cases, intensities included, is
+    learnt inside the training fold.
+    """
+
+    validates = False
+
+    def __init__(self, name: str, wishes: Wishes, plan: DensePlan | None = None) -> None:
+        self.name, self.wishes, self.plan = name, wishes, plan
+        self.model: nn.Module | None = None
+        self.rehearsed: DenseLearner = self
+        if plan is not None:
+            with own_randomness(0):
+                self.model = self._net(plan)
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """Everything to build this learner again, as JSON can hold it."""
+        plan = None if self.plan is None else self.plan.as_dict()
+        return {"name": self.name, "wishes": dataclasses.asdict(self.wishes), "plan": plan}
+
+    @classmethod
+    def from_spec(cls, spec: Mapping[str, Any]) -> DenseLearner:
+        """Build the learner that `spec` describes; its weights come with `load`."""
+        plan = None if spec["plan"] is None else DensePlan.from_dict(spec["plan"])
+        return cls(spec["name"], Wishes.from_dict(spec["wishes"]), plan)
+
+    def fresh(self) -> DenseLearner:
+        """Return an untrained learner of the same kind."""
+        return DenseLearner(self.name, self.wishes)
+
+    def training(self, plan: DensePlan) -> Training:
+        """Return how a net of this plan is trained."""
+        usual: dict[str, Any] = {
+            "epochs": 10_000, "batch": plan.batch, "lr": 3e-3, "weight_decay": 1e-2, "warmup": 0.1,
+            "average": 0.99, "clip": 12.0,
+        }  # fmt: skip
+        return Training(**(usual | self.wishes.training))
+
+    def make_plan(self, cases: DenseCases) -> DensePlan:
+        """Return the plan for these training cases."""
+        from neuroloom.learn.dense.plan import plan
+
+        wishes = self.wishes
+        made = plan(
+            cases.fingerprint(wishes.channels),
+            wishes.budget_s,
+            device_name(),
+            os.cpu_count() or 1,
+            configuration=wishes.configuration,
+            preset=self.name if self.name in PRESET_NETS else wishes.preset,
+            classes=wishes.classes,
+            regions=wishes.regions,
+            ignore=wishes.ignore,
+        )
+        keys = wishes.keys if made.net == self.name else {"net": self.name} | wishes.keys
+        return made.override(**keys) if keys else made
+
+    def fit(self, x: DenseCases, y: Any = None, *, job: FitJob | None = None) -> History:
+        """Plan, then train from new initial weights, drawn with `job.seed`.
+
+        Parameters
+        ----------
+        x
+            Labelled cases.
+        y
+            Not used: a case has its label with it.
+        job
+            Seed, length, checkpoint and so on.
+        """
+        job = job or FitJob()
+        module, bank = self.begin(x, job)
+        training = self.training(bank.plan)
+        numbers = _epoch(len(bank), training.batch)
+        history = fit(module, numbers, np.zeros(len(numbers), np.float32), training, job)
+        module.net.to("cpu")
+        self.model = module.net.eval()
+        return history
+
+    def begin(self, x: DenseCases, job: FitJob) -> tuple[DenseModule, Bank]:
+        """Return the module with new weights, and the bank that it draws patches from."""
+        from neuroloom.learn.dense.bank import Bank
+
+        self.plan = self.make_plan(x)
+        folder = None if job.checkpoint is None else job.checkpoint.with_suffix(".cases")
+        bank = Bank(x.preprocessed(self.plan), self.plan, self.wishes.jitter, device_name(), folder)
+        with own_randomness(job.seed):
+            module = self._module(self.plan)
+        module.bank = bank
+        return module, bank
+
+    def seconds_per_step(self, x: DenseCases, seed: int = 0, at_least: float = 4.0) -> float:
+        """Measure a step of training on a throwaway copy: the quicker steps of a few seconds."""
+        probe, steps = self.fresh(), 3
+        seconds: list[float] = []
+        began = time.monotonic()
+        while not seconds or (time.monotonic() - began < at_least and len(seconds) < 6):
+            history = probe.fit(x, job=FitJob(seed=seed, steps=steps))
+            seconds.append(history.step_seconds)
+            steps = max(3, min(40, int(at_least / 3 / max(history.step_seconds, 1e-3))))
+        self.rehearsed = probe
+        return float(min(seconds))
+
+    def predict_scores(self, x: DenseCases) -> Iterator[np.ndarray]:
+        """Yield the probabilities of each case, (class, *axes) float32, on the case's own grid.
+
+        Regions are not exclusive: theirs need not sum to one, and there is no background.
+        """
+        assert self.plan is not None
+        cases = zip(x, x.preprocessed(self.plan, labelled=False), strict=True)
+        for _, done in cases:
+            yield self.predict_array(done)
+
+    def predict_array(self, done: Any) -> np.ndarray:
+        """Return the probabilities of a preprocessed case on the grid of its file."""
+        from neuroloom.learn.dense.infer import probabilities
+        from neuroloom.learn.dense.resample import restore
+
+        assert self.plan is not None
+        assert self.model is not None
+        found = probabilities(self.model, done.x, self.plan, self.wishes)
+        background = None if self.plan.regions else 0
+        order = self.plan.probability_order
+        return restore(found, done.properties, order, background)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return weights and plan as named arrays."""
+        assert self.plan is not None
+        assert self.model is not None
+        arrays = {f"net.{k}": v.detach().cpu().numpy() for k, v in self.model.state_dict().items()}
+        plan = json.dumps(self.plan.as_dict(), sort_keys=True).encode()
+        return arrays | {"plan": np.frombuffer(plan, np.uint8)}
+
+    def load(self, state: Mapping[str, np.ndarray]) -> None:
+        """Take over what `state` returned.
+
+        Raises
+        ------
+        RunError
+            If the weights do not fit the plan they came with.
+        """
+        import torch
+
+        self.plan = DensePlan.from_dict(json.loads(np.asarray(state["plan"]).tobytes()))
+        with own_randomness(0):
+            self.model = self._net(self.plan)
+        weights = {k[4:]: torch.as_tensor(np.array(v)) for k, v in state.items() if k[:4] == "net."}
+        try:
+            self.model.load_state_dict(weights)
+        except RuntimeError as error:
+            raise RunError(f"The saved state does not fit the model '{self.name}': {error}") from (
+                error
+            )
+        self.model.eval()
+
+    def _module(self, plan: DensePlan) -> DenseModule:
+        from neuroloom.learn.dense.augment.pipeline import Augmenter
+        from neuroloom.learn.dense.augment.transform import Canvas
+        from neuroloom.learn.dense.module import DenseModule
+        from neuroloom.learn.dense.usual import criterion, transforms
+
+        canvas = Canvas(plan.inputs, plan.patch)
+        chain = transforms(plan, self.wishes.augment, self.wishes.mirror)
+        return DenseModule(
+            self._net(plan), criterion(plan, self.wishes.loss), Augmenter(chain, canvas)
+        )
+
+    def _net(self, plan: DensePlan) -> nn.Module:
+        from neuroloom.learn.dense.nets import build_net
+
+        return build_net(
+            plan.net,
+            dims=plan.dims,
+            in_channels=plan.inputs,
+            out_channels=plan.outputs,
+            patch=plan.patch,
+            strides=plan.strides,
+            kernels=plan.kernels,
+            features=plan.features,
+            blocks=plan.blocks,
+            options=self.wishes.options,
+        )
+
+
+def device_name() -> str:
+    """Return "cuda" if there is one, else "cpu"."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _epoch(cases: int, batch: int) -> np.ndarray:
+    """Return the numbers of the cases, repeated until an epoch has enough steps to speak of."""
+    times = max(1, -(-STEPS_AN_EPOCH * batch // cases))
+    return np.tile(np.arange(cases, dtype=np.int64), times)
+
+
+__all__: Sequence[str] = ("DenseLearner", "Wishes", "device_name", "own_threads")

@@ -1,0 +1,86 @@
+"""Label new images with a finished run, each on its own grid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neuroloom.core.dataset import Dataset
+from neuroloom.core.errors import DataError
+from neuroloom.core.files import write_atomic, write_json
+from neuroloom.core.run import check_out
+from neuroloom.learn.dense.doubt import doubt, entropy
+from neuroloom.learn.dense.held_out import decode, kept, why_flagged
+from neuroloom.learn.dense.overlap import mask_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from neuroloom.core.run import Run
+    from neuroloom.io.cases import Case
+    from neuroloom.learn.dense.study import DenseStudy
+    from neuroloom.learn.store import Ensemble
+
+LABEL_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha", ".tif", ".tiff", ".png")
+
+
+def predict(
+    study: DenseStudy, run: Run, inputs: list[Path], out: Path | str | None = None
+) -> pd.DataFrame:
+    """Label the cases of `inputs`; see `DenseStudy.predict`."""
+    import pandas as pd
+
+    if out is not None:
+        check_out(Path(out))
+    ensemble = study.load_model(run)
+    datasets = [study.read_like(ensemble.facts, path, []) for path in inputs]
+    folder = None if out is None else Path(out)
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    rows: list[dict[str, Any]] = []
+    names: set[str] = set()
+    for dataset in datasets:
+        for row, p in enumerate(study.scores_of(ensemble, dataset)):
+            name = str(dataset.table["name"].iloc[row])
+            if name in names:
+                raise DataError(f"Two inputs are called '{name}'; predict them one by one.")
+            names.add(name)
+            rows += _one(ensemble, dataset, row, p, name, folder)
+    table = pd.DataFrame(rows)
+    if folder is not None:
+        write_atomic(folder / "predictions.parquet", lambda p: table.to_parquet(p, index=False))
+        write_atomic(folder / "predictions.csv", lambda p: table.to_csv(p, index=False))
+        write_json(folder / "status.json", {"state": "done", "recipe": study.name})
+    return table
+
+
+def _one(
+    ensemble: Ensemble, dataset: Dataset, row: int, p: np.ndarray, name: str, folder: Path | None
+) -> list[dict[str, Any]]:
+    """Label one case, write it, and return its rows: one a class."""
+    facts, case = dataset.facts, dataset.x[row]
+    label = kept(decode(p, facts), facts["parts"], ensemble.facts["largest"])
+    h = entropy(p, regions=bool(facts["regions"]))
+    voxel = float(np.prod(case.spacing))
+    volumes = {k: float(mask_of(label, v).sum()) * voxel for k, v in facts["parts"].items()}
+    sure = doubt(h, label)
+    why = why_flagged(ensemble.facts, sure, volumes)
+    file = "" if folder is None else write_label(folder, name, case, label, h)
+    head = {"name": name, "path": dataset.table["path"].iloc[row]}
+    tail = {"unit": facts["unit"], "doubt": sure, "flag": bool(why), "why": why, "file": file}
+    return [head | {"class": k, "volume": v} | tail for k, v in volumes.items()]
+
+
+def write_label(folder: Path, name: str, case: Case, label: np.ndarray, h: np.ndarray) -> str:
+    """Write the label on the grid of the case, and the uncertainty beside it; return its name."""
+    from neuroloom.io.images import image_suffix, write_image
+
+    like = case.recording()
+    suffix = image_suffix(case.images[0])
+    suffix = suffix if suffix in LABEL_SUFFIXES else (".nii.gz" if label.ndim == 3 else ".tif")
+    write_image(folder / f"{name}{suffix}", label, like=like)
+    other = suffix if suffix != ".png" else ".tif"
+    write_image(folder / f"{name}_uncertainty{other}", h.astype(np.float32), like=like)
+    return f"{name}{suffix}"

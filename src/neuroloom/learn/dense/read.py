@@ -1,0 +1,231 @@
+"""From files to the data set of a dense study, and what a careful reader objects to."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neuroloom.core.audit import Finding
+from neuroloom.core.dataset import Dataset
+from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.core.split import Fold
+from neuroloom.learn.dense.cases import DenseCases
+
+if TYPE_CHECKING:
+    from neuroloom.io.casecheck import Problem
+    from neuroloom.io.cases import FoundCases
+    from neuroloom.learn.dense.study import DenseStudy
+
+FEW_CASES = 10
+
+
+def read_cases(
+    study: DenseStudy, data: Path, include: list[str], trained: dict[str, Any] | None = None
+) -> Dataset:
+    """Find the cases under `data`, check all of them, and return them as a data set.
+
+    Parameters
+    ----------
+    trained
+        Facts of the run that is to be applied; its channels and classes then hold.
+
+    Raises
+    ------
+    DataError
+        One, that lists everything that is wrong with the cases.
+    """
+    from neuroloom.io.casecheck import check_cases, require_sound
+
+    found = find(study, data, include)
+    declared = trained["classes_of"] if trained else found.classes
+    declared = None if declared is None else {int(k): str(v) for k, v in declared.items()}
+    ignore = found.ignore if study.ignore is None else study.ignore
+    problems = require_sound(check_cases(found.cases, declared, ignore))
+    cases = DenseCases(found.cases)
+    facts = trained or _facts(study, found, cases, declared, ignore)
+    _same_channels(found, facts)
+    table = found.table.drop(columns=["image"]).copy()
+    table["label"] = [None if case.label is None else "mask" for case in found.cases]
+    table["example"] = np.arange(len(table))
+    extra = {"hashes": found.hashes(), "found": found}
+    findings = [Finding("note", "How the files were read", _sentence(found)), *_findings(problems)]
+    return Dataset(table, cases, "segmentation", [], facts, findings, extra)  # type: ignore[arg-type]
+
+
+def find(study: DenseStudy, data: Path, include: list[str]) -> FoundCases:
+    """Find cases as the study's settings say."""
+    from neuroloom.io.cases import find_cases
+
+    labels: Any = study.labels
+    if list(labels) == ["label"]:
+        labels = list(labels.values())
+    images: Any = list(study.images.values()) if len(study.images) == 1 else study.images
+    return find_cases(
+        data, include, images, labels, study.pattern, study.values or None, study.classes
+    )
+
+
+def _sentence(found: FoundCases) -> str:
+    layout = found.layout[:1].upper() + found.layout[1:]
+    return " ".join([f"{layout}.", *found.notes])
+
+
+def _facts(
+    study: DenseStudy,
+    found: FoundCases,
+    cases: DenseCases,
+    declared: dict[int, str] | None,
+    ignore: int | None,
+) -> dict[str, Any]:
+    """Return what the net and the scores must know of channels and classes."""
+    labelled = np.array([case.label is not None for case in found.cases])
+    if declared is None:
+        seen: set[int] = set()
+        for facts in cases[labelled].facts():
+            seen |= set(facts.labels)
+        declared = {value: str(value) for value in sorted(seen - {0})}
+    classes = {0: "background"} | {k: v for k, v in declared.items() if k not in (0, ignore)}
+    if len(classes) < 2:
+        raise DataError(
+            "The labels hold nothing but background: at least one class is needed. Are these the "
+            "right label files, or do `values` say which grey is which class?"
+        )
+    regions = _regions(study.regions, classes) or dict(found.regions) or None
+    first = found.cases[0]
+    channels = study.channels or found.channels or _numbered(len(first.image()))
+    parts: dict[str, Any] = {name: [value] for value, name in classes.items() if value}
+    if regions:
+        parts = {name: list(values) for name, values in regions.items()}
+    return {
+        "classes_of": {str(k): v for k, v in classes.items()},
+        "channels": list(channels),
+        "regions": regions and {name: list(values) for name, values in regions.items()},
+        "ignore": ignore,
+        "parts": parts,
+        "unit": first.unit,
+        "dims": len(first.shape),
+    }
+
+
+def _numbered(count: int) -> list[str]:
+    return ["image"] if count == 1 else [f"channel {k}" for k in range(count)]
+
+
+def _regions(given: Mapping[str, str], classes: dict[int, str]) -> dict[str, tuple[int, ...]]:
+    """Return name -> label values of regions written as '1,2' or by the names of classes."""
+    values = {name: value for value, name in classes.items()}
+    found = {}
+    for name, text in given.items():
+        parts = [part.strip() for part in text.split(",")]
+        known = [values.get(part, int(part) if part.isdigit() else -1) for part in parts]
+        if not set(known) <= set(classes) - {0}:
+            listed = ", ".join(f"{k} ({v})" for k, v in classes.items() if k)
+            raise ConfigError(f"regions: '{name}' is '{text}', expected some of {listed}.")
+        found[name] = tuple(known)
+    return found
+
+
+def _same_channels(found: FoundCases, facts: dict[str, Any]) -> None:
+    wanted = len(facts["channels"])
+    for case in found.cases:
+        given = len(case.images) if len(case.images) > 1 else None
+        if given is not None and given != wanted:
+            raise DataError(
+                f"{case.name}: has {given} channels, expected {wanted}: "
+                f"{', '.join(facts['channels'])}."
+            )
+
+
+def _findings(problems: list[Problem]) -> list[Finding]:
+    """Return warnings one by one, and notes of one kind together."""
+    kinds = {"warning": "Doubtful images or labels", "note": "Worth knowing"}
+    found = []
+    for severity, title in kinds.items():
+        texts = list(dict.fromkeys(p.text for p in problems if p.severity == severity))
+        if texts:
+            more = f" And {len(texts) - 8} more like these." if len(texts) > 8 else ""
+            found.append(Finding(severity, title, " ".join(texts[:8]) + more))  # type: ignore[arg-type]
+    return found
+
+
+def audit_cases(dataset: Dataset) -> list[Finding]:
+    """Say how much the figures can mean: few cases, one subject, neighbouring slices."""
+    findings = []
+    subjects = dataset.table["subject"].nunique()
+    if len(dataset) > 1 and subjects == 1:
+        findings.append(
+            Finding(
+                "objection",
+                "All cases are of one subject",
+                "Whatever is held out is of the same subject, maybe of the same tissue: the "
+                "figures say how well more of this subject is labelled, not another one. If the "
+                "names tell subjects apart, give `pattern`.",
+            )
+        )
+    elif len(dataset) < FEW_CASES:
+        findings.append(
+            Finding(
+                "warning",
+                "Few cases",
+                f"{len(dataset)} labelled cases: the intervals are wide, and say little of others.",
+            )
+        )
+    return findings
+
+
+def refuse_copies(dataset: Dataset, folds: list[Fold]) -> None:
+    """Refuse a split that has one and the same mask on both sides.
+
+    Several contrasts of one subject share their mask: a net that has seen it once knows it.
+
+    Raises
+    ------
+    DataError
+        Naming two such cases.
+    """
+    if not any(len(fold.test) for fold in folds):
+        return
+    marks = [_mark(case.truth()) for case in dataset.x]
+    names = dataset.table["name"].astype(str).tolist()
+    for fold in folds:
+        learnt = {marks[row]: names[row] for row in fold.train if marks[row]}
+        for row in fold.test:
+            if marks[row] and marks[row] in learnt:
+                raise DataError(
+                    f"{names[row]} and {learnt[marks[row]]} have the same label, voxel for voxel, "
+                    "and would stand on both sides of the split: contrasts or copies of one "
+                    "subject are no evidence. Name whose they are with `pattern` or a table, and "
+                    "have more than one subject; `--folds 0` fits without judging."
+                )
+
+
+def _mark(truth: np.ndarray | None) -> str:
+    """Return a hash of a label; empty for one that holds nothing."""
+    if truth is None or not truth.any():
+        return ""
+    small = np.ascontiguousarray(truth, np.int32)
+    return hashlib.sha256(str(small.shape).encode() + small.tobytes()).hexdigest()
+
+
+def keys_of(plan: Mapping[str, str]) -> dict[str, Any]:
+    """Read keys of a plan as the command line writes them: '32,48,32', '1,1;2,2', '16'.
+
+    Examples
+    --------
+    >>> keys_of({"patch": "32,48", "strides": "1,1;2,2", "batch": "4", "batch_dice": "true"})
+    {'patch': (32, 48), 'strides': ((1, 1), (2, 2)), 'batch': 4, 'batch_dice': True}
+    """
+    return {key: _value(str(text)) for key, text in plan.items()}
+
+
+def _value(text: str) -> Any:
+    import yaml
+
+    for mark in ";,":
+        if mark in text:
+            return tuple(_value(part.strip()) for part in text.split(mark) if part.strip())
+    return yaml.safe_load(text)

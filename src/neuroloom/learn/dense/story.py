@@ -1,0 +1,221 @@
+"""What the report of a dense study shows and says: cases on their grids, plan, doubt."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neuroloom.core.artifact import Shelf
+from neuroloom.core.files import write_json
+from neuroloom.core.report import Facts, write_facts
+from neuroloom.learn.dense.held_out import decode, held, kept
+from neuroloom.learn.narrate import add_study_figures, study_facts
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from neuroloom.core.run import Run
+    from neuroloom.learn.crossfit import Fitted
+    from neuroloom.learn.dense.denseplan import DensePlan
+    from neuroloom.learn.dense.study import DenseStudy
+    from neuroloom.learn.study import Prepared
+
+ROWS = 400  # of the table of cases that the report carries; the file has all
+
+
+def illustrate(study: DenseStudy, run: Run, prepared: Prepared, fits: list[Fitted]) -> None:
+    """Draw cases, doubt and plan, and write `facts.json`."""
+    shelf = Shelf(run.folder / "artifacts")
+    rows = run.predictions
+    mine = rows[rows["role"] == "model"] if len(rows) else rows
+    if len(mine):
+        cases = case_table(mine)
+        _add_cases(shelf, cases)
+        _add_overlays(shelf, study, prepared, fits, cases)
+        _add_doubt(shelf, cases)
+    add_study_figures(run, prepared, fits)
+    plan = _plan_of(fits)
+    if plan is not None:
+        write_json(run.folder / "denseplan.json", plan.as_dict())
+        shelf.add_table(
+            "plan",
+            plan_table(plan),
+            title="The plan",
+            caption="Made of the training cases by nnU-Net's rules, then fitted to the time and "
+            "the device. Any key can be set with --plan.KEY.",
+            section="training",
+        )
+    facts = study_facts(study, run, prepared, fits) | dense_facts(study, prepared, mine, plan)
+    write_facts(run.folder, Facts(**facts))
+
+
+def case_table(mine: pd.DataFrame) -> pd.DataFrame:
+    """Return a row a case, the worst first: Dice of each class, distances, volumes, doubt.
+
+    Parameters
+    ----------
+    mine
+        Rows of the model; seeds are averaged.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> rows = pd.DataFrame({"example": "a", "class": ["x"], "tp": [1], "fp": [1], "fn": [0],
+    ...     "tn": [2], "nsd": [0.5], "hd95": [1.0], "volume_true": [1.0], "volume_pred": [2.0],
+    ...     "doubt": [0.1], "error_auroc": [0.9]})
+    >>> case_table(rows)[["case", "dice"]].values.tolist()
+    [['a', 0.6666666666666666]]
+    """
+    from neuroloom.learn.dense.overlap import dice
+
+    own = mine.assign(dice=dice(*(mine[name].to_numpy() for name in ("tp", "fp", "fn", "tn"))))
+    known = ["dice", "nsd", "hd95", "volume_true", "volume_pred", "doubt", "error_auroc"]
+    by = own.groupby(["example", "class"], sort=False)[known].mean().reset_index()
+    means = by.groupby("example", sort=False)
+    table = means[["dice", "nsd", "hd95", "doubt", "error_auroc"]].mean()
+    table[["volume_true", "volume_pred"]] = means[["volume_true", "volume_pred"]].sum()
+    each = by.pivot(index="example", columns="class", values="dice").add_prefix("dice/")
+    table = table.join(each if each.shape[1] > 1 else each.iloc[:, :0])
+    return table.sort_values("dice").reset_index().rename(columns={"example": "case"})
+
+
+def _add_cases(shelf: Shelf, cases: pd.DataFrame) -> None:
+    shelf.add_table(
+        "cases",
+        cases.head(ROWS).round(4),
+        title="Every case, the worst first",
+        caption="While it was held out; means over classes and seeds. Volumes in the cubed unit "
+        "of the grid. `doubt` is the mean entropy near the predicted border, 0 sure to 1; "
+        "`error_auroc` says how well the entropy tells wrong voxels there.",
+        section="result",
+    )
+
+
+def _add_overlays(
+    shelf: Shelf, study: DenseStudy, prepared: Prepared, fits: list[Fitted], cases: pd.DataFrame
+) -> None:
+    """Draw the best, the median and the worst case, truth beside prediction."""
+    from neuroloom.learn.dense.figures import overlays
+
+    wanted = {"worst": 0, "median": len(cases) // 2, "best": len(cases) - 1}
+    names = {str(cases["case"].iloc[at]): word for word, at in wanted.items()}
+    dataset = prepared.dataset
+    first = min((fit.job.seed for fit in fits), default=0)
+    own = [f for f in fits if f.job.role == "model" and f.job.seed == first and f.job.fold >= 0]
+    shown = {}
+    for case in held(prepared, own):
+        name = str(dataset.table["name"].iloc[case.row])
+        if name in names:
+            label = kept(decode(case.p, dataset.facts), dataset.facts["parts"], [])
+            own_ = dataset.x[case.row]
+            score = float(cases.set_index("case")["dice"][name])
+            title = f"{names[name]}: {name}\nDice {score:.3f}"
+            shown[names[name]] = (own_.image()[0], own_.truth(), label, own_.spacing, title)
+    rows = [shown[word] for word in ("best", "median", "worst") if word in shown]
+    if rows:
+        shelf.add_figure(
+            "overlays",
+            overlays(rows, list(dataset.facts["parts"])),
+            title="The best, the median and the worst case",
+            caption="Each while it was held out, cut where most of the label is. Filled: "
+            "predicted; outlined: true.",
+            section="result",
+        )
+
+
+def _add_doubt(shelf: Shelf, cases: pd.DataFrame) -> None:
+    from neuroloom.learn.dense.figures import doubt_against_error
+
+    if len(cases) > 2 and cases["doubt"].notna().any():
+        shelf.add_figure(
+            "doubt",
+            doubt_against_error(cases["doubt"].to_numpy(), cases["dice"].to_numpy()),
+            title="Does the net know when it is wrong?",
+            caption="One dot a held-out case: mean entropy near the predicted border against the "
+            "Dice. A falling cloud means that doubtful cases can be picked out without truth.",
+            section="where",
+        )
+
+
+def _plan_of(fits: list[Fitted]) -> DensePlan | None:
+    plans = [getattr(fit.learner, "plan", None) for fit in fits if fit.job.role == "model"]
+    return next((plan for plan in plans if plan is not None), None)
+
+
+def plan_table(plan: DensePlan) -> pd.DataFrame:
+    """Return the plan as a table: key, value, why."""
+    import pandas as pd
+
+    from neuroloom.learn.dense.denseplan import rows_of_plan, shortly
+
+    rows = [
+        {"key": key, "value": shortly(value), "why": plan.reasons.get(key, "")}
+        for key, value in rows_of_plan(plan)
+        if value is not None
+    ]
+    return pd.DataFrame(rows)
+
+
+def dense_facts(
+    study: DenseStudy, prepared: Prepared, mine: pd.DataFrame, plan: DensePlan | None
+) -> dict[str, Any]:
+    """Return the fields of `core.report.Facts` that say what data and question are."""
+    dataset = prepared.dataset
+    facts = dataset.facts
+    kind = "volume" if facts["dims"] == 3 else "image"
+    parts = ", ".join(facts["parts"])
+    shapes = np.array([case.shape for case in dataset.x])
+    sizes = np.array([case.spacing for case in dataset.x])
+    middle = " x ".join(str(int(n)) for n in np.median(shapes, 0))
+    spacing = " x ".join(f"{s:.3g}" for s in np.median(sizes, 0))
+    rows = {
+        "Cases": f"{len(dataset)} of {dataset.table['subject'].nunique()} subjects",
+        "Channels": ", ".join(facts["channels"]),
+        "Classes": parts,
+        "Median grid": f"{middle} of {spacing} {facts['unit']}",
+        "Left out": "" if facts["ignore"] is None else f"voxels labelled {facts['ignore']}",
+    }
+    return {
+        "title": f"{parts[0].upper()}{parts[1:]} in {kind}s" if len(parts) < 70 else
+        f"{len(facts['parts'])} classes in {kind}s",
+        "question": f"Which voxels of a {kind} are {parts}?",
+        "example": "case",
+        "data": [{"label": label, "value": value} for label, value in rows.items() if value],
+        "where": _where(mine),
+        "method": [_method(study, plan)],
+        "citations": [
+            "Isensee et al. (2021), nnU-Net, Nature Methods 18, 203-211",
+            "Nikolov et al. (2021), surface Dice, J. Med. Internet Res. 23, e26151",
+            study.find(study.model).source,
+        ],
+        "meanings": {
+            "dice": "Overlap of found and true voxels, twice the shared ones by the sum of both; "
+            "the mean over classes of a case, then over cases. A class that a case does not have "
+            f"counts 1 if nothing was found and 0 otherwise. Surfaces agree within "
+            f"{study.tolerance:g} {facts['unit']} for the surface Dice.",
+        },
+    }  # fmt: skip
+
+
+def _where(mine: pd.DataFrame) -> list[str]:
+    if not len(mine) or not mine["error_auroc"].notna().any():
+        return []
+    value = float(mine.groupby("example")["error_auroc"].mean().mean())
+    return [
+        f"Within three voxels of the predicted border the entropy tells wrong from right voxels "
+        f"with an AUROC of {value:.2f} (mean over cases; 0.5 is chance)."
+    ]
+
+
+def _method(study: DenseStudy, plan: DensePlan | None) -> str:
+    if plan is None:
+        return f"{study.model}: {study.find(study.model).summary}."
+    patch = " x ".join(map(str, plan.patch))
+    return (
+        f"Images were brought to {' x '.join(f'{s:g}' for s in plan.spacing)}, normalised "
+        f"({', '.join(plan.normalisation)}) and learnt from in patches of {patch}, {plan.batch} a "
+        f"step, by {plan.net} with {'-'.join(map(str, plan.features))} features; loss: "
+        f"{study.loss or 'dice-ce'} at every resolution; AdamW, one cycle, weights averaged. "
+        "Predictions are the mean over mirror images, on the grid of each file."
+    )

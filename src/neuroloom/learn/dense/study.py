@@ -1,0 +1,243 @@
+"""A study that labels voxels or pixels: what volumes and microscopy share of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+
+from neuroloom.core.audit import Finding
+from neuroloom.core.dataset import Dataset
+from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.core.recipe import setting
+from neuroloom.core.split import Fold, Split, make_folds, unit_keys
+from neuroloom.learn.budget import Plan, parse_budget
+from neuroloom.learn.study import Prepared, Study
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from neuroloom.core.run import Run
+    from neuroloom.learn.crossfit import Fitted
+    from neuroloom.learn.model import Model
+    from neuroloom.learn.store import Ensemble
+
+USUAL_FOLDS = 5
+BASELINE = "voxel-logistic"
+
+
+class DenseStudy(Study):
+    """Base of the studies that give every voxel a class.
+
+    A plan is made of the training cases of each fold: spacing, normalisation, patch, net. The net
+    learns from patches and predicts whole images; every held-out case is scored on its own grid.
+    """
+
+    family: ClassVar[str] = "grid"
+    net_settings: ClassVar[tuple[str, ...]] = ("augment", "loss", "mirror")
+    tolerance_unit: ClassVar[str] = "mm"
+
+    model: str = setting("dynunet", "what is trained", basic=True, kind="model")
+    budget: str = setting(
+        "10min", "wall time of the whole command ('90s', '10min') or '3000 steps' a fit", basic=True
+    )
+    images: dict[str, str] = setting(
+        {}, "channel -> glob of its files, where no layout is recognised: image: 'raw_*.tif'",
+        basic=True,
+    )  # fmt: skip
+    labels: dict[str, str] = setting(
+        {}, "class -> glob of its masks, or label: glob of files with class numbers", basic=True
+    )
+    configuration: Literal["auto", "2d", "3d_fullres", "3d_lowres", "3d_cascade_fullres"] = setting(
+        "auto", "slices, whole volumes, or coarse first; auto: by the data and the time", basic=True
+    )
+    classes: list[str] = setting([], "names of the classes 1, 2, …; default: as the data say")
+    values: dict[str, float] = setting({}, "class -> grey value of its pixels in the masks")
+    regions: dict[str, str] = setting(
+        {}, "overlapping unions to learn instead of classes: whole: '1,2'"
+    )
+    ignore: int | None = setting(
+        None, "label that is not learnt from and not scored, as outside of scribbles"
+    )
+    channels: list[str] = setting([], "names of the channels; CT is normalised as CT")
+    plan: dict[str, str] = setting(
+        {}, "keys of the plan set by hand: patch: '32,48,32', features: '16', batch: '4'"
+    )
+    augment: list[str] | None = setting(
+        None, "augmentations: names or name=strength, or 'none'; default: the usual ones"
+    )
+    mirror: list[int] | None = setting(
+        None, "axes (in array order) that may be mirrored; default: what the domain allows"
+    )
+    loss: Literal["dice-ce", "dice", "ce"] | None = setting(None, "the loss; default: Dice and CE")
+    largest: Literal["auto", "yes", "no"] = setting(
+        "auto", "keep only the largest piece of a class; auto: where it helped held-out cases"
+    )
+    tolerance: float = setting(
+        1.0, "distance within which surfaces agree (nsd), in the unit of the pixels", gt=0
+    )
+    precision: Literal["auto", "32", "bf16"] = setting(
+        "auto", "numbers that the net computes with; auto: bf16 where it was measured faster"
+    )
+    include: list[str] = setting([], "globs on file names (or relative paths with /)")
+    pattern: str | None = setting(None, 'keys in file names: "{subject}_{session}"')
+
+    def read(self, data: Path) -> Dataset:
+        """Find and check the cases of `data`; voxels are read again when they are learnt from."""
+        from neuroloom.learn.dense.read import read_cases
+
+        return read_cases(self, data, self.include)
+
+    def read_like(self, facts: dict[str, Any], data: Path, include: list[str]) -> Dataset:
+        """Read new cases, which must have the run's channels and classes."""
+        from neuroloom.learn.dense.read import read_cases
+
+        return read_cases(self, data, include, facts["axes"])
+
+    def baseline(self, task: str) -> str | None:
+        """Return the linear model of each voxel's neighbourhood and place."""
+        return None if self.model == BASELINE else BASELINE
+
+    def judged_as(self, dataset: Dataset) -> tuple[str, list[str]]:
+        """Return "segmentation" and the names of what is scored: classes or regions."""
+        return "segmentation", list(dataset.facts["parts"])
+
+    def audit(self, dataset: Dataset) -> list[Finding]:
+        """Say how few cases or subjects there are."""
+        from neuroloom.learn.dense.read import audit_cases
+
+        return audit_cases(dataset)
+
+    def options(self) -> dict[str, Any]:
+        """Return what is wished of a net beside what the data say."""
+        from neuroloom.learn.dense.read import keys_of
+
+        budget = parse_budget(self.budget)
+        fits = self.seeds * max(1, USUAL_FOLDS if self.folds is None else self.folds)
+        wishes: dict[str, Any] = {
+            "configuration": self.configuration,
+            "keys": keys_of(self.plan),
+            "budget_s": None if budget.seconds is None else budget.seconds / fits,
+            "mirror": self.mirror_axes(),
+            "loss": self.loss or "dice-ce",
+        }
+        if self.augment is not None:
+            wishes["augment"] = tuple(self.augment)
+        return wishes
+
+    def mirror_axes(self) -> tuple[int, ...] | None:
+        """Return the axes that may be mirrored; None: all."""
+        return None if self.mirror is None else tuple(self.mirror)
+
+    def prepare(self, data: Path) -> Prepared:
+        """Read, check, audit and split; nothing is written."""
+        if self.shuffle:
+            raise ConfigError(
+                "shuffle means nothing here: masks cannot change places between images of unlike "
+                "shape. Leave it out."
+            )
+        return super().prepare(data)
+
+    def _split(self, dataset: Dataset, by: str) -> list[Fold]:
+        """Split by whose the cases are; five folds where nothing else is asked for."""
+        from neuroloom.learn.dense.read import refuse_copies
+
+        if self.folds == 0 or self.test:
+            folds = super()._split(dataset, by)
+        else:
+            units = set(unit_keys(dataset.table, by)) if by not in ("time", "random") else set()
+            if by == "time" or (units and len(units) < 2):
+                raise DataError(
+                    f"There is {len(dataset)} case{'s' * (len(dataset) > 1)} of one {by} only: "
+                    "nothing can be held out. `--folds 0` fits on everything and judges nothing."
+                )
+            number = self.folds
+            if number is None and len(units) > USUAL_FOLDS:
+                number = USUAL_FOLDS
+            rule = Split(by, number, (), self.per, 0.0, self.seed)
+            folds = make_folds(dataset.table, rule)
+        refuse_copies(dataset, folds)
+        return folds
+
+    def _refuse_idle_settings(self, model: Model) -> None:
+        super()._refuse_idle_settings(model)
+        if self.final == "refit" and self.folds == 0:
+            raise ConfigError("folds=0 fits on all cases already: leave final out.")
+
+    def _new_plan(self, prepared: Prepared, run: Run) -> Plan:
+        """Settle the steps of a fit by measured speed, leaving time to predict and to report."""
+        from neuroloom.learn.dense.timing import plan_steps
+
+        model, budget = self.find(self.model), parse_budget(self.budget)
+        if not model.is_net:
+            return Plan(reason="solved directly: no epochs")
+        if budget.seconds is None:
+            return Plan(budget.epochs, budget.steps, f"as asked for ({self.budget})")
+        judged = sum(len(fold.test) > 0 for fold in prepared.folds)
+        fits = self.seeds * (judged + self._refits(model))
+        learner = self._maker(model, prepared.dataset)()
+        return plan_steps(learner, prepared, budget.seconds - run.elapsed, budget.seconds, fits)
+
+    def tabulate(self, prepared: Prepared, fits: list[Fitted]) -> pd.DataFrame:
+        """Return a row for each held-out case, class, seed and role, with counts and distances."""
+        from neuroloom.learn.dense.held_out import tabulate
+
+        return tabulate(self, prepared, fits)
+
+    def tabulate_new(
+        self, ensemble: Ensemble, dataset: Dataset, head: dict[str, Any]
+    ) -> pd.DataFrame:
+        """Return the same rows of new labelled cases."""
+        from neuroloom.learn.dense.held_out import rows_of_new
+
+        return rows_of_new(self, ensemble, dataset, head)
+
+    def _final(self, role: str, name: str, prepared: Prepared, fits: list[Fitted]) -> Ensemble:
+        """Store beside the model which classes keep their largest piece, and what is usual."""
+        from neuroloom.learn.dense.held_out import usual
+
+        ensemble = super()._final(role, name, prepared, fits)
+        ensemble.facts |= usual(self, prepared, [fit for fit in fits if fit.job.fold >= 0])
+        return ensemble
+
+    def scores_of(self, ensemble: Ensemble, dataset: Dataset) -> Iterator[np.ndarray]:
+        """Yield the mean probabilities of the ensemble's members, (class, *axes), case by case."""
+        members = [learner for group in ensemble.members.values() for learner in group]
+        for row in range(len(dataset)):
+            part = dataset.x[np.array([row])]
+            total = None
+            for learner in members:
+                found = next(iter(learner.predict_scores(part)))
+                total = found if total is None else total + found
+            assert total is not None
+            yield total / len(members)
+
+    def illustrate(self, run: Run, prepared: Prepared, fits: list[Fitted]) -> None:
+        """Draw the best, the median and the worst case, and say it in `facts.json`."""
+        from neuroloom.learn.dense.story import illustrate
+
+        illustrate(self, run, prepared, fits)
+
+    def predict(self, run: Run, inputs: list[Path], out: Path | str | None = None) -> pd.DataFrame:
+        """Label new images.
+
+        Parameters
+        ----------
+        run
+            A finished run.
+        inputs
+            Files or folders.
+        out
+            Where a label image a case, on the grid and in the format of its input, a map of the
+            uncertainty, and `predictions.parquet` / `.csv` are written; None writes nothing.
+
+        Returns
+        -------
+        DataFrame
+            name, class, volume (in the cubed unit of the grid), uncertainty, flag and why.
+        """
+        from neuroloom.learn.dense.predict import predict
+
+        return predict(self, run, inputs, out)

@@ -1,0 +1,66 @@
+"""How many steps a time allows: measured on the very cases and machine that will train."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neuroloom.learn.budget import Plan
+
+if TYPE_CHECKING:
+    from neuroloom.learn.study import Prepared
+
+MARGIN = 1.03
+MOST_STEPS = 100_000
+REPORT_S, REPORT_SHARE = 25.0, 0.12  # seconds that scores, figures and the report may take
+SCORE_S = 0.06  # of a case and million voxels, for its distances
+FASTER = 1.15  # bf16 must be so much faster to be taken
+
+
+def plan_steps(learner: Any, prepared: Prepared, left: float, budget: float, fits: int) -> Plan:
+    """Return the plan of each fit.
+
+    Parameters
+    ----------
+    learner
+        Untrained.
+    left, budget
+        Seconds that are left, and that there were.
+    fits
+        How many fits are to come.
+    """
+    began = time.monotonic()
+    dataset = prepared.dataset
+    largest = max(prepared.folds, key=lambda fold: len(fold.train)).train
+    seconds = learner.seconds_per_step(dataset.x[largest], at_least=min(8.0, budget / 40))
+    precision = "32-true"
+    held_out = [row for fold in prepared.folds for row in fold.test]
+    per_case = _seconds_per_case(learner, dataset, held_out)
+    reserve = min(REPORT_S, REPORT_SHARE * budget) + per_case * len(held_out) * fits / max(
+        1, len(prepared.folds)
+    )
+    left = max(left - (time.monotonic() - began) - reserve, 1.0)
+    steps = int(max(1, min(left / (MARGIN * seconds * fits), MOST_STEPS)))
+    reason = (
+        f"{steps:,} steps for each of {fits} fits are what the time allows ({1000 * seconds:.0f} "
+        f"ms a step measured on {os.cpu_count()} cores, {reserve:.0f} s kept for predicting, "
+        "scoring and the report)"
+    )
+    return Plan(steps=steps, reason=reason, precision=precision)
+
+
+def _seconds_per_case(learner: Any, dataset: Any, rows: list[int]) -> float:
+    """Measure how long predicting and scoring takes, on the case of median size."""
+    if not rows:
+        return 0.0
+    sizes = [int(np.prod(dataset.x[row].shape)) for row in rows]
+    middle = rows[int(np.argsort(sizes)[len(sizes) // 2])]
+    probe = learner.rehearsed
+    began = time.monotonic()
+    for _ in probe.predict_scores(dataset.x[np.array([middle])]):
+        pass
+    predicting = time.monotonic() - began
+    return predicting + SCORE_S * max(float(np.median(sizes)) / 1e6, 0.3)

@@ -1,0 +1,99 @@
+"""What a plan is trained with unless something else is asked for: changes of patches, and loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from neuroloom.core.errors import ConfigError, nearest
+from neuroloom.learn.dense.denseplan import DensePlan
+
+if TYPE_CHECKING:
+    from neuroloom.learn.dense.augment.transform import Transform
+
+LOSSES = ("dice-ce", "dice", "ce")
+
+
+def transforms(
+    plan: DensePlan, names: Sequence[str] | None = None, mirror: Sequence[int] | None = None
+) -> tuple[Transform, ...]:
+    """Return the changes of training patches: those named, else nnU-Net's with their chances.
+
+    Parameters
+    ----------
+    names
+        As for `parse_augment`; None: the usual ones.
+    mirror
+        Axes of the patch that may be mirrored; None: all.
+
+    Examples
+    --------
+    >>> from neuroloom.learn.dense.denseplan import DensePlan
+    >>> plan = DensePlan(
+    ...     "2d", "default", "dynunet", 2, (1.0, 1.0), (0, 1), (30.0, 30.0), (32, 32), 2,
+    ...     ((1, 1), (2, 2)), ((3, 3), (3, 3)), (32, 64), (2, 2), (2,))
+    >>> [own.name for own in transforms(plan, ["rotate=15", "gamma"], mirror=[0])]
+    ['affine', 'gamma', 'flip']
+    """
+    from neuroloom.learn.dense.augment.pipeline import default_nnunet, parse_augment
+    from neuroloom.learn.dense.augment.spatial import Flip
+
+    axes = tuple(range(plan.dims)) if mirror is None else tuple(mirror)
+    if names is None:
+        return default_nnunet(plan.patch, axes)
+    flips = (Flip(0.5, axes=axes),) if axes and list(names) != ["none"] else ()
+    return (*parse_augment(names), *flips)
+
+
+def criterion(plan: DensePlan, name: str = "dice-ce") -> Callable[[Any, Any], Any]:
+    """Return the loss of a plan over all resolutions that the net answers at.
+
+    Parameters
+    ----------
+    name
+        A name of `LOSSES`; regions that overlap are always learnt by Dice and cross entropy.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such loss.
+
+    Examples
+    --------
+    >>> from neuroloom.learn.dense.denseplan import DensePlan
+    >>> plan = DensePlan(
+    ...     "2d", "default", "dynunet", 2, (1.0, 1.0), (0, 1), (30.0, 30.0), (32, 32), 2,
+    ...     ((1, 1), (2, 2)), ((3, 3), (3, 3)), (32, 64), (2, 2), (2,))
+    >>> type(criterion(plan).loss).__name__
+    'DiceCE'
+    """
+    from neuroloom.learn.dense.losses import DeepSupervision, DiceCE, RegionLoss
+
+    if plan.regions:
+        number = codes(plan)
+        regions = [[number[label] for label in labels] for labels in plan.regions.values()]
+        return DeepSupervision(RegionLoss(regions, batch_dice=plan.batch_dice))
+    parts = {"dice-ce": (1.0, 1.0), "dice": (1.0, 0.0), "ce": (0.0, 1.0)}
+    if name not in parts:
+        known = ", ".join(LOSSES)
+        raise ConfigError(f"No loss is called '{name}'. Known: {known}.{nearest(name, LOSSES)}")
+    dice, entropy = parts[name]
+    return DeepSupervision(DiceCE(batch_dice=plan.batch_dice, dice=dice, ce=entropy))
+
+
+def codes(plan: DensePlan) -> dict[int, int]:
+    """Return label value -> place among the net's classes; -1 for what is not learnt from.
+
+    Examples
+    --------
+    >>> from neuroloom.learn.dense.denseplan import DensePlan
+    >>> plan = DensePlan(
+    ...     "2d", "default", "dynunet", 2, (1.0, 1.0), (0, 1), (30.0, 30.0), (32, 32), 2,
+    ...     ((1, 1), (2, 2)), ((3, 3), (3, 3)), (32, 64), (2, 2), (2,),
+    ...     classes={0: "background", 17: "left", 53: "right"}, ignore=255)
+    >>> codes(plan)
+    {0: 0, 17: 1, 53: 2, 255: -1}
+    """
+    known = [value for value in sorted(plan.classes) if value != plan.ignore]
+    numbers = {value: place for place, value in enumerate(known)}
+    return numbers if plan.ignore is None else numbers | {plan.ignore: -1}
