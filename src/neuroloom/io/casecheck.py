@@ -183,8 +183,12 @@ def _label(seen: _Seen, allowed: set[int] | None) -> None:
     if strange:
         listed, count = ", ".join(map(str, strange)), int(np.isin(truth, strange).sum())
         declared = ", ".join(map(str, sorted(allowed or ())))
-        seen.say("error", file, f"the label holds {listed} ({count} voxels); "
-                 f"declared are {declared}. Declare it or correct the label.")  # fmt: skip
+        seen.say(
+            "error",
+            file,
+            f"the label holds {listed} ({count} voxels); "
+            f"declared are {declared}. Declare it or correct the label.",
+        )
     if not truth.any():
         seen.say("note", file, "the label is empty: nothing is drawn on this case.")
         return
@@ -201,21 +205,33 @@ def _grid(seen: _Seen, file: Path) -> None:
         return
     image = seen.case.images[0].name
     if other.shape != own.shape:
-        seen.say("error", file, f"the label's grid is {other.shape}, that of {image} is "
-                 f"{own.shape}; resample it onto the image.")  # fmt: skip
+        seen.say(
+            "error",
+            file,
+            f"the label's grid is {other.shape}, that of {image} is "
+            f"{own.shape}; resample it onto the image.",
+        )
         return
     if own.affine is None or other.affine is None or "px" in (own.unit, other.unit):
         return
     ways, theirs = _ways(own.affine), _ways(other.affine)
     if ways != theirs:
-        seen.say("error", file, f"the label's axes point to {theirs}, those of {image} to {ways}: "
-                 "it is flipped or turned; write it on the image's grid.")  # fmt: skip
+        seen.say(
+            "error",
+            file,
+            f"the label's axes point to {theirs}, those of {image} to {ways}: "
+            "it is flipped or turned; write it on the image's grid.",
+        )
         return
     room = _OFF * np.maximum(1.0, np.abs(own.affine))
     off = np.abs(own.affine - other.affine)
     if (off > room).any():
-        seen.say("error", file, f"the label lies elsewhere than {image}: their affines differ by "
-                 f"{off.max():.4g} mm; write it on the image's grid.")  # fmt: skip
+        seen.say(
+            "error",
+            file,
+            f"the label lies elsewhere than {image}: their affines differ by "
+            f"{off.max():.4g} mm; write it on the image's grid.",
+        )
 
 
 def _ways(affine: np.ndarray) -> str:
@@ -235,8 +251,12 @@ def _overlap(seen: _Seen, file: Path) -> None:
     masks = [is_inside(mask) for mask in seen.case.masks().values()]
     twice = int((np.sum(masks, axis=0) > 1).sum())
     if twice:
-        seen.say("note", file, f"{twice} pixels are in two of the masks "
-                 f"{', '.join(seen.case.label)}; the later one counts there.")  # fmt: skip
+        seen.say(
+            "note",
+            file,
+            f"{twice} pixels are in two of the masks "
+            f"{', '.join(seen.case.label)}; the later one counts there.",
+        )
 
 
 def _kinds(seen: list[_Seen]) -> list[Problem]:
@@ -245,10 +265,15 @@ def _kinds(seen: list[_Seen]) -> list[Problem]:
         return []
     usual = axes.most_common(1)[0][0]
     return [
-        _problem("error", one, f"has {len(one.case.shape)} axes among cases with {usual}; a model "
-                 "is for images or for volumes; leave one kind out.")
-        for one in seen if len(one.case.shape) != usual
-    ]  # fmt: skip
+        _problem(
+            "error",
+            one,
+            f"has {len(one.case.shape)} axes among cases with {usual}; a model "
+            "is for images or for volumes; leave one kind out.",
+        )
+        for one in seen
+        if len(one.case.shape) != usual
+    ]
 
 
 def _channel_counts(seen: list[_Seen]) -> list[Problem]:
@@ -270,48 +295,54 @@ def _pixel_sizes(seen: list[_Seen]) -> list[Problem]:
         same = [one for one in seen if len(one.case.shape) == axes]
         units = Counter(one.case.unit for one in same)
         found += [
-            _problem("warning", one, f"its pixels are in {one.case.unit}, those of other cases in "
-                     f"{units.most_common(1)[0][0]}; sizes cannot be compared.")
-            for one in same if one.case.unit != units.most_common(1)[0][0]
-        ]  # fmt: skip
+            _problem(
+                "warning",
+                one,
+                f"its pixels are in {one.case.unit}, those of other cases in "
+                f"{units.most_common(1)[0][0]}; sizes cannot be compared.",
+            )
+            for one in same
+            if one.case.unit != units.most_common(1)[0][0]
+        ]
         same = [one for one in same if one.case.unit == units.most_common(1)[0][0]]
         found += _unlike(same)
     return found
 
 
 def _unlike(same: list[_Seen]) -> list[Problem]:
-    sizes = np.array([one.case.spacing for one in same])
-    flat = sizes.shape[1] == 2
-    found: list[Problem] = []
-    odd: list[_Seen] = []
-    for number, one in enumerate(same):
-        mates = [s for s in same if s.case.subject == one.case.subject and s is not one]
-        usual = np.median(np.delete(sizes, number, 0), 0) if len(same) > 1 else sizes[number]
-        ratio = np.maximum(sizes[number] / usual, usual / sizes[number])
-        said = _size(one)
-        if flat and sizes[number].max() > _SQUARE * sizes[number].min():
-            known = f" Other images of subject {one.case.subject} have {_size(mates[0])}." if (
-                mates) else ""  # fmt: skip
-            found.append(_problem("warning", one, f"its pixels are said to be {said}, not square; "
-                         f"one of the two sizes is probably false.{known}"))  # fmt: skip
-        elif (ratio > _OTHER_SIZE).any():
-            odd.append(one)
+    """Compare sizes that have one unit; `same` are all images or all volumes."""
+    flat = len(same[0].case.spacing) == 2
+    skewed = [
+        one for one in same if flat and max(one.case.spacing) > _SQUARE * min(one.case.spacing)
+    ]
+    found = [_problem("warning", one, _not_square(one, same)) for one in skewed]
+    straight = [one for one in same if one not in skewed] or same
+    sizes = np.array([one.case.spacing for one in straight])
+    usual = np.median(sizes, axis=0)
+    ratio = np.maximum(sizes / usual, usual / sizes).max(1)
+    odd = [one for one, times in zip(straight, ratio, strict=True) if times > _OTHER_SIZE]
     if len(odd) > max(1, len(same) // 4):
-        low, high = " x ".join(f"{v:g}" for v in sizes.min(0)), " x ".join(
-            f"{v:g}" for v in sizes.max(0))  # fmt: skip
-        return [*found, _problem("note", odd[0], f"sizes of voxels vary between the cases, from "
-                f"{low} to {high}.")]  # fmt: skip
+        ends = f"{_times(sizes.min(0))} to {_times(sizes.max(0))}"
+        return [*found, _problem("note", odd[0], f"sizes of voxels vary among the cases, {ends}.")]
     severity = "warning" if flat else "note"
-    usual_size = " x ".join(f"{value:g}" for value in np.median(sizes, 0))
-    return found + [
-        _problem(severity, one, f"its voxels are {_size(one)}, those of the other cases "
-                 f"{usual_size}; is that true?")
-        for one in odd
-    ]  # fmt: skip
+    said = f"those of the other cases {_times(usual)}; is that true?"
+    return found + [_problem(severity, one, f"its voxels are {_size(one)}, {said}") for one in odd]
+
+
+def _not_square(one: _Seen, same: list[_Seen]) -> str:
+    subject = one.case.subject
+    mate = next((s for s in same if s.case.subject == subject and s is not one), None)
+    known = f" Other images of subject {subject} have {_size(mate)}." if mate else ""
+    said = f"its pixels are said to be {_size(one)}, not square"
+    return f"{said}; one of the two sizes is probably false.{known}"
+
+
+def _times(sizes: Iterable[float]) -> str:
+    return " x ".join(f"{value:g}" for value in sizes)
 
 
 def _size(one: _Seen) -> str:
-    return " x ".join(f"{value:g}" for value in one.case.spacing) + f" {one.case.unit}"
+    return f"{_times(one.case.spacing)} {one.case.unit}"
 
 
 def _label_names(seen: list[_Seen]) -> list[Problem]:
@@ -322,10 +353,15 @@ def _label_names(seen: list[_Seen]) -> list[Problem]:
         return []
     usual = set(names.most_common(1)[0][0])
     return [
-        _problem("error", one, f"has masks called {', '.join(sorted(own))}, other cases have "
-                 f"{', '.join(sorted(usual))}; name them alike.")
-        for one, own in named if own != usual
-    ]  # fmt: skip
+        _problem(
+            "error",
+            one,
+            f"has masks called {', '.join(sorted(own))}, other cases have "
+            f"{', '.join(sorted(usual))}; name them alike.",
+        )
+        for one, own in named
+        if own != usual
+    ]
 
 
 def _twins(seen: list[_Seen]) -> list[Problem]:
@@ -335,8 +371,14 @@ def _twins(seen: list[_Seen]) -> list[Problem]:
     for one in seen:
         other = first.setdefault(one.image_hash, one)
         if other is not one:
-            found.append(_problem("error", one, f"is the same image as {other.case.images[0].name};"
-                         " one of them would be judged by what was learned of it."))  # fmt: skip
+            found.append(
+                _problem(
+                    "error",
+                    one,
+                    f"is the same image as {other.case.images[0].name};"
+                    " one of them would be judged by what was learned of it.",
+                )
+            )
     labels: dict[str, _Seen] = {}
     for one in seen:
         if not one.label_hash:
@@ -348,8 +390,14 @@ def _twins(seen: list[_Seen]) -> list[Problem]:
             said = "of the same subject: together they are one piece of evidence."
             found.append(_problem("note", one, f"has the label of {other.case.name}, {said}"))
         else:
-            found.append(_problem("warning", one, f"has exactly the label of {other.case.name}, on "
-                         "another image; is one of them misplaced?"))  # fmt: skip
+            found.append(
+                _problem(
+                    "warning",
+                    one,
+                    f"has exactly the label of {other.case.name}, on "
+                    "another image; is one of them misplaced?",
+                )
+            )
     return found
 
 
@@ -362,19 +410,29 @@ def _flips(seen: list[_Seen]) -> list[Problem]:
         if other is None or other is one or one.mirror_hash == one.label_hash:
             continue
         if one.case.name > other.case.name:
-            found.append(_problem("warning", one, "its label is the left-right mirror image of "
-                         f"that of {other.case.name}; one of them is flipped."))  # fmt: skip
+            found.append(
+                _problem(
+                    "warning",
+                    one,
+                    "its label is the left-right mirror image of "
+                    f"that of {other.case.name}; one of them is flipped.",
+                )
+            )
     drawn = [one for one in seen if one.thumb is not None]
     sides = _likeness([one.thumb for one in drawn if one.thumb is not None])
     # Only where the usual label has a side: for a symmetric one both likenesses are the same.
     if len(drawn) < _FEWEST or np.median(sides[:, 0] - sides[:, 1]) < _CLEARLY:
         return found
     found += [
-        _problem("warning", one, f"its label is like the others' only when it is mirrored left to "
-                 f"right (correlation {mirrored:.2f} against {as_is:.2f}); is it flipped?")
+        _problem(
+            "warning",
+            one,
+            f"its label is like the others' only when it is mirrored left to "
+            f"right (correlation {mirrored:.2f} against {as_is:.2f}); is it flipped?",
+        )
         for one, (as_is, mirrored) in zip(drawn, sides, strict=True)
         if mirrored - as_is > _CLEARLY
-    ]  # fmt: skip
+    ]
     return found
 
 

@@ -128,6 +128,12 @@ class Case:
             return None
         if isinstance(self.label, Path):
             return self.coding.numbers(raw_label(self.label), str(self.label))
+        lacking = set((self.coding.classes or {}).values()) - set(self.label)
+        if lacking:
+            raise DataError(
+                f"{self.name}: lacks a mask of {', '.join(sorted(lacking))}, it has "
+                f"{', '.join(self.label)}; an empty mask says that there is none on the image."
+            )
         masks = {name: raw_label(path) for name, path in self.label.items()}
         if len(shapes := {mask.shape for mask in masks.values()}) > 1:
             raise DataError(f"{self.name}: its masks have the shapes {sorted(shapes)}.")
@@ -428,7 +434,9 @@ def _table(rows: list[Row]) -> pd.DataFrame:
         for row in rows
     ]
     more = [{k: v for k, v in row.keys.items() if k not in first[0]} for row in rows]
-    return pd.DataFrame([{**one, **other} for one, other in zip(first, more, strict=True)])
+    table = pd.DataFrame([{**one, **other} for one, other in zip(first, more, strict=True)])
+    # None and not NaN where there is no label.
+    return table.assign(label=pd.Series([row.label for row in rows], dtype=object))
 
 
 def _paths(label: str | dict[str, str] | None) -> list[str]:

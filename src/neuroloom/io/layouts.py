@@ -89,8 +89,6 @@ def by_globs(
         there = [group.get(key) for group in masks]
         paths = tuple(group[key] for group in matches)
         label = _label_of(there, classes)
-        if label is None and any(there):
-            notes.append(f"{key or paths[0]} lacks a mask of some class and counts as unlabelled.")
         name = key if key and len(paths) > 1 else image_stem(paths[0])
         rows.append(Row(name, paths, label))
     alone = sorted(set().union(*masks) - set(keys)) if masks else []
@@ -205,10 +203,11 @@ def _matching(root: Path, every: list[str], globs: Sequence[str]) -> dict[str, s
 
 
 def _label_of(there: list[str | None], classes: list[str]) -> str | dict[str, str] | None:
-    whole = [path for path in there if path is not None]
-    if not whole or len(whole) < len(there):
-        return None
-    return dict(zip(classes, whole, strict=True)) if classes else whole[0]
+    """Return the label, or class -> mask of those that are there; None without any."""
+    if classes:
+        named = zip(classes, there, strict=True)
+        return {name: path for name, path in named if path is not None} or None
+    return there[0] if there else None
 
 
 def _folders(folder: Path, depth: int) -> list[Path]:
@@ -233,59 +232,75 @@ def _paired(root: Path, images: Path, labels: Path) -> tuple[list[Row], str, lis
     files, masks = listed(root, images), listed(root, labels)
     if not files:
         raise DataError(f"{images}: no image or volume is in this folder.")
-    grouped = _channels(files, {image_stem(mask) for mask in masks})
+    inner = {file: Path(file).relative_to(images.relative_to(root)).as_posix() for file in files}
+    inner |= {mask: Path(mask).relative_to(labels.relative_to(root)).as_posix() for mask in masks}
+    grouped = _channels(files, {_place(inner[mask]) for mask in masks}, inner)
     firsts = [paths[0] for paths in grouped.values()]
-    best, how = _matched(firsts, masks)
+    best, how = _matched(firsts, masks, inner)
     if not best and len(grouped) == len(masks) == 1:
         best, how = {next(iter(grouped.values()))[0]: masks[0]}, "being the only two"
-    rows = [Row(name, paths, best.get(paths[0])) for name, paths in grouped.items()]
+    rows = [
+        Row(name.rsplit("/", 1)[-1], paths, best.get(paths[0])) for name, paths in grouped.items()
+    ]
     notes = []
     if alone := sorted(set(masks) - set(best.values())):
         notes.append(f"Labels without an image were passed over: {few(alone)}.")
     return rows, how, notes
 
 
-def _matched(files: list[str], masks: list[str]) -> tuple[dict[str, str], str]:
+def _matched(
+    files: list[str], masks: list[str], inner: dict[str, str]
+) -> tuple[dict[str, str], str]:
     """Return image -> label by the first way of naming that pairs any, and that way."""
     for how, key in _KEYS:
-        images, labels = _keyed(files, key, IMAGE_WORDS), _keyed(masks, key, LABEL_WORDS)
-        best = {images[name]: labels[name] for name in images.keys() & labels.keys()}
+        images = key([inner[file] for file in files], IMAGE_WORDS)
+        labels = dict(zip(key([inner[mask] for mask in masks], LABEL_WORDS), masks, strict=True))
+        best = {f: labels[name] for f, name in zip(files, images, strict=True) if name in labels}
         if best:
             return best, how
     return {}, "nothing"
 
 
-def _channels(files: list[str], label_stems: set[str]) -> dict[str, tuple[str, ...]]:
-    """Return name -> files; NAME_0000 and NAME_0001 are channels where a label is called NAME."""
+def _channels(
+    files: list[str], labels: set[str], inner: dict[str, str]
+) -> dict[str, tuple[str, ...]]:
+    """Return place -> files; NAME_0000 and NAME_0001 are channels where a label is called NAME."""
     found: dict[str, list[str]] = {}
     for file in files:
-        match = _CHANNEL.match(image_stem(file))
-        name = match[1] if match and match[1] in label_stems else image_stem(file)
+        match = _CHANNEL.match(_place(inner[file]))
+        name = match[1] if match and match[1] in labels else _place(inner[file])
         found.setdefault(name, []).append(file)
     return {name: tuple(sorted(paths)) for name, paths in found.items()}
 
 
-def _stem(file: str, words: tuple[str, ...]) -> str:
-    stem = image_stem(file)
-    match = _CHANNEL.match(stem)
-    return match[1] if match and words is IMAGE_WORDS and match[2] == "0000" else stem
+def _place(file: str) -> str:
+    """Return folder and stem."""
+    head, _, name = file.rpartition("/")
+    return f"{head}/{image_stem(name)}".strip("/")
 
 
-def _wordless(file: str, words: tuple[str, ...]) -> str:
-    return _without(file, words) or image_stem(file)
+def _stems(files: list[str], words: tuple[str, ...]) -> list[str]:
+    """Return folders and stems; the channel of an image's name is no part of it."""
+    places = [_place(file) for file in files]
+    if words is not IMAGE_WORDS:
+        return places
+    matches = [_CHANNEL.match(place) for place in places]
+    return [m[1] if m and m[2] == "0000" else p for m, p in zip(matches, places, strict=True)]
 
 
-def _keyed(files: list[str], key: Any, words: tuple[str, ...]) -> dict[str, str]:
-    if key is None:
-        stems = [image_stem(file) for file in files]
-        return dict(zip(_varying(stems), files, strict=True))
-    return {key(file, words): file for file in files}
+def _wordless(files: list[str], words: tuple[str, ...]) -> list[str]:
+    return [(_without(file, words) or _place(file)).strip("/") for file in files]
+
+
+def _varied(files: list[str], words: tuple[str, ...]) -> list[str]:
+    del words
+    return _varying([image_stem(file) for file in files])
 
 
 _KEYS: tuple[tuple[str, Any], ...] = (
-    ("the stem of their names", _stem),
+    ("the stem of their names", _stems),
     ("their names without words such as image and mask", _wordless),
-    ("their names without what all begin and end with", None),
+    ("their names without what all begin and end with", _varied),
 )
 
 

@@ -141,7 +141,8 @@ def _opened(path: Path) -> Any:
         except tifffile.TiffFileError as error:
             raise DataError(f"{path}: is no TIFF file, it begins otherwise ({error}).") from error
     size = path.stat().st_size
-    over = found and any(tag.valueoffset + tag.valuebytecount > size for tag in file.pages[0].tags)
+    tags: Any = getattr(file.pages[0], "tags", ()) if found else ()
+    over = any(tag.valueoffset + tag.valuebytecount > size for tag in tags)
     if not found or over or any(word in line for line in heard for word in _CUT):
         file.close()
         raise DataError(f"{path}: its pages do not end where the file does; it is cut short.")

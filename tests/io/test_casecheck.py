@@ -1,0 +1,204 @@
+"""The audit finds every planted fault, all at once, and leaves sound data alone."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+
+from neuroloom.core.errors import DataError
+from neuroloom.io.casecheck import Problem, check_cases, require_sound
+from neuroloom.io.cases import find_cases
+from neuroloom.io.images import read_image, write_image
+from tests.grids import write_bids, write_case, write_nnunet
+
+CLASSES = {1: "big", 2: "small"}
+
+
+def folder(root: Path, cases: int = 7) -> Path:
+    for case in range(cases):
+        name = f"c{case}.nii.gz"
+        write_case(root / "images" / name, root / "labels" / name, case)
+    return root
+
+
+def change(path: Path, work: object, affine: np.ndarray | None = None) -> None:
+    opened = nibabel.load(path)
+    data = work(np.asarray(opened.dataobj).copy())  # type: ignore[operator]
+    place = opened.affine if affine is None else affine
+    nibabel.Nifti1Image(data, place).to_filename(path)
+
+
+def audit(root: Path, classes: dict[int, str] | None = CLASSES) -> list[Problem]:
+    return check_cases(find_cases(root).cases, classes)
+
+
+def only(problems: list[Problem], severity: str, text: str) -> Problem:
+    assert len(problems) == 1, [problem.text for problem in problems]
+    assert problems[0].severity == severity
+    assert re.search(text, problems[0].text), problems[0].text
+    return problems[0]
+
+
+def test_sound_data_have_no_problem(tmp_path: Path) -> None:
+    assert audit(folder(tmp_path / "a")) == []
+    assert check_cases(find_cases(write_nnunet(tmp_path / "b")).cases, CLASSES) == []
+    assert check_cases(find_cases(write_bids(tmp_path / "c")).cases) == []
+
+
+def test_label_of_another_shape(tmp_path: Path) -> None:
+    root = folder(tmp_path)
+    change(root / "labels" / "c2.nii.gz", lambda label: label[:-1])
+    found = only(audit(root), "error", r"c2\.nii\.gz: the label's grid is \(10, 12, 13\)")
+    assert (found.case, found.file) == ("c2", "c2.nii.gz")
+
+
+def test_label_that_lies_elsewhere(tmp_path: Path) -> None:
+    root = folder(tmp_path)
+    path = root / "labels" / "c1.nii.gz"
+    moved = nibabel.load(path).affine.copy()
+    moved[2, 3] += 0.4
+    change(path, lambda label: label, moved)
+    only(audit(root), "error", r"lies elsewhere.*differ by 0\.4 mm")
+
+
+def test_label_whose_affine_is_flipped(tmp_path: Path) -> None:
+    root = folder(tmp_path)
+    path = root / "labels" / "c1.nii.gz"
+    change(path, lambda label: label, nibabel.load(path).affine @ np.diag([-1, 1, 1, 1]))
+    only(audit(root), "error", r"point to LAS, those of c1\.nii\.gz to RAS: it is flipped")
+
+
+def test_label_whose_voxels_are_flipped(tmp_path: Path) -> None:
+    root = folder(tmp_path)
+    change(root / "labels" / "c4.nii.gz", lambda label: label[::-1])
+    # Two unequal balls: where the voxels of one label are mirrored, it alone is unlike the others.
+    found = [problem for problem in audit(root) if problem.severity == "warning"]
+    assert [problem.case for problem in found] == ["c4"]
+    assert "mirrored left to right" in found[0].text
+
+
+def test_values_that_nobody_declared(tmp_path: Path) -> None:
+    root = folder(tmp_path)
+
+    def stray(label: np.ndarray) -> np.ndarray:
+        label[0, 0, :3] = 7
+        return label
+
+    change(root / "labels" / "c3.nii.gz", stray)
+    only(audit(root), "error", r"holds 7 \(3 voxels\); declared are 0, 1, 2")
+    assert audit(root, None) == []
+    assert check_cases(find_cases(root).cases, CLASSES, ignore=7) == []
+
+
+def test_an_empty_label_is_a_note(tmp_path: Path) -> None:
+    root = folder(tmp_path)
+    change(root / "labels" / "c3.nii.gz", np.zeros_like)
+    problems = audit(root)
+    only(problems, "note", "the label is empty")
+    assert require_sound(problems) == problems
+
+
+def test_nan_in_an_image_and_a_flat_one(tmp_path: Path) -> None:
+    root = folder(tmp_path)
+
+    def stray(image: np.ndarray) -> np.ndarray:
+        image[0, 0, :2] = np.nan, np.inf
+        return image
+
+    change(root / "images" / "c3.nii.gz", stray)
+    only(audit(root), "error", "2 of 1680 voxels are NaN or infinite")
+    change(root / "images" / "c3.nii.gz", np.zeros_like)
+    only(audit(root), "warning", "0 everywhere")
+
+
+def test_kinds_and_channels(tmp_path: Path) -> None:
+    root = folder(tmp_path)
+    write_case(root / "images" / "c5.nii.gz", None, 5, channels=2)
+    only(audit(root), "error", r"c5\.nii\.gz: has 2 channels, the other cases have 1")
+    write_case(root / "images" / "c5.nii.gz", None, 5)
+    write_image(root / "images" / "flat.png", read_image_2d())
+    problems = [problem for problem in audit(root) if problem.severity == "error"]
+    only(problems, "error", r"flat\.png: has 2 axes among cases with 3")
+
+
+def read_image_2d() -> object:
+    from neuroloom.core.recording import image
+
+    return image(np.arange(30, dtype=np.uint8).reshape(5, 6))
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    root = folder(tmp_path)
+    for kind, name in (("images", "c0"), ("labels", "c1")):
+        path = root / kind / f"{name}.nii.gz"
+        path.write_bytes(path.read_bytes()[:-60])
+    (root / "images" / "c2.nii.gz").write_bytes(b"")
+    problems = audit(root)
+    assert [problem.severity for problem in problems] == ["error"] * 3
+    assert sorted(problem.case for problem in problems) == ["c0", "c1", "c2"]
+    with pytest.raises(DataError) as caught:
+        require_sound(problems)
+    said = str(caught.value)
+    assert "3 problems in 3 cases" in said
+    assert "c0.nii.gz: not a whole gzip file" in said
+    assert "c1.nii.gz: not a whole gzip file" in said
+    assert "c2.nii.gz: the file is empty" in said
+
+
+def test_ten_in_full_then_a_number(tmp_path: Path) -> None:
+    problems = [Problem("error", f"c{i}", f"c{i}.nii", f"c{i}.nii: broken.") for i in range(14)]
+    with pytest.raises(DataError) as caught:
+        require_sound(problems)
+    assert str(caught.value).count("broken") == 10
+    assert str(caught.value).endswith("and 4 more.")
+
+
+def test_an_image_twice_and_a_label_twice(tmp_path: Path) -> None:
+    root = folder(tmp_path)
+    copy = root / "images" / "c6.nii.gz"
+    # The same voxels in another file.
+    write_image(copy, read_image(root / "images" / "c0.nii.gz"))
+    problems = audit(root)
+    assert "is the same image as c0.nii.gz" in problems[0].text
+    root = folder(tmp_path / "b")
+    (root / "labels" / "c6.nii.gz").write_bytes((root / "labels" / "c0.nii.gz").read_bytes())
+    only(audit(root), "warning", "exactly the label of c0")
+
+
+def test_a_false_pixel_size(tmp_path: Path) -> None:
+    cases = find_cases(write_bids(tmp_path, false_size=True)).cases
+    found = only(check_cases(cases), "warning", r"said to be 0\.2 x 0\.1 um, not square")
+    assert found.case == "sub-a_sample-2_SEM"
+    assert "Other images of subject a have 0.1 x 0.1 um" in found.text
+
+
+def test_names_of_labels_that_change(tmp_path: Path) -> None:
+    write_bids(tmp_path)
+    folder_ = tmp_path / "derivatives" / "labels" / "sub-b" / "micr"
+    path = folder_ / "sub-b_sample-3_SEM_seg-myelin-manual.png"
+    path.rename(path.with_name("sub-b_sample-3_SEM_seg-mylin-manual.png"))
+    errors = [p for p in check_cases(find_cases(tmp_path).cases) if p.severity == "error"]
+    assert any("masks called axon, mylin, other cases have axon, myelin" in p.text for p in errors)
+
+
+def test_the_planted_pixel_size_of_ivadomed(test_data: Path) -> None:
+    root = test_data / "volumes" / "ivadomed_testing" / "microscopy_png"
+    found = [p for p in check_cases(find_cases(root).cases) if p.severity != "note"]
+    only(found, "warning", r"sample-data9_SEM\.png: .*0\.2 x 0\.1 um, not square.*0\.1 x 0\.1")
+
+
+@pytest.mark.long
+def test_one_flipped_label_among_real_ones(test_data: Path, tmp_path: Path) -> None:
+    real = test_data / "volumes" / "msd_hippocampus"
+    names = sorted(path.name for path in (real / "images").iterdir())[:40]
+    for kind in ("images", "labels"):
+        (tmp_path / kind).mkdir()
+        for name in names:
+            (tmp_path / kind / name).write_bytes((real / kind / name).read_bytes())
+    assert audit(tmp_path) == []
+    change(tmp_path / "labels" / names[11], lambda label: label[::-1])
+    only(audit(tmp_path), "warning", "mirrored left to right")

@@ -1,0 +1,307 @@
+"""Which images belong together: every layout, subjects, and labels as class numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from neuroloom.core.errors import DataError
+from neuroloom.core.files import digest
+from neuroloom.io.cases import find_cases
+from neuroloom.io.truth import Coding
+from tests.grids import (
+    PATIENT,
+    two_balls,
+    write_bids,
+    write_case,
+    write_dicom,
+    write_msd,
+    write_nnunet,
+)
+
+
+def png(path: Path, pixels: np.ndarray) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels.astype(np.uint8)).save(path)
+    return path
+
+
+def pictures(folder: Path, names: list[str]) -> Path:
+    for seed, name in enumerate(names):
+        png(folder / name, np.random.default_rng(seed).integers(0, 255, (6, 8)))
+    return folder
+
+
+def test_nnunet(tmp_path: Path) -> None:
+    found = find_cases(write_nnunet(tmp_path))
+    assert found.table["name"].tolist() == ["toy_000", "toy_001", "toy_002"]
+    assert found.table["subject"].tolist() == found.table["name"].tolist()
+    assert found.table["image"][1] == (
+        "imagesTr/toy_001_0000.nii.gz",
+        "imagesTr/toy_001_0001.nii.gz",
+    )
+    assert found.channels == ["T1", "T2"]
+    assert found.classes == {1: "big", 2: "small"}
+    assert "nnU-Net" in found.layout
+    assert "each case counts as a subject" in found.layout
+    case = found.cases[0]
+    assert case.image().shape == (2, 10, 12, 14)
+    assert case.image().dtype == np.float32
+    np.testing.assert_array_equal(case.truth(), two_balls(1).T)
+    assert case.spacing == pytest.approx((2.5, 1.1, 0.8))
+    assert found.cases[2].truth() is None
+    window = (slice(2, 5), slice(0, 12), slice(3, 4))
+    np.testing.assert_array_equal(case.window(window), case.image()[:, 2:5, :, 3:4])
+
+
+def test_nnunet_regions_and_ignore(tmp_path: Path) -> None:
+    labels = {"background": 0, "whole": [1, 2], "core": [2], "ignore": 3}
+    found = find_cases(write_nnunet(tmp_path, labels=labels))
+    assert found.classes == {1: "1", 2: "core"}
+    assert found.regions == {"whole": (1, 2), "core": (2,)}
+    assert found.ignore == 3
+
+
+def test_nnunet_with_a_channel_missing(tmp_path: Path) -> None:
+    write_nnunet(tmp_path)
+    (tmp_path / "imagesTr" / "toy_001_0001.nii.gz").unlink()
+    with pytest.raises(DataError, match="toy_001 have fewer than the 2 channels"):
+        find_cases(tmp_path)
+
+
+def test_msd(tmp_path: Path) -> None:
+    found = find_cases(write_msd(tmp_path))
+    assert found.table["name"].tolist() == ["toy_000", "toy_001", "toy_002"]
+    assert found.channels == ["FLAIR", "T1w"]
+    assert found.classes == {1: "big", 2: "small"}
+    assert found.cases[1].image().shape == (2, 10, 12, 14)
+    assert "Decathlon" in found.layout
+    (tmp_path / "labelsTr" / "toy_001.nii.gz").unlink()
+    with pytest.raises(DataError, match=r"labelsTr/toy_001\.nii\.gz', which is not there"):
+        find_cases(tmp_path)
+
+
+def test_bids(tmp_path: Path) -> None:
+    found = find_cases(write_bids(tmp_path))
+    assert found.table["subject"].tolist() == ["a", "a", "b"]
+    assert found.table["sample"].tolist() == ["1", "2", "3"]
+    assert found.table["species"].tolist() == ["rat", "rat", "mouse"]
+    assert found.table["sample_type"].tolist() == ["tissue", "tissue", "cell"]
+    assert PATIENT not in found.table.to_csv()
+    assert found.classes == {1: "axon", 2: "myelin"}
+    for case in found.cases:
+        assert case.spacing == pytest.approx((0.1, 0.1))
+        assert case.unit == "um"
+        assert case.recording().attrs["spacing"] == pytest.approx((0.1, 0.1))
+    truth = found.cases[0].truth()
+    assert truth is not None
+    assert [int((truth == number).sum()) for number in (1, 2)] == [6 * 14, 6 * 14]
+
+
+def test_pixel_sizes_give_x_first(tmp_path: Path) -> None:
+    found = find_cases(write_bids(tmp_path, false_size=True))
+    assert found.cases[1].spacing == pytest.approx((0.2, 0.1))
+
+
+def test_folders_by_stem_by_word_and_by_what_varies(tmp_path: Path) -> None:
+    one = pictures(tmp_path / "1", ["images/a.png", "images/b.png", "labels/b.png", "labels/c.png"])
+    found = find_cases(one)
+    assert found.table["label"].tolist() == [None, "labels/b.png"]
+    assert "the stem of their names" in found.layout
+    assert "labels/c.png" in found.notes[0]
+    two = pictures(tmp_path / "2", ["img/s1_img.png", "img/s2_img.png", "mask/s1_mask.png",
+                                    "mask/s2_mask.png"])  # fmt: skip
+    found = find_cases(two)
+    assert found.table["label"].tolist() == ["mask/s1_mask.png", "mask/s2_mask.png"]
+    assert "without words" in found.layout
+    three = pictures(tmp_path / "3", ["images/emA07.png", "images/emA12.png",
+                                      "labels/mito-07x.png", "labels/mito-12x.png"])  # fmt: skip
+    found = find_cases(three)
+    assert found.table["label"].tolist() == ["labels/mito-07x.png", "labels/mito-12x.png"]
+    assert "what all begin and end with" in found.layout
+
+
+def test_splits_above_folders_become_a_column(tmp_path: Path) -> None:
+    names = [f"{s}/{kind}/{n}.png" for s, n in (("train", 1), ("val", 1)) for kind in
+             ("images", "labels")]  # fmt: skip
+    found = find_cases(pictures(tmp_path, names))
+    assert found.table["split"].tolist() == ["train", "val"]
+    assert found.table["name"].is_unique
+
+
+def test_folders_below_are_part_of_a_name(tmp_path: Path) -> None:
+    names = [f"{kind}/p{n}/scan.png" for n in (1, 2) for kind in ("images", "labels")]
+    found = find_cases(pictures(tmp_path, names))
+    assert found.table["label"].tolist() == ["labels/p1/scan.png", "labels/p2/scan.png"]
+    assert found.table["name"].tolist() == ["images_p1_scan", "images_p2_scan"]
+
+
+def test_channels_in_a_folder_of_images(tmp_path: Path) -> None:
+    names = ["imagesTr/p_0000.png", "imagesTr/p_0001.png", "labelsTr/p.png"]
+    found = find_cases(pictures(tmp_path, names))
+    assert len(found.cases) == 1
+    assert found.cases[0].image().shape == (2, 6, 8)
+
+
+def test_pairs_in_one_folder(tmp_path: Path) -> None:
+    names = ["demo_image.png", "demo_mask.png", "x_image_2.png", "x_mask_2.png", "other.png"]
+    found = find_cases(pictures(tmp_path, names))
+    assert found.table["label"].tolist() == ["demo_mask.png", "x_mask_2.png"]
+    assert found.table["subject"].tolist() == ["1", "1"]
+    assert "other.png" in found.notes[0]
+    assert "one subject's" in found.notes[1]
+    named = find_cases(tmp_path, pattern="{subject}_image*")
+    assert named.table["subject"].tolist() == ["demo", "x"]
+    with pytest.raises(DataError, match="does not match 'demo_image'"):
+        find_cases(tmp_path, pattern="{subject}_scan")
+
+
+def test_globs_with_a_file_a_class(tmp_path: Path) -> None:
+    names = [f"{kind}_{n}.png" for n in "01" for kind in ("raw", "cell", "gap")]
+    pictures(tmp_path, names)
+    png(tmp_path / "cell_0.png", np.array([[0, 255, 255], [90, 200, 0]]))
+    png(tmp_path / "gap_0.png", np.array([[0, 0, 255], [0, 0, 0]]))
+    labels = {"cell": "cell_*.png", "gap": "gap_*.png"}
+    found = find_cases(tmp_path, images=["raw_*.png"], labels=labels)
+    assert found.classes == {1: "cell", 2: "gap"}
+    assert found.table["label"][0] == {"cell": "cell_0.png", "gap": "gap_0.png"}
+    truth = found.cases[0].truth()
+    assert truth is not None
+    assert truth.tolist() == [[0, 1, 2], [0, 1, 0]]
+    (tmp_path / "gap_1.png").unlink()
+    with pytest.raises(DataError, match=r"lacks a mask of gap"):
+        find_cases(tmp_path, images=["raw_*.png"], labels=labels).cases[1].truth()
+    with pytest.raises(DataError, match=r"nothing matches row_\*\.png"):
+        find_cases(tmp_path, images=["row_*.png"])
+
+
+def test_globs_with_channels(tmp_path: Path) -> None:
+    names = [f"p{n}/p{n}_{kind}.png" for n in (1, 2) for kind in ("t1", "t2", "seg")]
+    images = {"T1": "*/*_t1.png", "T2": "*/*_t2.png"}
+    found = find_cases(pictures(tmp_path, names), images=images, labels=["*/*_seg.png"])
+    assert found.channels == ["T1", "T2"]
+    assert found.table["image"][0] == ("p1/p1_t1.png", "p1/p1_t2.png")
+    assert found.table["label"].tolist() == ["p1/p1_seg.png", "p2/p2_seg.png"]
+    assert found.table["name"].tolist() == ["p1", "p2"]
+
+
+def test_a_manifest(tmp_path: Path) -> None:
+    pictures(tmp_path, ["i/a1.png", "i/a2.png", "i/b1.png", "i/b2.png", "m/a.png"])
+    table = tmp_path / "cases.csv"
+    rows = "i/a1.png,i/a2.png,m/a.png,07,61,X\ni/b1.png,i/b2.png,,08,47.5,Y\n"
+    table.write_text("image_DAPI,image_GFP,label,SubjectID,age,site\n" + rows)
+    found = find_cases(table)
+    assert found.table["subject"].tolist() == ["07", "08"]
+    assert found.table["age"].tolist() == [61, 47.5]
+    assert found.channels == ["DAPI", "GFP"]
+    assert found.cases[0].image().shape == (2, 6, 8)
+    assert found.cases[1].label is None
+    table.write_text("image,label\ni/a1.png,m/none.png\n")
+    with pytest.raises(DataError, match=r"row 2: label: there is no file 'm/none\.png'"):
+        find_cases(table)
+    table.write_text("picture\ni/a1.png\n")
+    with pytest.raises(DataError, match="needs a column 'image'"):
+        find_cases(table)
+
+
+def test_single_images_and_folders_that_are_one(tmp_path: Path) -> None:
+    write_case(tmp_path / "x" / "one.nii.gz", None, 0)
+    found = find_cases(tmp_path / "x" / "one.nii.gz")
+    assert (found.cases[0].name, found.cases[0].truth()) == ("one", None)
+    assert len(find_cases(tmp_path / "x").cases) == 1
+    write_dicom(tmp_path / "d" / "p1", np.ones((3, 4, 5)))
+    write_dicom(tmp_path / "d" / "p2", np.ones((2, 4, 5)))
+    assert find_cases(tmp_path / "d").table["name"].tolist() == ["p1", "p2"]
+    assert find_cases(tmp_path / "d" / "p1").cases[0].shape == (3, 4, 5)
+
+
+def test_what_is_not_there(tmp_path: Path) -> None:
+    pictures(tmp_path, ["images/a.png", "labels/a.png"])
+    with pytest.raises(DataError, match="no image matches include z"):
+        find_cases(tmp_path, include=["z*"])
+    with pytest.raises(DataError, match="no such file or folder. Did you mean 'images'"):
+        find_cases(tmp_path / "image")
+    (tmp_path / "void").mkdir()
+    with pytest.raises(DataError, match="no image or volume"):
+        find_cases(tmp_path / "void")
+
+
+def test_rows_of_cases_and_hashes(tmp_path: Path) -> None:
+    names = [f"{kind}/{n}.png" for n in range(4) for kind in ("images", "labels")]
+    found = find_cases(pictures(tmp_path, names))
+    assert [case.name for case in found.cases[np.array([2, 0])]] == ["2", "0"]
+    assert len(found.cases[np.array([True, False, True, True])]) == 3
+    assert found.hashes()["labels/3.png"] == digest(tmp_path / "labels" / "3.png")
+    assert len(found.hashes()) == 8
+
+
+@pytest.mark.parametrize(
+    ("raw", "numbers"),
+    [
+        (np.array([0, 1, 2, 5], np.int16), [0, 1, 2, 5]),
+        (np.array([0.0, 1.0, 2.0], np.float64), [0, 1, 2]),
+        (np.array([0.0, 0.3, 0.5, 0.9]), [0, 0, 1, 1]),
+        (np.array([False, True]), [0, 1]),
+        (np.array([0] * 50 + [255] * 40 + [40, 200], np.uint8), [0] * 50 + [1] * 40 + [0, 1]),
+    ],
+)
+def test_numbers_of_undeclared_labels(raw: np.ndarray, numbers: list[int]) -> None:
+    found = Coding().numbers(raw, "m.png")
+    assert found.tolist() == numbers
+    assert found.dtype.kind in "iu"
+
+
+def test_greys_need_a_word(tmp_path: Path) -> None:
+    grey = np.repeat([0, 128, 255], 30).reshape(9, 10)
+    pictures(tmp_path, ["image_1.png", "image_2.png"])
+    png(tmp_path / "mask_1.png", grey)
+    # The second has no axon, and a smoothed edge.
+    png(
+        tmp_path / "mask_2.png",
+        np.where(grey == 255, 0, grey) + (np.arange(90) == 29).reshape(9, 10),
+    )
+    with pytest.raises(DataError, match=r"mask_1\.png: a mask of the greys 0, 128, 255; say"):
+        find_cases(tmp_path).cases[0].truth()
+    for options in ({"classes": ["myelin", "axon"]}, {"values": {"myelin": 128, "axon": 255}}):
+        found = find_cases(tmp_path, **options)  # type: ignore[arg-type]
+        assert found.classes == {1: "myelin", 2: "axon"}
+        first, second = (case.truth() for case in found.cases)
+        np.testing.assert_array_equal(first, grey // 127)
+        np.testing.assert_array_equal(second, np.where(grey == 128, 1, 0))
+    turned = find_cases(tmp_path, values={"axon": 255, "myelin": 128}).cases[0].truth()
+    np.testing.assert_array_equal(turned, np.array([0, 2, 1])[grey // 127])
+
+
+def test_real_data_sets(test_data: Path) -> None:
+    volumes, microscopy = test_data / "volumes", test_data / "microscopy"
+    found = find_cases(volumes / "msd_hippocampus")
+    assert len(found.cases) == 208
+    assert found.table["subject"].nunique() == 208
+    cord = find_cases(volumes / "ivadomed_testing")
+    assert cord.table["subject"].tolist() == ["unf01"] * 3
+    assert cord.table["contrast"].tolist() == ["T1w", "T2star", "T2w"]
+    assert not {"first_name", "date_of_birth"} & set(cord.table)
+    rats = find_cases(volumes / "ivadomed_testing" / "microscopy_png")
+    assert rats.table["subject"].tolist() == ["rat2", "rat3", "rat3", "rat3"]
+    assert [case.spacing for case in rats.cases] == [
+        pytest.approx(size) for size in ((0.093, 0.093), (0.2, 0.1), (0.1, 0.1), (0.1, 0.1))
+    ]
+    assert find_cases(volumes / "ivadomed_testing" / "ct_scan").cases[0].label is not None
+    labels = {"membranes": "membranes_*.png", "mitochondria": "mitochondria_*.png"}
+    vnc = find_cases(microscopy / "vnc", images=["raw_*.tif"], labels=labels)
+    assert len(vnc.cases) == 5
+    truth = vnc.cases[0].truth()
+    assert truth is not None
+    assert np.unique(truth).tolist() == [0, 1, 2]
+    mito = find_cases(microscopy / "mito_sbem")
+    assert mito.table["label"].tolist() == [
+        path.replace("image", "label") for path in mito.table["path"]
+    ]
+    axon = find_cases(microscopy / "axon", include=["demo_*"], values={"myelin": 128, "axon": 255})
+    assert axon.table["label"].tolist() == ["demo_mask.png"]
+    truth = axon.cases[0].truth()
+    assert truth is not None
+    assert np.unique(truth).tolist() == [0, 1, 2]

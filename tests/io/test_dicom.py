@@ -1,0 +1,166 @@
+"""DICOM: sorted by place, rescaled, gaps named, and nothing about the patient comes out."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK
+
+from neuroloom.core.errors import DataError
+from neuroloom.core.recording import spacing
+from neuroloom.io.dicom_seg import write_seg
+from neuroloom.io.images import peek_image, read_image, to_array, write_image
+from tests.grids import BORN, write_dicom
+
+VOXELS = np.random.default_rng(0).integers(0, 4000, (7, 6, 5)).astype(np.uint16)
+SECRETS = ("Mustermann", "Erika", "PID-4711", BORN, "A-4711")
+
+
+def blank(file: Path, change: object) -> None:
+    data = pydicom.dcmread(file)
+    change(data)  # type: ignore[operator]
+    data.save_as(file)
+
+
+def test_a_series_as_simpleitk_reads_it(tmp_path: Path) -> None:
+    folder = write_dicom(tmp_path / "ct", VOXELS)
+    found = read_image(folder)
+    names = SimpleITK.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder))
+    theirs = SimpleITK.ReadImage(names)
+    np.testing.assert_array_equal(to_array(found)[0], SimpleITK.GetArrayFromImage(theirs))
+    np.testing.assert_array_equal(to_array(found)[0], VOXELS.astype(int) - 1024)
+    assert found.dtype == np.int16
+    assert spacing(found) == pytest.approx((2.5, 0.7, 0.8))
+    place = found.attrs["affine"] @ [2, 3, 4, 1]
+    there = theirs.TransformIndexToPhysicalPoint((2, 3, 4))
+    np.testing.assert_allclose(place[:3] * [-1, -1, 1], there, atol=1e-6)
+    header = peek_image(folder)
+    assert (header.shape, header.dtype) == ((7, 6, 5), "int16")
+    assert np.array_equal(header.affine, found.attrs["affine"])
+
+
+def test_fractions_of_scale_become_floats(tmp_path: Path) -> None:
+    found = read_image(write_dicom(tmp_path / "pt", VOXELS, slope=0.25, intercept=0.0))
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(to_array(found)[0], VOXELS * 0.25)
+
+
+def test_files_beside_the_series(tmp_path: Path) -> None:
+    folder = write_dicom(tmp_path / "ct", VOXELS)
+    (folder / "readme.txt").write_text("hello")
+    assert "1 files" in read_image(folder).attrs["notes"][0]
+
+
+def test_several_series_are_listed(tmp_path: Path) -> None:
+    folder = write_dicom(tmp_path / "ct", VOXELS)
+    write_dicom(folder, VOXELS[:3], series=2)
+    with pytest.raises(DataError) as caught:
+        read_image(folder)
+    said = str(caught.value)
+    assert "series 1 (CT, 7 files of 5 x 6" in said
+    assert "series 2 (CT, 3 files" in said
+    assert not any(secret in said for secret in SECRETS)
+    assert read_image(f"{folder}::2").shape == (1, 5, 6, 3)
+    with pytest.raises(DataError, match="no series 9"):
+        read_image(f"{folder}::9")
+
+
+def test_a_missing_slice(tmp_path: Path) -> None:
+    folder = write_dicom(tmp_path / "ct", VOXELS)
+    middle = next(f for f in folder.iterdir() if pydicom.dcmread(f).InstanceNumber == 4)
+    middle.unlink()
+    for door in (peek_image, read_image):
+        with pytest.raises(DataError, match=r"5 mm, elsewhere 2\.5 mm: 1 slices are missing"):
+            door(folder)
+
+
+def test_a_copy_and_a_scout(tmp_path: Path) -> None:
+    folder = write_dicom(tmp_path / "ct", VOXELS)
+    one = next(folder.iterdir())
+    (folder / "copy.dcm").write_bytes(one.read_bytes())
+    with pytest.raises(DataError, match="at the same place"):
+        read_image(folder)
+    blank(folder / "copy.dcm", lambda d: setattr(d, "ImageOrientationPatient", [1, 0, 0, 0, 0, -1]))
+    with pytest.raises(DataError, match="scout"):
+        read_image(folder)
+
+
+def test_a_multiframe_file_is_the_same_volume(tmp_path: Path) -> None:
+    import highdicom
+
+    folder = write_dicom(tmp_path / "ct", VOXELS, intercept=0.0)
+    single = read_image(folder)
+    label = (to_array(single)[0] > 2000).astype(np.uint8)
+    path = write_seg(tmp_path / "seg.dcm", label, folder, {1: "bright"})
+    assert highdicom.seg.segread(path).number_of_segments == 1
+    frames = read_image(path)
+    kept = label.any((1, 2))
+    assert kept.all()
+    np.testing.assert_array_equal(to_array(frames)[0], label)
+    np.testing.assert_allclose(frames.attrs["affine"], single.attrs["affine"], atol=1e-6)
+
+
+def test_a_segmentation_of_two_classes(tmp_path: Path) -> None:
+    import highdicom
+
+    folder = write_dicom(tmp_path / "ct", VOXELS)
+    label = np.zeros(VOXELS.shape, int)
+    label[1:3, 2:4] = 1
+    label[4, :, 1] = 3
+    path = write_seg(tmp_path / "seg.dcm", label, folder, {1: "liver", 3: "tumour"})
+    seg = highdicom.seg.segread(path)
+    assert [str(seg.get_segment_description(n).segment_label) for n in (1, 2)] == [
+        "liver",
+        "tumour",
+    ]
+    order = [pydicom.dcmread(f) for f in folder.iterdir()]
+    order.sort(key=lambda d: d.ImagePositionPatient[2])
+    uids = [d.SOPInstanceUID for d in order]
+    numbers = seg.get_pixels_by_source_instance(
+        uids, combine_segments=True, assert_missing_frames_are_empty=True
+    )
+    np.testing.assert_array_equal(numbers, np.where(label == 3, 2, label))
+    assert seg.StudyInstanceUID == order[0].StudyInstanceUID
+    assert seg.FrameOfReferenceUID == order[0].FrameOfReferenceUID
+
+
+def test_what_a_segmentation_refuses(tmp_path: Path) -> None:
+    folder = write_dicom(tmp_path / "ct", VOXELS)
+    label = np.ones(VOXELS.shape, int)
+    with pytest.raises(DataError, match=r"the label holds \[1\], declared are \[2\]"):
+        write_seg(tmp_path / "s.dcm", label, folder, {2: "liver"})
+    with pytest.raises(DataError, match=r"the series is \(7, 6, 5\), the label \(6, 6, 5\)"):
+        write_seg(tmp_path / "s.dcm", label[1:], folder, {1: "liver"})
+    with pytest.raises(DataError, match="empty"):
+        write_seg(tmp_path / "s.dcm", 0 * label, folder, {1: "liver"})
+    assert not (tmp_path / "s.dcm").exists()
+
+
+def test_the_patient_stays_where_they_are(tmp_path: Path) -> None:
+    folder = write_dicom(tmp_path / "ct", VOXELS)
+    assert all(b"Mustermann" in file.read_bytes() for file in folder.iterdir())
+    found = read_image(folder)
+    said = repr(found) + repr(found.attrs) + repr(peek_image(folder))
+    outputs = [
+        write_image(tmp_path / name, found) for name in ("a.nii.gz", "a.nii", "a.nrrd", "a.tif")
+    ]
+    label = (to_array(found)[0] > 0).astype(np.uint8)
+    outputs.append(write_seg(tmp_path / "seg.dcm", label, folder, {1: "dense"}))
+    written = b"".join(path.read_bytes() for path in outputs)
+    assert not any(secret in said for secret in SECRETS)
+    assert not any(secret.encode() in written for secret in SECRETS)
+
+
+def test_errors_do_not_quote_tags(tmp_path: Path) -> None:
+    folder = write_dicom(tmp_path / "ct", VOXELS)
+    file = sorted(folder.iterdir())[0]
+    file.write_bytes(file.read_bytes()[:-20])
+    with pytest.raises(DataError) as caught:
+        read_image(folder)
+    assert file.name in str(caught.value)
+    told = "".join(traceback.format_exception(caught.value))
+    assert not any(secret in told for secret in SECRETS)

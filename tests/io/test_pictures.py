@@ -1,0 +1,177 @@
+"""PNG, TIFF, HDF5 and Zarr: what a viewer shows, sizes in their units, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import tifffile
+import zarr
+from PIL import Image
+
+from neuroloom.core.errors import DataError
+from neuroloom.core.recording import image, spacing
+from neuroloom.io.images import peek_image, read_image, read_window, write_image
+
+GREY = np.random.default_rng(0).integers(0, 255, (6, 8)).astype(np.uint8)
+
+
+def test_a_palette_shows_its_colours(tmp_path: Path) -> None:
+    indices = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    made = Image.fromarray(indices, mode="P")
+    colours = np.random.default_rng(1).integers(0, 255, (256, 3)).astype(np.uint8)
+    made.putpalette(colours.ravel().tolist())
+    made.save(tmp_path / "p.png")
+    found = read_image(tmp_path / "p.png")
+    np.testing.assert_array_equal(found.values, np.moveaxis(colours[indices], -1, 0))
+    grey = np.repeat(np.arange(255, -1, -1, dtype=np.uint8)[:, None], 3, 1)
+    made.putpalette(grey.ravel().tolist())
+    made.save(tmp_path / "g.png")
+    found = read_image(tmp_path / "g.png")
+    np.testing.assert_array_equal(found.values[0], 255 - indices)
+    assert found.shape == (1, 3, 4)
+
+
+def test_modes_of_png(tmp_path: Path) -> None:
+    Image.fromarray(GREY > 99).save(tmp_path / "bits.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "bits.png").values[0], 255 * (GREY > 99))
+    deep = GREY.astype(np.uint16) * 200
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    assert read_image(tmp_path / "deep.png").dtype == np.uint16
+    np.testing.assert_array_equal(read_image(tmp_path / "deep.png").values[0], deep)
+    Image.fromarray(np.stack([GREY] * 3, -1)).save(tmp_path / "rgb.png")
+    found = read_image(tmp_path / "rgb.png")
+    assert found.shape == (1, 6, 8)
+    assert "grey" in found.attrs["notes"][0]
+    clear = np.stack([GREY, GREY, 255 - GREY, np.full_like(GREY, 255)], -1)
+    Image.fromarray(clear).save(tmp_path / "rgba.png")
+    assert list(read_image(tmp_path / "rgba.png").channel.values) == ["red", "green", "blue"]
+    Image.fromarray(GREY).convert("LA").save(tmp_path / "la.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "la.png").values, GREY[None])
+
+
+def test_a_fraction_is_no_png(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"0 to 65535.*write \.tif"):
+        write_image(tmp_path / "x.png", image(GREY / 3.0))
+
+
+@pytest.mark.parametrize(
+    ("unit", "step", "expected"),
+    [
+        ("micron", 0.25, ((0.5, 0.25, 0.25), "um")),
+        ("um", 0.25, ((0.5, 0.25, 0.25), "um")),
+        ("\\u00B5m", 0.25, ((0.5, 0.25, 0.25), "um")),
+        ("nm", 4.0, ((0.0005, 0.004, 0.004), "um")),
+        ("mm", 0.125, ((0.5, 0.125, 0.125), "mm")),
+        ("furlong", 0.25, ((1.0, 1.0, 1.0), "px")),
+    ],
+)
+def test_sizes_of_imagej(unit: str, step: float, expected: object, tmp_path: Path) -> None:
+    stack = np.zeros((3, 5, 4), np.uint16)
+    facts = {"axes": "ZYX", "unit": unit, "spacing": 0.5}
+    resolution = (1 / step, 1 / step)
+    tifffile.imwrite(tmp_path / "s.tif", stack, imagej=True, resolution=resolution, metadata=facts)
+    found = read_image(tmp_path / "s.tif")
+    sizes, wanted = expected  # type: ignore[misc]
+    assert found.attrs["unit"] == wanted
+    assert spacing(found) == pytest.approx(sizes)
+    assert found.shape == (1, 4, 5, 3)
+
+
+def test_sizes_of_ome(tmp_path: Path) -> None:
+    facts = {"axes": "CZYX", "PhysicalSizeX": 100.0, "PhysicalSizeXUnit": "nm",
+             "PhysicalSizeY": 0.2, "PhysicalSizeYUnit": "µm", "PhysicalSizeZ": 0.001,
+             "PhysicalSizeZUnit": "mm"}  # fmt: skip
+    data = np.random.default_rng(0).integers(0, 99, (2, 3, 5, 4)).astype(np.uint16)
+    tifffile.imwrite(
+        tmp_path / "s.ome.tif", data, ome=True, metadata=facts, photometric="minisblack"
+    )
+    found = read_image(tmp_path / "s.ome.tif")
+    assert spacing(found) == pytest.approx((1.0, 0.2, 0.1))
+    assert found.attrs["unit"] == "um"
+    np.testing.assert_array_equal(found.values, data.transpose(0, 3, 2, 1))
+
+
+@pytest.mark.parametrize("options", [{"compression": "zlib"}, {"compression": "lzw"},
+                                     {"bigtiff": True}, {"tile": (16, 16)}])  # fmt: skip
+def test_ways_to_pack_a_tiff(options: dict[str, object], tmp_path: Path) -> None:
+    data = np.random.default_rng(0).integers(0, 99, (4, 32, 48)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "p.tif", data, photometric="minisblack", **options)  # type: ignore[arg-type]
+    found = read_image(tmp_path / "p.tif")
+    np.testing.assert_array_equal(found.values[0].T, data)
+    window = (slice(1, 3), slice(5, 20), slice(7, 9))
+    np.testing.assert_array_equal(read_window(tmp_path / "p.tif", window)[0], data[window])
+
+
+def test_dots_an_inch_are_not_believed(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "d.tif", GREY, resolution=(72, 72), resolutionunit="INCH")
+    assert read_image(tmp_path / "d.tif").attrs["unit"] == "px"
+    tifffile.imwrite(tmp_path / "c.tif", GREY, resolution=(1e5, 5e4), resolutionunit="CENTIMETER")
+    found = read_image(tmp_path / "c.tif")
+    assert found.attrs["spacing"] == pytest.approx((0.2, 0.1))
+
+
+def test_a_film_is_refused(tmp_path: Path) -> None:
+    data = np.zeros((2, 3, 5, 4), np.uint16)
+    tifffile.imwrite(tmp_path / "f.tif", data, imagej=True, metadata={"axes": "TZYX"})
+    with pytest.raises(DataError, match=r"f\.tif.*several times"):
+        read_image(tmp_path / "f.tif")
+
+
+def test_datasets_of_hdf5(tmp_path: Path) -> None:
+    path = tmp_path / "v.h5"
+    data = np.random.default_rng(0).normal(size=(3, 5, 4)).astype(np.float32)
+    with h5py.File(path, "w") as file:
+        file["volumes/raw"] = data
+        file["volumes/raw"].attrs["element_size_um"] = [0.5, 0.1, 0.2]
+        file["times"] = np.arange(9)
+    found = read_image(path)
+    np.testing.assert_array_equal(found.values[0], data.T)
+    assert spacing(found) == (0.5, 0.1, 0.2)
+    with h5py.File(path, "a") as file:
+        file["volumes/label"] = np.zeros((3, 5, 4), np.uint8)
+    with pytest.raises(DataError, match=r"holds 2 arrays: .*volumes/raw \(3, 5, 4\).*v\.h5::"):
+        read_image(path)
+    assert read_image(f"{path}::volumes/label").dtype == np.uint8
+    assert peek_image(f"{path}::volumes/raw").source == "v.h5::volumes/raw"
+    with pytest.raises(DataError, match=r"no image called 'raw'"):
+        read_image(f"{path}::raw")
+
+
+def test_zarr_stores(tmp_path: Path) -> None:
+    data = np.random.default_rng(0).integers(0, 99, (6, 5, 4)).astype(np.uint16)
+    plain = zarr.open_array(str(tmp_path / "a.zarr"), mode="w", shape=data.shape, dtype=data.dtype)
+    plain[...] = data
+    np.testing.assert_array_equal(read_image(tmp_path / "a.zarr").values[0].T, data)
+    group = zarr.open_group(str(tmp_path / "g.zarr"), mode="w")
+    for name in ("0", "1"):
+        level = group.create_array(name, shape=(1, 2, *data.shape), dtype=data.dtype)
+        level[0, 1] = data[:: int(name) + 1] if name == "0" else 0
+    axes = [{"name": name, "type": "space", "unit": "nanometer"} for name in "tczyx"]
+    scale = [{"type": "scale", "scale": [1, 1, 500, 100, 200]}]
+    facts = [{"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": scale}]}]
+    group.attrs["ome"] = {"version": "0.5", "multiscales": facts}
+    found = read_image(tmp_path / "g.zarr")
+    np.testing.assert_array_equal(found.values[1].T, data)
+    assert spacing(found) == pytest.approx((0.5, 0.1, 0.2))
+    assert peek_image(tmp_path / "g.zarr").shape == (6, 5, 4)
+    window = (slice(1, 3), slice(0, 5), slice(2, 4))
+    np.testing.assert_array_equal(read_window(tmp_path / "g.zarr", window)[1], data[window])
+    del group.attrs["ome"]
+    with pytest.raises(DataError, match=r"holds 2 arrays.*g\.zarr::"):
+        read_image(tmp_path / "g.zarr")
+    assert read_image(f"{tmp_path / 'g.zarr'}::0").shape[0] == 2
+    (tmp_path / "bad.zarr").mkdir()
+    with pytest.raises(DataError, match=r"bad\.zarr.*no Zarr"):
+        read_image(tmp_path / "bad.zarr")
+
+
+def test_what_zarr_writes_is_ngff(tmp_path: Path) -> None:
+    made = image(GREY, (0.2, 0.1), "um")
+    write_image(tmp_path / "w.zarr", made)
+    facts = json.loads((tmp_path / "w.zarr" / ".zattrs").read_text())["multiscales"][0]
+    assert [axis["name"] for axis in facts["axes"]] == ["y", "x"]
+    assert facts["datasets"][0]["coordinateTransformations"][0]["scale"] == [0.2, 0.1]
