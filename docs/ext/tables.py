@@ -60,11 +60,17 @@ class Models(SphinxDirective):
 
 
 class Augmentations(SphinxDirective):
-    """`.. augmentations::` shows what may stand behind `augment=`."""
+    """`.. augmentations::` shows what may stand behind `augment=`; `grid` names a family."""
+
+    optional_arguments = 1
 
     def run(self) -> list[nodes.Node]:
         """Return the table of registered augmentations, with what their docstrings begin with."""
-        found = [(name, registry.load("augmentation", name)) for name in registry.AUGMENTATIONS]
+        family = self.arguments[0] if self.arguments else ""
+        found = [
+            (name, registry.load("augmentation", registry.key("augmentation", name, family)))
+            for name in registry.names("augmentation", family)
+        ]
         rows = (
             (f"``{name}``", (inspect.getdoc(function) or "").partition("\n")[0])
             for name, function in found

@@ -25,7 +25,7 @@ from neuroloom.core.files import read_json
 from neuroloom.core.recipe import MOST_BASIC_FIELDS, Recipe, describe, from_yaml, to_yaml
 from neuroloom.core.run import Run
 from neuroloom.learn.fit import own_threads
-from tests import makers, nights
+from tests import grids, makers, nights
 
 MODEL_FILES = ("model.safetensors", "baseline.safetensors", "card.md")
 FILES = (
@@ -130,6 +130,14 @@ SMALL = {
         trains=False,
         predicts=False,
     ),
+    "volumes.augment": Small(
+        lambda folder: grids.write_blobs(folder, cases=2),
+        {"transforms": ["flip", "rotate=8", "noise"], "copies": 1},
+        ["label_dice"],
+        samples={"transforms": ["motion", "gamma=0.2"]},
+        trains=False,
+        predicts=False,
+    ),
     "signals.stage": Small(
         lambda folder: nights.write_nights(folder, subjects=3),
         nights.STAGE | {"budget": "2 epochs"},
@@ -140,6 +148,22 @@ SMALL = {
             "model": "shallow",
             "classes": ["W", "N1"],
         },
+    ),
+    "volumes.measures": Small(
+        lambda folder: grids.write_predictions(folder),
+        {"lesions": True, "pattern": "{subject}_{visit}"},
+        [
+            f"{name}{part}"
+            for name in ("dice", "nsd", "hd95", "volume_error")
+            for part in ("", "/1", "/2")
+        ],
+        samples={
+            "metrics": ["DICE", "ASSD"],
+            "classes": {"whole": "1,2", "core": "2"},
+            "overlap": 0.25,
+        },
+        trains=False,
+        predicts=False,
     ),
 }
 RECIPES = registry.names("recipe")

@@ -1,0 +1,227 @@
+"""`volumes.augment`: changed copies of images and labels, written, replayable, undone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from neuroloom.core.audit import Finding
+from neuroloom.core.errors import ConfigError
+from neuroloom.core.files import write_atomic, write_json
+from neuroloom.core.recipe import Recipe, setting
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from neuroloom.core.run import Run
+    from neuroloom.io.casecheck import Problem
+    from neuroloom.io.cases import Case, FoundCases
+    from neuroloom.learn.dense.augment import Transform
+    from neuroloom.volumes.copies import Copy, Source
+
+DEFAULT = ["affine", "flip", "bias-field", "gamma", "noise"]
+RESAMPLES = 1000
+COLUMNS = ("name", "subject", "copy", "class", "dice", "unrestored")
+
+
+@dataclass(frozen=True)
+class Found:
+    """The cases, what the audit says of them, and what is to be done."""
+
+    cases: FoundCases
+    problems: list[Problem]
+    transforms: tuple[Transform, ...]
+
+
+class Augment(Recipe):
+    """Make changed copies of images and their labels, as training or a test of robustness needs.
+
+    Every parameter that was drawn is kept in `transforms.json`, so a replay gives the same files.
+    What moved is undone for the labels, which tells how well a prediction on a changed image can
+    be brought back.
+
+    Examples
+    --------
+    >>> Augment(transforms=["motion", "ghosting=0.4"], copies=2).copies
+    2
+    """
+
+    name: ClassVar[str] = "volumes.augment"
+    summary: ClassVar[str] = "changed copies of images and labels: replayable, invertible"
+    data_kind: ClassVar[str] = "MRI"
+
+    transforms: list[str] = setting(
+        DEFAULT, "augmentations in their order: names, or name=strength", basic=True
+    )
+    copies: int = setting(1, "changed copies of each case", ge=1, basic=True)
+    canonical: bool = setting(False, "first turn volumes to run right, front and up", basic=True)
+    invert: bool = setting(True, "also undo what moved, and write the labels that come back",
+                           basic=True)  # fmt: skip
+    include: list[str] = setting([], "globs on file names (or relative paths with /)")
+    images: list[str] = setting([], "globs that pick the images, where no layout is recognised")
+    labels: list[str] = setting([], "globs that pick their labels")
+    pattern: str | None = setting(None, 'keys in file names: "{subject}_{session}"')
+    seed: int = setting(0, "of everything that is drawn", ge=0)
+
+    def prepare(self, data: Path) -> Found:
+        """Find and check the cases and the names of the transforms; nothing is written."""
+        from neuroloom.io.casecheck import check_cases, require_sound
+        from neuroloom.io.cases import find_cases
+        from neuroloom.learn.dense.augment import parse_augment
+        from neuroloom.volumes.copies import refuse_unfit
+
+        transforms = parse_augment(self.transforms)
+        if not transforms and not self.canonical:
+            raise ConfigError("transforms: there is nothing to do; name at least one.")
+        refuse_unfit(transforms)
+        found = find_cases(data, self.include, self.images, self.labels, self.pattern)
+        problems = require_sound(check_cases(found.cases, found.classes, found.ignore))
+        return Found(found, problems, transforms)
+
+    def work(self, prepared: Found, run: Run) -> None:
+        """Write the copies, what was drawn, how well labels came back, and the report."""
+        findings = _findings(prepared)
+        write_json(run.folder / "audit.json", [own.as_dict() for own in findings])
+        for finding in findings:
+            run.log("audit", **finding.as_dict())
+        plan = {
+            "reason": "made at once",
+            "transforms": [own.name for own in prepared.transforms],
+            "copies": self.copies,
+        }
+        write_json(run.folder / "plan.json", plan)
+        run.log("plan", **plan)
+        transforms = fit_landmarks(prepared.transforms, prepared.cases)
+        rows: list[dict[str, Any]] = []
+        drawn: list[dict[str, Any]] = []
+        began = time.perf_counter()
+        for number, case in enumerate(prepared.cases.cases):
+            for made in self.copies_of(case, transforms, run.folder / "artifacts"):
+                rows += made[0]
+                drawn.append(made[1])
+            place = {"role": "copies", "fit": number + 1, "fits": len(prepared.cases.cases)}
+            run.log("fitted", name=case.name, **place)
+        seconds = time.perf_counter() - began
+        write_json(run.folder / "transforms.json", drawn)
+        table = _table(rows)
+        write_atomic(run.folder / "predictions.parquet", lambda p: table.to_parquet(p, index=False))
+        write_json(run.folder / "dataset.json", {"files": prepared.cases.hashes()})
+        run.log("scored", copies=len(drawn), copies_per_second=round(len(drawn) / seconds, 2))
+        self.illustrate(run, prepared, table)
+
+    def copies_of(
+        self, case: Case, transforms: tuple[Transform, ...], folder: Path
+    ) -> Iterator[tuple[list[dict[str, Any]], dict[str, Any]]]:
+        """Write each copy of a case; yield how its labels came back, and what was drawn."""
+        from neuroloom.volumes.copies import draw_copy, make_copy, seed_of
+
+        source = self.source(case)
+        for copy in range(1, self.copies + 1):
+            drawn = draw_copy(source, transforms, seed_of(self.seed, case.name, copy))
+            made = make_copy(source, transforms, drawn, self.invert)
+            write_copy(made, source, folder, f"{case.name}_copy-{copy}")
+            who = {"name": case.name, "subject": case.subject, "copy": copy}
+            yield (
+                _scores(made, source, who),
+                {"name": case.name, "copy": copy} | {"drawn": drawn.to_plain()},
+            )
+
+    def source(self, case: Case) -> Source:
+        """Read a case, turned to canonical axes if asked for."""
+        from neuroloom.volumes.copies import Source, canonical
+
+        source = Source(case.name, case.image(), case.truth(), case.recording())
+        return canonical(source) if self.canonical else source
+
+    def illustrate(self, run: Run, prepared: Found, table: pd.DataFrame) -> None:
+        """Write the metrics, the figures and the report."""
+        from neuroloom.volumes.story.augment import report_copies
+
+        report_copies(self, run, prepared, table)
+
+
+def _findings(prepared: Found) -> list[Finding]:
+    told = [
+        Finding("warning" if own.severity == "warning" else "note", own.file, own.text)
+        for own in prepared.problems
+    ]
+    told += [
+        Finding("note", "Found", note) for note in (prepared.cases.layout, *prepared.cases.notes)
+    ]
+    return told
+
+
+def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def fit_landmarks(transforms: tuple[Transform, ...], found: FoundCases) -> tuple[Transform, ...]:
+    """Give "histogram" the mean landmarks of all cases; other transforms stay as they are."""
+    from neuroloom.learn.dense.augment.histogram import Histogram, Landmarks
+
+    if not any(isinstance(own, Histogram) for own in transforms):
+        return transforms
+    marks: Landmarks | None = None
+    for case in found.cases:
+        image = case.image()
+        marks = marks or Landmarks(len(image))
+        marks.update(image)
+    assert marks is not None
+    rows = tuple(tuple(row) for row in marks.finalize().tolist())
+    return tuple(Histogram(rows) if isinstance(own, Histogram) else own for own in transforms)
+
+
+def write_copy(made: Copy, source: Source, folder: Path, name: str) -> None:
+    """Write image, label and the label brought back: images/, labels/ and restored/ of `folder`."""
+    from neuroloom.io.images import write_image
+
+    suffix = ".nii.gz" if made.grid.attrs["kind"] == "volume" else ".tif"
+    write_image(folder / "images" / f"{name}{suffix}", made.grid)
+    if made.y is not None:
+        write_image(folder / "labels" / f"{name}{suffix}", made.y, like=made.grid)
+    if made.restored is not None:
+        write_image(folder / "restored" / f"{name}{suffix}", made.restored, like=source.grid)
+
+
+def _scores(made: Copy, source: Source, who: dict[str, Any]) -> list[dict[str, Any]]:
+    from neuroloom.volumes.copies import dice_by_class
+
+    if made.restored is None or source.y is None:
+        return []
+    scores = dice_by_class(made.restored, source.y)
+    left = {}
+    if made.y is not None and made.y.shape == source.y.shape:
+        left = dice_by_class(made.y, source.y)
+    return [
+        who | {"class": str(kind), "dice": dice, "unrestored": left.get(kind)}
+        for kind, dice in scores.items()
+    ]
+
+
+def summarise_dice(table: pd.DataFrame, seed: int) -> dict[str, dict[str, float | None]]:
+    """Return `label_dice`: how well labels came back, mean over copies, then over cases.
+
+    Its interval is a bootstrap over cases; its baseline is the label of the changed copy, left
+    where it is. Empty without labels.
+    """
+    if table.empty:
+        return {}
+    by_case = table.groupby("name", sort=True)[["dice", "unrestored"]].mean().to_numpy(float)
+    rng = np.random.default_rng(seed)
+    draws = by_case[rng.integers(len(by_case), size=(RESAMPLES, len(by_case))), 0].mean(1)
+    value = by_case[:, 0].mean()
+    low, high = np.quantile(draws, [0.025, 0.975])
+    left = by_case[:, 1].mean()
+    return {
+        "label_dice": {
+            "value": float(value), "low": float(min(low, value)), "high": float(max(high, value)),
+            "baseline": None if np.isnan(left) else float(left), "chance": None,
+        }
+    }  # fmt: skip

@@ -1,0 +1,167 @@
+"""Changed copies: the grid they lie on, the same files again, labels back, what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from neuroloom.core.errors import ConfigError
+from neuroloom.core.files import read_json
+from neuroloom.core.recording import image, volume
+from neuroloom.core.run import Run
+from neuroloom.io.images import read_image, to_array, write_image
+from neuroloom.volumes.augment import Augment, summarise_dice
+from neuroloom.volumes.copies import Source, canonical, draw_copy, make_copy
+from tests.grids import write_blobs
+
+pytest.importorskip("torch")
+
+AFFINE = np.array([[0, 0, 2.0, -7], [-1.5, 0, 0, 4], [0, 1.0, 0, 9], [0, 0, 0, 1]])
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Run:
+    folder = tmp_path_factory.mktemp("copies")
+    recipe = Augment(transforms=["flip", "rotate=8", "noise", "lookup"], copies=2, seed=4)
+    return recipe.run(write_blobs(folder / "data", cases=3), folder / "run")
+
+
+def test_a_replay_writes_the_same_files(run, tmp_path):
+    again = run.replay(tmp_path / "again")
+    files = sorted((run.folder / "artifacts").rglob("*.nii.gz"))
+    assert len(files) == 3 * 3 * 2
+    for file in files:
+        other = again.folder / file.relative_to(run.folder)
+        assert other.read_bytes() == file.read_bytes()
+    drawn = "transforms.json"
+    assert (again.folder / drawn).read_bytes() == (run.folder / drawn).read_bytes()
+
+
+def test_a_copy_follows_from_what_was_drawn(run):
+    from neuroloom.io.cases import find_cases
+    from neuroloom.learn.dense.augment import Drawn, parse_augment
+
+    found = find_cases(run.study[1])
+    (row,) = [r for r in read_json(run.folder / "transforms.json")
+              if (r["name"], r["copy"]) == ("case_01", 2)]  # fmt: skip
+    case = found.cases[1]
+    source = Source(case.name, case.image(), case.truth(), case.recording())
+    made = make_copy(
+        source, parse_augment(run.recipe.transforms), Drawn.from_plain(row["drawn"]), back=True
+    )
+    written = read_image(run.folder / "artifacts/images/case_01_copy-2.nii.gz")
+    np.testing.assert_allclose(to_array(written), made.x, rtol=1e-6)
+    np.testing.assert_allclose(written.attrs["affine"], source.grid.attrs["affine"])
+
+
+def test_labels_come_back_and_are_scored(run):
+    table = run.predictions
+    assert len(table) == 6
+    for row in table.itertuples():
+        truth = to_array(read_image(run.study[1] / "labels" / f"{row.name}.nii.gz"))[0]
+        name = f"{row.name}_copy-{row.copy}.nii.gz"
+        back = to_array(read_image(run.folder / "artifacts/restored" / name))[0]
+        overlap = 2 * np.sum((back == 1) & (truth == 1)) / (np.sum(back == 1) + np.sum(truth == 1))
+        assert row.dice == pytest.approx(overlap)
+    entry = read_json(run.folder / "metrics.json")["label_dice"]
+    assert entry["value"] == pytest.approx(table["dice"].mean())
+    assert entry["value"] >= 0.97  # balls of four voxels' radius: a fringe counts for much
+
+
+def test_the_copies_are_a_data_set(run):
+    from neuroloom.io.cases import find_cases
+
+    found = find_cases(run.folder / "artifacts")
+    assert len(found.cases) == 6
+    assert all(case.label is not None for case in found.cases)
+
+
+def world(grid, places):
+    """Values of a volume at places in the world, from the nearest voxel."""
+    affine = np.asarray(grid.attrs["affine"])
+    voxels = np.linalg.inv(affine) @ np.c_[places, np.ones(len(places))].T
+    index = tuple(np.rint(voxels[:3]).astype(int))
+    return grid.values[(0, *index)]
+
+
+def ramp(shape=(6, 7, 8)):
+    x, y, z = np.meshgrid(*[np.arange(n) for n in shape], indexing="ij")
+    return (x + 10.0 * y + 100 * z).astype(np.float32)
+
+
+def test_canonical_axes_keep_their_place():
+    grid = volume(ramp(), AFFINE)
+    source = Source("a", to_array(grid).astype(np.float32), to_array(grid)[0].astype(int), grid)
+    turned = canonical(source)
+    directions = turned.grid.attrs["affine"][:3, :3]
+    assert (np.diag(directions) > 0).all()
+    assert np.count_nonzero(directions) == 3
+    places = (AFFINE @ np.c_[np.indices((6, 7, 8)).reshape(3, -1).T, np.ones(336)].T)[:3].T
+    np.testing.assert_array_equal(world(turned.grid, places), world(grid, places))
+    np.testing.assert_array_equal(turned.y, turned.x[0].astype(int))
+
+
+@pytest.mark.parametrize("name", ["resample=1.0", "crop-pad=9"])
+def test_a_changed_grid_keeps_its_place(name):
+    from neuroloom.learn.dense.augment import parse_augment
+
+    grid = volume(ramp((9, 10, 11)), AFFINE)
+    source = Source("a", to_array(grid).astype(np.float32), None, grid)
+    transforms = parse_augment([name])
+    made = make_copy(source, transforms, draw_copy(source, transforms, 0), back=False)
+    # The ramp is linear, so a voxel's value tells where in the source it lies.
+    inside = tuple(slice(n // 3, 2 * n // 3) for n in made.grid.shape[1:])
+    index = np.indices(made.grid.shape[1:])[(slice(None), *inside)].reshape(3, -1)
+    place = np.asarray(made.grid.attrs["affine"]) @ np.r_[index, np.ones((1, index.shape[1]))]
+    x, y, z, _ = np.linalg.inv(AFFINE) @ place
+    np.testing.assert_allclose(made.grid.values[0][inside].ravel(), x + 10 * y + 100 * z, atol=0.02)
+
+
+def test_images_of_a_microscope(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        write_image(tmp_path / f"{name}.tif", image(rng.random((3, 20, 24)), (0.5, 0.5), "um"))
+    run = Augment(transforms=["resample=1", "gamma"]).run(tmp_path, tmp_path / "run")
+    copy = read_image(run.folder / "artifacts/images/a_copy-1.tif")
+    assert copy.shape == (3, 10, 12)
+    assert copy.attrs["spacing"] == pytest.approx((1.0, 1.0))
+    assert read_json(run.folder / "metrics.json") == {}
+
+
+@pytest.mark.parametrize(
+    ("transforms", "told"),
+    [
+        (["mixup"], "blends cases"), (["none"], "nothing to do"), (["afine"], "Did you mean"),
+    ],
+)  # fmt: skip
+def test_what_is_refused(transforms, told, tmp_path):
+    with pytest.raises(ConfigError, match=told):
+        Augment(transforms=transforms).run(write_blobs(tmp_path / "d", cases=1), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_histograms_are_brought_to_one_scale(tmp_path):
+    data = write_blobs(tmp_path / "data", cases=3)
+    path = data / "images/case_00.nii.gz"
+    bright = read_image(path)
+    write_image(path, bright * 30 + 500, like=bright)
+    run = Augment(transforms=["histogram"]).run(data, tmp_path / "run")
+    copies = sorted((run.folder / "artifacts/images").glob("*"))
+    medians = [float(np.median(read_image(file).values)) for file in copies]
+    assert max(medians) - min(medians) < 10
+
+
+def test_no_labels_no_score():
+    import pandas as pd
+
+    assert summarise_dice(pd.DataFrame({"name": []}), 0) == {}
+
+
+@pytest.mark.long
+def test_hippocampus_labels_come_back(tmp_path, test_data):
+    data = test_data / "volumes" / "msd_hippocampus"
+    for transforms in (["affine"], ["elastic"], ["flip"]):
+        run = Augment(transforms=transforms, include=["hippocampus_0*"]).run(
+            data, tmp_path / transforms[0]
+        )
+        assert read_json(run.folder / "metrics.json")["label_dice"]["value"] >= 0.99
