@@ -159,6 +159,17 @@ def test_pairs_in_one_folder(tmp_path: Path) -> None:
         find_cases(tmp_path, pattern="{subject}_scan")
 
 
+def test_pixel_sizes_in_text_files(tmp_path: Path) -> None:
+    pictures(tmp_path, ["a_image.png", "a_mask.png", "b_image.png"])
+    (tmp_path / "a_pixel_size_um.txt").write_text("0.07\n")
+    first, second = find_cases(tmp_path).cases
+    assert (first.spacing, first.unit) == ((0.07, 0.07), "um")
+    assert (second.spacing, second.unit) == ((1.0, 1.0), "px")
+    (tmp_path / "a_pixel_size_um.txt").write_text("seven")
+    with pytest.raises(DataError, match=r"a_pixel_size_um\.txt: expected the size.*'seven'"):
+        find_cases(tmp_path)
+
+
 def test_globs_with_a_file_a_class(tmp_path: Path) -> None:
     names = [f"{kind}_{n}.png" for n in "01" for kind in ("raw", "cell", "gap")]
     pictures(tmp_path, names)

@@ -2,8 +2,8 @@
 
 - `read(path)` gives a checked `signal` recording, `peek(path)` only its `Header`.
 - `find.find(data)` lists the recordings of a file, a folder, a BIDS dataset or a manifest.
-- `images.read_image`, `peek_image`, `write_image` are the door for images and volumes, whose formats
-  stand in `IMAGES`; `cases.find_cases` lists images with their labels, `casecheck` audits them.
+- `images.read_image`, `peek_image` and `write_image` are the door for images and volumes, whose
+  formats stand in `IMAGES`; `cases.find_cases` lists them with labels, `casecheck` audits them.
 - `annotated.write_annotated` writes a recording with annotations as FIF, without personal data.
 - `fetch.fetch_eegbci` downloads PhysioNet's motor imagery recordings, checksummed.
 

@@ -128,7 +128,10 @@ def by_words(root: Path) -> Layout | None:
     labels = {_without(file, LABEL_WORDS): file for file in every if _without(file, LABEL_WORDS)}
     if not set(images) & set(labels):
         return None
-    rows = [Row(image_stem(file), (file,), labels.get(key)) for key, file in sorted(images.items())]
+    rows = [
+        Row(image_stem(file), (file,), labels.get(key), pixel=_pixel_beside(root, file, key))
+        for key, file in sorted(images.items())
+    ]
     used = set(images.values()) | {labels[key] for key in images if key in labels}
     notes = []
     if left := [file for file in every if file not in used]:
@@ -339,6 +342,24 @@ def _word(file: str, words: tuple[str, ...]) -> str:
 
 def _pattern(word: str) -> str:
     return rf"(?:^|(?<=[_\-. ])){word}(?=[_\-. \d]|$)"
+
+
+def _pixel_beside(root: Path, file: str, key: str) -> tuple[tuple[float, ...], str] | None:
+    """Return the size of a pixel in µm from a text file, as AxonDeepSeg keeps it beside images."""
+    own = key.rsplit("/", 1)[-1]
+    names = (f"{own}_pixel_size_um.txt", f"{own}_pixel.txt", "pixel_size_in_micrometer.txt")
+    place = (root / file).parent
+    path = next((place / name for name in names if (place / name).is_file()), None)
+    if path is None:
+        return None
+    text = path.read_text(encoding="utf-8", errors="replace").strip()
+    try:
+        size = float(text)
+    except ValueError:
+        size = -1.0
+    if not 0 < size < 1e4:
+        raise DataError(f"{path}: expected the size of a pixel in µm, got '{text[:40]}'.")
+    return (size, size), "um"
 
 
 def _is_half(item: Path) -> bool:
