@@ -12,6 +12,8 @@ from neuroloom.core.split import Fold, Split, make_folds
 from neuroloom.learn.budget import Plan, parse_budget
 from neuroloom.learn.crossfit import Fitted, Job, fit_jobs
 
+ATTEMPTS = 20
+
 if TYPE_CHECKING:
     from neuroloom.core.run import Run
     from neuroloom.learn.study import Prepared
@@ -66,11 +68,20 @@ def inner_folds(dataset: Dataset, train: np.ndarray, by: str, folds: int, seed: 
         If there are too few units, or an inner fold lacks a class.
     """
     table = dataset.table.iloc[train].reset_index(drop=True)
-    try:
-        own = make_folds(table, Split(by=by, folds=folds, seed=seed))
-    except ConfigError as error:
-        raise ConfigError(f"inner_folds={folds} within a training fold: {error}") from None
-    return [Fold(f.name, train[f.train], train[f.test], f.units) for f in own]
+    y, classes = dataset.y[train], range(len(dataset.classes))
+    for attempt in range(ATTEMPTS):
+        try:
+            own = make_folds(table, Split(by=by, folds=folds, seed=seed + attempt))
+        except ConfigError as error:
+            raise ConfigError(f"inner_folds={folds} within a training fold: {error}") from None
+        if all(set(classes) <= set(np.atleast_1d(y[fold.train]).tolist()) for fold in own) or (
+            dataset.task == "regression"
+        ):
+            return [Fold(f.name, train[f.train], train[f.test], f.units) for f in own]
+    raise ConfigError(
+        f"inner_folds={folds} leaves no example of a class to learn from, however the "
+        f"{len(train)} training examples of a fold are dealt. Take fewer, or name one model."
+    )
 
 
 def _error(dataset: Dataset, folds: list[Fold], fits: list[Fitted]) -> float:

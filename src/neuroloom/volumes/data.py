@@ -76,13 +76,13 @@ def read_whole(found: FoundCases, wish: Wish, facts: Mapping[str, Any] | None = 
         Naming the case that differs in channels, holds NaN, or has no such target.
     """
     kept = dict(facts or {})
-    frame = Frame.of(kept) if kept else _frame(found, wish)
+    frame = Frame.of(kept) if kept else frame_of(found, wish)
     table = with_folders(found.table)
     columns = _columns(table, wish, kept)
     hashes = found.hashes()
     refuse_duplicates({path: hashes[path] for images in found.table["image"] for path in images})
     amount = Amount.parse(wish.target)
-    x, masks, amounts, channels = _read_all(found, frame, columns, wish, amount)
+    x, masks, amounts, channels = read_images(found, frame, columns, wish, amount)
     _fill_columns(x, table, columns)
     labels, origin = _labels(found, wish, amount, amounts, bool(kept))
     rows = table[[name for name in KEPT if name in table]].assign(onset=0.0, stop=1.0)
@@ -97,7 +97,7 @@ def read_whole(found: FoundCases, wish: Wish, facts: Mapping[str, Any] | None = 
             "shape": list(frame.shape),
             "spacing": list(frame.spacing),
             "unit": frame.unit,
-            "channels": list(kept.get("channels") or found.channels or _names(channels)),
+            "channels": list(kept.get("channels") or found.channels or names_of(channels)),
             "columns": [[column.name, list(column.levels)] for column in columns],
             "n_table": sum(column.width for column in columns),
             "target": origin,
@@ -105,13 +105,14 @@ def read_whole(found: FoundCases, wish: Wish, facts: Mapping[str, Any] | None = 
             "unit_volume": frame.place,
             "layout": found.layout,
         },
-        findings=_findings(found, rows),
+        findings=findings_of(found, rows),
         extra={"hashes": hashes},
         truth=masks if wish.maps and amount is not None and not kept else None,
     )
 
 
-def _frame(found: FoundCases, wish: Wish) -> Frame:
+def frame_of(found: FoundCases, wish: Wish) -> Frame:
+    """Choose the grid of the cases; see `frames.choose_frame`."""
     units = {case.unit for case in found.cases}
     if len(units) > 1:
         raise DataError(
@@ -134,7 +135,7 @@ def _columns(table: pd.DataFrame, wish: Wish, kept: dict[str, Any]) -> list[Colu
     return columns
 
 
-def _read_all(
+def read_images(
     found: FoundCases, frame: Frame, columns: list[Column], wish: Wish, amount: Amount | None
 ) -> tuple[np.ndarray, np.ndarray | None, list[float], int]:
     """Read image after image into one array, and count amounts on each label's own grid."""
@@ -223,11 +224,13 @@ def _with_labels(
     return rows, list(kept["classes"]) if kept else require_classes(rows, "The images"), cut
 
 
-def _names(count: int) -> list[str]:
+def names_of(count: int) -> list[str]:
+    """Name channels that nobody named."""
     return [f"channel {k + 1}" for k in range(count)] if count > 1 else ["image"]
 
 
-def _findings(found: FoundCases, rows: pd.DataFrame) -> list[Finding]:
+def findings_of(found: FoundCases, rows: pd.DataFrame) -> list[Finding]:
+    """Return what was noticed: the layout, its notes, and whether there is one subject only."""
     notes = [Finding("note", "How the data were read", found.layout.rstrip(".") + ".")]
     notes += [Finding("note", "Noticed while reading", note) for note in found.notes]
     if rows["subject"].nunique() == 1 and len(rows) > 1:

@@ -1,138 +1,134 @@
-"""How near an image comes to a reference: errors, signal to noise, structural similarity.
-
-Values are compared in double precision whatever the type of the arrays. (pymia subtracts them as
-they are, so that its errors of unsigned integers wrap around.)
-"""
+"""How near made images are to real ones, and the images themselves on disk."""
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
-from neuroloom.learn.dense.overlap import same_grid
+from neuroloom.core.dataset import Dataset
+from neuroloom.core.errors import ConfigError
+from neuroloom.core.files import write_atomic, write_json
+from neuroloom.core.run import check_out
+from neuroloom.volumes.synthdata import inside
 
-Floats = NDArray[np.float64]
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from neuroloom.core.run import Run
+    from neuroloom.volumes.synthesize import Synthesize
+
 WINDOW = 7
-STABLE = (0.01, 0.03)
 
 
-def _both(reference: ArrayLike, image: ArrayLike) -> tuple[Floats, Floats]:
-    a, b = same_grid(reference, image)
-    return a.astype(float), b.astype(float)
-
-
-def _over(top: Any, bottom: Any) -> float:
-    return float(top / bottom) if bottom else float("nan")
-
-
-def mean_absolute_error(reference: ArrayLike, image: ArrayLike) -> float:
-    """Return the mean of |reference - image|, in the unit of the image.
+def psnr(real: np.ndarray, made: np.ndarray) -> float:
+    """Return the peak signal-to-noise ratio, dB: squared range of the real image over the error.
 
     Examples
     --------
-    >>> mean_absolute_error([0, 2], [1, 2])
-    0.5
-    """
-    a, b = _both(reference, image)
-    return float(np.abs(a - b).mean())
-
-
-def mean_squared_error(reference: ArrayLike, image: ArrayLike) -> float:
-    """Return the mean of (reference - image)^2.
-
-    Examples
-    --------
-    >>> mean_squared_error([0, 2], [2, 2])
-    2.0
-    """
-    a, b = _both(reference, image)
-    return float(np.square(a - b).mean())
-
-
-def root_mean_squared_error(reference: ArrayLike, image: ArrayLike) -> float:
-    """Return the square root of the mean squared error, in the unit of the image.
-
-    Examples
-    --------
-    >>> root_mean_squared_error([0, 0], [2, 2])
-    2.0
-    """
-    return float(np.sqrt(mean_squared_error(reference, image)))
-
-
-def normalised_error(reference: ArrayLike, image: ArrayLike) -> float:
-    """Return the root mean squared error per range of the reference; NaN where that is 0.
-
-    Examples
-    --------
-    >>> normalised_error([0, 4], [2, 2])
-    0.5
-    """
-    return _over(root_mean_squared_error(reference, image), np.ptp(_both(reference, image)[0]))
-
-
-def explained(reference: ArrayLike, image: ArrayLike) -> float:
-    """Return R^2 over voxels: 1 - squared error / squares of the reference about its mean.
-
-    Examples
-    --------
-    >>> explained([0, 1, 2], [0, 1, 1])
-    0.5
-    """
-    a, b = _both(reference, image)
-    return 1 - _over(np.square(a - b).sum(), np.square(a - a.mean()).sum())
-
-
-def signal_to_noise(reference: ArrayLike, image: ArrayLike) -> float:
-    """Return the peak signal-to-noise ratio in dB; the peak is the largest reference value.
-
-    Infinite where the two are equal.
-
-    Examples
-    --------
-    >>> signal_to_noise([0, 10], [1, 9])
+    >>> psnr(np.array([0.0, 10.0]), np.array([1.0, 9.0]))
     20.0
     """
-    a, b = _both(reference, image)
-    error = np.square(a - b).mean()
-    return float(10 * np.log10(a.max() ** 2 / error)) if error else float("inf")
+    error = float(np.mean((np.asarray(real, np.float64) - made) ** 2))
+    span = float(np.ptp(real))
+    if error == 0:
+        return float("inf")
+    return float(10 * np.log10(span**2 / error)) if span else float("nan")
 
 
-def structural_similarity(reference: ArrayLike, image: ArrayLike) -> float:
-    """Return the mean structural similarity in windows of 7 voxels a side.
-
-    Wang et al. 2004, eq. 13, with sample variances, K = (0.01, 0.03) and the largest reference
-    value as the range; windows lie wholly inside.
-
-    Parameters
-    ----------
-    reference, image
-        Arrays (*axes) of at least 7 voxels a side.
-
-    Returns
-    -------
-    At most 1; NaN where an axis is shorter than the window.
+def ssim(real: np.ndarray, made: np.ndarray) -> float:
+    """Return the structural similarity (Wang et al. 2004) in windows of 7, or smaller.
 
     Examples
     --------
-    >>> structural_similarity(np.eye(9), np.eye(9))
+    >>> image = np.arange(100.0).reshape(10, 10)
+    >>> ssim(image, image)
     1.0
     """
-    from scipy.ndimage import uniform_filter
+    from skimage.metrics import structural_similarity
 
-    a, b = _both(reference, image)
-    if min(a.shape) < WINDOW:
+    window = min(WINDOW, *real.shape)
+    window -= 1 - window % 2
+    span = float(np.ptp(real))
+    if window < 3 or span == 0:
         return float("nan")
-    n = WINDOW**a.ndim
-    inner = (slice(WINDOW // 2, -(WINDOW // 2)),) * a.ndim
-    mean_a, mean_b, aa, bb, ab = (
-        uniform_filter(x, WINDOW)[inner] for x in (a, b, a * a, b * b, a * b)
+    return float(structural_similarity(real, made, win_size=window, data_range=span))
+
+
+def rows_of_images(dataset: Dataset, rows: np.ndarray, made: np.ndarray) -> pd.DataFrame:
+    """Return a row for each made image: whose it is, PSNR and SSIM, means over channels.
+
+    Padding is left out. `y_true` and `y_pred` are the SDs of the real and the made image: what is
+    made too smooth has less.
+    """
+    table = dataset.table.iloc[rows].reset_index(drop=True)
+    out = table[["path", "subject", "session", "run"]].copy()
+    out.insert(0, "example", rows)
+    found = [_of_one(dataset, int(row), one) for row, one in zip(rows, made, strict=False)]
+    for k, name in enumerate(("y_true", "y_pred", "psnr", "ssim")):
+        out[name] = np.array([values[k] for values in found], dtype=float)
+    return out
+
+
+def _of_one(dataset: Dataset, row: int, made: np.ndarray) -> tuple[float, float, float, float]:
+    assert dataset.truth is not None
+    extent = str(dataset.table["extent"].iloc[row])
+    real, made = inside(np.asarray(dataset.truth[row]), extent), inside(made, extent)
+    pairs = list(zip(real.astype(np.float64), made.astype(np.float64), strict=True))
+    return (
+        float(real.std()),
+        float(made.std()),
+        float(np.mean([psnr(a, b) for a, b in pairs])),
+        float(np.mean([ssim(a, b) for a, b in pairs])),
     )
-    sample = n / (n - 1)
-    var_a, var_b = sample * (aa - mean_a**2), sample * (bb - mean_b**2)
-    cov = sample * (ab - mean_a * mean_b)
-    flat, spread = ((k * a.max()) ** 2 for k in STABLE)
-    top = (2 * mean_a * mean_b + flat) * (2 * cov + spread)
-    return float((top / ((mean_a**2 + mean_b**2 + flat) * (var_a + var_b + spread))).mean())
+
+
+def predict_images(
+    study: Synthesize, run: Run, inputs: list[Path], out: Path | str | None = None
+) -> pd.DataFrame:
+    """See `Synthesize.predict`."""
+    import pandas as pd
+
+    if not inputs:
+        raise ConfigError("predict needs a file or a folder of images.")
+    if out is not None:
+        check_out(Path(out))
+    ensemble = study.load_model(run)
+    parts = []
+    for source in inputs:
+        dataset = study.read_like(ensemble.facts, source, [])
+        made = study.outcome(ensemble, dataset)
+        rows = rows_of_images(dataset, np.arange(len(dataset)), made)
+        named = dataset.table[["name", "path", "subject"]]
+        parts.append(named.assign(psnr=rows["psnr"], ssim=rows["ssim"]))
+        if out is not None:
+            _write_images(Path(out), dataset, made)
+    table = pd.concat(parts, ignore_index=True)
+    if out is not None:
+        _write_table(Path(out), table, run)
+    return table
+
+
+def _write_images(out: Path, dataset: Dataset, made: np.ndarray) -> None:
+    from neuroloom.core.recording import image, volume
+    from neuroloom.io.images import write_image
+
+    out.mkdir(parents=True, exist_ok=True)
+    facts = dataset.facts
+    for name, extent, one in zip(dataset.table["name"], dataset.table["extent"], made, strict=True):
+        shown, stem = inside(one, extent).astype(np.float32), str(name).replace("/", "_")
+        if facts["kind"] == "image":
+            size = (float(facts["spacing"][0]), float(facts["spacing"][1]))
+            write_image(out / f"{stem}_made.tif", image(shown, size, facts["unit"]))
+            continue
+        affine = np.diag([*facts["spacing"][::-1], 1.0])
+        write_image(out / f"{stem}_made.nii.gz", volume(shown.transpose(0, 3, 2, 1), affine))
+
+
+def _write_table(out: Path, table: pd.DataFrame, run: Run) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    write_atomic(out / "predictions.parquet", lambda path: table.to_parquet(path, index=False))
+    write_atomic(out / "predictions.csv", lambda path: table.to_csv(path, index=False))
+    facts = {"run": run.folder.name, "examples": len(table)}
+    write_json(out / "status.json", {"state": "done", "recipe": "predict", **facts})

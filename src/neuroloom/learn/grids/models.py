@@ -121,6 +121,65 @@ def projected(name: str, *, summary: str, source: str) -> Model:
     return Model(name, summary, source, is_net=False, make=make, rebuild=rebuild)
 
 
+def maker(
+    name: str, net: str, *, training: dict[str, Any] | None = None, summary: str, source: str
+) -> Model:
+    """Describe a net that makes images, below `nets.generators`."""
+
+    def build() -> Callable[..., Any]:
+        return getattr(import_module("neuroloom.nets.generators"), net)
+
+    def make(
+        facts: dict[str, Any],
+        task: str,
+        n_outputs: int,
+        *,
+        width: int | None = None,
+        **options: Any,
+    ) -> Any:
+        from neuroloom.learn.grids.learner import Training
+        from neuroloom.learn.grids.makers import ImageLearner
+
+        return ImageLearner(
+            name,
+            build(),
+            n_channels=len(facts["channels"]),
+            shape=tuple(facts["given_shape"]),
+            n_outputs=len(facts["made"]),
+            training=Training(**(PLAIN | (training or {}) | options)),
+            task=task,
+            options={} if width is None else {"width": width},
+            learning={"augment": "none"},
+        )
+
+    def rebuild(spec: dict[str, Any]) -> Any:
+        from neuroloom.learn.grids.makers import ImageLearner
+
+        return ImageLearner.from_spec(spec, build())
+
+    return Model(
+        name, summary, source, is_net=True, make=make, rebuild=rebuild, tasks=("synthesis",),
+        obeys=("width", "lr"),
+    )  # fmt: skip
+
+
+def plain_maker(name: str, learner: str, *, summary: str, source: str) -> Model:
+    """Describe a maker of images without epochs, of `learn.grids.makers`."""
+
+    def build() -> Any:
+        return getattr(import_module("neuroloom.learn.grids.makers"), learner)(name)
+
+    def make(facts: dict[str, Any], task: str, n_outputs: int, **options: Any) -> Any:
+        return build()
+
+    def rebuild(spec: dict[str, Any]) -> Any:
+        return build()
+
+    return Model(
+        name, summary, source, is_net=False, make=make, rebuild=rebuild, tasks=("synthesis",)
+    )
+
+
 def _library(name: str, architecture: str, source: str, **training: Any) -> Model:
     return encoder(
         name,
@@ -174,4 +233,28 @@ integral = encoder(
 pca = projected(
     "pca", summary="components of coarse voxels, histogram and table, then ridge or logistic",
     source="Hotelling 1933; Hoerl & Kennard 1970",
+)  # fmt: skip
+autoencoder = maker(
+    "autoencoder", "AutoEncoder", summary="convolutional autoencoder with a code of an eighth",
+    source="Hinton & Salakhutdinov 2006",
+)  # fmt: skip
+super_resolution = maker(
+    "super-resolution", "SuperResolution", training={"batch": 4, "lr": 1e-3, "average": 0.99},
+    summary="a grid twice as fine: linear interpolation and what convolutions add",
+    source="Shi et al. 2016; Lim et al. 2017",
+)  # fmt: skip
+translator = maker(
+    "translator", "Translator", training={"batch": 4}, summary="one contrast out of others",
+    source="Ronneberger et al. 2015",
+)  # fmt: skip
+pca_images = plain_maker(
+    "pca-images", "Components", summary="principal components of whole images",
+    source="Bourlard & Kamp 1988",
+)  # fmt: skip
+cubic = plain_maker(
+    "cubic", "Cubic", summary="cubic spline interpolation to a finer grid", source="Unser 1999",
+)  # fmt: skip
+intensities = plain_maker(
+    "intensities", "Intensities", summary="each place by its own intensities, a cubic polynomial",
+    source="least squares",
 )  # fmt: skip

@@ -151,13 +151,15 @@ def widths_of(width: int, levels: int, most: int = 256) -> list[int]:
     return [min(width * 2**level, most) for level in range(levels)]
 
 
-def levels_for(shape: Sequence[int], smallest: int = 4, most: int = 5) -> int:
-    """Return how often a grid can be halved before its longest axis has `smallest` places.
+def levels_for(shape: Sequence[int], smallest: int = 8, most: int = 5) -> int:
+    """Return how many levels halve a grid until its longest axis has half of `smallest` places.
+
+    A last map of four places or more along an axis still shows where something was.
 
     Examples
     --------
     >>> levels_for((35, 50, 35))
-    4
+    3
     """
     longest, levels = max(shape), 1
     while longest >= 2 * smallest and levels < most:

@@ -15,6 +15,7 @@ LIBRARY = (
     "densenet121", "densenet169", "resnet18", "resnet34", "resnet50", "seresnet50", "senet154",
     "efficientnet-b0", "efficientnet-b1",
 )  # fmt: skip
+SMALLEST = 32
 
 
 class LibraryNet(nn.Module):
@@ -32,7 +33,7 @@ class LibraryNet(nn.Module):
     Raises
     ------
     ConfigError
-        If MONAI has no such encoder here.
+        If MONAI has no such encoder here, or the grid is too small for it.
 
     Examples
     --------
@@ -55,6 +56,12 @@ class LibraryNet(nn.Module):
             raise ConfigError(
                 f"No encoder is called '{architecture}'.{nearest(architecture, LIBRARY)} "
                 f"Known: {', '.join(LIBRARY)}."
+            )
+        if min(shape) < SMALLEST:
+            raise ConfigError(
+                f"{architecture} halves a grid five times and needs {SMALLEST} places along each "
+                f"axis, this one has {' x '.join(map(str, shape))}. Take a larger `size`, or a "
+                "net of our own such as resnet, which fits the grid."
             )
         self.n_table = n_table
         made = n_outputs if n_table == 0 else 32

@@ -1,0 +1,97 @@
+"""What the report of made images shows and says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neuroloom.core.artifact import Shelf
+from neuroloom.core.report import Facts, write_facts
+from neuroloom.learn import figures
+from neuroloom.learn.narrate import add_split_figure, study_facts
+from neuroloom.volumes.synthdata import inside
+from neuroloom.volumes.story.planes import planes
+
+if TYPE_CHECKING:
+    from neuroloom.core.run import Run
+    from neuroloom.learn.crossfit import Fitted
+    from neuroloom.learn.study import Prepared
+    from neuroloom.volumes.synthesize import Synthesize
+
+QUESTIONS = {
+    "autoencoder": "How well can an image be made again from a code of an eighth of its size?",
+    "super-resolution": "How well can a grid twice as fine be told from the means over its blocks?",
+    "contrast": "How well can one contrast be made of the others?",
+}
+MEANINGS = {
+    "psnr": "Peak signal-to-noise ratio, dB: the squared range of the real image over the mean "
+    "squared error, in each image without its padding; 6 dB more is half the error.",
+    "ssim": "Structural similarity (Wang et al. 2004): 1 is the same image.",
+}
+
+
+def illustrate(study: Synthesize, run: Run, prepared: Prepared, fits: list[Fitted]) -> None:
+    """Draw the split, real and made images, and learning curves; write `facts.json`."""
+    shelf = Shelf(run.folder / "artifacts")
+    add_split_figure(run, prepared)
+    _add_images(shelf, run, prepared, fits)
+    histories = [fit.history for fit in fits if fit.history]
+    if histories:
+        shelf.add_figure(
+            "learning", figures.learning_curves(histories), title="Learning curves",
+            caption="Loss of the training images, one line a fit.", section="training",
+        )  # fmt: skip
+    facts = study_facts(study, run, prepared, fits) | _facts(study, prepared)
+    write_facts(run.folder, Facts(**facts))
+
+
+def _add_images(shelf: Shelf, run: Run, prepared: Prepared, fits: list[Fitted]) -> None:
+    """Draw the best, the median and the worst of the held-out images: real, made, difference."""
+    table = run.predictions
+    mine = table[table["role"] == "model"].reset_index(drop=True)
+    if mine.empty or prepared.dataset.truth is None:
+        return
+    mine = mine[mine["seed"] == mine["seed"].min()].sort_values("psnr", ascending=False)
+    own = {fit.job.fold: fit for fit in reversed(fits) if fit.job.fold >= 0}
+    images, titles = [], []
+    for place in sorted({0, len(mine) // 2, len(mine) - 1}):
+        row = mine.iloc[place]
+        fold = prepared.folds[int(row["fold"])]
+        made = own[int(row["fold"])].scores[int(np.flatnonzero(fold.test == row["example"])[0])]
+        extent = str(prepared.dataset.table["extent"].iloc[int(row["example"])])
+        real = inside(np.asarray(prepared.dataset.truth[int(row["example"])]), extent)[0]
+        shown = inside(made, extent)[0]
+        images += [real, shown, shown - real]
+        titles += [f"real\n{row['psnr']:.1f} dB", "made", "difference"]
+    shelf.add_figure(
+        "made", planes(images, titles, spacing=prepared.dataset.facts["spacing"]),
+        title="Real and made images: the best, the median, the worst",
+        caption="Held out in training; each picture has grey levels of its own.", section="result",
+    )  # fmt: skip
+
+
+def _facts(study: Synthesize, prepared: Prepared) -> dict[str, Any]:
+    facts = prepared.dataset.facts
+    rows = {
+        "Images": f"{len(prepared.dataset)} of "
+        f"{prepared.dataset.table['subject'].nunique()} subjects",
+        "Given": f"{', '.join(facts['channels'])} on {' x '.join(map(str, facts['given_shape']))}",
+        "Made": f"{', '.join(facts['made'])} on {' x '.join(map(str, facts['shape']))}",
+    }
+    names = [study.model, *([study.baseline("synthesis")] if study.baseline("synthesis") else [])]
+    return {
+        "title": f"{study.kind.capitalize()} of {facts['kind']}s",
+        "question": QUESTIONS[study.kind],
+        "primary": "psnr",
+        "example": facts["kind"],
+        "data": [{"label": label, "value": value} for label, value in rows.items()],
+        "method": [
+            f"Images were standardised one by one and put on one grid. {study.model} was trained "
+            "by the mean squared error and a tenth of the absolute error; of images that it had "
+            "not seen, what it made was compared with the real ones."
+        ],
+        "citations": ["Wang et al. (2004), IEEE Trans. Image Process. 13, 600-612"]
+        + [study.find(str(name)).source for name in names],
+        "meanings": MEANINGS,
+    }

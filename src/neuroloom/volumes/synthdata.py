@@ -1,0 +1,155 @@
+"""From a folder of images to what a net is given, and the image that it should make of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neuroloom.core.audit import refuse_duplicates
+from neuroloom.core.dataset import Dataset
+from neuroloom.core.errors import ConfigError, DataError, nearest
+from neuroloom.volumes.data import KEPT, Wish, findings_of, frame_of, names_of, read_images
+from neuroloom.volumes.frames import Frame
+from neuroloom.volumes.targets import with_folders
+
+if TYPE_CHECKING:
+    from neuroloom.io.cases import FoundCases
+
+FACTOR = 2
+
+
+def read_pairs(
+    found: FoundCases,
+    kind: str,
+    *,
+    make: Sequence[str] = (),
+    size: int | None = None,
+    facts: dict[str, Any] | None = None,
+) -> Dataset:
+    """Read all cases onto one grid, and part what is given from what is to be made.
+
+    Parameters
+    ----------
+    kind
+        "autoencoder": the image itself; "super-resolution": made of its means over blocks of two
+        places along each axis; "contrast": the channels `make` of the others.
+    make
+        Channels to be made, by name or number (from 1).
+    size
+        Places along the longest axis.
+    facts
+        Of an earlier dataset whose grid is kept.
+
+    Raises
+    ------
+    ConfigError
+        If channels are named that are not there, or none is left to make them of.
+    """
+    frame = Frame.of(facts) if facts else even(frame_of(found, Wish(size=size)))
+    hashes = found.hashes()
+    refuse_duplicates({path: hashes[path] for images in found.table["image"] for path in images})
+    images, _, _, count = read_images(found, frame, [], Wish(size=size), None)
+    channels = list(found.channels or names_of(count))
+    if len(channels) != count:
+        raise DataError(f"The images have {count} channels, {len(channels)} are declared.")
+    x, y, given, made = _parted(images, channels, kind, make)
+    rows = with_folders(found.table)
+    rows = rows[[name for name in KEPT if name in rows]].assign(onset=0.0, stop=1.0, label=1.0)
+    extents = [_extent(case.shape, case.spacing, frame) for case in found.cases]
+    rows["extent"] = ["x".join(map(str, extent)) for extent in extents]
+    return Dataset(
+        rows,
+        x,
+        "synthesis",
+        facts={
+            "kind": "image" if len(frame.shape) == 2 else "volume",
+            "shape": list(frame.shape),
+            "given_shape": list(x.shape[2:]),
+            "spacing": list(frame.spacing),
+            "unit": frame.unit,
+            "channels": given,
+            "made": made,
+            "n_table": 0,
+            "layout": found.layout,
+        },
+        findings=findings_of(found, rows),
+        extra={"hashes": hashes},
+        truth=y,
+    )
+
+
+def even(frame: Frame) -> Frame:
+    """Return the frame with an even number of places along each axis.
+
+    Examples
+    --------
+    >>> even(Frame((5, 8), (1.0, 1.0))).shape
+    (6, 8)
+    """
+    return Frame(tuple(size + size % FACTOR for size in frame.shape), frame.spacing, frame.unit)
+
+
+def coarser(images: np.ndarray) -> np.ndarray:
+    """Return (n, channel, *axes) as means over blocks of two places along each axis.
+
+    Examples
+    --------
+    >>> coarser(np.array([[[[0.0, 2.0], [4.0, 6.0]]]])).tolist()
+    [[[[3.0]]]]
+    """
+    for axis in range(2, images.ndim):
+        halves = np.moveaxis(images, axis, -1)
+        halves = halves.reshape(*halves.shape[:-1], -1, FACTOR).mean(-1)
+        images = np.moveaxis(halves, -1, axis)
+    return np.ascontiguousarray(images, np.float32)
+
+
+def _parted(
+    images: np.ndarray, channels: list[str], kind: str, make: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray, list[str], list[str]]:
+    if kind == "autoencoder":
+        return images, images, channels, channels
+    if kind == "super-resolution":
+        return coarser(images), images, channels, channels
+    made = [_channel(name, channels) for name in make]
+    given = [k for k in range(len(channels)) if k not in made]
+    if not made or not given:
+        raise ConfigError(
+            "kind=contrast needs `make`, the channels to be made, and others to make them of; "
+            f"there are {', '.join(channels)}."
+        )
+    names = [channels[k] for k in given], [channels[k] for k in made]
+    return images[:, given], images[:, made], *names
+
+
+def _channel(name: str, channels: list[str]) -> int:
+    if name in channels:
+        return channels.index(name)
+    if name.isdigit() and 1 <= int(name) <= len(channels):
+        return int(name) - 1
+    raise ConfigError(
+        f"make: there is no channel '{name}'.{nearest(name, channels)} "
+        f"There are {', '.join(channels)}."
+    )
+
+
+def _extent(shape: Sequence[int], spacing: Sequence[float], frame: Frame) -> tuple[int, ...]:
+    """Return how many places of the frame, around its centre, the image itself fills."""
+    sizes = zip(shape, spacing, frame.spacing, frame.shape, strict=True)
+    return tuple(min(max(1, round(n * old / new)), most) for n, old, new, most in sizes)
+
+
+def inside(image: np.ndarray, extent: str) -> np.ndarray:
+    """Return the part of (channel, *axes) that the image itself fills, without the padding.
+
+    Examples
+    --------
+    >>> inside(np.arange(5.0)[None], "3").tolist()
+    [[1.0, 2.0, 3.0]]
+    """
+    cut = [slice(None)]
+    for size, kept in zip(image.shape[1:], map(int, extent.split("x")), strict=True):
+        cut.append(slice((size - kept) // 2, (size - kept) // 2 + kept))
+    return image[tuple(cut)]

@@ -1,0 +1,173 @@
+"""`volumes.synthesize`: make images again, finer, or in another contrast, and judge them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import model_validator
+
+from neuroloom.core.dataset import Dataset
+from neuroloom.core.errors import ConfigError
+from neuroloom.core.recipe import setting
+from neuroloom.learn.study import Prepared, Study
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from neuroloom.core.run import Run
+    from neuroloom.learn.crossfit import Fitted
+    from neuroloom.learn.model import Model
+    from neuroloom.learn.store import Ensemble
+
+# Kind -> the net that is trained unless another is named, and what stands beside it.
+MODELS = {
+    "autoencoder": ("autoencoder", "pca-images"),
+    "super-resolution": ("super-resolution", "cubic"),
+    "contrast": ("translator", "intensities"),
+}
+
+
+class Synthesize(Study):
+    """Make images of images: through a narrow code, on a finer grid, or in another contrast.
+
+    What is made of images that the net has not seen is compared with the real ones, place by
+    place (PSNR) and in structure (SSIM), beside what needs no net.
+
+    Examples
+    --------
+    >>> Synthesize(kind="super-resolution").model
+    'super-resolution'
+    """
+
+    name: ClassVar[str] = "volumes.synthesize"
+    summary: ClassVar[str] = "make images through a code, on a finer grid, or in another contrast"
+    data_kind: ClassVar[str] = "MR, CT, microscopy, photographs"
+    family: ClassVar[str] = "grid"
+    net_settings: ClassVar[tuple[str, ...]] = ("width", "lr")
+
+    model: str = setting("autoencoder", "what is trained", basic=True, kind="model")
+    kind: Literal["autoencoder", "super-resolution", "contrast"] = setting(
+        "autoencoder", "the image itself, a grid twice as fine, or channels of others", basic=True
+    )
+    make: list[str] = setting(
+        [], "channels to be made (kind contrast): names or numbers", basic=True
+    )
+    size: int | None = setting(
+        None, "places along the longest axis of the common grid; default 160 (2-D), 64 (3-D)", ge=4,
+        basic=True,
+    )  # fmt: skip
+    include: list[str] = setting([], "globs on file names (or relative paths with /)")
+    images: list[str] = setting([], "globs that pick the images, where no layout is recognised")
+    pattern: str | None = setting(None, 'keys in file names: "{subject}_{session}"')
+    width: int | None = setting(None, "channels of the net's first level; default: its own", ge=2)
+    lr: float | None = setting(None, "peak learning rate; default: the net's own", gt=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _each_kind_has_its_net(cls, fields: Any) -> Any:
+        if isinstance(fields, dict) and "model" not in fields and fields.get("kind") in MODELS:
+            return fields | {"model": MODELS[fields["kind"]][0]}
+        return fields
+
+    def read(self, data: Path) -> Dataset:
+        """Read all images of `data` onto one grid."""
+        return self._pairs(data, self.include, None)
+
+    def read_like(self, facts: dict[str, Any], data: Path, include: list[str]) -> Dataset:
+        """Read new images onto the grid of the run."""
+        return self._pairs(data, include, facts["axes"])
+
+    def _pairs(self, data: Path, include: list[str], facts: dict[str, Any] | None) -> Dataset:
+        from neuroloom.io.cases import find_cases
+        from neuroloom.volumes.synthdata import read_pairs
+
+        found = find_cases(data, include, self.images, (), self.pattern)
+        return read_pairs(found, self.kind, make=self.make, size=self.size, facts=facts)
+
+    def baseline(self, task: str) -> str | None:
+        """Name what needs no net: components, cubic splines, intensities alone."""
+        plain = MODELS[self.kind][1]
+        return None if self.model == plain else plain
+
+    def options(self) -> dict[str, Any]:
+        """Return what differs from the net's own training."""
+        given = {"width": self.width, "lr": self.lr}
+        return {name: value for name, value in given.items() if value is not None}
+
+    def _refuse_idle_settings(self, model: Model) -> None:
+        """Refuse a model of another kind, whose images would have the wrong grid."""
+        super()._refuse_idle_settings(model)
+        others = [pair for kind, pair in MODELS.items() if kind != self.kind]
+        if any(self.model in pair for pair in others):
+            raise ConfigError(
+                f"model={self.model} is not for kind={self.kind}: take {MODELS[self.kind][0]}, or "
+                "leave it out."
+            )
+        if self.make and self.kind != "contrast":
+            raise ConfigError(f"make is for kind=contrast and means nothing to kind={self.kind}.")
+
+    def _split(self, dataset: Dataset, by: str) -> list[Any]:
+        if by == "time":
+            raise ConfigError("Images of two subjects (sessions, runs) or more are needed.")
+        return super()._split(dataset, by)
+
+    def tabulate(self, prepared: Prepared, fits: list[Fitted]) -> pd.DataFrame:
+        """Return one row a held-out image, seed and role, with PSNR and SSIM."""
+        import pandas as pd
+
+        from neuroloom.volumes.fidelity import rows_of_images
+
+        models = self.roles("synthesis")
+        parts = []
+        for fit in sorted(fits, key=lambda fit: (fit.job.role != "model", fit.job.seed)):
+            fold = prepared.folds[fit.job.fold]
+            head = {"fold": fit.job.fold, "seed": fit.job.seed, "model": models[fit.job.role]}
+            rows = rows_of_images(prepared.dataset, fold.test, np.asarray(fit.scores))
+            parts.append(rows.assign(unit=fold.units, role=fit.job.role, **head))
+        return pd.concat(parts, ignore_index=True) if parts else rows_of_images(
+            prepared.dataset, np.arange(0), np.zeros(0)
+        ).assign(unit="", role="", fold=0, seed=0, model="")  # fmt: skip
+
+    def tabulate_new(
+        self, ensemble: Ensemble, dataset: Dataset, head: dict[str, Any]
+    ) -> pd.DataFrame:
+        """Return the rows of new images."""
+        from neuroloom.volumes.fidelity import rows_of_images
+
+        made = self.outcome(ensemble, dataset)
+        return rows_of_images(dataset, np.arange(len(dataset)), made).assign(**head)
+
+    def outcome(self, ensemble: Ensemble, dataset: Dataset) -> np.ndarray:
+        """Return the images that the model makes, members averaged (n, channel, *axes)."""
+        learners = [one for members in ensemble.members.values() for one in members]
+        return np.mean([learner.predict_scores(dataset.x) for learner in learners], axis=0)
+
+    def illustrate(self, run: Run, prepared: Prepared, fits: list[Fitted]) -> None:
+        """Draw real and made images, and write `facts.json`."""
+        from neuroloom.volumes.story.synthesize import illustrate
+
+        illustrate(self, run, prepared, fits)
+
+    def predict(self, run: Run, inputs: list[Path], out: Path | str | None = None) -> pd.DataFrame:
+        """Make images of new ones.
+
+        Parameters
+        ----------
+        run
+            A finished run.
+        inputs
+            Files or folders.
+        out
+            Where the table and the images (`<name>_made.nii.gz`, or `.tif` in 2-D), on the common
+            grid and standardised, are written; None writes nothing.
+
+        Returns
+        -------
+        DataFrame
+            name, path, subject, psnr, ssim: how near they are to what they were made of.
+        """
+        from neuroloom.volumes.fidelity import predict_images
+
+        return predict_images(self, run, inputs, out)

@@ -1,0 +1,163 @@
+"""Classification and regression of whole images: grids, targets, splits, choosing, objections."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.ndimage import zoom
+
+from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.core.files import read_json
+from neuroloom.core.recording import volume
+from neuroloom.io.cases import find_cases
+from neuroloom.io.images import write_image
+from neuroloom.volumes.classify import Classify
+from neuroloom.volumes.data import Wish, read_whole
+from neuroloom.volumes.frames import Frame, choose_frame, put_mask_on, put_on
+from neuroloom.volumes.regress import Regress
+from tests.grids import blob, write_blobs, write_slices
+
+SLICES = {"pattern": "{subject}_{slice}", "budget": "1 epochs", "size": 16}
+
+
+@pytest.fixture(scope="module")
+def blobs(tmp_path_factory):
+    return write_blobs(tmp_path_factory.mktemp("blobs"), cases=9)
+
+
+@pytest.fixture(scope="module")
+def slices(tmp_path_factory):
+    return write_slices(tmp_path_factory.mktemp("slices"))
+
+
+def test_a_common_grid_holds_all_but_outliers():
+    same = [(1.0, 1.0, 1.0)] * 4
+    assert choose_frame([(30, 50, 30), (34, 40, 38), (32, 44, 30), (30, 40, 30)], same).shape == (
+        34, 50, 38,
+    )  # fmt: skip
+    assert choose_frame([(30, 50, 30)] * 3 + [(30, 500, 30)], same).shape[1] < 76
+    coarse = choose_frame([(256, 256, 40)], [(1.0, 1.0, 4.0)], longest=64)
+    assert coarse.spacing == (4.0, 4.0, 4.0)
+    assert coarse.shape == (64, 64, 40)
+    with pytest.raises(DataError, match="2-D"):
+        choose_frame([(4, 4), (4, 4, 4)], [(1, 1), (1, 1, 1)])
+
+
+def test_averaging_is_the_mean_over_blocks_and_enlarging_interpolates():
+    image = np.random.default_rng(0).normal(size=(1, 8, 6)).astype(np.float32)
+    small = put_on(image, (1.0, 1.0), Frame((4, 3), (2.0, 2.0)))
+    np.testing.assert_allclose(small, image.reshape(1, 4, 2, 3, 2).mean((2, 4)), atol=1e-6)
+    large = put_on(image, (1.0, 1.0), Frame((16, 12), (0.5, 0.5)))[0]
+    expected = zoom(image[0], 2, order=1, mode="nearest", grid_mode=True)
+    np.testing.assert_allclose(large[1:-1, 1:-1], expected[1:-1, 1:-1], atol=1e-5)
+
+
+def test_a_mask_keeps_its_volume_on_a_coarser_grid():
+    _, mask = blob(3, (24, 20, 22))
+    frame = Frame((12, 10, 11), (2.0, 2.0, 2.0))
+    share = put_mask_on(mask, (1.0, 1.0, 1.0), frame) / 255
+    assert share.sum() * frame.place == pytest.approx(mask.sum(), rel=0.01)
+
+
+def test_volumes_are_counted_on_the_labels_own_grid(tmp_path):
+    data = write_blobs(tmp_path, cases=3, spacing=2.0)
+    found = find_cases(data)
+    whole = read_whole(found, Wish("regression", "label:volume", size=8, maps=True))
+    expected = [blob(k)[1].sum() * 8.0 for k in range(3)]
+    np.testing.assert_allclose(whole.table["label"], expected)
+    summed = whole.y.reshape(3, -1).sum(1) / 255 * whole.facts["unit_volume"]
+    np.testing.assert_allclose(summed, expected, rtol=0.02)
+    with pytest.raises(DataError, match="no class 'front'"):
+        read_whole(found, Wish("regression", "label:volume:front"))
+    with pytest.raises(ConfigError, match="only its volume"):
+        read_whole(found, Wish("regression", "label:surface"))
+
+
+def test_columns_of_a_table_join_the_image(blobs):
+    table = pd.read_csv(blobs / "ages.csv")
+    table["sex"] = ["F", "M", ""] * 3
+    table.to_csv(blobs / "more.csv", index=False)
+    found = find_cases(blobs / "more.csv")
+    whole = read_whole(found, Wish("classification", "sex", tabular=("age",)))
+    assert len(whole.labelled()) == 6
+    assert whole.classes == ["F", "M"]
+    np.testing.assert_allclose(whole.x[:, 1, 0, 0, 0], table["age"], rtol=1e-6)
+    assert np.ptp(whole.x[:, 1].reshape(9, -1), axis=1).max() == 0
+    with pytest.raises(DataError, match="no column 'agee'.*'age'"):
+        read_whole(found, Wish("classification", "sex", tabular=("agee",)))
+    with pytest.raises(DataError, match="no number"):
+        read_whole(found, Wish("regression", "sex"))
+
+
+def test_a_value_that_is_no_number_names_its_case(tmp_path):
+    data = write_blobs(tmp_path, cases=3)
+    bad = blob(1)[0]
+    bad[0, 0, 0] = np.nan
+    write_image(data / "images/case_01.nii.gz", volume(bad.T, np.eye(4)))
+    with pytest.raises(DataError, match="case_01: 1 of its values"):
+        Regress(target="label:volume").prepare(data)
+
+
+def test_slices_stay_with_their_subject_unless_random_is_asked_for(slices):
+    prepared = Classify(**SLICES).prepare(slices)
+    subjects = prepared.dataset.table["subject"].to_numpy()
+    assert prepared.by == "subject"
+    assert all(not set(subjects[f.train]) & set(subjects[f.test]) for f in prepared.folds)
+    random = Classify(**SLICES, split="random").prepare(slices)
+    assert [f.severity for f in random.findings if "Random" in f.title] == ["objection"]
+    with pytest.raises(DataError, match="subject s0 on both sides"):
+        Classify(**SLICES, test=["s*_0.png"]).prepare(slices)
+    with pytest.raises(DataError, match="both sides"):
+        Classify(**SLICES, split="run").prepare(slices)
+
+
+def test_a_split_column_is_followed_unless_it_tears_a_subject_apart(slices):
+    rows = [
+        {"image": str(path.relative_to(slices)), "subject": path.name[:2], "kind": path.parent.name,
+         "split": "test" if path.name[1] in "67" else "train"}
+        for path in sorted(slices.rglob("*.png"))
+    ]  # fmt: skip
+    table = pd.DataFrame(rows)
+    table.to_csv(slices / "good.csv", index=False)
+    table.loc[table["subject"] == "s6", "split"] = ["train", "test"]
+    table.to_csv(slices / "torn.csv", index=False)
+    prepared = Classify(target="kind", budget="1 epochs").prepare(slices / "good.csv")
+    assert len(prepared.folds) == 1
+    assert set(prepared.folds[0].units) == {"s6", "s7"}
+    with pytest.raises(DataError, match="subject s6 on both sides"):
+        Classify(target="kind", budget="1 epochs").prepare(slices / "torn.csv")
+
+
+def test_one_subject_is_no_evidence(slices):
+    one = Classify(split="random", budget="1 epochs", size=16).prepare(slices)
+    assert "One subject: no evidence" in [
+        f.title for f in one.findings if f.severity == "objection"
+    ]
+    with pytest.raises(DataError, match=r"Say what is to be learnt"):
+        Classify().prepare(slices / "disc")
+
+
+def test_models_are_chosen_inside_each_fold(tmp_path):
+    slices = write_slices(tmp_path / "data", subjects=12, slices=1)
+    study = Classify(**SLICES, models=["resnet", "pca"], folds=2, inner_folds=2)
+    run = study.run(slices, tmp_path / "run")
+    assert set(run.predictions.query("role == 'model'")["model"]) == {"chosen"}
+    events = pd.read_json(run.folder / "log.jsonl", lines=True)
+    chosen = events[events["event"] == "chosen"]
+    assert len(chosen) == 2
+    best = chosen[["resnet", "pca"]].idxmin(axis=1)
+    assert (best == chosen["model"]).all()
+    assert len(run.predict(slices)) == 12
+    with pytest.raises(ConfigError, match="two different"):
+        Classify(models=["resnet"]).prepare(slices)
+
+
+def test_labels_dealt_anew_are_not_learnt(tmp_path):
+    data = write_blobs(tmp_path / "data", cases=30)
+    fields = {"target": "label:volume", "model": "pca", "folds": 5, "size": 8}
+    run = Classify(**fields, shuffle=True).run(data, tmp_path / "shuffled")
+    auc = read_json(run.folder / "metrics.json")["auc"]
+    assert auc["low"] <= 0.5 <= auc["high"]
+    right = Classify(**fields).run(data, tmp_path / "right")
+    assert read_json(right.folder / "metrics.json")["auc"]["low"] > 0.6
