@@ -147,12 +147,12 @@ def crowd(size, seed=0, spread=9.0):
 
 
 def test_tiles_give_what_the_whole_gives():
-    axon, myelin = crowd(900)
+    axon, myelin = crowd(700)
     axons = label_axons(axon)
-    whole = label_fibres(axon, myelin, axons, tile=900)
-    assert len(list(tiles(axon.shape, 256, 256))) == 16
+    whole = label_fibres(axon, myelin, axons, tile=700)
+    assert len(list(tiles(axon.shape, 256, 256))) == 9
     differs = label_fibres(axon, myelin, axons, tile=256) != whole
-    assert differs.mean() < 2e-5  # ties: seeds of equal depth are taken in no stated order
+    assert differs.mean() < 1e-4  # ties: seeds of equal depth are taken in no stated order
     assert not differs[axon].any()
 
 
