@@ -206,8 +206,8 @@ def _predictions(
 
     corners = itertools.product(*starts)
     while group := list(itertools.islice(corners, max(1, batch // len(call.mirrors)))):
-        tiles = [image[(slice(None), *_place(corner, tile))] for corner in group]
-        yield from zip(group, call(torch.stack(tiles), batch), strict=True)
+        tiles = [image[(None, slice(None), *_place(corner, tile))] for corner in group]
+        yield from zip(group, call(torch.cat(tiles), batch), strict=True)
 
 
 def _place(corner: Ints, tile: Ints) -> tuple[slice, ...]:
