@@ -231,3 +231,23 @@ def dicom_slice(
         setattr(made, name, value)
     made.PixelData = np.ascontiguousarray(pixels, np.uint16).tobytes()
     return made
+
+
+def write_predictions(folder: Path, cases: int = 6) -> Path:
+    """Write truth/ and prediction/ of a ball with a core (1, 2), found one voxel aside."""
+    for half in ("truth", "prediction"):
+        (folder / half).mkdir(parents=True, exist_ok=True)
+    for case in range(cases):
+        label = cored(case)
+        found = np.roll(label, case % 2 + 1, axis=case % 3)
+        for half, array in (("truth", label), ("prediction", found)):
+            name = f"s{case // 2}_v{case % 2}.nii.gz"
+            write_image(folder / half / name, volume(array.T, np.diag([1.0, 1.5, 2.0, 1.0])))
+    return folder
+
+
+def cored(seed: int) -> np.ndarray:
+    """A ball of 1 whose core is 2, axes (z, y, x)."""
+    _, mask = blob(seed, (14, 16, 18))
+    inner = mask & np.roll(mask, 2, 0) & np.roll(mask, -2, 1)
+    return (mask.astype(np.uint8) + inner).astype(np.uint8)

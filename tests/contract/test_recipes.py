@@ -165,6 +165,24 @@ SMALL = {
         trains=False,
         predicts=False,
     ),
+    "volumes.classify": Small(
+        lambda folder: grids.write_slices(folder, slices=1),
+        {"pattern": "{subject}_{slice}", "folds": 2, "budget": "2 epochs", "width": 4},
+        CLASS_METRICS,
+        samples={"budget": "7 epochs", "model": "vgg"},
+    ),
+    "volumes.regress": Small(
+        lambda folder: grids.write_blobs(folder, cases=6),
+        {"target": "label:volume", "folds": 2, "budget": "2 epochs", "width": 4},
+        ["r2", "mae", "pearson"],
+        samples={"budget": "7 epochs", "model": "vgg"},
+    ),
+    "volumes.synthesize": Small(
+        lambda folder: grids.write_blobs(folder, cases=6),
+        {"kind": "super-resolution", "folds": 2, "budget": "2 epochs", "width": 4},
+        ["psnr", "ssim"],
+        samples={"budget": "7 epochs", "model": "translator"},
+    ),
 }
 RECIPES = registry.names("recipe")
 VALUES: dict[Any, Any] = {str: "C3", int: 3, float: 0.5, bool: True}

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from neuroloom.core.errors import ConfigError, nearest
 from neuroloom.learn.dense import overlap, surface
 from neuroloom.learn.dense.overlap import Classes, Counts
-from neuroloom.volumes import agreement, fidelity
+from neuroloom.volumes import agreement, likeness
 
 NaN = float("nan")
 USUAL = (
@@ -243,13 +243,13 @@ METRICS: dict[str, Measure] = {
     "PREDAREA": Measure(
         "predicted area of one slice", partial(_area, "predicted"), unit="mm2", rising=None
     ),
-    "R2": _of_image("explained variance of voxels", fidelity.explained, True),
-    "MAE": _of_image("mean absolute error", fidelity.mean_absolute_error, False, "image"),
-    "MSE": _of_image("mean squared error", fidelity.mean_squared_error, False, "image2"),
-    "RMSE": _of_image("root mean squared error", fidelity.root_mean_squared_error, False, "image"),
-    "NRMSE": _of_image("error per range of the reference", fidelity.normalised_error, False),
-    "PSNR": _of_image("peak signal-to-noise ratio", fidelity.signal_to_noise, True, "dB"),
-    "SSIM": _of_image("structural similarity", fidelity.structural_similarity, True),
+    "R2": _of_image("explained variance of voxels", likeness.explained, True),
+    "MAE": _of_image("mean absolute error", likeness.mean_absolute_error, False, "image"),
+    "MSE": _of_image("mean squared error", likeness.mean_squared_error, False, "image2"),
+    "RMSE": _of_image("root mean squared error", likeness.root_mean_squared_error, False, "image"),
+    "NRMSE": _of_image("error per range of the reference", likeness.normalised_error, False),
+    "PSNR": _of_image("peak signal-to-noise ratio", likeness.signal_to_noise, True, "dB"),
+    "SSIM": _of_image("structural similarity", likeness.structural_similarity, True),
 }
 MORE: dict[str, Measure] = {
     "HDRFDST95": Measure(

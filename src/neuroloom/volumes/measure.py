@@ -1,0 +1,255 @@
+"""`volumes.measures`: how well predicted labels agree with true ones, by case and class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+
+from neuroloom.core.audit import Finding
+from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.core.files import digest, write_atomic, write_json
+from neuroloom.core.recipe import Recipe, setting
+from neuroloom.volumes import measures
+from neuroloom.volumes.pairs import LabelPair, check_grids, find_pairs
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from neuroloom.core.run import Run
+    from neuroloom.learn.dense.overlap import Classes
+
+WHOLE = "foreground"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The pairs, the classes in them, and what the audit noticed."""
+
+    pairs: list[LabelPair]
+    classes: dict[str, tuple[int, ...]]
+    findings: list[Finding] = field(default_factory=list)
+    unit: str = "px"
+
+
+class Measure(Recipe):
+    """Measure predicted segmentations against the truth, whoever made them.
+
+    Every case and class by the measures of pymia (and two more), lesion by lesion and instance by
+    instance where that is asked for; then summed up over cases. Nothing is trained.
+
+    Examples
+    --------
+    >>> Measure(metrics=["DICE", "HDRFDST95"], tolerance=2).tolerance
+    2.0
+    """
+
+    name: ClassVar[str] = "volumes.measures"
+    summary: ClassVar[str] = "measure predicted segmentations against the truth"
+    data_kind: ClassVar[str] = "Img"
+
+    truth: str | None = setting(
+        None, "folder or glob of the true labels; default: truth/, labels/ …", basic=True
+    )
+    prediction: str | None = setting(
+        None, "folder or glob of the predicted labels; default: prediction/, pred/ …", basic=True
+    )
+    metrics: list[str] = setting([], "measures by name; default: the usual ten", basic=True)
+    classes: dict[str, str] = setting(
+        {}, "name of a class -> its label, or labels of a region: '1,2'", basic=True
+    )
+    tolerance: float | None = setting(
+        None, "within which surfaces agree; default: 1 mm, or one pixel", gt=0, basic=True
+    )
+    lesions: bool = setting(False, "also count connected components one by one", basic=True)
+    instances: bool = setting(False, "labels number instances (cells), 0 is none", basic=True)
+    by: list[str] = setting(["class"], "columns to sum up by: class, or keys of pattern or table")
+    pattern: str | None = setting(None, "keys in the names of the truths: '{subject}_{visit}'")
+    include: list[str] = setting([], "only truths whose names match one of these globs")
+    missing: Literal["refuse", "empty", "skip"] = setting(
+        "refuse", "what to do with a truth that has no prediction"
+    )
+    ignore: int | None = setting(None, "label of the truth whose voxels count nowhere", ge=0)
+    beta: float = setting(1.0, "weight of recall in FMEASR", gt=0)
+    overlap: float = setting(0.0, "a lesion is found if more than this share of it is", ge=0, lt=1)
+    seed: int = setting(1, "of the bootstrap", ge=0)
+
+    @property
+    def chosen(self) -> list[str]:
+        """Names of the measures."""
+        return list(measures.find_measures(self.metrics or measures.USUAL))
+
+    def prepare(self, data: Path) -> Prepared:
+        """Pair the files, and compare grids and labels; nothing is written."""
+        _ = self.chosen
+        if self.instances and self.classes:
+            raise ConfigError(
+                "instances: the labels number instances, so that they cannot be classes too; "
+                "leave out one of `classes` and `instances`."
+            )
+        pairs, notes = find_pairs(data, self.truth, self.prediction, self.include, self.pattern)
+        pairs, lacking = self._present(pairs)
+        check_grids(pairs)
+        classes = self._classes(pairs)
+        findings = [Finding("note", "Files", note) for note in notes] + lacking
+        columns = {"class", "case", *(key for pair in pairs for key in pair.keys)}
+        if odd := [name for name in self.by if name not in columns]:
+            held = ", ".join(sorted(columns))
+            raise ConfigError(f"by: there is no '{odd[0]}' to sum up by; there are {held}.")
+        return Prepared(pairs, classes, findings, pairs[0].header.unit)
+
+    def _present(self, pairs: list[LabelPair]) -> tuple[list[LabelPair], list[Finding]]:
+        lacking = [pair.name for pair in pairs if pair.predicted is None]
+        if not lacking:
+            return pairs, []
+        told = f"{len(lacking)} of {len(pairs)} truths have no prediction: {', '.join(lacking[:9])}"
+        if self.missing == "refuse":
+            raise DataError(f"{told}. Add them, or say `missing: empty` or `missing: skip`.")
+        if self.missing == "empty":
+            return pairs, [Finding("warning", "Missing", f"{told}; they count as empty.")]
+        left = [pair for pair in pairs if pair.predicted is not None]
+        return left, [Finding("objection", "Missing", f"{told}; they were left out.")]
+
+    def _classes(self, pairs: list[LabelPair]) -> dict[str, tuple[int, ...]]:
+        """Return the classes as given, or one for each label that any truth has."""
+        if self.classes:
+            return {name: _labels(name, text) for name, text in self.classes.items()}
+        if self.instances:
+            return {WHOLE: (1,)}
+        known: set[int] = set()
+        for pair in pairs:
+            known |= set(np.unique(pair.arrays()[0]).tolist())
+        known -= {0, self.ignore}
+        if not known:
+            raise DataError(
+                "All true labels are empty, so that there is no class to measure; name the "
+                "classes: `classes: {lesion: 1}`."
+            )
+        return {str(label): (label,) for label in sorted(known)}
+
+    def work(self, prepared: Prepared, run: Run) -> None:
+        """Measure case after case, sum up, and write tables, metrics and the report."""
+        write_json(run.folder / "audit.json", [found.as_dict() for found in prepared.findings])
+        for found in prepared.findings or [Finding("note", "Files", "Every truth has its pair.")]:
+            run.log("audit", **found.as_dict())
+        write_json(run.folder / "plan.json", {"reason": "nothing is trained"})
+        run.log("plan", reason="nothing is trained")
+        write_json(run.folder / "dataset.json", _dataset(prepared))
+        parts = []
+        for number, pair in enumerate(prepared.pairs):
+            parts.append(self.measure(pair, number, prepared.classes))
+            place = {"role": "measures", "fit": number + 1, "fits": len(prepared.pairs)}
+            run.log("fitted", case=pair.name, **place)
+        self.illustrate(run, prepared, parts)
+
+    def measure(self, pair: LabelPair, number: int, classes: Classes) -> dict[str, list[Any]]:
+        """Return the rows of one case: "predictions", "measures", and "lesions" where asked."""
+        from neuroloom.learn.dense.judge import rows_of_case
+
+        truth, found = pair.arrays()
+        header = pair.header
+        if self.ignore is not None:
+            kept = truth != self.ignore
+            truth, found = np.where(kept, truth, 0), np.where(kept, found, 0)
+        head = {"example": number, "case": pair.name} | pair.keys
+        rated = {"unit": str(pair.keys.get("subject", pair.name)), "fold": 0, "seed": self.seed}
+        rated |= {"model": "prediction", "role": "model"}
+        tolerance = self.tolerance_of(header.unit, header.spacing)
+        a, b = (truth > 0, found > 0) if self.instances else (truth, found)
+        judged = rows_of_case(a, b, header.spacing, classes, tolerance)
+        options = {"tolerance": tolerance, "beta": self.beta}
+        rows = measures.measure_case(a, b, header.spacing, self.chosen, classes, **options)
+        lesions: list[dict[str, Any]] = []
+        for row, other in zip(rows, judged, strict=True):
+            row |= {"undefined": other["undefined"]}
+            if self.lesions:
+                more, each = self._lesions(a, b, header.spacing, classes[row["class"]])
+                row |= more
+                lesions += [head | {"class": row["class"]} | one for one in each]
+            if self.instances:
+                row |= _instances(truth, found)
+        return {
+            "predictions": [head | rated | row for row in judged],
+            "measures": [head | row for row in rows],
+            "lesions": lesions,
+        }
+
+    def tolerance_of(self, unit: str, spacing: tuple[float, ...]) -> float:
+        """Return the tolerance for surfaces: as given, 1 mm, or one voxel."""
+        if self.tolerance is not None:
+            return self.tolerance
+        return 1.0 if unit == "mm" else float(max(spacing))
+
+    def _lesions(
+        self, truth: np.ndarray, found: np.ndarray, spacing: tuple[float, ...], of: Any
+    ) -> tuple[dict[str, float], list[dict[str, Any]]]:
+        from neuroloom.learn.dense import lesions
+        from neuroloom.learn.dense.overlap import mask_of
+
+        masks = mask_of(truth, of), mask_of(found, of)
+        matched = lesions.match_lesions(*masks, spacing, self.overlap)
+        scores = matched.scores() | {
+            f"lesion_{name}": value for name, value in lesions.panoptic(*masks).items()
+        }
+        scores["lesion_dice"] = lesions.lesionwise_dice(*masks)
+        each = [{"side": "truth"} | row for row in matched.true.to_dict("records")]
+        each += [{"side": "prediction"} | row for row in matched.predicted.to_dict("records")]
+        return scores, [{str(k): v for k, v in row.items()} for row in each]
+
+    def illustrate(self, run: Run, prepared: Prepared, parts: list[dict[str, list[Any]]]) -> None:
+        """Write tables, metrics, figures and the report."""
+        import pandas as pd
+
+        from neuroloom.learn.study import write_scores
+        from neuroloom.volumes.story.measures import report_measures
+
+        tables = {
+            name: pd.DataFrame([row for part in parts for row in part[name]])
+            for name in ("predictions", "measures", "lesions")
+        }
+        names = list(prepared.classes)
+        write_scores(run.folder, tables["predictions"], "segmentation", names, self.seed)
+        run.log("scored", examples=len(prepared.pairs))
+        write_tables(run.folder / "artifacts", tables["measures"])
+        report_measures(self, run, prepared, tables)
+
+
+def _labels(name: str, text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.replace(",", " ").split())
+    except ValueError:
+        raise ConfigError(
+            f"classes: '{name}' is '{text}'; expected a label or several: 2 or '1,2'."
+        ) from None
+
+
+def _instances(truth: np.ndarray, found: np.ndarray) -> dict[str, float]:
+    from neuroloom.learn.dense import instances
+
+    scores = instances.average_precision(truth, found, (0.5, 0.7, 0.9))
+    out = {
+        f"{name}@{level:g}": told[name] for level, told in scores.items() for name in ("f1", "ap")
+    }
+    split, merge = instances.variation_of_information(truth, found)
+    error = instances.adapted_rand(truth, found)["error"]
+    return out | {"pq": scores[0.5]["pq"], "rand_error": error, "split": split, "merge": merge}
+
+
+def _dataset(prepared: Prepared) -> dict[str, Any]:
+    files = {}
+    for pair in prepared.pairs:
+        for side, file in (("truth", pair.truth), ("prediction", pair.predicted)):
+            if file is not None and file.is_file():
+                files[f"{side}/{file.name}"] = digest(file)
+    classes = {name: list(labels) for name, labels in prepared.classes.items()}
+    return {"files": files, "cases": [pair.name for pair in prepared.pairs], "classes": classes}
+
+
+def write_tables(folder: Path, table: pd.DataFrame) -> None:
+    """Write the row of every case and class as measures.csv and measures.parquet."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomic(folder / "measures.csv", partial(table.to_csv, index=False))
+    write_atomic(folder / "measures.parquet", partial(table.to_parquet, index=False))

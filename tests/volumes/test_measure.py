@@ -1,0 +1,162 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.core.files import read_json
+from neuroloom.core.recording import image, volume
+from neuroloom.io.images import write_image
+from neuroloom.volumes import measures
+from neuroloom.volumes.measure import Measure
+from neuroloom.volumes.pairs import find_pairs
+from tests import grids
+
+AFFINE = np.diag([1.0, 1.5, 2.0, 1.0])
+SPACING = (2.0, 1.5, 1.0)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return grids.write_predictions(tmp_path_factory.mktemp("labels"))
+
+
+@pytest.fixture(scope="module")
+def run(data, tmp_path_factory):
+    recipe = Measure(
+        classes={"whole": "1,2", "core": "2"}, pattern="{subject}_{visit}", lesions=True,
+        by=["class", "visit"],
+    )  # fmt: skip
+    return recipe.run(data, tmp_path_factory.mktemp("run") / "out")
+
+
+def test_rows_are_the_functions(run):
+    table = pd.read_csv(run.folder / "artifacts" / "measures.csv")
+    assert len(table) == 12
+    label = grids.cored(3)
+    found = np.roll(label, 2, axis=0)
+    (row,) = measures.measure_case(label, found, SPACING, classes={"core": 2})
+    mine = table[(table["case"] == "s1_v1") & (table["class"] == "core")].iloc[0]
+    for name in measures.USUAL:
+        assert mine[name] == pytest.approx(row[name], abs=1e-9), name
+    assert mine["subject"] == "s1"
+    assert mine["lesion_f1"] == 1.0
+
+
+def test_metrics_are_means_over_cases(run):
+    table = pd.read_parquet(run.folder / "artifacts" / "measures.parquet")
+    told = read_json(run.folder / "metrics.json")
+    by = table.groupby("class")["DICE"].mean()
+    assert told["dice"]["value"] == pytest.approx(by.mean())
+    assert told["dice/core"]["value"] == pytest.approx(by["core"])
+    assert told["nsd"]["value"] == pytest.approx(table["SURFDICE"].mean())
+    assert told["hd95"]["value"] == pytest.approx(table["HDRFDST95"].mean())
+    rows = pd.read_parquet(run.folder / "predictions.parquet")
+    assert rows["unit"].nunique() == 3
+    assert told["dice"]["low"] < told["dice"]["value"] < told["dice"]["high"]
+
+
+def test_what_is_summed_up_and_the_worst(run):
+    summed = pd.read_csv(run.folder / "artifacts" / "summary.csv")
+    table = pd.read_csv(run.folder / "artifacts" / "measures.csv")
+    one = summed.set_index(["class", "visit", "metric"]).loc[("core", "v0", "DICE")]
+    own = table[(table["class"] == "core") & (table["visit"] == "v0")]["DICE"]
+    assert (one["n"], one["mean"], one["sd"]) == pytest.approx((3, own.mean(), own.std()))
+    worst = pd.read_csv(run.folder / "artifacts" / "worst.csv")
+    assert worst["dice"][0] == pytest.approx(table["DICE"].min())
+    page = (run.folder / "report.html").read_text()
+    assert "The worst cases" in page
+    assert "Over cases" in page
+
+
+def relabel(folder, half, name, array, affine=AFFINE):
+    write_image(folder / half / name, volume(array.astype(np.uint8).T, affine))
+
+
+def test_grids_that_differ_are_listed_at_once(tmp_path):
+    folder = grids.write_predictions(tmp_path / "d")
+    relabel(folder, "prediction", "s0_v0.nii.gz", np.ones((14, 16, 17)))
+    relabel(folder, "prediction", "s1_v0.nii.gz", grids.cored(2), np.diag([1.0, 1.0, 2.0, 1.0]))
+    moved = AFFINE.copy()
+    moved[0, 3] = 9
+    relabel(folder, "prediction", "s2_v1.nii.gz", grids.cored(5), moved)
+    with pytest.raises(DataError) as caught:
+        Measure().run(folder, tmp_path / "run")
+    text = str(caught.value)
+    assert "3 of 6 predictions" in text
+    assert "s0_v0: truth has 14 × 16 × 18 voxels, the prediction 14 × 16 × 17" in text
+    assert "s1_v0: voxels of the truth are 2 × 1.5 × 1 mm" in text
+    assert "s2_v1: the two lie apart in space" in text
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_missing_prediction_is_never_passed_over_in_silence(tmp_path):
+    folder = grids.write_predictions(tmp_path / "d")
+    (folder / "prediction" / "s0_v1.nii.gz").unlink()
+    with pytest.raises(DataError, match="1 of 6 truths have no prediction: s0_v1"):
+        Measure().run(folder, tmp_path / "run")
+    empty = Measure(missing="empty").run(folder, tmp_path / "empty")
+    rows = pd.read_parquet(empty.folder / "predictions.parquet").set_index(["case", "class"])
+    assert rows.loc[("s0_v1", "1"), "undefined"] == "the prediction is empty"
+    left = Measure(missing="skip").run(folder, tmp_path / "skip")
+    scores = [read_json(r.folder / "metrics.json")["dice"]["value"] for r in (empty, left)]
+    assert scores[0] == pytest.approx(scores[1] * 5 / 6)
+    assert "left out" in (left.folder / "report.html").read_text()
+
+
+def test_cases_without_truth_have_a_score_and_a_reason(tmp_path):
+    folder = grids.write_predictions(tmp_path / "d")
+    relabel(folder, "truth", "s0_v0.nii.gz", np.zeros((14, 16, 18)))
+    done = Measure(lesions=True).run(folder, tmp_path / "run")
+    rows = pd.read_parquet(done.folder / "predictions.parquet")
+    first = rows[rows["case"] == "s0_v0"]
+    assert first["undefined"].tolist() == ["the truth is empty"] * 2
+    assert first["hd95"].isna().all()
+    summed = pd.read_csv(done.folder / "artifacts" / "summary.csv").set_index(["class", "metric"])
+    assert summed.loc[(1, "HDRFDST95"), "n_undefined"] == 1
+    assert "only truth or prediction is empty" in (done.folder / "report.html").read_text()
+
+
+def test_instances_in_images(tmp_path):
+    for half, shift in (("masks", 0), ("pred", 1)):
+        (tmp_path / "d" / half).mkdir(parents=True)
+        label = np.zeros((30, 40), np.uint16)
+        for k, corner in enumerate([(2, 2), (10, 20), (20, 5)]):
+            place = tuple(slice(c + shift, c + shift + 6) for c in corner)
+            label[place] = k + 1 + 7 * shift
+        write_image(tmp_path / "d" / half / f"a_{half}.tif", image(label))
+    done = Measure(instances=True).run(tmp_path / "d", tmp_path / "run")
+    row = pd.read_csv(done.folder / "artifacts" / "measures.csv").iloc[0]
+    iou = 25 / (72 - 25)
+    assert row["f1@0.5"] == 1.0
+    assert row["ap@0.7"] == 0.0
+    assert row["pq"] == pytest.approx(iou)
+    assert row["JACRD"] == pytest.approx(iou)
+    assert row["class"] == "foreground"
+
+
+def test_a_table_and_globs_name_the_pairs(tmp_path):
+    folder = grids.write_predictions(tmp_path / "d", 2)
+    rows = {"truth": ["truth/s0_v0.nii.gz"], "prediction": ["prediction/s0_v1.nii.gz"]}
+    pd.DataFrame(rows | {"site": "x"}).to_csv(folder / "pairs.csv", index=False)
+    (pair,), _ = find_pairs(folder / "pairs.csv")
+    assert (pair.keys, pair.predicted.name) == ({"site": "x"}, "s0_v1.nii.gz")
+    found, _ = find_pairs(folder, "truth/*_v0*", str(folder / "prediction"))
+    assert [pair.name for pair in found] == ["s0_v0"]
+    assert [p.name for p in find_pairs(folder, include=["*_v1*"])[0]] == ["s0_v1"]
+    pd.DataFrame({"truth": ["a"]}).to_csv(folder / "bad.csv")
+    with pytest.raises(DataError, match="no column 'prediction'"):
+        find_pairs(folder / "bad.csv")
+
+
+def test_mistakes_are_said_before_anything_is_written(data, tmp_path):
+    with pytest.raises(ConfigError, match="No measure is called 'DISE'"):
+        Measure(metrics=["DISE"]).run(data, tmp_path / "a")
+    with pytest.raises(ConfigError, match="no 'site' to sum up by; there are case, class"):
+        Measure(by=["site"]).run(data, tmp_path / "a")
+    with pytest.raises(ConfigError, match="'core' is 'two'"):
+        Measure(classes={"core": "two"}).run(data, tmp_path / "a")
+    with pytest.raises(DataError, match="no folder is called truth/"):
+        Measure().run(data / "truth", tmp_path / "a")
+    with pytest.raises(ConfigError, match="leave out one of"):
+        Measure(instances=True, classes={"a": "1"}).run(data, tmp_path / "a")
+    assert not (tmp_path / "a").exists()
