@@ -101,6 +101,8 @@ def _load(path: Path) -> Any:
             f"{path}: is no NIfTI, Analyze or MGH file, its first bytes say something else; it is "
             "cut short or has a wrong suffix."
         ) from error
+    except (nibabel.spatialimages.HeaderDataError, nibabel.wrapstruct.WrapStructError) as error:
+        raise DataError(f"{path}: its header is damaged ({error}); copy it again.") from error
     if not hasattr(opened, "affine") or opened.affine is None:
         raise DataError(f"{path}: holds no voxels, only {type(opened).__name__}.")
     return opened
