@@ -32,7 +32,7 @@ _NATIVE_GZ = (".nii",)
 _INTEGERS = (np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int64)
 # What the libraries raise when bytes are not what a format promises.
 _BROKEN = (
-    ValueError, LookupError, struct.error, OverflowError, EOFError, OSError, RuntimeError,
+    ValueError, LookupError, struct.error, ArithmeticError, EOFError, OSError, RuntimeError,
     zlib.error, SyntaxError, TypeError, AttributeError, AssertionError,
 )  # fmt: skip
 
