@@ -43,10 +43,8 @@ def by_bids(root: Path) -> Layout | None:
     rows, notes = [], []
     for file in images:
         there = owners.get(file, {})
-        if there and len(there) < len(classes):
-            notes.append(f"{image_stem(file)} lacks a mask of some class: unlabelled.")
-        whole = {kind: there[kind] for kind in classes} if len(there) == len(classes) else {}
-        label = (whole or None) if len(classes) > 1 else next(iter(whole.values()), None)
+        named = {kind: there[kind] for kind in classes if kind in there}
+        label = (named or None) if len(classes) > 1 else next(iter(named.values()), None)
         rows.append(Row(image_stem(file), (file,), label, _keys(file), _pixel(root, file)))
     _join(root, rows)
     notes += _nested(root, masks, owners)
@@ -93,8 +91,7 @@ def _manifest_row(
     paths = tuple(_there(data, number, name, row[name]) for name in images)
     masks = {name.removeprefix("label_"): row[name] for name in labels if row[name].strip()}
     masks = {name: _there(data, number, name, path) for name, path in masks.items()}
-    complete = bool(masks) and len(masks) == len(labels)
-    label: Any = masks.get("label", masks) if complete else None
+    label: Any = masks.get("label", masks) or None
     known = {*images, *labels, "name", "case"}
     keys: dict[str, Any] = {name: value for name, value in row.items() if name not in known}
     alias = next((name for name in keys if name.lower() in _SUBJECT_COLUMNS), None)
