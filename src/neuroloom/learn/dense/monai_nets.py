@@ -87,11 +87,14 @@ def swinunetr(wanted: Wanted) -> nn.Module:
 def unetr(wanted: Wanted) -> nn.Module:
     """Return UNETR for the plan's patch, rounded up to tokens of 16 voxels."""
     from monai.networks.nets import UNETR
+    from torch import nn
 
     from neuroloom.nets.padded import Padded
 
     size = tuple(-(-n // 16) * 16 for n in wanted.patch)
-    net = _made(UNETR, wanted, {"img_size": size})
+    net: Any = _made(UNETR, wanted, {"img_size": size})
+    for block in net.vit.blocks:  # MONAI makes weights for a second input that there is not
+        block.norm_cross_attn = block.cross_attn = nn.Identity()
     return Padded(net, (16,) * wanted.dims, fixed=size)
 
 
