@@ -83,8 +83,6 @@ class Radiomics(Study):
 
     @model_validator(mode="after")
     def _fields_agree(self) -> Radiomics:
-        if (self.time is None) != (self.event is None):
-            raise ValueError("survival needs both time and event")
         if self.time and self.target:
             raise ValueError("target and time exclude each other: name one of them")
         for name, given, known in (("families", self.families, ALL_FAMILIES),
@@ -136,6 +134,8 @@ class Radiomics(Study):
 
     def prepare(self, data: Path) -> Any:
         """Measure everything; where there is a target, check, audit and split."""
+        if (self.time is None) != (self.event is None):
+            raise ConfigError("Survival needs both: time, a column with the follow-up, and event.")
         return super().prepare(data) if self.learns else self.measure(data)
 
     def work(self, prepared: Prepared | Table, run: Run) -> None:
