@@ -92,7 +92,7 @@ def surface_distances(
     codes = [_codes(mask) for mask in masks]
     full = 2 ** (2 ** len(steps)) - 1
     borders = [(code != 0) & (code != full) for code in codes]
-    table = element_areas(steps)
+    table = _areas(steps)
     areas = [table[code[border]] for code, border in zip(codes, borders, strict=True)]
     return _both_ways(borders, areas, steps, weighted=True)
 
@@ -196,12 +196,16 @@ def element_areas(spacing: tuple[float, ...]) -> Floats:
     >>> element_areas((1.0, 1.0))[[0, 1, 3, 6]].round(3).tolist()
     [0.0, 0.707, 1.0, 1.414]
     """
+    return _areas(tuple(float(step) for step in spacing)).copy()
+
+
+@lru_cache
+def _areas(spacing: tuple[float, ...]) -> Floats:
+    """Sum the pieces of every code at a spacing: a segment grows with it, an area with the rest."""
     steps = np.asarray(spacing)
-    if steps.size == 2:
-        edges = _pieces(2)
-        return np.array([sum(np.linalg.norm(e * steps) for e in code) for code in edges], float)
-    scale = steps.prod() / steps
-    return np.array([sum(np.linalg.norm(n * scale) for n in code) for code in _pieces(3)], float)
+    scale = steps if steps.size == 2 else steps.prod() / steps
+    pieces = _pieces(steps.size)
+    return np.array([sum(np.linalg.norm(piece * scale) for piece in code) for code in pieces])
 
 
 @lru_cache
