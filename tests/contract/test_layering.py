@@ -31,6 +31,8 @@ HEAVY = {
     "torch",
 }  # fmt: skip
 TORCH_AT_TOP = {
+    "learn/dense/bank.py",
+    "learn/dense/module.py",
     "learn/dense/conditioning.py",
     "learn/dense/losses.py",
     "learn/dense/rare_losses.py",

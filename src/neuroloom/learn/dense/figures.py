@@ -93,7 +93,7 @@ def cuts(
     """
     if truth.ndim == 2:
         return [((slice(None), slice(None)), (float(spacing[0]), float(spacing[1])))]
-    weight = (truth > 0) | (found > 0)
+    weight = truth > 0 if (truth > 0).any() else found > 0
     planes = []
     for axis in range(3):
         others = tuple(a for a in range(3) if a != axis)

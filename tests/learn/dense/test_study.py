@@ -1,0 +1,146 @@
+"""A dense study from cases to report, on toy volumes; the recipe stands for the base."""
+
+from __future__ import annotations
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+
+from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.core.files import read_json
+from neuroloom.core.run import Run
+from neuroloom.learn.dense.held_out import decode, keep_largest, painted
+from neuroloom.volumes.segment import Segment
+from tests import grids
+
+SMALL = {
+    "budget": "12 steps", "folds": 2, "plan": {"patch": "8,8,8", "features": "4", "batch": "2"},
+    "model": "dynunet",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Four labelled cases of two classes, and one without a label."""
+    return grids.write_nnunet(tmp_path_factory.mktemp("data") / "Dataset001_Toy", cases=5)
+
+
+@pytest.fixture(scope="module")
+def run(data, tmp_path_factory) -> Run:
+    return Segment(**SMALL).run(data, tmp_path_factory.mktemp("run") / "r")
+
+
+def test_every_case_is_judged_once_in_each_class_and_role(run):
+    rows = run.predictions
+    counts = rows.groupby(["role", "example", "class"]).size()
+    assert (counts == 1).all()
+    assert len(counts) == 2 * 4 * 2
+    assert set(rows["role"]) == {"model", "baseline"}
+
+
+def test_the_metrics_are_those_of_the_contract(run):
+    metrics = read_json(run.folder / "metrics.json")
+    assert {"dice", "dice/big", "dice/small", "nsd", "hd95"} <= set(metrics)
+    rows = run.predictions.query("role == 'model'")
+    dice = 2 * rows["tp"] / (2 * rows["tp"] + rows["fp"] + rows["fn"])
+    by_hand = dice.groupby(rows["example"]).mean().mean()
+    assert metrics["dice"]["value"] == pytest.approx(by_hand)
+    assert metrics["dice"]["baseline"] is not None
+
+
+def test_a_prediction_lies_on_the_grid_of_its_input(run, data, tmp_path):
+    table = run.predict(data, out=tmp_path / "p")
+    assert set(table["name"]) == {f"toy_{k:03d}" for k in range(5)}
+    image = nib.load(data / "imagesTr/toy_004_0000.nii.gz")
+    label = nib.load(tmp_path / "p" / table.query("name == 'toy_004'")["file"].iloc[0])
+    assert label.shape == image.shape
+    assert (label.affine == image.affine).all()
+    volume = float(abs(np.linalg.det(image.affine[:3, :3])))
+    found = np.asarray(label.dataobj)
+    big = table.query("name == 'toy_004' and `class` == 'big'")["volume"].iloc[0]
+    assert big == pytest.approx((found == 1).sum() * volume)
+
+
+def test_evaluate_scores_labelled_cases_and_counts_the_rest(run, data, tmp_path):
+    metrics = run.evaluate(data, tmp_path / "e")
+    assert metrics.attrs == {"labelled": 4, "unlabelled": 1}
+    assert "dice" in read_json(tmp_path / "e/metrics.json")
+
+
+def test_the_plan_is_in_the_run_and_says_why(run):
+    plan = read_json(run.folder / "denseplan.json")
+    assert plan["patch"] == [8, 8, 8]
+    assert plan["reasons"]["patch"] == "given by the user"
+    assert plan["channels"] == ["T1", "T2"]
+
+
+def test_folds_0_judges_nothing_and_keeps_a_model(data, tmp_path):
+    done = Segment(**SMALL | {"folds": 0}).run(data, tmp_path / "r")
+    assert read_json(done.folder / "metrics.json") == {}
+    assert len(done.predict(data)) == 2 * 5
+
+
+def test_two_contrasts_of_one_subject_are_no_evidence(tmp_path):
+    rng = np.random.default_rng(0)
+    for half in ("images", "labels"):
+        (tmp_path / half).mkdir()
+    label = grids.two_balls(0).astype(np.uint8)
+    for name in ("a", "b", "c"):
+        content = rng.normal(size=label.shape).astype(np.float32)
+        nib.save(nib.Nifti1Image(content, np.eye(4)), tmp_path / f"images/{name}.nii.gz")
+        nib.save(nib.Nifti1Image(label, np.eye(4)), tmp_path / f"labels/{name}.nii.gz")
+    with pytest.raises(DataError, match=r"same label, voxel for voxel"):
+        Segment(**SMALL).run(tmp_path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_case_is_refused_in_a_sentence(data, tmp_path):
+    with pytest.raises(DataError, match="nothing can be held out"):
+        Segment(**SMALL, include=["toy_000*"]).run(data, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"plan": {"pach": "8,8,8"}}, "pach"),
+        ({"model": "dynunett"}, "dynunet"),
+        ({"shuffle": True}, "shuffle"),
+        ({"regions": {"whole": "1,9"}}, "regions"),
+        ({"loss": "dicece"}, "dice-ce"),
+    ],
+)
+def test_a_wrong_setting_is_named(fields, words, data, tmp_path):
+    with pytest.raises(ConfigError, match=words):
+        Segment(**SMALL | fields).run(data, tmp_path / "out")
+
+
+def test_regions_are_learnt_and_scored_as_unions(data, tmp_path):
+    fields = SMALL | {"regions": {"both": "1,2", "little": "small"}, "folds": 2}
+    done = Segment(**fields).run(data, tmp_path / "r")
+    rows = done.predictions.query("role == 'model'")
+    assert set(rows["class"]) == {"both", "little"}
+    truth = np.asarray(nib.load(data / "labelsTr/toy_000.nii.gz").dataobj)
+    row = rows.query("example == 'toy_000' and `class` == 'both'").iloc[0]
+    assert row["tp"] + row["fn"] == (truth > 0).sum()
+
+
+def test_a_class_in_pieces_keeps_its_largest():
+    label = np.array([[1, 1, 0, 1], [0, 0, 0, 0], [2, 0, 2, 2]])
+    assert keep_largest(label, 1).tolist() == [[1, 1, 0, 0], [0, 0, 0, 0], [2, 0, 2, 2]]
+    assert keep_largest(label, [1, 2]).tolist() == [[1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
+
+
+def test_regions_are_painted_from_the_widest_on():
+    facts = {"classes_of": {}, "regions": {"core": [2], "whole": [1, 2]}}
+    assert painted(facts["regions"]) == [(1, 1), (0, 2)]
+    p = np.array([[0.1, 0.2, 0.9], [0.2, 0.9, 0.9]])
+    assert decode(p, facts).tolist() == [0, 1, 2]
+
+
+def test_rows_are_the_same_with_seeds_apart(data, tmp_path):
+    done = Segment(**SMALL | {"seeds": 2, "budget": "3 steps"}).run(data, tmp_path / "r")
+    rows = done.predictions.query("role == 'model'")
+    assert isinstance(rows, pd.DataFrame)
+    assert set(rows["seed"]) == {0, 1}
+    assert len(rows) == 2 * 4 * 2
