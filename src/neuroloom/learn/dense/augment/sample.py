@@ -76,7 +76,7 @@ def sample_linear(x: Tensor, points: Points, outside: Outside = "zeros") -> Tens
         sizes = x.shape[2:]
         unit = [_unit(points[axis], sizes[axis]) for axis in (2, 1, 0)]
         return F.grid_sample(x, torch.stack(unit, -1), padding_mode=outside, align_corners=False)
-    return _sample_slices(x, points, outside)
+    return _sample_slices(x, points, outside)[0]
 
 
 def _unit(point: Tensor, size: int) -> Tensor:
@@ -84,31 +84,54 @@ def _unit(point: Tensor, size: int) -> Tensor:
     return (2 * point + 1) / size - 1
 
 
-def _sample_slices(x: Tensor, points: Points, outside: Outside) -> Tensor:
-    z, y, w = points
+def sample_pair(
+    x: Tensor, y: Tensor | None, points: Points, outside: Outside = "zeros"
+) -> tuple[Tensor, Tensor | None]:
+    """Return images read linearly and labels from the nearest voxel, at the same points."""
+    if y is None:
+        return sample_linear(x, points, outside), None
+    if len(points) == 3 and x.device.type == "cpu" and x.shape[2:] == y.shape[1:]:
+        return _sample_slices(x, points, outside, y)
+    return sample_linear(x, points, outside), sample_nearest(y, points, outside)
+
+
+def _sample_slices(
+    x: Tensor, points: Points, outside: Outside, y: Tensor | None = None
+) -> tuple[Tensor, Tensor | None]:
+    z, row, column = points
     n, channels, depth, height, width = x.shape
-    if outside == "zeros":
+    rim = 1 if outside == "zeros" else 0
+    if rim:
         # One empty row and slice on each side: what lies beyond fades to zero, not to a neighbour.
         x = F.pad(x, (0, 0, 1, 1, 1, 1))
-        z, y = z.clamp(-1, depth).add_(1), y.clamp(-1, height).add_(1)
-        depth, height = depth + 2, height + 2
-    else:
-        z, y = z.clamp(0, depth - 1), y.clamp(0, height - 1)
+    z, row = z.clamp(-rim, depth - 1 + rim), row.clamp(-rim, height - 1 + rim)
+    depth, height = depth + 2 * rim, height + 2 * rim
     below = z.floor()
-    part = z.sub_(below).reshape(n, 1, z.shape[1], -1)
-    tall = x.reshape(n, channels, depth * height, width)
-    rows = depth * height
+    part = z.sub_(below)
     # Coordinates lie one axis after the other: torch reads them so without taking them apart.
-    grid = z.new_empty((2, *z.shape))
-    torch.add(_constant(w, 1 / width - 1), w, alpha=2 / width, out=grid[0])
-    torch.add(_constant(w, 1 / rows - 1), y.add_(below, alpha=height), alpha=2 / rows, out=grid[1])
-    flat = grid.reshape(2, n, z.shape[1], -1).permute(1, 2, 3, 0)
-    lower = F.grid_sample(tall, flat, padding_mode=outside, align_corners=False)
+    grid, rows = z.new_empty((2, *z.shape)), depth * height
+    torch.add(_constant(z, 1 / width - 1), column, alpha=2 / width, out=grid[0])
+    row.add_(below, alpha=height)
+    first = (1 + 2 * rim * (height + 1)) / rows - 1
+    torch.add(_constant(z, first), row, alpha=2 / rows, out=grid[1])
+    shape = (n, z.shape[1], -1)
+    flat = grid.reshape(2, *shape).permute(1, 2, 3, 0)
+
+    def read(image: Tensor, mode: str = "bilinear") -> Tensor:
+        tall = image.reshape(n, -1, rows, width)
+        return F.grid_sample(tall, flat, mode, padding_mode=outside, align_corners=False)
+
+    out = read(x)
     if part.amax() > 0:
         grid[1] += 2 / depth
-        upper = F.grid_sample(tall, flat, padding_mode=outside, align_corners=False)
-        lower = lower.lerp_(upper, part)
-    return lower.reshape(n, channels, *z.shape[1:])
+        out = out.lerp_(read(x), part.reshape(n, 1, *shape[1:]))
+        # The nearest slice is the one above, where we are, or the one below.
+        grid[1].sub_(part.lt_(0.5), alpha=2 / depth)
+    out = out.reshape(n, channels, *z.shape[1:])
+    if y is None:
+        return out, None
+    labels = F.pad(y, (0, 0, rim, rim, rim, rim)).to(x.dtype)
+    return out, read(labels, "nearest").reshape(n, *z.shape[1:]).to(y.dtype)
 
 
 def _constant(like: Tensor, value: float) -> Tensor:
@@ -235,8 +258,9 @@ def sample_and_warp(
         box = tuple(slice(0, n) for n in x.shape[1:])
     origin = origin - torch.tensor([float(s.start) for s in box])
     points = affine_points(turn[None].to(x.device), origin[None].to(x.device), patch)
-    moved = sample_linear(x[(slice(None), *box)][None].float(), points, outside)[0]
-    return moved, None if y is None else sample_nearest(y[box][None], points, outside)[0]
+    part = x[(slice(None), *box)][None].float()
+    moved, labels = sample_pair(part, None if y is None else y[box][None], points, outside)
+    return moved[0], None if labels is None else labels[0]
 
 
 def _reach(

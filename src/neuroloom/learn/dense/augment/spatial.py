@@ -17,7 +17,7 @@ from neuroloom.learn.dense.augment.sample import (
     Points,
     affine_points,
     sample_linear,
-    sample_nearest,
+    sample_pair,
 )
 from neuroloom.learn.dense.augment.transform import (
     Canvas,
@@ -57,14 +57,14 @@ class Warp(Transform):
         if len(x) > 1 and x.device.type == "cpu":
             # One after the other stays in the cache of a CPU.
             rows = [
-                self.change(x[[i]], None if y is None else y[[i]], take_rows(params, [i]))
+                self.change(
+                    x[i : i + 1], None if y is None else y[i : i + 1], take_rows(params, [i])
+                )
                 for i in range(len(x))
             ]
             labels = [own for _, own in rows if own is not None]
             return torch.cat([own for own, _ in rows]), torch.cat(labels) if labels else None
-        points = self.points(params, x)
-        moved = None if y is None else sample_nearest(y, points, self.beyond)
-        return sample_linear(x, points, self.beyond), moved
+        return sample_pair(x, y, self.points(params, x), self.beyond)
 
     def revert(self, x: Tensor, y: Tensor | None, params: Params) -> tuple[Tensor, Tensor | None]:
         """Bring the image back by reading it, and labels by sending each to where it was read."""
