@@ -153,7 +153,6 @@ def test_tiles_give_what_the_whole_gives():
     assert len(list(tiles(axon.shape, 256, 256))) == 9
     differs = label_fibres(axon, myelin, axons, tile=256) != whole
     assert differs.mean() < 1e-4  # ties: seeds of equal depth are taken in no stated order
-    assert not differs[axon].any()
 
 
 def test_tables_are_written_with_the_peers_headings(tmp_path):

@@ -1,0 +1,80 @@
+"""Allen Cell and Structure Segmenter: classic pipelines, filters of a known size, curation."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from parity.harness import Check
+
+TOOL = "Allen Cell Structure Segmenter"
+LARGE = "DSB 2018 nuclei, 512 x 512, 125 objects"
+SMALL = "DSB 2018 nuclei, 256 x 256, 65 objects"
+FILES = {LARGE: ("dsb_img2d_large.tif", "dsb_mask2d_large.tif"), SMALL: ("img2d.tif", "mask2d.tif")}
+WIDTHS = (1.5, 2.5, 4.0)
+
+
+@cache
+def nuclei(data: Path, which: str, pipeline: str) -> float:
+    """Return the F1 of nuclei at an overlap of 0.5."""
+    from neuroloom.io.images import read_image, to_array
+    from neuroloom.learn.dense.instances import match_instances
+    from neuroloom.microscopy.pipelines import run_pipeline
+
+    image, truth = (to_array(read_image(data / "microscopy" / "nuclei" / f))[0]
+                    for f in FILES[which])  # fmt: skip
+    return match_instances(truth, run_pipeline(pipeline, image)).scores()["f1"]
+
+
+def worst_width(data: Path) -> float:
+    """Return the largest relative error of the width of Gaussian spots and tubes."""
+    from neuroloom.microscopy.pipelines.filters import measure_width
+
+    errors = []
+    for width in WIDTHS:
+        for shape in ((61, 61), (41, 41, 41)):
+            axes = np.meshgrid(*[np.arange(n) - n // 2 for n in shape], indexing="ij")
+            far = np.sum(np.square(axes), axis=0)
+            along = 0.6 * axes[-1] + 0.8 * axes[-2]
+            centre = [n // 2 for n in shape]
+            for kind, off in (("spot", far), ("filament", far - along**2)):
+                scales = np.geomspace(width / 2, 2 * width, 9)
+                image = np.exp(-off / (2 * width**2))
+                found = measure_width(image, centre, kind, scales)  # type: ignore[arg-type]
+                errors.append(abs(found / width - 1))
+    return max(errors)
+
+
+def voxels_astray(data: Path) -> float:
+    """Return how many voxels curation changed outside, or left unchanged inside, what was drawn."""
+    from neuroloom.microscopy.curate import draw_region, edit, exclude, merge
+
+    rng = np.random.default_rng(0)
+    base = rng.integers(0, 100, (4, 50, 50)).astype(np.uint8)
+    other = base + 100
+    region = draw_region(base.shape, [[5, 5], [5, 30], [40, 20]], slice(1, 3))
+    made = [merge(base, other, region), exclude(base, region), edit(base, region, 200)]
+    return float(sum(((new != base) != region).sum() for new in made))
+
+
+def named(data: Path) -> float:
+    """Return how many named pipelines there are, each of which holds together."""
+    from neuroloom.microscopy.pipelines import PIPELINES, check_steps
+
+    return sum(check_steps(pipeline.steps, name) != "" for name, pipeline in PIPELINES.items())
+
+
+CHECKS = [
+    Check(TOOL, "F1 of nuclei at overlap 0.5, no training", ">= 0.82",
+          lambda data: nuclei(data, LARGE, "nuclei"), LARGE),
+    Check(TOOL, "F1 of nuclei at overlap 0.5 on an image with nuclei 2.3 times smaller", ">= 0.8",
+          lambda data: nuclei(data, SMALL, "nuclei"), SMALL),
+    Check(TOOL, "F1 of nuclei beyond Otsu's threshold and watershed", ">= 0.05",
+          lambda data: nuclei(data, LARGE, "nuclei") - nuclei(data, LARGE, "nuclei-otsu"), LARGE),
+    Check(TOOL, "relative error of the width of Gaussian spots and tubes, 2-D and 3-D, worst",
+          "<= 0.05", worst_width),
+    Check(TOOL, "voxels that merging, excluding or editing changed amiss", "== 0", voxels_astray),
+    Check(TOOL, "named pipelines for structures", ">= 20", named),
+]  # fmt: skip

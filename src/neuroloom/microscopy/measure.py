@@ -1,0 +1,212 @@
+"""`microscopy.measure`: per-axon tables, densities and calibres from axon and myelin masks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+
+from neuroloom.core.audit import Finding
+from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.core.files import digest, write_json
+from neuroloom.core.recipe import Recipe, setting
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from neuroloom.core.run import Run
+
+ROLES = ("axon", "myelin", "nerve")
+
+
+@dataclass(frozen=True)
+class Section:
+    """The masks of one image and the size of its pixels."""
+
+    name: str
+    axon: Path
+    myelin: Path | None
+    nerve: Path | None
+    pixel_um: float
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The images to measure, and what the audit noticed."""
+
+    sections: list[Section]
+    findings: list[Finding] = field(default_factory=list)
+
+
+class Measure(Recipe):
+    """Measure every axon and its myelin: diameter, g-ratio, thickness, shape, densities.
+
+    Tables have the headings of AxonDeepSeg, so that they can be put beside its own.
+
+    Examples
+    --------
+    >>> Measure(pixel_size=0.07).shape
+    'circle'
+    """
+
+    name: ClassVar[str] = "microscopy.measure"
+    summary: ClassVar[str] = "measure axons and myelin from their masks"
+    data_kind: ClassVar[str] = "Img"
+
+    pixel_size: float | None = setting(
+        None, "width of a pixel; default: as the files say", unit="um", gt=0, basic=True
+    )
+    axon: str = setting("*_seg-axon.*", "glob of the axon masks", basic=True)
+    myelin: str | None = setting(
+        "*_seg-myelin.*", "glob of the myelin masks; null: axons have none", basic=True
+    )
+    nerve: str | None = setting(None, "glob of masks of the fascicles", basic=True)
+    shape: Literal["circle", "ellipse"] = setting(
+        "circle", "a diameter is of the circle of equal area, or the ellipse's minor axis",
+        basic=True,
+    )  # fmt: skip
+    tables: Literal["xlsx", "csv"] = setting("xlsx", "format of the tables of axons", basic=True)
+    border: bool = setting(True, "axons at the border, which are cut, are in the tables")
+    include: list[str] = setting([], "only axon masks whose names match one of these globs")
+    seed: int = setting(1, "of the bootstrap", ge=0)
+
+    def prepare(self, data: Path) -> Prepared:
+        """Pair the masks by name and compare their grids; nothing is written."""
+        from neuroloom.io.layouts import included
+
+        found = {role: _by_stem(data, getattr(self, role)) for role in ROLES}
+        if not found["axon"]:
+            raise DataError(f"{data}: no file matches axon '{self.axon}'.")
+        if self.myelin and (lacking := sorted(set(found["axon"]) - set(found["myelin"]))):
+            raise DataError(
+                f"{data}: {lacking[0]} has an axon mask, but no myelin mask ('{self.myelin}'). Add "
+                "it, or set `myelin: null` if the axons have none."
+            )
+        sections = [
+            Section(name, file, found["myelin"].get(name), found["nerve"].get(name),
+                    self.pixel_size or _pixel_of(file))
+            for name, file in found["axon"].items()
+            if included(file.name, self.include)
+        ]  # fmt: skip
+        if not sections:
+            raise DataError(f"{data}: no axon mask matches include {', '.join(self.include)}.")
+        for section in sections:
+            _check_grids(section)
+        return Prepared(sections, [_plausible(section) for section in sections][:1])
+
+    def work(self, prepared: Prepared, run: Run) -> None:
+        """Measure image after image, and write tables, metrics and the report."""
+        write_json(run.folder / "audit.json", [found.as_dict() for found in prepared.findings])
+        for found in prepared.findings:
+            run.log("audit", **found.as_dict())
+        write_json(run.folder / "plan.json", {"reason": "nothing is trained"})
+        run.log("plan", reason="nothing is trained")
+        files = {
+            file.name: digest(file)
+            for one in prepared.sections
+            for file in (one.axon, one.myelin, one.nerve)
+            if file is not None
+        }
+        write_json(run.folder / "dataset.json", {"files": files})
+        parts = []
+        for number, section in enumerate(prepared.sections, start=1):
+            parts.append(self.measure(section, run.folder / "artifacts"))
+            place = {"role": "measure", "fit": number, "fits": len(prepared.sections)}
+            run.log("fitted", case=section.name, **place)
+        self.illustrate(run, prepared, parts)
+
+    def illustrate(
+        self, run: Run, prepared: Prepared, parts: list[dict[str, pd.DataFrame]]
+    ) -> None:
+        """Write the metrics, the figures and the report."""
+        from neuroloom.microscopy.story.axons import report_axons
+
+        report_axons(self, run, prepared, parts)
+
+    def measure(self, section: Section, folder: Path) -> dict[str, pd.DataFrame]:
+        """Measure one image and write its table; return "axons" and "densities"."""
+        from neuroloom.microscopy.measures import density_table, nerve_morphometry
+        from neuroloom.microscopy.morphometry import morphometry, write_tables
+
+        axon = read_mask(section.axon)
+        myelin = None if section.myelin is None else read_mask(section.myelin)
+        pixel = section.pixel_um
+        table = morphometry(axon, myelin, pixel, self.shape)
+        if section.nerve is not None:
+            nerve, table = nerve_morphometry(table, read_mask(section.nerve), pixel)
+            write_json(folder / f"{section.name}_nerve_morphometrics.json", nerve)
+        densities = density_table(table, axon, myelin, pixel)
+        kept = table if self.border else table[~table["image_border_touching"]]
+        kept = kept.reset_index(drop=True)
+        write_tables(kept, folder / f"{section.name}_axon_morphometrics.{self.tables}")
+        return {"axons": kept, "densities": densities}
+
+
+def read_mask(path: Path) -> np.ndarray:
+    """Read a mask of one channel, shape (y, x); of several equal channels (RGB) the first."""
+    from neuroloom.io.images import read_image, to_array
+
+    array = to_array(read_image(path))
+    if array.ndim != 3:
+        raise DataError(f"{path.name}: a mask of axons is 2-D, this has shape {array.shape}.")
+    return array[0]
+
+
+def _by_stem(data: Path, pattern: str | None) -> dict[str, Path]:
+    """Return what the first star of a glob stands for -> the file."""
+    import fnmatch
+    import re
+
+    if pattern is None:
+        return {}
+    if "*" not in pattern:
+        raise ConfigError(f"'{pattern}' needs a star for the part of the name that is the image's.")
+    folder = data if data.is_dir() else data.parent
+    before, after = pattern.split("*", 1)
+    rule = re.compile(re.escape(before) + "(.+?)" + fnmatch.translate(after))
+    matches = {file: rule.match(file.name) for file in sorted(folder.rglob("*")) if file.is_file()}
+    found: dict[str, Path] = {}
+    for file, match in matches.items():
+        if match is None:
+            continue
+        name = "_".join([*file.parent.relative_to(folder).parts, match[1]])
+        found[name] = file
+    return found
+
+
+def _pixel_of(file: Path) -> float:
+    from neuroloom.io.images import peek_image
+
+    beside = file.parent / "pixel_size_in_micrometer.txt"
+    if beside.is_file():
+        try:
+            return float(beside.read_text(encoding="utf-8").strip())
+        except ValueError:
+            raise DataError(f"{beside.name} must hold one number, the width in um.") from None
+    header = peek_image(file)
+    if header.unit not in ("um", "mm"):
+        raise ConfigError(f"pixel_size: {file.name} does not say how wide a pixel is; give it, um.")
+    return float(header.spacing[-1]) * (1000 if header.unit == "mm" else 1)
+
+
+def _check_grids(section: Section) -> None:
+    from neuroloom.io.images import peek_image
+
+    shape = peek_image(section.axon).shape
+    for file in (section.myelin, section.nerve):
+        if file is not None and (other := peek_image(file).shape) != shape:
+            raise DataError(
+                f"{file.name} has {other} pixels, {section.axon.name} {shape}: masks of one image "
+                "lie on one grid."
+            )
+
+
+def _plausible(section: Section) -> Finding:
+    pixel = section.pixel_um
+    text = f"{section.name}: {pixel:g} um a pixel."
+    if 0.001 <= pixel <= 1:
+        return Finding("note", "Pixel size", text)
+    told = f"{text} Axons of 0.2 to 10 um can hardly be measured so; look whether the unit is um."
+    return Finding("warning", "Pixel size", told)

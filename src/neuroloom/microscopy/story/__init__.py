@@ -1,0 +1,1 @@
+"""What the reports of microscopy's recipes say and show."""

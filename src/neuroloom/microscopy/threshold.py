@@ -1,0 +1,168 @@
+"""`microscopy.threshold`: segment by a named pipeline of classic steps; nothing is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuroloom.core.audit import Finding
+from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.core.files import write_json
+from neuroloom.core.recipe import Recipe, setting
+from neuroloom.microscopy.pipelines.engine import check_steps, read_pipeline, run_pipeline
+from neuroloom.microscopy.pipelines.named import steps_of
+
+if TYPE_CHECKING:
+    from neuroloom.core.run import Run
+    from neuroloom.io.cases import Case, FoundCases
+
+Labels = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The cases, the steps, what they end in, and what the audit noticed."""
+
+    found: FoundCases
+    steps: Sequence[Mapping[str, Any]]
+    kind: str
+    findings: list[Finding]
+
+
+class Threshold(Recipe):
+    """Segment images by a named pipeline, or by steps of your own in a YAML file.
+
+    Where labels exist, objects (or pixels, where the pipeline ends in a mask) are scored against
+    them, beside Otsu's threshold.
+
+    Examples
+    --------
+    >>> Threshold(pipeline="nuclei").channel
+    0
+    """
+
+    name: ClassVar[str] = "microscopy.threshold"
+    summary: ClassVar[str] = "segment by a named pipeline of classic steps, without training"
+    data_kind: ClassVar[str] = "Img"
+
+    pipeline: str = setting(
+        "nuclei", "name of a pipeline, or a YAML file with steps", basic=True
+    )  # fmt: skip
+    images: list[str] = setting([], "globs of the images; default: as the layout says", basic=True)
+    labels: list[str] = setting([], "globs of the labels that go with them", basic=True)
+    channel: int = setting(0, "which channel to segment", ge=0, basic=True)
+    write: Literal["labels", "mask"] = setting(
+        "labels", "write numbered objects where the pipeline ends in them, or a mask", basic=True
+    )
+    include: list[str] = setting([], "only images whose names match one of these globs")
+    iou: float = setting(0.5, "least overlap of a found with a true object", gt=0, le=1)
+    seed: int = setting(1, "of the bootstrap", ge=0)
+
+    @property
+    def steps(self) -> Sequence[Mapping[str, Any]]:
+        """The steps of the pipeline."""
+        if self.pipeline.endswith((".yaml", ".yml")):
+            return read_pipeline(self.pipeline)
+        return steps_of(self.pipeline)
+
+    def prepare(self, data: Path) -> Prepared:
+        """Find the images and check the pipeline; nothing is written."""
+        from neuroloom.io.cases import find_cases
+
+        steps = self.steps
+        kind = check_steps(steps, self.pipeline)
+        found = find_cases(data, self.include, self.images, self.labels)
+        for case in found.cases:
+            self._check(case)
+        findings = [Finding("note", "Files", text) for text in (found.layout, *found.notes)]
+        return Prepared(found, steps, kind, findings)
+
+    def _check(self, case: Case) -> None:
+        if case.label is None:
+            return
+        truth = case.truth()
+        if truth is not None and truth.shape != case.shape:
+            raise DataError(
+                f"{case.name}: the label has {truth.shape} pixels, the image {case.shape}."
+            )
+
+    def work(self, prepared: Prepared, run: Run) -> None:
+        """Segment case after case, write the results, score and report."""
+        write_json(run.folder / "audit.json", [one.as_dict() for one in prepared.findings])
+        for one in prepared.findings:
+            run.log("audit", **one.as_dict())
+        write_json(run.folder / "plan.json", {"reason": "nothing is trained"})
+        run.log("plan", reason="nothing is trained")
+        write_json(run.folder / "dataset.json", {"files": prepared.found.hashes()})
+        rows, shown = [], None
+        for number, case in enumerate(prepared.found.cases, start=1):
+            image = self.pick(case)
+            labels = run_pipeline(prepared.steps, image, case.spacing)
+            self.keep(case, labels, run.folder / "artifacts" / "masks")
+            rows.append({"case": case.name} | self.judge(case, image, labels))
+            shown = shown or (case.name, image, labels)
+            place = {"role": "threshold", "fit": number, "fits": len(prepared.found.cases)}
+            run.log("fitted", case=case.name, **place)
+        self.illustrate(run, prepared, rows, shown)
+
+    def illustrate(
+        self, run: Run, prepared: Prepared, rows: list[dict[str, Any]], shown: Any
+    ) -> None:
+        """Write the metrics, the figures and the report."""
+        from neuroloom.microscopy.story.threshold import report_threshold
+
+        report_threshold(self, run, prepared, rows, shown)
+
+    def pick(self, case: Case) -> NDArray[np.float32]:
+        """Return the chosen channel of a case."""
+        image = case.image()
+        if self.channel >= len(image):
+            raise ConfigError(
+                f"channel: {case.name} has {len(image)} channels, numbered from 0; got "
+                f"{self.channel}."
+            )
+        return image[self.channel]
+
+    def keep(self, case: Case, labels: Labels, folder: Path) -> Path:
+        """Write the result on the grid of its image."""
+        from neuroloom.io.images import write_image
+
+        content = labels.astype(np.uint8) if labels.dtype == bool else labels
+        if self.write == "mask":
+            content = (labels > 0).astype(np.uint8)
+        suffix = ".tif" if len(case.shape) == 2 else ".nii.gz"
+        folder.mkdir(parents=True, exist_ok=True)
+        return write_image(folder / f"{case.name}{suffix}", content, like=case.recording())
+
+    def judge(self, case: Case, image: NDArray[Any], labels: Labels) -> dict[str, float]:
+        """Return the counts of a case: of objects, or of pixels, and those of Otsu's threshold."""
+        out: dict[str, float] = {
+            "objects": float(labels.max()),
+            "share": float((labels > 0).mean()),
+        }
+        truth = case.truth()
+        if truth is None:
+            return out
+        whole = labels.dtype != bool
+        plain = run_pipeline("nuclei-otsu", image, case.spacing)
+        for role, found in (("", labels), ("baseline_", plain)):
+            counts = _objects(truth, found, self.iou) if whole else _pixels(truth, found)
+            out |= {role + name: value for name, value in counts.items()}
+        return out
+
+
+def _objects(truth: Labels, found: Labels, iou: float) -> dict[str, float]:
+    from neuroloom.learn.dense.instances import match_instances
+
+    matched = match_instances(truth, found, iou)
+    return {"tp": matched.tp, "fp": matched.fp, "fn": matched.fn}
+
+
+def _pixels(truth: Labels, found: Labels) -> dict[str, float]:
+    a, b = truth > 0, found > 0
+    return {"tp": int((a & b).sum()), "fp": int((b & ~a).sum()), "fn": int((a & ~b).sum())}

@@ -1,0 +1,66 @@
+"""The recipes of microscopy that do not train: what they write, score and refuse."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+
+from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.microscopy import Measure, Threshold
+from neuroloom.microscopy.morphometry import AXON_COLUMNS
+from tests import grids
+
+
+def test_tables_densities_and_fascicles(tmp_path):
+    data = grids.write_fibres(tmp_path / "data")
+    run = Measure(pixel_size=0.1, nerve="*_seg-nerve.*").run(data, tmp_path / "out")
+    shelf = run.folder / "artifacts"
+    table = pd.read_excel(shelf / "s0_axon_morphometrics.xlsx", index_col=0)
+    assert list(table.columns) == list(AXON_COLUMNS)
+    assert table["image_border_touching"].tolist() == [True, False, False]
+    metrics = json.loads((run.folder / "metrics.json").read_text())
+    assert metrics["gratio"]["value"] == pytest.approx(0.6, abs=0.01)
+    assert metrics["gratio"]["low"] <= metrics["gratio"]["value"] <= metrics["gratio"]["high"]
+    nerve = json.loads((shelf / "s1_nerve_morphometrics.json").read_text())
+    assert nerve["total_area"]["value"] == pytest.approx(90 * 120 * 0.01)
+    assert nerve["total_axon_density"]["value"] == pytest.approx(3 / 108)
+
+
+def test_the_pixel_size_must_come_from_somewhere(tmp_path):
+    data = grids.write_fibres(tmp_path, images=1)
+    with pytest.raises(ConfigError, match="pixel_size"):
+        Measure().prepare(data)
+    (data / "pixel_size_in_micrometer.txt").write_text("0.07\n")
+    assert Measure().prepare(data).sections[0].pixel_um == 0.07
+    assert Measure(pixel_size=20.0).prepare(data).findings[0].severity == "warning"
+    (data / "s0_seg-myelin.png").unlink()
+    with pytest.raises(DataError, match="s0 has an axon mask, but no myelin"):
+        Measure(pixel_size=0.1).prepare(data)
+    assert Measure(pixel_size=0.1, myelin=None).prepare(data).sections[0].myelin is None
+    with pytest.raises(DataError, match="no file matches"):
+        Measure(axon="*_axons.tif").prepare(data)
+
+
+def test_nuclei_are_written_and_scored(tmp_path):
+    from neuroloom.io.images import read_image, to_array
+
+    data = grids.write_nuclei(tmp_path / "data")
+    run = Threshold().run(data, tmp_path / "out")
+    metrics = json.loads((run.folder / "metrics.json").read_text())
+    assert metrics["f1"]["value"] == 1.0
+    found = to_array(read_image(run.folder / "artifacts" / "masks" / "n0.tif"))
+    assert found.max() == 5
+
+
+def test_a_mask_of_ones_own_steps_without_labels(tmp_path):
+    data = grids.write_nuclei(tmp_path / "data", images=1)
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("- {do: smooth, sigma: 1.0}\n- {do: threshold}\n")
+    run = Threshold(pipeline=str(mine)).run(data, tmp_path / "scored")
+    assert json.loads((run.folder / "metrics.json").read_text())["dice"]["value"] > 0.9
+    run = Threshold(pipeline=str(mine)).run(data / "images", tmp_path / "plain")
+    assert json.loads((run.folder / "metrics.json").read_text()) == {}
+    with pytest.raises(ConfigError, match="channel"):
+        Threshold(channel=3).pick(Threshold().prepare(data).found.cases[0])
