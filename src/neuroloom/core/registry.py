@@ -135,6 +135,8 @@ MODELS: dict[str, str] = {
     "grid/autoencoder": "neuroloom.learn.grids.models:autoencoder",
     "grid/super-resolution": "neuroloom.learn.grids.models:super_resolution",
     "grid/translator": "neuroloom.learn.grids.models:translator",
+    "grid/adversary": "neuroloom.learn.grids.models:adversary",
+    "grid/real-images": "neuroloom.learn.grids.models:real_images",
     "grid/pca-images": "neuroloom.learn.grids.models:pca_images",
     "grid/cubic": "neuroloom.learn.grids.models:cubic",
     "grid/intensities": "neuroloom.learn.grids.models:intensities",

@@ -45,7 +45,7 @@ from neuroloom.learn.survival import c_index
 ALL = "all"
 FOLD_RESAMPLES = 500
 SMALLER_IS_BETTER = frozenset(
-    {"log_loss", "ece", "mae", "density_error", "hd95", "asd", "volume_error"}
+    {"log_loss", "ece", "mae", "density_error", "hd95", "asd", "volume_error", "frechet", "copied"}
 )
 OTHER_IOUS = (0.1, 0.3, 0.5)
 

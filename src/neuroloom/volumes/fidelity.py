@@ -11,6 +11,7 @@ from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import ConfigError
 from neuroloom.core.files import write_atomic, write_json
 from neuroloom.core.run import check_out
+from neuroloom.volumes.novelty import nearest
 from neuroloom.volumes.synthdata import inside
 
 if TYPE_CHECKING:
@@ -65,16 +66,29 @@ def rows_of_images(dataset: Dataset, rows: np.ndarray, made: np.ndarray) -> pd.D
     table = dataset.table.iloc[rows].reset_index(drop=True)
     out = table[["path", "subject", "session", "run"]].copy()
     out.insert(0, "example", rows)
-    found = [_of_one(dataset, int(row), one) for row, one in zip(rows, made, strict=False)]
+    pairs = zip(rows, paired(dataset, rows, made), strict=False)
+    found = [_of_one(dataset, int(row), one) for row, one in pairs]
     for k, name in enumerate(("y_true", "y_pred", "psnr", "ssim")):
         out[name] = np.array([values[k] for values in found], dtype=float)
     return out
 
 
+def real_image(dataset: Dataset, row: int) -> np.ndarray:
+    """Return the real image of a row: what was to be made, or, of noise, the image itself."""
+    of_noise = dataset.truth is None or np.ndim(dataset.truth) == 1
+    return np.asarray(dataset.x[row] if of_noise else dataset.truth[row])  # type: ignore[index]
+
+
+def paired(dataset: Dataset, rows: np.ndarray, made: np.ndarray) -> np.ndarray:
+    """Return the made image that belongs to each row; of noise, the one that is nearest to it."""
+    if dataset.truth is None or np.ndim(dataset.truth) != 1 or len(rows) == 0:
+        return made
+    return made[nearest(np.asarray(dataset.x[rows]), made)]
+
+
 def _of_one(dataset: Dataset, row: int, made: np.ndarray) -> tuple[float, float, float, float]:
-    assert dataset.truth is not None
     extent = str(dataset.table["extent"].iloc[row])
-    real, made = inside(np.asarray(dataset.truth[row]), extent), inside(made, extent)
+    real, made = inside(real_image(dataset, row), extent), inside(made, extent)
     pairs = list(zip(real.astype(np.float64), made.astype(np.float64), strict=True))
     return (
         float(real.std()),

@@ -12,7 +12,7 @@ from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import ConfigError, DataError, nearest
 from neuroloom.volumes.data import KEPT, Wish, findings_of, frame_of, names_of, read_images
 from neuroloom.volumes.frames import Frame
-from neuroloom.volumes.targets import with_folders
+from neuroloom.volumes.targets import labels_of, with_folders
 
 if TYPE_CHECKING:
     from neuroloom.io.cases import FoundCases
@@ -25,6 +25,7 @@ def read_pairs(
     kind: str,
     *,
     make: Sequence[str] = (),
+    target: str | None = None,
     size: int | None = None,
     facts: dict[str, Any] | None = None,
 ) -> Dataset:
@@ -34,9 +35,12 @@ def read_pairs(
     ----------
     kind
         "autoencoder": the image itself; "super-resolution": made of its means over blocks of two
-        places along each axis; "contrast": the channels `make` of the others.
+        places along each axis; "contrast": the channels `make` of the others; "gan": images alone,
+        with the class of each as what goes with it.
     make
         Channels to be made, by name or number (from 1).
+    target
+        Column with the classes of a "gan"; None: one class.
     size
         Places along the longest axis.
     facts
@@ -55,6 +59,9 @@ def read_pairs(
     if len(channels) != count:
         raise DataError(f"The images have {count} channels, {len(channels)} are declared.")
     x, y, given, made = _parted(images, channels, kind, make)
+    groups = ["all"]
+    if kind == "gan":
+        y, groups = _classes(found, target, facts)
     rows = with_folders(found.table)
     rows = rows[[name for name in KEPT if name in rows]].assign(onset=0.0, stop=1.0, label=1.0)
     extents = [_extent(case.shape, case.spacing, frame) for case in found.cases]
@@ -71,6 +78,7 @@ def read_pairs(
             "unit": frame.unit,
             "channels": given,
             "made": made,
+            "groups": groups,
             "n_table": 0,
             "layout": found.layout,
         },
@@ -78,6 +86,20 @@ def read_pairs(
         extra={"hashes": hashes},
         truth=y,
     )
+
+
+def _classes(
+    found: FoundCases, target: str | None, facts: dict[str, Any] | None
+) -> tuple[np.ndarray, list[str]]:
+    """Return the class index of each image, and the classes."""
+    if target is None or facts:
+        return np.zeros(len(found.table), np.int64), list((facts or {}).get("groups", ["all"]))
+    labels, _ = labels_of(found, target, numbers=False)
+    if labels.isna().any():
+        row = int(np.flatnonzero(labels.isna())[0])
+        raise DataError(f"{found.table['path'].iloc[row]}: its '{target}' is unknown.")
+    groups = sorted(set(labels))
+    return np.array([groups.index(label) for label in labels], np.int64), groups
 
 
 def even(frame: Frame) -> Frame:
@@ -109,7 +131,7 @@ def coarser(images: np.ndarray) -> np.ndarray:
 def _parted(
     images: np.ndarray, channels: list[str], kind: str, make: Sequence[str]
 ) -> tuple[np.ndarray, np.ndarray, list[str], list[str]]:
-    if kind == "autoencoder":
+    if kind in ("autoencoder", "gan"):
         return images, images, channels, channels
     if kind == "super-resolution":
         return coarser(images), images, channels, channels

@@ -26,14 +26,17 @@ MODELS = {
     "autoencoder": ("autoencoder", "pca-images"),
     "super-resolution": ("super-resolution", "cubic"),
     "contrast": ("translator", "intensities"),
+    "gan": ("adversary", "real-images"),
 }
 
 
 class Synthesize(Study):
-    """Make images of images: through a narrow code, on a finer grid, or in another contrast.
+    """Make images: through a narrow code, on a finer grid, in another contrast, or of noise.
 
     What is made of images that the net has not seen is compared with the real ones, place by
-    place (PSNR) and in structure (SSIM), beside what needs no net.
+    place (PSNR) and in structure (SSIM), beside what needs no net. Of new images (kind gan) the
+    nearest to each real one is taken, beside as many real images of the training; `frechet` tells
+    how alike the two sets are, `copied` which share are copies of training images.
 
     Examples
     --------
@@ -48,14 +51,18 @@ class Synthesize(Study):
     net_settings: ClassVar[tuple[str, ...]] = ("width", "lr")
 
     model: str = setting("autoencoder", "what is trained", basic=True, kind="model")
-    kind: Literal["autoencoder", "super-resolution", "contrast"] = setting(
-        "autoencoder", "the image itself, a grid twice as fine, or channels of others", basic=True
+    kind: Literal["autoencoder", "super-resolution", "contrast", "gan"] = setting(
+        "autoencoder", "the image itself, a grid twice as fine, channels of others, or new images",
+        basic=True,
+    )  # fmt: skip
+    target: str | None = setting(
+        None, "column, or 'folder', with the classes of new images (kind gan)", basic=True
     )
     make: list[str] = setting(
         [], "channels to be made (kind contrast): names or numbers", basic=True
     )
     size: int | None = setting(
-        None, "places along the longest axis of the common grid; default 160 (2-D), 64 (3-D)", ge=4,
+        None, "places along the longest axis of the common grid; default 160 (2-D), 64 (3-D)", ge=2,
         basic=True,
     )  # fmt: skip
     include: list[str] = setting([], "globs on file names (or relative paths with /)")
@@ -84,7 +91,9 @@ class Synthesize(Study):
         from neuroloom.volumes.synthdata import read_pairs
 
         found = find_cases(data, include, self.images, (), self.pattern)
-        return read_pairs(found, self.kind, make=self.make, size=self.size, facts=facts)
+        return read_pairs(
+            found, self.kind, make=self.make, target=self.target, size=self.size, facts=facts
+        )
 
     def baseline(self, task: str) -> str | None:
         """Name what needs no net: components, cubic splines, intensities alone."""
@@ -105,6 +114,8 @@ class Synthesize(Study):
                 f"model={self.model} is not for kind={self.kind}: take {MODELS[self.kind][0]}, or "
                 "leave it out."
             )
+        if self.target and self.kind != "gan":
+            raise ConfigError(f"target is for kind=gan and means nothing to kind={self.kind}.")
         if self.make and self.kind != "contrast":
             raise ConfigError(f"make is for kind=contrast and means nothing to kind={self.kind}.")
 

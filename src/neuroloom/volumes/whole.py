@@ -43,7 +43,7 @@ class WholeImage(Study):
     )
     inner_folds: int = setting(3, "folds of the training examples by which models are chosen", ge=2)
     size: int | None = setting(
-        None, "places along the longest axis of the common grid; default 160 (2-D), 64 (3-D)", ge=4
+        None, "places along the longest axis of the common grid; default 160 (2-D), 64 (3-D)", ge=2
     )
     include: list[str] = setting([], "globs on file names (or relative paths with /)")
     images: list[str] = setting([], "globs that pick the images, where no layout is recognised")

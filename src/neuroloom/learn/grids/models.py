@@ -122,9 +122,22 @@ def projected(name: str, *, summary: str, source: str) -> Model:
 
 
 def maker(
-    name: str, net: str, *, training: dict[str, Any] | None = None, summary: str, source: str
+    name: str,
+    net: str,
+    *,
+    training: dict[str, Any] | None = None,
+    outputs: str = "made",
+    summary: str,
+    source: str,
 ) -> Model:
-    """Describe a net that makes images, below `nets.generators`."""
+    """Describe a net that makes images, below `nets.generators`.
+
+    Parameters
+    ----------
+    outputs
+        Fact of the dataset whose length is the net's number of outputs: channels that are "made",
+        or "groups" of images.
+    """
 
     def build() -> Callable[..., Any]:
         return getattr(import_module("neuroloom.nets.generators"), net)
@@ -145,7 +158,7 @@ def maker(
             build(),
             n_channels=len(facts["channels"]),
             shape=tuple(facts["given_shape"]),
-            n_outputs=len(facts["made"]),
+            n_outputs=len(facts[outputs]),
             training=Training(**(PLAIN | (training or {}) | options)),
             task=task,
             options={} if width is None else {"width": width},
@@ -246,6 +259,16 @@ super_resolution = maker(
 translator = maker(
     "translator", "Translator", training={"batch": 4}, summary="one contrast out of others",
     source="Ronneberger et al. 2015",
+)  # fmt: skip
+adversary = maker(
+    "adversary", "Adversary", outputs="groups",
+    training={"lr": 5e-4, "weight_decay": 0.0, "average": 0.99, "epochs": 200},
+    summary="generator and critic that learn from each other, of classes if there are some",
+    source="Goodfellow et al. 2014; Mescheder et al. 2018",
+)  # fmt: skip
+real_images = plain_maker(
+    "real-images", "Drawn", summary="draws real images of the training: what copies would score",
+    source="a bootstrap",
 )  # fmt: skip
 pca_images = plain_maker(
     "pca-images", "Components", summary="principal components of whole images",

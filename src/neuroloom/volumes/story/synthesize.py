@@ -10,8 +10,11 @@ from neuroloom.core.artifact import Shelf
 from neuroloom.core.report import Facts, write_facts
 from neuroloom.learn import figures
 from neuroloom.learn.narrate import add_split_figure, study_facts
-from neuroloom.volumes.synthdata import inside
+from neuroloom.learn.study import add_scores
+from neuroloom.volumes.fidelity import paired, real_image
+from neuroloom.volumes.novelty import novelty
 from neuroloom.volumes.story.planes import planes
+from neuroloom.volumes.synthdata import inside
 
 if TYPE_CHECKING:
     from neuroloom.core.run import Run
@@ -23,10 +26,15 @@ QUESTIONS = {
     "autoencoder": "How well can an image be made again from a code of an eighth of its size?",
     "super-resolution": "How well can a grid twice as fine be told from the means over its blocks?",
     "contrast": "How well can one contrast be made of the others?",
+    "gan": "Are new images like real ones, and more than copies of those that were learnt from?",
 }
 MEANINGS = {
     "psnr": "Peak signal-to-noise ratio, dB: the squared range of the real image over the mean "
     "squared error, in each image without its padding; 6 dB more is half the error.",
+    "frechet": "Fréchet distance of the new to the unseen real images, in coarse features; the "
+    "baseline is that of the real images of the training.",
+    "copied": "Share of new images nearer to a training image than all but 5 % of the training "
+    "images are to each other; chance is what new real images would give.",
     "ssim": "Structural similarity (Wang et al. 2004): 1 is the same image.",
 }
 
@@ -36,6 +44,8 @@ def illustrate(study: Synthesize, run: Run, prepared: Prepared, fits: list[Fitte
     shelf = Shelf(run.folder / "artifacts")
     add_split_figure(run, prepared)
     _add_images(shelf, run, prepared, fits)
+    if study.kind == "gan" and any(fit.job.fold >= 0 for fit in fits):
+        add_scores(run.folder, novelty(prepared.dataset, prepared.folds, fits))
     histories = [fit.history for fit in fits if fit.history]
     if histories:
         shelf.add_figure(
@@ -50,7 +60,7 @@ def _add_images(shelf: Shelf, run: Run, prepared: Prepared, fits: list[Fitted]) 
     """Draw the best, the median and the worst of the held-out images: real, made, difference."""
     table = run.predictions
     mine = table[table["role"] == "model"].reset_index(drop=True)
-    if mine.empty or prepared.dataset.truth is None:
+    if mine.empty:
         return
     mine = mine[mine["seed"] == mine["seed"].min()].sort_values("psnr", ascending=False)
     own = {fit.job.fold: fit for fit in reversed(fits) if fit.job.fold >= 0}
@@ -58,9 +68,12 @@ def _add_images(shelf: Shelf, run: Run, prepared: Prepared, fits: list[Fitted]) 
     for place in sorted({0, len(mine) // 2, len(mine) - 1}):
         row = mine.iloc[place]
         fold = prepared.folds[int(row["fold"])]
-        made = own[int(row["fold"])].scores[int(np.flatnonzero(fold.test == row["example"])[0])]
+        fit = own[int(row["fold"])]
+        made = paired(prepared.dataset, fold.test, np.asarray(fit.scores))[
+            int(np.flatnonzero(fold.test == row["example"])[0])
+        ]
         extent = str(prepared.dataset.table["extent"].iloc[int(row["example"])])
-        real = inside(np.asarray(prepared.dataset.truth[int(row["example"])]), extent)[0]
+        real = inside(real_image(prepared.dataset, int(row["example"])), extent)[0]
         shown = inside(made, extent)[0]
         images += [real, shown, shown - real]
         titles += [f"real\n{row['psnr']:.1f} dB", "made", "difference"]
