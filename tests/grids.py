@@ -251,3 +251,35 @@ def cored(seed: int) -> np.ndarray:
     _, mask = blob(seed, (14, 16, 18))
     inner = mask & np.roll(mask, 2, 0) & np.roll(mask, -2, 1)
     return (mask.astype(np.uint8) + inner).astype(np.uint8)
+
+
+def write_fibres(folder: Path, images: int = 2) -> Path:
+    """Write masks of three ringed axons of g-ratio 0.6, as AxonDeepSeg names them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    y, x = np.mgrid[:90, :120]
+    for number in range(images):
+        axon, myelin = np.zeros(y.shape, bool), np.zeros(y.shape, bool)
+        for cy, cx, r in ((30, 30, 15), (55, 75, 20 + number), (4, 100, 10)):
+            far = np.hypot(y - cy, x - cx)
+            axon |= far < 0.6 * r
+            myelin |= (far >= 0.6 * r) & (far < r)
+        for name, mask in (("axon", axon), ("myelin", myelin), ("nerve", np.ones_like(axon))):
+            content = image((255 * mask).astype(np.uint8))
+            write_image(folder / f"s{number}_seg-{name}.png", content)
+    return folder
+
+
+def write_nuclei(folder: Path, images: int = 2) -> Path:
+    """Write images/ and labels/ of bright discs, two of which touch, over an uneven background."""
+    y, x = np.mgrid[:96, :96]
+    for half in ("images", "labels"):
+        (folder / half).mkdir(parents=True, exist_ok=True)
+    for number in range(images):
+        rng = np.random.default_rng(number)
+        labels = np.zeros(y.shape, np.uint8)
+        for count, (cy, cx) in enumerate(((20, 22), (34, 32), (70, 25), (60, 70), (25, 75)), 1):
+            labels[np.hypot(y - cy, x - cx) < 8] = count
+        content = 90 * (labels > 0) + 0.4 * x + 20 + rng.normal(0, 4, y.shape)
+        write_image(folder / "images" / f"n{number}.tif", image(content.astype(np.float32)))
+        write_image(folder / "labels" / f"n{number}.tif", image(labels))
+    return folder

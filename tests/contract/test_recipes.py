@@ -25,7 +25,7 @@ from neuroloom.core.files import read_json
 from neuroloom.core.recipe import MOST_BASIC_FIELDS, Recipe, describe, from_yaml, to_yaml
 from neuroloom.core.run import Run
 from neuroloom.learn.fit import own_threads
-from tests import grids, makers, nights
+from tests import grids, makers, nights, regions
 
 MODEL_FILES = ("model.safetensors", "baseline.safetensors", "card.md")
 FILES = (
@@ -130,6 +130,22 @@ SMALL = {
         trains=False,
         predicts=False,
     ),
+    "microscopy.measure": Small(
+        lambda folder: grids.write_fibres(folder),
+        {"pixel_size": 0.1},
+        ["gratio", "axon_diameter", "myelin_thickness"],
+        samples={"nerve": "*_seg-nerve.*"},
+        trains=False,
+        predicts=False,
+    ),
+    "microscopy.threshold": Small(
+        lambda folder: grids.write_nuclei(folder),
+        {},
+        ["f1", "precision", "recall"],
+        samples={"pipeline": "nuclei-otsu"},
+        trains=False,
+        predicts=False,
+    ),
     "volumes.augment": Small(
         lambda folder: grids.write_blobs(folder, cases=2),
         {"transforms": ["flip", "rotate=8", "noise"], "copies": 1},
@@ -164,6 +180,20 @@ SMALL = {
         },
         trains=False,
         predicts=False,
+    ),
+    "volumes.radiomics": Small(
+        lambda folder: regions.write_regions(folder, n=12),
+        {"target": "grade", "families": ["stat", "cm"], "folds": 3},
+        CLASS_METRICS,
+        samples={
+            "budget": "7 epochs",
+            "model": "forest",
+            "families": ["cm", "szm"],
+            "modes": ["3D_avg", "2D_avg"],
+            "filters": ["mean:3", "log:2"],
+            "range": (-5.0, 80.0),
+            "resample": (2.0, 1.0, 1.0),
+        },
     ),
     "volumes.classify": Small(
         lambda folder: grids.write_slices(folder, slices=1),

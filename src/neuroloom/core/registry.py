@@ -28,6 +28,8 @@ RECIPES: dict[str, str] = {
     "volumes.regress": "neuroloom.volumes.regress:Regress",
     "volumes.synthesize": "neuroloom.volumes.synthesize:Synthesize",
     "volumes.radiomics": "neuroloom.volumes.radiomics.recipe:Radiomics",
+    "microscopy.measure": "neuroloom.microscopy.measure:Measure",
+    "microscopy.threshold": "neuroloom.microscopy.threshold:Threshold",
 }
 
 MODELS: dict[str, str] = {
