@@ -9,6 +9,8 @@ import numpy as np
 STRENGTHS = 10
 LOWEST = 0.01
 STEPS = 300
+# To choose among penalties: their losses differ by far more than such weights do.
+ROUGH_STEPS, ROUGH = 100, 1e-3
 Fit = tuple[np.ndarray, np.ndarray]
 
 
@@ -19,6 +21,7 @@ def fit_elastic(
     mix: float,
     start: Fit | None = None,
     steps: int = STEPS,
+    close: float = 1e-6,
 ) -> Fit:
     """Minimise loss + strength * (mix |w|_1 + (1 - mix) / 2 |w|^2).
 
@@ -33,6 +36,8 @@ def fit_elastic(
         Of the penalty; mix 1 is the lasso, 0 ridge.
     start
         Weights and bias to begin with.
+    steps, close
+        How many steps at most; a step that changes no weight by more than `close` is the last.
 
     Returns
     -------
@@ -63,7 +68,7 @@ def fit_elastic(
         change = max(np.abs(new_w - weights).max(initial=0), np.abs(new_b - bias).max())
         ahead_w, ahead_b = new_w + push * (new_w - weights), new_b + push * (new_b - bias)
         weights, bias, momentum = new_w, new_b, following
-        if change < 1e-6:
+        if change < close:
             break
     return weights, bias
 
@@ -172,6 +177,6 @@ def _losses_along(
     """Losses of held-out rows from strong to weak; each fit begins where the last one ended."""
     fit, losses = None, []
     for strength in path:
-        fit = fit_elastic(z[rest], target[rest], float(strength), mix, fit)
+        fit = fit_elastic(z[rest], target[rest], float(strength), mix, fit, ROUGH_STEPS, ROUGH)
         losses.append(loss_of(z[held], target[held], fit))
     return np.array(losses)

@@ -1,0 +1,317 @@
+"""Learners of tables against independent ones, and the recipe on regions of known truth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from lifelines import CoxPHFitter, KaplanMeierFitter
+from lifelines.statistics import logrank_test
+from lifelines.utils import concordance_index
+
+from neuroloom.core.dataset import Dataset
+from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.core.files import read_json
+from neuroloom.learn import survival
+from neuroloom.learn.scores import auc
+from neuroloom.volumes.radiomics.checks import audit_features
+from neuroloom.volumes.radiomics.cox import baseline_hazard, fit_cox, predicted_survival
+from neuroloom.volumes.radiomics.elastic import choose_penalty, fit_elastic
+from neuroloom.volumes.radiomics.estimators import Cox, Linear, learn_scaling
+from neuroloom.volumes.radiomics.forest import flatten, walk
+from neuroloom.volumes.radiomics.models import linear, volume
+from neuroloom.volumes.radiomics.recipe import Radiomics
+from neuroloom.volumes.radiomics.targets import stratified_folds
+from tests.regions import write_regions
+
+QUICK = {"families": ["morph", "stat", "cm"], "folds": 5}
+
+
+def followed(n: int, seed: int, slope: float = 1.0):
+    """Features, of which the first brings the event sooner, and times and events."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, 6))
+    failed = rng.exponential(np.exp(-slope * x[:, 0]))
+    left = rng.uniform(0.2, 3, n)
+    return x, np.column_stack([np.minimum(failed, left) + 1e-3, failed <= left]).astype(float)
+
+
+def table_of(x, y, names=None, task="classification", truth=None):
+    names = names or [f"f{k}" for k in range(x.shape[1])]
+    labels = [("no", "yes")[int(v)] for v in y] if task == "classification" else list(y)
+    rows = pd.DataFrame({"name": [f"c{k}" for k in range(len(x))], "label": labels})
+    rows = rows.assign(path="t.csv", subject=rows["name"], session="1", run="1")
+    classes = ["no", "yes"] if task == "classification" else []
+    return Dataset(rows, x, task, classes, facts={"features": names}, truth=truth)
+
+
+@pytest.mark.parametrize("mix", [0.0, 0.5, 1.0])
+def test_elastic_net_equals_scikit_learn(mix):
+    from sklearn.linear_model import LogisticRegression
+
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(80, 7))
+    y = (z[:, 0] - z[:, 1] + rng.normal(size=80) > 0).astype(int)
+    # Equal classes, so that equal weights of classes change nothing.
+    y[:] = 0
+    y[np.argsort(-(z[:, 0] - z[:, 1] + rng.normal(size=80)))[:40]] = 1
+    strength = 0.05
+    ours, _ = fit_elastic(z, np.eye(2)[y], strength, mix, steps=5000)
+    # Two symmetric columns of weights w and -w carry the penalty of 2 w: half the ridge term.
+    l1, l2 = 2 * strength * mix, 2 * strength * (1 - mix) / 4
+    total = (l1 / 2 + l2) * len(y)
+    theirs = LogisticRegression(
+        solver="saga", l1_ratio=(l1 / 2) / (l1 / 2 + l2), C=1 / total, penalty="elasticnet",
+        max_iter=20000, tol=1e-8,
+    ).fit(z, y)  # fmt: skip
+    np.testing.assert_allclose(ours[:, 1] - ours[:, 0], theirs.coef_[0], atol=2e-3)
+
+
+def test_elastic_net_of_numbers_equals_scikit_learn():
+    from sklearn.linear_model import ElasticNet
+
+    rng = np.random.default_rng(1)
+    z = rng.normal(size=(60, 5))
+    y = z @ np.array([2.0, 0, -1, 0, 0.3]) + 3 + 0.2 * rng.normal(size=60)
+    ours, bias = fit_elastic(z, y[:, None], 0.3, 0.7, steps=5000)
+    theirs = ElasticNet(alpha=0.3, l1_ratio=0.7, tol=1e-10).fit(z, y)
+    np.testing.assert_allclose(ours[:, 0], theirs.coef_, atol=1e-4)
+    assert bias[0] == pytest.approx(theirs.intercept_, abs=1e-4)
+
+
+def test_penalty_finds_the_feature_among_noise():
+    rng = np.random.default_rng(2)
+    z = rng.normal(size=(100, 200))
+    y = (z[:, 17] + 0.5 * rng.normal(size=100) > 0).astype(int)
+    weights, _ = choose_penalty(z, np.eye(2)[y], (0.5, 1.0))
+    assert np.abs(weights).max(1).argmax() == 17
+    assert (np.abs(weights).max(1) > 1e-9).sum() < 60
+
+
+def test_scaling_leaves_out_what_says_nothing_new():
+    rng = np.random.default_rng(3)
+    a, b = rng.normal(size=(2, 50))
+    gaps = np.where(np.arange(50) < 40, np.nan, b)
+    x = np.column_stack([a, 3 * a + 1, np.ones(50), b, gaps])
+    assert learn_scaling(x)["kept"].tolist() == [0, 3]
+
+
+def test_forest_arrays_predict_as_scikit_learn_does():
+    from sklearn.ensemble import RandomForestClassifier
+
+    rng = np.random.default_rng(4)
+    z, new = rng.normal(size=(90, 4)), rng.normal(size=(30, 4))
+    y = (z[:, 0] * z[:, 1] > 0).astype(int)
+    grown = RandomForestClassifier(20, random_state=0).fit(z, y)
+    ours = walk(new, flatten([tree.tree_ for tree in grown.estimators_]))
+    np.testing.assert_allclose(ours, grown.predict_proba(new), atol=1e-12)
+
+
+def test_concordance_groups_and_curves_equal_lifelines():
+    x, y = followed(120, 5)
+    time, event = y[:, 0], y[:, 1]
+    ours = survival.c_index(time, event, x[:, 0])
+    assert ours == pytest.approx(concordance_index(time, -x[:, 0], event))
+    tied = np.round(x[:, 0])
+    assert survival.c_index(time, event, tied) == pytest.approx(
+        concordance_index(time, -tied, event)
+    )
+    at, share = survival.kaplan_meier(time, event)
+    theirs = KaplanMeierFitter().fit(time, event).survival_function_at_times(at)
+    np.testing.assert_allclose(share, theirs)
+    high = survival.risk_groups(x[:, 0])
+    p = logrank_test(time[high], time[~high], event[high], event[~high]).p_value
+    assert survival.log_rank_p(time, event, high) == pytest.approx(p)
+
+
+def test_weighted_concordance_counts_repeated_cases():
+    x, y = followed(30, 6)
+    rng = np.random.default_rng(0)
+    rows = rng.integers(0, 30, 30)
+    weights = np.bincount(rows, minlength=30)
+    plain = survival.c_index(y[rows, 0], y[rows, 1], x[rows, 0])
+    # Copies of one case tie in time: no pair.
+    assert survival.c_index(y[:, 0], y[:, 1], x[:, 0], weights) == pytest.approx(plain)
+    both = survival.c_index(y[:, 0], y[:, 1], x[:, 0], np.stack([weights, np.ones(30)]))
+    assert both.shape == (2,)
+
+
+def test_survival_curves_equal_those_of_lifelines():
+    x, y = followed(150, 7)
+    weights = fit_cox(x, y, 0.0)["weights"]
+    at, hazard = baseline_hazard(y, x @ weights)
+    frame = pd.DataFrame(x).assign(time=y[:, 0], event=y[:, 1])
+    theirs = CoxPHFitter().fit(frame, "time", "event")
+    # At the time of an event: between events lifelines interpolates.
+    when = float(at[len(at) // 2])
+    expected = theirs.predict_survival_function(frame.iloc[:5], times=[when]).to_numpy()[0]
+    ours = predicted_survival({"times": at, "hazard": hazard}, x[:5] @ weights, when)
+    np.testing.assert_allclose(ours, expected, atol=1e-6)
+
+
+def test_cox_finds_the_feature_and_reloads():
+    x, y = followed(150, 8)
+    learner = Cox("cox", task="survival", n_outputs=1, column=-1)
+    learner.fit(x, y)
+    assert survival.c_index(y[:, 0], y[:, 1], learner.predict_scores(x)) > 0.7
+    assert np.abs(learner.state()["weights"]).argmax() == 0
+    again = linear.rebuild(learner.spec)
+    again.load(learner.state())
+    np.testing.assert_array_equal(again.predict_scores(x), learner.predict_scores(x))
+
+
+def test_volume_alone_sees_the_volume_only():
+    rng = np.random.default_rng(9)
+    x = rng.normal(size=(60, 3))
+    y = (x[:, 0] > 0).astype(int)
+    facts = {"features": ["cm_contrast_3D_comb", "morph_volume", "stat_mean"]}
+    learner = volume.make(facts, "classification", 2)
+    learner.fit(x, y)
+    moved = x.copy()
+    moved[:, [0, 2]] += 5
+    np.testing.assert_array_equal(learner.predict_scores(x), learner.predict_scores(moved))
+    none = volume.make({"features": ["a", "b", "c"]}, "classification", 2)
+    none.fit(x, y)
+    assert np.ptp(none.predict_scores(x), axis=0).max() == 0
+
+
+def test_folds_hold_each_class_alike():
+    rng = np.random.default_rng(10)
+    y = np.arange(60) % 4 == 0
+    dataset = table_of(rng.normal(size=(60, 2)), y)
+    folds = stratified_folds(dataset, "subject", 5, seed=0)
+    assert [int(y[fold.test].sum()) for fold in folds] == [3] * 5
+    assert sorted(np.concatenate([fold.test for fold in folds])) == list(range(60))
+
+
+def test_permuted_labels_lie_at_chance():
+    """Selection, scaling and penalty inside the fold: noise must not look like knowledge."""
+    found = []
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=(60, 40))
+        y = rng.permutation(np.arange(60) % 2)
+        dataset = table_of(x, y)
+        scores = np.zeros((60, 2))
+        for fold in stratified_folds(dataset, "subject", 5, seed):
+            learner = Linear("linear", task="classification", n_outputs=2, column=-1)
+            learner.fit(x[fold.train], y[fold.train])
+            scores[fold.test] = learner.predict_scores(x[fold.test])
+        found.append(auc(y, np.exp(scores)))
+    # The mean of eight has a standard error of about 0.025.
+    assert np.mean(found) == pytest.approx(0.5, abs=0.05)
+
+
+def test_audit_names_the_answer_the_volume_and_the_numbers():
+    rng = np.random.default_rng(11)
+    y = np.arange(40) % 2
+    size = rng.lognormal(size=40)
+    x = np.column_stack([size, size**2, rng.normal(size=(40, 20)), y + 0.01 * rng.normal(size=40)])
+    names = ["morph_volume", "szm_glnu_3D", *[f"f{k}" for k in range(20)], "leak"]
+    found = {finding.title: finding.detail for finding in audit_features(table_of(x, y, names))}
+    assert "leak (AUC 1.000)" in found["A feature gives the answer away"]
+    assert "szm_glnu_3D" in found["Features that are the volume"]
+    assert (
+        "20 cases of the rarest class stand against 23"
+        in (found["Few events for so many features"])
+    )
+    assert "No test-retest" in found
+
+
+@pytest.fixture(scope="module")
+def regions(tmp_path_factory):
+    return write_regions(tmp_path_factory.mktemp("regions"), n=30)
+
+
+def test_texture_is_told_beside_the_volume(regions, tmp_path):
+    run = Radiomics(target="grade", **QUICK).run(regions, tmp_path / "run")
+    found = read_json(run.folder / "metrics.json")["auc"]
+    assert found["value"] > 0.8
+    assert found["value"] > found["baseline"]
+    titles = {row["title"] for row in read_json(run.folder / "audit.json")}
+    assert {"No test-retest", "Few events for so many features"} <= titles
+    weights = pd.read_parquet(run.folder / "artifacts" / "weights.parquet")
+    assert weights["feature"].iloc[:3].str.startswith("cm_").any()
+    new = run.predict(regions)
+    assert list(new) == ["name", "path", "subject", "label", "predicted", "p_high", "p_low"]
+
+
+def test_features_alone_make_a_table(regions, tmp_path):
+    recipe = Radiomics(families=["stat"], filters=["mean:3", "log:2"])
+    run = recipe.run(regions, tmp_path / "run")
+    table = pd.read_csv(run.folder / "artifacts" / "features.csv")
+    assert len(table) == 30
+    assert {"stat_mean", "mean:3/stat_mean", "log:2/stat_var", "subject"} <= set(table)
+    np.testing.assert_allclose(table["stat_mean"], 100, rtol=1e-4)
+    assert read_json(run.folder / "metrics.json") == {}
+    with pytest.raises(ConfigError, match="learnt nothing"):
+        run.predict(regions)
+
+
+def test_survival_of_a_real_table(tmp_path):
+    """432 prisoners followed for a year (Rossi et al. 1980, in lifelines)."""
+    from lifelines.datasets import load_rossi
+
+    table = tmp_path / "rossi.csv"
+    load_rossi().to_csv(table, index=False)
+    run = Radiomics(time="week", event="arrest", folds=5).run(table, tmp_path / "run")
+    found = read_json(run.folder / "metrics.json")["c_index"]
+    # lifelines' own Cox model with all features has 0.64 on the very data that it was fitted to.
+    assert 0.57 < found["value"] < 0.67
+    assert found["low"] < found["value"] < found["high"]
+    assert (found["baseline"], found["chance"]) == (0.5, 0.5)
+    names = {path.name for path in (run.folder / "artifacts").iterdir()}
+    assert {"kaplan-meier.png", "calibration.png"} <= names
+    assert run.predict(table)["predicted"].notna().all()
+    assert len(run.evaluate(table)) > 0
+
+
+def spoilt(folder, **columns):
+    manifest = write_regions(folder, n=4)
+    table = pd.read_csv(manifest)
+    for name, value in columns.items():
+        table.loc[1, name] = value
+    table.to_csv(manifest, index=False)
+    return manifest
+
+
+def test_every_case_that_cannot_be_measured_is_named_at_once(tmp_path):
+    import nibabel
+
+    manifest = write_regions(tmp_path / "data", n=4)
+    whole = nibabel.load(tmp_path / "data" / "case000_mask.nii.gz")
+    empty = np.zeros(whole.shape, np.uint8)
+    cut = np.asarray(whole.dataobj)[:-1]
+    nibabel.save(nibabel.Nifti1Image(empty, whole.affine), tmp_path / "data/case001_mask.nii.gz")
+    nibabel.save(nibabel.Nifti1Image(cut, whole.affine), tmp_path / "data/case002_mask.nii.gz")
+    with pytest.raises(DataError) as error:
+        Radiomics().run(manifest, tmp_path / "run")
+    assert "case001_image: The mask is empty" in str(error.value)
+    assert "case002_image" in str(error.value)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"time": "months"}, "Survival needs both"),
+        ({"target": "grade", "time": "months", "event": "event"}, "exclude each other"),
+        ({"families": ["glcm"]}, "'glcm' is none of"),
+        ({"range": (5, 1)}, "low < high"),
+        ({"filters": ["sobel"]}, "'sobel' is no filter"),
+        ({"target": "grades"}, "no column 'grades'"),
+        ({"time": "grade", "event": "event"}, "nothing to learn"),
+        ({"rois": ["liver"]}, "no class 'liver'"),
+        ({"target": "grade", "model": "cox"}, "cannot learn classification"),
+    ],
+)
+def test_what_the_user_can_mend(fields, says, regions, tmp_path):
+    with pytest.raises((ConfigError, DataError), match=says):
+        Radiomics(**fields).run(regions, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_times_and_events_are_checked(tmp_path):
+    manifest = spoilt(tmp_path, months=-3.0)
+    with pytest.raises(DataError, match="months is -3; a time must be positive"):
+        Radiomics(time="months", event="event", families=["stat"]).run(manifest, tmp_path / "run")
