@@ -12,6 +12,7 @@ from parity import harness
 # Each tool's file, under the name that the catalogue gives the tool.
 FILES = {
     "braindecode": "parity.braindecode",
+    "CERR": "parity.cerr",
     "DeepEEG": "parity.deepeeg",
     "DeLINEATE": "parity.delineate",
     "DN3": "parity.dn3",
