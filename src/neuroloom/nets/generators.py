@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.nn.functional import interpolate, l1_loss, leaky_relu, mse_loss, softplus
+from torch.nn.functional import interpolate, l1_loss, leaky_relu, mse_loss
 
 from neuroloom.nets.encoders.blocks import conv_norm, pad_to_multiple
 
@@ -203,11 +203,10 @@ def _cut(x: Tensor, shape: Sequence[int]) -> Tensor:
 class Adversary(nn.Module):
     """A generator and a critic that learn from each other, with classes if there are some.
 
-    The critic tells real from made images (Goodfellow et al. 2014), its slope at real images is
-    penalised, without which the game goes round in circles (R1, Mescheder et al. 2018,
-    arXiv:1801.04406). Both sides learn in one step: the gradient is turned round on its way from the
-    critic to the generator
-    (Ganin & Lempitsky 2015, arXiv:1409.7495), so that one optimiser serves both.
+    A Wasserstein game with a gradient penalty (Gulrajani et al. 2017, arXiv:1704.00028). Both sides
+    learn in one step: the gradient is turned round on its way from the critic to the generator
+    (Ganin & Lempitsky 2015, arXiv:1409.7495), so that one optimiser serves both. The game circles
+    around its end, so the running mean of the weights is what should be kept.
 
     Parameters
     ----------
@@ -220,7 +219,7 @@ class Adversary(nn.Module):
     code
         Length of the noise.
     penalty
-        Weight of the squared slope.
+        Weight of the gradient penalty.
 
     Examples
     --------
@@ -237,7 +236,7 @@ class Adversary(nn.Module):
         *,
         width: int = 16,
         code: int = 32,
-        penalty: float = 2.0,
+        penalty: float = 10.0,
     ) -> None:
         super().__init__()
         dims = len(shape)
@@ -288,12 +287,13 @@ class Adversary(nn.Module):
         """
         fake = self.sample(y, generator)
         if generator is None:
-            return softplus(self.judge(fake, y)).mean() + softplus(-self.judge(x, y)).mean()
-        real = x.detach().requires_grad_()
-        verdict = self.judge(real, y)
-        (slope,) = torch.autograd.grad(verdict.sum(), real, create_graph=True)
-        told = softplus(self.judge(_turned(fake), y)).mean() + softplus(-verdict).mean()
-        return told + 0.5 * self.penalty * slope.flatten(1).square().sum(1).mean()
+            return self.judge(fake, y).mean() - self.judge(x, y).mean()
+        gap = self.judge(_turned(fake), y).mean() - self.judge(x, y).mean()
+        share = torch.rand(len(x), generator=generator, device=x.device)
+        share = share.reshape(-1, *(1 for _ in x.shape[1:]))
+        between = (share * x + (1 - share) * fake.detach()).requires_grad_()
+        (slope,) = torch.autograd.grad(self.judge(between, y).sum(), between, create_graph=True)
+        return gap + self.penalty * (slope.flatten(1).norm(dim=1) - 1).square().mean()
 
 
 class _Larger(nn.Module):

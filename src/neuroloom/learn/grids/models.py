@@ -264,7 +264,7 @@ adversary = maker(
     "adversary", "Adversary", outputs="groups",
     training={"lr": 5e-4, "weight_decay": 0.0, "average": 0.99, "epochs": 200},
     summary="generator and critic that learn from each other, of classes if there are some",
-    source="Goodfellow et al. 2014; Mescheder et al. 2018",
+    source="Gulrajani et al. 2017; Ganin & Lempitsky 2015",
 )  # fmt: skip
 real_images = plain_maker(
     "real-images", "Drawn", summary="draws real images of the training: what copies would score",

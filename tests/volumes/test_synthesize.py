@@ -1,0 +1,134 @@
+"""Images made of images: grids, fidelity against scikit-image, new images against copies."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.linalg import sqrtm
+
+from neuroloom.core.errors import ConfigError
+from neuroloom.core.files import read_json
+from neuroloom.io.cases import find_cases
+from neuroloom.io.images import read_image
+from neuroloom.learn.fit import FitJob
+from neuroloom.learn.model import find_model
+from neuroloom.nets.generators import Adversary, SuperResolution, Unfold, _turned
+from neuroloom.volumes.fidelity import psnr, ssim
+from neuroloom.volumes.novelty import copied, frechet
+from neuroloom.volumes.synthdata import coarser, inside, read_pairs
+from neuroloom.volumes.synthesize import Synthesize
+from tests.grids import write_blobs, write_slices
+
+
+def test_fidelity_is_as_in_scikit_image():
+    from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+    rng = np.random.default_rng(0)
+    real = rng.normal(size=(9, 10, 11))
+    made = real + 0.3 * rng.normal(size=real.shape)
+    span = np.ptp(real)
+    assert psnr(real, made) == pytest.approx(peak_signal_noise_ratio(real, made, data_range=span))
+    assert ssim(real, made) == pytest.approx(structural_similarity(real, made, data_range=span))
+    assert np.isnan(psnr(np.ones(4), np.zeros(4)))
+
+
+def test_what_is_given_is_the_mean_over_blocks(tmp_path):
+    data = write_blobs(tmp_path, cases=2)
+    pairs = read_pairs(find_cases(data), "super-resolution", size=13)
+    x, y = pairs.x, pairs.truth
+    assert all(size % 2 == 0 for size in y.shape[2:])
+    np.testing.assert_allclose(x[0, 0, 0, 1, 2], y[0, 0, :2, 2:4, 4:6].mean(), rtol=1e-5)
+    assert coarser(y).shape == x.shape
+    assert inside(y[0], pairs.table["extent"][0]).ndim == 4
+
+
+def test_channels_in_place_are_a_pixel_shuffle():
+    x = torch.randn(2, 12, 3, 4)
+    torch.testing.assert_close(Unfold(2)(x), torch.nn.functional.pixel_shuffle(x, 2))
+
+
+def test_a_finer_grid_starts_as_linear_interpolation_and_beats_cubic_on_what_it_learnt():
+    torch.manual_seed(0)
+    rng = np.random.default_rng(0)
+    # Stripes with edges, which a cubic spline blurs.
+    phase = rng.uniform(0, 8, (60, 1, 1, 1))
+    y = np.sign(np.sin((np.arange(24)[None, None, :, None] + phase) * 2 * np.pi / 8))
+    y = np.broadcast_to(y, (60, 1, 24, 24)).astype(np.float32)
+    x = coarser(y)
+    plain = torch.nn.functional.interpolate(torch.tensor(x), scale_factor=2, mode="bilinear")
+    torch.testing.assert_close(SuperResolution(1, (12, 12), width=4)(torch.tensor(x)), plain)
+    facts = {"channels": ["image"], "made": ["image"], "given_shape": [12, 12]}
+    made = {}
+    for name, job in (("super-resolution", FitJob(epochs=25)), ("cubic", None)):
+        learner = find_model(name, "grid").make(facts, "synthesis", 1)
+        learner.fit(x[:40], y[:40], job=job)
+        made[name] = ((learner.predict_scores(x[40:]) - y[40:]) ** 2).mean()
+    assert made["super-resolution"] < 0.8 * made["cubic"]
+
+
+def test_the_gradient_is_turned_round_on_its_way_to_the_generator():
+    x = torch.tensor([1.0, 2.0], requires_grad=True)
+    (3 * _turned(x)).sum().backward()
+    assert x.grad.tolist() == [-3.0, -3.0]
+    torch.testing.assert_close(_turned(x.detach()), x.detach())
+
+
+def test_generator_and_critic_pull_in_opposite_directions():
+    torch.manual_seed(0)
+    net, y = Adversary(1, (8, 8), 2, width=4), torch.tensor([0, 1] * 4)
+    x = torch.randn(8, 1, 8, 8)
+    net.loss(x, y, torch.Generator().manual_seed(1)).backward()
+    turned = net.seed.weight.grad.clone()
+    net.zero_grad()
+    fake = net.sample(y, torch.Generator().manual_seed(1))
+    net.judge(fake, y).mean().backward()
+    torch.testing.assert_close(turned, -net.seed.weight.grad)
+    assert all(p.grad is not None for p in net.look.parameters())
+
+
+def test_new_images_are_the_same_each_time_and_of_each_class_in_turn():
+    facts = {"channels": ["image"], "groups": ["dark", "bright"], "given_shape": [8, 8]}
+    learner = find_model("adversary", "grid").make(facts, "synthesis", 2, width=4)
+    x = np.random.default_rng(0).normal(size=(6, 1, 8, 8)).astype(np.float32)
+    learner.fit(x, np.arange(6) % 2, job=FitJob(steps=2))
+    made = learner.predict_scores(x)
+    np.testing.assert_array_equal(made, learner.predict_scores(x))
+    net = learner.model.nets[0]
+    again = net.sample(torch.arange(6) % 2, torch.Generator().manual_seed(0))
+    np.testing.assert_allclose(made, again.detach().numpy(), atol=1e-6)
+
+
+def test_frechet_is_the_published_formula_and_copies_are_seen():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(80, 4)), rng.normal(size=(70, 4)) @ rng.normal(size=(4, 4)) + 1
+    ca, cb = np.cov(a.T), np.cov(b.T)
+    expected = ((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(ca + cb - 2 * sqrtm(ca @ cb).real)
+    assert frechet(a, b) == pytest.approx(expected)
+    new = rng.normal(size=(400, 4))
+    assert copied(new, a) < 0.25
+    assert copied(a + 1e-6, a) == 1.0
+
+
+def test_new_images_are_judged_beside_real_ones(tmp_path):
+    data = write_slices(tmp_path / "data")
+    fields = {"kind": "gan", "target": "folder", "pattern": "{subject}_{slice}", "size": 12}
+    run = Synthesize(**fields, folds=2, budget="3 steps", width=4).run(data, tmp_path / "run")
+    metrics = read_json(run.folder / "metrics.json")
+    assert list(metrics) == ["psnr", "ssim", "frechet", "copied"]
+    assert metrics["frechet"]["baseline"] < metrics["frechet"]["value"]
+    run.predict(data, out=tmp_path / "made")
+    assert len(list((tmp_path / "made").glob("*_made.tif"))) == 16
+    assert read_image(next((tmp_path / "made").glob("*_made.tif"))).shape[0] == 1
+
+
+def test_settings_of_another_kind_are_refused(tmp_path):
+    data = write_blobs(tmp_path, cases=3)
+    with pytest.raises(ConfigError, match="not for kind=autoencoder"):
+        Synthesize(model="super-resolution").prepare(data)
+    with pytest.raises(ConfigError, match="make is for kind=contrast"):
+        Synthesize(make=["1"]).prepare(data)
+    with pytest.raises(ConfigError, match="needs `make`"):
+        Synthesize(kind="contrast").prepare(data)
+    with pytest.raises(ConfigError, match="no channel 'T9'"):
+        Synthesize(kind="contrast", make=["T9"]).prepare(data)
