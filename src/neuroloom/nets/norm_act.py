@@ -46,7 +46,7 @@ class NormAct(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (n, channel, *place) to the same shape."""
-        if _channels_lie_last(x) and torch.is_grad_enabled() and x.requires_grad:
+        if _channels_lie_last(x) and not _traced():
             y: Tensor = _Quick.apply(x, self.weight, self.bias, self.eps, self.slope)
             return y
         if x.shape[2:].numel() == 1:  # nothing varies: what torch refuses in training
@@ -68,7 +68,7 @@ class _Quick(torch.autograd.Function):
             torch.native_batch_norm(one, weight, bias, None, None, True, 0.0, eps)
             for one in x.split(1)
         ]
-        y = torch.cat([part[0] for part in parts])
+        y = parts[0][0] if len(parts) == 1 else torch.cat([part[0] for part in parts])
         if slope is not None:
             leaky_relu(y, slope, inplace=True)
         ctx.eps, ctx.slope = eps, slope
@@ -99,3 +99,8 @@ def _channels_lie_last(x: Tensor) -> bool:
         return False
     layout = torch.channels_last if x.ndim == 4 else torch.channels_last_3d
     return x.is_contiguous(memory_format=layout)
+
+
+def _traced() -> bool:
+    """Whether the net is being written down, for a compiler or another runtime, not run."""
+    return torch.compiler.is_compiling() or torch.jit.is_tracing()

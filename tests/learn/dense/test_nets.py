@@ -164,6 +164,8 @@ def test_norm_and_act_are_torchs(shape: tuple[int, ...], last: bool, slope: floa
         expected = instance_norm(x, weight=layer.weight, bias=layer.bias)
     expected = expected if slope is None else leaky_relu(expected, slope)
     torch.testing.assert_close(y, expected)
+    with torch.no_grad():
+        torch.testing.assert_close(layer(x[:1]), expected[:1])
     theirs = torch.autograd.grad(
         (expected * pull).sum(), [x, layer.weight, layer.bias], allow_unused=True
     )
