@@ -111,14 +111,14 @@ def test_frechet_is_the_published_formula_and_copies_are_seen():
 
 
 def test_new_images_are_judged_beside_real_ones(tmp_path):
-    data = write_slices(tmp_path / "data")
+    data = write_slices(tmp_path / "data", subjects=24, slices=1)
     fields = {"kind": "gan", "target": "folder", "pattern": "{subject}_{slice}", "size": 12}
     run = Synthesize(**fields, folds=2, budget="3 steps", width=4).run(data, tmp_path / "run")
     metrics = read_json(run.folder / "metrics.json")
     assert list(metrics) == ["psnr", "ssim", "frechet", "copied"]
     assert metrics["frechet"]["baseline"] < metrics["frechet"]["value"]
     run.predict(data, out=tmp_path / "made")
-    assert len(list((tmp_path / "made").glob("*_made.tif"))) == 16
+    assert len(list((tmp_path / "made").glob("*_made.tif"))) == 24
     assert read_image(next((tmp_path / "made").glob("*_made.tif"))).shape[0] == 1
 
 
