@@ -181,6 +181,20 @@ SMALL = {
         trains=False,
         predicts=False,
     ),
+    "volumes.segment": Small(
+        lambda folder: grids.write_nnunet(folder, cases=5),
+        {
+            "budget": "12 steps",
+            "folds": 2,
+            "plan": {"patch": "8,8,8", "features": "4", "batch": "2"},
+        },
+        [
+            f"{name}{part}"
+            for name in ("dice", "nsd", "hd95", "volume_error")
+            for part in ("", "/big", "/small")
+        ],
+        samples={"budget": "7 steps", "model": "segresnet", "values": {"big": 128.0}},
+    ),
     "volumes.radiomics": Small(
         lambda folder: regions.write_regions(folder, n=12),
         {"target": "grade", "families": ["stat", "cm"], "folds": 3},

@@ -67,20 +67,29 @@ def _one(
     volumes = {k: float(mask_of(label, v).sum()) * voxel for k, v in facts["parts"].items()}
     sure = doubt(h, label)
     why = why_flagged(ensemble.facts, sure, volumes)
-    file = "" if folder is None else write_label(folder, name, case, label, h)
+    file = f"{name}{label_suffix(case)}"
+    if folder is not None:
+        write_label(folder, name, case, label, h)
     head = {"name": name, "path": dataset.table["path"].iloc[row]}
     tail = {"unit": facts["unit"], "doubt": sure, "flag": bool(why), "why": why, "file": file}
     return [head | {"class": k, "volume": v} | tail for k, v in volumes.items()]
 
 
-def write_label(folder: Path, name: str, case: Case, label: np.ndarray, h: np.ndarray) -> str:
-    """Write the label on the grid of the case, and the uncertainty beside it; return its name."""
-    from neuroloom.io.images import image_suffix, write_image
+def label_suffix(case: Case) -> str:
+    """Return the format of a case's label: that of its image where labels can be written so."""
+    from neuroloom.io.images import image_suffix
 
-    like = case.recording()
     suffix = image_suffix(case.images[0])
-    suffix = suffix if suffix in LABEL_SUFFIXES else (".nii.gz" if label.ndim == 3 else ".tif")
+    if suffix in LABEL_SUFFIXES:
+        return suffix
+    return ".nii.gz" if len(case.shape) == 3 else ".tif"
+
+
+def write_label(folder: Path, name: str, case: Case, label: np.ndarray, h: np.ndarray) -> None:
+    """Write the label on the grid of the case, and the uncertainty beside it."""
+    from neuroloom.io.images import write_image
+
+    like, suffix = case.recording(), label_suffix(case)
     write_image(folder / f"{name}{suffix}", label, like=like)
     other = suffix if suffix != ".png" else ".tif"
     write_image(folder / f"{name}_uncertainty{other}", h.astype(np.float32), like=like)
-    return f"{name}{suffix}"
