@@ -2,12 +2,12 @@
 
     python benchmarks/augment.py [--repeats 5] [--batch 4] [--dry]
 
-An image and a label of three classes, patches of 64 x 64 x 64 and 40 x 56 x 40, each transform
-always applied, and a pipeline of six. Ours changes a batch; the peers change one case after the
-other, which is how they are made, without files and without a loader's cost; MONAI with its
-bookkeeping of affines switched off. CPU time is what a busy machine leaves alone, and what workers
-side by side would share, so it stands for throughput on any number of cores. --dry leaves
-`results.csv` as it is.
+An image and a label of three classes, patches of 64 x 64 x 64 and 40 x 56 x 40: each transform,
+always applied, then six in a row, and all that both sides have. Ours changes a batch; the peers
+change one case after the other, which is how they are made, without files and without a loader's
+cost; MONAI with its bookkeeping of affines switched off. CPU time is what a busy machine leaves
+alone, and what workers side by side would share, so it stands for throughput on any number of
+cores. --dry leaves `results.csv` as it is.
 """
 
 from __future__ import annotations

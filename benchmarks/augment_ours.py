@@ -15,6 +15,7 @@ from neuroloom.learn.dense.augment.intensity import BiasField, Gamma, Noise
 from neuroloom.learn.dense.augment.spatial import Affine, Elastic, Flip
 
 PIPELINE = ("affine", "flip", "noise", "blur", "bias field", "gamma")
+NINE = (*PIPELINE, "elastic", "spike", "anisotropy")
 
 
 def chains() -> dict[str, tuple]:
@@ -33,7 +34,9 @@ def chains() -> dict[str, tuple]:
         "anisotropy": anisotropy(0.2),
     }
     return {name: (own,) for name, own in one.items()} | {
-        "pipeline of six": tuple(one[name] for name in PIPELINE)
+        "pipeline of six": tuple(one[name] for name in PIPELINE),
+        "all nine that MONAI has": tuple(one[name] for name in NINE),
+        "all twelve": tuple(one.values()),
     }
 
 

@@ -31,7 +31,9 @@ def torchio(x: torch.Tensor, y: torch.Tensor) -> dict:
         "swap": tio.RandomSwap(),
         "anisotropy": tio.RandomAnisotropy(downsampling=(1.5, 5)),
     }
+    named = list(one.values())
     one["pipeline of six"] = tio.Compose([one[name] for name in PIPELINE])
+    one["all twelve"] = tio.Compose(named)
     subjects = [
         tio.Subject(image=tio.ScalarImage(tensor=a), label=tio.LabelMap(tensor=b[None]))
         for a, b in zip(x, y, strict=True)
@@ -66,7 +68,9 @@ def monai(x: torch.Tensor, y: torch.Tensor) -> dict:
         "spike": mt.RandKSpaceSpikeNoised("image", prob=1),
         "anisotropy": mt.RandSimulateLowResolutiond("image", prob=1, zoom_range=(0.5, 1.0)),
     }  # fmt: skip
+    named = list(one.values())
     one["pipeline of six"] = mt.Compose([one[name] for name in PIPELINE])
+    one["all nine that MONAI has"] = mt.Compose(named)
     cases = [{"image": a, "label": b[None]} for a, b in zip(x, y, strict=True)]
     return {
         name: lambda change=change: [change(dict(case)) for case in cases]

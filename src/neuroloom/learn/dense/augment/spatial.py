@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
@@ -174,17 +175,21 @@ def rotation(angles: Tensor) -> Tensor:
     >>> rotation(torch.tensor([[math.pi / 2]])).round().abs().tolist()
     [[[0.0, 1.0], [1.0, 0.0]]]
     """
-    if angles.shape[1] == 1:
-        return _plane(angles[:, 0], 2, (0, 1))
-    turns = [_plane(angles[:, i], 3, pair) for i, pair in enumerate(((1, 2), (0, 2), (0, 1)))]
-    return turns[0] @ turns[1] @ turns[2]
+    # numpy: on matrices this small, a call of torch costs more than the arithmetic.
+    drawn = angles.numpy()
+    if drawn.shape[1] == 1:
+        return torch.from_numpy(_plane(drawn[:, 0], 2, (0, 1)))
+    turns = [_plane(drawn[:, i], 3, pair) for i, pair in enumerate(((1, 2), (0, 2), (0, 1)))]
+    return torch.from_numpy(turns[0] @ turns[1] @ turns[2])
 
 
-def _plane(angle: Tensor, d: int, pair: tuple[int, int]) -> Tensor:
+def _plane(angle: np.ndarray, d: int, pair: tuple[int, int]) -> np.ndarray:
     a, b = pair
-    turn = torch.eye(d).repeat(len(angle), 1, 1)
-    turn[:, a, a] = turn[:, b, b] = angle.cos()
-    turn[:, a, b], turn[:, b, a] = -angle.sin(), angle.sin()
+    turn = np.zeros((len(angle), d, d), dtype=angle.dtype)
+    turn[:, range(d), range(d)] = 1
+    turn[:, a, a] = turn[:, b, b] = np.cos(angle)
+    turn[:, b, a] = np.sin(angle)
+    turn[:, a, b] = -turn[:, b, a]
     return turn
 
 
