@@ -212,6 +212,18 @@ def test_volume_curve_of_a_uniform_region_is_the_diagonal():
     assert found["ivh_auc"] == pytest.approx(0.5, abs=1e-3)
 
 
+def test_volume_curve_without_a_unit_is_one_of_bin_numbers():
+    image = np.linspace(-3, 4.999, 8000).reshape(20, 20, 20)
+    found = extract(image, np.ones(image.shape), UNIT, Chain(families=("ivh",))).values
+    assert found["ivh_i10"] == pytest.approx(901, abs=1)
+    wide = Chain(families=("ivh",), ivh="width", ivh_width=2.0, inside=(-3, 5))
+    found = extract(image, np.ones(image.shape), UNIT, wide).values
+    # Four bins with middles -2, 0, 2, 4 that hold a quarter each.
+    assert found["ivh_i90"] == pytest.approx(0)
+    assert found["ivh_v90"] == pytest.approx(0.25, abs=1e-3)
+    assert found["ivh_diff_i10_i90"] == pytest.approx(6)
+
+
 @pytest.mark.parametrize(
     ("mask", "says"),
     [

@@ -46,8 +46,8 @@ class Chain:
     bins, width
         How many, or how wide (in the image's unit).
     ivh
-        The intensity-volume curve: "continuous" in 1000 steps of the range, "definite" in steps of
-        1, or "width" in steps of `ivh_width`.
+        The intensity-volume curve: "continuous" over 1000 bins of the range, its intensities bin
+        numbers; "definite" in steps of 1; "width" over bins of `ivh_width`, at their middles.
     families, modes
         Which features; see `texture` for the modes.
     """
@@ -182,21 +182,26 @@ def _plain(
     if "stat" in chain.families:
         found |= statistics(x[kept])
     if "ivh" in chain.families:
-        found |= volume_curve(x[kept], *_curve(x[kept], chain))
+        found |= volume_curve(*_curve(x[kept], chain))
     return found
 
 
-def _curve(x: np.ndarray, chain: Chain) -> tuple[float, float, float]:
-    """Lowest and highest intensity of the curve, and its step."""
+def _curve(x: np.ndarray, chain: Chain) -> tuple[np.ndarray, float, float, float]:
+    """Return the values that the curve is of, its lowest and highest, and its step (IBSI 3.5)."""
     low, high = float(x.min()), float(x.max())
-    if chain.inside is not None and chain.ivh != "continuous":
+    if chain.ivh == "continuous":
+        # Without a unit the curve is one of bin numbers, as in the reference values.
+        flat = high <= low
+        return discretise.bin_number(x, IVH_BINS), 1.0, 1.0 if flat else float(IVH_BINS), 1.0
+    if chain.inside is not None:
         low = chain.inside[0] if np.isfinite(chain.inside[0]) else low
         high = chain.inside[1] if np.isfinite(chain.inside[1]) else high
     if chain.ivh == "definite":
-        return low, high, 1.0
-    if chain.ivh == "width":
-        return low + chain.ivh_width / 2, high, chain.ivh_width
-    return low, high, max(high - low, 1e-300) / IVH_BINS
+        return x, low, high, 1.0
+    step = chain.ivh_width
+    middle = low + (np.floor((x - low) / step) + 0.5) * step
+    last = low + (np.ceil((high - low) / step) - 0.5) * step
+    return middle, low + step / 2, max(last, float(middle.max())), step
 
 
 def _discretised(
