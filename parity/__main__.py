@@ -21,6 +21,7 @@ FILES = {
     "gumpy": "parity.gumpy",
     "pymia": "parity.pymia",
     "SANTIA": "parity.santia",
+    "TorchIO": "parity.torchio",
 }
 
 
