@@ -175,6 +175,8 @@ class Trainable(Protocol):
     def constrain(self) -> None:
         """Bring the weights back into the net's limits after a step."""
 
+    # And, if it has it, `at(share)`: told before each step what share of the fit is done.
+
     def settle(self, batches: Iterable[Tensor]) -> None:
         """Make the module ready for evaluation with the weights as they are now."""
 
@@ -263,7 +265,9 @@ class _Fit:
         from lightning_fabric import Fabric
 
         self.training, self.job, self.net = training, job, module
-        self.fabric = Fabric(accelerator="auto", devices=1, precision=job.precision or training.precision)
+        self.fabric = Fabric(
+            accelerator="auto", devices=1, precision=job.precision or training.precision
+        )
         self.device = self.fabric.device
         groups = decay_groups(module, training.weight_decay)
         optimiser = torch.optim.AdamW(groups, lr=training.lr, fused=True)
@@ -314,6 +318,8 @@ class _Fit:
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.step, self.total, self.training)
         self.net.train()
+        if hasattr(self.net, "at"):
+            self.net.at(self.step / self.total)
         self.optimiser.zero_grad()
         loss = self.module.loss(self.x[index], self.y[index], self.generator)
         self.fabric.backward(loss)

@@ -96,13 +96,21 @@ class Bank:
     def __len__(self) -> int:
         return len(self.images)
 
-    def spot(self, case: int, foreground: bool, generator: Generator) -> Spot:
+    def spot(
+        self,
+        case: int,
+        foreground: bool,
+        generator: Generator,
+        patch: Sequence[int] | None = None,
+    ) -> Spot:
         """Return a random place of a case; one that holds foreground, if that is asked for.
 
         Parameters
         ----------
         generator
             On the CPU.
+        patch
+            Voxels that the patch covers; None: those of the plan.
         """
         image, label = self.images[case], self.labels[case]
         known = self.places[case]
@@ -114,7 +122,7 @@ class Bank:
             middle = None if middle is None else middle[1:]
         start = tuple(
             self._start(n, p, None if middle is None else int(middle[axis]), generator)
-            for axis, (n, p) in enumerate(zip(label.shape, self.plan.patch, strict=True))
+            for axis, (n, p) in enumerate(zip(label.shape, patch or self.plan.patch, strict=True))
         )
         return Spot(image, label, start)
 

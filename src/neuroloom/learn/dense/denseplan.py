@@ -39,6 +39,9 @@ class DensePlan:
     normalisation, use_nonzero_mask, intensity
         Of every channel: a name of `resample.SCHEMES`, whether only what is not zero counts, and
         the statistics of the foreground that "CT" needs.
+    stages
+        How training goes from coarse to fine: (share of the steps until which it lasts, zoom, share
+        of the patch's edges, patches a case). With zoom 2 every second voxel is looked at.
     batch_dice
         Whether the Dice loss pools the batch before dividing.
     foreground_share
@@ -86,6 +89,7 @@ class DensePlan:
     normalisation: tuple[str, ...] = ("zscore",)
     use_nonzero_mask: tuple[bool, ...] = (False,)
     intensity: tuple[dict[str, float], ...] = ({},)
+    stages: tuple[tuple[float, float, float, int], ...] = ((1.0, 1.0, 1.0, 1),)
     batch_dice: bool = False
     foreground_share: float = 0.33
     image_order: int = 3
@@ -110,6 +114,12 @@ class DensePlan:
     def pools(self) -> Ints:
         """How often every axis is halved."""
         return tuple(sum(s > 1 for s in axis) for axis in zip(*self.strides, strict=True))
+
+    def patch_of(self, stage: int) -> Ints:
+        """Return the size of the patches of a stage, in voxels as it sees them."""
+        _, zoom, share, _ = self.stages[stage]
+        edges = tuple(max(1, round(n * share / zoom)) for n in self.patch)
+        return round_up(edges, self.divisor)
 
     @property
     def inputs(self) -> int:
@@ -231,6 +241,11 @@ def _check_choices(plan: DensePlan) -> None:
     for key in ("image_order", "label_order", "probability_order"):
         if getattr(plan, key) not in range(6):
             raise ConfigError(f"{key} is {getattr(plan, key)}, expected 0 to 5.")
+    if not plan.stages or plan.stages[-1][0] != 1 or any(len(s) != 4 for s in plan.stages):
+        raise ConfigError(
+            f"stages is {plan.stages}, expected (until, zoom, share, patches) for each stage, the "
+            "last until 1."
+        )
     if plan.budget_s is not None and plan.budget_s <= 0:
         raise ConfigError(f"budget_s is {plan.budget_s}, expected seconds larger than 0, or none.")
 

@@ -195,15 +195,24 @@ class DenseLearner:
         return module, bank
 
     def seconds_per_step(self, x: DenseCases, seed: int = 0, at_least: float = 4.0) -> float:
-        """Measure a step of training on a throwaway copy: the quicker steps of a few seconds."""
-        probe, steps = self.fresh(), 3
+        """Measure a mean step of training on throwaway copies: each stage by its quicker steps."""
+        stages, before, mean = self.make_plan(x).stages, 0.0, 0.0
+        for until, *stage in stages:
+            keys = self.wishes.keys | {"stages": ((1.0, *stage),)}
+            probe = DenseLearner(self.name, dataclasses.replace(self.wishes, keys=keys))
+            mean += (until - before) * probe._quick_step(x, seed, at_least / len(stages))
+            before = until
+        self.rehearsed = probe
+        return mean
+
+    def _quick_step(self, x: DenseCases, seed: int, at_least: float) -> float:
+        """Return the time of a quick step, s, of a fit of some seconds."""
         seconds: list[float] = []
-        began = time.monotonic()
+        began, steps = time.monotonic(), 3
         while not seconds or (time.monotonic() - began < at_least and len(seconds) < 6):
-            history = probe.fit(x, job=FitJob(seed=seed, steps=steps))
+            history = self.fit(x, job=FitJob(seed=seed, steps=steps))
             seconds.append(history.step_seconds)
             steps = max(3, min(40, int(at_least / 3 / max(history.step_seconds, 1e-3))))
-        self.rehearsed = probe
         return float(min(seconds))
 
     def predict_scores(self, x: DenseCases) -> Iterator[np.ndarray]:
@@ -259,16 +268,11 @@ class DenseLearner:
         self.model.eval()
 
     def _module(self, plan: DensePlan) -> DenseModule:
-        from neuroloom.learn.dense.augment.pipeline import Augmenter
-        from neuroloom.learn.dense.augment.transform import Canvas
         from neuroloom.learn.dense.module import DenseModule
         from neuroloom.learn.dense.usual import criterion, transforms
 
-        canvas = Canvas(plan.inputs, plan.patch)
         chain = transforms(plan, self.wishes.augment, self.wishes.mirror)
-        return DenseModule(
-            self._net(plan), criterion(plan, self.wishes.loss), Augmenter(chain, canvas)
-        )
+        return DenseModule(self._net(plan), criterion(plan, self.wishes.loss), chain, plan)
 
     def _net(self, plan: DensePlan) -> nn.Module:
         from neuroloom.learn.dense.nets import build_net

@@ -8,9 +8,12 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from neuroloom.learn.dense.augment.pipeline import Augmenter
-from neuroloom.learn.dense.augment.transform import SEEDS
-from neuroloom.learn.dense.bank import Bank
+from neuroloom.learn.dense.augment.pipeline import Augmenter, Drawn
+from neuroloom.learn.dense.augment.sample import sample_and_warp
+from neuroloom.learn.dense.augment.spatial import Affine
+from neuroloom.learn.dense.augment.transform import SEEDS, Canvas, Transform
+from neuroloom.learn.dense.bank import Bank, Spot
+from neuroloom.learn.dense.denseplan import DensePlan
 
 
 class DenseModule(nn.Module):
@@ -25,20 +28,33 @@ class DenseModule(nn.Module):
         From (n, channel, *patch) to logits, or to a list of them, full resolution first.
     criterion
         (outputs, labels (n, *patch)) -> loss.
-    augmenter
-        Changes the patches.
+    chain
+        Changes of patches; an affine one that comes first reads from the whole case.
+    plan
+        Patch and stages of training.
     """
 
     def __init__(
-        self, net: nn.Module, criterion: Callable[[Any, Tensor], Tensor], augmenter: Augmenter
+        self,
+        net: nn.Module,
+        criterion: Callable[[Any, Tensor], Tensor],
+        chain: Sequence[Transform],
+        plan: DensePlan,
     ) -> None:
         super().__init__()
-        self.net, self.criterion, self.augmenter = net, criterion, augmenter
+        self.net, self.criterion = net, criterion
+        self.chain, self.plan = tuple(chain), plan
         self.bank: Bank | None = None
+        self.stage = 0
 
     def forward(self, x: Tensor) -> Any:
         """Map patches to logits."""
         return self.net(x)
+
+    def at(self, share: float) -> None:
+        """Turn to the stage that belongs to this share of the fit."""
+        ends = [stage[0] for stage in self.plan.stages]
+        self.stage = next((k for k, end in enumerate(ends) if share < end), len(ends) - 1)
 
     def loss(self, x: Tensor, y: Tensor, generator: Generator | None) -> Tensor:
         """Mean loss of patches drawn from the cases numbered `x` (n,); `y` is not used."""
@@ -46,14 +62,21 @@ class DenseModule(nn.Module):
         return self.criterion(self.net(images), labels)
 
     def draw(self, cases: Sequence[int], generator: Generator) -> tuple[Tensor, Tensor]:
-        """Draw one changed patch of each case; the last of them hold foreground."""
+        """Draw changed patches of each case, as the stage says; the last hold foreground."""
         assert self.bank is not None, "the bank is set before a fit"
         own = on_cpu(generator)
-        sure = len(cases) - foreground_patches(len(cases), self.bank.plan.foreground_share)
-        spots = [self.bank.spot(case, k >= sure, own) for k, case in enumerate(cases)]
-        images, labels, starts = zip(*((s.image, s.label, s.start) for s in spots), strict=True)
-        drawn = self.augmenter.draw(len(cases), own)
-        x, y = self.augmenter.sample(images, labels, starts, drawn)
+        _, zoom, _, copies = self.plan.stages[self.stage]
+        patch = self.plan.patch_of(self.stage)
+        several = list(cases) * int(copies)
+        sure = len(several) - foreground_patches(len(several), self.plan.foreground_share)
+        covered = tuple(round(n * zoom) for n in patch)
+        spots = [self.bank.spot(case, k >= sure, own, covered) for k, case in enumerate(several)]
+        augmenter = Augmenter(self.chain, Canvas(self.plan.inputs, patch))
+        drawn = augmenter.draw(len(several), own)
+        pairs = [cut(spot, drawn, k, self.chain, patch, zoom) for k, spot in enumerate(spots)]
+        images, labels = (torch.stack(part) for part in zip(*pairs, strict=True))
+        first = int(bool(self.chain) and isinstance(self.chain[0], Affine))
+        x, y = augmenter.apply(images, labels, drawn, first=first)
         assert y is not None
         return x, y.long()
 
@@ -63,6 +86,35 @@ class DenseModule(nn.Module):
     def settle(self, batches: Iterable[Tensor]) -> None:
         """Nothing but evaluation mode: instance and group norms keep no moments."""
         self.eval()
+
+
+def cut(
+    spot: Spot, drawn: Drawn, row: int, chain: Sequence[Transform], patch: Sequence[int],
+    zoom: float,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """Cut one patch out of its case, turned as drawn and looked at `zoom` times as coarsely."""
+    affine = chain[0] if chain and isinstance(chain[0], Affine) else None
+    turned = affine is not None and bool(drawn.params[0]["on"][row])
+    matrix = drawn.params[0]["matrix"][row] if turned else None
+    shift = drawn.params[0]["shift"][row] if turned else None
+    start: Any = spot.start
+    if zoom != 1:
+        matrix = zoom * (torch.eye(len(patch)) if matrix is None else matrix)
+        shift = None if shift is None else zoom * shift
+        # The middle stays where it is, though the patch has fewer voxels.
+        start = [a + (round(n * zoom) - n) / 2 for a, n in zip(spot.start, patch, strict=True)]
+    outside = "zeros" if affine is None else affine.outside
+    x, y = sample_and_warp(
+        spot.image,
+        spot.label,
+        start,
+        patch,
+        matrix,
+        shift,
+        outside,
+    )
+    assert y is not None
+    return x, y
 
 
 def foreground_patches(batch: int, share: float) -> int:
