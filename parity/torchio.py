@@ -38,7 +38,10 @@ def batch(data: Path) -> tuple[Any, Any]:
 
     pairs = []
     for case in list(find_cases(data / "volumes" / "msd_hippocampus").cases)[:FEW]:
-        x, y = torch.from_numpy(case.image()), torch.from_numpy(case.truth().astype(np.uint8))
+        x, y = (
+            torch.from_numpy(case.image()),
+            torch.from_numpy(np.asarray(case.truth(), dtype=np.uint8)),
+        )
         start = [(n - p) // 2 for n, p in zip(y.shape, (40, 56, 40), strict=True)]
         pairs.append(cut_patch((x - x.mean()) / x.std(), y, start, (40, 56, 40)))
     return torch.stack([x for x, _ in pairs]), torch.stack([y for _, y in pairs])
@@ -75,7 +78,7 @@ def invented(data: Path) -> float:
         labels = Augmenter(parse_augment([name]), Canvas.of(x))(
             x, y, torch.Generator().manual_seed(3)
         )[1]
-        new += len(set(labels.unique().tolist()) - known)
+        new += len(set(np.unique(np.asarray(labels)).tolist()) - known)
     return float(new)
 
 
