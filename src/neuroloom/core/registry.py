@@ -214,6 +214,7 @@ AUGMENTATIONS: dict[str, str] = {
     "grid/scale": "neuroloom.learn.dense.augment.spatial:scale",
     "grid/elastic": "neuroloom.learn.dense.augment.spatial:Elastic",
     "grid/flip": "neuroloom.learn.dense.augment.spatial:Flip",
+    "grid/turn": "neuroloom.learn.dense.augment.tissue:Turn",
     "grid/noise": "neuroloom.learn.dense.augment.intensity:Noise",
     "grid/rician": "neuroloom.learn.dense.augment.intensity:rician",
     "grid/brightness": "neuroloom.learn.dense.augment.intensity:Brightness",

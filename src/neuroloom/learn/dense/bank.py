@@ -72,6 +72,7 @@ class Bank:
         limit: int = MEMORY_BYTES,
     ) -> None:
         self.plan, self.jitter = plan, jitter
+        self.slab, self.sides = 1, 1  # neighbouring slices a slice is seen with; axes cut across
         self.images: list[Tensor] = []
         self.labels: list[Tensor] = []
         self.places: list[list[NDArray[np.int32]]] = []
@@ -116,10 +117,12 @@ class Bank:
         known = self.places[case]
         middle = _pick(known, generator) if foreground and known else None
         if image.ndim - 1 > self.plan.dims:
+            axis = _draw(0, self.sides - 1, generator) if self.sides > 1 else 0
+            image, label = image.movedim(axis + 1, 1), label.movedim(axis, 0)
             slices = image.shape[1]
-            at = int(middle[0]) if middle is not None else _draw(0, slices - 1, generator)
-            image, label = image[:, at], label[at]
-            middle = None if middle is None else middle[1:]
+            at = int(middle[axis]) if middle is not None else _draw(0, slices - 1, generator)
+            image, label = slab_of(image, at, self.slab), label[at]
+            middle = None if middle is None else np.delete(middle, axis)
         start = tuple(
             self._start(n, p, None if middle is None else int(middle[axis]), generator)
             for axis, (n, p) in enumerate(zip(label.shape, patch or self.plan.patch, strict=True))
@@ -136,6 +139,23 @@ class Bank:
         # The voxel is inside the patch, not always in its very middle: borders are learnt as well.
         reach = patch // 4
         return min(max(middle - patch // 2 + _draw(-reach, reach, generator), low), high)
+
+
+def slab_of(image: Tensor, at: int, thickness: int) -> Tensor:
+    """Return a slice of (channel, z, y, x) with its neighbours as channels, the lowest first.
+
+    As `views.slabs` has it: beyond the first and the last slice these repeat.
+
+    Examples
+    --------
+    >>> slab_of(torch.arange(3.0).reshape(1, 3, 1, 1), 0, 3).flatten().tolist()
+    [0.0, 0.0, 1.0]
+    """
+    if thickness == 1:
+        return image[:, at]
+    half = thickness // 2
+    near = torch.arange(at - half, at + half + 1).clamp(0, image.shape[1] - 1)
+    return image[:, near].transpose(0, 1).flatten(0, 1)
 
 
 def find_places(label: NDArray[Any], rng: np.random.Generator) -> list[NDArray[np.int32]]:

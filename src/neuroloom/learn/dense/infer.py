@@ -29,9 +29,18 @@ def probabilities(net: nn.Module, x: np.ndarray, plan: DensePlan, wishes: Wishes
     plan, wishes
         Patch and axes; mirrors and views.
     """
-    if x.ndim - 1 > plan.dims and wishes.views != "one":
+    if x.ndim - 1 > plan.dims and (wishes.views != "one" or wishes.slab > 1):
         return _from_sides(net, x, plan, wishes)
-    return np.asarray(_tiled(net, x, plan, wishes.mirror))
+    return _every_way(net, x, plan, wishes)
+
+
+def _every_way(net: nn.Module, x: np.ndarray, plan: DensePlan, wishes: Wishes) -> np.ndarray:
+    """Return the mean over mirror images, and if wished over transposed ones: up to eight."""
+    found = np.asarray(_tiled(net, x, plan, wishes.mirror))
+    if not wishes.turns or plan.dims != 2:
+        return found
+    turned = np.ascontiguousarray(x.swapaxes(-1, -2))
+    return (found + np.asarray(_tiled(net, turned, plan, wishes.mirror)).swapaxes(-1, -2)) / 2
 
 
 def _tiled(net: nn.Module, x: Any, plan: DensePlan, mirror: Sequence[int] | None) -> Tensor:
@@ -60,7 +69,6 @@ def _from_sides(net: nn.Module, x: np.ndarray, plan: DensePlan, wishes: Wishes) 
     from neuroloom.learn.dense.views import predict_views
 
     def predict(slices: np.ndarray) -> np.ndarray:
-        said = [np.asarray(_tiled(net, each, plan, wishes.mirror)) for each in slices]
-        return np.stack(said)
+        return np.stack([_every_way(net, each, plan, wishes) for each in slices])
 
-    return predict_views(predict, x, wishes.views)
+    return predict_views(predict, x, wishes.views, thickness=wishes.slab)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 STEPS_AN_EPOCH = 25
 PRESET_NETS = ("resenc-m", "resenc-l", "resenc-xl")
+ALL_SIDES = ("three", "twelve")
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,12 @@ class Wishes:
         Fields of `learn.fit.Training` that differ from the usual.
     jitter
         Voxels by which a patch may reach beyond an image that it covers.
+    slab
+        How many neighbouring slices a 2-D net sees of a volume.
+    turns
+        Whether the mean over mirror images is also taken over transposed ones (2-D).
+    tissue
+        Least Dice that every class must keep on coarser pixels (`dense.tissue`); 0: pixels stay.
     """
 
     classes: dict[int, str]
@@ -77,6 +84,9 @@ class Wishes:
     views: str = "one"
     training: dict[str, Any] = field(default_factory=dict)
     jitter: int = 0
+    slab: int = 1
+    turns: bool = False
+    tissue: float = 0.0
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Wishes:
@@ -145,6 +155,7 @@ class DenseLearner:
     def make_plan(self, cases: DenseCases) -> DensePlan:
         """Return the plan for these training cases."""
         from neuroloom.learn.dense.plan import plan
+        from neuroloom.learn.dense.tissue import plan_tissue
 
         wishes = self.wishes
         made = plan(
@@ -158,6 +169,8 @@ class DenseLearner:
             regions=wishes.regions,
             ignore=wishes.ignore,
         )
+        if wishes.tissue and made.dims == 2:
+            made = plan_tissue(made, _some_labels(cases, made), wishes.tissue)
         keys = wishes.keys if made.net == self.name else {"net": self.name} | wishes.keys
         return made.override(**keys) if keys else made
 
@@ -189,6 +202,7 @@ class DenseLearner:
         self.plan = self.make_plan(x)
         folder = None if job.checkpoint is None else job.checkpoint.with_suffix(".cases")
         bank = Bank(x.preprocessed(self.plan), self.plan, self.wishes.jitter, device_name(), folder)
+        bank.slab, bank.sides = self.wishes.slab, 3 if self.wishes.views in ALL_SIDES else 1
         with own_randomness(job.seed):
             module = self._module(self.plan)
         module.bank = bank
@@ -280,7 +294,7 @@ class DenseLearner:
         return build_net(
             plan.net,
             dims=plan.dims,
-            in_channels=plan.inputs,
+            in_channels=plan.inputs * self.wishes.slab,
             out_channels=plan.outputs,
             patch=plan.patch,
             strides=plan.strides,
@@ -289,6 +303,15 @@ class DenseLearner:
             blocks=plan.blocks,
             options=self.wishes.options,
         )
+
+
+def _some_labels(cases: DenseCases, plan: DensePlan) -> list[np.ndarray]:
+    """Return the labels of a few cases, in the plan's order of axes."""
+    from neuroloom.learn.dense.tissue import LOOKED_AT
+
+    rows = np.unique(np.linspace(0, len(cases) - 1, min(len(cases), LOOKED_AT)).round().astype(int))
+    found = (cases[int(row)].truth() for row in rows)
+    return [label.transpose(plan.transpose) for label in found if label is not None]
 
 
 def device_name() -> str:

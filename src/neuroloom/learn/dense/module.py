@@ -71,7 +71,7 @@ class DenseModule(nn.Module):
         sure = len(several) - foreground_patches(len(several), self.plan.foreground_share)
         covered = tuple(round(n * zoom) for n in patch)
         spots = [self.bank.spot(case, k >= sure, own, covered) for k, case in enumerate(several)]
-        augmenter = Augmenter(self.chain, Canvas(self.plan.inputs, patch))
+        augmenter = Augmenter(self.chain, Canvas(len(spots[0].image), patch))
         drawn = augmenter.draw(len(several), own)
         pairs = [cut(spot, drawn, k, self.chain, patch, zoom) for k, spot in enumerate(spots)]
         images, labels = (torch.stack(part) for part in zip(*pairs, strict=True))

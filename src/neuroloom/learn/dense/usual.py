@@ -22,7 +22,7 @@ def transforms(
     Parameters
     ----------
     names
-        As for `parse_augment`; None: the usual ones.
+        As for `parse_augment`; None: the usual ones; "tissue": those for microscopy.
     mirror
         Axes of the patch that may be mirrored; None: all.
 
@@ -37,10 +37,13 @@ def transforms(
     """
     from neuroloom.learn.dense.augment.pipeline import default_nnunet, parse_augment
     from neuroloom.learn.dense.augment.spatial import Flip
+    from neuroloom.learn.dense.augment.tissue import default_tissue
 
     axes = tuple(range(plan.dims)) if mirror is None else tuple(mirror)
     if names is None:
         return default_nnunet(plan.patch, axes)
+    if list(names) == ["tissue"]:
+        return default_tissue(plan.patch, axes)
     flips = (Flip(0.5, axes=axes),) if axes and list(names) != ["none"] else ()
     return (*parse_augment(names), *flips)
 

@@ -1,0 +1,96 @@
+"""What sections of tissue may look like: turned any way, lit unevenly, sharper or duller."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Generator, Tensor
+
+from neuroloom.learn.dense.augment.axiswise import Blur, LowResolution
+from neuroloom.learn.dense.augment.intensity import BiasField, Brightness, Contrast, Gamma, Noise
+from neuroloom.learn.dense.augment.spatial import Affine, Elastic, Flip
+from neuroloom.learn.dense.augment.transform import Canvas, Params, Transform
+
+STACK_DEGREES = 30.0
+
+
+@dataclass(frozen=True)
+class Turn(Transform):
+    """Turn the last two axes by a random number of quarters, exactly.
+
+    A patch whose last two axes differ in length is turned by a half only, so that it keeps its
+    shape.
+
+    Examples
+    --------
+    >>> x = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])
+    >>> Turn().change(x, None, {"quarters": torch.tensor([1])})[0].tolist()
+    [[[[2.0, 4.0], [1.0, 3.0]]]]
+    """
+
+    name: ClassVar[str] = "turn"
+    invertible: ClassVar[bool] = True
+    moves: ClassVar[bool] = True
+
+    def draw_rows(self, n: int, canvas: Canvas, generator: Generator) -> Params:
+        """Draw the quarters, (n,)."""
+        square = canvas.axes[-1] == canvas.axes[-2]
+        drawn = torch.randint(4 if square else 2, (n,), generator=generator)
+        quarters = drawn if square else 2 * drawn
+        return {"on": quarters > 0, "quarters": quarters}
+
+    def change(self, x: Tensor, y: Tensor | None, params: Params) -> tuple[Tensor, Tensor | None]:
+        """Turn image and labels."""
+        return _turned(x, params["quarters"]), None if y is None else _turned(y, params["quarters"])
+
+    def revert(self, x: Tensor, y: Tensor | None, params: Params) -> tuple[Tensor, Tensor | None]:
+        """Turn back, which is exact."""
+        return self.change(x, y, {"quarters": -params["quarters"]})
+
+
+def _turned(batch: Tensor, quarters: Tensor) -> Tensor:
+    pairs = zip(batch, quarters.tolist(), strict=True)
+    return torch.stack([torch.rot90(own, int(k), (-2, -1)) for own, k in pairs])
+
+
+def default_tissue(
+    patch: Sequence[int], mirror: Sequence[int] | None = None
+) -> tuple[Transform, ...]:
+    """Return the augmentations for microscopy, where a few images must stand for many.
+
+    A section has no up and no left: every patch is mirrored and turned by quarters, a third of
+    them by any angle and by 0.7-1.4 in size. Staining, focus and light differ from image to image
+    more than scanners do, so contrast, brightness and gamma change in a third to a half of the
+    patches, and light falls off over a fifth.
+
+    Parameters
+    ----------
+    patch
+        Shape of the patch.
+    mirror
+        Axes that may be mirrored; all if None. Where one may not, nothing is turned by quarters.
+
+    Examples
+    --------
+    >>> " ".join(own.name for own in default_tissue((64, 64)))
+    'affine elastic noise blur brightness contrast bias-field low-resolution gamma flip turn'
+    """
+    ways = tuple(range(len(patch))) if mirror is None else tuple(mirror)
+    flat = len(patch) == 2
+    symmetric = len(ways) == len(patch)
+    return (
+        Affine(180.0 if flat and symmetric else STACK_DEGREES, (0.7, 1.4), alone=0.3),
+        Elastic(4.0, p=0.15),
+        Noise(0.15, p=0.2),
+        Blur(1.2, 0.5, p=0.2),
+        Brightness(0.3, p=0.3),
+        Contrast(0.35, p=0.3),
+        BiasField(0.3, p=0.2),
+        LowResolution(0.5, 1.0, p=0.15),
+        Gamma(low=0.6, high=1.6, keep=True, p=0.4),
+        *((Flip(0.5, axes=ways),) if ways else ()),
+        *((Turn(),) if symmetric else ()),
+    )
