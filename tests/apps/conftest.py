@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +15,7 @@ from neuroloom.apps.cli import main
 from tests import makers
 
 DECODE = ("run", "signals.decode")
+AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 CSP = ("--model", "csp-lda", "--stop", "1", "--split", "run")
 
 
@@ -86,3 +90,27 @@ def net(data, tmp_path_factory) -> Path:
     words = ["--model", "eegnet", "--stop", "1", "--budget", "2 epochs", "--quiet"]
     assert main([*DECODE, str(data), *words, "--out", str(out)]) == 0
     return out
+
+
+def mounted(folder: Path, *options: str) -> Path:
+    folder.mkdir()
+    done = subprocess.run(["mount", *options, str(folder)], capture_output=True)
+    if done.returncode:
+        pytest.skip(f"cannot mount: {done.stderr.decode()}")
+    return folder
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """Mount a disk of a given size; unmounted in the end."""
+    places: list[Path] = []
+
+    def mount(*options: str) -> Path:
+        places.append(mounted(tmp_path / f"disk{len(places)}", *options))
+        return places[-1]
+
+    if not AS_ROOT or sys.platform != "linux":
+        pytest.skip("mounting needs root on Linux")
+    yield mount
+    for place in places:
+        subprocess.run(["umount", str(place)], check=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -15,7 +14,6 @@ from tests import makers
 from tests.apps.conftest import CSP, DECODE, snapshot
 
 FILE = "sub-1_run-1_eeg.edf"
-AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 
 
 # -- damaged and strange files ---------------------------------------------------------------
@@ -281,30 +279,6 @@ def test_an_unfinished_run_is_named_for_resume(refused, data, csp, tmp_path):
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc")
 def test_no_permission_to_write(refused, data):
     refused(*DECODE, data, *CSP, "--out", "/proc/run", says=("/proc/run", "cannot be written"))
-
-
-def mounted(folder: Path, *options: str) -> Path:
-    folder.mkdir()
-    done = subprocess.run(["mount", *options, str(folder)], capture_output=True)
-    if done.returncode:
-        pytest.skip(f"cannot mount: {done.stderr.decode()}")
-    return folder
-
-
-@pytest.fixture
-def disk(tmp_path):
-    """Mount a disk of a given size; unmounted in the end."""
-    places: list[Path] = []
-
-    def mount(*options: str) -> Path:
-        places.append(mounted(tmp_path / f"disk{len(places)}", *options))
-        return places[-1]
-
-    if not AS_ROOT or sys.platform != "linux":
-        pytest.skip("mounting needs root on Linux")
-    yield mount
-    for place in places:
-        subprocess.run(["umount", str(place)], check=True)
 
 
 def test_a_read_only_disk(refused, data, disk):

@@ -32,7 +32,9 @@ _UNITS = {1: "m", 2: "mm", 3: "um"}
 def read(path: Path) -> xr.DataArray:
     """Read a file with its scaling applied; the volumes of a 4-D file become channels."""
     opened = _load(path)
-    data = _channels_first(_values(opened.dataobj, opened), opened)
+    packed = path.name.lower().endswith((".nii.gz", ".mgz"))
+    values = _to_the_end(path, opened) if packed else _values(opened.dataobj, opened)
+    data = _channels_first(values, opened)
     found = volume(data, opened.affine, notes=_notes(opened), unit=_unit(opened), source=path.name)
     if "srow_x" in opened.header:
         kept = {name: opened.header[name].copy() for name in _GRID_FIELDS}
@@ -138,6 +140,19 @@ def _values(part: Any, opened: Any) -> np.ndarray:
         return np.stack([values[name] for name in values.dtype.names], axis=-1)
     wanted = _scaled_type(opened) if _is_scaled(opened) else values.dtype.newbyteorder("=")
     return values.astype(wanted, copy=False)
+
+
+def _to_the_end(path: Path, opened: Any) -> np.ndarray:
+    """Return the voxels, and read on: only at its end a packed file says whether it is whole."""
+    import gzip
+
+    from nibabel.fileholders import FileHolder
+
+    with gzip.open(path) as stream:
+        again = type(opened).from_file_map({"image": FileHolder(fileobj=stream)})
+        values = _values(again.dataobj, opened)
+        stream.read()
+    return values
 
 
 def _is_scaled(opened: Any) -> bool:

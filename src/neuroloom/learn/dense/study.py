@@ -138,14 +138,21 @@ class DenseStudy(Study):
                 "shuffle means nothing here: masks cannot change places between images of unlike "
                 "shape. Leave it out."
             )
+        if self.per:
+            raise ConfigError(
+                "per=subject would fit one net a subject, mostly on a single image, and a new image "
+                "would find none of them. Leave it out; `include` narrows a run to one subject."
+            )
         return super().prepare(data)
 
     def _split(self, dataset: Dataset, by: str) -> list[Fold]:
         """Split by whose the cases are; five folds where nothing else is asked for."""
-        from neuroloom.learn.dense.read import refuse_copies
+        from neuroloom.learn.dense.read import refuse_copies, refuse_shared
 
         if self.folds == 0 or self.test:
             folds = super()._split(dataset, by)
+            if by == "subject":
+                refuse_shared(dataset, folds)
         else:
             units = set(unit_keys(dataset.table, by)) if by not in ("time", "random") else set()
             if by == "time" or (units and len(units) < 2):
