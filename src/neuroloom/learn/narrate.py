@@ -104,6 +104,7 @@ def split_sentence(study: Study, prepared: Prepared) -> str:
     what = {
         "time": "a contiguous stretch of every recording is held out, with a gap as long as the "
         "filter",
+        "space": "a strip of every image is held out, with a gap beside it",
         "random": "examples are dealt at random (neighbours in time stand on both sides)",
     }.get(by, f"whole {by}s are held out")
     own = " Every subject has a model of its own." if study.per else ""
@@ -122,6 +123,8 @@ def _how_sure(study: Study, prepared: Prepared, run: Run) -> str:
     level = f"{units} {prepared.by}s, then over the examples inside" if units < 10 else (
         f"{units} {prepared.by}s"
     )  # fmt: skip
+    if prepared.by == "space":
+        level = f"{units} strip{'s' * (units > 1)} of images, then over the cases inside"
     if prepared.by == "time":
         level = f"{units} stretches of time, then over the examples inside"
     return f"The interval is a bootstrap over {level}."

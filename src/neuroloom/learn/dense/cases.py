@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -50,6 +50,8 @@ class DenseCases(Sequence[Any]):
         Shared by all parts; None begins a new one.
     limit
         Bytes of preprocessed cases that are kept.
+    spacing
+        Size of a case's voxels as the net is to see it; None: as its file says.
 
     Examples
     --------
@@ -68,8 +70,10 @@ class DenseCases(Sequence[Any]):
         rows: Sequence[int] | None = None,
         memory: dict[Any, Any] | None = None,
         limit: int = KEPT_BYTES,
+        spacing: Callable[[Any], tuple[float, ...]] | None = None,
     ) -> None:
         self.cases, self.limit = cases, limit
+        self.spacing = spacing or (lambda case: tuple(case.spacing))
         self.rows = list(range(len(cases))) if rows is None else [int(row) for row in rows]
         self.memory: dict[Any, Any] = {"bytes": 0} if memory is None else memory
 
@@ -81,7 +85,7 @@ class DenseCases(Sequence[Any]):
         if isinstance(rows, int | np.integer):
             return self.cases[self.rows[int(rows)]]
         chosen = np.asarray(self.rows)[rows].tolist()
-        return DenseCases(self.cases, chosen, self.memory, self.limit)
+        return DenseCases(self.cases, chosen, self.memory, self.limit, self.spacing)
 
     def __iter__(self) -> Iterator[Any]:
         return (self.cases[row] for row in self.rows)
@@ -92,7 +96,7 @@ class DenseCases(Sequence[Any]):
             if ("facts", row) not in self.memory:
                 case = self.cases[row]
                 self.memory["facts", row] = _named(
-                    case, measure_case, case.image(), case.truth(), case.spacing
+                    case, measure_case, case.image(), case.truth(), self.spacing(case)
                 )
             yield self.memory["facts", row]
 
@@ -116,7 +120,7 @@ class DenseCases(Sequence[Any]):
                 continue
             case = self.cases[row]
             truth = case.truth() if labelled else None
-            done = _named(case, preprocess, case.image(), truth, case.spacing, plan)
+            done = _named(case, preprocess, case.image(), truth, self.spacing(case), plan)
             size = done.x.nbytes + (0 if done.label is None else done.label.nbytes)
             if labelled and self.memory["bytes"] + size <= self.limit:
                 self.memory[place] = done

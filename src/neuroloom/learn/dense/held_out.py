@@ -187,7 +187,8 @@ def rows_of(
     judged = rows_of_case(
         truth, label, case.spacing, facts["parts"], study.tolerance, facts["ignore"]
     )
-    return [start | one | sure for one in judged]
+    more = study.judge_more(dataset, row, p, label)
+    return [start | one | sure | more for one in judged]
 
 
 def _columns(dataset: Dataset) -> list[str]:

@@ -47,7 +47,7 @@ def predict(
             if name in names:
                 raise DataError(f"Two inputs are called '{name}'; predict them one by one.")
             names.add(name)
-            rows += _one(ensemble, dataset, row, p, name, folder)
+            rows += _one(study, ensemble, dataset, row, p, name, folder)
     table = pd.DataFrame(rows)
     if folder is not None:
         write_atomic(folder / "predictions.parquet", lambda p: table.to_parquet(p, index=False))
@@ -57,7 +57,13 @@ def predict(
 
 
 def _one(
-    ensemble: Ensemble, dataset: Dataset, row: int, p: np.ndarray, name: str, folder: Path | None
+    study: DenseStudy,
+    ensemble: Ensemble,
+    dataset: Dataset,
+    row: int,
+    p: np.ndarray,
+    name: str,
+    folder: Path | None,
 ) -> list[dict[str, Any]]:
     """Label one case, write it, and return its rows: one a class."""
     facts, case = dataset.facts, dataset.x[row]
@@ -67,12 +73,13 @@ def _one(
     volumes = {k: float(mask_of(label, v).sum()) * voxel for k, v in facts["parts"].items()}
     sure = doubt(h, label)
     why = why_flagged(ensemble.facts, sure, volumes)
+    drawn, more = study.deliver(dataset, row, p, label, folder)
     file = f"{name}{label_suffix(case)}"
     if folder is not None:
-        write_label(folder, name, case, label, h)
+        write_label(folder, name, case, drawn, h)
     head = {"name": name, "path": dataset.table["path"].iloc[row]}
     tail = {"unit": facts["unit"], "doubt": sure, "flag": bool(why), "why": why, "file": file}
-    return [head | {"class": k, "volume": v} | tail for k, v in volumes.items()]
+    return [head | {"class": k, "volume": v} | tail | more for k, v in volumes.items()]
 
 
 def label_suffix(case: Case) -> str:

@@ -221,6 +221,18 @@ class DenseStudy(Study):
             assert total is not None
             yield total / len(members)
 
+    def judge_more(
+        self, dataset: Dataset, row: int, p: np.ndarray, label: np.ndarray
+    ) -> dict[str, Any]:
+        """Return further columns for the rows of one judged case; a domain overrides this."""
+        return {}
+
+    def deliver(
+        self, dataset: Dataset, row: int, p: np.ndarray, label: np.ndarray, folder: Path | None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Return what is written of a new case, and further columns; a domain may write more."""
+        return label, {}
+
     def illustrate(self, run: Run, prepared: Prepared, fits: list[Fitted]) -> None:
         """Draw the best, the median and the worst case, and say it in `facts.json`."""
         from neuroloom.learn.dense.story import illustrate
