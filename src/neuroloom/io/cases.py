@@ -68,6 +68,8 @@ class Case:
         How the values of the label are classes.
     pixel
         (dy, dx) or (dz, dy, dx) and their unit where a file beside the image says so.
+    missing
+        Places of the channels that no file holds; the image is NaN there.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Case:
     subject: str = "1"
     coding: Coding = field(default_factory=Coding)
     pixel: tuple[tuple[float, ...], str] | None = None
+    missing: tuple[int, ...] = ()
 
     @cached_property
     def header(self) -> ImageHeader:
@@ -172,7 +175,10 @@ class Case:
                     f"{parts[0].shape[1:]}; channels of a case share one grid."
                 )
         joined = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        return np.ascontiguousarray(joined, dtype=np.float32)
+        joined = np.ascontiguousarray(joined, dtype=np.float32)
+        for place in self.missing:
+            joined = np.insert(joined, place, np.nan, axis=0)
+        return joined
 
 
 class Cases(Sequence[Case]):
@@ -263,6 +269,8 @@ def find_cases(
     pattern: str | None = None,
     values: Mapping[str, float] | None = None,
     classes: Sequence[str] = (),
+    *,
+    incomplete: bool = False,
 ) -> FoundCases:
     """List the cases of a data set: nnU-Net, MSD, BIDS, folders, pairs of names, a table, a file.
 
@@ -281,6 +289,8 @@ def find_cases(
         Class to grey value, for labels drawn in greys: {"myelin": 128, "axon": 255}.
     classes
         Names of the classes 1..K; greys are then numbered by their size.
+    incomplete
+        Whether cases may lack channels: a file of their own, or a cell of the table.
 
     Raises
     ------
@@ -297,6 +307,8 @@ def find_cases(
     layout.rows = [row for row in layout.rows if any(included(p, include) for p in row.images)]
     if not layout.rows:
         raise DataError(f"{data}: no image matches include {', '.join(include)}.")
+    if not incomplete:
+        _require_complete(layout, data)
     _name_subjects(layout, pattern)
     _make_unique(layout.rows, data)
     numbers = _classes(layout, values or {}, classes)
@@ -344,6 +356,20 @@ def _check_there(data: Path) -> None:
         return
     around = [item.name for item in file.parent.iterdir()] if file.parent.is_dir() else []
     raise DataError(f"{data}: there is no such file or folder.{nearest(file.name, around)}")
+
+
+def _require_complete(layout: Layout, data: Path) -> None:
+    short = [row for row in layout.rows if row.missing]
+    if not short:
+        return
+    wanted = len(short[0].images) + len(short[0].missing)
+    names = layout.channels or [f"channel {k}" for k in range(wanted)]
+    lacked = sorted({names[k] for row in short for k in row.missing if k < len(names)})
+    raise DataError(
+        f"{data}: {few([row.name for row in short])} have fewer than the {wanted} channels of the "
+        f"others ({', '.join(lacked)}); add the missing files or take the case out. Segmentation "
+        "can also learn from what is there: `missing=hemis` or `film`."
+    )
 
 
 def _name_subjects(layout: Layout, pattern: str | None) -> None:
@@ -417,7 +443,7 @@ def _case(row: Row, root: Path, coding: Coding) -> Case:
     elif row.label is not None:
         label = root / row.label
     images = tuple(root / path for path in row.images)
-    return Case(row.name, images, label, row.keys["subject"], coding, row.pixel)
+    return Case(row.name, images, label, row.keys["subject"], coding, row.pixel, row.missing)
 
 
 def _table(rows: list[Row]) -> pd.DataFrame:

@@ -34,6 +34,7 @@ class Row:
     label: str | dict[str, str] | None = None
     keys: dict[str, Any] = field(default_factory=dict)
     pixel: tuple[tuple[float, ...], str] | None = None
+    missing: tuple[int, ...] = ()  # places of the channels that no file holds
 
 
 @dataclass
@@ -78,19 +79,14 @@ def by_globs(
     masks = [_matching(root, every, globs) for globs in _glob_groups(labels)]
     classes = list(labels) if isinstance(labels, Mapping) else []
     keys = sorted(set().union(*matches))
-    lacking = [key for key in keys if any(key not in group for group in matches)]
-    if lacking:
-        raise DataError(
-            f"{root}: '{lacking[0]}' has no image for every channel of {', '.join(channels)}; "
-            f"{len(lacking)} of {len(keys)} cases are incomplete."
-        )
     rows, notes = [], []
     for key in keys:
         there = [group.get(key) for group in masks]
-        paths = tuple(group[key] for group in matches)
+        paths = tuple(group[key] for group in matches if key in group)
         label = _label_of(there, classes)
-        name = key if key and len(paths) > 1 else image_stem(paths[0])
-        rows.append(Row(name, paths, label))
+        name = key if key and len(matches) > 1 else image_stem(paths[0])
+        missing = tuple(k for k, group in enumerate(matches) if key not in group)
+        rows.append(Row(name, paths, label, missing=missing))
     alone = sorted(set().union(*masks) - set(keys)) if masks else []
     if alone:
         notes.append(f"Labels without an image were passed over: {few(alone)}.")

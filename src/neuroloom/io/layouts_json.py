@@ -101,16 +101,15 @@ def _from_folders(root: Path, facts: dict[str, Any]) -> tuple[list[Row], list[st
         match = _CHANNEL.match(image_stem(file))
         if match:
             found.setdefault(match[1], {})[match[2]] = file
-    wanted = max((len(channels) for channels in found.values()), default=0)
-    short = [name for name, channels in found.items() if len(channels) < wanted]
-    if short:
-        raise DataError(
-            f"{root / 'imagesTr'}: {few(short)} have fewer than the {wanted} channels of the "
-            "others; add the missing files or take the case out."
-        )
+    wanted = sorted({key for channels in found.values() for key in channels})
     del facts
     rows = [
-        Row(name, tuple(channels[key] for key in sorted(channels)), masks.get(name))
+        Row(
+            name,
+            tuple(channels[key] for key in sorted(channels)),
+            masks.get(name),
+            missing=tuple(k for k, key in enumerate(wanted) if key not in channels),
+        )
         for name, channels in sorted(found.items())
     ]
     return rows, _left_out(root, masks, found)

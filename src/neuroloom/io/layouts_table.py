@@ -88,7 +88,9 @@ def _columns(table: pd.DataFrame, word: str) -> list[str]:
 def _manifest_row(
     data: Path, number: int, row: dict[str, str], images: list[str], labels: list[str]
 ) -> Row:
-    paths = tuple(_there(data, number, name, row[name]) for name in images)
+    missing = tuple(k for k, name in enumerate(images) if not row[name].strip())
+    given = [name for name in images if row[name].strip()] or images[:1]
+    paths = tuple(_there(data, number, name, row[name]) for name in given)
     masks = {name.removeprefix("label_"): row[name] for name in labels if row[name].strip()}
     masks = {name: _there(data, number, name, path) for name, path in masks.items()}
     label: Any = masks.get("label", masks) or None
@@ -100,7 +102,8 @@ def _manifest_row(
         if not keys["subject"].strip():
             raise DataError(f"{data}: row {number}: the {alias} is empty.")
     name = row.get("name") or row.get("case") or image_stem(paths[0])
-    return Row(name, paths, label, {key: _number(value) for key, value in keys.items()})
+    numbers = {key: _number(value) for key, value in keys.items()}
+    return Row(name, paths, label, numbers, missing=missing)
 
 
 def _number(value: str) -> Any:

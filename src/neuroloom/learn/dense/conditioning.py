@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from neuroloom.core.errors import ConfigError
 from neuroloom.learn.dense.nets import build_net
@@ -196,6 +196,27 @@ def build_hemis(name: str, *, in_channels: int, drop: float = 0.3, **sizes: Any)
     return Padded(HeMIS(branches, decoder, drop), nets[-1].divisor)  # type: ignore[arg-type]
 
 
+def build_bearing(missing: str, name: str, *, in_channels: int, **sizes: Any) -> nn.Module:
+    """Build a net that bears missing channels in the way named: "none", "hemis" or "film".
+
+    Raises
+    ------
+    ConfigError
+        If the net is none that can be conditioned.
+
+    Examples
+    --------
+    >>> sizes = dict(patch=(8, 8), strides=(1, 2, 2), kernels=(3, 3, 3), features=(8, 16, 32))
+    >>> net = build_bearing("film", "dynunet", dims=2, in_channels=2, out_channels=2, **sizes)
+    >>> type(net).__name__
+    'FiLM'
+    """
+    if missing == "hemis":
+        return build_hemis(name, in_channels=in_channels, drop=0.0, **sizes)
+    net = build_net(name, in_channels=in_channels, **sizes)
+    return FiLM(net, channels=in_channels) if missing == "film" else net
+
+
 def fill_missing(x: Tensor) -> tuple[Tensor, Tensor]:
     """Return images with zeros for NaN, and which channels were wholly there (n, channel).
 
@@ -212,7 +233,7 @@ def fill_missing(x: Tensor) -> tuple[Tensor, Tensor]:
     return x.masked_fill(gone.view(shape), 0.0), ~gone
 
 
-def hide(present: Tensor, share: float) -> Tensor:
+def hide(present: Tensor, share: float, generator: Generator | None = None) -> Tensor:
     """Hide each present contrast with probability `share`; one of each case always stays.
 
     Examples
@@ -220,7 +241,7 @@ def hide(present: Tensor, share: float) -> Tensor:
     >>> hide(torch.tensor([[True, True, False]]), 1.0).sum().item()
     1
     """
-    draw = torch.rand(present.shape, device=present.device)
+    draw = torch.rand(present.shape, generator=generator).to(present.device)
     kept = present & (draw >= share)
     best = draw.masked_fill(~present, -1.0).argmax(1, keepdim=True)
     return kept | (present & torch.zeros_like(present).scatter(1, best, True))

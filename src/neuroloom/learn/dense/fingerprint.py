@@ -56,13 +56,25 @@ def nonzero_box(image: ArrayLike) -> Box:
     >>> nonzero_box([[[0, 0, 0], [0, 3, 1]]])
     ((1, 2), (1, 3))
     """
-    array = np.asarray(image)
+    array = present(np.asarray(image))
     used = (array != 0).any(0)
     if not used.any():
         return tuple((0, n) for n in used.shape)
     axes = range(used.ndim)
     lines = [used.any(tuple(a for a in axes if a != axis)) for axis in axes]
     return tuple((int(line.argmax()), int(line.size - line[::-1].argmax())) for line in lines)
+
+
+def present(image: NDArray[Any]) -> NDArray[Any]:
+    """Return the channels that are there; one that a case lacks is NaN from end to end.
+
+    Examples
+    --------
+    >>> present(np.array([[1.0, 2.0], [np.nan, np.nan]])).tolist()
+    [[1.0, 2.0]]
+    """
+    gone = [bool(np.isnan(channel.flat[0])) and bool(np.isnan(channel).all()) for channel in image]
+    return image[~np.array(gone)] if any(gone) and not all(gone) else image
 
 
 def measure_case(
@@ -99,7 +111,7 @@ def measure_case(
     array = np.asarray(image, dtype=np.float32)
     _check(array, label, spacing)
     box = nonzero_box(array)
-    chosen = (array != 0).any(0) if label is None else np.asarray(label) > 0
+    chosen = (present(array) != 0).any(0) if label is None else np.asarray(label) > 0
     places = np.flatnonzero(chosen)
     if places.size > sample:
         places = np.random.default_rng(seed).choice(places, sample, replace=False)
@@ -127,7 +139,7 @@ def _check(image: NDArray[Any], label: ArrayLike | None, spacing: Sequence[float
         raise DataError(f"The spacing {tuple(spacing)} must be larger than zero along every axis.")
     if label is not None and np.shape(label) != image.shape[1:]:
         raise DataError(f"The label has shape {np.shape(label)}, its image {image.shape[1:]}.")
-    if not np.isfinite(image).all():
+    if not np.isfinite(present(image)).all():
         channel, *where = map(int, np.argwhere(~np.isfinite(image))[0])
         raise DataError(
             f"Channel {channel} is NaN or infinite at {tuple(where)}; "
@@ -214,7 +226,8 @@ class Fingerprint:
         }
 
     def _values(self, channel: int) -> NDArray[np.float32]:
-        parts = [case.values[channel] for case in self.cases]
+        parts = [own for own in (case.values[channel] for case in self.cases) if not
+                 np.isnan(own).any()]  # fmt: skip
         return np.sort(np.concatenate([np.zeros(0, np.float32), *parts]))
 
     def state(self) -> State:

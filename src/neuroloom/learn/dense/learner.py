@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 STEPS_AN_EPOCH = 25
 PRESET_NETS = ("resenc-m", "resenc-l", "resenc-xl")
+HIDDEN = 0.3  # share of channels hidden in training, where some may be missing
 ALL_SIDES = ("three", "twelve")
 
 
@@ -67,6 +68,10 @@ class Wishes:
         Whether the mean over mirror images is also taken over transposed ones (2-D).
     tissue
         Least Dice that every class must keep on coarser pixels (`dense.tissue`); 0: pixels stay.
+    missing
+        How the net bears channels that a case lacks: "none", "hemis" or "film".
+    contrasts
+        "any" changes the contrast at random in training, for images of contrasts never seen.
     """
 
     classes: dict[int, str]
@@ -87,6 +92,8 @@ class Wishes:
     slab: int = 1
     turns: bool = False
     tissue: float = 0.0
+    missing: str = "none"
+    contrasts: str = "as-they-are"
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Wishes:
@@ -283,15 +290,20 @@ class DenseLearner:
 
     def _module(self, plan: DensePlan) -> DenseModule:
         from neuroloom.learn.dense.module import DenseModule
-        from neuroloom.learn.dense.usual import criterion, transforms
+        from neuroloom.learn.dense.usual import any_contrast, criterion, transforms
 
         chain = transforms(plan, self.wishes.augment, self.wishes.mirror)
-        return DenseModule(self._net(plan), criterion(plan, self.wishes.loss), chain, plan)
+        if self.wishes.contrasts == "any":
+            chain = any_contrast(chain)
+        module = DenseModule(self._net(plan), criterion(plan, self.wishes.loss), chain, plan)
+        module.hides = 0.0 if self.wishes.missing == "none" else HIDDEN
+        return module
 
     def _net(self, plan: DensePlan) -> nn.Module:
-        from neuroloom.learn.dense.nets import build_net
+        from neuroloom.learn.dense.conditioning import build_bearing
 
-        return build_net(
+        return build_bearing(
+            self.wishes.missing,
             plan.net,
             dims=plan.dims,
             in_channels=plan.inputs * self.wishes.slab,

@@ -45,6 +45,7 @@ class DenseModule(nn.Module):
         self.net, self.criterion = net, criterion
         self.chain, self.plan = tuple(chain), plan
         self.bank: Bank | None = None
+        self.hides = 0.0  # share of channels hidden by chance, where the net bears missing ones
         self.stage = 0
 
     def forward(self, x: Tensor) -> Any:
@@ -76,9 +77,20 @@ class DenseModule(nn.Module):
         pairs = [cut(spot, drawn, k, self.chain, patch, zoom) for k, spot in enumerate(spots)]
         images, labels = (torch.stack(part) for part in zip(*pairs, strict=True))
         first = int(bool(self.chain) and isinstance(self.chain[0], Affine))
+        gone = images.flatten(2).isnan().any(2) if self.hides else None
+        images = images if gone is None else images.nan_to_num(0.0)
         x, y = augmenter.apply(images, labels, drawn, first=first)
         assert y is not None
-        return x, y.long()
+        return x if gone is None else self._lacking(x, gone, own), y.long()
+
+    def _lacking(self, x: Tensor, gone: Tensor, generator: Generator) -> Tensor:
+        """Return patches that are NaN where their case lacks a channel, or chance hides it."""
+        from neuroloom.learn.dense.conditioning import hide
+
+        gone = gone.clone()
+        own = slice(0, len(self.plan.channels))
+        gone[:, own] = ~hide(~gone[:, own], self.hides, generator)
+        return x.masked_fill(gone.reshape(*gone.shape, *[1] * (x.ndim - 2)), torch.nan)
 
     def constrain(self) -> None:
         """Nothing: these nets have no limits on their weights."""

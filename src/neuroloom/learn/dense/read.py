@@ -65,8 +65,9 @@ def find(study: DenseStudy, data: Path, include: list[str]) -> FoundCases:
         labels = list(labels.values())
     images: Any = list(study.images.values()) if len(study.images) == 1 else study.images
     return find_cases(
-        data, include, images, labels, study.pattern, study.values or None, study.classes
-    )
+        data, include, images, labels, study.pattern, study.values or None, study.classes,
+        incomplete=study.missing != "none",
+    )  # fmt: skip
 
 
 def _sentence(found: FoundCases) -> str:
@@ -132,7 +133,8 @@ def _regions(given: Mapping[str, str], classes: dict[int, str]) -> dict[str, tup
 def _same_channels(found: FoundCases, facts: dict[str, Any]) -> None:
     wanted = len(facts["channels"])
     for case in found.cases:
-        given = len(case.images) if len(case.images) > 1 else None
+        given = len(case.images) + len(case.missing)
+        given = given if given > 1 else None
         if given is not None and given != wanted:
             raise DataError(
                 f"{case.name}: has {given} channels, expected {wanted}: "

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neuroloom.core.errors import ConfigError, DataError, nearest
-from neuroloom.learn.dense.fingerprint import Box, nonzero_box
+from neuroloom.learn.dense.fingerprint import Box, nonzero_box, present
 
 if TYPE_CHECKING:
     from neuroloom.learn.dense.denseplan import DensePlan
@@ -276,7 +276,7 @@ def normalise(image: ArrayLike, plan: DensePlan, mask: ArrayLike | None = None) 
 def _filled(image: Image) -> NDArray[np.bool_]:
     from scipy import ndimage
 
-    return ndimage.binary_fill_holes((image != 0).any(0))
+    return ndimage.binary_fill_holes((present(image) != 0).any(0))
 
 
 def _scaled(

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 USUAL_FOLDS = 5
 BASELINE = "voxel-logistic"
+BEARING = ("dynunet", "resenc-m", "resenc-l")
 
 
 class DenseStudy(Study):
@@ -81,6 +82,12 @@ class DenseStudy(Study):
     precision: Literal["auto", "32", "bf16"] = setting(
         "auto", "numbers that the net computes with; auto: bf16 where it was measured faster"
     )
+    missing: Literal["none", "hemis", "film"] = setting(
+        "none", "how a net bears channels that a case lacks; none: such cases are refused"
+    )
+    contrasts: Literal["as-they-are", "any"] = setting(
+        "as-they-are", "any: contrasts are changed at random, so that unseen ones are borne"
+    )
     include: list[str] = setting([], "globs on file names (or relative paths with /)")
     pattern: str | None = setting(None, 'keys in file names: "{subject}_{session}"')
 
@@ -122,6 +129,8 @@ class DenseStudy(Study):
             "budget_s": None if budget.seconds is None else budget.seconds / fits,
             "mirror": self.mirror_axes(),
             "loss": self.loss or "dice-ce",
+            "missing": self.missing,
+            "contrasts": self.contrasts,
         }
         if self.augment is not None:
             wishes["augment"] = tuple(self.augment)
@@ -140,8 +149,13 @@ class DenseStudy(Study):
             )
         if self.per:
             raise ConfigError(
-                "per=subject would fit one net a subject, mostly on a single image, and a new image "
+                "per=subject would fit one net a subject, mostly on a single image, and a new one "
                 "would find none of them. Leave it out; `include` narrows a run to one subject."
+            )
+        if self.missing != "none" and self.model not in BEARING:
+            raise ConfigError(
+                f"missing={self.missing} needs a planned net ({', '.join(BEARING)}), not "
+                f"model={self.model}."
             )
         return super().prepare(data)
 

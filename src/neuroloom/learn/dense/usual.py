@@ -48,6 +48,26 @@ def transforms(
     return (*parse_augment(names), *flips)
 
 
+def any_contrast(chain: Sequence[Transform]) -> tuple[Transform, ...]:
+    """Return the changes with random contrasts among them, after what moves voxels.
+
+    Three patches in four get a contrast that nobody measured (`Lookup`), every third a bias field:
+    what tells tissues apart is then form, place and edges, which contrasts share.
+
+    Examples
+    --------
+    >>> from neuroloom.learn.dense.augment.intensity import Noise
+    >>> from neuroloom.learn.dense.augment.spatial import Affine
+    >>> [own.name for own in any_contrast((Affine(), Noise()))]
+    ['affine', 'lookup', 'bias-field', 'noise']
+    """
+    from neuroloom.learn.dense.augment.intensity import BiasField, Lookup
+
+    first = int(bool(chain) and chain[0].name == "affine")
+    more = (Lookup(p=0.75), BiasField(0.3, p=0.3))
+    return (*chain[:first], *more, *chain[first:])
+
+
 def criterion(plan: DensePlan, name: str = "dice-ce") -> Callable[[Any, Any], Any]:
     """Return the loss of a plan over all resolutions that the net answers at.
 

@@ -161,6 +161,7 @@ def voxel_features(image: np.ndarray) -> np.ndarray:
 
 def _slabs(image: np.ndarray, *, whole: bool = False) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield (rows of the first axis, features), thin enough for memory."""
+    image = np.nan_to_num(image)  # a channel that a case lacks is flat
     mean = image.reshape(len(image), -1).mean(1)
     spread = image.reshape(len(image), -1).std(1) + 1e-6
     depth, area = image.shape[1], int(np.prod(image.shape[2:]))

@@ -1,0 +1,97 @@
+"""Channels that some cases lack, and contrasts that training did not have."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.io.cases import find_cases
+from neuroloom.learn.dense.conditioning import build_bearing
+from neuroloom.learn.dense.fingerprint import measure_case
+from neuroloom.learn.dense.voxel import voxel_features
+from neuroloom.volumes.segment import Segment
+from tests import grids
+
+SMALL = {
+    "budget": "12 steps", "folds": 2, "plan": {"patch": "8,8,8", "features": "4", "batch": "4"},
+}  # fmt: skip
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Five cases of two channels; one lacks the second, one the first, the last has no label."""
+    made = grids.write_nnunet(tmp_path / "Dataset001_Toy", cases=5)
+    (made / "imagesTr/toy_001_0001.nii.gz").unlink()
+    (made / "imagesTr/toy_002_0000.nii.gz").unlink()
+    return made
+
+
+def test_a_lacking_channel_is_nan_and_in_its_place(data):
+    cases = find_cases(data, incomplete=True).cases
+    assert [case.missing for case in cases] == [(), (1,), (0,), (), ()]
+    assert np.isnan(cases[1].image()).all((1, 2, 3)).tolist() == [False, True]
+    assert np.isnan(cases[2].image()).all((1, 2, 3)).tolist() == [True, False]
+    with pytest.raises(DataError, match=r"toy_001, toy_002 have fewer than the 2 .*missing=hemis"):
+        find_cases(data)
+
+
+def test_an_empty_cell_of_a_table_is_a_lacking_channel(data, tmp_path):
+    rows = [
+        {"image_T1": f"{data}/imagesTr/toy_{k:03d}_0000.nii.gz",
+         "image_T2": "" if k == 3 else f"{data}/imagesTr/toy_{k:03d}_0001.nii.gz"}
+        for k in (0, 3)
+    ]  # fmt: skip
+    pd.DataFrame(rows).to_csv(tmp_path / "cases.csv", index=False)
+    found = find_cases(tmp_path / "cases.csv", incomplete=True)
+    assert found.channels == ["T1", "T2"]
+    assert [case.missing for case in found.cases] == [(), (1,)]
+
+
+def test_what_lacks_is_not_measured():
+    image = np.zeros((2, 4, 5), np.float32)
+    image[0, 1:3, 1:4], image[1] = 3.0, np.nan
+    facts = measure_case(image, None, (1, 1))
+    assert facts.cropped == (2, 3)
+    assert facts.values[0].tolist() == [3.0] * 6
+    assert np.isfinite(voxel_features(image)).all()
+
+
+@pytest.mark.parametrize("way", ["hemis", "film"])
+def test_a_study_learns_from_what_is_there(way, data, tmp_path):
+    run = Segment(**SMALL, missing=way).run(data, tmp_path / "r")
+    assert run.predictions.query("role == 'model'")["example"].nunique() == 4
+    table = run.predict(data)
+    assert set(table["name"]) == {f"toy_{k:03d}" for k in range(5)}
+    assert np.isfinite(table["doubt"]).all()
+
+
+@pytest.mark.parametrize("way", ["hemis", "film"])
+def test_a_lacking_channel_does_not_reach_the_answer(way):
+    """Whatever stands for a channel that lacks, the answer is that of the others."""
+    sizes = {"patch": (8, 8), "strides": (1, 2, 2), "kernels": (3, 3, 3), "features": (4, 8, 16)}
+    net = build_bearing(way, "dynunet", dims=2, in_channels=2, out_channels=2, **sizes).eval()
+    x = torch.randn(1, 2, 8, 8, generator=torch.Generator().manual_seed(0))
+    whole = net(x)
+    x[:, 1] = torch.nan
+    lacking = net(x)
+    assert lacking.isfinite().all()
+    assert not torch.allclose(whole, lacking)
+
+
+def test_it_is_said_where_it_cannot_be(data, tmp_path):
+    with pytest.raises(ConfigError, match="planned net"):
+        Segment(**SMALL, missing="film", model="segresnet").run(data, tmp_path / "r")
+    with pytest.raises(DataError, match="fewer than the 2 channels"):
+        Segment(**SMALL).run(data, tmp_path / "r")
+
+
+def test_random_contrasts_join_the_changes():
+    from neuroloom.learn.dense.learner import DenseLearner, Wishes
+    from tests.learn.dense.test_module import PLAN
+
+    wishes = Wishes({0: "background", 1: "cell"}, contrasts="any")
+    chain = DenseLearner("dynunet", wishes)._module(PLAN).chain
+    assert [own.name for own in chain[:3]] == ["affine", "lookup", "bias-field"]
