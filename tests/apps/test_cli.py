@@ -185,7 +185,10 @@ def test_compare_two_runs_and_three(neuroloom, csp, net, tmp_path):
         (("tools", "--like", "braindecode"), ("neuroloom run signals.decode",)),
         (("tools", "--data", "EEG", "--online"), ("tool", "parity")),
         (("tools", "EEG", "classification"), ("tool",)),
-        (("doctor",), ("torch", "All that signals need is here")),
+        (
+            ("doctor",),
+            ("torch", "nibabel", "All that signals need is here", "volumes need is here"),
+        ),
     ],
     ids=" ".join,
 )

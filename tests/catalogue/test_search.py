@@ -74,7 +74,9 @@ def test_an_unknown_tool_suggests_the_nearest() -> None:
 def test_like_prints_a_command_or_says_not_yet() -> None:
     assert like("braindecode").startswith("neuroloom run signals.decode DATA --model ")
     assert like("gumpy").endswith("--out runs/gumpy")
-    assert like("nnU-Net").startswith("not yet: ")
+    assert like("nnU-Net") == "neuroloom run volumes.segment DATA --folds 5 --out runs/nnu-net"
+    assert like("CERR") == "neuroloom run volumes.radiomics DATA --out runs/cerr"
+    assert like("DeepLabCut").startswith("not yet: ")
     for tool in load_tools():
         assert like(tool.name).startswith("neuroloom run" if tool.ready else "not yet")
 

@@ -17,10 +17,19 @@ OPTIONS = {
     "DN3": "--model tidnet --align euclidean --split subject",
     "DeLINEATE": "--over whole --seeds 3",
     "DeepEEG": "--model erp",
+    "DLTK": "--model fcn",
     "EEG-DL": "--model bi-lstm-attention",
     "ExBrainable": "--model sccnet",
+    "GaNDLF": "--model unet",
+    "MIScnn": "--model unet --folds 3",
+    "MONAI": "--model segresnet",
+    "NiftyNet": "--model highresnet",
+    "NiftyTorch": "--model attention-unet",
     "SANTIA": "--model artifact-cnn",
+    "Volume Segmantics": "--configuration 2d",
     "gumpy": "--model voting",
+    "ivadomed": "--configuration 2d --missing hemis",
+    "nnU-Net": "--folds 5",
 }
 
 

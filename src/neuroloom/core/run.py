@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 
 BALLAST_BYTES = 64 * 1024
 LIBRARIES = (
-    "numpy", "scipy", "pandas", "scikit-learn", "torch", "lightning-fabric", "mne", "pyriemann",
-    "captum", "pydantic", "pyarrow", "xarray",
+    "numpy", "pandas", "pyarrow", "pydantic", "xarray",
+    "captum", "lightning-fabric", "matplotlib", "safetensors", "scikit-learn", "scipy", "torch",
+    "edfio", "mne", "mne-bids", "pooch", "pyriemann", "pyxdf",
+    "einops", "h5py", "highdicom", "imagecodecs", "monai", "nibabel", "pillow", "pydicom",
+    "scikit-image", "SimpleITK", "tifffile", "zarr", "lifelines", "openpyxl",
 )  # fmt: skip
 
 

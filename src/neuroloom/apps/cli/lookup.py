@@ -155,20 +155,39 @@ def doctor() -> int:
 
     facts: dict[str, Any] = environment()
     libraries = facts.pop("libraries")
-    rows = [("", ""), *((str(name), str(value)) for name, value in facts.items())]
-    rows += [(name, libraries.get(name, "missing")) for name in NEEDED]
-    print_table(rows[1:])
-    missing = [name for name in NEEDED if name not in libraries]
-    if missing:
-        raise ConfigError(
-            f"{', '.join(missing)} not installed: pip install 'neuroloom[signals]' brings them."
-        )
-    print("\nAll that signals need is here.")
+    rows = [(str(name), str(value)) for name, value in facts.items()]
+    rows += [
+        (name, libraries.get(name, "missing")) for name in dict.fromkeys(sum(NEEDS.values(), ()))
+    ]
+    print_table(rows)
+    missing = {extra: [n for n in names if n not in libraries] for extra, names in NEEDS.items()}
+    said = [_state(extra, names) for extra, names in missing.items()]
+    if all(missing.values()):
+        raise ConfigError(" ".join(said))
+    print("\n" + "\n".join(said))
     return 0
 
 
-NEEDED = ("numpy", "scipy", "pandas", "scikit-learn", "torch", "lightning-fabric", "mne",
-          "pyriemann", "captum")  # fmt: skip
+def _state(extra: str, missing: list[str]) -> str:
+    """Say whether what an extra brings is here, or how it is got."""
+    if not missing:
+        return f"All that {extra} {'needs' if extra == 'microscopy' else 'need'} is here."
+    return (
+        f"For {extra}, {', '.join(missing)} not installed: "
+        f"pip install 'neuroloom[{extra}]' brings them."
+    )
+
+
+# What the extras of pyproject.toml bring.
+LEARN = ("captum", "lightning-fabric", "matplotlib", "safetensors", "scikit-learn", "scipy",
+         "torch")  # fmt: skip
+IMAGES = (*LEARN, "einops", "h5py", "highdicom", "imagecodecs", "monai", "nibabel", "pillow",
+          "pydicom", "scikit-image", "SimpleITK", "tifffile", "zarr")  # fmt: skip
+NEEDS = {
+    "signals": (*LEARN, "edfio", "mne", "mne-bids", "pooch", "pyriemann", "pyxdf"),
+    "volumes": (*IMAGES, "lifelines"),
+    "microscopy": (*IMAGES, "openpyxl"),
+}
 
 
 def studio() -> int:
