@@ -38,6 +38,7 @@ TORCH_AT_TOP = {
     "learn/dense/rare_losses.py",
     "learn/grids/modules.py",
     "learn/fit.py",
+    "learn/muon.py",
     "learn/learner.py",
     "learn/augment.py",
     "learn/modules.py",

@@ -64,6 +64,8 @@ class Training:
     threads
         CPU threads that serve the net best: a small one runs as fast on one, does not wait for a
         busy machine, and gives the same bits on machines with more; None takes all.
+    muon
+        Rate of Muon, as a multiple of `lr`, for the weights of hidden layers; 0: AdamW for all.
     precision
         "32-true", or "bf16-mixed" where that was measured to be faster and as good.
     clip
@@ -91,6 +93,7 @@ class Training:
     validate: bool = True
     precision: str = "32-true"
     clip: float = 0.0
+    muon: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "augment", tuple(self.augment))
@@ -269,8 +272,7 @@ class _Fit:
             accelerator="auto", devices=1, precision=job.precision or training.precision
         )
         self.device = self.fabric.device
-        groups = decay_groups(module, training.weight_decay)
-        optimiser = torch.optim.AdamW(groups, lr=training.lr, fused=True)
+        optimiser = make_optimiser(module, training)
         self.module, self.optimiser = self.fabric.setup(module, optimiser)
         self.module.mark_forward_method("loss")
         self.x, self.y = (torch.as_tensor(part).to(self.device) for part in (x, y))
@@ -503,6 +505,19 @@ def seconds_per_epoch(learner: Any, x: np.ndarray, y: np.ndarray, seed: int = 0)
         history = probe.fit(x, y, job=FitJob(seed=seed, steps=24))
     _, per_epoch = count_steps(len(x), probe.training, FitJob())
     return history.step_seconds * per_epoch
+
+
+def make_optimiser(module: Any, training: Training) -> Any:
+    """Return the optimiser of a net: AdamW, or Muon with AdamW for what is no hidden weight."""
+    import torch
+
+    if training.muon:
+        from neuroloom.learn.muon import Muon, muon_groups
+
+        groups = muon_groups(module, training.weight_decay)
+        return Muon([group for group in groups if group["params"]], training.lr, training.muon)
+    groups = decay_groups(module, training.weight_decay)
+    return torch.optim.AdamW(groups, lr=training.lr, fused=True)
 
 
 def decay_groups(module: Any, weight_decay: float) -> list[dict[str, Any]]:

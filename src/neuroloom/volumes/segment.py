@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+import re
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
 
 from neuroloom.learn.dense.study import DenseStudy
+
+if TYPE_CHECKING:
+    from neuroloom.io.cases import Case
+
+SIDED = re.compile(r"(^|[^a-z])(left|right|lh|rh|l|r)([^a-z]|$)", re.IGNORECASE)
 
 
 class Segment(DenseStudy):
@@ -22,3 +30,32 @@ class Segment(DenseStudy):
     name: ClassVar[str] = "volumes.segment"
     summary: ClassVar[str] = "segment CT, MR and other volumes or images, planned by itself"
     data_kind: ClassVar[str] = "MRI, CT, volumes, images"
+
+    def mirrored(self, case: Case, names: list[str]) -> list[int] | None:
+        """Return the axis from left to right: bodies are alike along no other.
+
+        None where classes have a side, which a mirror would turn into the other.
+        """
+        if len(case.shape) < 3:
+            return None
+        if any(SIDED.search(name) for name in names):
+            return []
+        return [left_right(case.header.affine)]
+
+
+def left_right(affine: np.ndarray | None) -> int:
+    """Return the axis of the array (z, y, x) that runs from left to right.
+
+    Parameters
+    ----------
+    affine
+        4x4, from the file's voxels (x, y, z) to RAS in mm; None: not known, the last axis is taken.
+
+    Examples
+    --------
+    >>> left_right(np.eye(4)), left_right(np.eye(4)[[1, 0, 2, 3]])
+    (2, 1)
+    """
+    if affine is None:
+        return 2
+    return 2 - int(np.abs(np.asarray(affine)[0, :3]).argmax())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuroloom.learn.dense.denseplan import DensePlan
+from neuroloom.learn.dense.usual import mirrors
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -54,7 +55,7 @@ def _tiled(net: nn.Module, x: Any, plan: DensePlan, mirror: Sequence[int] | None
         plan.patch,
         batch=max(1, int(VOXELS_AT_ONCE // np.prod(plan.patch, dtype=float) // 8)),
         device=str(next(net.parameters()).device),
-        mirror_axes=tuple(range(plan.dims)) if mirror is None else tuple(mirror),
+        mirror_axes=mirrors(plan, mirror),
     )
 
 

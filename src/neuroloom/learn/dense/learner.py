@@ -52,8 +52,7 @@ class Wishes:
     augment
         Names of augmentations, or None for the usual ones.
     mirror
-        Axes (array order, after the plan's transposition) that may be mirrored, in training and in
-        prediction; None: all.
+        Axes of the file's array that may be mirrored, in training and prediction; None: all.
     loss
         A name of `losses`.
     views
@@ -131,9 +130,13 @@ class DenseLearner:
         self.name, self.wishes, self.plan = name, wishes, plan
         self.model: nn.Module | None = None
         self.rehearsed: DenseLearner = self
+        self.given: DensePlan | None = None  # a plan that is not made of the cases
+        self.coarse: DenseLearner | None = None  # the stage before, of a cascade
+        self.overhead_s = 0.0  # of a fit, beside its steps
         if plan is not None:
             with own_randomness(0):
                 self.model = self._net(plan)
+            self.coarse = self._stage_before(plan)
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -155,12 +158,14 @@ class DenseLearner:
         """Return how a net of this plan is trained."""
         usual: dict[str, Any] = {
             "epochs": 10_000, "batch": plan.batch, "lr": 3e-3, "weight_decay": 1e-2, "warmup": 0.1,
-            "average": 0.99, "clip": 12.0,
+            "average": 0.99, "clip": 12.0, "muon": 8.0,
         }  # fmt: skip
         return Training(**(usual | self.wishes.training))
 
     def make_plan(self, cases: DenseCases) -> DensePlan:
         """Return the plan for these training cases."""
+        if self.given is not None:
+            return self.given
         from neuroloom.learn.dense.plan import plan
         from neuroloom.learn.dense.tissue import plan_tissue
 
@@ -194,7 +199,16 @@ class DenseLearner:
             Seed, length, checkpoint and so on.
         """
         job = job or FitJob()
-        module, bank = self.begin(x, job)
+        self.plan = self.make_plan(x)
+        if self.plan.previous is None:
+            return self.fit_stage(x, job)
+        from neuroloom.learn.dense.twostage import fit_in_two
+
+        return fit_in_two(self, x, job)
+
+    def fit_stage(self, x: DenseCases, job: FitJob, before: Any = None) -> History:
+        """Train this stage alone; `before` is what a coarse one says of each case."""
+        module, bank = self.begin(x, job, before)
         training = self.training(bank.plan)
         numbers = _epoch(len(bank), training.batch)
         history = fit(module, numbers, np.zeros(len(numbers), np.float32), training, job)
@@ -202,7 +216,7 @@ class DenseLearner:
         self.model = module.net.eval()
         return history
 
-    def begin(self, x: DenseCases, job: FitJob) -> tuple[DenseModule, Bank]:
+    def begin(self, x: DenseCases, job: FitJob, before: Any = None) -> tuple[DenseModule, Bank]:
         """Return the module with new weights, and the bank that it draws patches from."""
         from neuroloom.learn.dense.bank import Bank
 

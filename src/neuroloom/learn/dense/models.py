@@ -65,6 +65,7 @@ def _wishes(facts: dict[str, Any], **wishes: Any) -> Wishes:
     from neuroloom.learn.dense.learner import Wishes
 
     known = {key: facts[key] for key in ("channels", "regions", "ignore")}
+    known["mirror"] = facts.get("mirror")
     return Wishes.from_dict(known | {"classes": facts["classes_of"]} | wishes)
 
 

@@ -107,6 +107,7 @@ def _facts(
         "regions": regions and {name: list(values) for name, values in regions.items()},
         "ignore": ignore,
         "parts": parts,
+        "mirror": study.mirrored(first, list(classes.values())),
         "unit": first.unit,
         "dims": len(first.shape),
     }

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from neuroloom.core.run import Run
+    from neuroloom.io.cases import Case
     from neuroloom.learn.crossfit import Fitted
     from neuroloom.learn.model import Model
     from neuroloom.learn.store import Ensemble
@@ -127,18 +128,25 @@ class DenseStudy(Study):
             "configuration": self.configuration,
             "keys": keys_of(self.plan),
             "budget_s": None if budget.seconds is None else budget.seconds / fits,
-            "mirror": self.mirror_axes(),
             "loss": self.loss or "dice-ce",
             "missing": self.missing,
             "contrasts": self.contrasts,
         }
+        if self.mirror is not None:
+            wishes["mirror"] = tuple(self.mirror)
         if self.augment is not None:
             wishes["augment"] = tuple(self.augment)
         return wishes
 
-    def mirror_axes(self) -> tuple[int, ...] | None:
-        """Return the axes that may be mirrored; None: all."""
-        return None if self.mirror is None else tuple(self.mirror)
+    def mirrored(self, case: Case, names: list[str]) -> list[int] | None:
+        """Return the axes (array order) along which such images may be mirrored; None: all.
+
+        Parameters
+        ----------
+        case, names
+            The first case, and the names of all classes.
+        """
+        return None
 
     def prepare(self, data: Path) -> Prepared:
         """Read, check, audit and split; nothing is written."""

@@ -24,7 +24,7 @@ def transforms(
     names
         As for `parse_augment`; None: the usual ones; "tissue": those for microscopy.
     mirror
-        Axes of the patch that may be mirrored; None: all.
+        Axes of the file's array that may be mirrored; None: all.
 
     Examples
     --------
@@ -39,7 +39,7 @@ def transforms(
     from neuroloom.learn.dense.augment.spatial import Flip
     from neuroloom.learn.dense.augment.tissue import default_tissue
 
-    axes = tuple(range(plan.dims)) if mirror is None else tuple(mirror)
+    axes = mirrors(plan, mirror)
     if names is None:
         return default_nnunet(plan.patch, axes)
     if list(names) == ["tissue"]:
@@ -66,6 +66,25 @@ def any_contrast(chain: Sequence[Transform]) -> tuple[Transform, ...]:
     first = int(bool(chain) and chain[0].name == "affine")
     more = (Lookup(p=0.75), BiasField(0.3, p=0.3))
     return (*chain[:first], *more, *chain[first:])
+
+
+def mirrors(plan: DensePlan, axes: Sequence[int] | None) -> tuple[int, ...]:
+    """Return axes of the patch for axes of the file's array; None: all of them.
+
+    Examples
+    --------
+    >>> from neuroloom.learn.dense.denseplan import DensePlan
+    >>> plan = DensePlan(
+    ...     "2d", "default", "dynunet", 2, (1.0, 1.0), (2, 0, 1), (30.0, 30.0), (32, 32), 2,
+    ...     ((1, 1), (2, 2)), ((3, 3), (3, 3)), (32, 64), (2, 2), (2,))
+    >>> mirrors(plan, [2, 1]), mirrors(plan, None)
+    ((1,), (0, 1))
+    """
+    if axes is None:
+        return tuple(range(plan.dims))
+    apart = len(plan.transpose) - plan.dims
+    places = [plan.transpose.index(axis) - apart for axis in axes if axis in plan.transpose]
+    return tuple(sorted(place for place in places if place >= 0))
 
 
 def criterion(plan: DensePlan, name: str = "dice-ce") -> Callable[[Any, Any], Any]:
