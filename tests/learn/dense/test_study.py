@@ -56,6 +56,7 @@ def test_a_prediction_lies_on_the_grid_of_its_input(run, data, tmp_path):
     label = nib.load(tmp_path / "p" / table.query("name == 'toy_004'")["file"].iloc[0])
     assert label.shape == image.shape
     assert (label.affine == image.affine).all()
+    assert (tmp_path / "p/toy_004_picture.png").is_file()
     volume = float(abs(np.linalg.det(image.affine[:3, :3])))
     found = np.asarray(label.dataobj)
     big = table.query("name == 'toy_004' and `class` == 'big'")["volume"].iloc[0]

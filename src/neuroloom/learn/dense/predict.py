@@ -14,6 +14,7 @@ from neuroloom.core.run import check_out
 from neuroloom.learn.dense.doubt import doubt, entropy
 from neuroloom.learn.dense.held_out import decode, kept, why_flagged
 from neuroloom.learn.dense.overlap import mask_of
+from neuroloom.learn.dense.picture import write_picture
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,6 +78,7 @@ def _one(
     file = f"{name}{label_suffix(case)}"
     if folder is not None:
         write_label(folder, name, case, drawn, h)
+        write_picture(folder / f"{name}_picture.png", case.image()[0], label, case.spacing)
     head = {"name": name, "path": dataset.table["path"].iloc[row]}
     tail = {"unit": facts["unit"], "doubt": sure, "flag": bool(why), "why": why, "file": file}
     return [head | {"class": k, "volume": v} | tail | more for k, v in volumes.items()]
