@@ -11,6 +11,7 @@ from neuroloom.learn.dense.topology import Ints, divisor_of, round_up
 
 Floats = tuple[float, ...]
 MAX_FEATURES = {2: 512, 3: 320}
+OWN_GRID = ("spacing", "median_shape", "configuration", "previous")
 CONFIGURATIONS = ("2d", "3d_fullres", "3d_lowres", "3d_cascade_fullres")
 
 
@@ -42,6 +43,9 @@ class DensePlan:
     stages
         How training goes from coarse to fine: (share of the steps until which it lasts, zoom, share
         of the patch's edges, patches a case). With zoom 2 every second voxel is looked at.
+    vary
+        How much patches are changed in training: "full" as nnU-Net does, "light" where the time is
+        too short to learn from much changed ones.
     batch_dice
         Whether the Dice loss pools the batch before dividing.
     foreground_share
@@ -90,6 +94,7 @@ class DensePlan:
     use_nonzero_mask: tuple[bool, ...] = (False,)
     intensity: tuple[dict[str, float], ...] = ({},)
     stages: tuple[tuple[float, float, float, int], ...] = ((1.0, 1.0, 1.0, 1),)
+    vary: str = "full"
     batch_dice: bool = False
     foreground_share: float = 0.33
     image_order: int = 3
@@ -193,6 +198,25 @@ class DensePlan:
         )
 
 
+def override_both(plan: DensePlan, keys: Mapping[str, Any]) -> DensePlan:
+    """Return a plan with keys set by hand; a stage before it takes all but those of its own grid.
+
+    Examples
+    --------
+    >>> plan = DensePlan(
+    ...     "2d", "default", "dynunet", 2, (1.0, 1.0), (0, 1), (30.0, 30.0), (32, 32), 2,
+    ...     ((1, 1), (2, 2)), ((3, 3), (3, 3)), (32, 64), (2, 2), (2,))
+    >>> both = override_both(replace(plan, previous=plan), {"batch": 4, "spacing": (2.0, 2.0)})
+    >>> both.previous.batch, both.previous.spacing
+    (4, (1.0, 1.0))
+    """
+    made = plan.override(**keys) if keys else plan
+    if made.previous is None:
+        return made
+    shared = {key: value for key, value in keys.items() if key not in OWN_GRID}
+    return replace(made, previous=override_both(made.previous, shared))
+
+
 def widths(base: int, depth: int, dims: int, most: int | None = None) -> Ints:
     """Return the features of every stage: doubled from `base` on, up to 320 in 3-D, 512 in 2-D.
 
@@ -241,6 +265,8 @@ def _check_choices(plan: DensePlan) -> None:
     for key in ("image_order", "label_order", "probability_order"):
         if getattr(plan, key) not in range(6):
             raise ConfigError(f"{key} is {getattr(plan, key)}, expected 0 to 5.")
+    if plan.vary not in ("full", "light"):
+        raise ConfigError(f"vary is '{plan.vary}', expected 'full' or 'light'.")
     if not plan.stages or plan.stages[-1][0] != 1 or any(len(s) != 4 for s in plan.stages):
         raise ConfigError(
             f"stages is {plan.stages}, expected (until, zoom, share, patches) for each stage, the "

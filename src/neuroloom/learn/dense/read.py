@@ -135,8 +135,7 @@ def _same_channels(found: FoundCases, facts: dict[str, Any]) -> None:
     wanted = len(facts["channels"])
     for case in found.cases:
         given = len(case.images) + len(case.missing)
-        given = given if given > 1 else None
-        if given is not None and given != wanted:
+        if given > 1 and given != wanted:
             raise DataError(
                 f"{case.name}: has {given} channels, expected {wanted}: "
                 f"{', '.join(facts['channels'])}."

@@ -40,12 +40,40 @@ def transforms(
     from neuroloom.learn.dense.augment.tissue import default_tissue
 
     axes = mirrors(plan, mirror)
+    if names is None and plan.vary == "light":
+        return light(axes)
     if names is None:
         return default_nnunet(plan.patch, axes)
     if list(names) == ["tissue"]:
         return default_tissue(plan.patch, axes)
     flips = (Flip(0.5, axes=axes),) if axes and list(names) != ["none"] else ()
     return (*parse_augment(names), *flips)
+
+
+def light(mirror: Sequence[int] = ()) -> tuple[Transform, ...]:
+    """Return few and small changes, for fits of minutes.
+
+    Turning by up to 15 degrees and scaling in three patches of ten, brightness, noise and gamma in
+    three of twenty each, half the resolution now and then.
+
+    Examples
+    --------
+    >>> [own.name for own in light((2,))]
+    ['affine', 'brightness', 'noise', 'gamma', 'low-resolution', 'flip']
+    """
+    from neuroloom.learn.dense.augment.axiswise import LowResolution
+    from neuroloom.learn.dense.augment.intensity import Brightness, Gamma, Noise
+    from neuroloom.learn.dense.augment.spatial import Affine, Flip
+
+    flips = (Flip(0.5, axes=tuple(mirror)),) if mirror else ()
+    return (
+        Affine(15.0, (0.86, 1.16), each_axis=True, p=0.3),
+        Brightness(0.3, p=0.15),
+        Noise(0.25, p=0.15),
+        Gamma(low=0.67, high=1.5, keep=True, p=0.15),
+        LowResolution(0.5, 1.0, p=0.075),
+        *flips,
+    )
 
 
 def any_contrast(chain: Sequence[Transform]) -> tuple[Transform, ...]:
