@@ -123,7 +123,8 @@ class DenseStudy(Study):
         from neuroloom.learn.dense.read import keys_of
 
         budget = parse_budget(self.budget)
-        fits = self.seeds * max(1, USUAL_FOLDS if self.folds is None else self.folds)
+        folds = 1 if self.test else USUAL_FOLDS if self.folds is None else max(1, self.folds)
+        fits = self.seeds * folds
         wishes: dict[str, Any] = {
             "configuration": self.configuration,
             "keys": keys_of(self.plan),
@@ -233,15 +234,21 @@ class DenseStudy(Study):
 
     def scores_of(self, ensemble: Ensemble, dataset: Dataset) -> Iterator[np.ndarray]:
         """Yield the mean probabilities of the ensemble's members, (class, *axes), case by case."""
+        from neuroloom.learn.dense.large import add_share, room
+
         members = [learner for group in ensemble.members.values() for learner in group]
         for row in range(len(dataset)):
             part = dataset.x[np.array([row])]
-            total = None
+            if len(members) == 1:
+                yield next(iter(members[0].predict_scores(part)))
+                continue
+            mean = None
             for learner in members:
                 found = next(iter(learner.predict_scores(part)))
-                total = found if total is None else total + found
-            assert total is not None
-            yield total / len(members)
+                mean = room(found.shape) if mean is None else mean
+                add_share(mean, found, len(members))
+            assert mean is not None
+            yield mean
 
     def judge_more(
         self, dataset: Dataset, row: int, p: np.ndarray, label: np.ndarray
