@@ -28,8 +28,9 @@ setup: $(VENV)/stamp/dev $(VENV)/stamp/docs
 demo: $(VENV)/stamp/signals
 	$(BIN)/neuroloom demo
 
+# A worker a core, a file to a worker; each worker computes on one thread.
 test: $(VENV)/stamp/dev
-	$(BIN)/python -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 test-long: $(VENV)/stamp/dev chromium
 	$(BIN)/python -m pytest -m long $(ARGS)
