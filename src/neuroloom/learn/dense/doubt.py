@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from neuroloom.learn.dense.large import slabs
+
 REACH = 3
 
 
@@ -21,13 +23,21 @@ def entropy(p: ArrayLike, *, regions: bool = False) -> NDArray[np.float32]:
     >>> entropy([[0.5, 1.0], [0.5, 0.0]]).round(3).tolist()
     [1.0, 0.0]
     """
-    q = np.clip(np.asarray(p, dtype=np.float32), 1e-7, 1)
+    a = np.asarray(p)
+    found = np.empty(a.shape[1:], np.float32)
+    for part in slabs(found.shape):  # a large volume would not fit in memory some times over
+        found[part] = _entropy(a[:, part], regions)
+    return found
+
+
+def _entropy(p: NDArray[np.floating], regions: bool) -> NDArray[np.floating]:
+    q = np.clip(p.astype(np.float32), 1e-7, 1)
     if regions:
         other = np.clip(1 - q, 1e-7, 1)
         found = -(q * np.log2(q) + other * np.log2(other)).mean(0)
     else:
         found = -(q * np.log(q)).sum(0) / np.log(len(q))
-    return np.clip(found, 0, 1).astype(np.float32)
+    return np.clip(found, 0, 1)
 
 
 def near_border(label: ArrayLike, reach: int = REACH) -> NDArray[np.bool_]:

@@ -11,6 +11,7 @@ import numpy as np
 from neuroloom.core.dataset import ENTITIES
 from neuroloom.learn.dense.doubt import doubt, entropy, error_auroc
 from neuroloom.learn.dense.judge import rows_of_case
+from neuroloom.learn.dense.large import slabs
 from neuroloom.learn.dense.overlap import counts_of, dice, mask_of
 
 if TYPE_CHECKING:
@@ -56,13 +57,15 @@ def decode(p: np.ndarray, facts: dict[str, Any]) -> Label:
     >>> decode(np.array([[0.9, 0.2], [0.1, 0.8]]), facts).tolist()
     [0, 7]
     """
+    label = np.zeros(p.shape[1:], np.int16)
     if facts["regions"]:
-        label = np.zeros(p.shape[1:], np.int16)
         for k, value in painted(facts["regions"]):
             label[np.asarray(p[k]) > 0.5] = value
         return label
-    values = np.array(sorted(int(value) for value in facts["classes_of"]))
-    return values[np.asarray(p).argmax(0)].astype(np.int16)
+    values = np.array(sorted(int(value) for value in facts["classes_of"]), np.int16)
+    for part in slabs(label.shape):
+        label[part] = values[np.asarray(p[:, part]).argmax(0)]
+    return label
 
 
 def painted(regions: dict[str, Sequence[int]]) -> list[tuple[int, int]]:

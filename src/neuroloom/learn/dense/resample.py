@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from neuroloom.core.errors import ConfigError, DataError, nearest
 from neuroloom.learn.dense.fingerprint import Box, nonzero_box, present
+from neuroloom.learn.dense.large import room
 
 if TYPE_CHECKING:
     from neuroloom.learn.dense.denseplan import DensePlan
@@ -345,16 +346,26 @@ def preprocess(
     size = new_shape(cropped.shape[1:], source, target)
     x = resample_image(normalise(cropped, plan), size, source, target, plan.image_order)
     grid = Grid(array.shape[1:], tuple(map(float, spacing)), order, box, target, size)
-    return Preprocessed(np.ascontiguousarray(x), _label_of(label, grid, plan.label_order), grid)
+    return Preprocessed(np.ascontiguousarray(x), _on_grid(label, grid, plan.label_order), grid)
 
 
 def _same(first: Sequence[float], second: Sequence[float]) -> bool:
     return bool(np.allclose(first, second, rtol=SAME, atol=0))
 
 
-def _label_of(label: ArrayLike | None, grid: Grid, order: int) -> NDArray[np.integer] | None:
-    if label is None:
-        return None
+def _on_grid(label: ArrayLike | None, grid: Grid, order: int) -> NDArray[np.integer] | None:
+    return None if label is None else label_on_grid(label, grid, order)
+
+
+def label_on_grid(label: ArrayLike, grid: Grid, order: int = 1) -> NDArray[np.integer]:
+    """Return a label (*axes) of a file on the grid of its preprocessed image.
+
+    Examples
+    --------
+    >>> grid = Grid((2, 3), (1.0, 1.0), (0, 1), ((0, 2), (1, 3)), (1.0, 1.0), (2, 2))
+    >>> label_on_grid([[0, 1, 2], [3, 4, 5]], grid).tolist()
+    [[1, 2], [4, 5]]
+    """
     array = np.asarray(label)
     if array.shape != grid.shape:
         raise DataError(f"The label has shape {array.shape}, its image {grid.shape}.")
@@ -365,8 +376,10 @@ def _label_of(label: ArrayLike | None, grid: Grid, order: int) -> NDArray[np.int
 
 def restore(
     probabilities: ArrayLike, properties: Grid, order: int = 1, background: int | None = 0
-) -> Image:
+) -> NDArray[np.floating]:
     """Return probabilities (class, *axes) on the grid of the input file.
+
+    What is too large for memory comes as float16 in a mapped file (`large.room`).
 
     Parameters
     ----------
@@ -381,20 +394,21 @@ def restore(
     >>> restore(np.full((2, 2, 2), 0.5), grid)[0].tolist()
     [[1.0, 0.5, 0.5], [1.0, 0.5, 0.5]]
     """
-    array = np.asarray(probabilities, dtype=np.float32)
+    array = np.asarray(probabilities)
     if array.shape[1:] != properties.size:
         raise DataError(
             f"The probabilities have shape {array.shape[1:]}, the case {properties.size}."
         )
-    back = resample_image(array, properties.cropped, properties.target, properties.source, order)
-    moved = tuple(properties.shape[axis] for axis in properties.transpose)
-    full = np.zeros((len(array), *moved), np.float32)
-    if background is not None:
-        full[background] = 1
-    full[(slice(None), *(slice(*edge) for edge in properties.box))] = back
-    inverse = np.argsort(properties.transpose)
-    restored: Image = full.transpose(0, *(axis + 1 for axis in inverse))
-    return np.ascontiguousarray(restored)
+    full = room((len(array), *properties.shape))
+    inside = tuple(slice(*edge) for edge in properties.box)
+    here, there = properties.target, properties.source
+    for k, channel in enumerate(array):  # one by one: all at once may not fit in memory
+        moved = full[k].transpose(properties.transpose)
+        if k == background:
+            moved[...] = 1
+        one = resample_image(channel[None], properties.cropped, here, there, order)
+        moved[inside] = one[0]
+    return full
 
 
 def restore_label(label: ArrayLike, properties: Grid, outside: int = 0) -> NDArray[np.integer]:

@@ -25,7 +25,7 @@ Net = Callable[["Tensor"], Any]
 Positions = Callable[[Sequence[int], Sequence[int], float], list[list[int]]]
 
 FLOOR = 1e-3
-LARGE_BYTES = 4e9
+LARGE_BYTES = 1e9
 PRECISIONS = {"32": None, "bf16": "bfloat16", "16": "float16"}
 WEIGHTS = ("gaussian", "constant")
 
