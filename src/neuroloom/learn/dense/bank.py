@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+import weakref
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +15,7 @@ import torch
 from torch import Generator, Tensor
 
 from neuroloom.core.errors import DataError
+from neuroloom.core.heap import memory
 from neuroloom.learn.dense.denseplan import DensePlan
 from neuroloom.learn.dense.resample import Preprocessed
 from neuroloom.learn.dense.usual import codes
@@ -46,7 +50,10 @@ class Bank:
     device
         Where the tensors lie.
     folder
-        Where cases are kept on disk and mapped, once they need more than `limit` bytes.
+        Where cases are kept on disk and mapped, once they need more than `limit` bytes; None: in
+        one of its own among the system's temporary ones.
+    limit
+        None: six gigabytes, or a quarter of the memory there is.
 
     Examples
     --------
@@ -69,9 +76,10 @@ class Bank:
         jitter: int = 0,
         device: Any = "cpu",
         folder: Path | None = None,
-        limit: int = MEMORY_BYTES,
+        limit: float | None = None,
     ) -> None:
-        self.plan, self.jitter = plan, jitter
+        self.plan, self.jitter, self.device, self.folder = plan, jitter, device, folder
+        limit = min(MEMORY_BYTES, memory() / 4) if limit is None else limit
         self.slab, self.sides = 1, 1  # neighbouring slices a slice is seen with; axes cut across
         self.images: list[Tensor] = []
         self.labels: list[Tensor] = []
@@ -84,18 +92,28 @@ class Bank:
             self.places.append(find_places(label, rng))
             image = case.x
             self.bytes += image.nbytes + label.nbytes
-            if folder is not None and self.bytes > limit:
-                number = len(self.images)
-                image = _mapped(folder / f"{number:05d}-image.npy", image)
-                label = _mapped(folder / f"{number:05d}-label.npy", label)
-                self.images.append(torch.from_numpy(image))
-                self.labels.append(torch.from_numpy(label))
+            if self.bytes > limit:
+                self.images.append(self._on_disk("image", image))
+                self.labels.append(self._on_disk("label", label))
                 continue
             self.images.append(torch.from_numpy(image).to(device))
             self.labels.append(torch.from_numpy(label).to(device))
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def close(self) -> None:
+        """Forget the cases and remove their files."""
+        self.images.clear()
+        self.labels.clear()
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _on_disk(self, what: str, array: NDArray[Any]) -> Tensor:
+        if self.folder is None:
+            self.folder = Path(tempfile.mkdtemp(prefix="neuroloom-cases-"))
+            weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+        return torch.from_numpy(_mapped(self.folder / f"{len(self.places):05d}-{what}.npy", array))
 
     def spot(
         self,

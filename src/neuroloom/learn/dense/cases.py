@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from neuroloom.core.errors import DataError
+from neuroloom.core.heap import memory as machine_memory
 from neuroloom.learn.dense.denseplan import DensePlan
 from neuroloom.learn.dense.fingerprint import CaseFacts, Fingerprint, measure_case
 from neuroloom.learn.dense.resample import Preprocessed, preprocess
@@ -49,7 +50,7 @@ class DenseCases(Sequence[Any]):
     memory
         Shared by all parts; None begins a new one.
     limit
-        Bytes of preprocessed cases that are kept.
+        Bytes of preprocessed cases that are kept; None: four gigabytes, or an eighth of the memory.
     spacing
         Size of a case's voxels as the net is to see it; None: as its file says.
 
@@ -69,10 +70,11 @@ class DenseCases(Sequence[Any]):
         cases: Sequence[Any],
         rows: Sequence[int] | None = None,
         memory: dict[Any, Any] | None = None,
-        limit: int = KEPT_BYTES,
+        limit: float | None = None,
         spacing: Callable[[Any], tuple[float, ...]] | None = None,
     ) -> None:
-        self.cases, self.limit = cases, limit
+        self.cases = cases
+        self.limit = min(KEPT_BYTES, machine_memory() / 8) if limit is None else limit
         self.spacing = spacing or (lambda case: tuple(case.spacing))
         self.rows = list(range(len(cases))) if rows is None else [int(row) for row in rows]
         self.memory: dict[Any, Any] = {"bytes": 0} if memory is None else memory

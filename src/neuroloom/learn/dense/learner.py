@@ -211,7 +211,10 @@ class DenseLearner:
         module, bank = self.begin(x, job, before)
         training = self.training(bank.plan)
         numbers = _epoch(len(bank), training.batch)
-        history = fit(module, numbers, np.zeros(len(numbers), np.float32), training, job)
+        try:
+            history = fit(module, numbers, np.zeros(len(numbers), np.float32), training, job)
+        finally:
+            bank.close()
         module.net.to("cpu")
         self.model = module.net.eval()
         return history

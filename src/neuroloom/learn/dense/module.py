@@ -75,7 +75,9 @@ class DenseModule(nn.Module):
         augmenter = Augmenter(self.chain, Canvas(len(spots[0].image), patch))
         drawn = augmenter.draw(len(several), own)
         pairs = [cut(spot, drawn, k, self.chain, patch, zoom) for k, spot in enumerate(spots)]
-        images, labels = (torch.stack(part) for part in zip(*pairs, strict=True))
+        # What is mapped from disk was cut on the CPU.
+        parts = ([one.to(self.bank.device) for one in part] for part in zip(*pairs, strict=True))
+        images, labels = map(torch.stack, parts)
         first = int(bool(self.chain) and isinstance(self.chain[0], Affine))
         gone = images.flatten(2).isnan().any(2) if self.hides else None
         images = images if gone is None else images.nan_to_num(0.0)

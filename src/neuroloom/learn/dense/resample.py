@@ -284,8 +284,10 @@ def _scaled(
     channel: Image, scheme: str, known: Mapping[str, float], inside: NDArray[Any] | None
 ) -> NDArray[Any]:
     if scheme == "ct":
-        clipped = np.clip(channel, known["p0.5"], known["p99.5"])
-        return (clipped - known["mean"]) / max(known["std"], 1e-8)
+        scaled = np.clip(channel, known["p0.5"], known["p99.5"])
+        scaled -= known["mean"]  # in place: a CT is large
+        scaled /= max(known["std"], 1e-8)
+        return scaled
     if scheme == "zscore":
         if inside is None:
             return (channel - channel.mean()) / max(channel.std(), 1e-8)
