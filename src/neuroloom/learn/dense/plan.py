@@ -32,7 +32,7 @@ REFERENCE_BATCH = {2: 12, 3: 2}
 
 # What the clock and a CPU change. Features: (up to so many core seconds, those of the first stage).
 CPU_BATCH = {2: 4, 3: 2}
-CPU_BASE_FEATURES = ((900.0, 16), (2700.0, 24), (math.inf, 32))
+CPU_BASE_FEATURES = ((1800.0, 16), (5400.0, 24), (math.inf, 32))
 CPU_STEP_VOXELS = {2: 262_144, 3: 200_000}
 LIGHT_UP_TO = 7200.0  # core seconds
 # A patch that covers the median image is cut to four fifths of its edges for most of the time: half
@@ -368,7 +368,7 @@ def plan(
     >>> seen.update(CaseFacts((1, 1, 1), (36, 50, 35), (36, 50, 35), np.ones((1, 1), "f4")))
     >>> made = plan(seen, budget_s=600, device="cpu", cores=2)
     >>> made.patch, made.batch, made.features
-    ((40, 56, 40), 2, (24, 48, 96, 192))
+    ((40, 56, 40), 2, (16, 32, 64, 128))
     """
     kind = _kind(device)
     if budget_s is not None and budget_s <= 0:
