@@ -46,7 +46,10 @@ def row(field: FieldInfo) -> tuple[str, str, str]:
 
 
 class Models(SphinxDirective):
-    """`.. models:: conv` shows the models that a file of `signals/models` describes."""
+    """`.. models:: conv` shows the models of a file of `signals/models`.
+
+    `grids.models` names a file elsewhere by the end of its module.
+    """
 
     required_arguments = 1
 
@@ -55,7 +58,10 @@ class Models(SphinxDirective):
         places = registry.table("model").items()
         family = [n for n, place in places if f".{self.arguments[0]}:" in place]
         models = [registry.load("model", name) for name in family]
-        rows = ((f"``{model.name}``", model.summary, model.source) for model in models)
+        rows = (
+            (f"``{model.name.rpartition('/')[2]}``", model.summary, model.source)
+            for model in models
+        )
         return self.parse_text_to_nodes("\n".join(table(("name", "what", "source"), rows)))
 
 
