@@ -138,6 +138,47 @@ SMALL = {
         trains=False,
         predicts=False,
     ),
+    "microscopy.segment": Small(
+        lambda folder: grids.write_sections(folder),
+        {
+            "images": {"image": "raw_*.tif"},
+            "labels": {"lines": "lines_*.png", "spots": "spots_*.png"},
+            "split": "run",
+            "budget": "4 steps",
+            "plan": {"features": "4", "patch": "32,32"},
+        },
+        [
+            *(
+                f"{name}{part}"
+                for name in ("dice", "nsd", "hd95", "volume_error")
+                for part in ("", "/lines", "/spots")
+            ),
+            "error_auroc",
+            "dice/copied neighbour",
+            "dice/lines/copied neighbour",
+            "dice/spots/copied neighbour",
+        ],
+        samples={"budget": "7 steps", "model": "unet", "values": {"big": 128.0}},
+    ),
+    "microscopy.axon": Small(
+        lambda folder: grids.write_nerve(folder),
+        {
+            "folds": 1,
+            "margin": 4,
+            "budget": "4 steps",
+            "plan": {"features": "4", "patch": "32,32"},
+        },
+        [
+            *(
+                f"{name}{part}"
+                for name in ("dice", "nsd", "hd95", "volume_error")
+                for part in ("", "/myelin", "/axon")
+            ),
+            "error_auroc",
+            "count_error",
+        ],
+        samples={"budget": "7 steps", "model": "unet", "values": {"big": 128.0}},
+    ),
     "microscopy.threshold": Small(
         lambda folder: grids.write_nuclei(folder),
         {},
@@ -192,7 +233,8 @@ SMALL = {
             f"{name}{part}"
             for name in ("dice", "nsd", "hd95", "volume_error")
             for part in ("", "/big", "/small")
-        ],
+        ]
+        + ["error_auroc"],
         samples={"budget": "7 steps", "model": "segresnet", "values": {"big": 128.0}},
     ),
     "volumes.radiomics": Small(

@@ -18,6 +18,7 @@ from neuroloom.core.errors import DataError
 from neuroloom.core.heap import memory
 from neuroloom.learn.dense.denseplan import DensePlan
 from neuroloom.learn.dense.resample import Preprocessed
+from neuroloom.learn.dense.twostage import packed
 from neuroloom.learn.dense.usual import codes
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ class Bank:
         one of its own among the system's temporary ones.
     limit
         None: six gigabytes, or a quarter of the memory there is.
+    before
+        What a coarse stage says of each case (`twostage`); it travels with the label.
 
     Examples
     --------
@@ -77,6 +80,7 @@ class Bank:
         device: Any = "cpu",
         folder: Path | None = None,
         limit: float | None = None,
+        before: Iterable[NDArray[Any]] | None = None,
     ) -> None:
         self.plan, self.jitter, self.device, self.folder = plan, jitter, device, folder
         limit = min(MEMORY_BYTES, memory() / 4) if limit is None else limit
@@ -86,10 +90,13 @@ class Bank:
         self.places: list[list[NDArray[np.int32]]] = []
         self.bytes = 0
         rng = np.random.default_rng(0)
+        said = None if before is None else iter(before)
         for case in cases:
             assert case.label is not None
             label = numbered(case.label, plan)
             self.places.append(find_places(label, rng))
+            if said is not None:
+                label = packed(label, next(said), plan)
             image = case.x
             self.bytes += image.nbytes + label.nbytes
             if self.bytes > limit:

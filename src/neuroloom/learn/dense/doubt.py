@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neuroloom.learn.dense.large import slabs
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 REACH = 3
 
@@ -69,6 +74,47 @@ def doubt(h: NDArray[np.float32], label: ArrayLike, reach: int = REACH) -> float
     """Return the mean entropy near the predicted border; of all voxels if there is none."""
     band = near_border(label, reach)
     return float(h[band].mean()) if band.any() else float(h.mean())
+
+
+def score_of_doubt(predictions: pd.DataFrame, seed: int = 0) -> dict[str, dict[str, float | None]]:
+    """Return "error_auroc" as a metric: the mean over held-out cases, resampled by split units.
+
+    Parameters
+    ----------
+    predictions
+        Rows with example, unit, role and error_auroc; seeds and classes of a case share one value.
+
+    Returns
+    -------
+    Nothing, where no case has right and wrong voxels near its border.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> rows = pd.DataFrame({"example": ["a", "b", "c"], "unit": ["a", "b", "c"], "role": "model",
+    ...     "error_auroc": [0.7, 0.8, 0.9]})
+    >>> round(score_of_doubt(rows)["error_auroc"]["value"], 3)
+    0.8
+    """
+    import pandas as pd
+
+    from neuroloom.learn.intervals import RESAMPLES, interval, resample, tail
+
+    known = predictions[predictions["error_auroc"].notna()]
+    cases = known.groupby(["role", "example"])["error_auroc"].mean()
+    if "model" not in cases.index.get_level_values("role"):
+        return {}
+    own = cases.loc["model"]
+    units = known.drop_duplicates("example").set_index("example")["unit"].loc[own.index]
+    numbers = pd.factorize(units, sort=True)[0]
+    value, values = float(own.mean()), own.to_numpy()
+    rng = np.random.default_rng(seed)
+    draws = [weights @ values / weights.sum(1) for weights in resample(numbers, RESAMPLES, rng)]
+    low, high = interval(np.concatenate(draws), value, tail(numbers))
+    beside = "baseline" in cases.index.get_level_values("role")
+    baseline = float(cases.loc["baseline"].mean()) if beside else None
+    row = {"value": value, "low": low, "high": high, "baseline": baseline, "chance": 0.5}
+    return {"error_auroc": row}
 
 
 def error_auroc(

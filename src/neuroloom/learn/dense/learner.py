@@ -14,7 +14,7 @@ import numpy as np
 
 from neuroloom.core.errors import RunError
 from neuroloom.learn.dense.cases import DenseCases
-from neuroloom.learn.dense.denseplan import DensePlan
+from neuroloom.learn.dense.denseplan import DensePlan, override_both
 from neuroloom.learn.fit import FitJob, History, Training, fit, own_randomness, own_threads
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Wishes:
     loss: str = "dice-ce"
     views: str = "one"
     training: dict[str, Any] = field(default_factory=dict)
-    jitter: int = 0
+    jitter: int = 3
     slab: int = 1
     turns: bool = False
     tissue: float = 0.0
@@ -136,7 +136,7 @@ class DenseLearner:
         if plan is not None:
             with own_randomness(0):
                 self.model = self._net(plan)
-            self.coarse = self._stage_before(plan)
+            self.coarse = self._stage_before()
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -158,7 +158,7 @@ class DenseLearner:
         """Return how a net of this plan is trained."""
         usual: dict[str, Any] = {
             "epochs": 10_000, "batch": plan.batch, "lr": 3e-3, "weight_decay": 1e-2, "warmup": 0.1,
-            "average": 0.99, "clip": 12.0, "muon": 8.0,
+            "average": 0.99, "clip": 12.0, "muon": 25.0,
         }  # fmt: skip
         return Training(**(usual | self.wishes.training))
 
@@ -184,7 +184,7 @@ class DenseLearner:
         if wishes.tissue and made.dims == 2:
             made = plan_tissue(made, _some_labels(cases, made), wishes.tissue)
         keys = wishes.keys if made.net == self.name else {"net": self.name} | wishes.keys
-        return made.override(**keys) if keys else made
+        return override_both(made, keys)
 
     def fit(self, x: DenseCases, y: Any = None, *, job: FitJob | None = None) -> History:
         """Plan, then train from new initial weights, drawn with `job.seed`.
@@ -225,7 +225,8 @@ class DenseLearner:
 
         self.plan = self.make_plan(x)
         folder = None if job.checkpoint is None else job.checkpoint.with_suffix(".cases")
-        bank = Bank(x.preprocessed(self.plan), self.plan, self.wishes.jitter, device_name(), folder)
+        done, jitter = x.preprocessed(self.plan), self.wishes.jitter
+        bank = Bank(done, self.plan, jitter, device_name(), folder, before=before)
         bank.slab, bank.sides = self.wishes.slab, 3 if self.wishes.views in ALL_SIDES else 1
         with own_randomness(job.seed):
             module = self._module(self.plan)
@@ -234,11 +235,20 @@ class DenseLearner:
 
     def seconds_per_step(self, x: DenseCases, seed: int = 0, at_least: float = 4.0) -> float:
         """Measure a mean step of training on throwaway copies: each stage by its quicker steps."""
-        stages, before, mean = self.make_plan(x).stages, 0.0, 0.0
-        for until, *stage in stages:
-            keys = self.wishes.keys | {"stages": ((1.0, *stage),)}
-            probe = DenseLearner(self.name, dataclasses.replace(self.wishes, keys=keys))
-            mean += (until - before) * probe._quick_step(x, seed, at_least / len(stages))
+        plan = self.make_plan(x)
+        if plan.previous is not None:
+            from neuroloom.learn.dense.twostage import rehearse
+
+            return rehearse(self, x, plan, seed, at_least)
+        return self.seconds_of_stage(x, plan, seed, at_least)
+
+    def seconds_of_stage(self, x: DenseCases, plan: DensePlan, seed: int, at_least: float) -> float:
+        """Measure a mean step of this stage alone, on throwaway copies."""
+        before, mean = 0.0, 0.0
+        for until, *stage in plan.stages:
+            probe = self.fresh()
+            probe.given = dataclasses.replace(plan, stages=((1.0, *stage),))
+            mean += (until - before) * probe._quick_step(x, seed, at_least / len(plan.stages))
             before = until
         self.rehearsed = probe
         return mean
@@ -248,10 +258,10 @@ class DenseLearner:
         seconds: list[float] = []
         began, steps = time.monotonic(), 3
         while not seconds or (time.monotonic() - began < at_least and len(seconds) < 6):
-            history = self.fit(x, job=FitJob(seed=seed, steps=steps))
+            history = self.fit_stage(x, FitJob(seed=seed, steps=steps))
             seconds.append(history.step_seconds)
             steps = max(3, min(40, int(at_least / 3 / max(history.step_seconds, 1e-3))))
-        return float(min(seconds))
+        return float(np.mean(seconds[1:] or seconds))
 
     def predict_scores(self, x: DenseCases) -> Iterator[np.ndarray]:
         """Yield the probabilities of each case, (class, *axes) float32, on the case's own grid.
@@ -259,8 +269,12 @@ class DenseLearner:
         Regions are not exclusive: theirs need not sum to one, and there is no background.
         """
         assert self.plan is not None
-        cases = zip(x, x.preprocessed(self.plan, labelled=False), strict=True)
-        for _, done in cases:
+        for row, done in enumerate(x.preprocessed(self.plan, labelled=False)):
+            if self.plan.previous is not None:
+                from neuroloom.learn.dense.twostage import before_case, with_masks
+
+                said = before_case(self, x[np.array([row])], done.properties)
+                done = with_masks(done, said, self.plan)
             yield self.predict_array(done)
 
     def predict_array(self, done: Any) -> np.ndarray:
@@ -281,6 +295,8 @@ class DenseLearner:
         assert self.model is not None
         arrays = {f"net.{k}": v.detach().cpu().numpy() for k, v in self.model.state_dict().items()}
         plan = json.dumps(self.plan.as_dict(), sort_keys=True).encode()
+        before = {} if self.coarse is None else self.coarse.state()
+        arrays |= {f"coarse.{name}": array for name, array in before.items()}
         return arrays | {"plan": np.frombuffer(plan, np.uint8)}
 
     def load(self, state: Mapping[str, np.ndarray]) -> None:
@@ -304,6 +320,16 @@ class DenseLearner:
                 error
             )
         self.model.eval()
+        self.coarse = self._stage_before()
+        if self.coarse is not None:
+            self.coarse.load({k[7:]: v for k, v in state.items() if k[:7] == "coarse."})
+
+    def _stage_before(self) -> DenseLearner | None:
+        """Return the untrained learner of the stage before, if the plan has one."""
+        from neuroloom.learn.dense.twostage import coarse_of
+
+        assert self.plan is not None
+        return None if self.plan.previous is None else coarse_of(self, self.plan)
 
     def _module(self, plan: DensePlan) -> DenseModule:
         from neuroloom.learn.dense.module import DenseModule

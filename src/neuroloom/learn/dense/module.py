@@ -14,6 +14,7 @@ from neuroloom.learn.dense.augment.spatial import Affine
 from neuroloom.learn.dense.augment.transform import SEEDS, Canvas, Transform
 from neuroloom.learn.dense.bank import Bank, Spot
 from neuroloom.learn.dense.denseplan import DensePlan
+from neuroloom.learn.dense.twostage import spoilt, unpacked
 
 
 class DenseModule(nn.Module):
@@ -83,7 +84,11 @@ class DenseModule(nn.Module):
         images = images if gone is None else images.nan_to_num(0.0)
         x, y = augmenter.apply(images, labels, drawn, first=first)
         assert y is not None
-        return x if gone is None else self._lacking(x, gone, own), y.long()
+        x = x if gone is None else self._lacking(x, gone, own)
+        if self.plan.previous is None:
+            return x, y.long()
+        y, said = unpacked(y.long(), self.plan)
+        return torch.cat([x, spoilt(said, self.plan, own)], 1), y
 
     def _lacking(self, x: Tensor, gone: Tensor, generator: Generator) -> Tensor:
         """Return patches that are NaN where their case lacks a channel, or chance hides it."""

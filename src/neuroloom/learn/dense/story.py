@@ -149,9 +149,11 @@ def plan_table(plan: DensePlan) -> pd.DataFrame:
 
     from neuroloom.learn.dense.denseplan import rows_of_plan, shortly
 
+    stages = [("", plan)] + ([("coarse stage: ", plan.previous)] if plan.previous else [])
     rows = [
-        {"key": key, "value": shortly(value), "why": plan.reasons.get(key, "")}
-        for key, value in rows_of_plan(plan)
+        {"key": f"{before}{key}", "value": shortly(value), "why": own.reasons.get(key, "")}
+        for before, own in stages
+        for key, value in rows_of_plan(own)
         if value is not None
     ]
     return pd.DataFrame(rows)

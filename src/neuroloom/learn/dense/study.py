@@ -216,6 +216,16 @@ class DenseStudy(Study):
 
         return tabulate(self, prepared, fits)
 
+    def _judge(self, prepared: Prepared, run: Run, results: dict[str, Any]) -> pd.DataFrame:
+        """Write predictions and metrics, and beside them how well the entropy flags errors."""
+        from neuroloom.learn.dense.doubt import score_of_doubt
+        from neuroloom.learn.study import add_scores
+
+        table = super()._judge(prepared, run, results)
+        if len(table):
+            add_scores(run.folder, score_of_doubt(table, self.seed))
+        return table
+
     def tabulate_new(
         self, ensemble: Ensemble, dataset: Dataset, head: dict[str, Any]
     ) -> pd.DataFrame:

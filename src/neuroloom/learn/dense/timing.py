@@ -13,7 +13,7 @@ from neuroloom.learn.budget import Plan
 if TYPE_CHECKING:
     from neuroloom.learn.study import Prepared
 
-MARGIN = 1.03
+MARGIN = 1.05
 MOST_STEPS = 100_000
 REPORT_S, REPORT_SHARE = 25.0, 0.12  # seconds that scores, figures and the report may take
 SCORE_S = 0.06  # of a case and million voxels, for its distances
@@ -42,6 +42,7 @@ def plan_steps(learner: Any, prepared: Prepared, left: float, budget: float, fit
     reserve = min(REPORT_S, REPORT_SHARE * budget) + per_case * len(held_out) * fits / max(
         1, len(prepared.folds)
     )
+    reserve += getattr(learner, "overhead_s", 0.0) * fits
     left = max(left - (time.monotonic() - began) - reserve, 1.0)
     steps = int(max(1, min(left / (MARGIN * seconds * fits), MOST_STEPS)))
     reason = (
