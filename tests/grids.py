@@ -278,8 +278,48 @@ def write_nuclei(folder: Path, images: int = 2) -> Path:
         rng = np.random.default_rng(number)
         labels = np.zeros(y.shape, np.uint8)
         for count, (cy, cx) in enumerate(((20, 22), (34, 32), (70, 25), (60, 70), (25, 75)), 1):
-            labels[np.hypot(y - cy, x - cx) < 8] = count
+            labels[np.hypot(y - cy - number, x - cx) < 8] = count
         content = 90 * (labels > 0) + 0.4 * x + 20 + rng.normal(0, 4, y.shape)
         write_image(folder / "images" / f"n{number}.tif", image(content.astype(np.float32)))
         write_image(folder / "labels" / f"n{number}.tif", image(labels))
+    return folder
+
+
+def write_sections(folder: Path, sections: int = 2, shape: tuple[int, int] = (64, 112)) -> Path:
+    """Write raw_NN.tif of neighbouring sections: dark lines and bright spots, a mask file each."""
+    folder.mkdir(parents=True, exist_ok=True)
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    for number in range(sections):
+        rng = np.random.default_rng(number)
+        lines = ((x + 2 * number) % 28 < 4) | ((y + number) % 24 < 4)
+        spots = (np.hypot((x + 2 * number) % 28 - 16, (y + number) % 24 - 14) < 5) & ~lines
+        content = 120 - 70 * lines + 60 * spots + rng.normal(0, 12, shape)
+        grey = np.clip(content, 0, 255).astype(np.uint8)
+        write_image(folder / f"raw_{number:02d}.tif", image(grey))
+        for name, mask in (("lines", lines), ("spots", spots)):
+            write_image(folder / f"{name}_{number:02d}.png", image(255 * mask.astype(np.uint8)))
+    return folder
+
+
+def write_nerve(folder: Path, images: int = 2, masks: bool = False) -> Path:
+    """Write images of ringed axons with the size of their pixels, and one grey mask, or two."""
+    folder.mkdir(parents=True, exist_ok=True)
+    y, x = np.mgrid[:80, :100]
+    for number in range(images):
+        rng = np.random.default_rng(number)
+        label = np.zeros(y.shape, np.uint8)
+        for cy, cx, r in ((22, 20, 12), (55, 30 + number, 14), (40, 74, 16)):
+            far = np.hypot(y - cy, x - cx)
+            label[far < r] = 128
+            label[far < 0.6 * r] = 255
+        content = np.array([150, 40, 200])[np.digitize(label, [64, 192])]
+        grey = np.clip(content + rng.normal(0, 10, y.shape), 0, 255).astype(np.uint8)
+        write_image(folder / f"n{number}_image.png", image(grey))
+        (folder / f"n{number}_pixel_size_um.txt").write_text("0.1")
+        if masks:
+            for name, grey_value in (("axon", 255), ("myelin", 128)):
+                mask = 255 * (label == grey_value).astype(np.uint8)
+                write_image(folder / f"n{number}_image_seg-{name}.png", image(mask))
+        else:
+            write_image(folder / f"n{number}_mask.png", image(label))
     return folder

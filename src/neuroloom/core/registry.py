@@ -29,6 +29,8 @@ RECIPES: dict[str, str] = {
     "volumes.synthesize": "neuroloom.volumes.synthesize:Synthesize",
     "volumes.radiomics": "neuroloom.volumes.radiomics.recipe:Radiomics",
     "microscopy.measure": "neuroloom.microscopy.measure:Measure",
+    "microscopy.axon": "neuroloom.microscopy.axon:Axon",
+    "microscopy.segment": "neuroloom.microscopy.segment:Segment",
     "microscopy.threshold": "neuroloom.microscopy.threshold:Threshold",
 }
 

@@ -86,7 +86,8 @@ def by_globs(
         label = _label_of(there, classes)
         name = key if key and len(matches) > 1 else image_stem(paths[0])
         missing = tuple(k for k, group in enumerate(matches) if key not in group)
-        rows.append(Row(name, paths, label, missing=missing))
+        pixel = _pixel_of(root, paths[0])
+        rows.append(Row(name, paths, label, missing=missing, pixel=pixel))
     alone = sorted(set().union(*masks) - set(keys)) if masks else []
     if alone:
         notes.append(f"Labels without an image were passed over: {few(alone)}.")
@@ -142,13 +143,14 @@ def images_only(root: Path) -> Layout:
     every = listed(root)
     if not every:
         raise DataError(f"{root}: no image or volume is in this folder or below it.")
-    rows = [Row(image_stem(file), (file,)) for file in every]
+    rows = [Row(image_stem(file), (file,), pixel=_pixel_of(root, file)) for file in every]
     return Layout(rows, "images without labels")
 
 
 def single(path: Path) -> Layout:
     """Take one file as one case without a label."""
-    return Layout([Row(image_stem(path), (path.name,))], "one image")
+    pixel = _pixel_of(path.parent, path.name)
+    return Layout([Row(image_stem(path), (path.name,), pixel=pixel)], "one image")
 
 
 def few(names: Iterable[str]) -> str:
@@ -239,7 +241,13 @@ def _paired(root: Path, images: Path, labels: Path) -> tuple[list[Row], str, lis
     if not best and len(grouped) == len(masks) == 1:
         best, how = {next(iter(grouped.values()))[0]: masks[0]}, "being the only two"
     rows = [
-        Row(name.rsplit("/", 1)[-1], paths, best.get(paths[0])) for name, paths in grouped.items()
+        Row(
+            name.rsplit("/", 1)[-1],
+            paths,
+            best.get(paths[0]),
+            pixel=_pixel_of(root, paths[0]),
+        )
+        for name, paths in grouped.items()
     ]
     notes = []
     if alone := sorted(set(masks) - set(best.values())):
@@ -338,6 +346,10 @@ def _word(file: str, words: tuple[str, ...]) -> str:
 
 def _pattern(word: str) -> str:
     return rf"(?:^|(?<=[_\-. ])){word}(?=[_\-. \d]|$)"
+
+
+def _pixel_of(root: Path, file: str) -> tuple[tuple[float, ...], str] | None:
+    return _pixel_beside(root, file, _without(file, IMAGE_WORDS) or _place(file))
 
 
 def _pixel_beside(root: Path, file: str, key: str) -> tuple[tuple[float, ...], str] | None:

@@ -92,10 +92,10 @@ def plan_tissue(made: DensePlan, labels: Sequence[Any], least: float) -> DensePl
     labels
         Some labels (*axes) at the spacing of the plan, slices along the first axis.
     least
-        The Dice that every class must keep.
+        The Dice that every class must keep; 1: pixels stay as they are.
     """
     values = [value for value in made.classes if value not in (0, made.ignore)]
-    zoom = zoom_out(labels, values, least) if labels else 1.0
+    zoom = zoom_out(labels, values, least) if labels and least < 1 else 1.0
     spacing = tuple(zoom * s for s in made.spacing)
     why = f"{zoom:g} times the files' pixels: every class keeps a Dice of {least:g} or more"
     reasons = dict(made.reasons) | ({"spacing": why} if zoom > 1 else {})

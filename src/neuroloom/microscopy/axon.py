@@ -1,0 +1,123 @@
+"""`microscopy.axon`: a trained segmenter of axons and myelin, and the size of every axon."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+
+from neuroloom.core.errors import DataError
+from neuroloom.core.recipe import setting
+from neuroloom.microscopy.segment import Segment
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from neuroloom.core.dataset import Dataset
+    from neuroloom.core.run import Run
+    from neuroloom.learn.crossfit import Fitted
+    from neuroloom.learn.study import Prepared
+
+GREYS = {"myelin": 128.0, "axon": 255.0}
+
+
+class Axon(Segment):
+    """Segment axons and myelin, and measure every axon: diameter, g-ratio, thickness, shape.
+
+    Labels are two masks an image, called axon and myelin, or one grey image with 128 for myelin and
+    255 for axons. Tables have the headings of AxonDeepSeg; they need the size of a pixel, from a
+    file beside the image or as `pixel_size`.
+
+    Examples
+    --------
+    >>> Axon(pixel_size=0.07).tables
+    'xlsx'
+    """
+
+    name: ClassVar[str] = "microscopy.axon"
+    summary: ClassVar[str] = "segment axons and myelin, and measure every axon"
+
+    target: Literal["semantic"] = setting("semantic", "axons and myelin are classes of pixels")
+    pixel_size: float | None = setting(
+        None, "size of a pixel of all images; default: as the files say", unit="um", gt=0,
+        basic=True,
+    )  # fmt: skip
+    shape: Literal["circle", "ellipse"] = setting(
+        "circle", "a diameter is of the circle of equal area, or the ellipse's minor axis"
+    )
+    tables: Literal["xlsx", "csv"] = setting("xlsx", "format of the tables of axons")
+
+    def read(self, data: Path) -> Dataset:
+        """Find and check the images; greys 128 and 255 of one label file are myelin and axons."""
+        known = self._named(data)
+        dataset = super(Axon, known).read(data)
+        if not {"axon", "myelin"} <= set(dataset.facts["parts"]):
+            raise DataError(
+                f"{data}: the labels have the classes {', '.join(dataset.facts['parts'])}; axons "
+                "and myelin are needed. Name their masks: --labels.axon '*_seg-axon.png' "
+                "--labels.myelin '*_seg-myelin.png', or the greys of one file with --values."
+            )
+        return dataset
+
+    def read_like(self, facts: dict[str, Any], data: Path, include: list[str]) -> Dataset:
+        """Read new images, with or without labels."""
+        return super(Axon, self._named(data)).read_like(facts, data, include)
+
+    def _named(self, data: Path) -> Axon:
+        """Return the recipe with what the labels' classes are, where nothing said it."""
+        from neuroloom.learn.dense.read import find
+        from neuroloom.microscopy.fibres import globs_of_masks
+
+        if self.labels or self.values or self.classes:
+            return self
+        images, labels = ({}, {}) if self.images else globs_of_masks(data)
+        if labels:
+            return self.model_copy(update={"images": images, "labels": labels})
+        declared = find(self, data, self.include).classes or {}
+        if {"axon", "myelin"} <= set(declared.values()):
+            return self
+        return self.model_copy(update={"values": GREYS})
+
+    def judge_more(
+        self, dataset: Dataset, row: int, p: np.ndarray, label: np.ndarray
+    ) -> dict[str, Any]:
+        """Count axons, true and found."""
+        from neuroloom.microscopy.fibres import count_axons
+
+        truth = dataset.x[row].truth()
+        return {
+            "axons_true": count_axons(truth, dataset.facts),
+            "axons_pred": count_axons(label, dataset.facts),
+        }
+
+    def deliver(
+        self, dataset: Dataset, row: int, p: np.ndarray, label: np.ndarray, folder: Path | None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Write the masks and the table of axons of a new image, and sum the table up."""
+        from neuroloom.microscopy.fibres import sum_up, table_of, write_masks
+        from neuroloom.microscopy.morphometry import write_tables
+
+        table = table_of(label, dataset, row, self.shape)
+        if folder is not None:
+            name = str(dataset.table["name"].iloc[row])
+            write_masks(folder, name, label, dataset, row)
+            if dataset.facts["unit"] != "px" or self.pixel_size:
+                write_tables(table, folder / f"{name}_axon_morphometrics.{self.tables}")
+        return label, sum_up(table)
+
+    def evaluate(
+        self, run: Run, data: Path, out: Path | str | None = None, include: list[str] | None = None
+    ) -> pd.DataFrame:
+        """Score the run on other labelled images; masks and tables go to OUT/predictions."""
+        metrics = super().evaluate(run, data, out, include)
+        if out is not None:
+            self.predict(run, [data], Path(out) / "predictions")
+        return metrics
+
+    def illustrate(self, run: Run, prepared: Prepared, fits: list[Fitted]) -> None:
+        """Draw cases, and the sizes of axons found beside those of true ones."""
+        from neuroloom.microscopy.story.fibres import add_sizes
+
+        super().illustrate(run, prepared, fits)
+        add_sizes(self, run, prepared, fits)

@@ -1,0 +1,264 @@
+"""From images of a folder to what a net of microscopy sees: pixel sizes, objects, strips."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neuroloom.core.audit import Finding
+from neuroloom.core.dataset import ENTITIES, Dataset
+from neuroloom.core.errors import DataError
+from neuroloom.core.split import Fold
+from neuroloom.learn.dense.cases import DenseCases
+from neuroloom.learn.dense.tissue import EDGE, LOOKED_AT, zoom_out
+from neuroloom.microscopy.objects import Objects, image_diameter, look_numbered
+from neuroloom.microscopy.strips import cut_case, neighbour_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from neuroloom.learn.study import Prepared
+    from neuroloom.microscopy.segment import Segment
+
+SQUARE = 1.05
+COPIED = "copied"
+OBJECTS = {"0": "background", "1": "interior", "2": "rim"}
+
+
+def read_flexibly(study: Segment, facts: dict[str, Any], data: Path, include: list[str]) -> Dataset:
+    """Read new images by the run's globs or, where these match nothing, by the layout there."""
+    from neuroloom.learn.dense.read import read_cases
+
+    trained = dict(facts["axes"])
+    if trained["objects"]:  # files number objects: what the net's classes are says nothing of them
+        trained["classes_of"] = None
+    try:
+        return read_cases(study, data, include, trained)
+    except DataError as error:
+        if not study.images or "nothing matches" not in str(error):
+            raise
+        plain = study.model_copy(update={"images": {}, "labels": {}})
+        dataset = read_cases(plain, data, include, trained)
+        if (
+            not dataset.table["label"].notna().any()
+            and "images without labels" in str(dataset.findings[0].detail).lower()
+        ):
+            raise
+        return dataset
+
+
+def as_seen(study: Segment, dataset: Dataset, run: dict[str, Any] | None = None) -> Dataset:
+    """Return the data set with pixel sizes that can be believed, and objects where they are meant.
+
+    Parameters
+    ----------
+    dataset
+        As read from files.
+    run
+        What is stored of a finished run that is to be applied; None: this is a new one.
+    """
+    known = dict(run["axes"]) if run else dict(dataset.facts)
+    if not run:
+        known["pixel"] = usual_pixel(dataset.x, study.pixel_size)
+        known["objects"] = _means_objects(study, dataset)
+    cases: list[Any] = list(dataset.x)
+    spacing = _pixels(study, known)
+    findings = [*dataset.findings, *_doubtful(cases, known)]
+    if known["objects"]:
+        cases = [Objects(case) for case in cases]
+        spacing = _in_diameters(study.diameter)
+        known |= {"classes_of": OBJECTS, "parts": {known["objects"]: [1, 2]}, "regions": None}
+    x: Any = DenseCases(cases, spacing=spacing)
+    return replace(dataset, x=x, facts=known, findings=findings)
+
+
+def usual_pixel(cases: Any, given: float | None) -> float:
+    """Return the width of a pixel: as given, else the median of images whose pixels are square."""
+    if given:
+        return given
+    sizes = np.array([case.spacing[-2:] for case in cases], float)
+    square = sizes.max(1) <= SQUARE * sizes.min(1)
+    return float(np.median(sizes[square, 1]) if square.any() else sizes.min())
+
+
+def _means_objects(study: Segment, dataset: Dataset) -> str:
+    """Return the name of the objects that labels number; empty where they are classes."""
+    labelled = [case for case in dataset.x if case.label is not None]
+    named = [case.label for case in labelled if isinstance(case.label, dict)]
+    if study.target == "semantic" or any(len(label) > 1 for label in named):
+        return ""
+    masks = [next(iter(case.masks().values())) for case in labelled[:LOOKED_AT]]
+    if study.target == "auto" and not (masks and all(look_numbered(mask) for mask in masks)):
+        return ""
+    return str(next(iter(named[0]))) if named else "objects"
+
+
+def _pixels(study: Segment, known: dict[str, Any]) -> Callable[[Any], tuple[float, ...]]:
+    """Return how large the pixels of a case are, in the unit of the training images.
+
+    Pixels of an image that are said to be oblong, or to have no size where the others have one, are
+    taken as squares of the usual width.
+    """
+
+    def spacing(case: Any) -> tuple[float, ...]:
+        said = tuple(float(s) for s in case.spacing)
+        if study.pixel_size is not None:
+            return (*said[:-2], study.pixel_size, study.pixel_size)
+        oblong = len(said) == 2 and max(said) > SQUARE * min(said)
+        if oblong or (case.unit == "px") != (known["unit"] == "px"):
+            return (*said[:-2], known["pixel"], known["pixel"])
+        return said
+
+    return spacing
+
+
+def _doubtful(cases: Sequence[Any], known: dict[str, Any]) -> list[Finding]:
+    mixed = [case.name for case in cases if (case.unit == "px") != (known["unit"] == "px")]
+    oblong = [case.name for case in cases if len(case.spacing) == 2
+              and max(case.spacing) > SQUARE * min(case.spacing)]  # fmt: skip
+    found = []
+    if names := list(dict.fromkeys([*mixed, *oblong])):
+        found.append(
+            Finding(
+                "warning",
+                "Pixel sizes that were not believed",
+                f"{', '.join(names[:5])}: the size of a pixel is missing or not square, so "
+                f"{known['pixel']:g} {known['unit']} was taken, as in the other images. "
+                "`pixel_size` says it for all.",
+            )
+        )
+    return found
+
+
+def _in_diameters(given: float | None) -> Callable[[Any], tuple[float, ...]]:
+    """Return pixel sizes as parts of the diameter of an object, so that objects are of one size."""
+    memory: dict[str, float] = {}
+
+    def spacing(case: Any) -> tuple[float, ...]:
+        name = str(case.images[0])
+        if name not in memory:
+            steps = tuple(float(s) for s in case.spacing)
+            whole = getattr(case, "uncut", case)
+            memory[name] = given or image_diameter(whole.whole.image()[0], steps)
+        return tuple(float(s) / case.spacing[-1] / memory[name] for s in case.spacing)
+
+    return spacing
+
+
+def in_strips(
+    dataset: Dataset, axis: int | None, folds: int, share: float, gap: int | None, detail: float
+) -> Dataset:
+    """Return the data set with every image cut into strips; see `strips.places`.
+
+    Parameters
+    ----------
+    gap
+        Pixels; None: half of a patch.
+    detail
+        As for `dense.tissue.zoom_out`, which tells how many pixels a patch covers.
+    """
+    if gap is None:
+        gap = _half_patch(dataset, detail)
+    strips, rows, parts = [], [], []
+    for row, case in enumerate(dataset.x):
+        for strip in cut_case(case, axis, folds, share, gap):
+            strips.append(strip)
+            rows.append(row)
+            parts.append(strip.part)
+    table = dataset.table.iloc[rows].reset_index(drop=True)
+    table = table.assign(
+        whole=table["name"], name=[strip.name for strip in strips], part=parts,
+        example=np.arange(len(strips)),
+    )  # fmt: skip
+    x: Any = DenseCases(strips, spacing=dataset.x.spacing)  # type: ignore[attr-defined]
+    note = Finding(
+        "note",
+        "Cut into strips",
+        f"Every image was cut into {max(parts)} strips, all at the same places, with {gap} pixels "
+        "left out between them. What is judged is tissue beside that which was learnt from, not "
+        "another animal or another preparation.",
+    )
+    return replace(dataset, table=table, x=x, findings=[*dataset.findings, note])
+
+
+def _half_patch(dataset: Dataset, detail: float) -> int:
+    if dataset.facts["objects"] or dataset.facts["dims"] == 3:
+        return EDGE // 2
+    values = [
+        int(v) for v in dataset.facts["classes_of"] if int(v) not in (0, dataset.facts["ignore"])
+    ]
+    labels = [case.truth() for case in list(dataset.x)[:LOOKED_AT]]
+    known = [label for label in labels if label is not None]
+    return round(EDGE // 2 * (zoom_out(known, values, detail) if known and detail < 1 else 1))
+
+
+def folds_in_space(dataset: Dataset, *, one: bool) -> list[Fold]:
+    """Return the folds of strips: the last one held out, or each in turn."""
+    table = dataset.table
+    part = table["part"].to_numpy()
+    several = table["subject"].nunique() > 1
+    folds = []
+    for number in [int(part.max())] if one else range(1, int(part.max()) + 1):
+        test = np.flatnonzero(part == number)
+        owners = table["subject"].astype(str).iloc[test]
+        units = [f"{who}/part {number}" if several else f"part {number}" for who in owners]
+        train = np.flatnonzero(part != number)
+        folds.append(Fold(f"part {number} of {part.max()}", train, test, units))
+    return folds
+
+
+def _neighbours(prepared: Prepared) -> list[tuple[int, int, int]]:
+    """Return (fold, held-out row, row learnt from) of sections that adjoin."""
+    dataset, found = prepared.dataset, []
+    if prepared.by == "space" or dataset.facts["objects"]:
+        return []
+    subjects = dataset.table["subject"].astype(str).tolist()
+    for number, fold in enumerate(prepared.folds):
+        for row in fold.test:
+            other = neighbour_of(int(row), fold.train.tolist(), subjects, dataset.x)
+            if other is not None:
+                found.append((number, int(row), other))
+    return found
+
+
+def audit_neighbours(prepared: Prepared) -> list[Finding]:
+    """Object to sections of one tissue on both sides of the split."""
+    pairs = _neighbours(prepared)
+    if not pairs:
+        return []
+    names = prepared.dataset.table["name"].astype(str).tolist()
+    return [
+        Finding(
+            "objection",
+            "Neighbouring sections on both sides",
+            f"{len(pairs)} held-out images have one of the same subject and shape among those "
+            f"learnt from ({names[pairs[0][1]]} beside {names[pairs[0][2]]}). If they are sections "
+            "of one piece of tissue, much of the score is memory: compare it with the row "
+            "'copied neighbour', the score of that section's mask as it is, or use `split: space`.",
+        )
+    ]
+
+
+def with_copied(study: Segment, prepared: Prepared, table: pd.DataFrame) -> pd.DataFrame:
+    """Add rows, of role "copied", that judge the mask of the neighbouring section as it is."""
+    import pandas as pd
+
+    from neuroloom.learn.dense.judge import rows_of_case
+
+    dataset, rows = prepared.dataset, []
+    for number, row, other in _neighbours(prepared):
+        fold, case = prepared.folds[number], dataset.x[row]
+        entities = dataset.table.iloc[row][list(ENTITIES)].to_dict()
+        head = {"example": dataset.table["name"].iloc[row], **entities, "fold": number}
+        head |= {"unit": fold.units[list(fold.test).index(row)], "seed": study.seed}
+        head |= {"model": "mask of the neighbouring section", "role": COPIED}
+        judged = rows_of_case(
+            case.truth(), dataset.x[other].truth(), case.spacing, dataset.facts["parts"],
+            study.tolerance, dataset.facts["ignore"],
+        )  # fmt: skip
+        rows += [head | one for one in judged]
+    return pd.concat([table, pd.DataFrame(rows)], ignore_index=True) if rows else table

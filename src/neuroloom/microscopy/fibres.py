@@ -1,0 +1,115 @@
+"""From labels of axons and myelin to counts, masks and tables of single axons."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from neuroloom.microscopy.morphometry import label_axons, morphometry
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from neuroloom.core.dataset import Dataset
+
+LEAST_AXON = 0.05  # of the area of the median axon: less is a speck and no axon
+UNITS = {"um": 1.0, "mm": 1000.0, "px": 1.0}
+
+
+def masks_of(label: ArrayLike, facts: dict[str, Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the masks of axons and of myelin of a label (y, x)."""
+    array, parts = np.asarray(label), facts["parts"]
+    return np.isin(array, parts["axon"]), np.isin(array, parts["myelin"])
+
+
+def without_specks(axon: NDArray[Any]) -> NDArray[Any]:
+    """Return the mask without pieces that are far smaller than the median axon.
+
+    Examples
+    --------
+    >>> mask = np.zeros((9, 40), bool)
+    >>> mask[1:8, 1:8] = mask[1:8, 11:18] = mask[1:8, 21:28] = mask[4, 35] = True
+    >>> int(mask.sum() - without_specks(mask).sum())
+    1
+    """
+    numbers = label_axons(axon)
+    sizes = np.bincount(numbers.ravel())
+    if len(sizes) < 2:
+        return axon
+    large = sizes >= LEAST_AXON * np.median(sizes[1:])
+    large[0] = False
+    kept: NDArray[Any] = large[numbers]
+    return kept
+
+
+def count_axons(label: ArrayLike, facts: dict[str, Any]) -> int:
+    """Return the number of axons of a label (y, x), specks left out."""
+    axon, _ = masks_of(label, facts)
+    return int(label_axons(without_specks(axon)).max(initial=0))
+
+
+def table_of(
+    label: ArrayLike, dataset: Dataset, row: int, shape: Literal["circle", "ellipse"]
+) -> pd.DataFrame:
+    """Return the table of the axons of an image, in um; in pixels where their size is unknown."""
+    axon, myelin = masks_of(label, dataset.facts)
+    width = float(dataset.x.spacing(dataset.x[row])[-1])  # type: ignore[attr-defined]
+    return morphometry(without_specks(axon), myelin, width * UNITS[dataset.facts["unit"]], shape)
+
+
+def sum_up(table: pd.DataFrame) -> dict[str, float]:
+    """Return how many axons there are, and medians of those that the border does not cut."""
+    whole = table[~table["image_border_touching"].astype(bool)]
+    return {
+        "axons": len(table),
+        "median_diameter": float(whole["axon_diam (um)"].median()),
+        "median_gratio": float(whole["gratio"].median()),
+    }
+
+
+def write_masks(folder: Path, name: str, label: ArrayLike, dataset: Dataset, row: int) -> None:
+    """Write masks of axons, of myelin and of both, named as AxonDeepSeg names them."""
+    from neuroloom.io.images import write_image
+
+    axon, myelin = masks_of(label, dataset.facts)
+    like = dataset.x[row].recording()
+    for word, mask in (("axon", axon), ("myelin", myelin), ("axonmyelin", axon | myelin)):
+        write_image(folder / f"{name}_seg-{word}.png", mask.astype(np.uint8) * 255, like=like)
+
+
+def globs_of_masks(data: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Return globs of images and of their axon and myelin masks, where names tell them.
+
+    Nothing is returned unless every image has one mask of each, called as the image is and then
+    the word: a.png, a_seg-axon.png, a_seg-myelin.png.
+    """
+    from neuroloom.io.images import image_stem, image_suffix
+    from neuroloom.io.layouts import listed
+
+    if not data.is_dir() or any(data.glob("sub-*")):
+        return {}, {}
+    files = listed(data)
+    stems = {file: image_stem(file.rsplit("/", 1)[-1]) for file in files}
+    words = {word: [f for f in files if re.search(rf"{word}(?!myelin)", stems[f])]
+             for word in ("axon", "myelin")}  # fmt: skip
+    words["myelin"] = [file for file in words["myelin"] if "axonmyelin" not in stems[file]]
+    tails = {word: {_tail(stems[f], stems, files) + image_suffix(f) for f in own}
+             for word, own in words.items()}  # fmt: skip
+    if any(len(own) != 1 or not next(iter(own)).strip(".") for own in tails.values()):
+        return {}, {}
+    images = [f for f in files if not re.search("axon|myelin", stems[f])]
+    places = {f.rsplit("/", 1)[0] + "/" if "/" in f else "" for f in images}
+    if len(places) != 1 or len(images) != len(words["axon"]):
+        return {}, {}
+    labels = {word: f"*{next(iter(tail))}" for word, tail in tails.items()}
+    return {"image": f"{places.pop()}*{image_suffix(images[0])}"}, labels
+
+
+def _tail(stem: str, stems: dict[str, str], files: list[str]) -> str:
+    """Return what a mask's name adds to that of its image."""
+    owners = [stems[f] for f in files if stem.startswith(stems[f]) and stems[f] != stem]
+    return stem.removeprefix(max(owners, key=len)) if owners else ""

@@ -1,0 +1,176 @@
+"""Numbered objects as a net learns them: interior and rim, at one size in every image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from neuroloom.core.errors import DataError
+from neuroloom.microscopy.instances import (
+    Labels,
+    boundary_targets,
+    depth,
+    instances_from_probability,
+    typical_depth,
+)
+
+RIM = 0.08  # width of the rim that is learnt, in diameters of an object
+SMALLEST = 0.1  # of the area of a typical object: less is a speck
+MANY = 8  # so many numbers in a label, each in one piece, are objects and not classes
+IOUS = (0.5, 0.6, 0.7, 0.8, 0.9)
+
+
+def image_diameter(image: ArrayLike, spacing: tuple[float, ...] | None = None) -> float:
+    """Return the diameter of bright objects as an image itself tells it, pixels of the last axis.
+
+    No label is asked, so new images and labelled ones are measured alike.
+
+    Parameters
+    ----------
+    image
+        (*axes).
+
+    Examples
+    --------
+    >>> y, x = np.mgrid[:90, :90]
+    >>> discs = 100.0 * (np.hypot(y - 30, x - 30) < 9) + 100.0 * (np.hypot(y - 60, x - 62) < 9)
+    >>> 14 < image_diameter(discs + 5) < 24
+    True
+    """
+    from neuroloom.microscopy.pipelines.objects import local_foreground
+    from neuroloom.microscopy.pipelines.smooth import compress
+
+    steps = spacing or (1.0,) * np.ndim(image)
+    mask = local_foreground(compress(np.asarray(image, float)), spacing=steps)
+    return 2 * typical_depth(depth(mask, steps))
+
+
+def label_diameter(numbers: ArrayLike) -> float:
+    """Return the diameter of the circle (2-D) or ball of an object of median size, pixels.
+
+    Examples
+    --------
+    >>> y, x = np.mgrid[:40, :40]
+    >>> round(label_diameter(np.hypot(y - 20, x - 20) < 10))
+    20
+    """
+    array = np.asarray(numbers).astype(np.int64)
+    sizes = np.bincount(array.ravel())[1:]
+    sizes = sizes[sizes > 0]
+    if not sizes.size:
+        return float("nan")
+    middle = float(np.median(sizes))
+    return 2 * (middle / np.pi) ** 0.5 if array.ndim == 2 else (6 * middle / np.pi) ** (1 / 3)
+
+
+def look_numbered(label: ArrayLike) -> bool:
+    """Tell whether a label's values number objects: many, nearly each of them in one piece.
+
+    Examples
+    --------
+    >>> look_numbered(np.kron(np.arange(12).reshape(3, 4), np.ones((3, 3), int)))
+    True
+    >>> look_numbered(np.tile([0, 1, 2], 9))
+    False
+    """
+    from scipy.ndimage import label as pieces_of
+
+    array = np.asarray(label)
+    values = np.unique(array)
+    values = values[values > 0]
+    if len(values) <= MANY:
+        return False
+    joined = np.ones((3,) * array.ndim)
+    some = values[:: max(1, len(values) // 40)]
+    whole = [pieces_of(array == value, joined)[1] == 1 for value in some]
+    return float(np.mean(whole)) >= 0.8
+
+
+@dataclass(frozen=True, eq=False)
+class Objects:
+    """A case whose label numbers objects, as the net is to see it.
+
+    Its image is compressed by a logarithm, so that dim objects have as clear an edge as bright
+    ones, and its label has background 0, interior 1 and rim 2.
+    """
+
+    whole: Any
+
+    def image(self) -> np.ndarray:
+        """Return the image on a logarithmic scale, (channel, *axes) float32."""
+        from neuroloom.microscopy.pipelines.smooth import compress
+
+        return np.stack([compress(channel) for channel in self.whole.image()]).astype(np.float32)
+
+    def numbers(self) -> Labels | None:
+        """Return the objects numbered, (*axes); connected pieces of a mask count as objects."""
+        masks = list(self.whole.masks().values())
+        if not masks:
+            return None
+        if len(masks) > 1:
+            raise DataError(
+                f"{self.whole.name}: objects are numbered in one file, these labels are "
+                f"{len(masks)} files; give one, or set `target: semantic`."
+            )
+        from scipy.ndimage import label as pieces_of
+
+        label = masks[0]
+        if len(np.unique(label)) <= 2:
+            return pieces_of(label > 0, np.ones((3,) * label.ndim))[0].astype(np.int32)
+        return label.astype(np.int32)
+
+    def truth(self) -> NDArray[np.int8] | None:
+        """Return background, interior and rim, (*axes)."""
+        numbers = self.numbers()
+        if numbers is None:
+            return None
+        diameter = label_diameter(numbers)
+        width = 1 if not np.isfinite(diameter) else max(1, round(RIM * diameter))
+        return boundary_targets(numbers, width)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what it has in common with its case: name, shape, spacing, files."""
+        if name.startswith("__") or name == "whole":
+            raise AttributeError(name)
+        return getattr(self.whole, name)
+
+
+def numbered(p: ArrayLike, diameter: float | None = None) -> Labels:
+    """Return the objects that probabilities of background, interior and rim make.
+
+    Parameters
+    ----------
+    p
+        (3, *axes).
+    diameter
+        Of an object, pixels; None: what the foreground tells.
+    """
+    inner, rim = np.asarray(p)[1], np.asarray(p)[2]
+    far = depth(inner + rim > 0.5)
+    across = diameter or 2 * typical_depth(far)
+    axes = inner.ndim
+    size = np.pi / 4 * across**2 if axes == 2 else np.pi / 6 * across**3
+    return instances_from_probability(
+        inner, rim, smooth=max(0.5, 0.04 * across), least=SMALLEST * size
+    )
+
+
+def counts_of_objects(truth: ArrayLike, found: ArrayLike) -> dict[str, int]:
+    """Return how many objects there are, were found, and match at each overlap.
+
+    Examples
+    --------
+    >>> counts_of_objects([1, 1, 0, 2], [5, 5, 0, 0])["objects_matched@0.5"]
+    1
+    """
+    from neuroloom.learn.dense.instances import average_precision
+
+    a, b = np.asarray(truth), np.asarray(found)
+    n, m = len(np.unique(a[a > 0])), len(np.unique(b[b > 0]))
+    at = average_precision(a, b, IOUS)
+    matched = {f"objects_matched@{level:g}": round(n * at[level]["recall"]) if n else 0
+               for level in IOUS}  # fmt: skip
+    return {"objects_true": n, "objects_pred": m, **matched}

@@ -1,0 +1,202 @@
+"""`microscopy.segment`: a trained segmenter of electron and light microscopy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+
+from neuroloom.core.errors import ConfigError
+from neuroloom.core.recipe import setting
+from neuroloom.core.split import Fold, default_unit
+from neuroloom.learn.dense.study import DenseStudy
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from neuroloom.core.dataset import Dataset
+    from neuroloom.core.run import Run
+    from neuroloom.learn.crossfit import Fitted
+    from neuroloom.learn.model import Model
+    from neuroloom.learn.store import Ensemble
+    from neuroloom.learn.study import Prepared
+
+STRIPS = 3
+ACROSS = 20.0  # pixels that the diameter of an object has as the net sees it
+
+
+class Segment(DenseStudy):
+    """Segment microscopy: membranes, mitochondria, nuclei, cells; sections, stacks, single images.
+
+    One image is enough: it is cut into strips, and the net is judged on strips that it has not
+    seen. Pixels are made as coarse as the labels bear, patches are turned and mirrored every way,
+    and predictions are the mean over eight views. Labels that number objects (nuclei, cells) are
+    learnt as interior and rim, brought to one size, and found again one by one.
+
+    Examples
+    --------
+    >>> Segment(budget="5min", split="space", folds=1).views
+    'one'
+    """
+
+    name: ClassVar[str] = "microscopy.segment"
+    summary: ClassVar[str] = "segment electron and light microscopy, from one image on"
+    data_kind: ClassVar[str] = "Img"
+
+    split: Literal["subject", "session", "run", "space", "random"] | None = setting(
+        None, "what is held out: whole subjects or sections (run), or strips of each image (space)",
+        basic=True,
+    )  # fmt: skip
+    target: Literal["auto", "semantic", "instances"] = setting(
+        "auto", "classes of pixels, or numbered objects; auto: as the labels look", basic=True
+    )
+    share: float = setting(
+        1 / 3, "share of every image that is held out, for split=space and folds=1", gt=0, lt=1
+    )
+    margin: int | None = setting(
+        None, "pixels left out beside a held-out strip; default: half a patch", ge=0
+    )
+    axis: int | None = setting(
+        None, "axis along which strips follow one another; default: the longest", ge=0, le=2
+    )
+    views: Literal["one", "three", "twelve", "sixteen"] = setting(
+        "one", "sides from which a 2-D net sees a stack, in training and in prediction"
+    )
+    slab: int = setting(1, "neighbouring slices that a 2-D net sees of a stack; odd", ge=1, le=15)
+    detail: float = setting(
+        0.945, "Dice that labels must keep when pixels are made coarser; 1: pixels stay", gt=0, le=1
+    )
+    diameter: float | None = setting(
+        None, "of objects, in pixels; default: what the labels and each image tell", gt=0
+    )
+    pixel_size: float | None = setting(
+        None, "size of a pixel of all images; default: as the files say", unit="um", gt=0
+    )
+
+    def options(self) -> dict[str, Any]:
+        """Return what is wished of a net: views of tissue, and pixels as coarse as labels bear."""
+        if self.slab % 2 == 0:
+            raise ConfigError(f"slab is {self.slab}, expected an odd number of slices.")
+        wishes = super().options()
+        if self.augment is None:
+            wishes["augment"] = ("tissue",)
+        if self.views != "one" or self.slab > 1:
+            if self.configuration not in ("auto", "2d"):
+                raise ConfigError(
+                    "views and slab are of 2-D nets: leave configuration out, or set it to 2d."
+                )
+            wishes["configuration"] = "2d"
+        own = {"views": self.views, "slab": self.slab, "turns": self.mirror is None}
+        return wishes | own | {"tissue": 1.0 if self.target == "instances" else self.detail}
+
+    def prepare(self, data: Path) -> Prepared:
+        """Read, check, audit and split; images of one piece of tissue are cut into strips."""
+        if self.split is None and self.folds != 0 and not self.test and self._single(data):
+            return self.model_copy(update={"split": "space"}).prepare(data)
+        prepared = super().prepare(data)
+        from neuroloom.microscopy.data import audit_neighbours
+
+        return replace(prepared, findings=[*prepared.findings, *audit_neighbours(prepared)])
+
+    def _single(self, data: Path) -> bool:
+        """Tell whether nothing but the place in the image can be held out honestly."""
+        from neuroloom.learn.dense.read import find
+
+        table = find(self, data, self.include).table
+        labelled = table[table["label"].notna()]
+        return bool(len(labelled)) and default_unit(labelled) in ("run", "time")
+
+    def read(self, data: Path) -> Dataset:
+        """Find and check the images, and cut them where the split is in space."""
+        from neuroloom.microscopy.data import as_seen, in_strips
+
+        dataset = as_seen(self, super().read(data))
+        if self.split != "space" or self.folds == 0:
+            return dataset
+        return in_strips(
+            dataset, self.axis, self.folds or STRIPS, self.share, self.margin, self.detail
+        )
+
+    def read_like(self, facts: dict[str, Any], data: Path, include: list[str]) -> Dataset:
+        """Read new images; where the run's globs match nothing, by the layout that is there."""
+        from neuroloom.microscopy.data import as_seen, read_flexibly
+
+        return as_seen(self, read_flexibly(self, facts, data, include), facts)
+
+    def _split(self, dataset: Dataset, by: str) -> list[Fold]:
+        if by != "space" or self.folds == 0:
+            return super()._split(dataset, by)
+        from neuroloom.microscopy.data import folds_in_space
+
+        return folds_in_space(dataset, one=self.folds == 1)
+
+    def _maker(self, model: Model, dataset: Dataset) -> Callable[[], Any]:
+        """Let objects, whose pixels are parts of a diameter, be seen at one size."""
+        if not dataset.facts["objects"]:
+            return super()._maker(model, dataset)
+        pixel = f"{1 / ACROSS:g}"
+        seen = {"spacing": f"{pixel},{pixel}"} if dataset.facts["dims"] == 2 else {}
+        update = {"target": "instances", "plan": seen | self.plan}
+        return super(Segment, self.model_copy(update=update))._maker(model, dataset)
+
+    def _final(self, role: str, name: str, prepared: Prepared, fits: list[Fitted]) -> Ensemble:
+        """Store the model; images differ in size, so no area is usual."""
+        ensemble = super()._final(role, name, prepared, fits)
+        ensemble.facts["volumes"] = {}
+        return ensemble
+
+    def judge_more(
+        self, dataset: Dataset, row: int, p: np.ndarray, label: np.ndarray
+    ) -> dict[str, Any]:
+        """Count true, found and matching objects, where objects are the target."""
+        from neuroloom.microscopy.objects import counts_of_objects, numbered
+
+        if not dataset.facts.get("objects"):
+            return {}
+        return counts_of_objects(dataset.x[row].numbers(), numbered(p, self.diameter))
+
+    def deliver(
+        self, dataset: Dataset, row: int, p: np.ndarray, label: np.ndarray, folder: Path | None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Write numbered objects, where objects are the target, and count them."""
+        from neuroloom.microscopy.objects import label_diameter, numbered
+
+        if not dataset.facts.get("objects"):
+            return label, {}
+        found = numbered(p, self.diameter)
+        across = label_diameter(found) * float(dataset.x[row].spacing[-1])
+        return found, {"objects": int(found.max(initial=0)), "diameter": across}
+
+    def tabulate(self, prepared: Prepared, fits: list[Fitted]) -> pd.DataFrame:
+        """Return the rows of held-out images; where sections adjoin, also of a copied mask."""
+        from neuroloom.microscopy.data import with_copied
+
+        return with_copied(self, prepared, super().tabulate(prepared, fits))
+
+    def _judge(self, prepared: Prepared, run: Run, results: dict[str, Any]) -> pd.DataFrame:
+        from neuroloom.learn.study import add_scores
+        from neuroloom.microscopy.scores import further_scores
+
+        table = super()._judge(prepared, run, results)
+        more = further_scores(table, *self.judged_as(prepared.dataset), self.seed)
+        if more:
+            add_scores(run.folder, more)
+        return table
+
+    def _report_evaluation(
+        self, run: Run, table: pd.DataFrame, dataset: Dataset, n: int, out: Path | str | None
+    ) -> pd.DataFrame:
+        from neuroloom.microscopy.scores import with_further_scores
+
+        metrics = super()._report_evaluation(run, table, dataset, n, out)
+        return with_further_scores(metrics, table, *self.judged_as(dataset), self.seed, out)
+
+    def illustrate(self, run: Run, prepared: Prepared, fits: list[Fitted]) -> None:
+        """Draw the best, the median and the worst case; say what the further metrics mean."""
+        from neuroloom.microscopy.story.segment import add_meanings
+
+        super().illustrate(run, prepared, fits)
+        add_meanings(run, prepared)

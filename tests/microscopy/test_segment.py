@@ -1,0 +1,124 @@
+"""`microscopy.segment` and `microscopy.axon`, from files to metrics, on toy images."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.core.files import read_json
+from neuroloom.io.images import read_image, to_array
+from neuroloom.microscopy.axon import Axon
+from neuroloom.microscopy.segment import Segment
+from tests import grids
+
+SECTIONS = {
+    "images": {"image": "raw_*.tif"}, "labels": {"lines": "lines_*.png", "spots": "spots_*.png"},
+    "margin": 8, "budget": "6 steps", "plan": {"features": "4", "patch": "32,32"},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def sections(tmp_path_factory):
+    return grids.write_sections(tmp_path_factory.mktemp("data") / "tissue", sections=3)
+
+
+def test_sections_of_one_tissue_are_split_in_space(sections):
+    prepared = Segment(**SECTIONS, folds=2).prepare(sections)
+    assert prepared.by == "space"
+    table = prepared.dataset.table
+    for fold in prepared.folds:
+        assert set(table["part"].iloc[fold.train]) & set(table["part"].iloc[fold.test]) == set()
+        assert set(table["whole"].iloc[fold.test]) == {"raw_00", "raw_01", "raw_02"}
+
+
+def test_one_fold_holds_out_the_last_third_of_every_section(sections):
+    prepared = Segment(**SECTIONS, split="space", folds=1).prepare(sections)
+    (fold,) = prepared.folds
+    assert {prepared.dataset.x[int(row)].shape for row in fold.test} == {(64, 37)}
+    assert {prepared.dataset.x[int(row)].shape for row in fold.train} == {(64, 67)}
+
+
+def test_a_run_in_space_is_judged_and_evaluates_whole_images(sections, tmp_path):
+    run = Segment(**SECTIONS, split="space", folds=1).run(sections, tmp_path / "r")
+    metrics = read_json(run.folder / "metrics.json")
+    assert {"dice", "dice/lines", "dice/spots"} <= set(metrics)
+    assert not any("copied" in name for name in metrics)
+    table = run.evaluate(sections, tmp_path / "e")
+    assert table.attrs["labelled"] == 3
+    written = run.predict(sections, out=tmp_path / "p")
+    assert to_array(read_image(tmp_path / "p" / written["file"].iloc[0])).shape == (1, 64, 112)
+
+
+def test_left_out_sections_stand_beside_the_neighbours_mask(sections, tmp_path):
+    run = Segment(**SECTIONS, split="run").run(sections, tmp_path / "r")
+    metrics = read_json(run.folder / "metrics.json")
+    masks = [to_array(read_image(sections / f"lines_{k:02d}.png"))[0] > 0 for k in range(3)]
+    spots = [to_array(read_image(sections / f"spots_{k:02d}.png"))[0] > 0 for k in range(3)]
+    beside = [(0, 1), (1, 0), (2, 1)]
+
+    def dice(pairs):
+        return np.mean([2 * (a[i] & a[j]).sum() / (a[i].sum() + a[j].sum()) for a, i, j in pairs])
+
+    lines = dice([([m & ~s for m, s in zip(masks, spots, strict=True)], i, j) for i, j in beside])
+    assert metrics["dice/lines/copied neighbour"]["value"] == pytest.approx(lines)
+    audit = read_json(run.folder / "audit.json")
+    assert "Neighbouring sections on both sides" in {found["title"] for found in audit}
+    facts = read_json(run.folder / "facts.json")
+    assert "memory" in facts["meanings"]["dice/copied neighbour"]
+
+
+def test_objects_are_learnt_counted_and_written_as_numbers(tmp_path):
+    data = grids.write_nuclei(tmp_path / "data")
+    run = Segment(
+        target="instances", budget="6 steps", plan={"features": "4", "patch": "32,32"}
+    ).run(data, tmp_path / "r")
+    metrics = read_json(run.folder / "metrics.json")
+    assert {"f1@0.5", "ap", "dice/objects"} <= set(metrics)
+    rows = run.predictions
+    assert (rows["objects_true"] == 5).all()
+    table = run.predict(data, out=tmp_path / "p")
+    label = to_array(read_image(tmp_path / "p" / table["file"].iloc[0]))[0]
+    assert label.max() == table["objects"].iloc[0]
+
+
+def test_a_stack_is_seen_from_three_sides_and_in_slabs(tmp_path):
+    data = grids.write_blobs(tmp_path / "data", cases=2)
+    fields = {"plan": {"features": "4", "patch": "8,8"}, "budget": "4 steps"}
+    run = Segment(views="three", slab=3, **fields).run(data, tmp_path / "r")
+    assert set(run.predictions["class"]) == {"1"}
+    assert len(run.predict(data)) == 2
+    with pytest.raises(ConfigError, match="odd"):
+        Segment(slab=2, **fields).run(data, tmp_path / "x")
+    with pytest.raises(ConfigError, match="2-D nets"):
+        Segment(slab=3, configuration="3d_fullres", **fields).run(data, tmp_path / "x")
+
+
+@pytest.mark.parametrize("masks", [False, True])
+def test_axons_are_learnt_from_one_grey_mask_or_two(masks, tmp_path):
+    data = grids.write_nerve(tmp_path / "data", masks=masks)
+    fields = {"budget": "4 steps", "plan": {"features": "4", "patch": "32,32"}, "margin": 4}
+    run = Axon(**fields, folds=1).run(data, tmp_path / "r")
+    assert set(run.predictions["class"]) == {"axon", "myelin"}
+    metrics = read_json(run.folder / "metrics.json")
+    assert {"dice/axon", "dice/myelin", "count_error"} <= set(metrics)
+    table = run.predict(data, out=tmp_path / "p")
+    names = {path.name for path in (tmp_path / "p").iterdir()}
+    assert {"n0_image_seg-axon.png", "n0_image_seg-axonmyelin.png"} <= names
+    sizes = pd.read_excel(tmp_path / "p/n0_image_axon_morphometrics.xlsx", index_col=0)
+    assert len(sizes) == table["axons"].iloc[0]
+
+
+def test_axons_and_myelin_must_both_be_there(tmp_path):
+    data = grids.write_sections(tmp_path / "data")
+    with pytest.raises(DataError, match="axons and myelin"):
+        Axon(images=SECTIONS["images"], labels=SECTIONS["labels"], margin=4).run(data, tmp_path / "r")
+
+
+def test_oblong_pixels_are_not_believed(tmp_path):
+    data = grids.write_bids(tmp_path / "data", false_size=True)
+    prepared = Segment(folds=2).prepare(data)
+    sizes = {prepared.dataset.x.spacing(case) for case in prepared.dataset.x}
+    assert all(size[0] == size[1] for size in sizes)
+    assert "Pixel sizes that were not believed" in {found.title for found in prepared.findings}
