@@ -168,6 +168,14 @@ def test_a_model_a_subject_is_refused(refused, tmp_path):
     )
 
 
+def test_a_configuration_that_the_data_do_not_admit(refused, tmp_path):
+    data = grids.write_blobs(tmp_path / "d", cases=3)
+    refused(
+        *SEGMENT, data, *QUICK, "--configuration", "3d_lowres", "--out", tmp_path / "out",
+        says=("no '3d_lowres' of these data", "2d, 3d_fullres"),
+    )  # fmt: skip
+
+
 def test_doubts_that_are_no_errors_are_in_the_audit(neuroloom, tmp_path):
     """A lesion-free case and a mirrored label are legal: the run goes on, and says so."""
     data = grids.write_blobs(tmp_path / "d", cases=4)

@@ -156,6 +156,11 @@ MEANINGS: dict[str, Meaning] = {
         rising=False,
         high=None,
     ),
+    "error_auroc": Meaning(
+        "Entropy flags errors (AUROC)",
+        "Within three voxels of the predicted border, how often a wrong voxel has the higher "
+        "entropy than a right one; mean over cases. 0.5 is chance.",
+    ),
     "density_error": Meaning(
         "Density error",
         "Mean distance, over recordings, of the found from the true number of events per minute.",

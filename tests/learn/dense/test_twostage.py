@@ -17,8 +17,8 @@ from neuroloom.learn.dense.twostage import masks_of, packed, spoilt, unpacked
 from neuroloom.learn.fit import FitJob
 
 FINE = DensePlan(
-    "3d_cascade_fullres", "default", "dynunet", 3, (1.0,) * 3, (0, 1, 2), (24.0,) * 3, (8, 8, 8), 4,
-    ((1, 1, 1), (2, 2, 2)), ((3, 3, 3),) * 2, (6, 12), (1, 1), (1,),
+    "3d_cascade_fullres", "default", "dynunet", 3, (1.0,) * 3, (0, 1, 2), (24.0,) * 3, (8, 8, 8),
+    16, ((1, 1, 1), (2, 2, 2)), ((3, 3, 3),) * 2, (8, 16), (1, 1), (1,),
     classes={0: "background", 1: "left", 2: "right"},
 )  # fmt: skip
 # The coarse net sees the whole image in one patch, and its voxels see far.

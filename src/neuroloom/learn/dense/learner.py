@@ -245,9 +245,9 @@ class DenseLearner:
     def seconds_of_stage(self, x: DenseCases, plan: DensePlan, seed: int, at_least: float) -> float:
         """Measure a mean step of this stage alone, on throwaway copies."""
         before, mean = 0.0, 0.0
-        for until, *stage in plan.stages:
+        for until, zoom, share, copies in plan.stages:
             probe = self.fresh()
-            probe.given = dataclasses.replace(plan, stages=((1.0, *stage),))
+            probe.given = dataclasses.replace(plan, stages=((1.0, zoom, share, copies),))
             mean += (until - before) * probe._quick_step(x, seed, at_least / len(plan.stages))
             before = until
         self.rehearsed = probe

@@ -167,6 +167,8 @@ def dense_facts(
     facts = dataset.facts
     kind = "volume" if facts["dims"] == 3 else "image"
     parts = ", ".join(facts["parts"])
+    if all(name.isdigit() for name in facts["parts"]):
+        parts = f"label{'s' * (len(facts['parts']) > 1)} {parts}"
     shapes = np.array([case.shape for case in dataset.x])
     sizes = np.array([case.spacing for case in dataset.x])
     middle = " x ".join(str(int(n)) for n in np.median(shapes, 0))
@@ -185,7 +187,7 @@ def dense_facts(
         "example": "case",
         "data": [{"label": label, "value": value} for label, value in rows.items() if value],
         "where": _where(mine),
-        "method": [_method(study, plan)],
+        "method": [_method(study, plan, facts["unit"])],
         "citations": [
             "Isensee et al. (2021), nnU-Net, Nature Methods 18, 203-211",
             "Nikolov et al. (2021), surface Dice, J. Med. Internet Res. 23, e26151",
@@ -210,12 +212,12 @@ def _where(mine: pd.DataFrame) -> list[str]:
     ]
 
 
-def _method(study: DenseStudy, plan: DensePlan | None) -> str:
+def _method(study: DenseStudy, plan: DensePlan | None, unit: str) -> str:
     if plan is None:
         return f"{study.model}: {study.find(study.model).summary}."
     patch = " x ".join(map(str, plan.patch))
     return (
-        f"Images were brought to {' x '.join(f'{s:g}' for s in plan.spacing)}, normalised "
+        f"Images were brought to {' x '.join(f'{s:g}' for s in plan.spacing)} {unit}, normalised "
         f"({', '.join(plan.normalisation)}) and learnt from in patches of {patch}, {plan.batch} a "
         f"step, by {plan.net} with {'-'.join(map(str, plan.features))} features; loss: "
         f"{study.loss or 'dice-ce'} at every resolution; AdamW, one cycle, weights averaged. "

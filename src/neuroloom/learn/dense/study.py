@@ -166,7 +166,16 @@ class DenseStudy(Study):
                 f"missing={self.missing} needs a planned net ({', '.join(BEARING)}), not "
                 f"model={self.model}."
             )
-        return super().prepare(data)
+        prepared = super().prepare(data)
+        self._require_configuration(prepared)
+        return prepared
+
+    def _require_configuration(self, prepared: Prepared) -> None:
+        """Refuse a configuration that these data do not admit before anything is written."""
+        model = self.find(self.model)
+        if self.configuration != "auto" and model.is_net:
+            largest = max(prepared.folds, key=lambda fold: len(fold.train)).train
+            self._maker(model, prepared.dataset)().make_plan(prepared.dataset.x[largest])
 
     def _split(self, dataset: Dataset, by: str) -> list[Fold]:
         """Split by whose the cases are; five folds where nothing else is asked for."""

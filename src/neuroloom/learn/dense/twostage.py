@@ -127,7 +127,10 @@ def said_before(p: NDArray[Any], plan: DensePlan) -> Ints:
     """
     if not plan.regions:
         return p.argmax(0).astype(np.int32)
-    return sum((np.asarray(own) > 0.5).astype(np.int32) << k for k, own in enumerate(p))
+    found = np.zeros(p.shape[1:], np.int32)
+    for k, own in enumerate(p):
+        found |= (np.asarray(own) > 0.5).astype(np.int32) << k
+    return found
 
 
 def carried(said: Ints, grid: Grid, plan: DensePlan) -> Ints:
