@@ -146,6 +146,22 @@ def test_channels_in_a_folder_of_images(tmp_path: Path) -> None:
     assert found.cases[0].image().shape == (2, 6, 8)
 
 
+def test_new_cases_named_by_their_channels(tmp_path: Path) -> None:
+    """As in nnU-Net's imagesTs; one name alone is one case only if its channels are counted."""
+    for name in ("a_0000", "a_0001"):
+        write_case(tmp_path / f"{name}.nii.gz", None, 0)
+    assert list(find_cases(tmp_path).table["name"]) == ["a_0000", "a_0001"]
+    assert list(find_cases(tmp_path, n_channels=1).table["name"]) == ["a_0000", "a_0001"]
+    assert find_cases(tmp_path, n_channels=2).cases[0].image().shape[0] == 2
+    for name in ("b_0000", "b_0001"):
+        write_case(tmp_path / f"{name}.nii.gz", None, 1)
+    found = find_cases(tmp_path)
+    assert list(found.table["name"]) == ["a", "b"]
+    assert found.table["image"][1] == ("b_0000.nii.gz", "b_0001.nii.gz")
+    write_case(tmp_path / "c_0000.nii.gz", None, 2)
+    assert len(find_cases(tmp_path).table) == 5
+
+
 def test_pairs_in_one_folder(tmp_path: Path) -> None:
     names = ["demo_image.png", "demo_mask.png", "x_image_2.png", "x_mask_2.png", "other.png"]
     found = find_cases(pictures(tmp_path, names))

@@ -271,6 +271,7 @@ def find_cases(
     classes: Sequence[str] = (),
     *,
     incomplete: bool = False,
+    n_channels: int = 0,
 ) -> FoundCases:
     """List the cases of a data set: nnU-Net, MSD, BIDS, folders, pairs of names, a table, a file.
 
@@ -291,6 +292,9 @@ def find_cases(
         Names of the classes 1..K; greys are then numbered by their size.
     incomplete
         Whether cases may lack channels: a file of their own, or a cell of the table.
+    n_channels
+        How many each case must have, where that is known: tells NAME_0000 and NAME_0001 of one
+        case from two cases in a folder that says no more.
 
     Raises
     ------
@@ -303,7 +307,7 @@ def find_cases(
     """
     data = Path(data)
     _check_there(data)
-    layout, root = _recognised(data, images, labels)
+    layout, root = _recognised(data, images, labels, n_channels)
     layout.rows = [row for row in layout.rows if any(included(p, include) for p in row.images)]
     if not layout.rows:
         raise DataError(f"{data}: no image matches include {', '.join(include)}.")
@@ -329,7 +333,10 @@ def find_cases(
 
 
 def _recognised(
-    data: Path, images: Sequence[str] | Mapping[str, str], labels: Sequence[str] | Mapping[str, str]
+    data: Path,
+    images: Sequence[str] | Mapping[str, str],
+    labels: Sequence[str] | Mapping[str, str],
+    n_channels: int,
 ) -> tuple[Layout, Path]:
     """Return the layout and the folder that its paths are relative to."""
     file, _ = split_address(data)
@@ -347,7 +354,7 @@ def _recognised(
         layout = recognise(data)
         if layout is not None:
             return layout, data
-    return images_only(data), data
+    return images_only(data, n_channels), data
 
 
 def _check_there(data: Path) -> None:

@@ -138,13 +138,39 @@ def by_words(root: Path) -> Layout | None:
     return Layout(rows, f"images and labels in one folder, told by the words {words}", notes)
 
 
-def images_only(root: Path) -> Layout:
-    """Take every image as a case without a label."""
+def images_only(root: Path, n_channels: int = 0) -> Layout:
+    """Take every image as a case without a label, or NAME_0000, NAME_0001 … as one of channels."""
     every = listed(root)
     if not every:
         raise DataError(f"{root}: no image or volume is in this folder or below it.")
+    if numbered := _numbered(every, n_channels):
+        rows = [
+            Row(place.rpartition("/")[2], tuple(files), pixel=_pixel_of(root, files[0]))
+            for place, files in numbered.items()
+        ]
+        return Layout(rows, "images without labels, a file a channel (NAME_0000, NAME_0001 …)")
     rows = [Row(image_stem(file), (file,), pixel=_pixel_of(root, file)) for file in every]
     return Layout(rows, "images without labels")
+
+
+def _numbered(files: list[str], n_channels: int) -> dict[str, list[str]]:
+    """Return place -> channels if all files are named as nnU-Net's new cases are, else nothing.
+
+    Several files of a single name may as well be several cases, unless there are `n_channels`.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for file in files:
+        match = _CHANNEL.match(_place(file))
+        if match is None:
+            return {}
+        found.setdefault(match[1], {})[match[2]] = file
+    counts = {tuple(sorted(channels)) for channels in found.values()}
+    numbers = next(iter(counts))
+    whole = len(counts) == 1 and numbers == tuple(f"{k:04d}" for k in range(len(numbers)))
+    known = len(numbers) == n_channels if n_channels else len(found) > 1
+    if not whole or not known:
+        return {}
+    return {place: [channels[key] for key in numbers] for place, channels in found.items()}
 
 
 def single(path: Path) -> Layout:

@@ -40,7 +40,7 @@ def read_cases(
     """
     from neuroloom.io.casecheck import check_cases, require_sound
 
-    found = find(study, data, include)
+    found = find(study, data, include, len(trained["channels"]) if trained else 0)
     declared = trained["classes_of"] if trained else found.classes
     declared = None if declared is None else {int(k): str(v) for k, v in declared.items()}
     ignore = found.ignore if study.ignore is None else study.ignore
@@ -56,7 +56,7 @@ def read_cases(
     return Dataset(table, cases, "segmentation", [], facts, findings, extra)  # type: ignore[arg-type]
 
 
-def find(study: DenseStudy, data: Path, include: list[str]) -> FoundCases:
+def find(study: DenseStudy, data: Path, include: list[str], n_channels: int = 0) -> FoundCases:
     """Find cases as the study's settings say."""
     from neuroloom.io.cases import find_cases
 
@@ -66,7 +66,7 @@ def find(study: DenseStudy, data: Path, include: list[str]) -> FoundCases:
     images: Any = list(study.images.values()) if len(study.images) == 1 else study.images
     return find_cases(
         data, include, images, labels, study.pattern, study.values or None, study.classes,
-        incomplete=study.missing != "none",
+        incomplete=study.missing != "none", n_channels=n_channels,
     )  # fmt: skip
 
 
