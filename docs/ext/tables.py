@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def row(field: FieldInfo) -> tuple[str, str, str]:
     default = "required" if field.required else f"``{field.default!r}``"
     unit = f" ({field.unit})" if field.unit else ""
     choices = f" One of {', '.join(f'``{choice}``' for choice in field.choices)}."
-    what = field.help.replace("*", r"\*")
+    what = re.sub(r"\*|_(?=\W)", r"\\\g<0>", field.help)
     return f"``{field.name}``", default, what + unit + (choices if field.choices else "")
 
 
@@ -133,6 +134,15 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return [*lines, ""]
 
 
+def escape_marks(
+    app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]
+) -> None:
+    """Let shapes such as `(class, *axes)` and `|a - b|` in docstrings be text."""
+    for number, line in enumerate(lines):
+        if not line.lstrip().startswith((">>>", "...", "..")):
+            lines[number] = re.sub(r"(?<=[(\s])\*(?=\w+[),])|\|(?=\w[^|]*\|)", r"\\\g<0>", line)
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the directives."""
     for name, directive in (
@@ -140,4 +150,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
         ("tools", Tools), ("parity", Parity), ("markdown", Markdown),
     ):  # fmt: skip
         app.add_directive(name, directive)
+    app.connect("autodoc-process-docstring", escape_marks, priority=600)
     return {"parallel_read_safe": True}
