@@ -108,20 +108,20 @@ MODELS: dict[str, str] = {
     "bayes-cnn": "neuroloom.signals.models.textbook:bayes_cnn",
     "spectrogram-cnn": "neuroloom.signals.models.textbook:spectrogram_cnn",
     "cnn-3d": "neuroloom.signals.models.textbook:cnn_3d",
-    "grid/dynunet": "neuroloom.learn.dense.models:dynunet",
-    "grid/resenc-m": "neuroloom.learn.dense.models:resenc_m",
-    "grid/resenc-l": "neuroloom.learn.dense.models:resenc_l",
-    "grid/unet": "neuroloom.learn.dense.models:unet",
-    "grid/attention-unet": "neuroloom.learn.dense.models:attention_unet",
-    "grid/basicunetplusplus": "neuroloom.learn.dense.models:basicunetplusplus",
-    "grid/segresnet": "neuroloom.learn.dense.models:segresnet",
-    "grid/vnet": "neuroloom.learn.dense.models:vnet",
-    "grid/highresnet": "neuroloom.learn.dense.models:highresnet",
-    "grid/swinunetr": "neuroloom.learn.dense.models:swinunetr",
-    "grid/unetr": "neuroloom.learn.dense.models:unetr",
-    "grid/fcn": "neuroloom.learn.dense.models:fcn",
-    "grid/deepmedic": "neuroloom.learn.dense.models:deepmedic",
-    "grid/voxel-logistic": "neuroloom.learn.dense.models:voxel",
+    "dense/dynunet": "neuroloom.learn.dense.models:dynunet",
+    "dense/resenc-m": "neuroloom.learn.dense.models:resenc_m",
+    "dense/resenc-l": "neuroloom.learn.dense.models:resenc_l",
+    "dense/unet": "neuroloom.learn.dense.models:unet",
+    "dense/attention-unet": "neuroloom.learn.dense.models:attention_unet",
+    "dense/basicunetplusplus": "neuroloom.learn.dense.models:basicunetplusplus",
+    "dense/segresnet": "neuroloom.learn.dense.models:segresnet",
+    "dense/vnet": "neuroloom.learn.dense.models:vnet",
+    "dense/highresnet": "neuroloom.learn.dense.models:highresnet",
+    "dense/swinunetr": "neuroloom.learn.dense.models:swinunetr",
+    "dense/unetr": "neuroloom.learn.dense.models:unetr",
+    "dense/fcn": "neuroloom.learn.dense.models:fcn",
+    "dense/deepmedic": "neuroloom.learn.dense.models:deepmedic",
+    "dense/voxel-logistic": "neuroloom.learn.dense.models:voxel",
     "grid/resnet": "neuroloom.learn.grids.models:resnet",
     "grid/resnet-attention": "neuroloom.learn.grids.models:resnet_attention",
     "grid/vgg": "neuroloom.learn.grids.models:vgg",
@@ -260,7 +260,7 @@ def table(kind: str) -> dict[str, str]:
 def names(kind: str, family: str | None = None) -> list[str]:
     """Return the registered names of a kind, sorted.
 
-    Models and augmentations come in families ("grid/dynunet"): one family's are then named without
+    Models and augmentations come in families ("dense/dynunet"): one family's are then named without
     it, and "" is the family of signals.
 
     Examples
@@ -275,7 +275,7 @@ def names(kind: str, family: str | None = None) -> list[str]:
 
 
 def key(kind: str, name: str, family: str = "") -> str:
-    """Return the full name, "grid/dynunet", of what a family calls `name`.
+    """Return the full name, "dense/dynunet", of what a family calls `name`.
 
     Raises
     ------

@@ -243,25 +243,29 @@ class DenseLearner:
             return rehearse(self, x, plan, seed, at_least)
         return self.seconds_of_stage(x, plan, seed, at_least)
 
-    def seconds_of_stage(self, x: DenseCases, plan: DensePlan, seed: int, at_least: float) -> float:
+    def seconds_of_stage(
+        self, x: DenseCases, plan: DensePlan, seed: int, at_least: float, precision: str = "32-true"
+    ) -> float:
         """Measure a mean step of this stage alone, on throwaway copies."""
         before, mean = 0.0, 0.0
         for until, zoom, share, copies in plan.stages:
             probe = self.fresh()
             probe.given = dataclasses.replace(plan, stages=((1.0, zoom, share, copies),))
-            mean += (until - before) * probe._quick_step(x, seed, at_least / len(plan.stages))
+            mean += (until - before) * probe._quick_step(
+                x, seed, at_least / len(plan.stages), precision
+            )
             before = until
         self.rehearsed = probe
         return mean
 
-    def _quick_step(self, x: DenseCases, seed: int, at_least: float) -> float:
+    def _quick_step(self, x: DenseCases, seed: int, at_least: float, precision: str) -> float:
         """Return the time of a quick step, s, of a fit of some seconds."""
         # Each short fit lays its cases out anew: a part of a large set says the same.
         x = x[np.unique(np.linspace(0, len(x) - 1, min(len(x), REHEARSED)).astype(int))]
         seconds: list[float] = []
         began, steps = time.monotonic(), 3
         while not seconds or (time.monotonic() - began < at_least and len(seconds) < 6):
-            history = self.fit_stage(x, FitJob(seed=seed, steps=steps))
+            history = self.fit_stage(x, FitJob(seed=seed, steps=steps, precision=precision))
             seconds.append(history.step_seconds)
             steps = max(3, min(40, int(at_least / 3 / max(history.step_seconds, 1e-3))))
         return float(np.mean(seconds[1:] or seconds))

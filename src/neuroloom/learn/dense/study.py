@@ -37,7 +37,7 @@ class DenseStudy(Study):
     learns from patches and predicts whole images; every held-out case is scored on its own grid.
     """
 
-    family: ClassVar[str] = "grid"
+    family: ClassVar[str] = "dense"
     net_settings: ClassVar[tuple[str, ...]] = ("augment", "loss", "mirror")
     tolerance_unit: ClassVar[str] = "mm"
 
@@ -73,7 +73,21 @@ class DenseStudy(Study):
     mirror: list[int] | None = setting(
         None, "axes (in array order) that may be mirrored; default: what the domain allows"
     )
-    loss: Literal["dice-ce", "dice", "ce"] | None = setting(None, "the loss; default: Dice and CE")
+    loss: (
+        Literal[
+            "dice-ce",
+            "dice",
+            "ce",
+            "focal",
+            "focal-dice",
+            "tversky",
+            "generalised-dice",
+            "top-k",
+            "lovasz",
+            "cl-dice",
+        ]
+        | None
+    ) = setting(None, "the loss; default: Dice and cross entropy")
     largest: Literal["auto", "yes", "no"] = setting(
         "auto", "keep only the largest piece of a class; auto: where it helped held-out cases"
     )
@@ -213,11 +227,19 @@ class DenseStudy(Study):
         if not model.is_net:
             return Plan(reason="solved directly: no epochs")
         if budget.seconds is None:
-            return Plan(budget.epochs, budget.steps, f"as asked for ({self.budget})")
+            kind = {"auto": None, "32": "32-true", "bf16": "bf16-mixed"}[self.precision]
+            return Plan(budget.epochs, budget.steps, f"as asked for ({self.budget})", kind)
         judged = sum(len(fold.test) > 0 for fold in prepared.folds)
         fits = self.seeds * (judged + self._refits(model))
         learner = self._maker(model, prepared.dataset)()
-        return plan_steps(learner, prepared, budget.seconds - run.elapsed, budget.seconds, fits)
+        return plan_steps(
+            learner,
+            prepared,
+            budget.seconds - run.elapsed,
+            budget.seconds,
+            fits,
+            self.precision,
+        )
 
     def tabulate(self, prepared: Prepared, fits: list[Fitted]) -> pd.DataFrame:
         """Return a row for each held-out case, class, seed and role, with counts and distances."""
@@ -234,6 +256,17 @@ class DenseStudy(Study):
         if len(table):
             add_scores(run.folder, score_of_doubt(table, self.seed))
         return table
+
+    def _report_evaluation(
+        self, run: Run, table: pd.DataFrame, dataset: Dataset, n: int, out: Path | str | None
+    ) -> pd.DataFrame:
+        from neuroloom.learn.dense.doubt import score_of_doubt
+        from neuroloom.learn.study import add_scores
+
+        metrics = super()._report_evaluation(run, table, dataset, n, out)
+        if out is not None:
+            add_scores(Path(out), score_of_doubt(table, self.seed))
+        return metrics
 
     def tabulate_new(
         self, ensemble: Ensemble, dataset: Dataset, head: dict[str, Any]

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from neuroloom.core.errors import ConfigError, nearest
 from neuroloom.learn.dense.denseplan import DensePlan
 
 if TYPE_CHECKING:
     from neuroloom.learn.dense.augment.transform import Transform
-
-LOSSES = ("dice-ce", "dice", "ce")
 
 
 def transforms(
@@ -121,7 +118,7 @@ def criterion(plan: DensePlan, name: str = "dice-ce") -> Callable[[Any, Any], An
     Parameters
     ----------
     name
-        A name of `LOSSES`; regions that overlap are always learnt by Dice and cross entropy.
+        A name of `rare_losses.LOSSES`; overlapping regions always take Dice and cross entropy.
 
     Raises
     ------
@@ -138,17 +135,15 @@ def criterion(plan: DensePlan, name: str = "dice-ce") -> Callable[[Any, Any], An
     'DiceCE'
     """
     from neuroloom.learn.dense.losses import DeepSupervision, DiceCE, RegionLoss
+    from neuroloom.learn.dense.rare_losses import loss_named
 
     if plan.regions:
         number = codes(plan)
         regions = [[number[label] for label in labels] for labels in plan.regions.values()]
         return DeepSupervision(RegionLoss(regions, batch_dice=plan.batch_dice))
-    parts = {"dice-ce": (1.0, 1.0), "dice": (1.0, 0.0), "ce": (0.0, 1.0)}
-    if name not in parts:
-        known = ", ".join(LOSSES)
-        raise ConfigError(f"No loss is called '{name}'. Known: {known}.{nearest(name, LOSSES)}")
-    dice, entropy = parts[name]
-    return DeepSupervision(DiceCE(batch_dice=plan.batch_dice, dice=dice, ce=entropy))
+    if name == "dice-ce":
+        return DeepSupervision(DiceCE(batch_dice=plan.batch_dice))
+    return DeepSupervision(loss_named(name))
 
 
 def codes(plan: DensePlan) -> dict[int, int]:
