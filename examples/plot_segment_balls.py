@@ -3,8 +3,8 @@ Segment volumes from a folder of images and labels
 ==================================================
 
 One call plans a net from the data, trains it on some cases, judges it on others and keeps it. The
-volumes here are made: a ball among rods that are as bright, and noise. Brightness does not tell the
-ball, its shape does.
+volumes here are made: a ball among rods of its own shade, brighter than the rest in some volumes
+and darker in others. No brightness tells the ball, its shape does.
 """
 
 import tempfile
@@ -20,14 +20,15 @@ affine = np.diag([1.0, 1.0, 2.0, 1.0])  # slices twice as thick as pixels are wi
 
 
 def scene(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return an image and its label, (x, y, z): a ball, and two rods that are as bright."""
+    """Return an image and its label, (x, y, z): a ball, and two rods of the same shade."""
     rng = np.random.default_rng(seed)
     x, y, z = np.mgrid[-12:12, -14:14, -7:7] * np.array([1, 1, 2])[:, None, None, None]
     at = rng.permutation([(-6, -7), (6, -7), (0, 7)]) + rng.uniform(-1.5, 1.5, (3, 2))
     across = [np.hypot(x - a, y - b) for a, b in at]
     ball = np.hypot(across[0], z - rng.uniform(-3, 3)) < rng.uniform(4, 5.5)
     rods = (across[1] < rng.uniform(3, 4)) | (across[2] < rng.uniform(3, 4))
-    image = 40 + 50.0 * (ball | rods) + rng.normal(0, 10, x.shape)
+    shade = rng.choice([-50.0, 50.0])  # darker than what is around it, or brighter
+    image = 100 + shade * (ball | rods) + rng.normal(0, 10, x.shape)
     return image.astype(np.float32), ball.astype(np.uint8)
 
 

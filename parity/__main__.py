@@ -24,6 +24,7 @@ FILES = {
     "ExBrainable": "parity.exbrainable",
     "GaNDLF": "parity.gandlf",
     "gumpy": "parity.gumpy",
+    "ivadomed": "parity.ivadomed",
     "MIScnn": "parity.miscnn",
     "MONAI": "parity.monai",
     "NiftyNet": "parity.niftynet",

@@ -75,6 +75,7 @@ def test_like_prints_a_command_or_says_not_yet() -> None:
     assert like("braindecode").startswith("neuroloom run signals.decode DATA --model ")
     assert like("gumpy").endswith("--out runs/gumpy")
     assert like("nnU-Net") == "neuroloom run volumes.segment DATA --folds 5 --out runs/nnu-net"
+    assert like("AxonDeepSeg") == "neuroloom run microscopy.axon DATA --out runs/axondeepseg"
     assert like("CERR") == "neuroloom run volumes.radiomics DATA --out runs/cerr"
     assert like("DeepLabCut").startswith("not yet: ")
     for tool in load_tools():

@@ -17,6 +17,7 @@ OPTIONS = {
     "DN3": "--model tidnet --align euclidean --split subject",
     "DeLINEATE": "--over whole --seeds 3",
     "DeepEEG": "--model erp",
+    "CDeep3M2": "--views sixteen",
     "DLTK": "--model fcn",
     "EEG-DL": "--model bi-lstm-attention",
     "ExBrainable": "--model sccnet",

@@ -1,20 +1,21 @@
-"""Microscopy: axons and myelin measured one by one, classic segmentation as named pipelines.
+"""Microscopy: segmented by nets or by named pipelines; axons and myelin measured one by one.
 
-    from neuroloom.microscopy import Measure, Threshold
+    from neuroloom.microscopy import Axon, Measure, Segment, Threshold
+    run = Segment(budget="5min").run("em/")
     from neuroloom.microscopy.morphometry import morphometry
     table = morphometry(axon, myelin, pixel_size_um=0.07)
 
-`morphometry` measures axons, `measures` sums them up; `pipelines` are thresholding workflows as
-data (recipe `Threshold`); `instances` turns probability maps into objects; `curate` corrects masks
-by hand.
+`segment` learns any structure, `axon` axons and myelin; `morphometry` measures axons, `measures`
+sums them up; `pipelines` are thresholding workflows as data (recipe `Threshold`); `instances` turns
+probability maps into objects; `curate` corrects masks by hand.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-RECIPES = {"Measure": "measure", "Threshold": "threshold"}
-__all__ = ["Measure", "Threshold"]
+RECIPES = {"Axon": "axon", "Measure": "measure", "Segment": "segment", "Threshold": "threshold"}
+__all__ = ["Axon", "Measure", "Segment", "Threshold"]
 
 
 def __getattr__(name: str) -> Any:
