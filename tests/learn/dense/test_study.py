@@ -66,7 +66,7 @@ def test_a_prediction_lies_on_the_grid_of_its_input(run, data, tmp_path):
 def test_evaluate_scores_labelled_cases_and_counts_the_rest(run, data, tmp_path):
     metrics = run.evaluate(data, tmp_path / "e")
     assert metrics.attrs == {"labelled": 4, "unlabelled": 1}
-    assert "dice" in read_json(tmp_path / "e/metrics.json")
+    assert {"dice", "error_auroc"} <= set(read_json(tmp_path / "e/metrics.json"))
 
 
 def test_the_plan_is_in_the_run_and_says_why(run):
@@ -145,3 +145,26 @@ def test_rows_are_the_same_with_seeds_apart(data, tmp_path):
     assert isinstance(rows, pd.DataFrame)
     assert set(rows["seed"]) == {0, 1}
     assert len(rows) == 2 * 4 * 2
+
+
+def test_a_dicom_series_gets_a_dicom_segmentation_without_a_name(tmp_path):
+    import pydicom
+
+    from neuroloom.io.images import read_image, write_image
+
+    rng = np.random.default_rng(0)
+    for k in range(3):
+        label = grids.two_balls(k).transpose(2, 1, 0).astype(np.uint8)
+        voxels = (rng.normal(0, 5, label.shape) + 40 * label + 1024).astype(np.int16)
+        series = tmp_path / f"d/images/p{k}"
+        grids.write_dicom(series, voxels)
+        write_image(tmp_path / f"d/labels/p{k}.nii.gz", label, like=read_image(series))
+    fields = SMALL | {"budget": "30 steps", "folds": 0}
+    done = Segment(**fields).run(tmp_path / "d", tmp_path / "r")
+    done.predict(tmp_path / "d/images", out=tmp_path / "p")
+    found = [pydicom.dcmread(file) for file in (tmp_path / "p").glob("*_seg.dcm")]
+    assert found
+    for one in found:
+        assert one.SOPClassUID.name == "Segmentation Storage"
+        assert [s.SegmentLabel for s in one.SegmentSequence] == ["1", "2"]
+        assert str(one.PatientName) == ""
