@@ -11,6 +11,7 @@ from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import DataError
 from neuroloom.core.files import write_atomic, write_json
 from neuroloom.core.run import check_out
+from neuroloom.io.dicom_seg import write_seg
 from neuroloom.learn.dense.doubt import doubt, entropy
 from neuroloom.learn.dense.held_out import decode, kept, why_flagged
 from neuroloom.learn.dense.overlap import mask_of
@@ -78,10 +79,22 @@ def _one(
     file = f"{name}{label_suffix(case)}"
     if folder is not None:
         write_label(folder, name, case, drawn, h)
+        if is_dicom(case) and label.any():
+            classes = {int(k): v for k, v in facts["classes_of"].items() if int(k)}
+            write_seg(folder / f"{name}_seg.dcm", label, case.images[0], classes)
         write_picture(folder / f"{name}_picture.png", case.image()[0], label, case.spacing)
     head = {"name": name, "path": dataset.table["path"].iloc[row]}
     tail = {"unit": facts["unit"], "doubt": sure, "flag": bool(why), "why": why, "file": file}
     return [head | {"class": k, "volume": v} | tail | more for k, v in volumes.items()]
+
+
+def is_dicom(case: Case) -> bool:
+    """Return whether a case is a DICOM series, to which a DICOM Segmentation can belong."""
+    from neuroloom.io.dicom import is_series
+    from neuroloom.io.images import image_suffix
+
+    place = case.images[0]
+    return is_series(place) if place.is_dir() else image_suffix(place) == ".dcm"
 
 
 def label_suffix(case: Case) -> str:
