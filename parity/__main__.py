@@ -14,6 +14,7 @@ FILES = {
     "Allen Cell Structure Segmenter": "parity.allen",
     "AxonDeepSeg": "parity.axondeepseg",
     "braindecode": "parity.braindecode",
+    "CDeep3M2": "parity.cdeep3m2",
     "CERR": "parity.cerr",
     "DeepEEG": "parity.deepeeg",
     "DeepNeuro": "parity.deepneuro",
@@ -33,6 +34,7 @@ FILES = {
     "pymia": "parity.pymia",
     "SANTIA": "parity.santia",
     "TorchIO": "parity.torchio",
+    "Volume Segmantics": "parity.volume_segmantics",
 }
 
 

@@ -1,4 +1,4 @@
-"""AxonDeepSeg: the morphometry of axons and myelin."""
+"""AxonDeepSeg: axons and myelin, found and measured."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from parity.crops import score
 from parity.harness import Check
 
 TOOL = "AxonDeepSeg"
 TABLE = "SEM of rat spinal cord, 244 axons: masks and table of AxonDeepSeg 5.1"
+DEMO = "its demo image, SEM of rat spinal cord: left two thirds, then the right third; 5 minutes"
 TILTS = (0.0, 0.4, 0.8)
 RATIOS = (0.4, 0.6, 0.8)
 
@@ -54,4 +56,10 @@ CHECKS = [
           worst_column, TABLE),
     Check(TOOL, "bias of the g-ratio of simulated fibres, tilted up to 46 degrees", "<= 0.01",
           g_ratio_bias),
+    Check(TOOL, "Dice of axons in unseen tissue of one image", ">= 0.92",
+          score("axon", "microscopy.axon", "dice/axon"), DEMO),
+    Check(TOOL, "Dice of myelin in unseen tissue of one image", ">= 0.86",
+          score("axon", "microscopy.axon", "dice/myelin"), DEMO),
+    Check(TOOL, "error of the number of axons there", "<= 0.08",
+          score("axon", "microscopy.axon", "count_error"), DEMO),
 ]  # fmt: skip

@@ -46,7 +46,7 @@ class Segment(DenseStudy):
     summary: ClassVar[str] = "segment electron and light microscopy, from one image on"
     data_kind: ClassVar[str] = "Img"
 
-    split: Literal["subject", "session", "run", "space", "random"] | None = setting(
+    split: Literal["subject", "session", "run", "space", "random"] | None = setting(  # type: ignore[assignment]
         None, "what is held out: whole subjects or sections (run), or strips of each image (space)",
         basic=True,
     )  # fmt: skip

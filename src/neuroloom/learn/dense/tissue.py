@@ -22,8 +22,8 @@ LOOKED_AT = 4  # cases, and slices of a volume
 EDGE = 128  # of a patch, in pixels as the net sees them
 BATCH = 4
 LEAST_EDGE = 96  # of the smallest image, after zooming out
-SMALLEST = 4  # pixels of an edge in the last stage
-LARGEST_FACTOR = 16  # of the features: what is deeper costs weights and teaches little here
+SMALLEST = 8  # pixels of an edge in the last stage
+LARGEST_FACTOR = 8  # of the features: what is wider costs more to update than to compute
 
 
 def kept_share(label: NDArray[np.integer], zoom: float, values: Sequence[int]) -> float:
@@ -114,7 +114,7 @@ def small_steps(base: int, median: Sequence[float]) -> dict[str, Any]:
     --------
     >>> keys = small_steps(16, (600.0, 500.0))
     >>> keys["patch"], keys["features"]
-    ((128, 128), (16, 32, 64, 128, 256, 256))
+    ((128, 128), (16, 32, 64, 128, 128))
     """
     edge = EDGE
     while edge > 32 and edge > min(median):
