@@ -33,7 +33,7 @@ def lines() -> int:
 
 
 @cache
-def carried_out(data: Path, budget: str = "60 steps") -> Path:
+def carried_out(data: Path, budget: str = "3min") -> Path:
     """Run the program in a process of its own and return the folder of its run."""
     out = scratch() / "miscnn"
     cases = some(data, tuple(fold(data, 1)[:CASES]))
@@ -43,7 +43,7 @@ def carried_out(data: Path, budget: str = "60 steps") -> Path:
     return out
 
 
-def lines_needed(data: Path, budget: str = "60 steps") -> float:
+def lines_needed(data: Path, budget: str = "3min") -> float:
     """Return the lines of the program, or infinity if it left less than the job."""
     out = carried_out(data, budget)
     predicted = list(out.with_name(out.name + "-new").glob("hippocampus_*.nii.gz"))
@@ -54,7 +54,7 @@ def lines_needed(data: Path, budget: str = "60 steps") -> float:
     return lines() if whole else float("inf")
 
 
-def cases_scored(data: Path, budget: str = "60 steps") -> float:
+def cases_scored(data: Path, budget: str = "3min") -> float:
     """Return the cases of the table that have a Dice, each while it was held out."""
     table = pd.read_csv(carried_out(data, budget) / "artifacts" / "cases.csv")
     return int(table.loc[table["dice"].notna(), "case"].nunique())
