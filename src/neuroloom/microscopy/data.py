@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 SQUARE = 1.05
 COPIED = "copied"
+STRIPS = 3
+WIDE = 64  # pixels of a strip, where its number is free
+ACROSS = 20.0  # pixels that the diameter of an object has as the net sees it
 OBJECTS = {"0": "background", "1": "interior", "2": "rim"}
 
 
@@ -63,7 +66,8 @@ def as_seen(study: Segment, dataset: Dataset, run: dict[str, Any] | None = None)
     """
     known = dict(run["axes"]) if run else dict(dataset.facts)
     if not run:
-        known["pixel"] = usual_pixel(dataset.x, study.pixel_size)
+        own = [case for case in dataset.x if case.unit == known["unit"]]
+        known["pixel"] = usual_pixel(own, study.pixel_size)
         known["objects"] = _means_objects(study, dataset)
     cases: list[Any] = list(dataset.x)
     spacing = _pixels(study, known)
@@ -76,7 +80,7 @@ def as_seen(study: Segment, dataset: Dataset, run: dict[str, Any] | None = None)
     return replace(dataset, x=x, facts=known, findings=findings)
 
 
-def usual_pixel(cases: Any, given: float | None) -> float:
+def usual_pixel(cases: Sequence[Any], given: float | None) -> float:
     """Return the width of a pixel: as given, else the median of images whose pixels are square."""
     if given:
         return given
@@ -150,12 +154,19 @@ def _in_diameters(given: float | None) -> Callable[[Any], tuple[float, ...]]:
 
 
 def in_strips(
-    dataset: Dataset, axis: int | None, folds: int, share: float, gap: int | None, detail: float
+    dataset: Dataset,
+    axis: int | None,
+    folds: int | None,
+    share: float,
+    gap: int | None,
+    detail: float,
 ) -> Dataset:
     """Return the data set with every image cut into strips; see `strips.places`.
 
     Parameters
     ----------
+    folds
+        None: three, or one where three would be too narrow.
     gap
         Pixels; None: half of a patch.
     detail
@@ -163,6 +174,8 @@ def in_strips(
     """
     if gap is None:
         gap = _half_patch(dataset, detail)
+    if folds is None:
+        folds = STRIPS if _wide_enough(dataset, axis, gap) else 1
     strips, rows, parts = [], [], []
     for row, case in enumerate(dataset.x):
         for strip in cut_case(case, axis, folds, share, gap):
@@ -185,8 +198,16 @@ def in_strips(
     return replace(dataset, table=table, x=x, findings=[*dataset.findings, note])
 
 
+def _wide_enough(dataset: Dataset, axis: int | None, gap: int) -> bool:
+    sizes = [max(c.shape) if axis is None else c.shape[axis] for c in dataset.x]
+    return min(sizes) // STRIPS - gap >= WIDE
+
+
 def _half_patch(dataset: Dataset, detail: float) -> int:
-    if dataset.facts["objects"] or dataset.facts["dims"] == 3:
+    if dataset.facts["objects"] and dataset.facts["dims"] == 2:
+        across = np.median([1 / dataset.x.spacing(case)[-1] for case in dataset.x])  # type: ignore[attr-defined]
+        return round(float(EDGE // 2 * across / ACROSS))
+    if dataset.facts["dims"] == 3:
         return EDGE // 2
     values = [
         int(v) for v in dataset.facts["classes_of"] if int(v) not in (0, dataset.facts["ignore"])

@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from neuroloom.learn.store import Ensemble
     from neuroloom.learn.study import Prepared
 
-STRIPS = 3
-ACROSS = 20.0  # pixels that the diameter of an object has as the net sees it
-
 
 class Segment(DenseStudy):
     """Segment microscopy: membranes, mitochondria, nuclei, cells; sections, stacks, single images.
@@ -116,9 +113,7 @@ class Segment(DenseStudy):
         dataset = as_seen(self, super().read(data))
         if self.split != "space" or self.folds == 0:
             return dataset
-        return in_strips(
-            dataset, self.axis, self.folds or STRIPS, self.share, self.margin, self.detail
-        )
+        return in_strips(dataset, self.axis, self.folds, self.share, self.margin, self.detail)
 
     def read_like(self, facts: dict[str, Any], data: Path, include: list[str]) -> Dataset:
         """Read new images; where the run's globs match nothing, by the layout that is there."""
@@ -131,10 +126,13 @@ class Segment(DenseStudy):
             return super()._split(dataset, by)
         from neuroloom.microscopy.data import folds_in_space
 
-        return folds_in_space(dataset, one=self.folds == 1)
+        one = self.folds == 1 or (self.folds is None and dataset.table["part"].max() == 2)
+        return folds_in_space(dataset, one=one)
 
     def _maker(self, model: Model, dataset: Dataset) -> Callable[[], Any]:
         """Let objects, whose pixels are parts of a diameter, be seen at one size."""
+        from neuroloom.microscopy.data import ACROSS
+
         if not dataset.facts["objects"]:
             return super()._maker(model, dataset)
         pixel = f"{1 / ACROSS:g}"
