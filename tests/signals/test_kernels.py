@@ -181,7 +181,7 @@ def gain_at(hertz: float) -> float:
 
 
 def every_net() -> list[str]:
-    return [name for name in names("model") if find_model(name).is_net]
+    return [name for name in names("model", "") if find_model(name).is_net]
 
 
 @pytest.mark.parametrize("name", every_net())

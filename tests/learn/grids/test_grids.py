@@ -20,6 +20,7 @@ OURS = [
     name.removeprefix("grid/")
     for name, place in registry.table("model").items()
     if place.startswith("neuroloom.learn.grids.models:")
+    and {"classification", "regression"} & set(registry.load("model", name).tasks)
 ]
 # Nets of millions of weights: seconds each.
 LARGE = {"densenet", "resnet50", "seresnet", "efficientnet", "resnet18"}

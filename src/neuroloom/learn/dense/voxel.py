@@ -156,7 +156,7 @@ def voxel_features(image: np.ndarray) -> np.ndarray:
     Examples
     --------
     >>> voxel_features(np.random.default_rng(0).random((1, 8, 9)).astype("f4")).shape
-    (8, 9, 25)
+    (8, 9, 23)
     """
     return next(iter(_slabs(image, whole=True)))[1]
 
