@@ -158,7 +158,7 @@ SMALL = {
             "dice/lines/copied neighbour",
             "dice/spots/copied neighbour",
         ],
-        samples={"budget": "7 steps", "model": "unet", "values": {"big": 128.0}},
+        samples={"budget": "7 steps", "model": "unet", "values": {"big": 128.0}, "axis": 1},
     ),
     "microscopy.axon": Small(
         lambda folder: grids.write_nerve(folder),
@@ -177,7 +177,7 @@ SMALL = {
             "error_auroc",
             "count_error",
         ],
-        samples={"budget": "7 steps", "model": "unet", "values": {"big": 128.0}},
+        samples={"budget": "7 steps", "model": "unet", "values": {"big": 128.0}, "axis": 1},
     ),
     "microscopy.threshold": Small(
         lambda folder: grids.write_nuclei(folder),
