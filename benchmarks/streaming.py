@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def made_plan() -> Any:
-    from neuroloom.learn.dense.denseplan import DensePlan
+    from neuroloom.learn.dense.planning.denseplan import DensePlan
 
     return DensePlan(
         "3d_fullres", "default", "dynunet", 3, (1.0,) * 3, (0, 1, 2), (200.0,) * 3, PATCH, 2,
@@ -83,7 +83,7 @@ def bank(plan: Any, arguments: argparse.Namespace, folder: Path | None, limit: f
 
 def volumes(count: int, edge: int) -> Iterator[Any]:
     """Yield cases one by one; none is kept here."""
-    from neuroloom.learn.dense.resample import Grid, Preprocessed
+    from neuroloom.learn.dense.planning.resample import Grid, Preprocessed
 
     rng = np.random.default_rng(0)
     shape = (edge,) * 3

@@ -65,7 +65,7 @@ def take_turns(
     import torch
     from monai.inferers import sliding_window_inference
 
-    from neuroloom.learn.dense.tile import predict_tiles
+    from neuroloom.learn.dense.apply.tile import predict_tiles
 
     def ours() -> Any:
         return predict_tiles(net, image, patch, 0.5, "gaussian", batch)

@@ -88,7 +88,7 @@ plt.show()
 # %%
 # How near the truth is it? These cases were never learnt from.
 
-from neuroloom.learn.dense.overlap import counts_of, dice
+from neuroloom.learn.dense.measures.overlap import counts_of, dice
 
 truth, label = (
     to_array(read_image(folder / place / "case_16.nii.gz"))[0].astype(int)

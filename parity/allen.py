@@ -20,7 +20,7 @@ WIDTHS = (1.5, 2.5, 4.0)
 def nuclei(data: Path, which: str, pipeline: str) -> float:
     """Return the F1 of nuclei at an overlap of 0.5."""
     from neuroloom.io.images import read_image, to_array
-    from neuroloom.learn.dense.instances import match_instances
+    from neuroloom.learn.dense.measures.instances import match_instances
     from neuroloom.microscopy.pipelines import run_pipeline
 
     image, truth = (to_array(read_image(data / "microscopy" / "nuclei" / f))[0]

@@ -16,7 +16,7 @@ CORD = "fly nerve cord, ssTEM: left 512 columns of five sections, then the right
 
 def worst_view(data: Path) -> float:
     """Return the largest error of a stack seen from sixteen sides by a net that changes nothing."""
-    from neuroloom.learn.dense.views import predict_views
+    from neuroloom.learn.dense.apply.views import predict_views
 
     volume = np.random.default_rng(0).random((1, 5, 12, 9)).astype(np.float32)
 

@@ -13,7 +13,7 @@ from neuroloom.core.errors import DataError
 from neuroloom.core.recording import volume
 from neuroloom.core.run import Run
 from neuroloom.io.images import read_image, write_image
-from neuroloom.learn.dense.overlap import dice
+from neuroloom.learn.dense.measures.overlap import dice
 from neuroloom.volumes.segment import Segment
 from parity.harness import Check
 from parity.studies import scratch, study

@@ -29,7 +29,7 @@ def tiles_apart(data: Path) -> float:
     from monai.inferers import sliding_window_inference
 
     from neuroloom.io.images import read_image, to_array
-    from neuroloom.learn.dense.tile import predict_tiles
+    from neuroloom.learn.dense.apply.tile import predict_tiles
 
     net, apart = _net(), []
     for number, name in enumerate(fold(data, 0)[:3]):
@@ -49,7 +49,7 @@ def _net() -> object:
     """Return a small planned net with weights drawn from a fixed seed, in evaluation mode."""
     import torch
 
-    from neuroloom.learn.dense.nets import build_net
+    from neuroloom.learn.dense.nets.build import build_net
 
     torch.manual_seed(0)
     made = build_net(
@@ -75,7 +75,7 @@ def dice_apart(data: Path) -> float:
     from monai.metrics import compute_dice
 
     from neuroloom.io.images import read_image, to_array
-    from neuroloom.learn.dense.overlap import counts_of, dice
+    from neuroloom.learn.dense.measures.overlap import counts_of, dice
 
     apart = []
     for number, file in enumerate(sorted((folder(data) / "labels").glob("*.nii.gz"))[:20]):

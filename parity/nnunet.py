@@ -31,7 +31,7 @@ PUBLISHED = "plans of MSD tasks 4 (3-D and 2-D) and 1, and of the CT of nnU-Net'
 
 def plans_as_published(data: Path) -> float:
     """Return how many of four published plans are met in every number."""
-    from neuroloom.learn.dense.plan import plan_like_nnunet, plans_like_nnunet
+    from neuroloom.learn.dense.planning.plan import plan_like_nnunet, plans_like_nnunet
 
     hippocampus = _facts((1, 1, 1), (36, 50, 35), 260, ("MRI",), 3)
     solid, flat = plan_like_nnunet(hippocampus), plan_like_nnunet(hippocampus, "2d")
@@ -56,7 +56,7 @@ def _facts(
     spacing: tuple[float, ...], shape: tuple[int, ...], n: int, channels: Any, classes: int
 ) -> Any:
     """Return the fingerprint of n cases that are all alike."""
-    from neuroloom.learn.dense.fingerprint import CaseFacts, Fingerprint
+    from neuroloom.learn.dense.planning.fingerprint import CaseFacts, Fingerprint
 
     made = Fingerprint(channels)
     values = np.ones((len(channels), 1), np.float32)

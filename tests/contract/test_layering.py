@@ -33,9 +33,9 @@ HEAVY = {
 TORCH_AT_TOP = {
     "learn/dense/bank.py",
     "learn/dense/module.py",
-    "learn/dense/conditioning.py",
-    "learn/dense/losses.py",
-    "learn/dense/rare_losses.py",
+    "learn/dense/nets/conditioning.py",
+    "learn/dense/nets/losses.py",
+    "learn/dense/nets/rare_losses.py",
     "learn/grids/modules.py",
     "learn/fit.py",
     "learn/muon.py",

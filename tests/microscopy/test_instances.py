@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from neuroloom.core.errors import DataError
-from neuroloom.learn.dense.instances import match_instances
+from neuroloom.learn.dense.measures.instances import match_instances
 from neuroloom.microscopy.instances import (
     boundary_targets,
     depth,

@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from neuroloom.core.errors import ConfigError, DataError
-from neuroloom.learn.dense.instances import match_instances
+from neuroloom.learn.dense.measures.instances import match_instances
 from neuroloom.microscopy.pipelines import PIPELINES, check_steps, read_pipeline, run_pipeline
 from neuroloom.microscopy.pipelines.filters import measure_width
 from neuroloom.microscopy.pipelines.masks import fill_holes, remove_small, thin

@@ -113,7 +113,9 @@ def test_axons_are_learnt_from_one_grey_mask_or_two(masks, tmp_path):
 def test_axons_and_myelin_must_both_be_there(tmp_path):
     data = grids.write_sections(tmp_path / "data")
     with pytest.raises(DataError, match="axons and myelin"):
-        Axon(images=SECTIONS["images"], labels=SECTIONS["labels"], margin=4).run(data, tmp_path / "r")
+        Axon(images=SECTIONS["images"], labels=SECTIONS["labels"], margin=4).run(
+            data, tmp_path / "r"
+        )
 
 
 def test_oblong_pixels_are_not_believed(tmp_path):

@@ -48,7 +48,7 @@ class Fitted:
 
     job: Job
     learner: Any
-    scores: np.ndarray | Ragged
+    scores: Any  # an array, or `store.Ragged`
     history: list[dict[str, Any]]
     stopped: str
 

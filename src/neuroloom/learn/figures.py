@@ -413,7 +413,7 @@ def score_units(predictions: pd.DataFrame) -> pd.DataFrame:
     """
     import pandas as pd
 
-    from neuroloom.learn.dense.judge import MARKS, score_units_of_cases
+    from neuroloom.learn.dense.measures.judge import MARKS, score_units_of_cases
 
     if set(predictions.columns) >= MARKS:
         return score_units_of_cases(predictions)
@@ -458,7 +458,7 @@ def add_result_figures(
     unit
         What the split keeps together: "run", "subject".
     """
-    from neuroloom.learn.dense.judge import MARKS
+    from neuroloom.learn.dense.measures.judge import MARKS
 
     mine = predictions[predictions["role"] == "model"]
     if len(mine) and set(mine.columns) >= MARKS:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from neuroloom.core.errors import DataError
 from neuroloom.learn import intervals, vote
-from neuroloom.learn.dense import judge as dense
+from neuroloom.learn.dense.measures import judge as dense
 from neuroloom.learn.scores import (
     Floats,
     Weights,
@@ -154,7 +154,7 @@ def metrics_of(task: str, classes: Sequence[str] = ()) -> dict[str, Metric]:
     """Return the metrics of a task by name; a segmentation has each also for every class.
 
     The mean over cases is taken of what each case has: "dice" of its mean over classes, "dice/<c>"
-    of one class. Undefined values are left out (`learn.dense.overlap.EMPTY_RULES`).
+    of one class. Undefined values are left out (`learn.dense.measures.overlap.EMPTY_RULES`).
 
     Examples
     --------

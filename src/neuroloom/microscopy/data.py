@@ -14,7 +14,7 @@ from neuroloom.core.dataset import ENTITIES, Dataset
 from neuroloom.core.errors import DataError
 from neuroloom.core.split import Fold
 from neuroloom.learn.dense.cases import DenseCases
-from neuroloom.learn.dense.tissue import EDGE, LOOKED_AT, zoom_out
+from neuroloom.learn.dense.planning.tissue import EDGE, LOOKED_AT, zoom_out
 from neuroloom.microscopy.objects import Objects, image_diameter, look_numbered
 from neuroloom.microscopy.strips import cut_case, neighbour_of
 
@@ -268,7 +268,7 @@ def with_copied(study: Segment, prepared: Prepared, table: pd.DataFrame) -> pd.D
     """Add rows, of role "copied", that judge the mask of the neighbouring section as it is."""
     import pandas as pd
 
-    from neuroloom.learn.dense.judge import rows_of_case
+    from neuroloom.learn.dense.measures.judge import rows_of_case
 
     dataset, rows = prepared.dataset, []
     for number, row, other in _neighbours(prepared):

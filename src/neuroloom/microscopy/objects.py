@@ -166,7 +166,7 @@ def counts_of_objects(truth: ArrayLike, found: ArrayLike) -> dict[str, int]:
     >>> counts_of_objects([1, 1, 0, 2], [5, 5, 0, 0])["objects_matched@0.5"]
     1
     """
-    from neuroloom.learn.dense.instances import average_precision
+    from neuroloom.learn.dense.measures.instances import average_precision
 
     a, b = np.asarray(truth), np.asarray(found)
     n, m = len(np.unique(a[a > 0])), len(np.unique(b[b > 0]))

@@ -157,7 +157,7 @@ class Threshold(Recipe):
 
 
 def _objects(truth: Labels, found: Labels, iou: float) -> dict[str, float]:
-    from neuroloom.learn.dense.instances import match_instances
+    from neuroloom.learn.dense.measures.instances import match_instances
 
     matched = match_instances(truth, found, iou)
     return {"tp": matched.tp, "fp": matched.fp, "fn": matched.fn}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from neuroloom.learn.dense.overlap import Counts
+from neuroloom.learn.dense.measures.overlap import Counts
 
 NaN = float("nan")
 

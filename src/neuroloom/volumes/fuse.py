@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neuroloom.core.errors import DataError
-from neuroloom.learn.dense.overlap import dice
+from neuroloom.learn.dense.measures.overlap import dice
 
 Floats = NDArray[np.float64]
 SURE = 0.99999

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neuroloom.learn.dense.overlap import same_grid
+from neuroloom.learn.dense.measures.overlap import same_grid
 
 Floats = NDArray[np.float64]
 WINDOW = 7

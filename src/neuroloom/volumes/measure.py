@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from neuroloom.core.run import Run
-    from neuroloom.learn.dense.overlap import Classes
+    from neuroloom.learn.dense.measures.overlap import Classes
 
 WHOLE = "foreground"
 
@@ -147,7 +147,7 @@ class Measure(Recipe):
 
     def measure(self, pair: LabelPair, number: int, classes: Classes) -> dict[str, list[Any]]:
         """Return the rows of one case: "predictions", "measures", and "lesions" where asked."""
-        from neuroloom.learn.dense.judge import rows_of_case
+        from neuroloom.learn.dense.measures.judge import rows_of_case
 
         truth, found = pair.arrays()
         header = pair.header
@@ -186,8 +186,8 @@ class Measure(Recipe):
     def _lesions(
         self, truth: np.ndarray, found: np.ndarray, spacing: tuple[float, ...], of: Any
     ) -> tuple[dict[str, float], list[dict[str, Any]]]:
-        from neuroloom.learn.dense import lesions
-        from neuroloom.learn.dense.overlap import mask_of
+        from neuroloom.learn.dense.measures import lesions
+        from neuroloom.learn.dense.measures.overlap import mask_of
 
         masks = mask_of(truth, of), mask_of(found, of)
         matched = lesions.match_lesions(*masks, spacing, self.overlap)
@@ -227,7 +227,7 @@ def _labels(name: str, text: str) -> tuple[int, ...]:
 
 
 def _instances(truth: np.ndarray, found: np.ndarray) -> dict[str, float]:
-    from neuroloom.learn.dense import instances
+    from neuroloom.learn.dense.measures import instances
 
     scores = instances.average_precision(truth, found, (0.5, 0.7, 0.9))
     out = {

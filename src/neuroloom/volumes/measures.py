@@ -2,7 +2,7 @@
 
 The names are pymia's (Jungo et al. 2021, Comput. Methods Programs Biomed. 198:105796), so that its
 results can be put beside ours: all 39 agree to 1e-6 (parity/pymia.py). Where something is empty
-pymia gives infinities or -1; here the rules of `learn.dense.overlap.EMPTY_RULES` hold.
+pymia gives infinities or -1; here the rules of `learn.dense.measures.overlap.EMPTY_RULES` hold.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from neuroloom.core.errors import ConfigError, nearest
-from neuroloom.learn.dense import overlap, surface
-from neuroloom.learn.dense.overlap import Classes, Counts
+from neuroloom.learn.dense.measures import overlap, surface
+from neuroloom.learn.dense.measures.overlap import Classes, Counts
 from neuroloom.volumes import agreement, likeness
 
 NaN = float("nan")

@@ -19,7 +19,7 @@ LIMIT = 8e9
 CODE = """
 import json, resource, sys, torch
 from pathlib import Path
-import neuroloom.learn.dense.infer as infer
+import neuroloom.learn.dense.apply.infer as infer
 infer._sure = lambda net, plan: lambda x: torch.cat([0 * x, x, -x], 1).softmax(1)
 from neuroloom.core.run import Run
 torch.set_num_threads(1)

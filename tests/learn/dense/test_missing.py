@@ -9,8 +9,8 @@ import torch
 
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.io.cases import find_cases
-from neuroloom.learn.dense.conditioning import build_bearing
-from neuroloom.learn.dense.fingerprint import measure_case
+from neuroloom.learn.dense.nets.conditioning import build_bearing
+from neuroloom.learn.dense.planning.fingerprint import measure_case
 from neuroloom.learn.dense.voxel import voxel_features
 from neuroloom.volumes.segment import Segment
 from tests import grids

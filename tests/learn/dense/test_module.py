@@ -9,9 +9,9 @@ import torch
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.learn.dense.augment.spatial import Affine
 from neuroloom.learn.dense.bank import Bank, Spot, numbered
-from neuroloom.learn.dense.denseplan import DensePlan
 from neuroloom.learn.dense.module import DenseModule, cut
-from neuroloom.learn.dense.resample import preprocess
+from neuroloom.learn.dense.planning.denseplan import DensePlan
+from neuroloom.learn.dense.planning.resample import preprocess
 
 PLAN = DensePlan(
     "3d_fullres", "default", "dynunet", 3, (1.0, 1.0, 1.0), (0, 1, 2), (20.0, 20.0, 20.0),

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from neuroloom.learn.dense.cases import DenseCases
-from neuroloom.learn.dense.denseplan import DensePlan
 from neuroloom.learn.dense.learner import DenseLearner, Wishes
-from neuroloom.learn.dense.overlap import counts_of, dice
-from neuroloom.learn.dense.resample import preprocess
+from neuroloom.learn.dense.measures.overlap import counts_of, dice
+from neuroloom.learn.dense.planning.denseplan import DensePlan
+from neuroloom.learn.dense.planning.resample import preprocess
 from neuroloom.learn.dense.twostage import masks_of, packed, spoilt, unpacked
 from neuroloom.learn.fit import FitJob
 

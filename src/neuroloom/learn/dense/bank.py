@@ -16,8 +16,8 @@ from torch import Generator, Tensor
 
 from neuroloom.core.errors import DataError
 from neuroloom.core.heap import memory
-from neuroloom.learn.dense.denseplan import DensePlan
-from neuroloom.learn.dense.resample import Preprocessed
+from neuroloom.learn.dense.planning.denseplan import DensePlan
+from neuroloom.learn.dense.planning.resample import Preprocessed
 from neuroloom.learn.dense.twostage import packed
 from neuroloom.learn.dense.usual import codes
 
@@ -60,8 +60,8 @@ class Bank:
 
     Examples
     --------
-    >>> from neuroloom.learn.dense.denseplan import DensePlan
-    >>> from neuroloom.learn.dense.resample import preprocess
+    >>> from neuroloom.learn.dense.planning.denseplan import DensePlan
+    >>> from neuroloom.learn.dense.planning.resample import preprocess
     >>> plan = DensePlan(
     ...     "2d", "default", "dynunet", 2, (1.0, 1.0), (0, 1), (30.0, 30.0), (16, 16), 2,
     ...     ((1, 1), (2, 2)), ((3, 3), (3, 3)), (32, 64), (2, 2), (2,))

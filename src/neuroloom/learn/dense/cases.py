@@ -10,9 +10,9 @@ import numpy as np
 
 from neuroloom.core.errors import DataError
 from neuroloom.core.heap import memory as machine_memory
-from neuroloom.learn.dense.denseplan import DensePlan
-from neuroloom.learn.dense.fingerprint import CaseFacts, Fingerprint, measure_case
-from neuroloom.learn.dense.resample import Preprocessed, preprocess
+from neuroloom.learn.dense.planning.denseplan import DensePlan
+from neuroloom.learn.dense.planning.fingerprint import CaseFacts, Fingerprint, measure_case
+from neuroloom.learn.dense.planning.resample import Preprocessed, preprocess
 
 KEPT_BYTES = 4 * 1024**3
 # What a preprocessed case depends on; all else of a plan is the net's.

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuroloom.core.dataset import ENTITIES
-from neuroloom.learn.dense.doubt import doubt, entropy, error_auroc
-from neuroloom.learn.dense.judge import rows_of_case
-from neuroloom.learn.dense.large import slabs
-from neuroloom.learn.dense.overlap import counts_of, dice, mask_of
+from neuroloom.learn.dense.apply.large import slabs
+from neuroloom.learn.dense.measures.doubt import doubt, entropy, error_auroc
+from neuroloom.learn.dense.measures.judge import rows_of_case
+from neuroloom.learn.dense.measures.overlap import counts_of, dice, mask_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -195,7 +195,7 @@ def rows_of(
 
 
 def _columns(dataset: Dataset) -> list[str]:
-    from neuroloom.learn.dense.judge import COLUMNS
+    from neuroloom.learn.dense.measures.judge import COLUMNS
 
     head = ["example", *ENTITIES, "fold", "unit", "seed", "model", "role"]
     return [*head, *COLUMNS, "y_true", "y_pred", "doubt", "error_auroc"]

@@ -14,7 +14,7 @@ import numpy as np
 
 from neuroloom.core.errors import RunError
 from neuroloom.learn.dense.cases import DenseCases
-from neuroloom.learn.dense.denseplan import DensePlan, override_both
+from neuroloom.learn.dense.planning.denseplan import DensePlan, override_both
 from neuroloom.learn.fit import FitJob, History, Training, fit, own_randomness, own_threads
 
 if TYPE_CHECKING:
@@ -167,8 +167,8 @@ class DenseLearner:
         """Return the plan for these training cases."""
         if self.given is not None:
             return self.given
-        from neuroloom.learn.dense.plan import plan
-        from neuroloom.learn.dense.tissue import plan_tissue
+        from neuroloom.learn.dense.planning.plan import plan
+        from neuroloom.learn.dense.planning.tissue import plan_tissue
 
         wishes = self.wishes
         made = plan(
@@ -286,8 +286,8 @@ class DenseLearner:
 
     def predict_array(self, done: Any) -> np.ndarray:
         """Return the probabilities of a preprocessed case on the grid of its file."""
-        from neuroloom.learn.dense.infer import probabilities
-        from neuroloom.learn.dense.resample import restore
+        from neuroloom.learn.dense.apply.infer import probabilities
+        from neuroloom.learn.dense.planning.resample import restore
 
         assert self.plan is not None
         assert self.model is not None
@@ -350,7 +350,7 @@ class DenseLearner:
         return module
 
     def _net(self, plan: DensePlan) -> nn.Module:
-        from neuroloom.learn.dense.conditioning import build_bearing
+        from neuroloom.learn.dense.nets.conditioning import build_bearing
 
         return build_bearing(
             self.wishes.missing,
@@ -369,7 +369,7 @@ class DenseLearner:
 
 def _some_labels(cases: DenseCases, plan: DensePlan) -> list[np.ndarray]:
     """Return the labels of a few cases, in the plan's order of axes."""
-    from neuroloom.learn.dense.tissue import LOOKED_AT
+    from neuroloom.learn.dense.planning.tissue import LOOKED_AT
 
     rows = np.unique(np.linspace(0, len(cases) - 1, min(len(cases), LOOKED_AT)).round().astype(int))
     found = (cases[int(row)].truth() for row in rows)

@@ -20,7 +20,7 @@ def dense(name: str) -> Model:
     >>> dense("dynunet").tasks
     ('segmentation',)
     """
-    from neuroloom.learn.dense.nets import grid_nets
+    from neuroloom.learn.dense.nets.build import grid_nets
 
     net = grid_nets()[name]
 
@@ -71,7 +71,7 @@ def _wishes(facts: dict[str, Any], **wishes: Any) -> Wishes:
 
 def __getattr__(name: str) -> Model:
     """Return the model whose name, with hyphens, is asked for."""
-    from neuroloom.learn.dense.nets import grid_nets
+    from neuroloom.learn.dense.nets.build import grid_nets
 
     known = {net.replace("-", "_"): net for net in grid_nets()}
     if name == "voxel":

@@ -13,7 +13,7 @@ from neuroloom.learn.dense.augment.sample import sample_and_warp
 from neuroloom.learn.dense.augment.spatial import Affine
 from neuroloom.learn.dense.augment.transform import SEEDS, Canvas, Transform
 from neuroloom.learn.dense.bank import Bank, Spot
-from neuroloom.learn.dense.denseplan import DensePlan
+from neuroloom.learn.dense.planning.denseplan import DensePlan
 from neuroloom.learn.dense.twostage import spoilt, unpacked
 
 
@@ -92,7 +92,7 @@ class DenseModule(nn.Module):
 
     def _lacking(self, x: Tensor, gone: Tensor, generator: Generator) -> Tensor:
         """Return patches that are NaN where their case lacks a channel, or chance hides it."""
-        from neuroloom.learn.dense.conditioning import hide
+        from neuroloom.learn.dense.nets.conditioning import hide
 
         gone = gone.clone()
         own = slice(0, len(self.plan.channels))

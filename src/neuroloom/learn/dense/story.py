@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from neuroloom.core.run import Run
     from neuroloom.learn.crossfit import Fitted
-    from neuroloom.learn.dense.denseplan import DensePlan
+    from neuroloom.learn.dense.planning.denseplan import DensePlan
     from neuroloom.learn.dense.study import DenseStudy
     from neuroloom.learn.study import Prepared
 
@@ -67,7 +67,7 @@ def case_table(mine: pd.DataFrame) -> pd.DataFrame:
     >>> case_table(rows)[["case", "dice"]].values.tolist()
     [['a', 0.6666666666666666]]
     """
-    from neuroloom.learn.dense.overlap import dice
+    from neuroloom.learn.dense.measures.overlap import dice
 
     own = mine.assign(dice=dice(*(mine[name].to_numpy() for name in ("tp", "fp", "fn", "tn"))))
     known = ["dice", "nsd", "hd95", "volume_true", "volume_pred", "doubt", "error_auroc"]
@@ -147,7 +147,7 @@ def plan_table(plan: DensePlan) -> pd.DataFrame:
     """Return the plan as a table: key, value, why."""
     import pandas as pd
 
-    from neuroloom.learn.dense.denseplan import rows_of_plan, shortly
+    from neuroloom.learn.dense.planning.denseplan import rows_of_plan, shortly
 
     stages = [("", plan)] + ([("coarse stage: ", plan.previous)] if plan.previous else [])
     rows = [

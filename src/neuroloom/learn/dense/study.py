@@ -249,7 +249,7 @@ class DenseStudy(Study):
 
     def _judge(self, prepared: Prepared, run: Run, results: dict[str, Any]) -> pd.DataFrame:
         """Write predictions and metrics, and beside them how well the entropy flags errors."""
-        from neuroloom.learn.dense.doubt import score_of_doubt
+        from neuroloom.learn.dense.measures.doubt import score_of_doubt
         from neuroloom.learn.study import add_scores
 
         table = super()._judge(prepared, run, results)
@@ -260,7 +260,7 @@ class DenseStudy(Study):
     def _report_evaluation(
         self, run: Run, table: pd.DataFrame, dataset: Dataset, n: int, out: Path | str | None
     ) -> pd.DataFrame:
-        from neuroloom.learn.dense.doubt import score_of_doubt
+        from neuroloom.learn.dense.measures.doubt import score_of_doubt
         from neuroloom.learn.study import add_scores
 
         metrics = super()._report_evaluation(run, table, dataset, n, out)
@@ -286,7 +286,7 @@ class DenseStudy(Study):
 
     def scores_of(self, ensemble: Ensemble, dataset: Dataset) -> Iterator[np.ndarray]:
         """Yield the mean probabilities of the ensemble's members, (class, *axes), case by case."""
-        from neuroloom.learn.dense.large import add_share, room
+        from neuroloom.learn.dense.apply.large import add_share, room
 
         members = [learner for group in ensemble.members.values() for learner in group]
         for row in range(len(dataset)):
@@ -338,6 +338,6 @@ class DenseStudy(Study):
         DataFrame
             name, class, volume (in the cubed unit of the grid), uncertainty, flag and why.
         """
-        from neuroloom.learn.dense.predict import predict
+        from neuroloom.learn.dense.apply.predict import predict
 
         return predict(self, run, inputs, out)

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroloom.learn.dense.cascade import corrupt_onehot, onehot
-from neuroloom.learn.dense.denseplan import DensePlan
-from neuroloom.learn.dense.resample import Grid, Preprocessed, label_on_grid
+from neuroloom.learn.dense.planning.denseplan import DensePlan
+from neuroloom.learn.dense.planning.resample import Grid, Preprocessed, label_on_grid
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -118,7 +118,7 @@ def said_before(p: NDArray[Any], plan: DensePlan) -> Ints:
 
     Examples
     --------
-    >>> from neuroloom.learn.dense.denseplan import DensePlan
+    >>> from neuroloom.learn.dense.planning.denseplan import DensePlan
     >>> plan = DensePlan(
     ...     "2d", "default", "dynunet", 2, (1.0, 1.0), (0, 1), (30.0, 30.0), (32, 32), 2,
     ...     ((1, 1), (2, 2)), ((3, 3), (3, 3)), (32, 64), (2, 2), (2,))
@@ -149,7 +149,7 @@ def masks_of(said: Ints, plan: DensePlan) -> NDArray[np.float32]:
 
     Examples
     --------
-    >>> from neuroloom.learn.dense.denseplan import DensePlan
+    >>> from neuroloom.learn.dense.planning.denseplan import DensePlan
     >>> plan = DensePlan(
     ...     "2d", "default", "dynunet", 2, (1.0, 1.0), (0, 1), (30.0, 30.0), (32, 32), 2,
     ...     ((1, 1), (2, 2)), ((3, 3), (3, 3)), (32, 64), (2, 2), (2,))
@@ -179,7 +179,7 @@ def unpacked(both: Tensor, plan: DensePlan) -> tuple[Tensor, Tensor]:
     Examples
     --------
     >>> import torch
-    >>> from neuroloom.learn.dense.denseplan import DensePlan
+    >>> from neuroloom.learn.dense.planning.denseplan import DensePlan
     >>> plan = DensePlan(
     ...     "2d", "default", "dynunet", 2, (1.0, 1.0), (0, 1), (30.0, 30.0), (32, 32), 2,
     ...     ((1, 1), (2, 2)), ((3, 3), (3, 3)), (32, 64), (2, 2), (2,))

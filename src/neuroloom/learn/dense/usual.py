@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from neuroloom.learn.dense.denseplan import DensePlan
+from neuroloom.learn.dense.planning.denseplan import DensePlan
 
 if TYPE_CHECKING:
     from neuroloom.learn.dense.augment.transform import Transform
@@ -25,7 +25,7 @@ def transforms(
 
     Examples
     --------
-    >>> from neuroloom.learn.dense.denseplan import DensePlan
+    >>> from neuroloom.learn.dense.planning.denseplan import DensePlan
     >>> plan = DensePlan(
     ...     "2d", "default", "dynunet", 2, (1.0, 1.0), (0, 1), (30.0, 30.0), (32, 32), 2,
     ...     ((1, 1), (2, 2)), ((3, 3), (3, 3)), (32, 64), (2, 2), (2,))
@@ -98,7 +98,7 @@ def mirrors(plan: DensePlan, axes: Sequence[int] | None) -> tuple[int, ...]:
 
     Examples
     --------
-    >>> from neuroloom.learn.dense.denseplan import DensePlan
+    >>> from neuroloom.learn.dense.planning.denseplan import DensePlan
     >>> plan = DensePlan(
     ...     "2d", "default", "dynunet", 2, (1.0, 1.0), (2, 0, 1), (30.0, 30.0), (32, 32), 2,
     ...     ((1, 1), (2, 2)), ((3, 3), (3, 3)), (32, 64), (2, 2), (2,))
@@ -127,15 +127,15 @@ def criterion(plan: DensePlan, name: str = "dice-ce") -> Callable[[Any, Any], An
 
     Examples
     --------
-    >>> from neuroloom.learn.dense.denseplan import DensePlan
+    >>> from neuroloom.learn.dense.planning.denseplan import DensePlan
     >>> plan = DensePlan(
     ...     "2d", "default", "dynunet", 2, (1.0, 1.0), (0, 1), (30.0, 30.0), (32, 32), 2,
     ...     ((1, 1), (2, 2)), ((3, 3), (3, 3)), (32, 64), (2, 2), (2,))
     >>> type(criterion(plan).loss).__name__
     'DiceCE'
     """
-    from neuroloom.learn.dense.losses import DeepSupervision, DiceCE, RegionLoss
-    from neuroloom.learn.dense.rare_losses import loss_named
+    from neuroloom.learn.dense.nets.losses import DeepSupervision, DiceCE, RegionLoss
+    from neuroloom.learn.dense.nets.rare_losses import loss_named
 
     if plan.regions:
         number = codes(plan)
@@ -151,7 +151,7 @@ def codes(plan: DensePlan) -> dict[int, int]:
 
     Examples
     --------
-    >>> from neuroloom.learn.dense.denseplan import DensePlan
+    >>> from neuroloom.learn.dense.planning.denseplan import DensePlan
     >>> plan = DensePlan(
     ...     "2d", "default", "dynunet", 2, (1.0, 1.0), (0, 1), (30.0, 30.0), (32, 32), 2,
     ...     ((1, 1), (2, 2)), ((3, 3), (3, 3)), (32, 64), (2, 2), (2,),

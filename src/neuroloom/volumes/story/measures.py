@@ -11,7 +11,7 @@ import pandas as pd
 from neuroloom import __version__
 from neuroloom.core.artifact import Shelf
 from neuroloom.core.report import Facts, write_facts, write_report
-from neuroloom.learn.dense.overlap import EMPTY_RULES
+from neuroloom.learn.dense.measures.overlap import EMPTY_RULES
 from neuroloom.learn.figures import canvas, colour, styled
 from neuroloom.volumes import measures
 
@@ -68,7 +68,7 @@ def worst_cases(rated: pd.DataFrame, n: int = WORST) -> pd.DataFrame:
     rated
         Prediction rows, one a case and class.
     """
-    from neuroloom.learn.dense import overlap
+    from neuroloom.learn.dense.measures import overlap
 
     counts = (rated[name].to_numpy() for name in ("tp", "fp", "fn", "tn"))
     table = rated.assign(dice=overlap.dice(*counts))
@@ -77,7 +77,7 @@ def worst_cases(rated: pd.DataFrame, n: int = WORST) -> pd.DataFrame:
 
 
 def _add_figures(shelf: Shelf, rated: pd.DataFrame, classes: Sequence[str], unit: str) -> None:
-    from neuroloom.learn.dense import overlap
+    from neuroloom.learn.dense.measures import overlap
 
     counts = (rated[name].to_numpy() for name in ("tp", "fp", "fn", "tn"))
     rated = rated.assign(dice=overlap.dice(*counts))

@@ -1,0 +1,1 @@
+"""A trained net on whole images: tiles, views, files."""

@@ -1,0 +1,75 @@
+"""A trained net applied to a whole image, tile by tile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neuroloom.learn.dense.planning.denseplan import DensePlan
+from neuroloom.learn.dense.usual import mirrors
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from neuroloom.learn.dense.learner import Wishes
+
+VOXELS_AT_ONCE = 4_000_000
+
+
+def probabilities(net: nn.Module, x: np.ndarray, plan: DensePlan, wishes: Wishes) -> np.ndarray:
+    """Return the probabilities of a preprocessed image, (class, *axes) float32.
+
+    Parameters
+    ----------
+    net
+        In evaluation mode.
+    x
+        (channel, *axes), as the plan wants it.
+    plan, wishes
+        Patch and axes; mirrors and views.
+    """
+    if x.ndim - 1 > plan.dims and (wishes.views != "one" or wishes.slab > 1):
+        return _from_sides(net, x, plan, wishes)
+    return _every_way(net, x, plan, wishes)
+
+
+def _every_way(net: nn.Module, x: np.ndarray, plan: DensePlan, wishes: Wishes) -> np.ndarray:
+    """Return the mean over mirror images, and if wished over transposed ones: up to eight."""
+    found = np.asarray(_tiled(net, x, plan, wishes.mirror))
+    if not wishes.turns or plan.dims != 2:
+        return found
+    turned = np.ascontiguousarray(x.swapaxes(-1, -2))
+    return (found + np.asarray(_tiled(net, turned, plan, wishes.mirror)).swapaxes(-1, -2)) / 2
+
+
+def _tiled(net: nn.Module, x: Any, plan: DensePlan, mirror: Sequence[int] | None) -> Tensor:
+    from neuroloom.learn.dense.apply.tile import predict_tiles
+
+    # Tiles are as large as the patches that were learnt from: what instance norms measure over a
+    # larger piece is another matter, and cost 0.014 Dice on the hippocampus.
+    return predict_tiles(
+        _sure(net, plan),
+        x,
+        plan.patch,
+        batch=max(1, int(VOXELS_AT_ONCE // np.prod(plan.patch, dtype=float) // 8)),
+        device=str(next(net.parameters()).device),
+        mirror_axes=mirrors(plan, mirror),
+    )
+
+
+def _sure(net: nn.Module, plan: DensePlan) -> Callable[[Tensor], Tensor]:
+    """Return the net with its logits as probabilities: what tiles and mirrors average."""
+    if plan.regions:
+        return lambda x: net(x).float().sigmoid()
+    return lambda x: net(x).float().softmax(1)
+
+
+def _from_sides(net: nn.Module, x: np.ndarray, plan: DensePlan, wishes: Wishes) -> np.ndarray:
+    from neuroloom.learn.dense.apply.views import predict_views
+
+    def predict(slices: np.ndarray) -> np.ndarray:
+        return np.stack([_every_way(net, each, plan, wishes) for each in slices])
+
+    return predict_views(predict, x, wishes.views, thickness=wishes.slab)

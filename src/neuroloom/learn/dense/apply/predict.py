@@ -1,0 +1,117 @@
+"""Label new images with a finished run, each on its own grid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neuroloom.core.dataset import Dataset
+from neuroloom.core.errors import DataError
+from neuroloom.core.files import write_atomic, write_json
+from neuroloom.core.run import check_out
+from neuroloom.io.dicom_seg import write_seg
+from neuroloom.learn.dense.apply.picture import write_picture
+from neuroloom.learn.dense.held_out import decode, kept, why_flagged
+from neuroloom.learn.dense.measures.doubt import doubt, entropy
+from neuroloom.learn.dense.measures.overlap import mask_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from neuroloom.core.run import Run
+    from neuroloom.io.cases import Case
+    from neuroloom.learn.dense.study import DenseStudy
+    from neuroloom.learn.store import Ensemble
+
+LABEL_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha", ".tif", ".tiff", ".png")
+
+
+def predict(
+    study: DenseStudy, run: Run, inputs: list[Path], out: Path | str | None = None
+) -> pd.DataFrame:
+    """Label the cases of `inputs`; see `DenseStudy.predict`."""
+    import pandas as pd
+
+    if out is not None:
+        check_out(Path(out))
+    ensemble = study.load_model(run)
+    datasets = [study.read_like(ensemble.facts, path, []) for path in inputs]
+    folder = None if out is None else Path(out)
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    rows: list[dict[str, Any]] = []
+    names: set[str] = set()
+    for dataset in datasets:
+        for row, p in enumerate(study.scores_of(ensemble, dataset)):
+            name = str(dataset.table["name"].iloc[row])
+            if name in names:
+                raise DataError(f"Two inputs are called '{name}'; predict them one by one.")
+            names.add(name)
+            rows += _one(study, ensemble, dataset, row, p, name, folder)
+    table = pd.DataFrame(rows)
+    if folder is not None:
+        write_atomic(folder / "predictions.parquet", lambda p: table.to_parquet(p, index=False))
+        write_atomic(folder / "predictions.csv", lambda p: table.to_csv(p, index=False))
+        write_json(folder / "status.json", {"state": "done", "recipe": study.name})
+    return table
+
+
+def _one(
+    study: DenseStudy,
+    ensemble: Ensemble,
+    dataset: Dataset,
+    row: int,
+    p: np.ndarray,
+    name: str,
+    folder: Path | None,
+) -> list[dict[str, Any]]:
+    """Label one case, write it, and return its rows: one a class."""
+    facts, case = dataset.facts, dataset.x[row]
+    label = kept(decode(p, facts), facts["parts"], ensemble.facts["largest"])
+    h = entropy(p, regions=bool(facts["regions"]))
+    voxel = float(np.prod(case.spacing))
+    volumes = {k: float(mask_of(label, v).sum()) * voxel for k, v in facts["parts"].items()}
+    sure = doubt(h, label)
+    why = why_flagged(ensemble.facts, sure, volumes)
+    drawn, more = study.deliver(dataset, row, p, label, folder)
+    file = f"{name}{label_suffix(case)}"
+    if folder is not None:
+        write_label(folder, name, case, drawn, h)
+        if is_dicom(case) and label.any():
+            classes = {int(k): v for k, v in facts["classes_of"].items() if int(k)}
+            write_seg(folder / f"{name}_seg.dcm", label, case.images[0], classes)
+        write_picture(folder / f"{name}_picture.png", case.image()[0], label, case.spacing)
+    head = {"name": name, "path": dataset.table["path"].iloc[row]}
+    tail = {"unit": facts["unit"], "doubt": sure, "flag": bool(why), "why": why, "file": file}
+    return [head | {"class": k, "volume": v} | tail | more for k, v in volumes.items()]
+
+
+def is_dicom(case: Case) -> bool:
+    """Return whether a case is a DICOM series, to which a DICOM Segmentation can belong."""
+    from neuroloom.io.dicom import is_series
+    from neuroloom.io.images import image_suffix
+
+    place = case.images[0]
+    return is_series(place) if place.is_dir() else image_suffix(place) == ".dcm"
+
+
+def label_suffix(case: Case) -> str:
+    """Return the format of a case's label: that of its image where labels can be written so."""
+    from neuroloom.io.images import image_suffix
+
+    suffix = image_suffix(case.images[0])
+    if suffix in LABEL_SUFFIXES:
+        return suffix
+    return ".nii.gz" if len(case.shape) == 3 else ".tif"
+
+
+def write_label(folder: Path, name: str, case: Case, label: np.ndarray, h: np.ndarray) -> None:
+    """Write the label on the grid of the case, and the uncertainty beside it."""
+    from neuroloom.io.images import write_image
+
+    like, suffix = case.recording(), label_suffix(case)
+    write_image(folder / f"{name}{suffix}", label, like=like)
+    other = suffix if suffix != ".png" else ".tif"
+    write_image(folder / f"{name}_uncertainty{other}", h.astype(np.float32), like=like)

@@ -1,0 +1,1 @@
+"""Measures of labels: overlap, surfaces, lesions, instances, rows of cases, doubt."""

@@ -1,0 +1,1 @@
+"""Nets for grids by name, and their losses."""

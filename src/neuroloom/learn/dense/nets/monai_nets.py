@@ -1,0 +1,145 @@
+"""Builders of MONAI's nets: the plan's sizes in their words, padding where they need it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import gcd
+from typing import TYPE_CHECKING, Any
+
+from neuroloom.core.errors import ConfigError
+from neuroloom.learn.dense.nets.build import Wanted, checked_options
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def unet(wanted: Wanted) -> nn.Module:
+    """Return MONAI's U-Net of residual units with the plan's widths and strides."""
+    from monai.networks.nets import UNet
+
+    sizes = {"channels": wanted.features, "strides": _strides(wanted), "num_res_units": 2}
+    return _padded(wanted, _made(UNet, wanted, sizes | {"bias": True}), _divisor(wanted))
+
+
+def attention_unet(wanted: Wanted) -> nn.Module:
+    """Return the attention U-Net with the plan's widths and strides."""
+    from monai.networks.nets import AttentionUnet
+
+    sizes = {"channels": wanted.features, "strides": _strides(wanted)}
+    return _padded(wanted, _made(AttentionUnet, wanted, sizes), _divisor(wanted))
+
+
+def unet_plus_plus(wanted: Wanted) -> nn.Module:
+    """Return U-Net++ with five levels that start at the plan's first width."""
+    from monai.networks.nets import BasicUNetPlusPlus
+    from torch import nn
+
+    from neuroloom.nets.padded import First
+
+    base = wanted.features[0]
+    widths = (base, base, 2 * base, 4 * base, 8 * base, base)
+    net: Any = _made(BasicUNetPlusPlus, wanted, {"features": widths})
+    # MONAI computes the answers of the shallower decoders and throws them away
+    net.final_conv_0_1 = net.final_conv_0_2 = net.final_conv_0_3 = nn.Identity()
+    return _padded(wanted, First(net), 16)
+
+
+def segresnet(wanted: Wanted) -> nn.Module:
+    """Return SegResNet with the plan's first width and the paper's four levels."""
+    from monai.networks.nets import SegResNet
+
+    base = wanted.features[0]
+    groups = gcd(8, base)
+    norm = {"num_groups": groups, "norm": ("GROUP", {"num_groups": groups})}
+    sizes = {"init_filters": base, "blocks_down": (1, 2, 2, 4)}
+    return _padded(wanted, _made(SegResNet, wanted, sizes | norm), 8)
+
+
+def vnet(wanted: Wanted) -> nn.Module:
+    """Return V-Net; it repeats its input up to 16 channels, so their number has to divide 16."""
+    from monai.networks.nets import VNet
+
+    from neuroloom.nets.padded import Widened
+
+    if wanted.in_channels > 16:
+        raise ConfigError(f"vnet takes up to 16 channels, got {wanted.in_channels}.")
+    width = next(n for n in (1, 2, 4, 8, 16) if n >= wanted.in_channels)
+    net = _made(VNet, wanted, {"in_channels": width})
+    if wanted.dims == 2:
+        _drop_flat_channels(net)
+    return _padded(wanted, Widened(net, width), 16)
+
+
+def highresnet(wanted: Wanted) -> nn.Module:
+    """Return HighResNet with instance norms, which do not depend on the size of the batch."""
+    from monai.networks.nets import HighResNet
+
+    return _made(HighResNet, wanted, {"norm_type": ("instance", {"affine": True})})
+
+
+def swinunetr(wanted: Wanted) -> nn.Module:
+    """Return SwinUNETR of the paper's smallest width."""
+    from monai.networks.nets import SwinUNETR
+
+    return _padded(wanted, _made(SwinUNETR, wanted, {"feature_size": 24}), 32, cells=2)
+
+
+def unetr(wanted: Wanted) -> nn.Module:
+    """Return UNETR for the plan's patch, rounded up to tokens of 16 voxels."""
+    from monai.networks.nets import UNETR
+    from torch import nn
+
+    from neuroloom.nets.padded import Padded
+
+    size = tuple(-(-n // 16) * 16 for n in wanted.patch)
+    net: Any = _made(UNETR, wanted, {"img_size": size})
+    for block in net.vit.blocks:  # MONAI makes weights for a second input that there is not
+        block.norm_cross_attn = block.cross_attn = nn.Identity()
+    return Padded(net, (16,) * wanted.dims, fixed=size)
+
+
+def _made(kind: Callable[..., nn.Module], wanted: Wanted, settings: dict[str, Any]) -> nn.Module:
+    """Return the net with its defaults, our settings and the user's options, in rising order."""
+    checked_options(getattr(kind, "__name__", "the net"), kind, wanted.options)
+    common = {
+        "spatial_dims": wanted.dims,
+        "in_channels": wanted.in_channels,
+        "out_channels": wanted.out_channels,
+    }
+    try:
+        return kind(**(common | settings | dict(wanted.options)))
+    except (ValueError, AssertionError) as problem:
+        raise ConfigError(f"MONAI cannot build this net: {problem}") from problem
+
+
+def _padded(
+    wanted: Wanted, net: nn.Module, divisor: int | tuple[int, ...], cells: int = 1
+) -> nn.Module:
+    from neuroloom.nets.padded import Padded
+
+    each = (divisor,) * wanted.dims if isinstance(divisor, int) else divisor
+    return Padded(net, each, cells)
+
+
+def _drop_flat_channels(net: nn.Module) -> None:
+    """Replace dropout of 3-D channels, which takes a batch of 2-D maps for one example's channels.
+
+    MONAI 1.6.1 does not hand VNet's `dropout_dim` on: in 2-D, half of the examples would vanish.
+    """
+    from torch import nn
+
+    for module in net.modules():
+        for name, child in module.named_children():
+            if isinstance(child, nn.Dropout3d):
+                setattr(module, name, nn.Dropout2d(child.p))
+
+
+def _strides(wanted: Wanted) -> list[tuple[int, ...]]:
+    return list(wanted.strides[1:])
+
+
+def _divisor(wanted: Wanted) -> tuple[int, ...]:
+    whole = [1] * wanted.dims
+    for stride in wanted.strides[1:]:
+        whole = [a * b for a, b in zip(whole, stride, strict=True)]
+    return tuple(whole)

@@ -1,0 +1,346 @@
+"""The plan of a dense study: plain data that say all about preprocessing, net and patches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+from neuroloom.core.errors import ConfigError, nearest
+from neuroloom.learn.dense.planning.topology import Ints, divisor_of, round_up
+
+Floats = tuple[float, ...]
+MAX_FEATURES = {2: 512, 3: 320}
+OWN_GRID = ("spacing", "median_shape", "configuration", "previous")
+CONFIGURATIONS = ("2d", "3d_fullres", "3d_lowres", "3d_cascade_fullres")
+
+
+@dataclass(frozen=True)
+class DensePlan:
+    """What is done to the images and which net sees what; every key can be overridden.
+
+    Parameters
+    ----------
+    configuration
+        "2d", "3d_fullres", "3d_lowres" or "3d_cascade_fullres".
+    preset, net
+        The planner, and the name of the net: "dynunet", "resenc-m", …
+    dims
+        Axes of the patch: 2 or 3. A volume with dims 2 is worked on slice by slice.
+    spacing, patch, median_shape
+        Target spacing, size of a patch, and of the median image at that spacing, along `dims` axes
+        in the transposed order.
+    transpose
+        Order of the array's axes in which the net sees them; the coarsest comes first.
+    batch
+        Patches in a step.
+    strides, kernels, features, blocks, decoder_blocks
+        Of every stage of the net, the finest first; the decoder has one stage less, the lowest
+        first.
+    normalisation, use_nonzero_mask, intensity
+        Of every channel: a name of `resample.SCHEMES`, whether only what is not zero counts, and
+        the statistics of the foreground that "CT" needs.
+    stages
+        How training goes from coarse to fine: (share of the steps until which it lasts, zoom, share
+        of the patch's edges, patches a case). With zoom 2 every second voxel is looked at.
+    vary
+        How much patches are changed in training: "full" as nnU-Net does, "light" where the time is
+        too short to learn from much changed ones.
+    batch_dice
+        Whether the Dice loss pools the batch before dividing.
+    foreground_share
+        Share of a batch that must hold foreground.
+    image_order, label_order, probability_order
+        Order of the splines that resample.
+    channels, classes, regions, ignore
+        Names of channels; names of label values; overlapping unions of labels to learn instead; the
+        value of a label that is not to be learnt from.
+    cases
+        How many cases were measured.
+    device, budget_s
+        Where it trains, and for how many seconds; None: not limited.
+    previous
+        The plan whose output joins the channels (cascade).
+    reasons
+        One sentence for each key that says why it has its value.
+
+    Examples
+    --------
+    >>> plan = DensePlan(
+    ...     "2d", "default", "dynunet", 2, (1.0, 1.0), (0, 1), (30.0, 30.0), (32, 32), 2,
+    ...     ((1, 1), (2, 2)), ((3, 3), (3, 3)), (32, 64), (2, 2), (2,))
+    >>> wider = plan.override(features=16, patch=(33, 32))
+    >>> wider.features, wider.patch
+    ((16, 32), (34, 32))
+    >>> DensePlan.from_dict(wider.as_dict()) == wider
+    True
+    """
+
+    configuration: str
+    preset: str
+    net: str
+    dims: int
+    spacing: Floats
+    transpose: Ints
+    median_shape: Floats
+    patch: Ints
+    batch: int
+    strides: tuple[Ints, ...]
+    kernels: tuple[Ints, ...]
+    features: Ints
+    blocks: Ints
+    decoder_blocks: Ints
+    normalisation: tuple[str, ...] = ("zscore",)
+    use_nonzero_mask: tuple[bool, ...] = (False,)
+    intensity: tuple[dict[str, float], ...] = ({},)
+    stages: tuple[tuple[float, float, float, int], ...] = ((1.0, 1.0, 1.0, 1),)
+    vary: str = "full"
+    batch_dice: bool = False
+    foreground_share: float = 0.33
+    image_order: int = 3
+    label_order: int = 1
+    probability_order: int = 1
+    channels: tuple[str, ...] = ("image",)
+    classes: dict[int, str] = field(default_factory=lambda: {0: "background", 1: "foreground"})
+    regions: dict[str, Ints] | None = None
+    ignore: int | None = None
+    cases: int = 0
+    device: str = "cpu"
+    budget_s: float | None = None
+    previous: DensePlan | None = None
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def divisor(self) -> Ints:
+        """What a patch must be a multiple of."""
+        return divisor_of(self.strides)
+
+    @property
+    def pools(self) -> Ints:
+        """How often every axis is halved."""
+        return tuple(sum(s > 1 for s in axis) for axis in zip(*self.strides, strict=True))
+
+    def patch_of(self, stage: int) -> Ints:
+        """Return the size of the patches of a stage, in voxels as it sees them."""
+        _, zoom, share, _ = self.stages[stage]
+        edges = tuple(max(1, round(n * share / zoom)) for n in self.patch)
+        return round_up(edges, self.divisor)
+
+    @property
+    def inputs(self) -> int:
+        """Channels that the net sees: those of the image, and of the stage before it."""
+        return len(self.channels) + (self.previous.outputs_of_stage if self.previous else 0)
+
+    @property
+    def outputs(self) -> int:
+        """Channels that the net puts out: regions, or classes with the background."""
+        return len(self.regions) if self.regions else len(self.classes)
+
+    @property
+    def outputs_of_stage(self) -> int:
+        """Channels that it adds to the stage after it: no background, which is what is left."""
+        return len(self.regions) if self.regions else len(self.classes) - 1
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the plan as dicts, lists, numbers and words: fit for YAML and JSON."""
+        return {key: _plain(value) for key, value in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> DensePlan:
+        """Rebuild a plan from `as_dict`, also after YAML or JSON.
+
+        Raises
+        ------
+        ConfigError
+            If a key is unknown or missing.
+        """
+        _known(values)
+        typed = {key: _typed(key, value) for key, value in values.items()}
+        if isinstance(typed.get("previous"), Mapping):
+            typed["previous"] = cls.from_dict(typed["previous"])
+        try:
+            return cls(**typed)
+        except TypeError as error:
+            raise ConfigError(f"The plan is not whole: {error}.") from None
+
+    def override(self, **keys: Any) -> DensePlan:
+        """Return the plan with other values; each is checked, and said in `reasons`.
+
+        `features` may be one number, which every stage doubles. A patch that the strides do not
+        divide is rounded up.
+
+        Raises
+        ------
+        ConfigError
+            If a key is unknown (the nearest is named) or a value cannot be.
+        """
+        _known(keys)
+        typed = {key: _typed(key, value) for key, value in keys.items()}
+        if isinstance(typed.get("features"), int):
+            depth = len(typed.get("strides", self.strides))
+            typed["features"] = widths(typed["features"], depth, self.dims)
+        said = {key: "given by the user" for key in typed if key != "reasons"}
+        made = replace(self, **typed, **({} if "reasons" in typed else _said(self, said)))
+        check(made)
+        patch = round_up(made.patch, made.divisor)
+        if patch == made.patch:
+            return made
+        note = f"{made.patch} rounded up to what the strides divide, {made.divisor}"
+        return replace(made, patch=patch, **_said(made, {"patch": note}))
+
+    def describe(self) -> str:
+        """Return a table for people: every key, its value and why."""
+        why = self.reasons
+        rows = [(key, shortly(value), why.get(key, "")) for key, value in rows_of_plan(self)]
+        wide = [min(max(len(row[i]) for row in rows), limit) for i, limit in ((0, 24), (1, 56))]
+        return "\n".join(
+            f"{key:<{wide[0]}}  {value:<{wide[1]}}  {why}".rstrip() for key, value, why in rows
+        )
+
+
+def override_both(plan: DensePlan, keys: Mapping[str, Any]) -> DensePlan:
+    """Return a plan with keys set by hand; a stage before it takes all but those of its own grid.
+
+    Examples
+    --------
+    >>> plan = DensePlan(
+    ...     "2d", "default", "dynunet", 2, (1.0, 1.0), (0, 1), (30.0, 30.0), (32, 32), 2,
+    ...     ((1, 1), (2, 2)), ((3, 3), (3, 3)), (32, 64), (2, 2), (2,))
+    >>> both = override_both(replace(plan, previous=plan), {"batch": 4, "spacing": (2.0, 2.0)})
+    >>> both.previous.batch, both.previous.spacing
+    (4, (1.0, 1.0))
+    """
+    made = plan.override(**keys) if keys else plan
+    if made.previous is None:
+        return made
+    shared = {key: value for key, value in keys.items() if key not in OWN_GRID}
+    return replace(made, previous=override_both(made.previous, shared))
+
+
+def widths(base: int, depth: int, dims: int, most: int | None = None) -> Ints:
+    """Return the features of every stage: doubled from `base` on, up to 320 in 3-D, 512 in 2-D.
+
+    Examples
+    --------
+    >>> widths(32, 6, 3)
+    (32, 64, 128, 256, 320, 320)
+    """
+    return tuple(min(most or MAX_FEATURES[dims], base * 2**i) for i in range(depth))
+
+
+def check(plan: DensePlan) -> None:
+    """Raise a ConfigError that names the first key whose value cannot be."""
+    _check_choices(plan)
+    depth = len(plan.strides)
+    for key in ("spacing", "patch", "median_shape"):
+        _check_length(key, getattr(plan, key), plan.dims, "axis of the patch")
+        _check_positive(key, getattr(plan, key))
+    for key in ("kernels", "features", "blocks"):
+        _check_length(key, getattr(plan, key), depth, "stage")
+    _check_length("decoder_blocks", plan.decoder_blocks, depth - 1, "stage of the decoder")
+    for key in ("normalisation", "use_nonzero_mask", "intensity"):
+        _check_length(key, getattr(plan, key), len(plan.channels), "channel")
+    for key in ("features", "blocks", "decoder_blocks", "batch"):
+        value = getattr(plan, key)
+        _check_positive(key, value if isinstance(value, tuple) else (value,))
+    for key in ("strides", "kernels"):
+        for stage in getattr(plan, key):
+            _check_length(key, stage, plan.dims, "axis of the patch")
+            _check_positive(key, stage)
+
+
+def _check_choices(plan: DensePlan) -> None:
+    if plan.dims not in (2, 3):
+        raise ConfigError(f"dims is {plan.dims}, expected 2 or 3.")
+    if sorted(plan.transpose) != list(range(len(plan.transpose))):
+        raise ConfigError(f"transpose is {plan.transpose}, expected an order of the axes.")
+    if plan.configuration not in CONFIGURATIONS:
+        hint = nearest(plan.configuration, CONFIGURATIONS)
+        known = ", ".join(CONFIGURATIONS)
+        raise ConfigError(f"configuration is '{plan.configuration}', expected {known}.{hint}")
+    if not 0 <= plan.foreground_share <= 1:
+        raise ConfigError(
+            f"foreground_share is {plan.foreground_share}, expected a share between 0 and 1."
+        )
+    for key in ("image_order", "label_order", "probability_order"):
+        if getattr(plan, key) not in range(6):
+            raise ConfigError(f"{key} is {getattr(plan, key)}, expected 0 to 5.")
+    if plan.vary not in ("full", "light"):
+        raise ConfigError(f"vary is '{plan.vary}', expected 'full' or 'light'.")
+    if not plan.stages or plan.stages[-1][0] != 1 or any(len(s) != 4 for s in plan.stages):
+        raise ConfigError(
+            f"stages is {plan.stages}, expected (until, zoom, share, patches) for each stage, the "
+            "last until 1."
+        )
+    if plan.budget_s is not None and plan.budget_s <= 0:
+        raise ConfigError(f"budget_s is {plan.budget_s}, expected seconds larger than 0, or none.")
+
+
+def _check_length(key: str, value: Any, expected: int, of: str) -> None:
+    if not isinstance(value, tuple) or len(value) != expected:
+        raise ConfigError(f"{key} is {value}, expected {expected} values, one for each {of}.")
+
+
+def _check_positive(key: str, values: Sequence[float]) -> None:
+    whole = key not in ("spacing", "median_shape")
+    odd = [v for v in values if v <= 0 or (whole and int(v) != v)]
+    if odd:
+        kind = "whole numbers" if whole else "numbers"
+        raise ConfigError(f"{key} holds {odd[0]}, expected {kind} larger than 0.")
+
+
+def _known(keys: Mapping[str, Any]) -> None:
+    names = [f.name for f in fields(DensePlan)]
+    for key in keys:
+        if key not in names:
+            raise ConfigError(f"A plan has no key '{key}'.{nearest(key, names)}")
+
+
+def _said(plan: DensePlan, sentences: Mapping[str, str]) -> dict[str, Any]:
+    return {"reasons": {**plan.reasons, **sentences}}
+
+
+def rows_of_plan(plan: DensePlan) -> list[tuple[str, Any]]:
+    """Return the keys and values that people look at."""
+    left_out = ("reasons", "previous", "intensity")
+    rows = [(f.name, getattr(plan, f.name)) for f in fields(plan) if f.name not in left_out]
+    return [*rows, ("previous", plan.previous.configuration if plan.previous else None)]
+
+
+def shortly(value: Any) -> str:
+    """Return a value of a plan as people write it: 40×56×40.
+
+    Examples
+    --------
+    >>> shortly((1.0, 0.5)), shortly({"a": 1})
+    ('1×0.5', 'a: 1')
+    """
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {shortly(part)}" for key, part in value.items())
+    if isinstance(value, tuple):
+        numbers = all(isinstance(part, int | float) for part in value)
+        return ("×" if numbers else ", ").join(shortly(part) for part in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return value.item() if hasattr(value, "item") else value
+
+
+def _typed(key: str, value: Any) -> Any:
+    """Turn lists into tuples, and the names of numbers into numbers, as JSON and YAML lose them."""
+    if key == "classes":
+        return {int(number): str(name) for number, name in value.items()}
+    if key == "regions" and value is not None:
+        return {str(name): tuple(int(n) for n in labels) for name, labels in value.items()}
+    if key in ("spacing", "median_shape"):
+        return tuple(float(part) for part in value)
+    return _tuples(value)
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(part) for part in value) if isinstance(value, list | tuple) else value
