@@ -158,7 +158,7 @@ MEANINGS: dict[str, Meaning] = {
     ),
     "error_auroc": Meaning(
         "Entropy flags errors (AUROC)",
-        "Within three voxels of the predicted border, how often a wrong voxel has the higher "
+        "Within three places of the predicted border, how often a wrong place has the higher "
         "entropy than a right one; mean over cases. 0.5 is chance.",
     ),
     "density_error": Meaning(
