@@ -170,7 +170,7 @@ def in_strips(
     gap
         Pixels; None: half of a patch.
     detail
-        As for `dense.tissue.zoom_out`, which tells how many pixels a patch covers.
+        As for `planning.tissue.zoom_out`, which tells how many pixels a patch covers.
     """
     if gap is None:
         gap = _half_patch(dataset, detail)

@@ -17,7 +17,7 @@ from neuroloom.learn.dense.measures.overlap import counts_of, dice
 from neuroloom.learn.dense.planning.denseplan import DensePlan, widths
 from neuroloom.learn.dense.planning.resample import new_shape, resample_label
 
-ZOOMS = (3.0, 2.0, 1.5)
+ZOOMS = (2.0, 1.5)
 LOOKED_AT = 4  # cases, and slices of a volume
 EDGE = 128  # of a patch, in pixels as the net sees them
 BATCH = 4
@@ -62,7 +62,7 @@ def zoom_out(labels: Iterable[NDArray[np.integer]], values: Sequence[int], least
     >>> y, x = np.mgrid[:400, :400]
     >>> disc = (np.hypot(y - 200, x - 200) < 90).astype(int)
     >>> zoom_out([disc], [1], 0.95), zoom_out([disc], [1], 1.0)
-    (3.0, 1.0)
+    (2.0, 1.0)
     """
     planes = [plane for label in labels for plane in _planes(label)]
     for zoom in ZOOMS:
