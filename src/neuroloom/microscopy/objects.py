@@ -48,6 +48,41 @@ def image_diameter(image: ArrayLike, spacing: tuple[float, ...] | None = None) -
     return 2 * typical_depth(depth(mask, steps))
 
 
+def levelled(image: ArrayLike) -> NDArray[np.float32]:
+    """Return an image whose background is about 0 and whose objects are about 1.
+
+    A logarithm gives dim objects as clear an edge as bright ones. Then each channel is shifted and
+    scaled by its medians outside and inside of what a local threshold of the first channel finds,
+    so that it does not matter how much of an image is objects.
+
+    Parameters
+    ----------
+    image
+        (channel, *axes).
+
+    Examples
+    --------
+    >>> y, x = np.mgrid[:90, :90]
+    >>> discs = 100.0 * (np.hypot(y - 30, x - 30) < 9) + 200.0 * (np.hypot(y - 60, x - 62) < 9)
+    >>> found = levelled((discs + 20)[None])
+    >>> bool(abs(np.median(found)) < 0.05), bool(0.5 < found[0, 30, 30] < 1.5)
+    (True, True)
+    """
+    from neuroloom.microscopy.pipelines.objects import local_foreground
+    from neuroloom.microscopy.pipelines.smooth import compress
+
+    channels = [compress(channel) for channel in np.asarray(image, float)]
+    inside = local_foreground(channels[0])
+    if inside.all() or not inside.any():
+        return np.stack([(c - c.mean()) / (c.std() or 1) for c in channels]).astype(np.float32)
+    found = []
+    for channel in channels:
+        low, high = np.median(channel[~inside]), np.median(channel[inside])
+        step = high - low if abs(high - low) > 1e-6 else channel.std() or 1.0
+        found.append((channel - low) / step)
+    return np.stack(found).astype(np.float32)
+
+
 def label_diameter(numbers: ArrayLike) -> float:
     """Return the diameter of the circle (2-D) or ball of an object of median size, pixels.
 
@@ -93,17 +128,14 @@ def look_numbered(label: ArrayLike) -> bool:
 class Objects:
     """A case whose label numbers objects, as the net is to see it.
 
-    Its image is compressed by a logarithm, so that dim objects have as clear an edge as bright
-    ones, and its label has background 0, interior 1 and rim 2.
+    Its image is `levelled`, and its label has background 0, interior 1 and rim 2.
     """
 
     whole: Any
 
     def image(self) -> np.ndarray:
-        """Return the image on a logarithmic scale, (channel, *axes) float32."""
-        from neuroloom.microscopy.pipelines.smooth import compress
-
-        return np.stack([compress(channel) for channel in self.whole.image()]).astype(np.float32)
+        """Return the levelled image, (channel, *axes) float32."""
+        return levelled(self.whole.image())
 
     def numbers(self) -> Labels | None:
         """Return the objects numbered, (*axes); connected pieces of a mask count as objects."""

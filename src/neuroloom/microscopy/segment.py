@@ -63,6 +63,9 @@ class Segment(DenseStudy):
         "one", "sides from which a 2-D net sees a stack, in training and in prediction"
     )
     slab: int = setting(1, "neighbouring slices that a 2-D net sees of a stack; odd", ge=1, le=15)
+    varied: bool = setting(
+        False, "new images are of other animals, stains or microscopes: train on stronger changes"
+    )
     detail: float = setting(
         0.945, "Dice that labels must keep when pixels are made coarser; 1: pixels stay", gt=0, le=1
     )
@@ -79,7 +82,8 @@ class Segment(DenseStudy):
             raise ConfigError(f"slab is {self.slab}, expected an odd number of slices.")
         wishes = super().options()
         if self.augment is None:
-            wishes["augment"] = ("tissue",)
+            varied = self.varied or self.target == "instances"
+            wishes["augment"] = ("tissue-strong",) if varied else ("tissue",)
         if self.views != "one" or self.slab > 1:
             if self.configuration not in ("auto", "2d"):
                 raise ConfigError(
@@ -136,7 +140,8 @@ class Segment(DenseStudy):
         if not dataset.facts["objects"]:
             return super()._maker(model, dataset)
         pixel = f"{1 / ACROSS:g}"
-        seen = {"spacing": f"{pixel},{pixel}"} if dataset.facts["dims"] == 2 else {}
+        seen = {"normalisation": "nonorm," * len(dataset.facts["channels"])}
+        seen |= {"spacing": f"{pixel},{pixel}"} if dataset.facts["dims"] == 2 else {}
         update = {"target": "instances", "plan": seen | self.plan}
         return super(Segment, self.model_copy(update=update))._maker(model, dataset)
 

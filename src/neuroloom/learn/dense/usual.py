@@ -19,7 +19,7 @@ def transforms(
     Parameters
     ----------
     names
-        As for `parse_augment`; None: the usual ones; "tissue": those for microscopy.
+        As for `parse_augment`; None: the usual ones; "tissue" and "tissue-strong": for microscopy.
     mirror
         Axes of the file's array that may be mirrored; None: all.
 
@@ -41,8 +41,8 @@ def transforms(
         return light(axes)
     if names is None:
         return default_nnunet(plan.patch, axes)
-    if list(names) == ["tissue"]:
-        return default_tissue(plan.patch, axes)
+    if list(names) in (["tissue"], ["tissue-strong"]):
+        return default_tissue(plan.patch, axes, strong=names[0] == "tissue-strong")
     flips = (Flip(0.5, axes=axes),) if axes and list(names) != ["none"] else ()
     return (*parse_augment(names), *flips)
 

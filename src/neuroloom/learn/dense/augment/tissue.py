@@ -10,7 +10,14 @@ import torch
 from torch import Generator, Tensor
 
 from neuroloom.learn.dense.augment.axiswise import Blur, LowResolution
-from neuroloom.learn.dense.augment.intensity import BiasField, Brightness, Contrast, Gamma, Noise
+from neuroloom.learn.dense.augment.intensity import (
+    BiasField,
+    Brightness,
+    Contrast,
+    Gamma,
+    Lookup,
+    Noise,
+)
 from neuroloom.learn.dense.augment.spatial import Affine, Elastic, Flip
 from neuroloom.learn.dense.augment.transform import Canvas, Params, Transform
 
@@ -57,7 +64,7 @@ def _turned(batch: Tensor, quarters: Tensor) -> Tensor:
 
 
 def default_tissue(
-    patch: Sequence[int], mirror: Sequence[int] | None = None
+    patch: Sequence[int], mirror: Sequence[int] | None = None, *, strong: bool = False
 ) -> tuple[Transform, ...]:
     """Return the augmentations for microscopy, where a few images must stand for many.
 
@@ -71,25 +78,33 @@ def default_tissue(
         Shape of the patch.
     mirror
         Axes that may be mirrored; all if None. Where one may not, nothing is turned by quarters.
+    strong
+        For images that will be of other animals, stains and microscopes: half of the patches get
+        brightness through a random rising curve, sizes change by 0.5-1.7, and light more often.
 
     Examples
     --------
     >>> " ".join(own.name for own in default_tissue((64, 64)))
     'affine elastic noise blur brightness contrast bias-field low-resolution gamma flip turn'
+    >>> [own.name for own in default_tissue((64, 64), strong=True)][2]
+    'lookup'
     """
     ways = tuple(range(len(patch))) if mirror is None else tuple(mirror)
-    flat = len(patch) == 2
     symmetric = len(ways) == len(patch)
+    degrees = 180.0 if len(patch) == 2 and symmetric else STACK_DEGREES
+    often = 2.0 if strong else 1.0
+    sizes, alone = ((0.5, 1.7), 0.5) if strong else ((0.7, 1.4), 0.3)
     return (
-        Affine(180.0 if flat and symmetric else STACK_DEGREES, (0.7, 1.4), alone=0.3),
+        Affine(degrees, sizes, alone=alone),
         Elastic(4.0, p=0.15),
-        Noise(0.15, p=0.15),
-        Blur(1.2, 0.5, p=0.15),
-        Brightness(0.25, p=0.15),
-        Contrast(0.25, p=0.15),
-        BiasField(0.2, p=0.1),
+        *((Lookup(free=0.0, turn=0.0, p=0.5),) if strong else ()),
+        Noise(0.15, p=0.15 * often),
+        Blur(1.2, 0.5, p=0.15 * often),
+        Brightness(0.25 * often, p=0.15 * often),
+        Contrast(0.25, p=0.15 * often),
+        BiasField(0.2, p=0.1 * often),
         LowResolution(0.5, 1.0, p=0.15),
-        Gamma(low=0.7, high=1.5, keep=True, p=0.2),
+        Gamma(low=0.7, high=1.5, keep=True, p=0.2 * often),
         *((Flip(0.5, axes=ways),) if ways else ()),
         *((Turn(),) if symmetric else ()),
     )
