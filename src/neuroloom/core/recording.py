@@ -26,6 +26,7 @@ DIMS: dict[str, tuple[str, ...]] = {
 }
 ANNOTATION_COLUMNS = ("onset", "duration", "label")
 UNITS = ("mm", "um", "px")
+TRACK_UNITS = ("px", "um", "mm", "cm", "m")
 
 
 def signal(
@@ -167,6 +168,82 @@ def image(
     return _grid("image", data, channels, source, notes, {"spacing": (dy, dx), "unit": unit})
 
 
+def tracks(
+    points: np.ndarray,
+    keypoints: Sequence[str],
+    individuals: Sequence[str] = ("individual_0",),
+    rate: float = 1.0,
+    confidence: np.ndarray | None = None,
+    unit: str = "px",
+    source: str = "",
+    frames: np.ndarray | None = None,
+) -> xr.DataArray:
+    """Build a checked `tracks` recording: where the points of animals are over time.
+
+    Its dims are those of `movement`. Pixels count from the centre of the top-left one, x to the
+    right and y down.
+
+    Parameters
+    ----------
+    points
+        Shape (time, space, keypoints, individuals); space is x, y or x, y, z. NaN is missing.
+    keypoints, individuals
+        One name each, no name twice.
+    rate
+        Frames a second, Hz.
+    confidence
+        Shape (time, keypoints, individuals), from 0 to 1; NaN, which is unknown, if not given.
+    unit
+        Of `points`: "px", "um", "mm", "cm" or "m".
+    source
+        Name of the file, without its folder.
+    frames
+        Shape (time,): which frame of the video a row is; 0, 1, 2, … if not given. The coordinate
+        `time` (s) is the frame over the rate.
+
+    Raises
+    ------
+    DataError
+        If the parts do not fit together.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> mouse = tracks(np.zeros((50, 2, 3, 1)), ["snout", "back", "tail"], rate=25.0)
+    >>> mouse.sizes["keypoints"], float(mouse.time[-1])
+    (3, 1.96)
+    """
+    import xarray as xr
+
+    points, name = np.asarray(points, float), source or "tracks"
+    expected = (len(keypoints), len(individuals))
+    if points.ndim != 4 or points.shape[1] not in (2, 3) or points.shape[2:] != expected:
+        raise DataError(
+            f"{name}: expected points of shape (time, 2 or 3, {expected[0]} keypoints, "
+            f"{expected[1]} individuals), got {points.shape}."
+        )
+    if not rate > 0:
+        raise DataError(f"{name}: the rate must be above 0 frames a second, it is {rate}.")
+    shape = (len(points), *expected)
+    sure = np.full(shape, np.nan) if confidence is None else np.asarray(confidence, float)
+    number = np.arange(len(points)) if frames is None else np.asarray(frames)
+    if sure.shape != shape or number.shape != shape[:1]:
+        raise DataError(
+            f"{name}: expected a confidence of shape {shape} and {shape[0]} frames, got "
+            f"{sure.shape} and {number.shape}."
+        )
+    coords = {
+        "time": ("time", number / rate),
+        "space": ("space", np.asarray(list("xyz"[: points.shape[1]]))),
+        "keypoints": ("keypoints", np.asarray(keypoints, dtype=str)),
+        "individuals": ("individuals", np.asarray(individuals, dtype=str)),
+        "confidence": (("time", "keypoints", "individuals"), sure),
+        "frame": ("time", number),
+    }
+    attrs = {"kind": "tracks", "rate": float(rate), "unit": unit, "source": source}
+    return check(xr.DataArray(points, dims=DIMS["tracks"], coords=coords, attrs=attrs), "tracks")
+
+
 def spacing(recording: xr.DataArray) -> tuple[float, ...]:
     """Return the size of a pixel or voxel in array order, (dy, dx) or (dz, dy, dx).
 
@@ -240,6 +317,8 @@ def check(recording: xr.DataArray, kind: str) -> xr.DataArray:
         _check_signal(recording, name)
     if kind in ("image", "volume"):
         _check_grid(recording, name)
+    if kind == "tracks":
+        _check_tracks(recording, name)
     return recording
 
 
@@ -300,6 +379,33 @@ def _check_signal(recording: xr.DataArray, name: str) -> None:
     missing = set(ANNOTATION_COLUMNS) - set(recording.attrs["annotations"].columns)
     if missing:
         raise DataError(f"{name}: the annotations lack the columns {sorted(missing)}.")
+
+
+def _check_tracks(recording: xr.DataArray, name: str) -> None:
+    """Refuse names that stand twice, an unknown unit or space, and time that does not go on."""
+    for dim in ("keypoints", "individuals"):
+        names = list(map(str, recording.coords[dim].values)) if dim in recording.coords else []
+        twice = sorted({one for one in names if names.count(one) > 1})
+        if twice or not names:
+            raise DataError(
+                f"{name}: every one of the {dim} needs a name of its own, "
+                + (f"{', '.join(twice)} stands twice." if twice else "they have none.")
+            )
+    space = (
+        "".join(map(str, recording.coords["space"].values)) if "space" in recording.coords else ""
+    )
+    if space not in ("xy", "xyz"):
+        raise DataError(f"{name}: expected the space x, y or x, y, z, got '{space}'.")
+    if (unit := recording.attrs.get("unit")) not in TRACK_UNITS:
+        raise DataError(f"{name}: expected a unit of {', '.join(TRACK_UNITS)}, got '{unit}'.")
+    if not recording.attrs.get("rate", 0) > 0:
+        raise DataError(f"{name}: the rate must be above 0 frames a second.")
+    if "confidence" not in recording.coords:
+        raise DataError(f"{name}: tracks carry a confidence for each point; this one has none.")
+    steps = np.diff(recording.coords["time"].values)
+    if not (steps > 0).all():
+        row = int(np.argmin(steps > 0)) + 1
+        raise DataError(f"{name}: time goes back or stands still at row {row}; sort the frames.")
 
 
 def _check_grid(recording: xr.DataArray, name: str) -> None:
