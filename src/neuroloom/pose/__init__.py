@@ -1,0 +1,1 @@
+"""Poses of animals: from labelled frames to tracks."""
