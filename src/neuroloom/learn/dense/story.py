@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuroloom.core.artifact import Shelf
-from neuroloom.core.files import write_json
+from neuroloom.core.files import read_json, write_json
 from neuroloom.core.report import Facts, write_facts
+from neuroloom.learn.dense.configurations import CHOICE, Joint, choice_note, choice_table
 from neuroloom.learn.dense.held_out import decode, held, kept
 from neuroloom.learn.narrate import add_study_figures, study_facts
 
@@ -35,18 +36,15 @@ def illustrate(study: DenseStudy, run: Run, prepared: Prepared, fits: list[Fitte
         _add_overlays(shelf, study, prepared, fits, cases)
         _add_doubt(shelf, cases)
     add_study_figures(run, prepared, fits)
+    choice = run.folder / CHOICE
+    if choice.is_file():
+        _add_choice(shelf, read_json(choice))
     plan = _plan_of(fits)
-    if plan is not None:
-        write_json(run.folder / "denseplan.json", plan.as_dict())
-        shelf.add_table(
-            "plan",
-            plan_table(plan),
-            title="The plan",
-            caption="Made of the training cases by nnU-Net's rules, then fitted to the time and "
-            "the device. Any key can be set with --plan.KEY.",
-            section="training",
-        )
+    for name, each in _plans_of(fits).items():
+        _add_plan(shelf, run, name, each)
     facts = study_facts(study, run, prepared, fits) | dense_facts(study, prepared, mine, plan)
+    if choice.is_file():
+        facts["notes"] = [choice_note(read_json(choice)), *facts["notes"]]
     write_facts(run.folder, Facts(**facts))
 
 
@@ -78,6 +76,16 @@ def case_table(mine: pd.DataFrame) -> pd.DataFrame:
     each = by.pivot(index="example", columns="class", values="dice").add_prefix("dice/")
     table = table.join(each if each.shape[1] > 1 else each.iloc[:, :0])
     return table.sort_values("dice").reset_index().rename(columns={"example": "case"})
+
+
+def _add_choice(shelf: Shelf, facts: dict[str, Any]) -> None:
+    shelf.add_table(
+        "configurations",
+        choice_table(facts).round(4),
+        title="What was chosen among",
+        caption=choice_note(facts) + " `folds` counts those whose figures are of this candidate.",
+        section="result",
+    )
 
 
 def _add_cases(shelf: Shelf, cases: pd.DataFrame) -> None:
@@ -136,6 +144,28 @@ def _add_doubt(shelf: Shelf, cases: pd.DataFrame) -> None:
             "Dice. A falling cloud means that doubtful cases can be picked out without truth.",
             section="where",
         )
+
+
+def _plans_of(fits: list[Fitted]) -> dict[str, DensePlan]:
+    """Return the plan that was learnt by; of several configurations each, by its name."""
+    learners = [fit.learner for fit in fits if fit.job.role == "model"]
+    if learners and isinstance(learners[0], Joint):
+        return learners[0].plans
+    plan = _plan_of(fits)
+    return {} if plan is None else {"": plan}
+
+
+def _add_plan(shelf: Shelf, run: Run, name: str, plan: DensePlan) -> None:
+    tail = name and f"-{name}"
+    write_json(run.folder / f"denseplan{tail}.json", plan.as_dict())
+    shelf.add_table(
+        f"plan{tail}",
+        plan_table(plan),
+        title=f"The plan{name and f' of {name}'}",
+        caption="Made of the training cases by nnU-Net's rules, then fitted to the time and "
+        "the device. Any key can be set with --plan.KEY.",
+        section="training",
+    )
 
 
 def _plan_of(fits: list[Fitted]) -> DensePlan | None:

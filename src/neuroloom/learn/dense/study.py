@@ -55,6 +55,9 @@ class DenseStudy(Study):
     configuration: Literal["auto", "2d", "3d_fullres", "3d_lowres", "3d_cascade_fullres"] = setting(
         "auto", "slices, whole volumes, or coarse first; auto: by the data and the time", basic=True
     )
+    configurations: list[Literal["auto", "2d", "3d_fullres", "3d_lowres", "3d_cascade_fullres"]] = (
+        setting([], "train several, keep the best or the best pair by held-out cases; auto: all")
+    )
     classes: list[str] = setting([], "names of the classes 1, 2, …; default: as the data say")
     values: dict[str, float] = setting({}, "class -> grey value of its pixels in the masks")
     regions: dict[str, str] = setting(
@@ -187,6 +190,10 @@ class DenseStudy(Study):
     def _require_configuration(self, prepared: Prepared) -> None:
         """Refuse a configuration that these data do not admit before anything is written."""
         model = self.find(self.model)
+        if self.configurations:
+            from neuroloom.learn.dense.configurations import wanted
+
+            wanted(self, prepared)
         if self.configuration != "auto" and model.is_net:
             largest = max(prepared.folds, key=lambda fold: len(fold.train)).train
             self._maker(model, prepared.dataset)().make_plan(prepared.dataset.x[largest])
@@ -216,11 +223,35 @@ class DenseStudy(Study):
 
     def _refuse_idle_settings(self, model: Model) -> None:
         super()._refuse_idle_settings(model)
+        if self.configurations:
+            from neuroloom.learn.dense.configurations import refuse_senseless
+
+            refuse_senseless(self, is_net=model.is_net)
         if self.final == "refit" and self.folds == 0:
             raise ConfigError("folds=0 fits on all cases already: leave final out.")
 
-    def _new_plan(self, prepared: Prepared, run: Run) -> Plan:
-        """Settle the steps of a fit by measured speed, leaving time to predict and to report."""
+    def _fit_everything(self, prepared: Prepared, run: Run) -> dict[str, list[Fitted]]:
+        """Fit the baseline and the model, or the configurations of it among which is chosen."""
+        if not self.configurations:
+            return super()._fit_everything(prepared, run)
+        from neuroloom.learn.dense.configurations import fit_configurations
+
+        roles = self.roles(prepared.dataset.task)
+        results = {
+            role: self._fit_role(role, name, prepared, Plan(), run)
+            for role, name in roles.items()
+            if role != "model"
+        }
+        return results | {"model": fit_configurations(self, prepared, run)}
+
+    def _new_plan(self, prepared: Prepared, run: Run, left: float | None = None) -> Plan:
+        """Settle the steps of a fit by measured speed, leaving time to predict and to report.
+
+        Parameters
+        ----------
+        left
+            Seconds that are left of the budget; None: it less what the run has taken.
+        """
         from neuroloom.learn.dense.timing import plan_steps
 
         model, budget = self.find(self.model), parse_budget(self.budget)
@@ -235,7 +266,7 @@ class DenseStudy(Study):
         return plan_steps(
             learner,
             prepared,
-            budget.seconds - run.elapsed,
+            budget.seconds - run.elapsed if left is None else left,
             budget.seconds,
             fits,
             self.precision,
@@ -278,10 +309,13 @@ class DenseStudy(Study):
 
     def _final(self, role: str, name: str, prepared: Prepared, fits: list[Fitted]) -> Ensemble:
         """Store beside the model which classes keep their largest piece, and what is usual."""
+        from neuroloom.learn.dense.configurations import as_kept, voters
         from neuroloom.learn.dense.held_out import usual
 
         ensemble = super()._final(role, name, prepared, fits)
-        ensemble.facts |= usual(self, prepared, [fit for fit in fits if fit.job.fold >= 0])
+        ensemble.members = {group: voters(own) for group, own in ensemble.members.items()}
+        on_folds = [fit for fit in fits if fit.job.fold >= 0]
+        ensemble.facts |= usual(self, prepared, as_kept(on_folds))
         return ensemble
 
     def scores_of(self, ensemble: Ensemble, dataset: Dataset) -> Iterator[np.ndarray]:
