@@ -190,6 +190,12 @@ IMAGES: dict[str, str] = {
     ".zarr": "neuroloom.io.zarr_",
 }
 
+LABELS: dict[str, str] = {
+    "dlc": "neuroloom.io.labels.dlc",
+    "lightning-pose": "neuroloom.io.labels.lightning",
+    "deepposekit": "neuroloom.io.labels.deepposekit",
+}
+
 AUGMENTATIONS: dict[str, str] = {
     "noise": "neuroloom.learn.augment:add_noise",
     "scale": "neuroloom.learn.augment:scale",
@@ -246,6 +252,7 @@ _TABLES = {
     "model": MODELS,
     "format": FORMATS,
     "image": IMAGES,
+    "label": LABELS,
     "augmentation": AUGMENTATIONS,
 }
 

@@ -1,0 +1,97 @@
+"""The door of labelled projects: which format it is, and back into the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from neuroloom.core.errors import DataError
+from neuroloom.core.registry import load, table
+from neuroloom.io.labels.model import Labels
+from neuroloom.io.labels.usable import keep_usable
+
+
+def read_labels(path: str | Path, usable: bool = True) -> Labels:
+    r"""Read the labelled frames of a project as it is: a folder or a file.
+
+    Parameters
+    ----------
+    path
+        A DeepLabCut or Lightning Pose project, a SLEAP file, a DeepPoseKit set, COCO keypoints,
+        a Label3D file, or NWB with ndx-pose.
+    usable
+        Leave out frames whose picture is gone or in which nothing is labelled, and points outside
+        their picture; the notes name them. False keeps all as it stands, to convert a project.
+
+    Raises
+    ------
+    DataError
+        If it is none of them, is damaged, or has no usable frame; it names the file and the row.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Image.new("L", (64, 48)).save(Path(folder) / "img0.png")
+    ...     table = "scorer,me,me\nbodyparts,nose,nose\ncoords,x,y\nimg0.png,3.5,4\n"
+    ...     _ = (Path(folder) / "CollectedData.csv").write_text(table)
+    ...     labels = read_labels(folder)
+    ...     labels.source, labels.points.tolist(), labels.image(0).shape
+    ('lightning-pose', [[[[3.5, 4.0]]]], (48, 64, 1))
+    """
+    path = Path(path)
+    if not path.exists():
+        raise DataError(f"{path}: there is no such file or folder.")
+    labels = load("label", recognise(path)).read(path)
+    return keep_usable(labels) if usable else labels
+
+
+def recognise(path: Path) -> str:
+    """Return the name of the format that `path` is in.
+
+    Raises
+    ------
+    DataError
+        If it is none that is known.
+    """
+    for name in known():
+        if load("label", name).claims(path):
+            return name
+    raise DataError(
+        f"{path}: is no project of labelled frames that is known ({', '.join(known())}). Expected, "
+        "for example, config.yaml beside labeled-data/, CollectedData.csv, .slp, or COCO .json."
+    )
+
+
+def known() -> list[str]:
+    """Return the names of the formats in the order in which they are tried."""
+    return list(table("label"))
+
+
+def write_labels(
+    labels: Labels, path: str | Path, format: str | None = None, images: bool = True
+) -> list[Path]:
+    """Write labels as a project, in the format they came from or another.
+
+    Parameters
+    ----------
+    labels
+        What to write.
+    path
+        A folder for "dlc", "lightning-pose", "deepposekit"; else a file.
+    format
+        Name of the format.
+    images
+        Whether the pictures go with them, where the format keeps pictures.
+
+    Returns
+    -------
+    list of Path
+        The files.
+
+    Raises
+    ------
+    DataError
+        If the format cannot hold them.
+    """
+    return load("label", format or labels.source).write(labels, Path(path), images)
