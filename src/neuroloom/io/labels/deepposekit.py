@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from neuroloom.core.errors import DataError
-from neuroloom.core.files import write_atomic, write_text
+from neuroloom.core.files import write_atomic
 from neuroloom.io.labels.model import Labels, Skeleton, guess_swaps, listed
 from neuroloom.io.labels.sheets import SINGLE
 from neuroloom.io.pandas_h5 import open_h5
@@ -71,7 +71,7 @@ def read(path: Path) -> Labels:
         "skeleton": tree,
         "file": file.name,
         "ticked": bool(ticked.any()),
-        "text": beside.read_text(encoding="utf-8", errors="replace") if beside.is_file() else "",
+        "text": beside.read_bytes().decode("utf-8", "replace") if beside.is_file() else "",
     }
     return Labels(
         skeleton,
@@ -92,7 +92,8 @@ def write(labels: Labels, path: Path, images: bool = True) -> list[Path]:
     file = path if path.suffix.lower() in (".h5", ".hdf5") else path / _name(labels)
     done = write_atomic(file, lambda partial: _fill(partial, labels))
     text = labels.extra.get("text") or _skeleton_text(labels.skeleton)
-    return [done, write_text(file.parent / "skeleton.csv", text)]
+    beside = file.parent / "skeleton.csv"
+    return [done, write_atomic(beside, lambda partial: partial.write_bytes(text.encode()))]
 
 
 def _name(labels: Labels) -> str:
@@ -162,7 +163,7 @@ def mutual_pairs(
     >>> mutual_pairs(("nose", "l1", "l2", "r1", "r2"), [-1, 3, 4, 1, 1], notes)
     ((1, 3), (2, 4))
     >>> notes
-    ["l2 and r2 count as left and right of each other, though r2 names l1."]
+    ['l2 and r2 count as left and right of each other, though r2 names l1.']
     """
     pairs = {(min(a, b), max(a, b)) for a, b in enumerate(swaps) if b >= 0 and swaps[b] == a != b}
     paired = {index for pair in pairs for index in pair}
