@@ -31,6 +31,8 @@ HEAVY = {
     "torch",
 }  # fmt: skip
 TORCH_AT_TOP = {
+    "eye/nets.py",
+    "eye/training.py",
     "learn/dense/bank.py",
     "learn/dense/module.py",
     "learn/dense/nets/conditioning.py",
@@ -43,7 +45,7 @@ TORCH_AT_TOP = {
     "learn/augment.py",
     "learn/modules.py",
 }
-TORCH_FOLDERS = ("nets/", "learn/dense/augment/")
+TORCH_FOLDERS = ("eye/render/", "nets/", "learn/dense/augment/")
 NEVER = {"torchvision", "torchaudio", "pickle", "dill", "joblib"}
 
 

@@ -1,0 +1,205 @@
+"""How the net learns: from rendered eyes, ever new ones, and from a user's own masks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+from torch.nn.functional import affine_grid, binary_cross_entropy_with_logits, grid_sample
+
+from neuroloom.eye.nets import EyeNet, normalise
+from neuroloom.eye.render import HUMAN, MOUSE, Frames, Ranges, draw_eyes, render
+
+SIDE = 128
+BATCH = 16
+POOL = 1536
+FRESH = 4
+KINDS: tuple[tuple[float, Ranges], ...] = (
+    (0.55, HUMAN),
+    (0.37, MOUSE),
+    (0.08, replace(HUMAN, empty=1.0, hairs=(0, 400), exposure=(-4.0, 3.0), noise=(0.0, 0.1))),
+)
+
+
+@dataclass
+class Bank:
+    """Pictures and what is known of them, side by side; rows are replaced as training goes on.
+
+    Attributes
+    ----------
+    image
+        (n, y, x), 0 to 255.
+    masks
+        Pupil, iris, eye, (n, 3, y, x), 0 or 1.
+    tags
+        Eye present, blink, (n, 2).
+    known
+        1 where a mask or tag was labelled, (n, 5); the loss leaves out the rest.
+    """
+
+    image: Tensor
+    masks: Tensor
+    tags: Tensor
+    known: Tensor
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+    def put(self, rows: Tensor, other: Bank) -> None:
+        """Replace rows by those of another bank."""
+        for name in ("image", "masks", "tags", "known"):
+            getattr(self, name)[rows] = getattr(other, name)
+
+    def take(self, rows: Tensor) -> Bank:
+        """Return some rows."""
+        return Bank(self.image[rows], self.masks[rows], self.tags[rows], self.known[rows])
+
+
+def render_bank(n: int, rng: np.random.Generator, side: int = SIDE) -> Bank:
+    """Render `n` eyes of all kinds for training.
+
+    Examples
+    --------
+    >>> render_bank(3, np.random.default_rng(0), 32).masks.shape
+    torch.Size([3, 3, 32, 32])
+    """
+    kinds = rng.choice(len(KINDS), n, p=[share for share, _ in KINDS])
+    parts = [
+        _as_bank(render(draw_eyes(count, ranges, rng), (side, side), rng))
+        for (_, ranges), count in zip(KINDS, np.bincount(kinds, minlength=len(KINDS)), strict=True)
+        if count
+    ]
+    return Bank(*(torch.cat([getattr(part, name) for part in parts])
+                  for name in ("image", "masks", "tags", "known")))  # fmt: skip
+
+
+def _as_bank(frames: Frames) -> Bank:
+    masks = np.stack([frames.pupil, frames.iris, frames.eye], axis=1)
+    tags = np.stack([frames.present, frames.blink], axis=1).astype(np.float32)
+    image = torch.from_numpy(frames.image).float()
+    return Bank(image, torch.from_numpy(masks).to(torch.uint8), torch.from_numpy(tags),
+                torch.ones(len(image), 5))  # fmt: skip
+
+
+def vary(bank: Bank, generator: Generator) -> tuple[Tensor, Tensor]:
+    """Turn, stretch, move, relight, invert and cover pictures at random; masks go along.
+
+    Returns
+    -------
+    tuple
+        Pictures (n, y, x), 0 to 255, and masks (n, 3, y, x), 0 to 1.
+    """
+    n = len(bank)
+
+    def uniform(low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand(n, generator=generator)
+
+    turn, zoom = uniform(-0.5, 0.5), torch.exp(uniform(-0.3, 0.3))
+    flip = torch.where(uniform(0, 1) < 0.5, -1.0, 1.0)
+    upside = torch.where(uniform(0, 1) < 0.2, -1.0, 1.0)
+    stretch = torch.exp(uniform(-0.12, 0.12))
+    across = torch.stack([turn.cos() * stretch, turn.sin()], dim=1) * (zoom * flip)[:, None]
+    down = torch.stack([-turn.sin(), turn.cos()], dim=1) * (zoom * upside)[:, None]
+    shift = torch.stack([uniform(-0.25, 0.25), uniform(-0.25, 0.25)], dim=1)
+    theta = torch.stack([across, down, shift], dim=2)
+    both = torch.cat([bank.image[:, None], 255.0 * bank.masks], dim=1)
+    grid = affine_grid(theta, list(both.shape), align_corners=False)
+    both = grid_sample(both, grid, padding_mode="border", align_corners=False)
+    image = _relight(both[:, 0], uniform)
+    return _cover(image, generator), both[:, 1:] / 255.0
+
+
+def _relight(image: Tensor, uniform: Callable[[float, float], Tensor]) -> Tensor:
+    def lift(values: Tensor) -> Tensor:
+        return values[:, None, None]
+
+    image = torch.where(lift(uniform(0, 1) < 0.12), 255.0 - image, image)
+    image = image * lift(torch.exp(uniform(-0.4, 0.4))) + lift(uniform(-25, 25))
+    return image.clamp(0, 255)
+
+
+def _cover(image: Tensor, generator: Generator) -> Tensor:
+    """Put a plain rectangle over some pictures: an edge of a mask, a spout, a cable."""
+    n, height, width = image.shape
+    drawn = torch.rand(n, 6, generator=generator)
+    top, left = drawn[:, :1] * height, drawn[:, 1:2] * width
+    y, x = torch.arange(height)[None], torch.arange(width)[None]
+    rows = (y >= top) & (y < top + 0.3 * drawn[:, 2:3] * height)
+    columns = (x >= left) & (x < left + 0.3 * drawn[:, 3:4] * width)
+    where = rows[:, :, None] & columns[:, None, :] & (drawn[:, 4] < 0.15)[:, None, None]
+    return torch.where(where, 255 * drawn[:, 5, None, None], image)
+
+
+def loss_of(maps: Tensor, tags: Tensor, masks: Tensor, truth: Tensor, known: Tensor) -> Tensor:
+    """Return cross entropy and soft Dice of the masks, the pupil's twice, and of the tags.
+
+    What was not labelled (`known` 0) counts nothing.
+    """
+    weight = known[:, :3] * torch.tensor([2.0, 1.0, 1.0])
+    cross = binary_cross_entropy_with_logits(maps, masks, reduction="none").mean(dim=(2, 3))
+    share = torch.sigmoid(maps)
+    both = (share * masks).sum(dim=(2, 3))
+    dice = 1 - (2 * both + 20) / (share.sum(dim=(2, 3)) + masks.sum(dim=(2, 3)) + 20)
+    tag = binary_cross_entropy_with_logits(tags, truth, reduction="none") * known[:, 3:]
+    return (weight * (2 * cross + dice)).mean() + 0.3 * tag.mean()
+
+
+def train_net(
+    net: EyeNet,
+    steps: int,
+    seed: int,
+    *,
+    own: Bank | None = None,
+    rate: float = 3e-3,
+    tell: Callable[[int, float], None] | None = None,
+) -> EyeNet:
+    """Train a net on rendered eyes, and on labelled pictures where there are some.
+
+    Parameters
+    ----------
+    net
+        Trained in place.
+    steps
+        Of 16 pictures each.
+    seed
+        The same seed gives the same weights.
+    own
+        Labelled pictures; half of every batch is drawn from them.
+    rate
+        Highest learning rate (AdamW, one cycle).
+    tell
+        Called with the step and the loss.
+
+    Examples
+    --------
+    >>> trained = train_net(EyeNet(4), 2, seed=0)
+    >>> trained.training
+    False
+    """
+    rng, generator = np.random.default_rng(seed), Generator().manual_seed(seed)
+    bank = render_bank(min(POOL, BATCH * steps), rng)
+    net = net.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    optimiser = torch.optim.AdamW(net.parameters(), rate, weight_decay=1e-3)
+    cycle = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, max(steps, 4), pct_start=0.15)
+    for step in range(steps):
+        if step:
+            bank.put(torch.arange(FRESH * step, FRESH * (step + 1)) % len(bank),
+                     render_bank(FRESH, rng))  # fmt: skip
+        batch = bank.take(torch.randint(len(bank), (BATCH,), generator=generator))
+        if own is not None:
+            rows = torch.randint(len(own), (BATCH // 2,), generator=generator)
+            batch.put(torch.arange(BATCH // 2), own.take(rows))
+        image, masks = vary(batch, generator)
+        maps, tags = net(normalise(image).contiguous(memory_format=torch.channels_last))
+        loss = loss_of(maps, tags, masks, batch.tags, batch.known)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
+        optimiser.step()
+        cycle.step()
+        if tell is not None:
+            tell(step, float(loss.detach()))
+    return net.eval()
