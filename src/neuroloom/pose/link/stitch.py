@@ -1,0 +1,281 @@
+"""From tracklets to animals: which tracklets follow each other, all at once, at the least cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from neuroloom.pose.link.follow import Swap
+
+RECENT = 8  # frames at an end of a tracklet from which its velocity is read
+LAGS = 48  # at most so many gaps are learnt from the tracklets; longer ones are drawn from them
+FOLLOWERS = 40  # tracklets considered after each one, the soonest
+DROP = 1.0  # what a detection costs that is given to no animal …
+LONG = 20.0  # … and twice that in a tracklet of so many
+HEAVY = 2.0  # degrees of freedom of what an animal does while it is not seen
+TOO_CLOSE = 6.0  # negative log-odds of an exchange that is not worth a line
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Tracklets by their ends; one row each.
+
+    Parameters
+    ----------
+    first, last
+        Frames.
+    count
+        Detections.
+    place
+        Shape (tracklet, 2 ends, 2): middles of the body at the first and the last frame, px.
+    speed
+        The same, px / frame.
+    looks
+        Shape (tracklet, feature): what sets animals apart, in units of its own error; NaN unknown.
+    """
+
+    first: np.ndarray
+    last: np.ndarray
+    count: np.ndarray
+    place: np.ndarray
+    speed: np.ndarray
+    looks: np.ndarray
+
+
+def find_ends(middles: np.ndarray, tracklets: np.ndarray, looks: np.ndarray | None = None) -> Ends:
+    """Return where and how each tracklet begins and ends.
+
+    Parameters
+    ----------
+    middles
+        Shape (time, slot, 2), px: of the bodies.
+    tracklets
+        Shape (time, slot), as `follow` gives them: 0, 1, … without gaps, -1 for none.
+    looks
+        Shape (time, slot, feature), or None.
+    """
+    paths = _paths(tracklets)
+    rows = [_end_of(middles, *path) for path in paths]
+    features = np.full((len(paths), 0), np.nan)
+    if looks is not None:
+        features = _looks_of(looks, paths)
+    return Ends(
+        np.array([frames[0] for frames, _ in paths], int),
+        np.array([frames[-1] for frames, _ in paths], int),
+        np.array([len(frames) for frames, _ in paths], int),
+        np.array([row[0] for row in rows]).reshape(-1, 2, 2),
+        np.array([row[1] for row in rows]).reshape(-1, 2, 2),
+        features,
+    )
+
+
+def _paths(tracklets: np.ndarray) -> list[tuple[np.ndarray, ...]]:
+    """Return the frames and slots of each tracklet, in time."""
+    frames, slots = np.nonzero(tracklets >= 0)
+    names = tracklets[frames, slots]
+    order = np.argsort(names, kind="stable")
+    if not len(names):
+        return []
+    ends = np.cumsum(np.bincount(names))[:-1]
+    parts = [np.split(side[order], ends) for side in (frames, slots)]
+    return list(zip(*parts, strict=True))
+
+
+def _end_of(
+    middles: np.ndarray, frames: np.ndarray, slots: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    path = middles[frames, slots]
+    speed = []
+    for part in (slice(0, RECENT), slice(-RECENT, None)):
+        t, x = frames[part].astype(float), path[part]
+        t = t - t.mean()
+        power = float((t**2).sum())
+        speed.append((t[:, None] * x).sum(0) / power if power else np.zeros(2))
+    return path[[0, -1]], np.array(speed)
+
+
+def _looks_of(looks: np.ndarray, paths: list[tuple[np.ndarray, ...]]) -> np.ndarray:
+    """Return the mean looks of each tracklet, over the spread that looks have inside tracklets."""
+    values = [looks[path] for path in paths]
+    inside = np.concatenate([v - np.nanmedian(v, 0) for v in values if len(v) >= RECENT] or values)
+    spread = np.nanmedian(np.abs(inside), 0) / 0.6745
+    means = np.array([np.nanmedian(v, 0) for v in values])
+    return means / np.where(spread > 0, spread, np.inf)
+
+
+def learn_drift(
+    middles: np.ndarray, tracklets: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Learn from the tracklets how far an animal goes in so many frames.
+
+    Returns
+    -------
+    lags
+        Frames, increasing.
+    carry
+        How many frames of its velocity an animal goes on in that time.
+    variance
+        Of what is left then, px², along one axis.
+    """
+    paths = [(f, middles[f, s]) for f, s in _paths(tracklets)]
+    longest = max((int(f[-1] - f[0]) for f, _ in paths), default=1)
+    lags = np.unique(np.geomspace(1, max(longest // 2, 2), LAGS).astype(int))
+    carry, variance = [], []
+    for lag in lags:
+        pairs = [_lagged(f, x, int(lag)) for f, x in paths]
+        speed = np.concatenate([p[0] for p in pairs])
+        moved = np.concatenate([p[1] for p in pairs])
+        power = float((speed**2).sum())
+        slope = float((speed * moved).sum() / power) if power else 0.0
+        left = moved - slope * speed
+        carry.append(slope)
+        variance.append(float((left**2).mean()) if len(left) else np.nan)
+    known = np.isfinite(variance)
+    if not known.any():
+        return np.array([1, 2]), np.array([1.0, 2.0]), np.array([4.0, 16.0])
+    # A gap is never surer than a shorter one.
+    grown = np.maximum.accumulate(np.array(variance)[known])
+    return lags[known], np.array(carry)[known], np.maximum(grown, 1.0)
+
+
+def _lagged(frames: np.ndarray, path: np.ndarray, lag: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return velocities, and how far the path went in `lag` frames after each."""
+    span = min(RECENT, max(len(frames) // 2, 1))
+    if len(frames) <= span + 1:
+        return np.zeros((0, 2)), np.zeros((0, 2))
+    whole = np.arange(frames[0], frames[-1] + 1)
+    dense = np.stack([np.interp(whole, frames, path[:, axis]) for axis in (0, 1)], -1)
+    if len(dense) <= span + lag:
+        return np.zeros((0, 2)), np.zeros((0, 2))
+    now = dense[span:-lag]
+    speed = (now - dense[: -span - lag]) / span
+    return speed, dense[span + lag :] - now
+
+
+def link_costs(ends: Ends, drift: tuple[np.ndarray, ...], area: float) -> np.ndarray:
+    """Return what it costs that a tracklet follows another; infinite where it cannot.
+
+    The cost is a negative log-likelihood, less that of an animal which could be anywhere.
+
+    Parameters
+    ----------
+    ends
+        Of the tracklets.
+    drift
+        As `learn_drift` gives it.
+    area
+        Of the arena, px².
+
+    Returns
+    -------
+    Shape (tracklet, tracklet): the row goes before the column.
+    """
+    gap = ends.first[None] - ends.last[:, None]
+    lags, carry, variance = drift
+    # Beyond what was learnt the spread grows as that of a random walk, up to the whole arena.
+    far = np.maximum(gap, 1)
+    spread = np.interp(far, lags, variance) * np.maximum(far / lags[-1], 1.0)
+    spread = np.minimum(spread, area / 12)
+    going = np.interp(far, lags, carry)[..., None]
+    there = ends.place[:, None, 1] + going * ends.speed[:, None, 1]
+    back = ends.place[None, :, 0] - going * ends.speed[None, :, 0]
+    off = (there - ends.place[None, :, 0]) ** 2 + (back - ends.place[:, None, 1]) ** 2
+    # Student's t: an animal may have been carried off, or have run as never while it was seen.
+    cost = (HEAVY + 2) / 2 * np.log1p(off.sum(-1) / (2 * HEAVY * spread))
+    cost = cost + np.log(2 * np.pi * spread) - np.log(area)
+    if ends.looks.shape[1]:
+        apart = (ends.looks[:, None] - ends.looks[None]) ** 2
+        # Looks change slowly: a long tracklet knows them little better than a short one.
+        sure = 1 / np.sqrt(np.minimum(np.minimum(ends.count[:, None], ends.count), 100))
+        cost = cost + np.nan_to_num(apart).sum(-1) / (4 * np.maximum(sure, 0.1))
+    return np.where(gap > 0, cost, np.inf)
+
+
+def stitch(ends: Ends, costs: np.ndarray, animals: int) -> tuple[np.ndarray, list[Swap]]:
+    """Put tracklets together to the paths of so many animals, at the least cost in all.
+
+    A min-cost flow of `animals` units through the tracklets, solved as an assignment: each
+    tracklet is followed by another, by the end of a path, or by itself, which drops it.
+
+    Parameters
+    ----------
+    ends
+        Of the tracklets.
+    costs
+        As `link_costs` gives them.
+    animals
+        How many paths there are at most.
+
+    Returns
+    -------
+    animal
+        Shape (tracklet,): whose it is, -1 if it was dropped.
+    swaps
+        Pairs of links that might as well be exchanged, by the tracklets that they lead to.
+
+    Examples
+    --------
+    >>> middles = np.array([[[0.0, 0], [9, 9]], [[1.0, 0], [9, 9]], [[2.0, 0], [9, 9]]])
+    >>> ends = find_ends(middles, np.array([[0, 1], [-1, 1], [2, 1]]))
+    >>> stitch(ends, np.where(np.eye(3, k=2) > 0, 0.5, np.inf), 2)[0].tolist()
+    [0, 1, 0]
+    """
+    after = _best_followers(ends, costs, animals)
+    animal = np.full(len(ends.first), -1)
+    begins = [i for i in np.argsort(ends.first, kind="stable") if i not in set(after[after >= 0])]
+    paths = []
+    for start in begins:
+        if after[start] == start:
+            continue
+        path = [start]
+        while after[path[-1]] >= 0:
+            path.append(after[path[-1]])
+        paths.append(path)
+    for name, path in enumerate(paths):
+        animal[path] = name
+    return animal, _exchangeable(ends, costs, after)
+
+
+def _best_followers(ends: Ends, costs: np.ndarray, animals: int) -> np.ndarray:
+    """Return the tracklet after each: itself if it is dropped, -1 if its path ends."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import min_weight_full_bipartite_matching
+
+    count = len(ends.first)
+    near = np.argsort(np.where(np.isfinite(costs), ends.first[None], np.inf), 1)[:, :FOLLOWERS]
+    rows = np.repeat(np.arange(count), near.shape[1])
+    columns = near.ravel()
+    can = np.isfinite(costs[rows, columns])
+    rows, columns = rows[can], columns[can]
+    price = [costs[rows, columns], DROP * ends.count * (1 + ends.count / LONG)]
+    every, paths = np.arange(count), count + np.arange(animals)
+    pairs = [(rows, columns), (every, every)]
+    for one, other in ((every, paths), (paths, every), (paths, paths)):
+        a, b = (part.ravel() for part in np.meshgrid(one, other))
+        pairs.append((a, b))
+        price.append(np.zeros(len(a)))
+    # The matching drops zeros: all prices are raised alike, which changes no choice.
+    raised = np.concatenate(price)
+    raised = raised - raised.min() + 1.0
+    place = tuple(np.concatenate([pair[side] for pair in pairs]) for side in (0, 1))
+    graph = coo_matrix((raised, place), shape=(count + animals,) * 2).tocsr()
+    taken, given = min_weight_full_bipartite_matching(graph)
+    after = np.full(count, -1)
+    inner = (taken < count) & (given < count)
+    after[taken[inner]] = given[inner]
+    return after
+
+
+def _exchangeable(ends: Ends, costs: np.ndarray, after: np.ndarray) -> list[Swap]:
+    """Return pairs of links whose exchange costs little more."""
+    links = np.flatnonzero((after >= 0) & (after != np.arange(len(after))))
+    out = []
+    for number, i in enumerate(links):
+        for j in links[number + 1 :]:
+            crossed = costs[i, after[j]] + costs[j, after[i]]
+            odds = float(crossed - costs[i, after[i]] - costs[j, after[j]])
+            if odds < TOO_CLOSE:
+                frame = int(min(ends.first[after[i]], ends.first[after[j]]))
+                out.append(Swap(frame, int(after[i]), int(after[j]), max(odds, 0.0)))
+    return out

@@ -1,0 +1,271 @@
+"""Detections without names in, animals with names out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from neuroloom.core.errors import DataError
+from neuroloom.pose.alike import body_scale, suppress
+from neuroloom.pose.link.follow import Swap, follow
+from neuroloom.pose.link.motion import estimate_motion
+from neuroloom.pose.link.stitch import find_ends, learn_drift, link_costs, stitch
+from neuroloom.pose.topdown import body_centres
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+OFTEN = 0.1  # of the frames in which so many animals must be seen at once
+PATIENCE = 15
+SHORT = 3  # tracklets of fewer detections are ghosts, unless they are needed
+
+
+@dataclass(frozen=True)
+class Linked:
+    """Who is who.
+
+    Parameters
+    ----------
+    identity
+        Shape (time, slot): animal of each detection, -1 where it is none.
+    animals
+        How many there are.
+    swaps
+        Columns frame, one, other, p_swap, kind ("crossing", "gap"): where two animals may have
+        changed names, the likeliest first.
+    """
+
+    identity: np.ndarray
+    animals: int
+    swaps: pd.DataFrame
+
+
+def count_animals(points: np.ndarray) -> int:
+    """Return how many animals there are: the most seen at once in a tenth of the frames.
+
+    Parameters
+    ----------
+    points
+        Shape (time, slot, keypoint, 2), px, NaN where missing; none twice.
+
+    Examples
+    --------
+    >>> points = np.zeros((50, 3, 2, 2))
+    >>> points[:48, 2] = np.nan
+    >>> count_animals(points)
+    2
+    """
+    seen = np.isfinite(points).all(-1).any(-1).sum(1)
+    if not seen.any():
+        raise DataError("No animal was found in any frame, so that there is nothing to track.")
+    share = (seen[seen > 0][:, None] >= np.arange(1, seen.max() + 1)).mean(0)
+    return int(np.flatnonzero(share >= OFTEN)[-1]) + 1
+
+
+def drop_copies(
+    points: np.ndarray, scores: np.ndarray, limit: float = 0.7, most: int | None = None
+) -> np.ndarray:
+    """Return the detections without those that are another one once more.
+
+    Parameters
+    ----------
+    points
+        Shape (time, slot, keypoint, 2).
+    scores
+        Shape (time, slot): the better of two stays.
+    limit
+        Similarity (OKS) from which two are one.
+    most
+        Only frames with more detections are changed: animals that meet look like copies.
+    """
+    scale = body_scale(points)
+    out = points.copy()
+    seen = np.isfinite(points).all(-1).any(-1)
+    for frame in np.flatnonzero(seen.sum(1) > (most or 1)):
+        kept = suppress(points[frame], scores[frame], scale, limit)
+        out[frame, np.setdiff1d(np.arange(points.shape[1]), kept)] = np.nan
+    return out
+
+
+def link(
+    points: np.ndarray,
+    scores: np.ndarray | None = None,
+    *,
+    animals: int | None = None,
+    patience: int = PATIENCE,
+    looks: np.ndarray | None = None,
+) -> Linked:
+    """Give each detection the name of its animal.
+
+    Two passes: neighbouring frames are linked to tracklets, keeping several histories where
+    animals meet; then tracklets are stitched over gaps, all at once, to the paths of the animals.
+
+    Parameters
+    ----------
+    points
+        Shape (time, slot, keypoint, 2), px, NaN where missing. The order of slots means nothing.
+    scores
+        Shape (time, slot); of detections that are copies of each other the best stays.
+    animals
+        How many there are; counted if not given.
+    patience
+        Frames that an animal may be unseen before its tracklet ends and must be stitched.
+    looks
+        Shape (time, slot, feature): what sets animals apart, such as brightness or length.
+
+    Raises
+    ------
+    DataError
+        If there is nothing to track, or the shapes do not fit.
+
+    Examples
+    --------
+    >>> body = np.array([[0.0, 0.0], [20.0, 0.0]])
+    >>> path = np.arange(30.0)[:, None, None, None] * [2.0, 0.0] + body
+    >>> points = np.concatenate([path, path + [0.0, 90.0]], 1)
+    >>> points[10] = points[10, ::-1]
+    >>> link(points).identity[9:12].tolist()
+    [[0, 1], [1, 0], [0, 1]]
+    """
+    if points.ndim != 4 or points.shape[-1] != 2:
+        raise DataError(
+            f"Expected points of shape (time, slot, keypoint, 2), got {points.shape}; tracks in "
+            "3-D are linked before they are lifted."
+        )
+    scores = np.isfinite(points).all(-1).sum(-1).astype(float) if scores is None else scores
+    animals = animals or count_animals(drop_copies(points, scores))
+    points = drop_copies(points, scores, most=animals)
+    motion = estimate_motion(points)
+    extra = None if looks is None else unlikeness(looks)
+    raw, swaps = follow(points, animals, motion, patience=patience, extra=extra)
+    tracklets, new_name = _tidy(raw)
+    middles = body_centres(points)
+    ends = find_ends(middles, tracklets, looks)
+    costs = link_costs(ends, learn_drift(middles, tracklets), _arena(middles, motion.scale))
+    animal, gaps = stitch(ends, costs, animals)
+    animal = _in_order(animal)
+    identity = np.where(tracklets >= 0, animal[tracklets], -1)
+    renamed = [
+        Swap(s.frame, int(new_name[s.one]), int(new_name[s.other]), s.odds)
+        for s in swaps
+        if new_name[s.one] >= 0 and new_name[s.other] >= 0
+    ]
+    table = _swap_table({"crossing": renamed, "gap": gaps}, animal)
+    return Linked(identity, animals, table)
+
+
+def unlikeness(looks: np.ndarray) -> np.ndarray:
+    """Return (time, slot, slot): half the squared difference of looks from the frame before.
+
+    In units of what looks change by from one frame to the next, at most 4, 0 where unknown.
+    """
+    apart = looks[1:, None] - looks[:-1, :, None]
+    size = np.abs(apart)
+    least = np.where(np.isfinite(size), size, np.inf).min(2).reshape(-1, looks.shape[-1])
+    spread = np.median(least[np.isfinite(least).all(1)], 0) / 0.6745
+    each = (apart / np.where(spread > 0, spread, np.inf)) ** 2 / 2
+    cost = np.minimum(np.nan_to_num(each).mean(-1), 4.0)
+    return np.concatenate([np.zeros((1, *cost.shape[1:])), cost])
+
+
+def _tidy(raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return tracklets numbered without gaps, short ones left out, and the new number of each."""
+    count = np.bincount(raw[raw >= 0], minlength=int(raw.max(initial=0)) + 1)
+    long = count >= min(SHORT, count.max(initial=1))
+    new = np.where(long, np.cumsum(long) - 1, -1)
+    return np.where(raw >= 0, new[raw], -1), new
+
+
+def _arena(middles: np.ndarray, scale: float) -> float:
+    known = middles[np.isfinite(middles).all(-1)]
+    sides = np.ptp(known, axis=0) + scale
+    return float(sides.prod())
+
+
+def _in_order(animal: np.ndarray) -> np.ndarray:
+    """Return animals numbered by when they were first seen; tracklets are in that order."""
+    names = {old: new for new, old in enumerate(dict.fromkeys(animal[animal >= 0].tolist()))}
+    return np.array([names.get(int(a), -1) for a in animal], int)
+
+
+def _swap_table(swaps: dict[str, list[Swap]], animal: np.ndarray) -> pd.DataFrame:
+    """Return the swaps between different animals, one a meeting, the likeliest first."""
+    import pandas as pd
+
+    best: dict[tuple[str, int, int, int], tuple[int, float]] = {}
+    for kind, rows in swaps.items():
+        for frame, a, b, odds in rows:
+            one, other = sorted((int(animal[a]), int(animal[b])))
+            if one < 0 or one == other:
+                continue
+            key = (kind, one, other, frame // (2 * PATIENCE))
+            if key not in best or odds < best[key][1]:
+                best[key] = (max(frame, 0), odds)
+    table = pd.DataFrame(
+        [
+            (frame, one, other, 1 / (1 + np.exp(odds)), kind)
+            for (kind, one, other, _), (frame, odds) in best.items()
+        ],
+        columns=["frame", "one", "other", "p_swap", "kind"],
+    )
+    return table.sort_values(["p_swap", "frame"], ascending=[False, True], ignore_index=True)
+
+
+def arrange(values: np.ndarray, identity: np.ndarray, animals: int) -> np.ndarray:
+    """Return values of detections as those of animals, NaN where an animal was not found.
+
+    Parameters
+    ----------
+    values
+        Shape (time, slot, …).
+    identity
+        Shape (time, slot).
+
+    Returns
+    -------
+    Shape (time, animal, …).
+
+    Examples
+    --------
+    >>> arrange(np.array([[7.0, 8.0]]), np.array([[1, -1]]), 2)
+    array([[nan,  7.]])
+    """
+    out = np.full((len(values), animals, *values.shape[2:]), np.nan)
+    frames, slots = np.nonzero(identity >= 0)
+    out[frames, identity[frames, slots]] = values[frames, slots]
+    return out
+
+
+def fill_gaps(points: np.ndarray, longest: int) -> np.ndarray:
+    """Return tracks whose short gaps are filled in a straight line, keypoint by keypoint.
+
+    Parameters
+    ----------
+    points
+        Shape (time, animal, keypoint, 2), NaN where missing.
+    longest
+        Frames; longer gaps stay, and so do those at the ends.
+
+    Examples
+    --------
+    >>> path = np.array([0.0, np.nan, 2.0, np.nan, np.nan, 5.0]).reshape(6, 1, 1, 1) * np.ones(2)
+    >>> fill_gaps(path, 1)[:, 0, 0, 0]
+    array([ 0.,  1.,  2., nan, nan,  5.])
+    """
+    out = points.copy()
+    frames = np.arange(len(points))
+    flat = out.reshape(len(out), -1, 2)
+    for column in range(flat.shape[1]):
+        known = np.flatnonzero(np.isfinite(flat[:, column]).all(-1))
+        if len(known) < 2:
+            continue
+        gap = np.diff(known)
+        short = np.flatnonzero((gap > 1) & (gap <= longest + 1))
+        if not len(short):
+            continue
+        at = np.concatenate([frames[known[i] + 1 : known[i + 1]] for i in short])
+        for axis in (0, 1):
+            flat[at, column, axis] = np.interp(at, known, flat[known, column, axis])
+    return out

@@ -1,0 +1,201 @@
+"""Identities through simulated crossings, beside plain frame-to-frame assignment."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.optimize import linear_sum_assignment
+
+from neuroloom.core.errors import DataError
+from neuroloom.pose.link.measures import score_identities
+from neuroloom.pose.link.motion import begin, estimate_motion, predict, update
+from neuroloom.pose.link.stitch import find_ends, learn_drift, link_costs, stitch
+from neuroloom.pose.link.track import arrange, count_animals, drop_copies, fill_gaps, link
+from neuroloom.pose.topdown import body_centres
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from crossings import Crossings, encounters, simulate
+
+
+def plain(found: np.ndarray, animals: int) -> np.ndarray:
+    """What a few lines would do: each detection to the nearest place last seen, in all."""
+    middles, out, last = body_centres(found), np.full(found.shape[:2], -1), None
+    for frame, now in enumerate(middles):
+        here = np.flatnonzero(np.isfinite(now[:, 0]))
+        if last is None:
+            last = np.full((animals, 2), np.nan)
+        apart = np.nan_to_num(np.linalg.norm(last[:, None] - now[here], axis=-1), nan=1e4)
+        for i, j in zip(*linear_sum_assignment(apart), strict=True):
+            out[frame, here[j]], last[i] = i, now[here[j]]
+    return out
+
+
+def scores(case: Crossings, identity: np.ndarray, animals: int):
+    return score_identities(case.truth, fill_gaps(arrange(case.found, identity, animals), 15))
+
+
+@pytest.mark.parametrize(("animals", "frames"), [(2, 500), (4, 400), (10, 300)])
+def test_crossings_keep_their_names(animals, frames):
+    case = simulate(animals, frames, seed=10 + animals)
+    assert encounters(case.truth) >= 1
+    linked = link(case.found)
+    ours = scores(case, linked.identity, animals)
+    base = scores(case, plain(case.found, animals), animals)
+    assert linked.animals == animals
+    assert ours.idf1 >= 0.98
+    assert ours.switches <= frames / 1000
+    assert ours.switches <= base.switches
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("noise", [1.5, 4.0])
+@pytest.mark.parametrize("animals", [2, 3, 4, 6, 8, 10])
+def test_many_crossings_keep_their_names(animals, noise):
+    worst, switches, base, frames = 1.0, 0, 0, 0
+    for seed in range(4):
+        case = simulate(animals, 1000, seed, noise=noise)
+        ours = scores(case, link(case.found).identity, animals)
+        worst = min(worst, ours.idf1)
+        switches += ours.switches
+        base += scores(case, plain(case.found, animals), animals).switches
+        frames += 1000
+    assert worst >= 0.98
+    assert switches <= frames / 1000
+    assert switches <= base
+
+
+def test_ghosts_and_copies_become_no_animal():
+    case = simulate(3, 300, seed=5, ghosts=0.08)
+    copies = case.found[:, :2] + 0.7
+    copies[::3] = np.nan
+    found = np.concatenate([case.found, copies], 1)
+    linked = link(found)
+    assert linked.animals == 3
+    tracks = fill_gaps(arrange(found, linked.identity, 3), 15)
+    assert score_identities(case.truth, tracks).idf1 >= 0.98
+
+
+def test_an_animal_that_was_hidden_long_is_known_again():
+    case = simulate(3, 400, seed=8, misses=0.0)
+    found = case.found.copy()
+    hidden = case.owner == 1
+    hidden[:150] = hidden[190:] = False
+    found[hidden] = np.nan
+    linked = link(found)
+    owner = np.where(np.isfinite(found).all(-1).any(-1), case.owner, -1)
+    for animal in range(3):
+        named = linked.identity[owner == animal]
+        assert (named == named[0]).mean() > 0.99
+
+
+def test_looks_decide_where_motion_cannot():
+    """Two animals vanish and each comes back where the other was, as only their looks tell."""
+    body = np.array([[0.0, 0.0], [20.0, 5.0], [40.0, 0.0]])
+    rng = np.random.default_rng(0)
+    place = np.array([[100.0, 100.0], [300.0, 100.0]])
+    points = place[None, :, None] + body + np.cumsum(rng.normal(0, 1.5, (300, 2, 1, 2)), 0)
+    points += rng.normal(0, 1, points.shape)
+    points[:, 1] += points[199, 0, 0] - points[199, 1, 0] + [200.0, 0.0]
+    points[200:] = points[200:, ::-1]
+    points[120:200] = np.nan
+    looks = np.array([1.0, 3.0]) + rng.normal(0, 0.4, (300, 2))
+    looks[120:200] = np.nan
+    blind = link(points).identity
+    assert blind[0, 0] == blind[250, 1]  # by place alone the names are exchanged
+    seeing = link(points, looks=looks[..., None]).identity
+    assert seeing[0, 0] == seeing[250, 0]
+    assert seeing[0, 1] == seeing[250, 1]
+
+
+def test_a_toss_up_is_a_suspect_and_a_clear_crossing_is_none():
+    path = np.linspace(-60, 60, 81)
+    body = np.array([[0.0, 0.0]])
+    noise = np.random.default_rng(0).normal(0, 0.5, (81, 2, 1, 2))
+
+    def cross(bounce: float) -> np.ndarray:
+        """Two points on a line towards each other, which meet in the middle."""
+        one = np.stack([path, np.zeros(81)], -1)
+        other = np.stack([-path, np.full(81, bounce)], -1)
+        return np.stack([one, other], 1)[:, :, None] + body + noise
+
+    slow = cross(0.0)
+    # At the meeting both stand still for a while: whoever goes on to the left is anyone's guess.
+    still = np.repeat(slow[40:41], 25, 0) + np.random.default_rng(1).normal(0, 0.5, (25, 2, 1, 2))
+    points = np.concatenate([slow[:40], still, slow[41:]])
+    told = link_of(points)
+    assert len(told.swaps) >= 1
+    assert told.swaps["p_swap"][0] > 0.2
+    assert 35 <= told.swaps["frame"][0] <= 70
+    clear = link_of(cross(40.0))
+    assert clear.swaps["p_swap"].max() < 0.05 if len(clear.swaps) else True
+
+
+def link_of(points: np.ndarray):
+    """Bodies of one point have no size: a second one beside it gives them one."""
+    return link(np.concatenate([points, points + np.array([0.0, 12.0])], 2), animals=2)
+
+
+def test_the_count_is_what_is_often_seen_at_once():
+    case = simulate(4, 200, seed=3, misses=0.15, ghosts=0.04)
+    assert count_animals(case.found) == 4
+
+
+def test_of_copies_the_surer_stays():
+    body = np.array([[0.0, 0.0], [30.0, 0.0], [60.0, 9.0]])
+    points = np.stack([body, body + 1.0, body + 200.0])[None]
+    kept = drop_copies(points, np.array([[0.5, 0.9, 0.4]]))
+    assert np.isfinite(kept[0, :, 0, 0]).tolist() == [False, True, True]
+    assert np.isfinite(drop_copies(points, np.array([[0.5, 0.9, 0.4]]), most=3)).all()
+
+
+def test_noise_is_read_without_knowing_who_is_who():
+    for noise in (0.8, 2.5):
+        case = simulate(3, 300, seed=1, noise=noise)
+        assert estimate_motion(case.found).noise == pytest.approx(noise, rel=0.25)
+
+
+def test_the_filter_is_nearer_the_truth_than_what_was_found():
+    case = simulate(1, 300, seed=2, noise=3.0, misses=0.0, lost_keypoints=0.0)
+    own = np.take_along_axis(
+        case.found, case.owner.argmax(1)[:, None, None, None], axis=1
+    )[:, 0]  # fmt: skip
+    motion = estimate_motion(case.found)
+    bodies = begin(own[0], motion)
+    off = []
+    for now, truth in zip(own[1:], case.truth[1:, 0], strict=True):
+        bodies = update(predict(bodies, motion), now, motion)
+        off.append((np.linalg.norm(bodies.place - truth, axis=-1).mean(),
+                    np.linalg.norm(now - truth, axis=-1).mean()))  # fmt: skip
+    ours, raw = np.median(off, axis=0)
+    assert ours < 0.9 * raw
+
+
+def test_stitching_is_best_in_all_not_one_by_one():
+    """Nearest first would join 0 to 3 and leave 1 a long way to 2."""
+    middles = np.full((30, 4, 2), np.nan)
+    middles[:10, 0], middles[:10, 1] = [0.0, 0.0], [30.0, 0.0]
+    middles[20:, 2], middles[20:, 3] = [-16.0, 0.0], [14.0, 0.0]
+    middles += np.random.default_rng(0).normal(0, 0.2, middles.shape)
+    names = np.where(np.isfinite(middles[..., 0]), np.arange(4), -1)
+    ends = find_ends(middles, names)
+    costs = link_costs(ends, learn_drift(middles, names), 1e4)
+    assert stitch(ends, costs, 2)[0].tolist() == [0, 1, 0, 1]
+
+
+def test_long_gaps_stay_open():
+    path = np.arange(20.0)[:, None, None, None] * np.ones(2)
+    path[5:8] = np.nan
+    path[10:18] = np.nan
+    filled = fill_gaps(path, 3)
+    assert filled[:10, 0, 0, 0].tolist() == list(range(10))
+    assert np.isnan(filled[10:18]).all()
+
+
+def test_nothing_to_track_is_said():
+    with pytest.raises(DataError, match="nothing to track"):
+        count_animals(np.full((9, 2, 3, 2), np.nan))
+    with pytest.raises(DataError, match=r"got \(9, 2, 3, 3\)"):
+        link(np.zeros((9, 2, 3, 3)))
