@@ -1,0 +1,508 @@
+"""Videos through PyAV: any frame by its number, exactly, and streams in constant memory.
+
+A number is a place in the order of showing. The file is walked through once, without decoding, to
+learn the time stamp of every frame; a seek lands on a key frame before the one that is wanted and
+decodes up to it, and the time stamp proves that it is the right one. Frames that come at changing
+intervals keep their own times. A folder of pictures is a video as well.
+"""
+
+from __future__ import annotations
+
+import queue
+import re
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neuroloom.core.errors import DataError
+from neuroloom.core.files import write_atomic
+
+if TYPE_CHECKING:
+    import av
+
+SUFFIXES = frozenset(
+    {".mp4", ".mov", ".avi", ".mkv", ".m4v", ".mpg", ".mpeg", ".webm", ".wmv", ".flv", ".ts",
+     ".mts", ".m2ts", ".h264", ".264", ".ogv", ".3gp"}
+)  # fmt: skip
+PICTURES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
+_AHEAD = 2  # blocks that are decoded before they are asked for
+_UNEVEN = 0.1  # share by which intervals may differ from the median one, which is rounding
+
+
+def is_video(path: str | Path) -> bool:
+    """Say whether a path looks like a video: by its suffix, or a folder of pictures only.
+
+    Examples
+    --------
+    >>> is_video("mouse.MP4"), is_video("notes.txt")
+    (True, False)
+    """
+    path = Path(path)
+    if path.is_dir():
+        return bool(_pictures(path)) and not any(inside.is_dir() for inside in path.iterdir())
+    return path.suffix.lower() in SUFFIXES
+
+
+class Video:
+    """A video whose frames are read by number.
+
+    Parameters
+    ----------
+    path
+        A file, or a folder of pictures, which are ordered by the numbers in their names.
+    grey
+        Return one channel, the brightness; less memory and quicker.
+    rate
+        Frames a second of a folder of pictures; other files know theirs.
+
+    Attributes
+    ----------
+    rate
+        Frames a second, Hz; the mean if it changes.
+    shape
+        (y, x, channel) of a frame, as shown: a camera that was held turned is turned back.
+    times
+        Shape (frame,): s, from the first frame.
+    notes
+        What a careful reader should know; that the frame rate changes, for example.
+
+    Raises
+    ------
+    DataError
+        If it is missing, no video, or cannot be decoded.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     frames = (np.full((32, 48, 3), 20 * i, np.uint8) for i in range(5))
+    ...     _ = write_video(Path(folder) / "a.mp4", frames, rate=25)
+    ...     with Video(Path(folder) / "a.mp4") as video:
+    ...         len(video), video.shape, video.rate, video.read([4, 0]).mean((1, 2, 3)).round()
+    (5, (32, 48, 3), 25.0, array([80.,  0.]))
+    """
+
+    def __init__(self, path: str | Path, grey: bool = False, rate: float | None = None) -> None:
+        self.path, self._grey = Path(path), grey
+        if not self.path.exists():
+            raise DataError(f"{self.path}: there is no such video.")
+        stills = self.path.is_dir()
+        self._index = _index_stills(self.path, rate) if stills else _index_file(self.path)
+        self._reader = self._open()
+        first = self._reader.frame(0)
+        self.shape: tuple[int, int, int] = first.shape
+        self.rate, self.times = self._index.rate, self._index.times
+        self.notes = self._index.notes
+
+    def __len__(self) -> int:
+        """Return the count of frames."""
+        return len(self._index.times)
+
+    def __enter__(self) -> Video:
+        """Return itself; leaving closes the file."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; frames can no longer be read."""
+        self._reader.close()
+
+    def read(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Return frames by number, (n, y, x, channel) uint8, in the order asked for.
+
+        Raises
+        ------
+        DataError
+            If there is no such frame, or it cannot be decoded.
+        """
+        wanted = np.asarray(indices, int).reshape(-1)
+        if wanted.size and not (wanted.min() >= 0 and wanted.max() < len(self)):
+            raise DataError(
+                f"{self.path}: has the frames 0 to {len(self) - 1}, asked for {wanted.min()} to "
+                f"{wanted.max()}."
+            )
+        frames = np.empty((len(wanted), *self.shape), np.uint8)
+        for number in np.unique(wanted):
+            frames[wanted == number] = self._checked(self._reader.frame(int(number)), int(number))
+        return frames
+
+    def blocks(
+        self, size: int, start: int = 0, stop: int | None = None
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield (number of the first frame, frames) from `start` to before `stop`.
+
+        Frames have the shape (n, y, x, channel), n is `size` but for the last. A thread decodes
+        the next blocks meanwhile; memory holds four of them at most, however long the video is.
+        """
+        if size < 1:
+            raise DataError(f"{self.path}: a block has at least one frame, asked for {size}.")
+        stop = len(self) if stop is None else min(stop, len(self))
+        spans = [(first, min(first + size, stop)) for first in range(start, stop, size)]
+        yield from _ahead(self._decode(spans))
+
+    def _decode(self, spans: list[tuple[int, int]]) -> Iterator[tuple[int, np.ndarray]]:
+        reader = self._open()
+        try:
+            for first, last in spans:
+                frames = np.empty((last - first, *self.shape), np.uint8)
+                for number in range(first, last):
+                    frames[number - first] = self._checked(reader.frame(number), number)
+                yield first, frames
+        finally:
+            reader.close()
+
+    def _checked(self, frame: np.ndarray, number: int) -> np.ndarray:
+        if frame.shape != self.shape:
+            raise DataError(
+                f"{self.path}: frame {number} has the shape {frame.shape}, the first has "
+                f"{self.shape}; frames of a video have one size."
+            )
+        return frame
+
+    def _open(self) -> _File | _Stills:
+        kind = _Stills if isinstance(self._index, _StillIndex) else _File
+        return kind(self.path, self._index, self._grey)  # type: ignore[arg-type]
+
+
+def write_video(path: str | Path, frames: Iterable[np.ndarray], rate: float) -> Path:
+    """Write frames as H.264 in MP4 that every player shows (yuv420p).
+
+    Parameters
+    ----------
+    path
+        The file, .mp4.
+    frames
+        (y, x, channel) uint8 each, one or three channels, one size. A side of odd length is
+        padded by repeating its last row or column, since yuv420p has none.
+    rate
+        Frames a second, Hz.
+
+    Raises
+    ------
+    DataError
+        If there is no frame, or their sizes differ.
+    """
+    path = Path(path)
+    if not rate > 0:
+        raise DataError(f"{path}: the rate must be above 0 frames a second, it is {rate}.")
+    return write_atomic(path, lambda partial: _encode(partial, path.name, frames, rate))
+
+
+@dataclass(frozen=True, eq=False)
+class _FileIndex:
+    """Time stamps of all frames in the order of showing, and which of them are key frames."""
+
+    stamps: np.ndarray
+    keys: np.ndarray  # places, in the order of showing
+    times: np.ndarray
+    rate: float
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class _StillIndex:
+    files: tuple[Path, ...]
+    times: np.ndarray
+    rate: float
+    notes: tuple[str, ...] = ()
+
+
+class _Stills:
+    """Pictures of a folder as frames."""
+
+    def __init__(self, path: Path, index: _StillIndex, grey: bool) -> None:
+        self._files, self._grey = index.files, grey
+
+    def frame(self, number: int) -> np.ndarray:
+        from PIL import Image
+
+        file = self._files[number]
+        try:
+            with Image.open(file) as opened:
+                one = self._grey or opened.mode in ("L", "1", "LA", "I;16", "I;16B", "I")
+                pixels = np.asarray(opened) if opened.mode.startswith("I") else None
+                if pixels is not None:
+                    return (pixels >> 8).astype(np.uint8)[..., None]
+                plain = np.asarray(opened.convert("L" if one else "RGB"))
+                return plain[..., None] if one else plain
+        except (OSError, ValueError, SyntaxError) as error:
+            raise DataError(f"{file}: the picture cannot be read: {error}.") from error
+
+    def close(self) -> None:
+        """Nothing stays open."""
+
+
+class _File:
+    """A decoder that knows where it stands."""
+
+    def __init__(self, path: Path, index: _FileIndex, grey: bool) -> None:
+        from av.video.reformatter import VideoReformatter
+
+        self._path, self._index, self._grey = path, index, grey
+        self._reformatter = VideoReformatter()  # kept, since it plans the conversion once
+        self._next = 0  # the place of the frame that is decoded next
+        self._begin()
+
+    def frame(self, number: int) -> np.ndarray:
+        """Return a frame, going on from where the decoder stands if that is the shorter way."""
+        keys = self._index.keys
+        before = int(np.searchsorted(keys, number, "right")) - 1
+        key = keys[before] if before >= 0 else 0
+        found = self._forward(number) if key <= self._next <= number else None
+        while found is None and before >= 0:
+            self._container.seek(int(self._index.stamps[keys[before]]), stream=self._stream)
+            self._flow = self._container.decode(self._stream)
+            found = self._forward(number)
+            before -= 1
+        if found is None:  # some containers cannot seek to their first frame
+            self.close()
+            self._begin()
+            found = self._forward(number)
+        if found is None:
+            raise DataError(
+                f"{self._path}: frame {number} of {len(self._index.stamps)} cannot be decoded; the "
+                "file is damaged or cut off. Write it anew with ffmpeg, or use the part before it."
+            )
+        return found
+
+    def close(self) -> None:
+        self._container.close()
+
+    def _begin(self) -> None:
+        self._container, self._stream = _opened(self._path)
+        self._stream.thread_type = "AUTO"
+        self._flow = self._container.decode(self._stream)
+        self._next = 0
+
+    def _forward(self, number: int) -> np.ndarray | None:
+        """Decode up to a frame; None if it does not come."""
+        import av
+
+        wanted = self._index.stamps[number]
+        self._next = len(self._index.stamps)  # unless it is found, the next one begins with a seek
+        try:
+            for frame in self._flow:
+                stamp = _stamp(frame)
+                if stamp == wanted:
+                    self._next = number + 1
+                    return _pixels(frame, self._grey, self._reformatter)
+                if stamp > wanted:
+                    return None
+        except av.error.FFmpegError:
+            pass
+        return None
+
+
+def _stamp(frame: Any) -> int:
+    return frame.pts if frame.pts is not None else frame.dts
+
+
+def _pixels(frame: Any, grey: bool, reformatter: Any) -> np.ndarray:
+    """Return (y, x, channel) of a decoded frame, turned as it is shown."""
+    one = grey or frame.format.name.startswith("gray")
+    plain = reformatter.reformat(frame, format="gray" if one else "rgb24").to_ndarray()
+    pixels = plain[..., None] if one else plain
+    turns = round(getattr(frame, "rotation", 0) / 90) % 4
+    return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
+
+
+def _opened(path: Path) -> tuple[Any, Any]:
+    import av
+
+    try:
+        container = av.open(str(path))
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        empty = path.is_file() and path.stat().st_size == 0
+        why = "it is empty" if empty else getattr(error, "strerror", None) or str(error)
+        raise DataError(f"{path}: cannot be read as a video: {why}.") from error
+    if not container.streams.video:
+        container.close()
+        raise DataError(f"{path}: holds no pictures, only sound or data.")
+    return container, container.streams.video[0]
+
+
+def _index_file(path: Path) -> _FileIndex:
+    """Walk through the packets; where they have no time stamps, through the decoded frames."""
+    import av
+
+    container, stream = _opened(path)
+    with container:
+        try:
+            stamps, is_key = _from_packets(container, stream)
+            first = _first_stamp(path)
+            if len(np.unique(stamps)) < len(stamps) or (len(stamps) and first not in stamps):
+                stamps, is_key = _from_frames(path)
+        except av.error.FFmpegError as error:
+            raise DataError(f"{path}: cannot be read as a video: {error.strerror}.") from error
+        if not len(stamps):
+            raise DataError(f"{path}: the video has no frames that can be decoded.")
+        order = np.argsort(stamps, kind="stable")
+        times = (stamps[order] - stamps[order[0]]) * float(stream.time_base)
+        stated = float(stream.average_rate or 0)
+    rate = stated if stated > 0 else _mean_rate(times)
+    index = _FileIndex(stamps[order], np.flatnonzero(is_key[order]), times, rate)
+    return replace(index, notes=_uneven(path, times), rate=_mean_rate(times, rate))
+
+
+def _from_packets(container: av.container.InputContainer, stream: Any) -> tuple[np.ndarray, ...]:
+    stamps, keys = [], []
+    for packet in container.demux(stream):
+        if not packet.size or packet.is_discard:
+            continue
+        if packet.pts is None:
+            return np.zeros(2, int), np.zeros(2, bool)  # not unique: the frames are asked instead
+        stamps.append(packet.pts)
+        keys.append(packet.is_keyframe)
+    return np.asarray(stamps, int), np.asarray(keys, bool)
+
+
+def _first_stamp(path: Path) -> int | None:
+    container, stream = _opened(path)
+    with container:
+        frame: Any = next(iter(container.decode(stream)), None)
+        return None if frame is None else _stamp(frame)
+
+
+def _from_frames(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    container, stream = _opened(path)
+    stream.thread_type = "AUTO"
+    with container:
+        found = [(_stamp(frame), bool(frame.key_frame)) for frame in container.decode(stream)]
+    stamps = np.asarray([stamp for stamp, _ in found], int)
+    return stamps, np.asarray([key for _, key in found], bool)
+
+
+def _mean_rate(times: np.ndarray, stated: float = 1.0) -> float:
+    """Return the stated rate if the times bear it out, else their mean rate."""
+    if len(times) < 2 or not times[-1] > 0:
+        return stated
+    mean = (len(times) - 1) / times[-1]
+    return stated if abs(stated / mean - 1) < 0.01 else float(mean)
+
+
+def _uneven(path: Path, times: np.ndarray) -> tuple[str, ...]:
+    steps = np.diff(times)
+    if not len(steps):
+        return ()
+    usual = float(np.median(steps))
+    odd = np.abs(steps - usual) > _UNEVEN * usual
+    if not odd.any():
+        return ()
+    return (
+        f"{path.name}: the frame rate changes: {odd.sum()} of {len(steps)} intervals differ from "
+        f"the usual {usual * 1e3:.3g} ms, they are {steps.min() * 1e3:.3g} to "
+        f"{steps.max() * 1e3:.3g} ms; the first after frame {int(np.argmax(odd))}. "
+        "Times are those of the file.",
+    )
+
+
+def _pictures(folder: Path) -> list[Path]:
+    inside = (file for file in folder.iterdir() if file.suffix.lower() in PICTURES)
+    return sorted(
+        inside, key=lambda file: [_number(part) for part in re.split(r"(\d+)", file.name)]
+    )
+
+
+def _number(part: str) -> tuple[int, int, str]:
+    return (0, int(part), "") if part.isdigit() else (1, 0, part)
+
+
+def _index_stills(folder: Path, rate: float | None) -> _StillIndex:
+    files = tuple(_pictures(folder))
+    if not files:
+        raise DataError(f"{folder}: has no pictures ({', '.join(sorted(PICTURES))}).")
+    notes = () if rate else (f"{folder.name}: pictures have no frame rate; 1 a second is taken.",)
+    every = float(rate or 1.0)
+    return _StillIndex(files, np.arange(len(files)) / every, every, notes)
+
+
+_END = object()
+
+
+def _ahead(items: Iterator[Any]) -> Iterator[Any]:
+    """Yield items that a thread makes some steps ahead; its error is raised here."""
+    ready: queue.Queue[Any] = queue.Queue(maxsize=_AHEAD)
+    stopped = threading.Event()
+    thread = threading.Thread(target=_fill, args=(items, ready, stopped), daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, error = ready.get()
+            if error is not None:
+                raise error
+            if item is _END:
+                return
+            yield item
+    finally:
+        stopped.set()
+        thread.join()
+
+
+def _fill(items: Iterator[Any], ready: queue.Queue[Any], stopped: threading.Event) -> None:
+    """Put items into a queue until they end, one fails, or nobody wants more."""
+    last: tuple[Any, BaseException | None] = (_END, None)
+    try:
+        for item in items:
+            if not _put(ready, (item, None), stopped):
+                return
+    except BaseException as error:  # it belongs to whoever asked for the frames
+        last = (_END, error)
+    finally:
+        close = getattr(items, "close", None)
+        if close is not None:
+            close()
+    _put(ready, last, stopped)
+
+
+def _put(ready: queue.Queue[Any], item: Any, stopped: threading.Event) -> bool:
+    while not stopped.is_set():
+        try:
+            ready.put(item, timeout=0.1)
+        except queue.Full:
+            continue
+        return True
+    return False
+
+
+def _encode(partial: Path, name: str, frames: Iterable[np.ndarray], rate: float) -> None:
+    from fractions import Fraction
+
+    import av
+
+    with av.open(str(partial), "w", format="mp4", options={"movflags": "faststart"}) as container:
+        stream: Any = None
+        size: tuple[int, ...] = ()
+        for number, frame in enumerate(frames):
+            if stream is None:
+                size = frame.shape
+                stream = container.add_stream("libx264", Fraction(rate).limit_denominator(100_000))
+                stream.height, stream.width = (side + side % 2 for side in size[:2])
+                stream.pix_fmt, stream.options = "yuv420p", {"crf": "18", "preset": "veryfast"}
+            if frame.shape != size:
+                raise DataError(f"{name}: frame {number} is {frame.shape}, the first is {size}.")
+            container.mux(stream.encode(_to_av(frame)))
+        if stream is None:
+            raise DataError(f"{name}: there is no frame to write.")
+        container.mux(stream.encode())
+
+
+def _to_av(frame: np.ndarray) -> Any:
+    """Return a frame with even sides for the encoder."""
+    import av
+
+    if frame.ndim != 3 or frame.shape[-1] not in (1, 3) or frame.dtype != np.uint8:
+        raise DataError(
+            f"expected frames (y, x, 1 or 3) of uint8, got {frame.shape} of {frame.dtype}."
+        )
+    height, width, channels = frame.shape
+    if height % 2 or width % 2:
+        frame = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    colours = np.repeat(frame, 3, axis=-1) if channels == 1 else frame
+    return av.VideoFrame.from_ndarray(np.ascontiguousarray(colours), format="rgb24")
