@@ -227,11 +227,11 @@ def _settle(
     beam.lost = np.where(found >= 0, 0, beam.lost + beam.active)
     beam.active &= beam.lost <= patience
     for row, own in enumerate(found):
-        left = np.setdiff1d(here, own)
-        free = np.flatnonzero(~beam.active[row])[: len(left)]
+        free = np.flatnonzero(~beam.active[row])
         if not len(free):
             continue
-        left = left[: len(free)]
+        left = np.setdiff1d(here, own)[: len(free)]
+        free = free[: len(left)]
         new = begin(now[left], motion)
         for name in ("place", "speed", "cov"):
             getattr(beam.bodies, name)[row, free] = getattr(new, name)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 OFTEN = 0.1  # of the frames in which so many animals must be seen at once
+FRAMES_COUNTED = 2000
 PATIENCE = 15
 SHORT = 3  # tracklets of fewer detections are ghosts, unless they are needed
 
@@ -135,7 +136,9 @@ def link(
             "3-D are linked before they are lifted."
         )
     scores = np.isfinite(points).all(-1).sum(-1).astype(float) if scores is None else scores
-    animals = animals or count_animals(drop_copies(points, scores))
+    if animals is None:
+        some = slice(None, None, max(len(points) // FRAMES_COUNTED, 1))
+        animals = count_animals(drop_copies(points[some], scores[some]))
     points = drop_copies(points, scores, most=animals)
     motion = estimate_motion(points)
     extra = None if looks is None else unlikeness(looks)
