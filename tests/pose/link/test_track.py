@@ -7,30 +7,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.optimize import linear_sum_assignment
 
 from neuroloom.core.errors import DataError
 from neuroloom.pose.link.measures import score_identities
 from neuroloom.pose.link.motion import begin, estimate_motion, predict, update
 from neuroloom.pose.link.stitch import find_ends, learn_drift, link_costs, stitch
-from neuroloom.pose.link.track import arrange, count_animals, drop_copies, fill_gaps, link
-from neuroloom.pose.topdown import body_centres
+from neuroloom.pose.link.track import (
+    arrange,
+    count_animals,
+    drop_copies,
+    fill_gaps,
+    link,
+    link_nearest,
+)
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from crossings import Crossings, encounters, simulate
-
-
-def plain(found: np.ndarray, animals: int) -> np.ndarray:
-    """What a few lines would do: each detection to the nearest place last seen, in all."""
-    middles, out, last = body_centres(found), np.full(found.shape[:2], -1), None
-    for frame, now in enumerate(middles):
-        here = np.flatnonzero(np.isfinite(now[:, 0]))
-        if last is None:
-            last = np.full((animals, 2), np.nan)
-        apart = np.nan_to_num(np.linalg.norm(last[:, None] - now[here], axis=-1), nan=1e4)
-        for i, j in zip(*linear_sum_assignment(apart), strict=True):
-            out[frame, here[j]], last[i] = i, now[here[j]]
-    return out
 
 
 def scores(case: Crossings, identity: np.ndarray, animals: int):
@@ -43,7 +35,7 @@ def test_crossings_keep_their_names(animals, frames):
     assert encounters(case.truth) >= 1
     linked = link(case.found)
     ours = scores(case, linked.identity, animals)
-    base = scores(case, plain(case.found, animals), animals)
+    base = scores(case, link_nearest(case.found, animals), animals)
     assert linked.animals == animals
     assert ours.idf1 >= 0.98
     assert ours.switches <= frames / 1000
@@ -60,7 +52,7 @@ def test_many_crossings_keep_their_names(animals, noise):
         ours = scores(case, link(case.found).identity, animals)
         worst = min(worst, ours.idf1)
         switches += ours.switches
-        base += scores(case, plain(case.found, animals), animals).switches
+        base += scores(case, link_nearest(case.found, animals), animals).switches
         frames += 1000
     assert worst >= 0.98
     assert switches <= frames / 1000

@@ -87,29 +87,60 @@ def score_identities(
     >>> scores.switches, scores.idf1, scores.mota
     (2, 0.5, 0.95)
     """
+    counts = count_identities(truth, found, within)
+    total = {name: int(values.sum()) for name, values in counts.items()}
+    return IdentityScores(**total, hota=hota(truth, found, within))
+
+
+def count_identities(
+    truth: np.ndarray, found: np.ndarray, within: float | None = None
+) -> dict[str, np.ndarray]:
+    """Return the counts of each frame, so that parts of a recording can be summed up.
+
+    Parameters
+    ----------
+    truth, found, within
+        As for `score_identities`.
+
+    Returns
+    -------
+    Arrays (time,) of truths, found, misses, false, switches and idtp.
+
+    Examples
+    --------
+    >>> truth = np.zeros((3, 1, 2, 2)) + np.array([[0.0, 0.0], [9.0, 0.0]])
+    >>> count_identities(truth, truth[:, :, :] + [[[[1.0, 0.0]]]])["idtp"].tolist()
+    [1, 1, 1]
+    """
+    apart, there, here, within = _compare(truth, found, within)
+    near = np.isfinite(apart) & (apart <= within)
+    matched = _match_frames(apart, near)
+    right = (matched >= 0).sum(1)
+    truths, all_found = there.sum(1), here.sum(1)
+    return {
+        "truths": truths,
+        "found": all_found,
+        "misses": truths - right,
+        "false": all_found - right,
+        "switches": _switches(matched),
+        "idtp": _identity_matches(near),
+    }
+
+
+def _compare(
+    truth: np.ndarray, found: np.ndarray, within: float | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """Return distances (time, animal, track), who is there, who was found, and the limit."""
     if len(truth) != len(found) or truth.shape[2:] != found.shape[2:]:
         raise DataError(
             f"The truth has {len(truth)} frames of {truth.shape[2]} keypoints, the tracks "
             f"{len(found)} of {found.shape[2]}; give the same frames and keypoints."
         )
-    apart = np.stack([distance_between(a, b) for a, b in zip(truth, found, strict=True)])
     there, here = (np.isfinite(x).all(-1).any(-1) for x in (truth, found))
     if not there.any():
         raise DataError("The truth has no body in any frame.")
-    within = within if within is not None else body_scale(truth) / 2
-    near = np.isfinite(apart) & (apart <= within)
-    matched = _match_frames(apart, near)
-    return IdentityScores(
-        int(there.sum()),
-        int(here.sum()),
-        int(there.sum() - (matched >= 0).sum()),
-        int(here.sum() - (matched >= 0).sum()),
-        _switches(matched),
-        _identity_matches(near),
-        _hota(
-            np.where(np.isfinite(apart), np.maximum(1 - apart / (2 * within), 0), 0), there, here
-        ),
-    )
+    apart = np.stack([distance_between(a, b) for a, b in zip(truth, found, strict=True)])
+    return apart, there, here, within if within is not None else body_scale(truth) / 2
 
 
 def _match_frames(apart: np.ndarray, near: np.ndarray) -> np.ndarray:
@@ -135,28 +166,38 @@ def _match_frames(apart: np.ndarray, near: np.ndarray) -> np.ndarray:
     return out
 
 
-def _switches(matched: np.ndarray) -> int:
-    """Return how often an animal's track is another than the one it was matched to before."""
-    total = 0
+def _switches(matched: np.ndarray) -> np.ndarray:
+    """Return (time,): animals whose track is another than the one they were matched to before."""
+    out = np.zeros(len(matched), int)
     for column in matched.T:
-        own = column[column >= 0]
-        total += int((own[1:] != own[:-1]).sum())
-    return total
+        frames = np.flatnonzero(column >= 0)
+        own = column[frames]
+        out[frames[1:][own[1:] != own[:-1]]] += 1
+    return out
 
 
-def _identity_matches(near: np.ndarray) -> int:
-    """Return the bodies that are right under the best naming of whole tracks."""
+def _identity_matches(near: np.ndarray) -> np.ndarray:
+    """Return (time,): the bodies that are right under the best naming of whole tracks."""
     from scipy.optimize import linear_sum_assignment
 
-    shared = near.sum(0)
-    rows, columns = linear_sum_assignment(-shared)
-    return int(shared[rows, columns].sum())
+    rows, columns = linear_sum_assignment(-near.sum(0))
+    return near[:, rows, columns].sum(1)
 
 
-def _hota(alike: np.ndarray, there: np.ndarray, here: np.ndarray) -> float:
-    """Return HOTA, the mean over levels of similarity."""
+def hota(truth: np.ndarray, found: np.ndarray, within: float | None = None) -> float:
+    """Return HOTA: the mean over levels of likeness of how well bodies and names are found.
+
+    Likeness falls from 1 to 0 over twice `within`.
+
+    Parameters
+    ----------
+    truth, found, within
+        As for `score_identities`.
+    """
     from scipy.optimize import linear_sum_assignment
 
+    apart, there, here, within = _compare(truth, found, within)
+    alike = np.where(np.isfinite(apart), np.maximum(1 - apart / (2 * within), 0), 0.0)
     # Which pairs go together over the whole recording steers the matching of each frame.
     total = alike.sum(2, keepdims=True) + alike.sum(1, keepdims=True) - alike
     shared = np.divide(alike, total, out=np.zeros_like(alike), where=total > 0).sum(0)

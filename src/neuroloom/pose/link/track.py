@@ -159,6 +159,39 @@ def link(
     return Linked(identity, animals, table)
 
 
+def link_nearest(points: np.ndarray, animals: int) -> np.ndarray:
+    """Return identities by the plainest way: each animal to the nearest detection, in all.
+
+    The baseline beside `link`: no motion, no second thought.
+
+    Parameters
+    ----------
+    points
+        Shape (time, slot, keypoint, 2), px.
+
+    Returns
+    -------
+    Shape (time, slot), -1 for none.
+
+    Examples
+    --------
+    >>> link_nearest(np.array([[0.0, 9.0], [8.0, 1.0]]).reshape(2, 2, 1, 1) * np.ones(2), 2)
+    array([[0, 1],
+           [1, 0]])
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    middles, out = body_centres(points), np.full(points.shape[:2], -1)
+    last = np.full((animals, 2), np.nan)
+    for frame, now in enumerate(middles):
+        here = np.flatnonzero(np.isfinite(now[:, 0]))
+        apart = np.nan_to_num(np.linalg.norm(last[:, None] - now[here], axis=-1), nan=1e4)
+        rows, columns = linear_sum_assignment(apart)
+        out[frame, here[columns]] = rows
+        last[rows] = now[here[columns]]
+    return out
+
+
 def unlikeness(looks: np.ndarray) -> np.ndarray:
     """Return (time, slot, slot): half the squared difference of looks from the frame before.
 
