@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from parity.crops import score
-from parity.harness import Check
+from parity.harness import Check, spent
 
 TOOL = "AxonDeepSeg"
 TABLE = "SEM of rat spinal cord, 244 axons: masks and table of AxonDeepSeg 5.1"
-DEMO = "its demo image, SEM of rat spinal cord: left two thirds, then the right third; 5 minutes"
+DEMO = f"its demo image, SEM of rat cord: left two thirds, then the right third; {spent(5)}"
 TILTS = (0.0, 0.4, 0.8)
 RATIOS = (0.4, 0.6, 0.8)
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from parity.crops import score
-from parity.harness import Check
+from parity.harness import Check, spent
 
 TOOL = "CDeep3M2"
-MITO = "its own SBEM sample: two sections to learn from, two others; 5 minutes, 2 cores"
-CORD = "fly nerve cord, ssTEM: left 512 columns of five sections, then the right 448; 5 minutes"
+MITO = f"its own SBEM sample: two sections to learn from, two others; {spent(5)}"
+CORD = f"fly nerve cord, ssTEM: left 512 columns of five sections, then the right 448; {spent(5)}"
 
 
 def worst_view(data: Path) -> float:

@@ -14,9 +14,10 @@ from neuroloom.core.files import read_json
 from neuroloom.core.recording import image
 from neuroloom.core.run import Run
 from neuroloom.io.images import read_image, to_array, write_image
+from parity.harness import minutes
 from parity.studies import scratch, study
 
-BUDGET = "5min"
+BUDGET = minutes(5)
 GAP = 64  # columns between the halves of the sections
 
 Pairs = dict[str, tuple[np.ndarray, np.ndarray]]

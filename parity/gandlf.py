@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from neuroloom.core.files import read_json
-from parity.harness import Check
+from parity.harness import Check, minutes, spent
 from parity.studies import study
 
 TOOL = "GaNDLF"
-DATA = "MSD hippocampus, 208 cases, 5 folds"
+DATA = f"MSD hippocampus, 208 cases, 5 folds; {spent(5)}"
 MEAN_VOLUME = 3295.0
-FIELDS: dict[str, Any] = {"target": "label:volume", "folds": 5, "budget": "5min"}
+FIELDS: dict[str, Any] = {"target": "label:volume", "folds": 5, "budget": minutes(5)}
 
 
 def metric(recipe: str, data: Path, name: str, **fields: Any) -> float:

@@ -99,6 +99,22 @@ def commit() -> str:
     return head.stdout.strip() + ("+" if changed.returncode else "") if head.stdout else "unknown"
 
 
+def cores() -> int:
+    """Return how many cores this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def minutes(number: int) -> str:
+    """Return a budget worth so many minutes of two cores: on one core twice as many."""
+    return f"{number if cores() > 1 else 2 * number}min"
+
+
+def spent(number: int) -> str:
+    """Say what `minutes` gave, for the column `data`."""
+    return f"{number} minutes, 2 cores" if cores() > 1 else f"{2 * number} minutes on one core"
+
+
 def run(checks: Iterable[Check], data: Path) -> Iterator[Row]:
     """Yield the row of each check as soon as it is known."""
     for check in checks:

@@ -15,14 +15,14 @@ from neuroloom.core.run import Run
 from neuroloom.io.images import read_image, write_image
 from neuroloom.learn.dense.measures.overlap import dice
 from neuroloom.volumes.segment import Segment
-from parity.harness import Check
+from parity.harness import Check, minutes, spent
 from parity.studies import scratch, study
 
 TOOL = "ivadomed"
-DATA = "MSD hippocampus, 156 subjects in two rendered contrasts, 52 others in a third"
+DATA = f"MSD hippocampus, 156 subjects in two drawn contrasts, 52 others in a third; {spent(5)}"
 CORD = "ivadomed test data: one cord in three contrasts with one mask"
 EVERY = 4  # each fourth subject is held out
-BUDGET = "5min"
+BUDGET = minutes(5)
 FIELDS: dict[str, Any] = {"folds": 0, "contrasts": "any", "pattern": "{subject}_{session}"}
 
 

@@ -13,12 +13,12 @@ from neuroloom.core.recording import volume
 from neuroloom.io.images import write_image
 from neuroloom.microscopy.segment import Segment
 from parity.crops import pixels
-from parity.harness import Check
+from parity.harness import Check, minutes, spent
 from parity.studies import scratch
 
 TOOL = "Volume Segmantics"
-DATA = "FIB-SEM of fly medulla, borders of neurons: z 0-31 to learn from, z 64-95; 2 minutes a net"
-BUDGET = "2min"
+DATA = f"FIB-SEM of fly medulla, borders of neurons: z 0-31, then z 64-95; a net: {spent(2)}"
+BUDGET = minutes(2)
 
 
 def stack(data: Path) -> tuple[np.ndarray, np.ndarray]:

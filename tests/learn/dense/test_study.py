@@ -63,6 +63,22 @@ def test_a_prediction_lies_on_the_grid_of_its_input(run, data, tmp_path):
     assert big == pytest.approx((found == 1).sum() * volume)
 
 
+def test_labels_of_held_out_cases_stay_in_the_run_as_they_were_judged(run, data):
+    from neuroloom.learn.dense.measures.overlap import counts_of
+
+    rows = run.predictions.query("role == 'model'").set_index(["example", "class"])
+    for name in ("toy_000", "toy_003"):
+        kept = nib.load(run.folder / "artifacts" / "held_out" / f"{name}.nii.gz")
+        truth = nib.load(data / "labelsTr" / f"{name}.nii.gz")
+        assert (kept.affine == truth.affine).all()
+        both = (np.asarray(one.dataobj) for one in (truth, kept))
+        counts = counts_of(*both, {"big": 1, "small": 2})
+        for k, part in enumerate(("big", "small")):
+            row = rows.loc[(name, part)]
+            assert [row["tp"], row["fp"], row["fn"]] == [int(c[k]) for c in counts[:3]]
+    assert len(list((run.folder / "artifacts" / "held_out").iterdir())) == 4
+
+
 def test_evaluate_scores_labelled_cases_and_counts_the_rest(run, data, tmp_path):
     metrics = run.evaluate(data, tmp_path / "e")
     assert metrics.attrs == {"labelled": 4, "unlabelled": 1}

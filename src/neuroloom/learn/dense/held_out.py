@@ -194,6 +194,21 @@ def rows_of(
     return [start | one | sure | more for one in judged]
 
 
+def labels_of(
+    study: DenseStudy, prepared: Prepared, fits: Sequence[Fitted]
+) -> Iterator[tuple[int, Label]]:
+    """Yield row and label of every held-out case of these fits, as it was judged.
+
+    Objects come numbered, where they are what is learnt.
+    """
+    parts = prepared.dataset.facts["parts"]
+    gained = gains(study, prepared, fits)
+    for case in held(prepared, fits):
+        others = [rows for fold, rows in gained.items() if fold != case.fit.job.fold]
+        label = kept(decode(case.p, prepared.dataset.facts), parts, chosen(study, parts, others))
+        yield case.row, study.deliver(prepared.dataset, case.row, case.p, label, None)[0]
+
+
 def _columns(dataset: Dataset) -> list[str]:
     from neuroloom.learn.dense.measures.judge import COLUMNS
 

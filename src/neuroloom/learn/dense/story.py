@@ -10,7 +10,7 @@ from neuroloom.core.artifact import Shelf
 from neuroloom.core.files import read_json, write_json
 from neuroloom.core.report import Facts, write_facts
 from neuroloom.learn.dense.configurations import CHOICE, Joint, choice_note, choice_table
-from neuroloom.learn.dense.held_out import decode, held, kept
+from neuroloom.learn.dense.held_out import decode, held, kept, labels_of
 from neuroloom.learn.narrate import add_study_figures, study_facts
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from neuroloom.learn.dense.study import DenseStudy
     from neuroloom.learn.study import Prepared
 
+HELD_OUT = "held_out"
 ROWS = 400  # of the table of cases that the report carries; the file has all
 
 
@@ -35,6 +36,7 @@ def illustrate(study: DenseStudy, run: Run, prepared: Prepared, fits: list[Fitte
         _add_cases(shelf, cases)
         _add_overlays(shelf, study, prepared, fits, cases)
         _add_doubt(shelf, cases)
+        _add_labels(shelf, study, prepared, fits)
     add_study_figures(run, prepared, fits)
     choice = run.folder / CHOICE
     if choice.is_file():
@@ -130,6 +132,26 @@ def _add_overlays(
             "predicted; outlined: true.",
             section="result",
         )
+
+
+def _add_labels(shelf: Shelf, study: DenseStudy, prepared: Prepared, fits: list[Fitted]) -> None:
+    """Keep the label of every held-out case, of the first seed, on the grid of its file."""
+    from neuroloom.learn.dense.apply.predict import write_held_out
+
+    first = min((fit.job.seed for fit in fits), default=0)
+    own = [fit for fit in fits if fit.job.seed == first and fit.job.fold >= 0]
+    names = prepared.dataset.table["name"].astype(str)
+    files = [
+        write_held_out(shelf.folder / HELD_OUT, names.iloc[row], prepared.dataset.x[row], label)
+        for row, label in labels_of(study, prepared, own)
+    ]
+    shelf.add_text(
+        "held-out",
+        f"artifacts/{HELD_OUT}/ has a file for each of {len(files)} cases, such as {files[0]}: "
+        "what the net that had not seen it says, as it was judged, on the grid of its image.",
+        title="Labels of held-out cases",
+        section="result",
+    )
 
 
 def _add_doubt(shelf: Shelf, cases: pd.DataFrame) -> None:

@@ -107,6 +107,23 @@ def label_suffix(case: Case) -> str:
     return ".nii.gz" if len(case.shape) == 3 else ".tif"
 
 
+def write_held_out(folder: Path, name: str, case: Any, label: np.ndarray) -> str:
+    """Write the label of a held-out case on the grid of its file, and return the file's name.
+
+    A strip of an image is put where it was cut out; the rest is 0.
+    """
+    from neuroloom.io.images import write_image
+
+    whole = getattr(case, "uncut", case)
+    if whole is not case:
+        full = np.zeros(whole.shape, label.dtype)
+        full[case.window] = label
+        label = full
+    file = f"{name}{label_suffix(whole)}"
+    write_image(folder / file, label, like=whole.recording())
+    return file
+
+
 def write_label(folder: Path, name: str, case: Case, label: np.ndarray, h: np.ndarray) -> None:
     """Write the label on the grid of the case, and the uncertainty beside it."""
     from neuroloom.io.images import write_image
