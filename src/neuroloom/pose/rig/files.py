@@ -145,7 +145,7 @@ def _camera(part: dict[str, Any]) -> Camera:
 def _plain(camera: Camera) -> dict[str, Any]:
     from scipy.spatial.transform import Rotation
 
-    last = max(5, int(np.max(np.nonzero(camera.distortion)[0], initial=0)) + 1)
+    last = 8 if camera.distortion[5:].any() else 5
     return {
         "name": camera.name,
         "size": list(camera.size),

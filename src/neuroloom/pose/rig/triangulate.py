@@ -102,7 +102,7 @@ def triangulate_robust(
     found = _solve(rig, seen, trust, "refined")
     used: NDArray[np.bool_] = np.asarray(np.isfinite(seen).all(-1) & (trust > 0))
     error = _gaps(rig, found, seen, used)
-    doubtful = (np.nanmax(np.where(used, error, 0), axis=0) > tolerance) & (used.sum(0) > 2)
+    doubtful = (np.where(used, error, 0).max(0) > tolerance) & (used.sum(0) > 2)
     if doubtful.any():
         rows = np.flatnonzero(doubtful)
         kept = _agreeing(rig, seen[:, rows], trust[:, rows], used[:, rows], tolerance)
@@ -178,7 +178,7 @@ def _linear(rig: Rig, ideal: Floats, weight: Floats) -> Floats:
 def _refine(rig: Rig, points: Floats, seen: Floats, weight: Floats) -> Floats:
     """Move points (n, 3) to the least weighted squared distance in px; never to a worse place."""
     best, damping = points.copy(), np.full(len(points), 1e-6)
-    known = np.isfinite(points).all(-1)
+    known: NDArray[np.bool_] = np.asarray(np.isfinite(points).all(-1))
     cost = _cost(rig, best, seen, weight)
     for _ in range(ROUNDS):
         moving = np.flatnonzero(known & np.isfinite(cost))

@@ -1,0 +1,291 @@
+"""ChArUco boards: what they look like, and where cameras see their corners.
+
+Markers between the squares of a chessboard tell which corner is which (Garrido-Jurado et al. 2014),
+so that a board may be half out of view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuroloom.core.errors import ConfigError, DataError
+
+Floats = NDArray[np.float64]
+
+CLIPS = (".mov", ".mp4", ".avi", ".mkv", ".m4v", ".mpg", ".mpeg", ".webm")
+# Keys of sleap-anipose's board.toml, then of anipose's config.toml, [calibration].
+KEYS = {
+    "columns": ("board_x",),
+    "rows": ("board_y",),
+    "square": ("square_length", "board_square_side_length"),
+    "marker": ("marker_length", "board_marker_length"),
+    "bits": ("marker_bits", "board_marker_bits"),
+    "dictionary": ("dict_size", "board_marker_dict_number"),
+}
+
+
+@dataclass(frozen=True)
+class Board:
+    """A ChArUco board.
+
+    Parameters
+    ----------
+    columns, rows
+        Squares across and down.
+    square, marker
+        Side of a square and of a marker, mm.
+    bits, dictionary
+        Cells across a marker (4 to 7) and how many markers the dictionary has (50 to 1000).
+
+    Raises
+    ------
+    ConfigError
+        If there is no such board.
+
+    Examples
+    --------
+    >>> Board(3, 3, 20.0, 15.0).corners.tolist()[:2]
+    [[20.0, 20.0, 0.0], [40.0, 20.0, 0.0]]
+    """
+
+    columns: int
+    rows: int
+    square: float
+    marker: float
+    bits: int = 4
+    dictionary: int = 1000
+
+    def __post_init__(self) -> None:
+        if self.columns < 2 or self.rows < 2 or self.columns * self.rows < 6:
+            raise ConfigError(
+                f"board: expected 2 x 3 squares or more, got {self.columns} x {self.rows}."
+            )
+        if not 0 < self.marker < self.square:
+            raise ConfigError(
+                f"board: a marker ({self.marker} mm) must be smaller than a square "
+                f"({self.square} mm)."
+            )
+        if self.bits not in (4, 5, 6, 7) or self.dictionary not in (50, 100, 250, 1000):
+            raise ConfigError(
+                f"board: there is no dictionary of {self.dictionary} markers with {self.bits} x "
+                f"{self.bits} bits; there are 50, 100, 250 and 1000 with 4 to 7."
+            )
+
+    @property
+    def corners(self) -> Floats:
+        """Inner corners in OpenCV's order, shape (corner, 3), mm, in the plane z = 0."""
+        y, x = np.mgrid[1 : self.rows, 1 : self.columns] * self.square
+        return np.stack([x.ravel(), y.ravel(), np.zeros(x.size)], axis=-1)
+
+    def neighbours(self) -> NDArray[np.int64]:
+        """Pairs of corners that are one square apart, shape (pair, 2)."""
+        number = np.arange((self.rows - 1) * (self.columns - 1)).reshape(self.rows - 1, -1)
+        across = np.stack([number[:, :-1].ravel(), number[:, 1:].ravel()], -1)
+        down = np.stack([number[:-1].ravel(), number[1:].ravel()], -1)
+        return np.concatenate([across, down])
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """Where the cameras of a rig saw a board at the same moments.
+
+    Attributes
+    ----------
+    names
+        Of the cameras.
+    sizes
+        Width and height of their images, px.
+    corners
+        Shape (camera, frame, corner, 2), px; NaN where a corner was not seen.
+    frames
+        Number of each frame in the clips, shape (frame,).
+    """
+
+    board: Board
+    names: tuple[str, ...]
+    sizes: tuple[tuple[int, int], ...]
+    corners: Floats
+    frames: NDArray[np.int64]
+
+    @property
+    def seen(self) -> NDArray[np.int64]:
+        """How many corners each camera saw in each frame, shape (camera, frame)."""
+        return np.isfinite(self.corners).all(-1).sum(-1)
+
+    def take(self, rows: np.ndarray) -> Detections:
+        """Return the detections in some of the frames."""
+        return Detections(
+            self.board, self.names, self.sizes, self.corners[:, rows], self.frames[rows]
+        )
+
+    def of(self, names: Sequence[str]) -> Detections:
+        """Return the detections of some of the cameras."""
+        index = [self.names.index(name) for name in names]
+        sizes = tuple(self.sizes[i] for i in index)
+        return Detections(self.board, tuple(names), sizes, self.corners[index], self.frames)
+
+
+def read_board(path: str | Path) -> Board:
+    r"""Read a board.toml of sleap-anipose, or [calibration] of anipose's config.toml.
+
+    Raises
+    ------
+    DataError
+        If a measure of the board is missing or none.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "board.toml"
+    >>> text = "board_x = 8\nboard_y = 11\nsquare_length = 24.0\nmarker_length = 18.75"
+    >>> _ = file.write_text(text)
+    >>> read_board(file).columns
+    8
+    """
+    import tomllib
+
+    file = Path(path)
+    try:
+        known = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise DataError(f"{file.name} is no TOML that can be read ({error}).") from None
+    known = known.get("calibration", known)
+    if "board_size" in known:
+        known = known | dict(zip(("board_x", "board_y"), known["board_size"], strict=False))
+    if str(known.get("board_type", "charuco")).lower() != "charuco":
+        raise DataError(
+            f"{file.name}: the board is a '{known['board_type']}'; only 'charuco' boards, whose "
+            "markers tell which corner is which, are read."
+        )
+    fields = {name: known[k] for name, keys in KEYS.items() for k in keys if k in known}
+    lacking = [KEYS[name][0] for name in ("columns", "rows", "square", "marker")
+               if name not in fields]  # fmt: skip
+    if lacking:
+        raise DataError(f"{file.name}: the board's {', '.join(lacking)} are missing.")
+    try:
+        return Board(**fields)
+    except (ConfigError, TypeError) as error:
+        raise DataError(f"{file.name}: {error}") from None
+
+
+def board_finder(board: Board) -> Callable[[np.ndarray], Floats]:
+    """Return a function from a grey image (y, x) uint8 to the board's corners (corner, 2), px.
+
+    Corners that are not seen are NaN. Only the board's own markers are looked for, which takes an
+    eighth of the time of the whole dictionary of 1000.
+
+    Examples
+    --------
+    >>> find = board_finder(Board(4, 5, 20.0, 15.0))
+    >>> bool(np.isnan(find(np.zeros((100, 120), np.uint8))).all())
+    True
+    """
+    import cv2
+
+    name = f"DICT_{board.bits}X{board.bits}_{board.dictionary}"
+    known = cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, name))
+    markers = board.columns * board.rows // 2
+    if markers > board.dictionary:
+        raise ConfigError(
+            f"board: {board.columns} x {board.rows} squares need {markers} markers, the dictionary "
+            f"has {board.dictionary}."
+        )
+    own = cv2.aruco.Dictionary(known.bytesList[:markers], known.markerSize, known.maxCorrectionBits)
+    size, scale = (board.columns, board.rows), (board.square, board.marker)
+    # Boards printed before OpenCV 4.6 begin with another square where rows are even in number.
+    detectors = []
+    for legacy in (False, True)[: 2 - board.rows % 2]:
+        drawn = cv2.aruco.CharucoBoard(size, *scale, own)
+        drawn.setLegacyPattern(legacy)
+        detectors.append(cv2.aruco.CharucoDetector(drawn))
+    return partial(_find, detectors, (board.columns - 1) * (board.rows - 1))
+
+
+def _find(detectors: Sequence[Any], n: int, image: np.ndarray) -> Floats:
+    best = np.full((n, 2), np.nan)
+    for detector in detectors:
+        places, numbers = detector.detectBoard(np.ascontiguousarray(image))[:2]
+        if numbers is None or len(numbers) <= np.isfinite(best[:, 0]).sum():
+            continue
+        best = np.full((n, 2), np.nan)
+        best[np.ravel(numbers)] = np.reshape(places, (-1, 2))
+    return best
+
+
+def detect_board(
+    clips: dict[str, Path], board: Board, most: int = 200, tell: Callable[[str], None] | None = None
+) -> Detections:
+    """Find the board in synchronised clips, one of each camera.
+
+    Parameters
+    ----------
+    clips
+        Camera -> video.
+    most
+        At most so many frames, evenly spread over the shortest clip.
+    tell
+        Called with a camera's name once its clip is done.
+
+    Raises
+    ------
+    DataError
+        If a clip cannot be decoded or is empty, or a camera never sees the board.
+    """
+    lengths = {name: _length(path) for name, path in clips.items()}
+    shortest = min(lengths.values())
+    frames = np.unique(np.linspace(0, shortest - 1, min(most, shortest)).round().astype(np.int64))
+    find, parts, sizes = board_finder(board), [], []
+    for name, path in clips.items():
+        found = []
+        size = (0, 0)
+        for image in _grey(path, frames):
+            found.append(find(image))
+            size = (image.shape[1], image.shape[0])
+        if len(found) < len(frames):
+            raise DataError(f"{path.name}: expected {len(frames)} frames, only {len(found)} came.")
+        if not np.isfinite(found).any():
+            raise DataError(
+                f"{path.name}: camera '{name}' never sees the board ({board.columns} x "
+                f"{board.rows} squares, markers of {board.bits} bits). Is the image mirrored, or "
+                "the board another one?"
+            )
+        parts.append(np.stack(found))
+        sizes.append(size)
+        if tell is not None:
+            tell(name)
+    return Detections(board, tuple(clips), tuple(sizes), np.stack(parts), frames)
+
+
+def _length(path: Path) -> int:
+    """Count the frames of a clip by its packets, which needs no decoding."""
+    import av
+
+    try:
+        with av.open(str(path)) as opened:
+            stream = opened.streams.video[0]
+            count = sum(packet.size > 0 for packet in opened.demux(stream))
+    except (av.FFmpegError, OSError, IndexError) as error:
+        raise DataError(f"{path.name} is no video that can be read ({error}).") from None
+    if not count:
+        raise DataError(f"{path.name} has no frame.")
+    return count
+
+
+def _grey(path: Path, frames: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the chosen frames of a clip as (y, x) uint8."""
+    import av
+
+    wanted = set(frames.tolist())
+    with av.open(str(path)) as opened:
+        for number, frame in enumerate(opened.decode(video=0)):
+            if number in wanted:
+                yield frame.to_ndarray(format="gray")
+            if number >= frames[-1]:
+                return
