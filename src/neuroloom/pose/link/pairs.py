@@ -1,0 +1,126 @@
+"""Files of tracks, and the files of their truth where there are any."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from neuroloom.core.errors import DataError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+SUFFIXES = (".h5", ".csv", ".slp", ".nc", ".nwb")
+TRUTHS = ("truth", "true")
+
+
+@dataclass(frozen=True)
+class TrackPair:
+    """Tracks as a net gave them, and as they should be.
+
+    Parameters
+    ----------
+    name
+        Of the file, without its suffix.
+    file
+        Where the tracks lie.
+    truth
+        Where the truth lies, or None.
+    """
+
+    name: str
+    file: Path
+    truth: Path | None = None
+
+
+def find_track_pairs(
+    data: Path, truth: str | None = None, include: Sequence[str] = ()
+) -> list[TrackPair]:
+    """Find files of tracks and their truths.
+
+    Parameters
+    ----------
+    data
+        A file, or a folder that is searched through.
+    truth
+        A file or folder, also relative to `data`. In a folder, truths have the names of their
+        tracks; `truth/` beside the tracks is found by itself.
+    include
+        Globs on the names of the tracks.
+
+    Raises
+    ------
+    DataError
+        If there are no tracks, or a truth that was named is not there.
+    """
+    root = data if data.is_dir() else data.parent
+    named = _truth_place(root, truth)
+    found = [data] if data.is_file() else sorted(p for p in data.rglob("*") if _is_tracks(p, named))
+    found = [p for p in found if not include or any(fnmatch(p.name, glob) for glob in include)]
+    if not found:
+        raise DataError(
+            f"{data}: there is no file of tracks; expected one that ends in {', '.join(SUFFIXES)}."
+        )
+    pairs = [TrackPair(path.stem, path, _truth_of(path, named, len(found))) for path in found]
+    if truth is not None and not any(pair.truth for pair in pairs):
+        raise DataError(
+            f"truth: no file in '{truth}' is called as one of the tracks ({found[0].stem}, …)."
+        )
+    return pairs
+
+
+def _truth_place(root: Path, truth: str | None) -> Path | None:
+    if truth is None:
+        return next((root / name for name in TRUTHS if (root / name).is_dir()), None)
+    place = Path(truth) if Path(truth).is_absolute() else root / truth
+    place = place if place.exists() else Path(truth)
+    if not place.exists():
+        raise DataError(f"truth: there is no '{truth}', neither by itself nor in the data.")
+    return place
+
+
+def _is_tracks(path: Path, truth: Path | None) -> bool:
+    if not path.is_file() or path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
+        return False
+    return truth is None or (path != truth and truth not in path.parents)
+
+
+def _truth_of(path: Path, truth: Path | None, count: int) -> Path | None:
+    if truth is None or (truth.is_file() and count > 1):
+        return None
+    if truth.is_file():
+        return truth
+    same = [p for p in sorted(truth.rglob("*")) if p.is_file() and p.suffix.lower() in SUFFIXES]
+    return next((p for p in same if p.stem == path.stem), None)
+
+
+def to_detections(tracks: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
+    """Return a recording as detections: points and confidence.
+
+    Returns
+    -------
+    points
+        Shape (time, individual, keypoint, 2), px.
+    confidence
+        Shape (time, individual, keypoint); 1 where a point has none.
+
+    Raises
+    ------
+    DataError
+        If the tracks are not in the plane.
+    """
+    if tracks.sizes["space"] != 2:
+        raise DataError(
+            f"{tracks.attrs.get('source') or 'tracks'}: has {tracks.sizes['space']} dimensions; "
+            "identities are linked in the plane of a video, before points are lifted to 3-D."
+        )
+    points = tracks.transpose("time", "individuals", "keypoints", "space").values.astype(float)
+    sure = tracks.coords["confidence"].transpose("time", "individuals", "keypoints").values
+    sure = np.where(np.isfinite(sure), sure, 1.0).astype(float)
+    seen = np.isfinite(points).all(-1)
+    return np.where(seen[..., None], points, np.nan), np.where(seen, sure, 0.0)

@@ -1,0 +1,186 @@
+"""`pose.track`: which animal is which, over the whole of a video, and where that is in doubt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from neuroloom.core.audit import Finding
+from neuroloom.core.errors import DataError
+from neuroloom.core.files import digest, write_json
+from neuroloom.core.recipe import Recipe, setting
+from neuroloom.pose.link.pairs import TrackPair, find_track_pairs, to_detections
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from neuroloom.core.run import Run
+    from neuroloom.pose.link.track import Linked
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """One file: what came in, who is who, and what goes out (time, animal, keypoint, 2)."""
+
+    pair: TrackPair
+    recording: xr.DataArray
+    linked: Linked
+    points: np.ndarray
+    confidence: np.ndarray
+    truth: np.ndarray | None = None
+    plain: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The files, and what the audit noticed."""
+
+    pairs: list[TrackPair]
+    recordings: list[xr.DataArray]
+    findings: list[Finding] = field(default_factory=list)
+
+
+class Track(Recipe):
+    """Give the animals of a video their names: one track each, from detections in any order.
+
+    Neighbouring frames are linked keeping several histories where animals meet; tracklets are then
+    stitched over gaps, all at once. Where a swap of two names is likely it is listed, the worst
+    first. With a truth, IDF1, MOTA and HOTA beside those of the nearest-neighbour way.
+
+    Examples
+    --------
+    >>> Track(animals=2, fill=10).patience
+    15
+    """
+
+    name: ClassVar[str] = "pose.track"
+    summary: ClassVar[str] = "keep the identities of animals over time, and list likely swaps"
+    data_kind: ClassVar[str] = "Video"
+
+    animals: int | None = setting(None, "how many there are; default: counted", ge=1, basic=True)
+    truth: str | None = setting(
+        None, "file or folder of true tracks; default: truth/ in the data", basic=True
+    )
+    video: str | None = setting(
+        None, "the video of the one file of tracks: animals may differ in colour", basic=True
+    )
+    least: float = setting(
+        0.0, "confidence below which a keypoint counts as missing", ge=0, le=1, basic=True
+    )
+    fill: int = setting(15, "longest gap to fill in, frames; 0 fills none", ge=0, basic=True)
+    sizes: bool = setting(False, "tell animals apart by their size, too", basic=True)
+    patience: int = setting(15, "frames that an animal may be unseen before it is stitched", ge=1)
+    within: float | None = setting(
+        None, "distance within which a body is the true one, px; default: half a body", gt=0
+    )
+    format: str | None = setting(None, "of the files to write; default: as they came")
+    include: list[str] = setting([], "only tracks whose names match one of these globs")
+    seed: int = setting(1, "of the bootstrap", ge=0)
+
+    def prepare(self, data: Path) -> Prepared:
+        """Find and read the tracks and their truths; nothing is written."""
+        from neuroloom.io.tracks import read_tracks
+
+        pairs = find_track_pairs(data, self.truth, self.include)
+        if self.video is not None and len(pairs) > 1:
+            raise DataError(
+                f"video: it belongs to one file of tracks, the data have {len(pairs)}; narrow "
+                "them with `include`."
+            )
+        recordings = [read_tracks(pair.file) for pair in pairs]
+        for recording in recordings:
+            to_detections(recording)
+        without = [pair.name for pair in pairs if pair.truth is None]
+        told = [Finding("note", "Files", f"{len(pairs)} files of tracks.")]
+        if without and len(without) < len(pairs):
+            listed = ", ".join(without[:9])
+            told.append(Finding("warning", "Truth", f"{len(without)} have no truth: {listed}."))
+        return Prepared(pairs, recordings, told)
+
+    def work(self, prepared: Prepared, run: Run) -> None:
+        """Link, write the tracks, measure, and report."""
+        write_json(run.folder / "audit.json", [found.as_dict() for found in prepared.findings])
+        for found in prepared.findings:
+            run.log("audit", **found.as_dict())
+        write_json(run.folder / "plan.json", {"reason": "nothing is trained"})
+        run.log("plan", reason="nothing is trained")
+        write_json(run.folder / "dataset.json", _dataset(prepared.pairs))
+        done = []
+        for pair, recording in zip(prepared.pairs, prepared.recordings, strict=True):
+            done.append(self.track(pair, recording))
+            self.write(done[-1], run.folder / "artifacts")
+            place = {"role": "tracks", "fit": len(done), "fits": len(prepared.pairs)}
+            run.log("fitted", name=pair.name, animals=done[-1].linked.animals, **place)
+        self.illustrate(run, prepared, done)
+
+    def track(self, pair: TrackPair, recording: xr.DataArray) -> Tracked:
+        """Return who is who in one file."""
+        from neuroloom.io.tracks import read_tracks
+        from neuroloom.pose.link.track import arrange, fill_gaps, link, link_nearest
+
+        points, sure = to_detections(recording)
+        points = np.where((sure >= self.least)[..., None], points, np.nan)
+        looks = self.looks(points, recording)
+        linked = link(
+            points, sure.sum(-1), animals=self.animals, patience=self.patience, looks=looks
+        )
+        tracks = fill_gaps(arrange(points, linked.identity, linked.animals), self.fill)
+        confidence = np.nan_to_num(arrange(sure, linked.identity, linked.animals))
+        if pair.truth is None:
+            return Tracked(pair, recording, linked, tracks, confidence)
+        truth = to_detections(read_tracks(pair.truth))[0]
+        plain = link_nearest(points, linked.animals)
+        plain_tracks = fill_gaps(arrange(points, plain, linked.animals), self.fill)
+        return Tracked(pair, recording, linked, tracks, confidence, truth, plain_tracks)
+
+    def looks(self, points: np.ndarray, recording: xr.DataArray) -> np.ndarray | None:
+        """Return what sets animals apart (time, slot, feature), None where nothing is asked."""
+        from neuroloom.io.video import Video
+        from neuroloom.pose.link.looks import body_colour, body_length
+
+        parts = [body_length(points)] if self.sizes else []
+        if self.video is not None:
+            with Video(self.video) as video:
+                parts.append(body_colour(video, points, recording.coords["frame"].values))
+        return np.concatenate(parts, -1) if parts else None
+
+    def write(self, done: Tracked, folder: Path) -> None:
+        """Write the tracks of one file in the format that they came in."""
+        from neuroloom.io.tracks import write_tracks
+
+        folder.mkdir(parents=True, exist_ok=True)
+        out = folder / f"{done.pair.name}.tracked{done.pair.file.suffix}"
+        write_tracks(to_recording(done), out, self.format)
+
+    def illustrate(self, run: Run, prepared: Prepared, done: list[Tracked]) -> None:
+        """Write metrics, tables, figures and the report."""
+        from neuroloom.pose.story.track import report_tracks
+
+        report_tracks(self, run, prepared, done)
+
+
+def to_recording(done: Tracked) -> xr.DataArray:
+    """Return the tracks of the animals as a recording like the one that came in."""
+    from neuroloom.core.recording import tracks
+
+    came = done.recording
+    names = [str(own) for own in came.coords["individuals"].values]
+    more = [f"individual_{number}" for number in range(len(names), done.linked.animals)]
+    return tracks(
+        done.points.transpose(0, 3, 2, 1),
+        [str(own) for own in came.coords["keypoints"].values],
+        [*names, *more][: done.linked.animals],
+        float(came.attrs["rate"]),
+        done.confidence.transpose(0, 2, 1),
+        source=str(came.attrs.get("source", "")),
+        frames=came.coords["frame"].values,
+    )
+
+
+def _dataset(pairs: list[TrackPair]) -> dict[str, Any]:
+    files = {pair.file.name: digest(pair.file) for pair in pairs}
+    truths = {f"truth/{pair.truth.name}": digest(pair.truth) for pair in pairs if pair.truth}
+    return {"files": files | truths, "names": [pair.name for pair in pairs]}
