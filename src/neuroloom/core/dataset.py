@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
     from neuroloom.core.audit import Finding
 
-Task = Literal["classification", "regression", "survival", "dense", "segmentation", "synthesis"]
+Task = Literal[
+    "classification", "regression", "survival", "dense", "segmentation", "synthesis", "pose"
+]
 UNITS = ("subject", "session", "run")
 ENTITIES = ("path", *UNITS)
 
@@ -34,8 +36,8 @@ class Dataset:
         Array whose first axis is the examples, in the table's order; may be memory-mapped.
     task
         "classification", "regression", "survival" (`truth` is time and event, n x 2),
-        "synthesis" (`truth` is the image to be made), or "dense": a class at evenly spaced places
-        of the example.
+        "synthesis" (`truth` is the image to be made), "pose" (`truth` is points in px), or "dense":
+        a class at evenly spaced places of the example.
     classes
         Class names in the order of the scores' columns; empty for regression.
     facts

@@ -28,6 +28,7 @@ RECIPES: dict[str, str] = {
     "volumes.regress": "neuroloom.volumes.regress:Regress",
     "volumes.synthesize": "neuroloom.volumes.synthesize:Synthesize",
     "volumes.radiomics": "neuroloom.volumes.radiomics.recipe:Radiomics",
+    "pose.estimate": "neuroloom.pose.estimate:Estimate",
     "microscopy.measure": "neuroloom.microscopy.measure:Measure",
     "microscopy.axon": "neuroloom.microscopy.axon:Axon",
     "microscopy.segment": "neuroloom.microscopy.segment:Segment",
@@ -144,6 +145,8 @@ MODELS: dict[str, str] = {
     "grid/pca-images": "neuroloom.learn.grids.models:pca_images",
     "grid/cubic": "neuroloom.learn.grids.models:cubic",
     "grid/intensities": "neuroloom.learn.grids.models:intensities",
+    "pose/unet": "neuroloom.pose.nets.models:unet",
+    "pose/mean-pose": "neuroloom.pose.nets.models:mean_pose",
     "table/linear": "neuroloom.volumes.radiomics.models:linear",
     "table/logistic": "neuroloom.volumes.radiomics.models:logistic",
     "table/ridge": "neuroloom.volumes.radiomics.models:ridge",
@@ -194,6 +197,19 @@ LABELS: dict[str, str] = {
     "dlc": "neuroloom.io.labels.dlc",
     "lightning-pose": "neuroloom.io.labels.lightning",
     "deepposekit": "neuroloom.io.labels.deepposekit",
+    "slp": "neuroloom.io.labels.sleap",
+    "nwb": "neuroloom.io.labels.nwb",
+    "label3d": "neuroloom.io.labels.label3d",
+    "coco": "neuroloom.io.labels.coco",
+}
+
+TRACKS: dict[str, str] = {
+    "analysis": "neuroloom.io.tracks.analysis",
+    "dlc": "neuroloom.io.tracks.dlc",
+    "lightning-pose": "neuroloom.io.tracks.lightning",
+    "slp": "neuroloom.io.tracks.sleap",
+    "movement": "neuroloom.io.tracks.movement",
+    "nwb": "neuroloom.io.tracks.nwb",
 }
 
 AUGMENTATIONS: dict[str, str] = {
@@ -253,6 +269,7 @@ _TABLES = {
     "format": FORMATS,
     "image": IMAGES,
     "label": LABELS,
+    "track": TRACKS,
     "augmentation": AUGMENTATIONS,
 }
 

@@ -123,6 +123,37 @@ MEANINGS: dict[str, Meaning] = {
         "Of two cases, how often the one with the higher predicted risk has its event first: 1 is "
         "perfect order, 0.5 is guessing.",
     ),
+    "mean_error_px": Meaning(
+        "Mean error (px)",
+        "Mean distance from the true to the found place, in pixels.",
+        rising=False,
+        high=None,
+    ),
+    "median_error_px": Meaning(
+        "Median error (px)", "Half of the places lie nearer than this.", rising=False, high=None
+    ),
+    "rmse_px": Meaning(
+        "RMS error (px)",
+        "Root of the mean squared distance: far errors count most.",
+        rising=False,
+        high=None,
+    ),
+    "pck@5": Meaning(
+        "Within 5 px",
+        "Share of places found within five pixels; what is missed counts.",
+        percent=True,
+    ),
+    "oks_map": Meaning(
+        "OKS precision",
+        "Average precision over ten thresholds of similarity, from 0.50 to 0.95: "
+        "1 if every one is found nearly exactly and nothing else.",
+    ),
+    "expectation_slope": Meaning(
+        "Real over expected error",
+        "Slope of the error that was made over the error that was "
+        "expected: 1 if expectations are true.",
+        high=None,
+    ),
     "dice": Meaning(
         "Dice",
         "Overlap of what was found with the truth, mean over the classes of a case, then over "

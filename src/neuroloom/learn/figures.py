@@ -463,6 +463,8 @@ def add_result_figures(
     mine = predictions[predictions["role"] == "model"]
     if len(mine) and set(mine.columns) >= MARKS:
         _add_units(shelf, predictions, None, unit, "Dice")
+    elif len(mine) and "keypoint" in mine:
+        pass  # a pose study draws errors in px of its own
     elif len(mine) and len(classes):
         _add_class_figures(shelf, mine, classes)
         _add_units(shelf, predictions, chance, unit)

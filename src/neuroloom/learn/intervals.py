@@ -266,7 +266,7 @@ def permutation_p(predictions: pd.DataFrame, metric: str, n: int = 1000, seed: i
         known = ", ".join(table)
         raise ConfigError(f"No {task} metric is called '{metric}'. Known: {known}.")
     sets, unit = metrics.seeds_of(predictions, "model", task, classes)
-    if task in ("detection", "segmentation"):
+    if task in ("detection", "segmentation", "pose"):
         return float("nan")
     compute = table[metric].compute
     observed = metrics.mean_known([compute(e, None) for e in sets])

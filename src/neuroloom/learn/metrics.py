@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from neuroloom.core.errors import DataError
-from neuroloom.learn import intervals, vote
+from neuroloom.learn import intervals, points, vote
 from neuroloom.learn.dense.measures import judge as dense
 from neuroloom.learn.scores import (
     Floats,
@@ -46,6 +46,7 @@ ALL = "all"
 FOLD_RESAMPLES = 500
 SMALLER_IS_BETTER = frozenset(
     {"log_loss", "ece", "mae", "density_error", "hd95", "asd", "volume_error", "frechet", "copied"}
+    | {"mean_error_px", "median_error_px", "rmse_px"}
 )
 OTHER_IOUS = (0.1, 0.3, 0.5)
 
@@ -64,7 +65,8 @@ class Examples:
         Which example of the whole job each one is (n,): seeds may hold out different ones.
     counts
         Of a detection, where an example is a recording: the columns `COUNTS`; of a segmentation,
-        where it is a case: every metric of each. All (n,).
+        where it is a case: every metric of each; of a pose, where it is a frame: errors of its
+        points. The first axis is n.
     """
 
     y: NDArray[Any]
@@ -146,7 +148,9 @@ METRICS: dict[str, dict[str, Metric]] = {
         ),
     },
 }
-_SHAPES: dict[str, intervals.Shape] = {"hd95": "skewed", "volume_error": "skewed"}
+_SHAPES: dict[str, intervals.Shape] = {
+    "hd95": "skewed", "volume_error": "skewed", "mean_error_px": "skewed", "rmse_px": "skewed",
+}  # fmt: skip
 COUNTS = ("y_true", "y_pred", "minutes", "tp", *(f"tp_at_{iou:g}" for iou in OTHER_IOUS))
 
 
@@ -161,6 +165,13 @@ def metrics_of(task: str, classes: Sequence[str] = ()) -> dict[str, Metric]:
     >>> list(metrics_of("segmentation", ["front", "back"]))[:4]
     ['dice', 'dice/front', 'dice/back', 'nsd']
     """
+    if task == "pose":
+        return {
+            name: Metric(
+                partial(_of_frames, function), shape=_SHAPES.get(name.partition("/")[0], "plain")
+            )
+            for name, function in points.metrics(classes).items()
+        }
     if task != "segmentation":
         return METRICS[task]
     return {
@@ -172,6 +183,10 @@ def metrics_of(task: str, classes: Sequence[str] = ()) -> dict[str, Metric]:
 
 def _of_cases(name: str, e: Examples, w: Weights = None) -> Any:
     return mean_over_cases(e.counts[name], w)
+
+
+def _of_frames(function: Callable[..., Any], e: Examples, w: Weights = None) -> Any:
+    return function(e.counts, w)
 
 
 def smaller_is_better(metric: str) -> bool:
@@ -200,6 +215,8 @@ def task_of(predictions: pd.DataFrame) -> tuple[str, list[str]]:
         return "detection", []
     if set(predictions.columns) >= dense.MARKS:
         return "segmentation", [str(name) for name in predictions["class"].unique()]
+    if set(predictions.columns) >= points.MARKS:
+        return "pose", [str(name) for name in predictions["keypoint"].unique()]
     if {"event", "y_pred"} <= set(predictions.columns):
         return "survival", []
     if {"psnr", "ssim"} <= set(predictions.columns):
@@ -253,6 +270,9 @@ def _examples(
     if task == "segmentation":
         row, known = dense.scores_of_cases(rows, row, classes)
         return Examples(known["volume_true"], known["volume_pred"], None, row, known)
+    if task == "pose":
+        row, known = points.scores_of_frames(rows, row, classes)
+        return Examples(np.zeros(row.size), known["error"], None, row, known)
     if task == "survival":
         y, event, risk = (rows[c].to_numpy(dtype=float) for c in ("y_true", "event", "y_pred"))
         return Examples(y, risk, None, row, {"event": event})
@@ -331,15 +351,15 @@ def chance(y: NDArray[Any], task: str, n_classes: int) -> dict[str, float | None
 
     Accuracy: the majority; balanced accuracy: 1 / K; average precision: the mean class prevalence
     (of two classes: of the second); log-loss: the entropy of the labels in nats; mean absolute
-    error: of the median. The calibration error has no chance level, nor have found events, nor
-    segmented voxels.
+    error: of the median. The calibration error has no chance level, nor have found events,
+    segmented voxels or keypoints.
 
     Examples
     --------
     >>> chance(np.array([0, 0, 1]), "classification", 2)["average_precision"]
     0.3333333333333333
     """
-    if task in ("detection", "segmentation", "synthesis"):
+    if task in ("detection", "segmentation", "synthesis", "pose"):
         return dict.fromkeys(METRICS.get(task, {}))
     if task == "survival":
         return {"c_index": 0.5}

@@ -113,26 +113,8 @@ class Members(nn.Module):
 
     @torch.no_grad()
     def settle(self, batches: Iterable[Tensor]) -> None:
-        """Measure the moments of every batch normalisation anew, with the weights as they are.
-
-        Running moments lag behind the weights, and dropout in front of a layer widens them: after
-        a few hundred steps a deep net can be right on every batch and at chance in evaluation. One
-        pass without dropout mends that (as after weight averaging, Izmailov et al. 2018, 3.2).
-        """
-        norms = [m for m in self.modules() if isinstance(m, _BatchNorm)]
-        momenta = [norm.momentum for norm in norms]
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None
-        self.train()
-        for module in self.modules():
-            if isinstance(module, _DropoutNd):
-                module.eval()
-        for batch in batches if norms else ():
-            self.outputs(batch)
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
-        self.eval()
+        """Measure the moments of every batch normalisation anew, with the weights as they are."""
+        settle_norms(self, batches, self.outputs)
 
     def loss_of(self, outputs: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
         """Mean loss of raw outputs (voter, n, …), with a weight for each class (class,)."""
@@ -169,3 +151,35 @@ class Predictor(nn.Module):
         if self.members.task == "regression":
             return outputs[..., 0].mean(0) * self.target_scale + self.target_mean
         return log_softmax(log_softmax(outputs, 2).mean(0), 1)
+
+
+def settle_norms(
+    module: nn.Module, batches: Iterable[Tensor], run: Callable[[Tensor], object]
+) -> None:
+    """Measure the moments of every batch normalisation anew, and turn to evaluation mode.
+
+    Running moments lag behind the weights, and dropout in front of a layer widens them: after
+    a few hundred steps a deep net can be right on every batch and at chance in evaluation. One
+    pass without dropout mends that (as after weight averaging, Izmailov et al. 2018, 3.2).
+
+    Parameters
+    ----------
+    batches
+        Batches of the training examples.
+    run
+        Sends one through the net.
+    """
+    norms = [m for m in module.modules() if isinstance(m, _BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None
+    module.train()
+    for part in module.modules():
+        if isinstance(part, _DropoutNd):
+            part.eval()
+    for batch in batches if norms else ():
+        run(batch)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    module.eval()

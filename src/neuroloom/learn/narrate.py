@@ -26,6 +26,7 @@ PRIMARY = {
     "survival": "c_index",
     "synthesis": "psnr",
     "segmentation": "dice",
+    "pose": "mean_error_px",
 }
 
 

@@ -18,7 +18,8 @@ Switch = Annotated[bool | None, Parameter(negative="--offline")]
 
 
 LEARNS = {"classification": "classes", "regression": "numbers", "dense": "samples",
-          "segmentation": "voxels", "survival": "times", "synthesis": "images"}  # fmt: skip
+          "segmentation": "voxels", "survival": "times", "synthesis": "images",
+          "pose": "keypoints"}  # fmt: skip
 
 
 def recipes(*, data: str | None = None) -> int:

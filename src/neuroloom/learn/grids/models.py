@@ -238,7 +238,8 @@ resnet50 = _library("resnet50", "resnet50", "He et al. 2016; MONAI")
 seresnet = _library("seresnet", "seresnet50", "Hu et al. 2018; MONAI")
 efficientnet = _library("efficientnet", "efficientnet-b0", "Tan & Le 2019; MONAI")
 integral = encoder(
-    "integral", "integral:IntegralNet", training={"batch": 4, "lr": 4e-3, "epochs": 20},
+    "integral", "integral:IntegralNet",
+    training={"batch": 4, "lr": 3e-3, "epochs": 20, "muon": 25.0, "clip": 12.0},
     tasks=("regression",), likes={"maps": True}, obeys=("width", "augment", "lr"), table=False,
     summary="sums a soft map, for volumes and amounts; learns from masks where they are the target",
     source="Lempitsky & Zisserman 2010; Ronneberger et al. 2015",

@@ -1,0 +1,133 @@
+"""How far off a point may be: the error that a map expects, made true on frames held out.
+
+A net that is sure of its training frames is too sure of new ones. What it expects is laid beside
+the errors it made on held-out frames: groups of points of like expectation, their mean errors made
+to rise only (isotonic regression, Zadrozny & Elkan 2002), and lines between.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+REACH_PX = 5.0
+GROUP = 25  # points in a group, at least
+MOST_GROUPS = 20
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a net's expectation means.
+
+    Attributes
+    ----------
+    expected
+        Rising, px: what the maps expect.
+    error
+        Rising, px: the mean error of such points.
+    within
+        Falling: the share of such points within `REACH_PX`.
+    """
+
+    expected: tuple[float, ...]
+    error: tuple[float, ...]
+    within: tuple[float, ...]
+
+    def errors(self, expected: Floats) -> Floats:
+        """Return the mean error (px) of points with such expectations.
+
+        Beyond the last group it grows in proportion.
+        """
+        known = np.asarray(expected, float)
+        between = np.interp(known, self.expected, self.error)
+        last, first = self.expected[-1], self.expected[0]
+        between = np.where(known > last, self.error[-1] * known / max(last, 1e-6), between)
+        below = self.error[0] * known / max(first, 1e-6)
+        found: Floats = np.where(np.isnan(known), np.nan, np.where(known < first, below, between))
+        return found
+
+    def confidence(self, expected: Floats) -> Floats:
+        """Return the probability that points with such expectations lie within `REACH_PX`."""
+        known = np.asarray(expected, float)
+        found: Floats = np.interp(np.nan_to_num(known, nan=1e9), self.expected, self.within)
+        return found
+
+    def as_dict(self) -> dict[str, list[float]]:
+        """Return plain data."""
+        return {
+            "expected": list(self.expected), "error": list(self.error), "within": list(self.within)
+        }  # fmt: skip
+
+    @classmethod
+    def from_dict(cls, values: dict[str, list[float]]) -> Calibration:
+        """Rebuild it from JSON."""
+        return cls(*(tuple(values[name]) for name in ("expected", "error", "within")))
+
+
+PLAIN = Calibration((1e-3, 1e3), (1e-3, 1e3), (1.0, 0.0))
+
+
+def calibrate(expected: Floats, error: Floats) -> Calibration:
+    """Lay expectations beside errors, px; both (n,), NaN left out.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> said = rng.uniform(0.5, 4, 500)
+    >>> found = calibrate(said, 2 * said * rng.uniform(0, 2, 500))
+    >>> found.errors(np.array([1.0, 3.0])).round().tolist()
+    [2.0, 6.0]
+    """
+    known = np.isfinite(expected) & np.isfinite(error)
+    said, off = np.asarray(expected)[known], np.asarray(error)[known]
+    if said.size == 0:
+        return PLAIN
+    order = np.argsort(said, kind="stable")
+    groups = np.array_split(order, int(np.clip(said.size // GROUP, 1, MOST_GROUPS)))
+    weight = np.array([len(group) for group in groups], float)
+    middle = np.array([said[group].mean() for group in groups])
+    mean = rising(np.array([off[group].mean() for group in groups]), weight)
+    # Half a point of each kind: a group in which all are near does not make near certain.
+    near = np.array([((off[g] <= REACH_PX).sum() + 0.5) / (len(g) + 1) for g in groups])
+    within = -rising(-near, weight)
+    middle = np.maximum.accumulate(middle + 1e-9 * np.arange(len(middle)))
+    return Calibration(tuple(middle.tolist()), tuple(mean.tolist()), tuple(within.tolist()))
+
+
+def rising(values: Floats, weight: Floats) -> Floats:
+    """Return the nearest rising numbers: neighbours that fall are pooled.
+
+    Examples
+    --------
+    >>> rising(np.array([1.0, 3.0, 2.0]), np.ones(3)).tolist()
+    [1.0, 2.5, 2.5]
+    """
+    from sklearn.isotonic import isotonic_regression
+
+    found: Floats = isotonic_regression(values, sample_weight=weight)
+    return found
+
+
+def cross_calibrated(expected: Floats, error: Floats, part: NDArray[np.int64]) -> Floats:
+    """Return calibrated expected errors; each part by what the other parts taught.
+
+    With one part it cannot be judged fairly, and what was learnt from it is returned.
+    """
+    out = np.full(len(expected), np.nan)
+    numbers = np.unique(part)
+    for number in numbers:
+        own = part == number
+        rest = own if len(numbers) == 1 else ~own
+        out[own] = calibrate(expected[rest], error[rest]).errors(expected[own])
+    return out
+
+
+def slope(expected: Floats, error: Floats) -> float:
+    """Return the slope of real over expected error, by least squares; 1 is calibrated."""
+    known = np.isfinite(expected) & np.isfinite(error)
+    said, off = expected[known], error[known]
+    spread = float(((said - said.mean()) ** 2).sum()) if said.size > 2 else 0.0
+    return float(((said - said.mean()) * off).sum() / spread) if spread > 0 else float("nan")

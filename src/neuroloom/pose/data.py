@@ -1,0 +1,195 @@
+"""From a labelled project to the data set of a pose study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neuroloom.core.audit import Finding
+from neuroloom.core.dataset import Dataset
+from neuroloom.core.errors import DataError
+from neuroloom.core.files import digest
+from neuroloom.pose.nets.frames import PoseFrames
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from neuroloom.io.labels import Labels
+
+FEW = 20
+
+
+def read_frames(data: Path, include: list[str], trained: dict[str, Any] | None = None) -> Dataset:
+    """Read the labelled frames of a project.
+
+    Parameters
+    ----------
+    data
+        A project, as `io.labels.read_labels` has it.
+    include
+        Globs on the names of frames or videos; empty: all.
+    trained
+        Facts of the run that is to be applied; its keypoints then hold, in its order.
+
+    Returns
+    -------
+    Dataset
+        A row a frame: `name` (its picture), `path` (its video), `onset` (number of the frame);
+        `truth` is points (frame, individual, keypoint, 2), px.
+
+    Raises
+    ------
+    DataError
+        If nothing usable is labelled, no picture is there, or keypoints of the run are missing.
+    """
+    from neuroloom.io.labels import read_labels
+
+    labels = chosen(read_labels(data), include, data)
+    if not any(str(image) for image in labels.frames["image"]):
+        raise DataError(f"{data}: the points have no pictures beside them to learn from.")
+    if trained is not None:
+        labels = reordered(labels, trained["keypoints"], data)
+    table = frame_table(labels)
+    skeleton = labels.skeleton
+    facts = trained or {
+        "kind": "frames",
+        "keypoints": list(skeleton.keypoints),
+        "mirror": list(skeleton.mirror),
+        "edges": [list(pair) for pair in skeleton.edges],
+        "individuals": list(labels.individuals),
+        "source": labels.source,
+    }
+    findings = [
+        Finding("note", "How the data were read", f"A project of the format {labels.source}.")
+    ]
+    findings += [Finding("warning", "Noticed while reading", note) for note in labels.notes]
+    extra = {"hashes": hashes_of(labels, data), "labels": labels}
+    x = PoseFrames(labels)
+    return Dataset(table, x, "pose", [], facts, findings, extra, labels.points)  # type: ignore[arg-type]
+
+
+def chosen(labels: Labels, include: list[str], data: Path) -> Labels:
+    """Return the frames whose name or video one of the globs matches."""
+    from fnmatch import fnmatch
+
+    if not include:
+        return labels
+    names = zip(labels.frames["image"], labels.frames["video"], strict=True)
+    keep = [
+        any(
+            fnmatch(text, glob) or fnmatch(Path(text).name, glob)
+            for text in map(str, pair)
+            for glob in include
+        )
+        for pair in names
+    ]
+    if not any(keep):
+        raise DataError(f"{data}: include={include} matches none of {len(labels)} frames.")
+    return labels.take(np.asarray(keep))
+
+
+def reordered(labels: Labels, keypoints: list[str], data: Path) -> Labels:
+    """Return the labels with the run's keypoints in its order; others are left out.
+
+    Raises
+    ------
+    DataError
+        If one of them is missing.
+    """
+    from dataclasses import replace
+
+    from neuroloom.io.labels import Skeleton
+
+    have = list(labels.skeleton.keypoints)
+    missing = [name for name in keypoints if name not in have]
+    if missing:
+        raise DataError(
+            f"{data}: lacks the keypoint{'s' * (len(missing) > 1)} {', '.join(missing)} that the "
+            f"model finds; it has {', '.join(have)}. Were they renamed?"
+        )
+    order = [have.index(name) for name in keypoints]
+    return replace(labels, skeleton=Skeleton(tuple(keypoints)), points=labels.points[:, :, order])
+
+
+def frame_table(labels: Labels) -> pd.DataFrame:
+    """Return a row a frame with the columns of `core.dataset.Dataset`."""
+    frames = labels.frames
+    picture = frames["image"].astype(str)
+    number = frames["frame"].astype(int)
+    name = picture.where(picture != "", frames["video"].astype(str) + "::" + number.astype(str))
+    video = frames["video"].astype(str)
+    video = video.where(video != "", "frames")
+    table = frames[[]].copy()
+    table["name"] = name.to_numpy()
+    table["path"] = table["run"] = video.to_numpy()
+    for unit in ("subject", "session"):
+        known = frames[unit].astype(str) if unit in frames else ""
+        table[unit] = known
+    table["onset"] = _order(video.to_numpy(), number.to_numpy())
+    table["stop"] = table["onset"]
+    labelled = np.isfinite(labels.points).all(-1).any((1, 2))
+    table["label"] = ["points" if known else None for known in labelled]
+    table["example"] = table["name"]
+    return table.reset_index(drop=True)
+
+
+def _order(video: np.ndarray, number: np.ndarray) -> np.ndarray:
+    """Return the place of each frame among the labelled ones of its video."""
+    place = np.empty(len(video))
+    for name in np.unique(video):
+        own = np.flatnonzero(video == name)
+        place[own[np.argsort(number[own], kind="stable")]] = np.arange(len(own))
+    return place
+
+
+def hashes_of(labels: Labels, data: Path) -> dict[str, str]:
+    """Return relative path -> SHA-256 of every file that frames are read from."""
+    addresses = [str(image).partition("::")[0] for image in labels.frames["image"]]
+    files = [data] if data.is_file() else []
+    found = {file.name: digest(file) for file in files}
+    for name in dict.fromkeys(address for address in addresses if address):
+        file = labels.root / name
+        if file.is_file() and name not in found:
+            found[name] = digest(file)
+    return found
+
+
+def audit_frames(dataset: Dataset) -> list[Finding]:
+    """Say what the figures can mean: one video, few frames, points that are seldom labelled."""
+    findings = []
+    videos = dataset.table["path"].nunique()
+    if videos == 1 and len(dataset) > 1:
+        findings.append(
+            Finding(
+                "warning",
+                "All frames are of one video",
+                "What is held out is of the same animal, light and cage: the figures say how well "
+                "more of this video is tracked, not another one.",
+            )
+        )
+    if len(dataset) < FEW:
+        findings.append(
+            Finding(
+                "warning",
+                "Few labelled frames",
+                f"{len(dataset)} labelled frames: the intervals are wide. 50 to 200 are usual; "
+                "`pose.suggest` names those that would help most.",
+            )
+        )
+    assert dataset.truth is not None
+    share = np.isfinite(dataset.truth).all(-1).any(1).mean(0)
+    names = dataset.facts["keypoints"]
+    rare = [
+        f"{name} ({100 * own:.0f} %)" for name, own in zip(names, share, strict=True) if own < 0.2
+    ]
+    if rare:
+        findings.append(
+            Finding(
+                "warning",
+                "Keypoints that are seldom labelled",
+                f"{', '.join(rare)} of the frames show these: they are learnt from few examples.",
+            )
+        )
+    return findings

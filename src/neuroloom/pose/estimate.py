@@ -1,0 +1,191 @@
+"""`pose.estimate`: from labelled frames to a net that finds keypoints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from neuroloom.core.audit import Finding
+from neuroloom.core.dataset import Dataset
+from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.core.recipe import setting
+from neuroloom.core.split import Fold
+from neuroloom.learn.budget import Plan, parse_budget
+from neuroloom.learn.study import Prepared, Study
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from neuroloom.core.run import Run
+    from neuroloom.learn.crossfit import Fitted
+    from neuroloom.learn.store import Ensemble
+
+BASELINE = "mean-pose"
+
+
+class Estimate(Study):
+    """Find the keypoints of animals in frames and videos, learnt from a few labelled frames.
+
+    Reads projects of DeepLabCut, SLEAP, Lightning Pose, DeepPoseKit, COCO, DANNCE and NWB as they
+    are. A small coarse net finds the animal and which way it points; a fine net sees a crop in
+    which every animal lies alike. Both learn from scratch, in minutes, on a laptop.
+
+    Examples
+    --------
+    >>> Estimate(budget="10min").model
+    'unet'
+    """
+
+    name: ClassVar[str] = "pose.estimate"
+    summary: ClassVar[str] = "find keypoints of animals in videos, from some labelled frames"
+    data_kind: ClassVar[str] = "video, labelled frames, pose"
+    family: ClassVar[str] = "pose"
+    net_settings: ClassVar[tuple[str, ...]] = ("light",)
+
+    model: str = setting("unet", "what is trained", basic=True, kind="model")
+    budget: str = setting(
+        "10min", "wall time of the whole command ('90s', '10min') or '1000 steps' a fit", basic=True
+    )
+    include: list[str] = setting([], "globs on names of frames or videos")
+    plan: dict[str, str] = setting(
+        {}, "keys of the plan set by hand: size: '240' (px of the crop), batch, crop, turn, mirror"
+    )
+    light: float | None = setting(
+        None, "how strongly light, noise and blur vary in training; default 1", ge=0, le=3
+    )
+    precision: Literal["auto", "32", "bf16"] = setting(
+        "auto", "numbers that the net computes with; auto: bf16 where it was measured faster"
+    )
+
+    def read(self, data: Path) -> Dataset:
+        """Read the project; pictures are read when they are learnt from."""
+        from neuroloom.pose.data import read_frames
+
+        return read_frames(data, self.include)
+
+    def read_like(self, facts: dict[str, Any], data: Path, include: list[str]) -> Dataset:
+        """Read another project, which must have the run's keypoints."""
+        from neuroloom.pose.data import read_frames
+
+        return read_frames(data, include, facts["axes"])
+
+    def baseline(self, task: str) -> str | None:
+        """Return the mean pose."""
+        return None if self.model == BASELINE else BASELINE
+
+    def judged_as(self, dataset: Dataset) -> tuple[str, list[str]]:
+        """Return "pose" and the names of the keypoints."""
+        return "pose", list(dataset.facts["keypoints"])
+
+    def audit(self, dataset: Dataset) -> list[Finding]:
+        """Say what the figures can mean."""
+        from neuroloom.pose.data import audit_frames
+
+        return audit_frames(dataset)
+
+    def options(self) -> dict[str, Any]:
+        """Return what is wished of a net beside what the labels say."""
+        from neuroloom.learn.dense.read import keys_of
+
+        wishes: dict[str, Any] = {"keys": keys_of(self.plan)}
+        return wishes | ({} if self.light is None else {"light": self.light})
+
+    def prepare(self, data: Path) -> Prepared:
+        """Read, check, audit and split; nothing is written."""
+        if self.shuffle:
+            raise ConfigError(
+                "shuffle means nothing here: points cannot change places between frames of unlike "
+                "pictures. Leave it out."
+            )
+        if self.per:
+            raise ConfigError(
+                "per=subject would fit one net an animal. Leave it out; `include` narrows a run."
+            )
+        return super().prepare(data)
+
+    def _split(self, dataset: Dataset, by: str) -> list[Fold]:
+        """Hold out whole videos or animals where there are several, else the last frames."""
+        if len(dataset) < 2 and self.folds != 0:
+            raise DataError(
+                f"There is {len(dataset)} labelled frame only: nothing can be held out. Label more "
+                "(50 to 200 are usual); `--folds 0` fits on everything and judges nothing."
+            )
+        from neuroloom.pose.held_out import in_blocks
+
+        return in_blocks(super()._split(dataset, by), dataset.table)
+
+    def _new_plan(self, prepared: Prepared, run: Run) -> Plan:
+        """Settle the steps of a fit by measured speed, leaving time to predict and to report."""
+        from neuroloom.learn.dense.timing import plan_steps
+
+        model, budget = self.find(self.model), parse_budget(self.budget)
+        if not model.is_net:
+            return Plan(reason="solved directly: no epochs")
+        if budget.seconds is None:
+            kind = {"auto": None, "32": "32-true", "bf16": "bf16-mixed"}[self.precision]
+            return Plan(budget.epochs, budget.steps, f"as asked for ({self.budget})", kind)
+        judged = sum(len(fold.test) > 0 for fold in prepared.folds)
+        fits = self.seeds * (judged + self._refits(model))
+        learner = self._maker(model, prepared.dataset)()
+        left = budget.seconds - run.elapsed
+        return plan_steps(learner, prepared, left, budget.seconds, fits, self.precision)
+
+    def tabulate(self, prepared: Prepared, fits: list[Fitted]) -> pd.DataFrame:
+        """Return a row for each keypoint of each animal of a held-out frame, seed and role."""
+        from neuroloom.pose.held_out import tabulate
+
+        return tabulate(self, prepared, fits)
+
+    def tabulate_new(
+        self, ensemble: Ensemble, dataset: Dataset, head: dict[str, Any]
+    ) -> pd.DataFrame:
+        """Return the same rows of new labelled frames."""
+        from neuroloom.pose.held_out import rows_of_new
+
+        return rows_of_new(ensemble, dataset, head)
+
+    def _judge(self, prepared: Prepared, run: Run, results: dict[str, Any]) -> pd.DataFrame:
+        """Write predictions and metrics, and beside them how true the expected errors are."""
+        from neuroloom.learn.study import add_scores
+        from neuroloom.pose.held_out import score_of_expectation
+
+        table = super()._judge(prepared, run, results)
+        if len(table):
+            add_scores(run.folder, score_of_expectation(table))
+        return table
+
+    def _final(self, role: str, name: str, prepared: Prepared, fits: list[Fitted]) -> Ensemble:
+        """Store beside the model what its expectations meant on held-out frames."""
+        from neuroloom.pose.held_out import calibration_of
+
+        ensemble = super()._final(role, name, prepared, fits)
+        ensemble.facts |= calibration_of(prepared, [fit for fit in fits if fit.job.fold >= 0])
+        return ensemble
+
+    def illustrate(self, run: Run, prepared: Prepared, fits: list[Fitted]) -> None:
+        """Draw the best, the median and the worst frames, and say it in `facts.json`."""
+        from neuroloom.pose.story.estimate import illustrate
+
+        illustrate(self, run, prepared, fits)
+
+    def predict(self, run: Run, inputs: list[Path], out: Path | str | None = None) -> pd.DataFrame:
+        """Find keypoints in videos, folders of pictures, pictures, or another project.
+
+        Parameters
+        ----------
+        run
+            A finished run.
+        inputs
+            Files or folders.
+        out
+            Where tracks in the project's own format, a table, and a labelled video are written;
+            None writes nothing.
+
+        Returns
+        -------
+        DataFrame
+            A row a frame, individual and keypoint: x, y (px), confidence, expected_px.
+        """
+        from neuroloom.pose.predict import predict
+
+        return predict(self, run, inputs, out)

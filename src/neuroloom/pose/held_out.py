@@ -1,0 +1,264 @@
+"""From what was found in held-out frames to the rows that judge it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neuroloom.core.dataset import ENTITIES
+from neuroloom.core.split import Fold
+from neuroloom.pose.alike import body_scale, oks_between
+from neuroloom.pose.confidence import Calibration, calibrate, cross_calibrated, slope
+from neuroloom.pose.measures import distances
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from neuroloom.core.dataset import Dataset
+    from neuroloom.learn.crossfit import Fitted
+    from neuroloom.learn.store import Ensemble
+    from neuroloom.learn.study import Prepared
+    from neuroloom.pose.estimate import Estimate
+
+    Floats = NDArray[np.float64]
+
+BLOCK = 5  # neighbouring held-out frames that count as one unit of an interval
+PARTS = 5  # of the held-out frames, where there is one fold, to cross-fit the calibration
+
+
+def in_blocks(folds: list[Fold], table: pd.DataFrame) -> list[Fold]:
+    """Return folds whose units are a few neighbouring frames where they were whole stretches.
+
+    Frames of one video resemble their neighbours: an interval resamples blocks of them.
+    """
+    out = []
+    for fold in folds:
+        if len(set(fold.units)) > 1 or not len(fold.test):
+            out.append(fold)
+            continue
+        place = np.argsort(np.argsort(table["onset"].to_numpy()[fold.test], kind="stable"))
+        path = table["path"].astype(str).to_numpy()[fold.test]
+        units = [
+            f"{own}: {fold.name}, {k // BLOCK + 1}" for own, k in zip(path, place, strict=True)
+        ]
+        out.append(replace(fold, units=units))
+    return out
+
+
+def tabulate(study: Estimate, prepared: Prepared, fits: Sequence[Fitted]) -> pd.DataFrame:
+    """Return `predictions.parquet` of a pose run."""
+    import pandas as pd
+
+    roles = study.roles(prepared.dataset.task)
+    parts = []
+    for fit in fits:
+        fold = prepared.folds[fit.job.fold]
+        head = {"fold": fit.job.fold, "unit": fold.units, "seed": fit.job.seed}
+        head |= {"model": roles[fit.job.role], "role": fit.job.role}
+        parts.append(rows_of_frames(prepared.dataset, fold.test, np.asarray(fit.scores), head))
+    if not parts:
+        none = np.zeros((0, *prepared.dataset.y.shape[1:3], 4))
+        return rows_of_frames(prepared.dataset, np.arange(0), none, {"unit": []})
+    table = pd.concat(parts, ignore_index=True)
+    return with_confidence(table)
+
+
+def rows_of_new(ensemble: Ensemble, dataset: Dataset, head: dict[str, Any]) -> pd.DataFrame:
+    """Return rows of new labelled frames, calibrated as the run was."""
+    found = mean_found(ensemble, dataset.x)
+    table = rows_of_frames(dataset, np.arange(len(dataset)), found, head)
+    return calibrated(table, ensemble.facts.get("calibration"))
+
+
+def mean_found(ensemble: Ensemble, x: Any) -> Floats:
+    """Return what the members of an ensemble find, together (n, individual, keypoint, 4)."""
+    members = [one for group in ensemble.members.values() for one in group]
+    return together([member.predict_scores(x) for member in members])
+
+
+def together(found: Sequence[Floats]) -> Floats:
+    """Return the mean of several nets' places, each weighted by how sure it is.
+
+    Where they disagree, the surer ones count: weights are the squared inverse of the expected
+    error. What is expected of the mean is the weighted mean of what each expects, and how far they
+    lie from it.
+
+    Parameters
+    ----------
+    found
+        Each (n, individual, keypoint, 4).
+
+    Examples
+    --------
+    >>> one = np.array([[[[0.0, 0.0, 1.0, 1.0]]]]); two = np.array([[[[9.0, 0.0, 1.0, 3.0]]]])
+    >>> together([one, two])[0, 0, 0, :2].round(2).tolist()
+    [0.9, 0.0]
+    """
+    if len(found) == 1:
+        return found[0]
+    every = np.stack(found)
+    weight = 1 / np.maximum(np.nan_to_num(every[..., 3], nan=1e6), 0.05) ** 2
+    weight = np.where(np.isfinite(every[..., :2]).all(-1), weight, 0.0)
+    total = weight.sum(0)
+    share = weight / np.where(total > 0, total, np.nan)
+    mean = np.nansum(np.nan_to_num(every) * share[..., None], 0)
+    mean[total == 0] = np.nan
+    apart = np.linalg.norm(every[..., :2] - mean[..., :2], axis=-1)
+    mean[..., 3] += np.nansum(np.nan_to_num(apart) * share, 0)
+    return mean
+
+
+def rows_of_frames(
+    dataset: Dataset, rows: np.ndarray, found: Floats, head: dict[str, Any]
+) -> pd.DataFrame:
+    """Return a row for each keypoint of each animal, true or found.
+
+    Parameters
+    ----------
+    found
+        Shape (n, individual, keypoint, 4).
+    head
+        Columns fold, unit (one a frame), seed, model and role.
+    """
+    import pandas as pd
+
+    assert dataset.truth is not None
+    scale = body_scale(dataset.truth)
+    names = np.asarray(dataset.facts["keypoints"], dtype=object)
+    frames = dataset.table.iloc[rows].reset_index(drop=True)
+    keep = [name for name in (*ENTITIES, "onset") if name in frames]
+    parts = []
+    for k, row in enumerate(rows):
+        for name, (true, own, alike) in paired(
+            dataset.truth[row], found[k], dataset.facts["individuals"], scale
+        ).items():
+            parts.append(_animal(k, name, true, own, alike, names))
+    columns = ["at", "individual", "keypoint", "true_x", "true_y", "x", "y", "near", "raw_px",
+               "error_px", "known", "oks", "score", "there", "found"]  # fmt: skip
+    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+    at = table.pop("at").to_numpy(dtype=int)
+    out = frames[keep].iloc[at].reset_index(drop=True)
+    out.insert(0, "example", frames["name"].to_numpy()[at])
+    for name, values in head.items():
+        out[name] = np.asarray(values, dtype=object)[at] if isinstance(values, list) else values
+    out = pd.concat([out, table], axis=1)
+    out["y_true"], out["y_pred"] = 0.0, out["error_px"]
+    return out
+
+
+def paired(
+    truth: Floats, found: Floats, names: Sequence[str], scale: float
+) -> dict[str, tuple[Floats, Floats, float]]:
+    """Return animal -> (true points, found points, similarity), matched to be most alike.
+
+    Parameters
+    ----------
+    truth, found
+        Shape (individual, keypoint, 2) and (individual, keypoint, 4).
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    here = np.flatnonzero(np.isfinite(truth).all(-1).any(-1))
+    seen = np.flatnonzero(np.isfinite(found[..., :2]).all(-1).any(-1))
+    alike = oks_between(truth[here], found[seen, :, :2], scale)
+    # Where nothing is alike the nearer one is the pair: its error is to be told.
+    far = np.nan_to_num(_apart(truth[here], found[seen, :, :2]), nan=1e6)
+    left, right = linear_sum_assignment(-alike + 1e-6 * far)
+    pair = dict(zip(left.tolist(), right.tolist(), strict=True))
+    nothing = np.full_like(found[0], np.nan)
+    out = {}
+    for k, own in enumerate(here.tolist()):
+        other = found[seen[pair[k]]] if k in pair else nothing
+        out[str(names[own])] = (truth[own], other, float(alike[k, pair[k]]) if k in pair else 0.0)
+    for number, one in enumerate(sorted(set(range(len(seen))) - set(pair.values()))):
+        out[f"no animal {number + 1}"] = (np.full_like(truth[0], np.nan), found[seen[one]], 0.0)
+    return out
+
+
+def _apart(a: Floats, b: Floats) -> Floats:
+    from neuroloom.pose.alike import distance_between
+
+    return distance_between(a, b)
+
+
+def _animal(
+    at: int, name: str, true: Floats, own: Floats, alike: float, names: np.ndarray
+) -> pd.DataFrame:
+    import pandas as pd
+
+    known = np.isfinite(true).all(-1)
+    seen = np.isfinite(own[:, :2]).all(-1)
+    sure = float(np.nanmean(own[seen, 2])) if seen.any() else np.nan
+    return pd.DataFrame(
+        {
+            "at": at, "individual": name, "keypoint": names, "true_x": true[:, 0],
+            "true_y": true[:, 1], "x": own[:, 0], "y": own[:, 1], "near": own[:, 2],
+            "raw_px": own[:, 3], "error_px": distances(true, own[:, :2]),
+            "known": known.astype(float), "oks": alike, "score": sure,
+            "there": float(known.any()), "found": float(seen.any()),
+        }
+    )  # fmt: skip
+
+
+def with_confidence(table: pd.DataFrame) -> pd.DataFrame:
+    """Return rows with expected errors that other folds, or other stretches, have calibrated."""
+    table = table.copy()
+    table["expected_px"], table["confidence"] = np.nan, np.nan
+    for _, own in table.groupby(["role", "seed"], sort=False):
+        part = _parts(own)
+        raw, error = own["raw_px"].to_numpy(float), own["error_px"].to_numpy(float)
+        table.loc[own.index, "expected_px"] = cross_calibrated(raw, error, part)
+        sure = np.full(len(own), np.nan)
+        for number in np.unique(part):
+            mine = part == number
+            rest = mine if part.max() == part.min() else ~mine
+            sure[mine] = calibrate(raw[rest], error[rest]).confidence(raw[mine])
+        table.loc[own.index, "confidence"] = np.where(np.isfinite(raw), sure, 0.0)
+    return table
+
+
+def _parts(rows: pd.DataFrame) -> np.ndarray:
+    """Return the part of each row: its fold, or a stretch of frames where there is one fold."""
+    import pandas as pd
+
+    if rows["fold"].nunique() > 1:
+        return pd.factorize(rows["fold"])[0].astype(np.int64)
+    frame = pd.factorize(rows["example"])[0]
+    return (frame * PARTS // (frame.max() + 1)).astype(np.int64)
+
+
+def calibration_of(prepared: Prepared, fits: Sequence[Fitted]) -> dict[str, Any]:
+    """Return what expectations meant on all held-out frames, as facts of the stored model."""
+    if not fits:
+        return {"calibration": None}
+    raw, error = [], []
+    for fit in fits:
+        rows = prepared.folds[fit.job.fold].test
+        table = rows_of_frames(prepared.dataset, rows, np.asarray(fit.scores), {})
+        raw.append(table["raw_px"].to_numpy(float))
+        error.append(table["error_px"].to_numpy(float))
+    return {"calibration": calibrate(np.concatenate(raw), np.concatenate(error)).as_dict()}
+
+
+def calibrated(table: pd.DataFrame, facts: dict[str, list[float]] | None) -> pd.DataFrame:
+    """Return rows with the expected error and the confidence that a stored calibration gives."""
+    raw = table["raw_px"].to_numpy(float)
+    if facts is None:
+        # Nothing was held out: the maps' own words, said to be so in the card.
+        return table.assign(expected_px=raw, confidence=table["near"].to_numpy(float))
+    known = Calibration.from_dict(facts)
+    sure = np.where(np.isfinite(raw), known.confidence(raw), 0.0)
+    return table.assign(expected_px=known.errors(raw), confidence=sure)
+
+
+def score_of_expectation(table: pd.DataFrame) -> dict[str, dict[str, float | None]]:
+    """Return `expectation_slope`: real over expected error, 1 where expectations are true."""
+    mine = table[table["role"] == "model"]
+    value = slope(mine["expected_px"].to_numpy(float), mine["error_px"].to_numpy(float))
+    known = float(value) if np.isfinite(value) else None
+    rest = dict.fromkeys(("low", "high", "baseline", "chance"))
+    return {"expectation_slope": {"value": known, **rest}}

@@ -1,0 +1,128 @@
+"""From pictures to keypoints: the coarse net says where to look, the fine one what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from neuroloom.pose.nets.align import Floats, robust_pose
+from neuroloom.pose.nets.frames import as_channels
+from neuroloom.pose.nets.maps import places
+from neuroloom.pose.nets.module import look_at
+from neuroloom.pose.nets.vary import standardised
+from neuroloom.pose.nets.views import halved, pyramid_level, similarity, to_frame, whole_frame
+
+if TYPE_CHECKING:
+    from neuroloom.pose.nets.learner import PoseLearner
+
+TOLERANCE = 0.1  # of the animal's length: points that lie further off turn it less
+AGAIN = 1.0  # SDs of training's shift from which on a crop is taken anew, round what it showed
+
+
+def find_one(learner: PoseLearner, pictures: Sequence[np.ndarray]) -> Floats:
+    """Find the one animal of each picture.
+
+    Parameters
+    ----------
+    learner
+        Trained.
+    pictures
+        Of shape (y, x, channel), uint8.
+
+    Returns
+    -------
+    np.ndarray
+        Shape (n, keypoint, 4): x, y, probability near the peak, expected error in px.
+    """
+    plan = learner.plan
+    assert plan is not None
+    scene = Scene(pictures, plan.channels)
+    if plan.coarse is None:
+        views = np.stack([whole_frame(one.shape[:2], plan.fine.size) for one in pictures])
+        return seen(learner, "fine", scene, views)
+    views = np.stack([whole_frame(one.shape[:2], plan.coarse.size) for one in pictures])
+    first = seen(learner, "coarse", scene, views)
+    views = crops(learner, first)
+    found = seen(learner, "fine", scene, views)
+    anew = crops(learner, found)
+    moved = np.abs(anew[:, :, 2] - views[:, :, 2]).max(1)
+    rows = np.flatnonzero(moved > AGAIN * plan.fine.jitter.shift * plan.fine.scale)
+    if len(rows):
+        found[rows] = seen(learner, "fine", scene, anew[rows], rows)
+    return found
+
+
+class Scene:
+    """Pictures, halved as often as a stage wants them, each once."""
+
+    def __init__(self, pictures: Sequence[np.ndarray], channels: int) -> None:
+        plain = [torch.tensor(as_channels(one, channels)) for one in pictures]
+        self.levels = {0: [one.permute(2, 0, 1) for one in plain]}
+
+    def at(self, level: int) -> list[Tensor]:
+        """Return the pictures (channel, y, x) at a level of the pyramid."""
+        if level not in self.levels:
+            self.levels[level] = _halved(self.levels[0], level)
+        return self.levels[level]
+
+
+def _halved(frames: Sequence[Tensor], level: int) -> list[Tensor]:
+    if len({frame.shape for frame in frames}) == 1:
+        return list(halved(torch.stack(list(frames)), level))
+    return [halved(frame[None], level)[0] for frame in frames]
+
+
+def crops(learner: PoseLearner, found: Floats) -> Floats:
+    """Return the views (n, 2, 3) of the fine stage for animals found so far (n, keypoint, 4)."""
+    plan = learner.plan
+    assert plan is not None
+    shape = plan.mean_shape
+    tolerance = TOLERANCE * (float(np.ptp(shape[:, 0])) or 1.0)
+    if plan.turned:
+        centre, angle = robust_pose(found[..., :2], shape, found[..., 2], tolerance)
+    else:
+        centre, angle = _middle(found, shape), np.zeros(len(found))
+    return similarity(centre, np.full(len(centre), plan.fine.scale), angle, plan.fine.size)
+
+
+def _middle(found: Floats, shape: Floats) -> Floats:
+    """Return where the middle of an animal lies that is not turned: the weighted median vote."""
+    votes = found[..., :2] - shape
+    weight = np.broadcast_to(found[..., 2:3], votes.shape)
+    order = np.argsort(votes, axis=1)
+    sorted_votes = np.take_along_axis(votes, order, 1)
+    total = np.cumsum(np.take_along_axis(weight, order, 1), 1)
+    at = (total >= total[:, -1:] / 2).argmax(1)
+    middle: Floats = np.take_along_axis(sorted_votes, at[:, None], 1)[:, 0]
+    return middle
+
+
+@torch.inference_mode()
+def seen(learner: PoseLearner, key: str, scene: Scene, views: Floats, rows: Any = None) -> Floats:
+    """Return what a stage sees in views (n, 2, 3) of the pictures, in px of the frames.
+
+    Returns
+    -------
+    np.ndarray
+        Shape (n, keypoint, 4).
+    """
+    plan = learner.plan
+    assert plan is not None
+    stage = plan.fine if key == "fine" else plan.coarse
+    assert stage is not None
+    level = pyramid_level(stage.scale)
+    frames = scene.at(level)
+    chosen = frames if rows is None else [frames[int(row)] for row in rows]
+    x = standardised(look_at(chosen, torch.as_tensor(views), stage.size, level))
+    net: Any = learner.nets[key]
+    points, near, expected = places(net(x), int(net.stride))
+    scale = np.sqrt(np.abs(np.linalg.det(views[:, :, :2])))[:, None]
+    whole = to_frame(views, points.double().numpy())
+    return np.concatenate(
+        [whole, near.double().numpy()[..., None], (expected.double().numpy() * scale)[..., None]],
+        -1,
+    )

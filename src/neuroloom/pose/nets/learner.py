@@ -1,0 +1,314 @@
+"""A pose net as a learner: it plans, trains both stages, and finds animals in frames."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neuroloom.core.errors import DataError, RunError
+from neuroloom.learn.dense.learner import device_name
+from neuroloom.learn.dense.twostage import joined
+from neuroloom.learn.fit import FitJob, History, Training, fit, own_randomness
+from neuroloom.pose.nets.align import Floats, pose_of
+from neuroloom.pose.nets.frames import PoseFrames
+from neuroloom.pose.nets.plan import PosePlan, Stage, make_plan
+from neuroloom.pose.nets.views import pyramid_level, similarity, whole_frame
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from neuroloom.pose.nets.module import PoseModule
+
+STEPS_AN_EPOCH = 25
+PREDICT_BATCH = 16
+
+
+@dataclass(frozen=True)
+class PoseWishes:
+    """What the user or the recipe wants of a pose net; plain data.
+
+    Attributes
+    ----------
+    keypoints, mirror
+        Names, and for each the index of its other side.
+    individuals
+        How many animals a frame has, at most.
+    edges
+        Bones, as pairs of indices.
+    keys
+        Keys of the plan that are set by hand.
+    light
+        How strongly brightness, noise and so on vary in training; 1: the usual.
+    training
+        Fields of `learn.fit.Training` that differ from the usual.
+    options
+        Options of the net.
+    """
+
+    keypoints: tuple[str, ...]
+    mirror: tuple[int, ...]
+    individuals: int = 1
+    edges: tuple[tuple[int, int], ...] = ()
+    keys: dict[str, Any] = field(default_factory=dict)
+    light: float = 1.0
+    training: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> PoseWishes:
+        """Rebuild wishes from JSON, which knows no tuples."""
+        plain = dict(values)
+        plain |= {name: tuple(plain[name]) for name in ("keypoints", "mirror")}
+        plain["edges"] = tuple((int(a), int(b)) for a, b in plain.get("edges", ()))
+        return cls(**plain)
+
+
+class PoseLearner:
+    """Nets that say where the keypoints of an animal are, with the plan by which they look.
+
+    Parameters
+    ----------
+    name
+        Of the model, which is that of the net.
+    wishes
+        What it learns, and what was asked for.
+    plan
+        The plan, once it is known: it is made of the training frames.
+    """
+
+    validates = False
+
+    def __init__(self, name: str, wishes: PoseWishes, plan: PosePlan | None = None) -> None:
+        self.name, self.wishes, self.plan = name, wishes, plan
+        self.nets: dict[str, nn.Module] = {}
+        self.rehearsed: PoseLearner = self
+        if plan is not None:
+            with own_randomness(0):
+                self.nets = {key: self._net(plan, stage) for key, stage in stages(plan).items()}
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """Everything to build this learner again, as JSON can hold it."""
+        plan = None if self.plan is None else self.plan.as_dict()
+        return {"name": self.name, "wishes": dataclasses.asdict(self.wishes), "plan": plan}
+
+    @classmethod
+    def from_spec(cls, spec: Mapping[str, Any]) -> PoseLearner:
+        """Build the learner that `spec` describes; its weights come with `load`."""
+        plan = None if spec["plan"] is None else PosePlan.from_dict(spec["plan"])
+        return cls(spec["name"], PoseWishes.from_dict(spec["wishes"]), plan)
+
+    def fresh(self) -> PoseLearner:
+        """Return an untrained learner of the same kind."""
+        return PoseLearner(self.name, self.wishes)
+
+    def training(self, plan: PosePlan) -> Training:
+        """Return how a net of this plan is trained."""
+        usual: dict[str, Any] = {
+            "epochs": 2_000, "batch": plan.batch, "lr": 3e-3, "weight_decay": 1e-2, "warmup": 0.05,
+            "average": 0.99, "clip": 12.0, "muon": 25.0,
+        }  # fmt: skip
+        return Training(**(usual | self.wishes.training))
+
+    def make_plan(self, x: PoseFrames) -> PosePlan:
+        """Return the plan for these training frames."""
+        animals, _ = animals_of(x.points)
+        keys = {"net": self.name} | self.wishes.keys
+        return make_plan(
+            animals, x.shapes(), self.wishes.keypoints, self.wishes.mirror, x.channels(), keys,
+            self.wishes.options,
+        )  # fmt: skip
+
+    def fit(self, x: PoseFrames, y: Any = None, *, job: FitJob | None = None) -> History:
+        """Plan, then train each stage from new initial weights, drawn with `job.seed`.
+
+        Parameters
+        ----------
+        x
+            Labelled frames.
+        y
+            Not used: a frame has its points with it.
+        job
+            Seed, length, checkpoint and so on; the steps are shared between the stages.
+        """
+        job = job or FitJob()
+        self.plan = self.make_plan(x)
+        history = History()
+        for key, stage in stages(self.plan).items():
+            one = self.fit_stage(key, stage, x, part_of(job, key, stage.share))
+            history = joined(history, one) if history.epochs else one
+        return history
+
+    def fit_stage(self, key: str, stage: Stage, x: PoseFrames, job: FitJob) -> History:
+        """Train one stage alone."""
+        module = self.module(key, stage, x, job.seed)
+        assert self.plan is not None
+        training = self.training(self.plan)
+        numbers = _epoch(len(module.frame_of), training.batch)
+        history = fit(module, numbers, np.zeros(len(numbers), np.float32), training, job)
+        self.nets[key] = module.net.to("cpu").eval()
+        return history
+
+    def module(self, key: str, stage: Stage, x: PoseFrames, seed: int) -> PoseModule:
+        """Return what trains a stage, with new weights."""
+        import torch
+
+        from neuroloom.pose.nets.module import PoseModule
+
+        plan, device = self.plan, device_name()
+        assert plan is not None
+        points, frame_of = animals_of(x.points)
+        shapes = x.shapes()
+        views = self._views(key, stage, points, [shapes[row] for row in frame_of])
+        frames = x.tensors(plan.channels, pyramid_level(stage.scale))
+        with own_randomness(seed):
+            net = self._net(plan, stage)
+        mirror = plan.mirror if plan.mirrored else None
+        return PoseModule(
+            net, stage, [frame.to(device) for frame in frames], torch.as_tensor(views),
+            frame_of.tolist(), torch.as_tensor(points), mirror, self.wishes.light,
+        )  # fmt: skip
+
+    def _views(
+        self, key: str, stage: Stage, points: Floats, shapes: Sequence[Sequence[int]]
+    ) -> Floats:
+        """Return the view (animal, 2, 3) in which each animal is learnt, before it is moved."""
+        plan = self.plan
+        assert plan is not None
+        if key == "coarse" or plan.coarse is None:
+            return np.stack([whole_frame(shape, stage.size) for shape in shapes])
+        centre, angle = pose_of(points, plan.mean_shape)
+        angle = angle if plan.turned else np.zeros_like(angle)
+        return similarity(centre, np.full(len(centre), stage.scale), angle, stage.size)
+
+    def seconds_per_step(self, x: PoseFrames, at_least: float = 4.0) -> float:
+        """Measure a mean step of training on throwaway copies: each stage by its quicker steps."""
+        probe = self.fresh()
+        probe.plan = self.make_plan(x)
+        mean = 0.0
+        for key, stage in stages(probe.plan).items():
+            first = probe.fit_stage(key, stage, x, FitJob(steps=3)).step_seconds
+            steps = max(4, min(40, int(at_least / 2 / max(first, 1e-3))))
+            quick = probe.fit_stage(key, stage, x, FitJob(steps=steps)).step_seconds
+            mean += stage.share * min(first, quick)
+        self.rehearsed = probe
+        return mean
+
+    def predict_scores(self, x: PoseFrames) -> Floats:
+        """Return what is found in each frame.
+
+        Returns
+        -------
+        np.ndarray
+            Shape (n, individual, keypoint, 4): x and y in px of the frame, the probability near
+            the peak of the map, and the error that the map expects, px.
+        """
+        parts = []
+        for start in range(0, len(x), PREDICT_BATCH):
+            rows = np.arange(start, min(start + PREDICT_BATCH, len(x)))
+            parts.append(self.find_in([x[int(row)] for row in rows]))
+        size = (0, self.wishes.individuals, len(self.wishes.keypoints), 4)
+        return np.concatenate(parts) if parts else np.zeros(size)
+
+    def find_in(self, pictures: Sequence[np.ndarray]) -> Floats:
+        """Return what is found in pictures (y, x, channel) uint8; as `predict_scores`."""
+        from neuroloom.pose.nets.find import find_one
+
+        return find_one(self, pictures)[:, None]
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return weights and plan as named arrays."""
+        assert self.plan is not None
+        arrays = {
+            f"{key}.{name}": value.detach().cpu().numpy()
+            for key, net in self.nets.items()
+            for name, value in net.state_dict().items()
+        }
+        plan = json.dumps(self.plan.as_dict(), sort_keys=True).encode()
+        return arrays | {"plan": np.frombuffer(plan, np.uint8)}
+
+    def load(self, state: Mapping[str, np.ndarray]) -> None:
+        """Take over what `state` returned.
+
+        Raises
+        ------
+        RunError
+            If the weights do not fit the plan they came with.
+        """
+        import torch
+
+        self.plan = PosePlan.from_dict(json.loads(np.asarray(state["plan"]).tobytes()))
+        with own_randomness(0):
+            self.nets = {key: self._net(self.plan, one) for key, one in stages(self.plan).items()}
+        for key, net in self.nets.items():
+            weights = {
+                name[len(key) + 1 :]: torch.as_tensor(np.array(value))
+                for name, value in state.items()
+                if name.startswith(f"{key}.")
+            }
+            try:
+                net.load_state_dict(weights)
+            except RuntimeError as error:
+                raise RunError(
+                    f"The saved state does not fit the model '{self.name}': {error}"
+                ) from error
+            net.eval()
+
+    def _net(self, plan: PosePlan, stage: Stage) -> nn.Module:
+        from neuroloom.pose.nets.unet import build_net
+
+        # The coarse stage is a plain small net whatever the fine one is.
+        name = plan.net if stage is plan.fine else "unet"
+        options = plan.options if stage is plan.fine else {}
+        return build_net(name, plan.channels, len(plan.keypoints), stage.widths, options)
+
+
+def stages(plan: PosePlan) -> dict[str, Stage]:
+    """Return the stages of a plan, in the order in which they are trained."""
+    coarse = {} if plan.coarse is None else {"coarse": plan.coarse}
+    return coarse | {"fine": plan.fine}
+
+
+def part_of(job: FitJob, key: str, share: float) -> FitJob:
+    """Return the job of a stage that has a share of the steps.
+
+    Examples
+    --------
+    >>> part_of(FitJob(steps=10), "coarse", 0.35).steps
+    4
+    """
+    steps = None if job.steps is None else max(1, round(job.steps * share))
+    place = job.checkpoint and job.checkpoint.with_name(f"{key}-{job.checkpoint.name}")
+    return dataclasses.replace(job, steps=steps, checkpoint=place)
+
+
+def animals_of(y: Floats) -> tuple[Floats, np.ndarray]:
+    """Return the labelled animals (animal, keypoint, 2) and the frame of each.
+
+    Raises
+    ------
+    DataError
+        If no frame has two labelled keypoints of one animal.
+
+    Examples
+    --------
+    >>> y = np.full((2, 2, 3, 2), np.nan); y[1, 0] = 1.0
+    >>> [part.tolist() for part in animals_of(y)][1]
+    [1]
+    """
+    known = np.isfinite(y).all(-1).sum(-1) >= min(2, y.shape[2])
+    frame, individual = np.nonzero(known)
+    if len(frame) == 0:
+        raise DataError("No frame to learn from has two labelled keypoints of one animal.")
+    return y[frame, individual].astype(float), frame
+
+
+def _epoch(animals: int, batch: int) -> np.ndarray:
+    """Return the numbers of the animals, repeated until an epoch has enough steps to speak of."""
+    times = max(1, -(-STEPS_AN_EPOCH * batch // animals))
+    return np.tile(np.arange(animals, dtype=np.int64), times)
