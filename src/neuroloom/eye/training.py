@@ -13,9 +13,9 @@ from torch.nn.functional import affine_grid, binary_cross_entropy_with_logits, g
 from neuroloom.eye.nets import EyeNet, normalise
 from neuroloom.eye.render import HUMAN, MOUSE, Frames, Ranges, draw_eyes, render
 
-SIDE = 128
+SIDE = 96
 BATCH = 16
-POOL = 1536
+POOL = 1024
 FRESH = 4
 KINDS: tuple[tuple[float, Ranges], ...] = (
     (0.55, HUMAN),
