@@ -29,6 +29,8 @@ RECIPES: dict[str, str] = {
     "volumes.synthesize": "neuroloom.volumes.synthesize:Synthesize",
     "volumes.radiomics": "neuroloom.volumes.radiomics.recipe:Radiomics",
     "pose.estimate": "neuroloom.pose.estimate:Estimate",
+    "pose.track": "neuroloom.pose.track:Track",
+    "pose.suggest": "neuroloom.pose.suggest:Suggest",
     "microscopy.measure": "neuroloom.microscopy.measure:Measure",
     "microscopy.axon": "neuroloom.microscopy.axon:Axon",
     "microscopy.segment": "neuroloom.microscopy.segment:Segment",

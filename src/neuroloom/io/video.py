@@ -12,7 +12,7 @@ import queue
 import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -258,7 +258,7 @@ class _File:
         found = self._forward(number) if key <= self._next <= number else None
         while found is None and before >= 0:
             self._container.seek(int(self._index.stamps[keys[before]]), stream=self._stream)
-            self._flow = self._container.decode(self._stream)
+            self._flow = _frames_of(self._container, self._stream)
             found = self._forward(number)
             before -= 1
         if found is None:  # some containers cannot seek to their first frame
@@ -278,26 +278,32 @@ class _File:
     def _begin(self) -> None:
         self._container, self._stream = _opened(self._path)
         self._stream.thread_type = "AUTO"
-        self._flow = self._container.decode(self._stream)
+        self._flow = _frames_of(self._container, self._stream)
         self._next = 0
 
     def _forward(self, number: int) -> np.ndarray | None:
-        """Decode up to a frame; None if it does not come."""
-        import av
-
+        """Decode up to a frame; None if it does not come, or not whole."""
         wanted = self._index.stamps[number]
         self._next = len(self._index.stamps)  # unless it is found, the next one begins with a seek
-        try:
-            for frame in self._flow:
-                stamp = _stamp(frame)
-                if stamp == wanted:
-                    self._next = number + 1
-                    return _pixels(frame, self._grey, self._reformatter)
-                if stamp > wanted:
-                    return None
-        except av.error.FFmpegError:
-            pass
+        for frame in self._flow:
+            stamp = _stamp(frame)
+            if stamp == wanted and not frame.is_corrupt:
+                self._next = number + 1
+                return _pixels(frame, self._grey, self._reformatter)
+            if stamp >= wanted:
+                return None
         return None
+
+
+def _frames_of(container: Any, stream: Any) -> Iterator[Any]:
+    """Yield frames in the order of showing; a packet that is broken costs its own frames only."""
+    import av
+
+    for packet in container.demux(stream):
+        try:
+            yield from packet.decode()
+        except av.error.FFmpegError:
+            continue
 
 
 def _stamp(frame: Any) -> int:
@@ -345,16 +351,17 @@ def _index_file(path: Path) -> _FileIndex:
             raise DataError(f"{path}: the video has no frames that can be decoded.")
         order = np.argsort(stamps, kind="stable")
         times = (stamps[order] - stamps[order[0]]) * float(stream.time_base)
-        stated = float(stream.average_rate or 0)
+        stated, told = float(stream.average_rate or 0), int(stream.frames)
     rate = stated if stated > 0 else _mean_rate(times)
-    index = _FileIndex(stamps[order], np.flatnonzero(is_key[order]), times, rate)
-    return replace(index, notes=_uneven(path, times), rate=_mean_rate(times, rate))
+    notes = (*_short(path, len(stamps), told), *_uneven(path, times))
+    hertz = _mean_rate(times, rate)
+    return _FileIndex(stamps[order], np.flatnonzero(is_key[order]), times, hertz, notes)
 
 
 def _from_packets(container: av.container.InputContainer, stream: Any) -> tuple[np.ndarray, ...]:
     stamps, keys = [], []
     for packet in container.demux(stream):
-        if not packet.size or packet.is_discard:
+        if not packet.size or packet.is_discard or packet.is_corrupt:
             continue
         if packet.pts is None:
             return np.zeros(2, int), np.zeros(2, bool)  # not unique: the frames are asked instead
@@ -366,7 +373,7 @@ def _from_packets(container: av.container.InputContainer, stream: Any) -> tuple[
 def _first_stamp(path: Path) -> int | None:
     container, stream = _opened(path)
     with container:
-        frame: Any = next(iter(container.decode(stream)), None)
+        frame = next(_frames_of(container, stream), None)
         return None if frame is None else _stamp(frame)
 
 
@@ -374,7 +381,7 @@ def _from_frames(path: Path) -> tuple[np.ndarray, np.ndarray]:
     container, stream = _opened(path)
     stream.thread_type = "AUTO"
     with container:
-        found = [(_stamp(frame), bool(frame.key_frame)) for frame in container.decode(stream)]
+        found = [(_stamp(frame), bool(frame.key_frame)) for frame in _frames_of(container, stream)]
     stamps = np.asarray([stamp for stamp, _ in found], int)
     return stamps, np.asarray([key for _, key in found], bool)
 
@@ -385,6 +392,15 @@ def _mean_rate(times: np.ndarray, stated: float = 1.0) -> float:
         return stated
     mean = (len(times) - 1) / times[-1]
     return stated if abs(stated / mean - 1) < 0.01 else float(mean)
+
+
+def _short(path: Path, count: int, told: int) -> tuple[str, ...]:
+    """Return a note on a file that has fewer frames than it tells, but for one or two cut away."""
+    if told - count <= 2:
+        return ()
+    return (
+        f"{path.name}: tells of {told} frames, {count} are there; the file is cut off or damaged.",
+    )
 
 
 def _uneven(path: Path, times: np.ndarray) -> tuple[str, ...]:

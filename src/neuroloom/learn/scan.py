@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +83,7 @@ def scan(
         last = min(first + length, len(video))
         if not _is_whole(folder / _name(first), last - first):
             results = _through(video, function, (first, last), block, told)
-            write_atomic(folder / _name(first), lambda to, held=results: _save(to, held))
+            write_atomic(folder / _name(first), partial(_save, results))
         elif told is not None:
             told(last, len(video))
     return folder
@@ -171,7 +172,7 @@ def _name(first: int) -> str:
     return f"part-{first:09d}.npz"
 
 
-def _save(to: Path, results: dict[str, np.ndarray]) -> None:
+def _save(results: dict[str, np.ndarray], to: Path) -> None:
     with to.open("wb") as handle:
         np.savez_compressed(handle, **results)  # type: ignore[arg-type]
 

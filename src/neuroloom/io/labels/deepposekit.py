@@ -91,13 +91,13 @@ def write(labels: Labels, path: Path, images: bool = True) -> list[Path]:
         raise DataError(f"{path}: a DeepPoseKit set holds one animal; write 'dlc' or 'slp'.")
     file = path if path.suffix.lower() in (".h5", ".hdf5") else path / _name(labels)
     done = write_atomic(file, lambda partial: _fill(partial, labels))
-    text = labels.extra.get("text") or _skeleton_text(labels.skeleton)
+    text = labels.kept("deepposekit", "text", "") or _skeleton_text(labels.skeleton)
     beside = file.parent / "skeleton.csv"
     return [done, write_atomic(beside, lambda partial: partial.write_bytes(text.encode()))]
 
 
 def _name(labels: Labels) -> str:
-    return str(labels.extra.get("file", "annotation_set.h5"))
+    return str(labels.kept("deepposekit", "file", "annotation_set.h5"))
 
 
 def _candidates(path: Path) -> list[Path]:
@@ -212,9 +212,11 @@ def _fill(file: Path, labels: Labels) -> None:
                 )
             stack[row] = pixels
         made["annotations"] = points
-        flags = np.isfinite(points).all(-1) & bool(labels.extra.get("ticked", True))
+        flags = np.isfinite(points).all(-1) & bool(labels.kept("deepposekit", "ticked", True))
         made["annotated"] = flags
-        made["skeleton"] = labels.extra.get("skeleton", _tree(labels.skeleton)).astype(np.int32)
+        made["skeleton"] = labels.kept("deepposekit", "skeleton", _tree(labels.skeleton)).astype(
+            np.int32
+        )
         made["skeleton_names"] = np.asarray(labels.skeleton.keypoints, dtype="S64")
 
 

@@ -192,7 +192,7 @@ def _edges(
 
 def _stems(labels: Labels) -> list[str]:
     """Return for each row the path of its table without suffix."""
-    scorer = labels.extra.get("scorer", "neuroloom")
+    scorer = labels.kept("dlc", "scorer", "neuroloom")
     if labels.source == "dlc":
         return [str(stem) for stem in labels.frames["table"]]
     return [
@@ -211,23 +211,23 @@ def _file_name(labels: Labels, row: int) -> str:
 
 def _to_table(labels: Labels, rows: list[int], names: list[str], stem: str) -> PointTable:
     count = len(labels.skeleton.keypoints)
-    multi = labels.extra.get("multi", len(labels.individuals) > 1)
+    multi = labels.kept("dlc", "multi", len(labels.individuals) > 1)
     points = labels.points[rows]
     return PointTable(
         rows=tuple(names),
         values=np.concatenate([points, np.full((*points.shape[:3], 1), np.nan)], axis=-1),
         keypoints=labels.skeleton.keypoints,
         individuals=labels.individuals if multi else (),
-        scorer=labels.extra.get("scorer", "neuroloom"),
+        scorer=labels.kept("dlc", "scorer", "neuroloom"),
         present=_present(labels, count),
-        index_cells=labels.extra.get("index_cells", {}).get(stem, 3),
+        index_cells=labels.kept("dlc", "index_cells", {}).get(stem, 3),
     )
 
 
 def _present(labels: Labels, count: int) -> np.ndarray:
     """Return (individual, keypoint): unique points belong to "single" and to nobody else."""
     present = np.ones((len(labels.individuals), count), bool)
-    unique = set(labels.extra.get("unique", ()))
+    unique = set(labels.kept("dlc", "unique", ()))
     if unique:
         own = np.asarray([name in unique for name in labels.skeleton.keypoints])
         for row, who in enumerate(labels.individuals):
@@ -239,14 +239,14 @@ def _new_config(labels: Labels) -> str:
     """Return the project's own config.yaml, or a new one that DeepLabCut opens."""
     import yaml
 
-    if labels.source == "dlc" and labels.extra.get("config"):
-        return str(labels.extra["config"])
+    if own := labels.kept("dlc", "config", ""):
+        return str(own)
     names, skeleton = list(labels.skeleton.keypoints), labels.skeleton
-    multi = labels.extra.get("multi", len(labels.individuals) > 1)
+    multi = labels.kept("dlc", "multi", len(labels.individuals) > 1)
     videos = {str(video): {"crop": "0, 0, 0, 0"} for video in labels.frames["video"].unique()}
     settings: dict[str, Any] = {
         "Task": labels.root.name or "project",
-        "scorer": labels.extra.get("scorer", "neuroloom"),
+        "scorer": labels.kept("dlc", "scorer", "neuroloom"),
         "date": "",
         "multianimalproject": bool(multi),
         "identity": False,

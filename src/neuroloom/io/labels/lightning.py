@@ -80,12 +80,12 @@ def _picture(labels: Labels, row: int) -> str:
 
 def _to_table(labels: Labels, rows: list[int], places: list[str], name: str) -> PointTable:
     points = labels.points[rows]
-    scorers = labels.extra.get("scorer", {})
+    scorers = labels.kept("lightning-pose", "scorer", {})
     return PointTable(
         rows=tuple(places),
         values=np.concatenate([points, np.full((*points.shape[:3], 1), np.nan)], axis=-1),
         keypoints=labels.skeleton.keypoints,
         individuals=(),
-        scorer=scorers.get(name, "neuroloom") if isinstance(scorers, dict) else scorers,
+        scorer=scorers.get(name, "neuroloom"),
         present=np.ones((1, points.shape[2]), bool),
     )

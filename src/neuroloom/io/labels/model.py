@@ -118,6 +118,10 @@ class Labels:
         """Return how many frames are labelled."""
         return len(self.frames)
 
+    def kept(self, format: str, name: str, default: Any) -> Any:
+        """Return what a format keeps to write the same again, if the labels came from it."""
+        return self.extra.get(name, default) if self.source == format else default
+
     def image(self, row: int) -> np.ndarray:
         """Return the picture of a row, (y, x, channel) uint8, read when asked for.
 

@@ -107,13 +107,24 @@ def _stored(path: Path, name: str, row: int) -> np.ndarray:
     with open_h5(path) as file:
         try:
             found = np.asarray(file[name][row])
+            turned = found.ndim < 2 and _is_bgr(file, name)
         except (KeyError, IndexError, ValueError, OSError) as error:
             raise DataError(
                 f"{path}: picture {row} of '{name}' cannot be read: {error}."
             ) from error
     if found.ndim >= 2:
         return plain_pixels(found)
-    return _decoded(io.BytesIO(found.astype(np.uint8).tobytes()), path)
+    pixels = _decoded(io.BytesIO(found.astype(np.uint8).tobytes()), path)
+    return np.ascontiguousarray(pixels[..., ::-1]) if turned else pixels
+
+
+def _is_bgr(file: Any, name: str) -> bool:
+    """Say whether SLEAP encoded its pictures with blue first, as it did before its format 1.4."""
+    order = file[name].attrs.get("channel_order")
+    if order is not None:
+        return str(order.decode() if isinstance(order, bytes) else order) == "BGR"
+    about = file["metadata"].attrs if "metadata" in file else {}
+    return float(about.get("format_id", 0)) < 1.4
 
 
 def _decoded(source: Any, path: Path) -> np.ndarray:

@@ -1,0 +1,341 @@
+"""SLEAP files, .slp and .pkg.slp with pictures inside, through sleap-io.
+
+What people placed counts; predictions are taken only where a file has nothing else, which the notes
+say. An animal with a track is named by it, others are numbered within their frame. Points are
+pixels as sleap-io gives them, where the centre of the top-left pixel is (0, 0).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path, PureWindowsPath
+from typing import Any
+
+import numpy as np
+
+from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.core.files import write_atomic
+from neuroloom.io.labels.model import Labels, Skeleton, guess_swaps, listed
+from neuroloom.io.labels.sheets import frame_number
+
+_FREE = "individual_"
+
+
+def claims(path: Path) -> bool:
+    """Say whether `path` is a SLEAP file, or a folder with just one."""
+    return len(_files(path)) == 1
+
+
+def read(path: Path) -> Labels:
+    """Read the labelled frames of a SLEAP file."""
+    file = _files(path)[0]
+    return from_sleap(load_sleap(file), file, "slp")
+
+
+def write(labels: Labels, path: Path, images: bool = True) -> list[Path]:
+    """Write .slp, or .pkg.slp with the pictures inside."""
+    file = path if path.suffix == ".slp" else path / str(labels.kept("slp", "file", "labels.slp"))
+    packed = images and file.name.endswith(".pkg.slp")
+    made = to_sleap(labels)
+    options = {"embed": True} if packed else {"embed": False, "restore_original_videos": True}
+
+    def save(partial: Path) -> None:
+        sleap_io().save_slp(made, str(partial), verbose=False, **options)
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return [write_atomic(file, save)]
+
+
+def sleap_io() -> Any:
+    """Return the package sleap-io.
+
+    Raises
+    ------
+    ConfigError
+        If it is not installed.
+    """
+    try:
+        import sleap_io as package
+    except ImportError as error:
+        raise ConfigError(
+            f"SLEAP and NWB files need sleap-io ({error}): pip install 'neuroloom[pose]'."
+        ) from error
+    return package
+
+
+def load_sleap(file: Path) -> Any:
+    """Return sleap-io's labels of a .slp.
+
+    Raises
+    ------
+    DataError
+        If it is damaged or another thing.
+    """
+    from neuroloom.io.pandas_h5 import open_h5
+
+    package = sleap_io()
+    open_h5(file).close()
+    try:
+        return package.load_slp(str(file), open_videos=False)
+    except (OSError, KeyError, ValueError, IndexError, TypeError, AttributeError) as error:
+        raise DataError(f"{file}: is no sound SLEAP file: {error}.") from error
+
+
+def from_sleap(held: Any, file: Path, source: str) -> Labels:
+    """Return the labels of sleap-io's own object.
+
+    Raises
+    ------
+    DataError
+        If there is no labelled frame, or skeletons differ.
+    """
+    import pandas as pd
+
+    notes: list[str] = []
+    skeleton = _skeleton(held, file)
+    people = any(frame.user_instances for frame in held.labeled_frames)
+    if not people:
+        notes.append(f"{file.name}: nobody placed a point; predictions are taken as labels.")
+    kept = [
+        (frame, chosen)
+        for frame in held.labeled_frames
+        if (chosen := frame.user_instances if people else frame.predicted_instances)
+    ]
+    if not kept:
+        raise DataError(f"{file}: has no labelled frame; label one first.")
+    left = len(held.labeled_frames) - len(kept)
+    if left:
+        notes.append(f"{file.name}: {left} frames hold predictions only and were left out.")
+    tracks = [track.name for track in held.tracks]
+    placed, individuals = place_animals([chosen for _, chosen in kept], tracks)
+    points = np.full((len(kept), len(individuals), len(skeleton.keypoints), 2), np.nan)
+    for row, (chosen, slots) in enumerate(zip((c for _, c in kept), placed, strict=True)):
+        for instance, slot in zip(chosen, slots, strict=True):
+            points[row, slot] = instance.numpy()[:, :2]
+    names = video_names(held.videos)
+    records = [_record(frame, names, file) for frame, _ in kept]
+    extra = {
+        "file": file.name,
+        "tracks": tuple(tracks),
+        "videos": {names[id(video)]: video.filename for video in held.videos},
+    }
+    frames = pd.DataFrame(records)
+    return Labels(skeleton, frames, points, individuals, file.parent, source, tuple(notes), extra)
+
+
+def to_sleap(labels: Labels) -> Any:
+    """Return sleap-io's own object of any labels."""
+    package = sleap_io()
+    skeleton = make_skeleton(labels.skeleton)
+    several = labels.individuals if len(labels.individuals) > 1 else ()
+    tracked = set(labels.kept("slp", "tracks", several))
+    tracks = {name: package.Track(name) for name in labels.individuals if name in tracked}
+    videos, numbers = _videos(labels)
+    frames = []
+    for row in range(len(labels)):
+        instances = [
+            package.Instance.from_numpy(
+                labels.points[row, slot], skeleton=skeleton, track=tracks.get(name)
+            )
+            for slot, name in enumerate(labels.individuals)
+            if np.isfinite(labels.points[row, slot]).any()
+        ]
+        video = videos[str(labels.frames["video"].iloc[row])]
+        frame = package.LabeledFrame(video=video, frame_idx=numbers[row], instances=instances)
+        frames.append(frame)
+    return package.Labels(
+        labeled_frames=frames,
+        videos=list(videos.values()),
+        skeletons=[skeleton],
+        tracks=list(tracks.values()),
+    )
+
+
+def make_skeleton(skeleton: Skeleton) -> Any:
+    """Return sleap-io's skeleton."""
+    package = sleap_io()
+    nodes = [package.Node(name) for name in skeleton.keypoints]
+    return package.Skeleton(
+        nodes=nodes,
+        edges=[package.Edge(nodes[start], nodes[end]) for start, end in skeleton.edges],
+        symmetries=[package.Symmetry([nodes[a], nodes[b]]) for a, b in skeleton.swaps],
+        name="skeleton",
+    )
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_dir():
+        return sorted(path.glob("*.slp"))
+    return [path] if path.suffix.lower() == ".slp" else []
+
+
+def _skeleton(held: Any, file: Path) -> Skeleton:
+    if not held.skeletons:
+        raise DataError(f"{file}: has no skeleton; label a frame first.")
+    first = held.skeletons[0]
+    other = [one for one in held.skeletons if one.node_names != first.node_names]
+    if other:
+        raise DataError(
+            f"{file}: has skeletons with other points ({listed(first.node_names)}; "
+            f"{listed(other[0].node_names)}); leave one."
+        )
+    names = tuple(map(str, first.node_names))
+    swaps = tuple(
+        tuple(sorted(first.index(node) for node in pair.nodes)) for pair in first.symmetries
+    )
+    return Skeleton(names, tuple(map(tuple, first.edge_inds)), swaps or guess_swaps(names))  # type: ignore[arg-type]
+
+
+def place_animals(
+    chosen: Iterable[Any], tracks: list[str]
+) -> tuple[list[list[int]], tuple[str, ...]]:
+    """Return a place for each animal of each frame, its track's or a free one, and their names."""
+    used: dict[str, None] = {}
+    for instances in chosen:
+        used |= dict.fromkeys(_track_slots(instances))
+    known = [name for name in tracks if name in used]
+    free = sorted((name for name in used if name not in known), key=lambda name: int(name[11:]))
+    individuals = (*known, *free)
+    slots = [[individuals.index(name) for name in _track_slots(one)] for one in chosen]
+    return slots, individuals
+
+
+def _track_slots(instances: Iterable[Any]) -> list[str]:
+    names: list[str] = []
+    for instance in instances:
+        track = instance.track.name if instance.track is not None else ""
+        if not track or track in names:  # the second of one track cannot be the same animal
+            free = (f"{_FREE}{number}" for number in range(len(names) + 1))
+            track = next(name for name in free if name not in names)
+        names.append(track)
+    return names
+
+
+def video_names(videos: Iterable[Any]) -> dict[int, str]:
+    """Return a name of its own for each video: that of the file, with its folder where needed."""
+    paths = {id(video): _source(video) for video in videos}
+    stems = [path.stem for path in paths.values()]
+    names: dict[int, str] = {}
+    for place, path in paths.items():
+        lone = stems.count(path.stem) == 1
+        name = path.stem if lone else f"{path.parent.name}/{path.stem}"
+        while name in names.values():
+            name += "_"
+        names[place] = name
+    return names
+
+
+def _source(video: Any) -> PureWindowsPath:
+    """Return the path of the video that frames are of; this class splits at both slashes."""
+    while video.source_video is not None:
+        video = video.source_video
+    name = video.filename
+    if isinstance(name, list):
+        return PureWindowsPath(name[0]).parent if name else PureWindowsPath("pictures")
+    return PureWindowsPath(name)
+
+
+def _record(frame: Any, names: dict[int, str], file: Path) -> dict[str, Any]:
+    video, number = frame.video, int(frame.frame_idx)
+    name = names[id(video)]
+    if isinstance(video.filename, list):
+        picture = video.filename[number] if number < len(video.filename) else ""
+        found = _found(picture, file)
+        return {"video": name, "frame": frame_number(picture, number), "image": found}
+    dataset = (video.backend_metadata or {}).get("dataset")
+    if dataset:
+        return {"video": name, "frame": number, "image": _stored(video, dataset, number, file)}
+    found = _found(str(video.filename), file)
+    return {"video": name, "frame": number, "image": f"{found}::{number}" if found else ""}
+
+
+def _stored(video: Any, dataset: str, number: int, file: Path) -> str:
+    """Return the address of a picture inside HDF5, by the numbers of the frames stored there."""
+    from neuroloom.io.pandas_h5 import open_h5
+
+    inside = str(video.filename)
+    found = _found(file.name if inside in ("", ".", str(file)) else inside, file)
+    if not found:
+        return ""
+    with open_h5(file.parent / found) as opened:
+        beside = dataset.rpartition("/")[0] + "/frame_numbers"
+        if beside not in opened:
+            return f"{found}::{dataset}::{number}"
+        rows = np.flatnonzero(np.asarray(opened[beside]) == number)
+    return f"{found}::{dataset}::{rows[0]}" if len(rows) else ""
+
+
+def _found(name: str, file: Path) -> str:
+    """Return where a file is now, from the folder of the .slp; "" if it is gone.
+
+    A path of another machine is searched by its ends: a/b/c.mp4, b/c.mp4, c.mp4.
+    """
+    if name and Path(name).is_absolute() and Path(name).is_file():
+        here = Path(name).is_relative_to(file.parent)
+        return Path(name).relative_to(file.parent).as_posix() if here else name
+    given = PureWindowsPath(name)
+    parts = [part for part in given.parts if part not in (given.anchor, "..")]
+    ends = [Path(*parts[start:]) for start in range(len(parts))]
+    found = next((end for end in ends if (file.parent / end).is_file()), None)
+    return "" if found is None else found.as_posix()
+
+
+def _videos(labels: Labels) -> tuple[dict[str, Any], list[int]]:
+    """Return sleap-io's video of each name, and for each row its frame in it."""
+    own = labels.root / str(labels.kept("slp", "file", ""))
+    if own.is_file():
+        held = load_sleap(own)
+        names = video_names(held.videos)
+        videos = {names[id(video)]: _here(video, own) for video in held.videos}
+        return videos, _own_numbers(labels, videos)
+    made: dict[str, Any] = {}
+    numbers = [0] * len(labels)
+    for name in labels.frames["video"].astype(str).unique():
+        rows = np.flatnonzero(labels.frames["video"].astype(str) == name)
+        made[name], inside = _new_video(labels, rows, name)
+        for row, number in zip(rows, inside, strict=True):
+            numbers[row] = number
+    return made, numbers
+
+
+def _here(video: Any, file: Path) -> Any:
+    """Return a video that names its file where it is now, so that a .slp elsewhere finds it."""
+    if (video.backend_metadata or {}).get("dataset"):
+        return video
+    several = isinstance(video.filename, list)
+    given = [str(name) for name in (video.filename if several else [video.filename])]
+    found = [_found(name, file) for name in given]
+    here = [str((file.parent / p).resolve()) if p else n for p, n in zip(found, given, strict=True)]
+    if several:
+        return sleap_io().Video.from_filename(here)
+    video.replace_filename(here[0], open=False)
+    return video
+
+
+def _own_numbers(labels: Labels, videos: dict[str, Any]) -> list[int]:
+    """Return frames as SLEAP counts them: of a list of pictures, the place in the list."""
+    numbers = []
+    for video, frame, image in labels.frames[["video", "frame", "image"]].itertuples(index=False):
+        listed_ = videos[str(video)].filename
+        ends = [PureWindowsPath(one).name for one in listed_] if isinstance(listed_, list) else []
+        name = PureWindowsPath(str(image)).name
+        numbers.append(ends.index(name) if name in ends else int(frame))
+    return numbers
+
+
+def _new_video(labels: Labels, rows: np.ndarray, name: str) -> tuple[Any, list[int]]:
+    package = sleap_io()
+    addresses = [str(labels.frames["image"].iloc[row]) for row in rows]
+    frames = [int(labels.frames["frame"].iloc[row]) for row in rows]
+    file, *inside = addresses[0].split("::")
+    path = str(labels.root / file)
+    if not file:
+        known = labels.kept("slp", "videos", {}).get(name, f"{name}.mp4")
+        return package.Video(filename=known, open_backend=False), frames
+    if not inside:
+        pictures = [str(labels.root / address) for address in addresses]
+        return package.Video.from_filename(pictures), list(range(len(rows)))
+    if len(inside) == 1:
+        return package.Video.from_filename(path), [int(one.split("::")[1]) for one in addresses]
+    video = package.Video.from_filename(path, dataset=inside[0])
+    return video, [int(one.split("::")[2]) for one in addresses]

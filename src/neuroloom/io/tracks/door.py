@@ -1,0 +1,90 @@
+"""The door of tracks: which format a file is, and which one to write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from neuroloom.core.errors import DataError
+from neuroloom.core.recording import check
+from neuroloom.core.registry import load, table
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_BY_NAME = (
+    (".analysis.h5", "analysis"),
+    (".slp", "slp"),
+    (".nwb", "nwb"),
+    (".nc", "movement"),
+    (".h5", "dlc"),
+    (".csv", "dlc"),
+)
+
+
+def read_tracks(path: str | Path, rate: float | None = None) -> xr.DataArray:
+    r"""Read tracks from the file of any program that is known.
+
+    Parameters
+    ----------
+    path
+        .h5 or .csv of DeepLabCut or Lightning Pose; .slp or .analysis.h5 of SLEAP; .nc of
+        movement; .nwb with ndx-pose.
+    rate
+        Frames a second, Hz, where the file does not say; 1 if neither does, and then `time`
+        counts frames.
+
+    Raises
+    ------
+    DataError
+        If it is none of them or damaged.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     rows = "scorer,n,n,n", "bodyparts,nose,nose,nose", "coords,x,y,likelihood", "0,4,5,0.9"
+    ...     file = Path(folder) / "a.csv"
+    ...     _ = file.write_text("\n".join(rows))
+    ...     float(read_tracks(file).sel(space="y", keypoints="nose").squeeze())
+    5.0
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"{path}: there is no such file.")
+    for name in table("track"):
+        if load("track", name).claims(path):
+            return check(load("track", name).read(path, rate), "tracks")
+    raise DataError(
+        f"{path}: holds no tracks that are known; expected {', '.join(table('track'))}."
+    )
+
+
+def write_tracks(recording: xr.DataArray, path: str | Path, format: str | None = None) -> Path:
+    """Write tracks for another program.
+
+    Parameters
+    ----------
+    recording
+        A `tracks` recording.
+    path
+        The file.
+    format
+        "dlc", "lightning-pose", "slp", "analysis", "movement" or "nwb"; told by the file's
+        ending if not given.
+
+    Raises
+    ------
+    DataError
+        If the format cannot hold them, or the ending tells none.
+    """
+    path = Path(path)
+    named = next((name for end, name in _BY_NAME if path.name.lower().endswith(end)), None)
+    name = format or named
+    if name is None:
+        raise DataError(
+            f"{path.name}: expected the ending {', '.join(end for end, _ in _BY_NAME)}."
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    written: Path = load("track", name).write(check(recording, "tracks"), path)
+    return written

@@ -1,0 +1,233 @@
+"""Every format there and back, and each into the others; their own readers open ours."""
+
+from __future__ import annotations
+
+import json
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+
+from neuroloom.core.errors import DataError
+from neuroloom.io.labels import Labels, Skeleton, read_labels, write_labels
+from tests.io.labels.makers import NAMES, dlc_project, pictures, points_of
+
+sleap_io = pytest.importorskip("sleap_io")
+pytest.importorskip("ndx_pose")
+
+PLACES = {
+    "dlc": "p", "lightning-pose": "p", "deepposekit": "p", "slp": "a.slp", "coco": "a.json",
+    "nwb": "a.nwb",
+}  # fmt: skip
+
+
+def made(root, animals=1) -> Labels:
+    names = pictures(root / "labeled-data/a", 4)
+    frames = pd.DataFrame(
+        {"video": "a", "frame": range(4), "image": [f"labeled-data/a/{name}" for name in names]}
+    )
+    skeleton = Skeleton(NAMES, ((0, 1), (0, 2)), ((1, 2),))
+    who = tuple(f"individual_{number}" for number in range(animals))
+    return Labels(skeleton, frames, points_of(animals=animals), who, root, "made")
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_there_and_back(tmp_path, name):
+    labels = made(tmp_path)
+    once = read_labels(
+        write_labels(labels, tmp_path / "x" / PLACES[name], name)[0].parent
+        / (PLACES[name] if "." in PLACES[name] else "")
+    )
+    twice = read_labels(write_labels(once, tmp_path / "y" / PLACES[name])[0])
+    for read in (once, twice):
+        np.testing.assert_allclose(read.points, labels.points, atol=1e-9, rtol=0)
+        assert read.skeleton.keypoints == NAMES
+        assert read.source == name
+        assert list(read.frames["frame"]) == [0, 1, 2, 3]
+        if name != "nwb":
+            assert [read.image(row).max() for row in range(4)] == [1, 2, 3, 4]
+        if name not in ("lightning-pose",):
+            assert set(read.skeleton.edges) == {(0, 1), (0, 2)}
+
+
+@pytest.mark.parametrize("name", ["dlc", "slp", "coco", "nwb"])
+def test_two_animals_there_and_back(tmp_path, name):
+    labels = made(tmp_path, animals=2)
+    write_labels(labels, tmp_path / "x" / PLACES[name], name)
+    read = read_labels(tmp_path / "x" / PLACES[name])
+    np.testing.assert_allclose(read.points, labels.points, atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["lightning-pose", "deepposekit", "label3d"])
+def test_what_a_format_cannot_hold_is_said(tmp_path, name):
+    with pytest.raises(DataError, match="write 'dlc' or 'slp'"):
+        write_labels(made(tmp_path, animals=2), tmp_path / "x", name)
+
+
+def test_sleap_opens_ours_and_shows_the_pictures(tmp_path):
+    labels = made(tmp_path, animals=2)
+    write_labels(labels, tmp_path / "x/a.pkg.slp", "slp")
+    theirs = sleap_io.load_slp(str(tmp_path / "x/a.pkg.slp"))
+    for row, frame in enumerate(theirs.labeled_frames):
+        points = np.stack([one.numpy() for one in frame.instances])
+        np.testing.assert_allclose(points, labels.points[row], atol=1e-9, rtol=0)
+        assert frame.image.max() == row + 1
+    assert [tuple(pair) for pair in theirs.skeletons[0].edge_inds] == [(0, 1), (0, 2)]
+    ours = read_labels(tmp_path / "x/a.pkg.slp")
+    assert [ours.image(row).max() for row in range(4)] == [1, 2, 3, 4]
+
+
+def test_sleap_opens_our_nwb(tmp_path):
+    labels = made(tmp_path)
+    write_labels(labels, tmp_path / "a.nwb", "nwb")
+    with h5py.File(tmp_path / "a.nwb") as file:
+        frames = file["processing/behavior/PoseTraining/training_frames"]
+        assert len(frames) == 4
+    from pynwb import NWBHDF5IO, validate
+
+    with NWBHDF5IO(str(tmp_path / "a.nwb"), "r") as io:
+        assert not validate(io=io)
+        training = io.read().processing["behavior"]["PoseTraining"]
+        first = training.training_frames.training_frames["frame_000000"]
+        one = first.skeleton_instances.skeleton_instances["individual_0"]
+        np.testing.assert_allclose(one.node_locations[()], labels.points[0, 0], atol=1e-9)
+
+
+def test_coco_says_who_is_hidden(tmp_path):
+    pictures(tmp_path / "images", 2)
+    held = {
+        "images": [{"id": 7, "file_name": "img0000.png"}, {"id": 9, "file_name": "img0001.png"}],
+        "annotations": [
+            {"id": 1, "image_id": 7, "category_id": 3, "keypoints": [1.5, 2, 2, 9, 9, 0, 3, 4, 1]}
+        ],
+        "categories": [{"id": 3, "name": "rat", "keypoints": [*NAMES], "skeleton": [[1, 2]]}],
+    }
+    (tmp_path / "set.json").write_text(json.dumps(held))
+    labels = read_labels(tmp_path / "set.json")
+    np.testing.assert_array_equal(labels.points[0, 0], [[1.5, 2], [np.nan, np.nan], [3, 4]])
+    assert labels.skeleton.edges == ((0, 1),)
+    assert any("1 pictures have no annotation" in note for note in labels.notes)
+    write_labels(labels, tmp_path / "new/set.json")
+    again = json.loads((tmp_path / "new/set.json").read_text())
+    assert again["annotations"][0]["keypoints"] == [1.5, 2, 2, 0, 0, 0, 3, 4, 1]
+    assert again["categories"][0]["name"] == "rat"
+    held["annotations"][0]["keypoints"] = [1, 2, 2]
+    (tmp_path / "set.json").write_text(json.dumps(held))
+    with pytest.raises(DataError, match="annotation 1: expected 9 numbers"):
+        read_labels(tmp_path / "set.json")
+
+
+def deepposekit(root, ticked):
+    pixels = np.arange(4, dtype=np.uint8)[:, None, None, None] * np.ones((1, 48, 64, 1), np.uint8)
+    with h5py.File(root / "set.h5", "w") as file:
+        file["images"] = pixels
+        file["annotations"] = np.nan_to_num(points_of()[:, 0])
+        file["annotated"] = np.broadcast_to(np.asarray(ticked, bool)[:, None], (4, 3)).copy()
+        file["skeleton"] = np.array([[-1, -1], [0, 2], [0, 1]], np.int32)
+    return root / "set.h5"
+
+
+def test_deepposekit_ticks_count_if_anybody_ticked(tmp_path):
+    everything = read_labels(deepposekit(tmp_path, [0, 0, 0, 0]))
+    assert len(everything) == 4
+    assert any("no point is marked" in note for note in everything.notes)
+    some = read_labels(deepposekit(tmp_path, [1, 0, 1, 1]))
+    assert list(some.frames["frame"]) == [0, 2, 3]
+    assert some.skeleton.swaps == ((1, 2),)
+    assert some.skeleton.edges == ((0, 1), (0, 2))
+    assert some.image(1).max() == 2
+
+
+def test_tables_of_two_views_are_one_project(tmp_path):
+    project = dlc_project(tmp_path / "dlc", ("top", "side"), cells=1, files=(".csv",))
+    (tmp_path / "lp").mkdir()
+    for view in ("top", "side"):
+        table = project / f"labeled-data/{view}/CollectedData_me.csv"
+        table.rename(tmp_path / f"lp/CollectedData_{view}.csv")
+    (project / "labeled-data").rename(tmp_path / "lp/labeled-data")
+    labels = read_labels(tmp_path / "lp")
+    assert labels.source == "lightning-pose"
+    assert sorted(set(labels.frames["video"])) == ["side", "top"]
+    assert len(labels) == 8
+    write_labels(labels, tmp_path / "new")
+    for view in ("top", "side"):
+        name = f"CollectedData_{view}.csv"
+        assert (tmp_path / "new" / name).read_bytes() == (tmp_path / "lp" / name).read_bytes()
+
+
+def test_a_sleap_file_that_is_none(tmp_path):
+    file = tmp_path / "a.slp"
+    file.write_bytes(b"")
+    with pytest.raises(DataError, match=r"a\.slp: is no HDF5 file"):
+        read_labels(file)
+    with h5py.File(file, "w") as empty:
+        empty["x"] = 1
+    with pytest.raises(DataError, match="no sound SLEAP file"):
+        read_labels(file)
+
+
+def test_label3d_there_and_back(tmp_path):
+    from scipy.io import loadmat, savemat
+
+    generator = np.random.default_rng(0)
+    cells = np.empty((2, 1), object)
+    for camera in range(2):
+        cells[camera, 0] = {
+            "data_2d": generator.uniform(1, 500, (3, 8)),
+            "data_3d": generator.normal(size=(3, 12)),
+            "data_frame": np.array([[4, 9, 30]], np.uint16),
+            "data_sampleID": np.array([[41, 91, 301]]),
+        }
+    names = np.array([["left"], ["right"]], object)
+    savemat(tmp_path / "a.mat", {"labelData": cells, "camnames": names, "params": cells})
+    labels = read_labels(tmp_path / "a.mat")
+    assert labels.points.shape == (6, 1, 4, 2)
+    assert list(labels.frames["frame"]) == [4, 9, 30] * 2
+    flat = cells[1, 0]["data_2d"]
+    np.testing.assert_allclose(labels.points[4, 0].ravel(), flat[1] - 1)  # MATLAB's first is 1
+    write_labels(labels, tmp_path / "b.mat")
+    theirs = loadmat(tmp_path / "b.mat")["labelData"][1, 0]
+    np.testing.assert_allclose(theirs["data_2d"][0, 0], flat, atol=1e-9, rtol=0)
+    np.testing.assert_array_equal(theirs["data_3d"][0, 0], cells[1, 0]["data_3d"])
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "shape"),
+    [
+        ("lp-mirror-mouse", "CollectedData.csv", (78, 1, 17, 2)),
+        ("dpk-fly", "set.h5", (100, 1, 32, 2)),
+        ("sleap/minimal_instance.pkg.slp", "a.pkg.slp", (1, 2, 2, 2)),
+        ("sleap/small_robot_minimal.slp", "a.slp", (2, 1, 2, 2)),
+        ("dannce/mm1_label3d_dannce.mat", "a.mat", (486, 1, 22, 2)),
+    ],
+)
+def test_real_projects_come_back(test_data, tmp_path, place, name, shape):
+    labels = read_labels(test_data / "pose" / place)
+    assert labels.points.shape == shape
+    folder = tmp_path if labels.source == "lightning-pose" else tmp_path / name
+    first = write_labels(labels, folder, images=labels.source != "lightning-pose")[0]
+    again = read_labels(first)
+    np.testing.assert_allclose(again.points, labels.points, atol=1e-9, rtol=0)
+    assert again.skeleton == labels.skeleton
+    assert list(again.frames["frame"]) == list(labels.frames["frame"])
+    if name == "CollectedData.csv":
+        assert first.read_bytes() == (test_data / "pose" / place / name).read_bytes()
+    if name == "set.h5":
+        with (
+            h5py.File(first) as ours,
+            h5py.File(test_data / "pose/dpk-fly/example_annotation_set.h5") as theirs,
+        ):
+            for part in ("images", "annotations", "annotated", "skeleton"):
+                np.testing.assert_array_equal(ours[part][()], theirs[part][()])
+        assert (tmp_path / "skeleton.csv").read_bytes() == (
+            test_data / "pose/dpk-fly/skeleton.csv"
+        ).read_bytes()
+
+
+def test_the_minimal_package_has_the_known_points(test_data):
+    """The values are those that SLEAP's own documentation of this file gives."""
+    labels = read_labels(test_data / "pose/sleap/minimal_instance.pkg.slp")
+    np.testing.assert_allclose(labels.points[0, 0, 0], [92.65220773, 202.72597774], atol=1e-8)
+    theirs = sleap_io.load_slp(str(test_data / "pose/sleap/minimal_instance.pkg.slp"))
+    np.testing.assert_array_equal(labels.image(0), theirs[0].image)

@@ -1,0 +1,215 @@
+"""Tracks of other programs, there and back; their own readers open ours."""
+
+from __future__ import annotations
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+
+from neuroloom.core.errors import DataError
+from neuroloom.core.recording import tracks
+from neuroloom.io.tracks import read_tracks, write_tracks
+
+sleap_io = pytest.importorskip("sleap_io")
+pytest.importorskip("ndx_pose")
+
+NAMES = ("nose", "ear_l", "tail")
+ENDINGS = (".h5", ".csv", ".slp", ".analysis.h5", ".nc", ".nwb")
+
+
+def made(animals=2, space=2, frames=None, seed=0):
+    generator = np.random.default_rng(seed)
+    points = generator.uniform(0, 300, (7, space, 3, animals))
+    points[2, :, 1, 0] = np.nan
+    sure = generator.uniform(0, 1, (7, 3, animals))
+    who = [f"animal{number}" for number in range(animals)] if animals > 1 else ["individual_0"]
+    return tracks(points, NAMES, who, 25.0, sure, source="clip.mp4", frames=frames)
+
+
+def same(read, recording, sure=1e-9):
+    read = read.sel(individuals=recording.individuals.values, keypoints=list(NAMES))
+    np.testing.assert_allclose(read.values, recording.values, atol=1e-9, rtol=0)
+    known = np.isfinite(recording.values).all(1)
+    ours, theirs = recording.confidence.values[known], read.confidence.values[known]
+    np.testing.assert_allclose(theirs, ours, atol=sure, rtol=0)
+    np.testing.assert_allclose(read.time.values, recording.time.values, atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("animals", [1, 2])
+def test_there_and_back(tmp_path, ending, animals):
+    recording = made(animals)
+    file = write_tracks(recording, tmp_path / f"a{ending}")
+    read = read_tracks(file, rate=25.0)
+    assert read.sizes == recording.sizes
+    same(read, recording)
+    same(read_tracks(write_tracks(read, tmp_path / f"b{ending}"), rate=25.0), recording)
+
+
+@pytest.mark.parametrize("ending", [".h5", ".csv", ".slp", ".nc", ".nwb"])
+def test_frames_that_are_left_out_stay_so(tmp_path, ending):
+    recording = made(frames=np.array([3, 4, 5, 9, 20, 21, 40]))
+    same(read_tracks(write_tracks(recording, tmp_path / f"a{ending}"), rate=25.0), recording)
+
+
+def test_an_analysis_file_has_every_frame(tmp_path):
+    recording = made(frames=np.array([0, 1, 2, 3, 5, 6, 8]))
+    read = read_tracks(write_tracks(recording, tmp_path / "a.analysis.h5"), rate=25.0)
+    assert read.sizes["time"] == 9
+    assert np.isnan(read.values[4]).all()
+    same(read.isel(time=recording.frame.values), recording)
+
+
+@pytest.mark.parametrize("ending", [".nc", ".nwb"])
+def test_three_axes_in_millimetres(tmp_path, ending):
+    recording = made(space=3).assign_attrs(unit="mm")
+    read = read_tracks(write_tracks(recording, tmp_path / f"a{ending}"))
+    assert read.attrs["unit"] == "mm"
+    same(read, recording)
+
+
+@pytest.mark.parametrize("ending", [".h5", ".slp", ".analysis.h5"])
+def test_three_axes_have_no_place(tmp_path, ending):
+    with pytest.raises(DataError, match=r"\.nc or \.nwb"):
+        write_tracks(made(space=3), tmp_path / f"a{ending}")
+
+
+def test_pandas_reads_ours_as_deeplabcut_does(tmp_path):
+    recording = made()
+    write_tracks(recording, tmp_path / "a.h5")
+    write_tracks(recording, tmp_path / "a.csv")
+    frame = pd.read_hdf(tmp_path / "a.h5", "df_with_missing")
+    assert list(frame.columns.names) == ["scorer", "individuals", "bodyparts", "coords"]
+    tail = frame["neuroloom"]["animal1"]["tail"]
+    np.testing.assert_array_equal(tail[["x", "y"]], recording.values[:, :, 2, 1])
+    np.testing.assert_array_equal(tail["likelihood"], recording.confidence.values[:, 2, 1])
+    text = pd.read_csv(tmp_path / "a.csv", header=[0, 1, 2, 3], index_col=0)
+    np.testing.assert_allclose(text, frame, atol=1e-9)
+    single = pd.read_csv(write_tracks(made(1), tmp_path / "b.csv"), header=[0, 1, 2], index_col=0)
+    assert single.shape == (7, 9)
+
+
+def test_what_pandas_writes_for_deeplabcut_is_read(tmp_path):
+    columns = pd.MultiIndex.from_product(
+        [["DLC_net"], NAMES, ["x", "y", "likelihood"]], names=["scorer", "bodyparts", "coords"]
+    )
+    values = np.random.default_rng(1).uniform(0, 1, (5, 9))
+    for layout in ("fixed", "table"):
+        file = tmp_path / f"{layout}.h5"
+        pd.DataFrame(values, columns=columns).to_hdf(file, key="df_with_missing", format=layout)
+        read = read_tracks(file)
+        np.testing.assert_array_equal(read.values[:, 1, 2, 0], values[:, 7])
+        assert read.attrs["scorer"] == "DLC_net"
+
+
+def test_sleap_reads_ours(tmp_path):
+    recording = made()
+    theirs = sleap_io.load_slp(str(write_tracks(recording, tmp_path / "a.slp")))
+    assert [track.name for track in theirs.tracks] == ["animal0", "animal1"]
+    for row, frame in enumerate(theirs.labeled_frames):
+        found = np.stack([one.numpy() for one in frame.instances])  # (individual, keypoint, 2)
+        np.testing.assert_allclose(
+            found.transpose(2, 1, 0), recording.values[row], atol=1e-9, rtol=0
+        )
+    analysis = write_tracks(recording, tmp_path / "a.analysis.h5")
+    loaded = sleap_io.load_analysis_h5(str(analysis))  # its arrays are of 32 bits
+    np.testing.assert_allclose(
+        loaded.numpy().transpose(0, 3, 2, 1), recording.values, atol=1e-4, rtol=0
+    )
+
+
+def test_xarray_opens_our_netcdf_as_movement_does(tmp_path):
+    import xarray as xr
+
+    recording = made()
+    with xr.open_dataset(write_tracks(recording, tmp_path / "a.nc"), decode_times=False) as held:
+        assert held["position"].dims == ("time", "space", "keypoints", "individuals")
+        assert held.attrs["ds_type"] == "poses"
+        assert held.attrs["fps"] == 25.0
+        np.testing.assert_array_equal(held["position"].values, recording.values)
+        assert [str(name) for name in held.keypoints.values] == list(NAMES)
+
+
+def test_netcdf_4_of_movement_is_read(tmp_path):
+    """The layout that netCDF 4 has inside HDF5: variables that point at their dimensions."""
+    recording = made()
+    with h5py.File(tmp_path / "a.nc", "w") as file:
+        file.attrs["fps"], file.attrs["time_unit"] = 25.0, "seconds"
+        file["time"] = recording.time.values
+        for dim in ("space", "keypoint", "individual"):
+            words = recording.coords[dim if dim == "space" else f"{dim}s"].values
+            file[dim] = np.asarray([str(word) for word in words], dtype=object)
+        file["position"] = recording.values
+        file["confidence"] = recording.confidence.values
+        for name in ("time", "space", "keypoint", "individual"):
+            file[name].make_scale(name)
+        for name, dims in (
+            ("position", ("time", "space", "keypoint", "individual")),
+            ("confidence", ("time", "keypoint", "individual")),
+        ):
+            for place, dim in enumerate(dims):
+                file[name].dims[place].attach_scale(file[dim])
+    same(read_tracks(tmp_path / "a.nc"), recording)
+
+
+def test_our_nwb_is_valid(tmp_path):
+    from pynwb import NWBHDF5IO, validate
+
+    with NWBHDF5IO(str(write_tracks(made(), tmp_path / "a.nwb")), "r") as io:
+        assert not validate(io=io)
+        animal = io.read().processing["behavior"]["animal1"]
+        tail = animal.pose_estimation_series["tail"]
+        np.testing.assert_array_equal(tail.data[()], made().values[:, :, 2, 1])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.csv", b"", "no tracks that are known"),
+        ("a.h5", b"", "no tracks that are known"),
+        ("a.slp", b"", "is no HDF5 file"),
+        ("a.nwb", b"x" * 90, "is no HDF5 file"),
+        ("a.nc", b"CDF\x02" + b"x" * 30, "is no netCDF"),
+        ("a.txt", b"x", "no tracks that are known"),
+        ("b.csv", b"scorer,n,n\nbodyparts,a,a\ncoords,x,y\n1,2,3\n1,3,4\n", "row 1 is frame 1"),
+    ],
+)
+def test_what_is_damaged_is_named(tmp_path, name, content, said):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=rf"{name}.*{said}"):
+        read_tracks(tmp_path / name)
+
+
+@pytest.mark.parametrize("ending", [".h5", ".slp", ".analysis.h5", ".nwb"])
+def test_what_is_cut_off_is_named(tmp_path, ending):
+    file = write_tracks(made(), tmp_path / f"a{ending}")
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    with pytest.raises(DataError, match="a"):
+        read_tracks(file)
+
+
+@pytest.mark.parametrize(
+    ("place", "sizes"),
+    [
+        ("pose/anipose-minimal/top/minimal_top_proofread.analysis.h5", (120, 2, 15, 1)),
+        ("pose/anipose-minimal/top/minimal_top_proofread.slp", (120, 2, 15, 1)),
+        ("behavior/vfa_chick/chick1_dlc.csv", (1285, 2, 3, 1)),
+        ("behavior/ethome_social/sample_sleap.analysis.h5", (3000, 2, 13, 2)),
+        ("behavior/ethome_social/sample_ndx_pose.nwb", (2330, 2, 4, 1)),
+    ],
+)
+def test_real_files_are_read_and_come_back(test_data, tmp_path, place, sizes):
+    recording = read_tracks(test_data / place)
+    assert recording.shape == sizes
+    ending = ".analysis.h5" if place.endswith(".analysis.h5") else "." + place.rsplit(".", 1)[1]
+    again = read_tracks(write_tracks(recording, tmp_path / f"a{ending}"))
+    np.testing.assert_allclose(again.values, recording.values, atol=1e-9, rtol=0)
+    np.testing.assert_allclose(again.confidence, recording.confidence, atol=1e-9, rtol=0)
+
+
+def test_the_two_files_of_one_session_agree(test_data):
+    folder = test_data / "pose/anipose-minimal/top"
+    first = read_tracks(folder / "minimal_top_proofread.slp")
+    second = read_tracks(folder / "minimal_top_proofread.analysis.h5")
+    np.testing.assert_allclose(first.values, second.values, atol=1e-9, rtol=0)
