@@ -25,7 +25,7 @@ from neuroloom.core.files import read_json
 from neuroloom.core.recipe import MOST_BASIC_FIELDS, Recipe, describe, from_yaml, to_yaml
 from neuroloom.core.run import Run
 from neuroloom.learn.fit import own_threads
-from tests import grids, makers, nights, regions
+from tests import animals, critters, grids, makers, nights, regions
 
 MODEL_FILES = ("model.safetensors", "baseline.safetensors", "card.md")
 FILES = (
@@ -54,6 +54,16 @@ class Small:
 
 
 SMALL = {
+    "pose.estimate": Small(
+        critters.write_project,
+        {"budget": "6 steps", "folds": 2, "plan": {"batch": "4", "widths": "8,8,8,8"}},
+        [
+            *("mean_error_px", "median_error_px", "rmse_px", "pck@5", "oks_map"),
+            *(f"mean_error_px/{name}" for name in critters.NAMES),
+            "expectation_slope",
+        ],
+        samples={"budget": "7 steps", "model": "mean-pose"},
+    ),
     "signals.decode": Small(
         lambda folder: makers.write_runs(folder, subjects=2, runs=2),
         makers.FIELDS | {"model": "eegnet"},
@@ -262,6 +272,22 @@ SMALL = {
         {"target": "label:volume", "folds": 2, "budget": "2 epochs", "width": 4},
         ["r2", "mae", "pearson"],
         samples={"budget": "7 epochs", "model": "vgg"},
+    ),
+    "pose.track": Small(
+        lambda folder: animals.write_crossings(folder),
+        {},
+        ["idf1", "mota", "hota", "switches_per_1000"],
+        samples={"format": "nwb"},
+        trains=False,
+        predicts=False,
+    ),
+    "pose.suggest": Small(
+        lambda folder: animals.write_clip(folder),
+        {"frames": 4},
+        ["coverage"],
+        samples={"weights": {"jump": 2.0, "length": 0.5}, "most": 50},
+        trains=False,
+        predicts=False,
     ),
     "volumes.synthesize": Small(
         lambda folder: grids.write_blobs(folder, cases=6),

@@ -2,7 +2,9 @@
 
 A net that is sure of its training frames is too sure of new ones. What it expects is laid beside
 the errors it made on held-out frames: groups of points of like expectation, their mean errors made
-to rise only (isotonic regression, Zadrozny & Elkan 2002), and lines between.
+to rise only (isotonic regression, Zadrozny & Elkan 2002), and lines between. Where few points show
+little relation, that is partly chance: the curve is flattened until it predicts points it was not
+made of.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ Floats = NDArray[np.float64]
 REACH_PX = 5.0
 GROUP = 25  # points in a group, at least
 MOST_GROUPS = 20
+FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -39,14 +42,11 @@ class Calibration:
     def errors(self, expected: Floats) -> Floats:
         """Return the mean error (px) of points with such expectations.
 
-        Beyond the last group it grows in proportion.
+        Beyond the groups it stays as it is in the last one.
         """
         known = np.asarray(expected, float)
         between = np.interp(known, self.expected, self.error)
-        last, first = self.expected[-1], self.expected[0]
-        between = np.where(known > last, self.error[-1] * known / max(last, 1e-6), between)
-        below = self.error[0] * known / max(first, 1e-6)
-        found: Floats = np.where(np.isnan(known), np.nan, np.where(known < first, below, between))
+        found: Floats = np.where(np.isnan(known), np.nan, between)
         return found
 
     def confidence(self, expected: Floats) -> Floats:
@@ -85,6 +85,29 @@ def calibrate(expected: Floats, error: Floats) -> Calibration:
     said, off = np.asarray(expected)[known], np.asarray(error)[known]
     if said.size == 0:
         return PLAIN
+    found = _curve(said, off)
+    share = _reliable(said, off)
+    mean = float(off.mean())
+    error = tuple(mean + share * (one - mean) for one in found.error)
+    near = float((off <= REACH_PX).mean())
+    within = tuple(near + share * (one - near) for one in found.within)
+    return Calibration(found.expected, error, within)
+
+
+def _reliable(said: Floats, off: Floats) -> float:
+    """Return how much of a curve's rise holds for points it was not made of, 0 to 1."""
+    part = np.arange(said.size) * FOLDS // said.size
+    there = np.full(said.size, np.nan)
+    for number in range(FOLDS):
+        own = part == number
+        if own.any() and (~own).sum() >= 2:
+            there[own] = _curve(said[~own], off[~own]).errors(said[own])
+    found = slope(there, off)
+    return float(np.clip(found, 0.0, 1.0)) if np.isfinite(found) else 0.0
+
+
+def _curve(said: Floats, off: Floats) -> Calibration:
+    """Return groups of points of like expectation, their errors made to rise."""
     order = np.argsort(said, kind="stable")
     groups = np.array_split(order, int(np.clip(said.size // GROUP, 1, MOST_GROUPS)))
     weight = np.array([len(group) for group in groups], float)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
     from neuroloom.core.run import Run
     from neuroloom.pose.link.track import Linked
+
+
+ENDINGS = {
+    "dlc": ".h5", "lightning-pose": ".csv", "slp": ".slp", "analysis": ".analysis.h5",
+    "movement": ".nc", "nwb": ".nwb",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,9 @@ class Track(Recipe):
     within: float | None = setting(
         None, "distance within which a body is the true one, px; default: half a body", gt=0
     )
-    format: str | None = setting(None, "of the files to write; default: as they came")
+    format: Literal["dlc", "lightning-pose", "slp", "analysis", "movement", "nwb"] | None = setting(
+        None, "of the files to write; default: as they came"
+    )
     include: list[str] = setting([], "only tracks whose names match one of these globs")
     seed: int = setting(1, "of the bootstrap", ge=0)
 
@@ -152,8 +160,14 @@ class Track(Recipe):
         from neuroloom.io.tracks import write_tracks
 
         folder.mkdir(parents=True, exist_ok=True)
-        out = folder / f"{done.pair.name}.tracked{done.pair.file.suffix}"
-        write_tracks(to_recording(done), out, self.format)
+        write_tracks(to_recording(done), folder / self.file_of(done.pair), self.format)
+
+    def file_of(self, pair: TrackPair) -> str:
+        """Return the name of the file that is written for one that came in."""
+        analysis = pair.file.name.lower().endswith(".analysis.h5")
+        came = ".analysis.h5" if analysis else pair.file.suffix
+        stem = pair.name.removesuffix(".analysis")
+        return f"{stem}.tracked{ENDINGS.get(self.format or '', came)}"
 
     def illustrate(self, run: Run, prepared: Prepared, done: list[Tracked]) -> None:
         """Write metrics, tables, figures and the report."""

@@ -19,6 +19,7 @@ HEAVY = 4.0  # degrees of freedom of the errors: a keypoint may jump
 FINEST = 0.004  # of the body: no net finds a keypoint better than this
 MOST_HASTE = 100.0  # by which the variance of a prediction may be raised in a frame
 ENOUGH = 3000  # frames from which noise and drive are read
+POOLED = 1000  # coordinates for which all keypoints stand in the drive of each
 SPURT = 0.5  # of the body a frame: how fast an animal just seen first may be
 
 
@@ -138,8 +139,9 @@ def _power(values: np.ndarray, keypoints: int) -> np.ndarray:
         return np.zeros(keypoints)
     top = np.nanquantile(squared, 0.95)
     known = np.isfinite(squared)
-    total = np.where(known, np.minimum(squared, top), 0.0).sum(1)
-    return total / np.maximum(known.sum(1), 1)
+    total, count = np.where(known, np.minimum(squared, top), 0.0).sum(1), known.sum(1)
+    # What few frames say of a keypoint is drawn to what they say of all.
+    return (total + POOLED * total.sum() / count.sum()) / (count + POOLED)
 
 
 def begin(points: np.ndarray, motion: Motion) -> Bodies:

@@ -53,7 +53,7 @@ def report_tracks(recipe: Track, run: Run, prepared: Prepared, done: list[Tracke
     for number, one in enumerate(done[:SHOWN]):
         _add_figures(shelf, one, number)
     for one in done:
-        file = f"{one.pair.name}.tracked{one.pair.file.suffix}"
+        file = recipe.file_of(one.pair)
         name = f"tracks-{done.index(one)}"
         shelf.add_file(name, "tracks", file, title=f"Tracks of {one.pair.name}", section="data")
     write_facts(run.folder, Facts(**_facts(recipe, prepared, done, suspects, metrics)))
