@@ -1,4 +1,4 @@
-"""Labelled projects made here: a small animal on a floor, its points known, as DeepLabCut keeps it."""
+"""Labelled projects made here: a small animal on a floor, kept as DeepLabCut keeps it."""
 
 from __future__ import annotations
 
