@@ -20,9 +20,10 @@ import numpy as np
 
 from neuroloom.core.errors import DataError
 from neuroloom.core.files import write_atomic
+from neuroloom.io.videoindex import FileIndex, frames_of, index_file, open_video, stamp_of
 
 if TYPE_CHECKING:
-    import av
+    pass
 
 SUFFIXES = frozenset(
     {".mp4", ".mov", ".avi", ".mkv", ".m4v", ".mpg", ".mpeg", ".webm", ".wmv", ".flv", ".ts",
@@ -30,7 +31,6 @@ SUFFIXES = frozenset(
 )  # fmt: skip
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
 _AHEAD = 2  # blocks that are decoded before they are asked for
-_UNEVEN = 0.1  # share by which intervals may differ from the median one, which is rounding
 
 
 def is_video(path: str | Path) -> bool:
@@ -91,7 +91,7 @@ class Video:
         if not self.path.exists():
             raise DataError(f"{self.path}: there is no such video.")
         stills = self.path.is_dir()
-        self._index = _index_stills(self.path, rate) if stills else _index_file(self.path)
+        self._index = _index_stills(self.path, rate) if stills else index_file(self.path)
         self._reader = self._open()
         first = self._reader.frame(0)
         self.shape: tuple[int, int, int] = first.shape
@@ -196,17 +196,6 @@ def write_video(path: str | Path, frames: Iterable[np.ndarray], rate: float) -> 
 
 
 @dataclass(frozen=True, eq=False)
-class _FileIndex:
-    """Time stamps of all frames in the order of showing, and which of them are key frames."""
-
-    stamps: np.ndarray
-    keys: np.ndarray  # places, in the order of showing
-    times: np.ndarray
-    rate: float
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, eq=False)
 class _StillIndex:
     files: tuple[Path, ...]
     times: np.ndarray
@@ -242,7 +231,7 @@ class _Stills:
 class _File:
     """A decoder that knows where it stands."""
 
-    def __init__(self, path: Path, index: _FileIndex, grey: bool) -> None:
+    def __init__(self, path: Path, index: FileIndex, grey: bool) -> None:
         from av.video.reformatter import VideoReformatter
 
         self._path, self._index, self._grey = path, index, grey
@@ -258,7 +247,7 @@ class _File:
         found = self._forward(number) if key <= self._next <= number else None
         while found is None and before >= 0:
             self._container.seek(int(self._index.stamps[keys[before]]), stream=self._stream)
-            self._flow = _frames_of(self._container, self._stream)
+            self._flow = frames_of(self._container, self._stream)
             found = self._forward(number)
             before -= 1
         if found is None:  # some containers cannot seek to their first frame
@@ -276,9 +265,9 @@ class _File:
         self._container.close()
 
     def _begin(self) -> None:
-        self._container, self._stream = _opened(self._path)
+        self._container, self._stream = open_video(self._path)
         self._stream.thread_type = "AUTO"
-        self._flow = _frames_of(self._container, self._stream)
+        self._flow = frames_of(self._container, self._stream)
         self._next = 0
 
     def _forward(self, number: int) -> np.ndarray | None:
@@ -286,28 +275,13 @@ class _File:
         wanted = self._index.stamps[number]
         self._next = len(self._index.stamps)  # unless it is found, the next one begins with a seek
         for frame in self._flow:
-            stamp = _stamp(frame)
+            stamp = stamp_of(frame)
             if stamp == wanted and not frame.is_corrupt:
                 self._next = number + 1
                 return _pixels(frame, self._grey, self._reformatter)
             if stamp >= wanted:
                 return None
         return None
-
-
-def _frames_of(container: Any, stream: Any) -> Iterator[Any]:
-    """Yield frames in the order of showing; a packet that is broken costs its own frames only."""
-    import av
-
-    for packet in container.demux(stream):
-        try:
-            yield from packet.decode()
-        except av.error.FFmpegError:
-            continue
-
-
-def _stamp(frame: Any) -> int:
-    return frame.pts if frame.pts is not None else frame.dts
 
 
 def _pixels(frame: Any, grey: bool, reformatter: Any) -> np.ndarray:
@@ -317,106 +291,6 @@ def _pixels(frame: Any, grey: bool, reformatter: Any) -> np.ndarray:
     pixels = plain[..., None] if one else plain
     turns = round(getattr(frame, "rotation", 0) / 90) % 4
     return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
-
-
-def _opened(path: Path) -> tuple[Any, Any]:
-    import av
-
-    try:
-        container = av.open(str(path))
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        empty = path.is_file() and path.stat().st_size == 0
-        why = "it is empty" if empty else getattr(error, "strerror", None) or str(error)
-        raise DataError(f"{path}: cannot be read as a video: {why}.") from error
-    if not container.streams.video:
-        container.close()
-        raise DataError(f"{path}: holds no pictures, only sound or data.")
-    return container, container.streams.video[0]
-
-
-def _index_file(path: Path) -> _FileIndex:
-    """Walk through the packets; where they have no time stamps, through the decoded frames."""
-    import av
-
-    container, stream = _opened(path)
-    with container:
-        try:
-            stamps, is_key = _from_packets(container, stream)
-            first = _first_stamp(path)
-            if len(np.unique(stamps)) < len(stamps) or (len(stamps) and first not in stamps):
-                stamps, is_key = _from_frames(path)
-        except av.error.FFmpegError as error:
-            raise DataError(f"{path}: cannot be read as a video: {error.strerror}.") from error
-        if not len(stamps):
-            raise DataError(f"{path}: the video has no frames that can be decoded.")
-        order = np.argsort(stamps, kind="stable")
-        times = (stamps[order] - stamps[order[0]]) * float(stream.time_base)
-        stated, told = float(stream.average_rate or 0), int(stream.frames)
-    rate = stated if stated > 0 else _mean_rate(times)
-    notes = (*_short(path, len(stamps), told), *_uneven(path, times))
-    hertz = _mean_rate(times, rate)
-    return _FileIndex(stamps[order], np.flatnonzero(is_key[order]), times, hertz, notes)
-
-
-def _from_packets(container: av.container.InputContainer, stream: Any) -> tuple[np.ndarray, ...]:
-    stamps, keys = [], []
-    for packet in container.demux(stream):
-        if not packet.size or packet.is_discard or packet.is_corrupt:
-            continue
-        if packet.pts is None:
-            return np.zeros(2, int), np.zeros(2, bool)  # not unique: the frames are asked instead
-        stamps.append(packet.pts)
-        keys.append(packet.is_keyframe)
-    return np.asarray(stamps, int), np.asarray(keys, bool)
-
-
-def _first_stamp(path: Path) -> int | None:
-    container, stream = _opened(path)
-    with container:
-        frame = next(_frames_of(container, stream), None)
-        return None if frame is None else _stamp(frame)
-
-
-def _from_frames(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    container, stream = _opened(path)
-    stream.thread_type = "AUTO"
-    with container:
-        found = [(_stamp(frame), bool(frame.key_frame)) for frame in _frames_of(container, stream)]
-    stamps = np.asarray([stamp for stamp, _ in found], int)
-    return stamps, np.asarray([key for _, key in found], bool)
-
-
-def _mean_rate(times: np.ndarray, stated: float = 1.0) -> float:
-    """Return the stated rate if the times bear it out, else their mean rate."""
-    if len(times) < 2 or not times[-1] > 0:
-        return stated
-    mean = (len(times) - 1) / times[-1]
-    return stated if abs(stated / mean - 1) < 0.01 else float(mean)
-
-
-def _short(path: Path, count: int, told: int) -> tuple[str, ...]:
-    """Return a note on a file that has fewer frames than it tells, but for one or two cut away."""
-    if told - count <= 2:
-        return ()
-    return (
-        f"{path.name}: tells of {told} frames, {count} are there; the file is cut off or damaged.",
-    )
-
-
-def _uneven(path: Path, times: np.ndarray) -> tuple[str, ...]:
-    steps = np.diff(times)
-    if not len(steps):
-        return ()
-    usual = float(np.median(steps))
-    odd = np.abs(steps - usual) > _UNEVEN * usual
-    if not odd.any():
-        return ()
-    return (
-        f"{path.name}: the frame rate changes: {odd.sum()} of {len(steps)} intervals differ from "
-        f"the usual {usual * 1e3:.3g} ms, they are {steps.min() * 1e3:.3g} to "
-        f"{steps.max() * 1e3:.3g} ms; the first after frame {int(np.argmax(odd))}. "
-        "Times are those of the file.",
-    )
 
 
 def _pictures(folder: Path) -> list[Path]:

@@ -84,7 +84,7 @@ def draw_points(
     found = _per_animal(points)
     canvas = _canvas(frame, zoom)
     pen = ImageDraw.Draw(canvas)
-    size = radius if radius is not None else max(2.0, 0.008 * max(canvas.size))
+    size = round(max(2.0, 0.008 * max(canvas.size)) if radius is None else radius)
     if truth is not None:
         _draw_truth(pen, _placed(_per_animal(truth), zoom), _placed(found, zoom), size)
     inks = colours(found.shape[1] if len(found) == 1 else len(found))
@@ -223,8 +223,11 @@ def _per_animal(points: np.ndarray) -> np.ndarray:
 
 
 def _placed(points: np.ndarray, zoom: float) -> np.ndarray:
-    """Return places on the picture: centres of pixels stay centres of the larger ones."""
-    return (points + 0.5) * zoom - 0.5
+    """Return places on the picture: centres of pixels stay centres of the larger ones.
+
+    Pillow would cut fractions off, which moves everything up and left.
+    """
+    return np.rint((points + 0.5) * zoom - 0.5)
 
 
 def _canvas(frame: np.ndarray, zoom: float) -> Any:

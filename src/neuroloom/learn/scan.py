@@ -8,6 +8,8 @@ results are equal to the last bit if the function's are.
 from __future__ import annotations
 
 import os
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -184,5 +186,5 @@ def _is_whole(file: Path, count: int) -> bool:
     try:
         with np.load(file, allow_pickle=False) as held:
             return bool(held.files) and len(held[held.files[0]]) == count
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return False

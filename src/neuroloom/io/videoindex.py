@@ -1,0 +1,168 @@
+"""The frames of a video file in the order of showing: their time stamps, found without decoding.
+
+Where packets carry no time stamps of their own, or the file is cut off, its frames are decoded once
+and asked instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neuroloom.core.errors import DataError
+
+_UNEVEN = 0.1  # share by which intervals may differ from the median one, which is rounding
+
+
+@dataclass(frozen=True, eq=False)
+class FileIndex:
+    """Time stamps of all frames in the order of showing, and which of them are key frames."""
+
+    stamps: np.ndarray
+    keys: np.ndarray  # places, in the order of showing
+    times: np.ndarray
+    rate: float
+    notes: tuple[str, ...] = ()
+
+
+def frames_of(container: Any, stream: Any) -> Iterator[Any]:
+    """Yield frames in the order of showing; a packet that is broken costs its own frames only."""
+    import av
+
+    for packet in container.demux(stream):
+        try:
+            yield from packet.decode()
+        except av.error.FFmpegError:
+            continue
+
+
+def stamp_of(frame: Any) -> int:
+    """Return the time stamp of a decoded frame, in the units of its stream."""
+    return frame.pts if frame.pts is not None else frame.dts
+
+
+def open_video(path: Path) -> tuple[Any, Any]:
+    """Return the container of a file and its first stream of pictures.
+
+    Raises
+    ------
+    DataError
+        If it cannot be opened, or has no pictures.
+    """
+    import av
+
+    try:
+        container = av.open(str(path))
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        empty = path.is_file() and path.stat().st_size == 0
+        why = "it is empty" if empty else getattr(error, "strerror", None) or str(error)
+        raise DataError(f"{path}: cannot be read as a video: {why}.") from error
+    if not container.streams.video:
+        container.close()
+        raise DataError(f"{path}: holds no pictures, only sound or data.")
+    return container, container.streams.video[0]
+
+
+def index_file(path: Path) -> FileIndex:
+    """Walk through the packets; where they have no time stamps, through the decoded frames.
+
+    Raises
+    ------
+    DataError
+        If no frame can be decoded.
+    """
+    import av
+
+    container, stream = open_video(path)
+    told = int(stream.frames)
+    with container:
+        try:
+            stamps, is_key = _from_packets(container, stream)
+            first = _first_stamp(path)
+            strange = len(np.unique(stamps)) < len(stamps) or first not in stamps
+            if strange or _is_short(len(stamps), told):
+                stamps, is_key = _from_frames(path)
+        except av.error.FFmpegError as error:
+            raise DataError(f"{path}: cannot be read as a video: {error.strerror}.") from error
+        if not len(stamps):
+            raise DataError(f"{path}: the video has no frames that can be decoded.")
+        order = np.argsort(stamps, kind="stable")
+        times = (stamps[order] - stamps[order[0]]) * float(stream.time_base)
+        stated = float(stream.average_rate or 0)
+    rate = stated if stated > 0 else _mean_rate(times)
+    notes = (*_short(path, len(stamps), told), *_uneven(path, times))
+    hertz = _mean_rate(times, rate)
+    return FileIndex(stamps[order], np.flatnonzero(is_key[order]), times, hertz, notes)
+
+
+def _from_packets(container: Any, stream: Any) -> tuple[np.ndarray, ...]:
+    stamps, keys = [], []
+    for packet in container.demux(stream):
+        if not packet.size or packet.is_discard or packet.is_corrupt:
+            continue
+        if packet.pts is None:
+            return np.zeros(2, int), np.zeros(2, bool)  # not unique: the frames are asked instead
+        stamps.append(packet.pts)
+        keys.append(packet.is_keyframe)
+    return np.asarray(stamps, int), np.asarray(keys, bool)
+
+
+def _first_stamp(path: Path) -> int | None:
+    container, stream = open_video(path)
+    with container:
+        frame = next(frames_of(container, stream), None)
+        return None if frame is None else stamp_of(frame)
+
+
+def _from_frames(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    container, stream = open_video(path)
+    stream.thread_type = "AUTO"
+    with container:
+        found = [
+            (stamp_of(frame), bool(frame.key_frame))
+            for frame in frames_of(container, stream)
+            if not frame.is_corrupt
+        ]
+    stamps = np.asarray([stamp for stamp, _ in found], int)
+    return stamps, np.asarray([key for _, key in found], bool)
+
+
+def _mean_rate(times: np.ndarray, stated: float = 1.0) -> float:
+    """Return the stated rate if the times bear it out, else their mean rate."""
+    if len(times) < 2 or not times[-1] > 0:
+        return stated
+    mean = (len(times) - 1) / times[-1]
+    return stated if abs(stated / mean - 1) < 0.01 else float(mean)
+
+
+def _is_short(count: int, told: int) -> bool:
+    """Say whether a file has fewer frames than it tells, but for one or two cut away on purpose."""
+    return told - count > 2
+
+
+def _short(path: Path, count: int, told: int) -> tuple[str, ...]:
+    if not _is_short(count, told):
+        return ()
+    return (
+        f"{path.name}: tells of {told} frames, {count} are there; the file is cut off or damaged.",
+    )
+
+
+def _uneven(path: Path, times: np.ndarray) -> tuple[str, ...]:
+    steps = np.diff(times)
+    if not len(steps):
+        return ()
+    usual = float(np.median(steps))
+    odd = np.abs(steps - usual) > _UNEVEN * usual
+    if not odd.any():
+        return ()
+    return (
+        f"{path.name}: the frame rate changes: {odd.sum()} of {len(steps)} intervals differ from "
+        f"the usual {usual * 1e3:.3g} ms, they are {steps.min() * 1e3:.3g} to "
+        f"{steps.max() * 1e3:.3g} ms; the first after frame {int(np.argmax(odd))}. "
+        "Times are those of the file.",
+    )
