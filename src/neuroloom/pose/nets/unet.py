@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from neuroloom.core.errors import ConfigError, nearest
 
 
 class _Unit(nn.Sequential):
@@ -20,7 +23,7 @@ class _Unit(nn.Sequential):
         )
 
 
-class _Residual(nn.Module):
+class Residual(nn.Module):
     """Two units whose sum with the input is rectified (He 2016, arXiv:1512.03385)."""
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
@@ -33,6 +36,7 @@ class _Residual(nn.Module):
         self.short = nn.Identity() if plain else nn.Conv2d(inputs, outputs, 1, stride, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map features to features."""
         return torch.relu(self.second(self.first(x)) + self.short(x))
 
 
@@ -60,12 +64,12 @@ class PoseUNet(nn.Module):
     def __init__(self, channels: int, outputs: int, widths: Sequence[int]) -> None:
         super().__init__()
         self.stem = _Unit(channels, widths[0], 2, 5)
-        stages = [_Residual(widths[0], widths[0])]
-        stages += [_Residual(a, b, 2) for a, b in itertools.pairwise(widths)]
+        stages = [Residual(widths[0], widths[0])]
+        stages += [Residual(a, b, 2) for a, b in itertools.pairwise(widths)]
         self.down = nn.ModuleList(stages)
         pairs = list(itertools.pairwise(widths))[::-1]
         self.narrow = nn.ModuleList(nn.Conv2d(b, a, 1, bias=False) for a, b in pairs)
-        self.up = nn.ModuleList(_Residual(a, a) for a, _ in pairs)
+        self.up = nn.ModuleList(Residual(a, a) for a, _ in pairs)
         self.head = nn.Conv2d(widths[0], outputs, 1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -84,9 +88,14 @@ class PoseUNet(nn.Module):
 
 
 def build_net(
-    name: str, channels: int, outputs: int, widths: Sequence[int], options: dict[str, object]
+    name: str, channels: int, outputs: int, widths: Sequence[int], options: dict[str, Any]
 ) -> nn.Module:
-    """Return an untrained net by its name.
+    """Return an untrained net by the name of its model.
+
+    Parameters
+    ----------
+    widths
+        Of the U-Net; the others have their own.
 
     Raises
     ------
@@ -98,4 +107,16 @@ def build_net(
     >>> build_net("unet", 1, 4, (8, 16), {}).stride
     2
     """
-    return PoseUNet(channels, outputs, widths)
+    from neuroloom.pose.nets import backbones
+
+    if name == "unet":
+        return PoseUNet(channels, outputs, widths)
+    known: dict[str, Any] = {
+        "stacked-densenet": backbones.StackedDenseNet,
+        "resnet": backbones.ResidualPose,
+        "efficientnet-lite0": backbones.EfficientPose,
+    }
+    if name not in known:
+        raise ConfigError(f"No net of pose is called '{name}'.{nearest(name, ['unet', *known])}")
+    net: nn.Module = known[name](channels, outputs, **options)
+    return net
