@@ -19,7 +19,7 @@ HEAVY = 4.0  # degrees of freedom of the errors: a keypoint may jump
 FINEST = 0.004  # of the body: no net finds a keypoint better than this
 MOST_HASTE = 100.0  # by which the variance of a prediction may be raised in a frame
 ENOUGH = 3000  # frames from which noise and drive are read
-POOLED = 1000  # coordinates for which all keypoints stand in the drive of each
+POOLED = 1000  # coordinates for which all keypoints stand in the noise and drive of each
 SPURT = 0.5  # of the body a frame: how fast an animal just seen first may be
 
 
@@ -127,9 +127,12 @@ def _spread(values: np.ndarray, keypoints: int) -> np.ndarray:
     size = np.abs(values).transpose(1, 0, 2).reshape(keypoints, -1)
     if not np.isfinite(size).any():
         return np.zeros(keypoints)
-    pooled = float(np.nanmedian(size))
-    middle = [np.nanmedian(row) if np.isfinite(row).any() else pooled for row in size]
-    return np.array(middle) / 0.6745
+    pooled, count = float(np.nanmedian(size)), np.isfinite(size).sum(1)
+    middle = np.array(
+        [np.nanmedian(row) if n else pooled for row, n in zip(size, count, strict=True)]
+    )
+    # What few frames say of a keypoint is drawn to what they say of all.
+    return (count * middle + POOLED * pooled) / (count + POOLED) / 0.6745
 
 
 def _power(values: np.ndarray, keypoints: int) -> np.ndarray:
@@ -140,7 +143,6 @@ def _power(values: np.ndarray, keypoints: int) -> np.ndarray:
     top = np.nanquantile(squared, 0.95)
     known = np.isfinite(squared)
     total, count = np.where(known, np.minimum(squared, top), 0.0).sum(1), known.sum(1)
-    # What few frames say of a keypoint is drawn to what they say of all.
     return (total + POOLED * total.sum() / count.sum()) / (count + POOLED)
 
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from neuroloom.core.errors import DataError
 from neuroloom.pose.alike import body_scale, suppress
-from neuroloom.pose.link.again import look_again
 from neuroloom.pose.link.follow import Swap, follow
 from neuroloom.pose.link.motion import estimate_motion
 from neuroloom.pose.link.stitch import find_ends, learn_drift, link_costs, stitch
@@ -144,7 +143,6 @@ def link(
     motion = estimate_motion(points)
     extra = None if looks is None else unlikeness(looks)
     raw, swaps = follow(points, animals, motion, patience=patience, extra=extra)
-    raw, swaps = look_again(points, raw, swaps, animals, motion, patience)
     tracklets, new_name = _tidy(raw)
     middles = body_centres(points)
     ends = find_ends(middles, tracklets, looks)

@@ -1,0 +1,142 @@
+"""Videos, the tracks that nets left of them, and what is in doubt there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from neuroloom.core.audit import Finding
+from neuroloom.core.errors import DataError
+from neuroloom.pose.doubt import SMALL, disagreement, frame_doubts, shrink
+from neuroloom.pose.link.pairs import SUFFIXES, to_detections
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from neuroloom.pose.suggest import Doubted
+
+
+def find_videos(data: Path, include: Sequence[str] = ()) -> list[Path]:
+    """Return the videos of a file or a folder, sorted.
+
+    Raises
+    ------
+    DataError
+        If there is none.
+    """
+    from neuroloom.io.video import is_video
+
+    if is_video(data):
+        found = [data]
+    else:
+        found = sorted(p for p in data.rglob("*") if p.is_file() and is_video(p))
+    found = [p for p in found if not include or any(fnmatch(p.name, glob) for glob in include)]
+    if not found:
+        raise DataError(f"{data}: there is no video; expected .mp4, .avi, .mov, … or pictures.")
+    return found
+
+
+def read_doubts(
+    video: Path, tracks: Sequence[str], data: Path, span: tuple[int, int | None, int]
+) -> tuple[Doubted, list[Finding]]:
+    """Return a video with what is in doubt in its frames.
+
+    Parameters
+    ----------
+    video
+        The file.
+    tracks
+        Files, also relative to the data; if empty, those beside the video whose names begin with
+        its name.
+    data
+        Where the search began.
+    span
+        First frame, frame to stop before (None: the end), and how many are looked at at most.
+
+    Raises
+    ------
+    DataError
+        If a file of tracks is not there, has other keypoints than the first, or no frame of the
+        video is left.
+    """
+    from neuroloom.io.tracks import read_tracks
+    from neuroloom.io.video import Video
+    from neuroloom.pose.suggest import Doubted
+
+    with Video(video) as opened:
+        count = len(opened)
+    start, stop, most = span
+    stop = count if stop is None else min(stop, count)
+    if start >= stop:
+        raise DataError(f"{video.name}: has {count} frames, none from {start} to before {stop}.")
+    step = -(-(stop - start) // most)
+    numbers = np.arange(start, stop, step)
+    files = [_named(name, data) for name in tracks] or _beside(video)
+    told = []
+    if step > 1:
+        told.append(Finding("note", video.name, f"Every {step}th of {count} frames is looked at."))
+    if not files:
+        told.append(Finding("note", video.name, "No tracks: frames are chosen that stand for all."))
+        return Doubted(video, numbers, {}, None, count), told
+    recordings = [read_tracks(file) for file in files]
+    doubts, points, frames = _doubts(recordings, files)
+    row_of = {int(frame): row for row, frame in enumerate(frames)}
+    numbers = np.array([n for n in numbers if int(n) in row_of], int)
+    if not len(numbers):
+        raise DataError(f"{files[0].name}: has tracks of no frame of {video.name} looked at.")
+    rows = np.array([row_of[int(n)] for n in numbers])
+    listed = ", ".join(file.name for file in files)
+    told.append(Finding("note", video.name, f"Tracks: {listed}."))
+    kept = {name: values[rows] for name, values in doubts.items()}
+    return Doubted(video, numbers, kept, points[rows], count), told
+
+
+def _named(name: str, data: Path) -> Path:
+    root = data if data.is_dir() else data.parent
+    for path in (Path(name), root / name):
+        if path.is_file():
+            return path
+    raise DataError(f"tracks: there is no file '{name}', neither by itself nor in the data.")
+
+
+def _beside(video: Path) -> list[Path]:
+    """Return files of tracks whose names begin with the video's."""
+    near = video.parent.glob(f"{video.stem}*")
+    return sorted(p for p in near if p.is_file() and p.suffix.lower() in SUFFIXES)
+
+
+def _doubts(
+    recordings: list[xr.DataArray], files: list[Path]
+) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+    """Return doubts and points of the first recording, with the spread over all, and frames."""
+    first = recordings[0]
+    points, sure = to_detections(first)
+    several = [points]
+    for other, file in zip(recordings[1:], files[1:], strict=True):
+        theirs = to_detections(other)[0]
+        if theirs.shape != points.shape:
+            raise DataError(
+                f"{file.name}: has the shape {theirs.shape} (frame, individual, keypoint, 2), "
+                f"{files[0].name} has {points.shape}; nets of one video find the same."
+            )
+        several.append(theirs)
+    spread = disagreement(several) if len(several) > 1 else None
+    return frame_doubts(points, sure, spread), points, first.coords["frame"].values
+
+
+def labelled_pictures(project: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the labelled frames of a project as small pictures (frame, y, x) of that shape."""
+    from neuroloom.io.labels import read_labels
+
+    labels = read_labels(project)
+    small = []
+    for row in range(len(labels)):
+        image = labels.image(row)
+        picture = shrink(image[None], SMALL)[0]
+        if picture.shape == tuple(shape):
+            small.append(picture)
+    return np.array(small, np.float32).reshape(-1, *shape)

@@ -1,0 +1,164 @@
+"""`pose.suggest`: which frames of a video to label next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from neuroloom.core.audit import Finding
+from neuroloom.core.errors import DataError
+from neuroloom.core.files import digest, write_atomic, write_json
+from neuroloom.core.recipe import Recipe, setting
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from neuroloom.core.run import Run
+
+
+@dataclass(frozen=True)
+class Doubted:
+    """A video, and what nets found in it.
+
+    Parameters
+    ----------
+    video
+        Where it lies.
+    numbers
+        Frames that are looked at.
+    doubts
+        Reason -> (frame,) values of those frames; empty without tracks.
+    points
+        Shape (frame, individual, keypoint, 2), or None.
+    frames
+        How many the video has.
+    """
+
+    video: Path
+    numbers: np.ndarray
+    doubts: dict[str, np.ndarray]
+    points: np.ndarray | None
+    frames: int
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The videos, and what the audit noticed."""
+
+    videos: list[Doubted]
+    files: dict[str, str]
+    findings: list[Finding] = field(default_factory=list)
+
+
+class Suggest(Recipe):
+    """Choose the frames of a video that are most worth labelling.
+
+    Frames in which a net is unsure, several nets disagree, a keypoint jumps, a limb is too long or
+    something is missing; and unlike each other and those labelled already. Without tracks, frames
+    that stand for all. They are written as pictures, ready to be labelled.
+
+    Examples
+    --------
+    >>> Suggest(frames=30).apart
+    10
+    """
+
+    name: ClassVar[str] = "pose.suggest"
+    summary: ClassVar[str] = "choose the frames of a video that are most worth labelling"
+    data_kind: ClassVar[str] = "Video"
+
+    frames: int = setting(20, "how many to choose of each video", ge=1, basic=True)
+    tracks: list[str] = setting(
+        [], "files of tracks of the video, one a net; default: those beside it", basic=True
+    )
+    labels: str | None = setting(
+        None, "a project: frames like those labelled in it count less", basic=True
+    )
+    apart: int = setting(10, "least distance between two chosen frames", ge=1, basic=True)
+    start: int = setting(0, "first frame that may be chosen", ge=0, basic=True)
+    stop: int | None = setting(None, "frame before which to stop; default: the end", ge=1,
+                               basic=True)  # fmt: skip
+    most: int = setting(3000, "frames looked at; of longer videos every second, third …", ge=10)
+    weights: dict[str, float] = setting(
+        {}, "of unsure, jump, length, missing, spread; default: 1 each"
+    )
+    include: list[str] = setting([], "only videos whose names match one of these globs")
+    seed: int = setting(1, "of the first clusters", ge=0)
+
+    def prepare(self, data: Path) -> Prepared:
+        """Find the videos and read their tracks; nothing is written."""
+        from neuroloom.pose.doubted import find_videos, read_doubts
+
+        known = {"unsure", "jump", "length", "missing", "spread"}
+        if odd := set(self.weights) - known:
+            raise DataError(f"weights: there is no '{min(odd)}'; there are {sorted(known)}.")
+        videos = find_videos(data, self.include)
+        if self.tracks and len(videos) > 1:
+            raise DataError(
+                f"tracks: they belong to one video, the data have {len(videos)}; narrow them "
+                "with `include`."
+            )
+        span = (self.start, self.stop, self.most)
+        found = [read_doubts(video, self.tracks, data, span) for video in videos]
+        told = [note for one in found for note in one[1]]
+        told.insert(0, Finding("note", "Files", f"{len(videos)} videos."))
+        hashes = {video.name: digest(video) for video in videos if video.is_file()}
+        return Prepared([one[0] for one in found], hashes, told)
+
+    def work(self, prepared: Prepared, run: Run) -> None:
+        """Choose, write the frames, and report."""
+        import pandas as pd
+
+        write_json(run.folder / "audit.json", [found.as_dict() for found in prepared.findings])
+        for found in prepared.findings:
+            run.log("audit", **found.as_dict())
+        write_json(run.folder / "plan.json", {"reason": "nothing is trained"})
+        run.log("plan", reason="nothing is trained")
+        write_json(run.folder / "dataset.json", {"files": prepared.files})
+        tables, covers = [], []
+        for one in prepared.videos:
+            table, cover = self.choose(one)
+            tables.append(table)
+            covers.append(cover)
+            place = {"role": "frames", "fit": len(tables), "fits": len(prepared.videos)}
+            run.log("fitted", name=one.video.name, chosen=int(table["chosen"].sum()), **place)
+        whole = pd.concat(tables, ignore_index=True)
+        write_atomic(run.folder / "predictions.parquet", lambda p: whole.to_parquet(p, index=False))
+        self.illustrate(run, prepared, whole, covers)
+
+    def choose(self, one: Doubted) -> tuple[pd.DataFrame, tuple[float, float]]:
+        """Return a row a frame looked at, and the coverage of the chosen and of even steps."""
+        import pandas as pd
+
+        from neuroloom.io.video import Video
+        from neuroloom.pose import choose
+        from neuroloom.pose.doubted import labelled_pictures
+
+        with Video(one.video) as video:
+            small = choose.small_frames(video, one.numbers)
+        known = labelled_pictures(self.labels, small.shape[1:]) if self.labels else small[:0]
+        features = choose.features_of(np.concatenate([small, known]))
+        features, known = features[: len(small)], features[len(small) :]
+        doubt, reason = np.zeros(len(small)), np.full(len(small), "diversity")
+        if one.doubts:
+            doubt, main = choose.rank_doubts(one.doubts, self.weights or None)
+            reason = np.array(list(one.doubts))[main]
+        rng = np.random.default_rng(self.seed)
+        options: dict[str, Any] = {"numbers": one.numbers, "apart": self.apart, "known": known}
+        chosen = choose.choose_frames(features, doubt, self.frames, rng, **options)
+        even = np.linspace(0, len(small) - 1, len(chosen)).round().astype(int)
+        table = pd.DataFrame({"name": one.video.stem, "frame": one.numbers, "doubt": doubt})
+        table = table.assign(reason=reason, **one.doubts, chosen=False)
+        table.loc[chosen, "chosen"] = True
+        return table, (choose.coverage(features, chosen), choose.coverage(features, even))
+
+    def illustrate(
+        self, run: Run, prepared: Prepared, table: pd.DataFrame, covers: list[tuple[float, float]]
+    ) -> None:
+        """Write pictures, metrics, tables, figures and the report."""
+        from neuroloom.pose.story.suggest import report_suggestions
+
+        report_suggestions(self, run, prepared, table, covers)

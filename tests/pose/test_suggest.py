@@ -1,0 +1,102 @@
+"""Frames to label next: the doubtful ones, unlike each other, written as pictures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from neuroloom.core.artifact import Shelf
+from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.core.files import read_json
+from neuroloom.io.video import Video
+from neuroloom.pose.choose import choose_frames, coverage, features_of, rank_doubts, small_frames
+from neuroloom.pose.doubted import find_videos
+from neuroloom.pose.suggest import Suggest
+from tests.animals import write_clip
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("suggest")
+    return Suggest(frames=5, apart=4).run(write_clip(folder / "data"), folder / "run")
+
+
+def test_the_frame_astray_is_chosen_and_said_why(run):
+    table = Shelf(run.folder / "artifacts").read("suggestions")
+    assert len(table) == 5
+    assert {19, 20, 21} & set(table["frame"])
+    assert (np.diff(sorted(table["frame"])) >= 4).all()
+    assert table["reason"].isin(["jump", "length", "unsure", "missing"]).any()
+
+
+def test_the_pictures_are_the_frames(run):
+    frames = Shelf(run.folder / "artifacts").read("suggestions")["frame"]
+    with Video(run.study[1] / "arena.mp4") as video:
+        for number in frames:
+            file = run.folder / f"artifacts/frames/arena/img{number:02d}.png"
+            picture = np.asarray(Image.open(file))
+            assert np.array_equal(picture, video.read([int(number)])[0])
+
+
+def test_without_tracks_frames_stand_for_all(tmp_path):
+    data = write_clip(tmp_path / "data")
+    (data / "arenaDLC_net.h5").unlink()
+    run = Suggest(frames=6, apart=2).run(data / "arena.mp4", tmp_path / "run")
+    cover = read_json(run.folder / "metrics.json")["coverage"]
+    assert cover["value"] > 0.2
+    assert set(Shelf(run.folder / "artifacts").read("suggestions")["reason"]) == {"diversity"}
+
+
+def test_long_videos_are_thinned_and_spans_are_kept(tmp_path):
+    data = write_clip(tmp_path / "data")
+    run = Suggest(frames=3, most=10, start=10, stop=50).run(data, tmp_path / "run")
+    frames = run.predictions["frame"]
+    assert len(frames) == 10
+    assert frames.min() >= 10
+    assert frames.max() < 50
+    assert "Every 4th of 60 frames" in (run.folder / "report.html").read_text()
+
+
+def test_bad_settings_are_named(tmp_path):
+    data = write_clip(tmp_path / "data")
+    with pytest.raises((DataError, ConfigError), match="weights: there is no 'speed'"):
+        Suggest(weights={"speed": 2.0}).run(data, tmp_path / "a")
+    with pytest.raises(DataError, match="there is no file 'nets.h5'"):
+        Suggest(tracks=["nets.h5"]).run(data, tmp_path / "a")
+    with pytest.raises(DataError, match="none from 90"):
+        Suggest(start=90).run(data, tmp_path / "a")
+    with pytest.raises(DataError, match="there is no video"):
+        find_videos(data / "arenaDLC_net.h5")
+
+
+def test_chosen_frames_cover_every_group():
+    rng = np.random.default_rng(0)
+    groups = np.repeat(rng.normal(0, 20, (6, 4)), [100, 5, 5, 5, 5, 5], axis=0)
+    features = groups + rng.normal(0, 0.5, groups.shape)
+    chosen = choose_frames(features, np.zeros(125), 6, np.random.default_rng(1))
+    even = np.linspace(0, 124, 6).round().astype(int)
+    assert coverage(features, chosen) > coverage(features, even)
+    assert len(np.unique(groups[chosen], axis=0)) == 6
+
+
+def test_frames_like_those_labelled_are_chosen_less():
+    features = np.repeat([[0.0, 0.0], [10.0, 0.0]], 20, 0)
+    features += np.random.default_rng(0).normal(0, 0.5, features.shape)
+    options = {"known": features[:5]}
+    chosen = choose_frames(features, np.zeros(40), 6, np.random.default_rng(0), **options)
+    assert (chosen >= 20).sum() >= 4
+
+
+def test_only_the_upper_end_of_a_reason_counts():
+    doubt, _ = rank_doubts({"jump": np.arange(101.0)}, {"jump": 2.0})
+    assert doubt[-1] == 1.0
+    assert doubt[50] < 0.1
+
+
+def test_small_frames_are_those_asked_for(tmp_path):
+    with Video(write_clip(tmp_path / "d") / "arena.mp4") as video:
+        few = small_frames(video, np.array([3, 30, 59]))
+        every = small_frames(video, np.arange(60))
+    assert np.allclose(few, every[[3, 30, 59]])
+    assert features_of(every, 5).shape == (60, 5)

@@ -1,0 +1,108 @@
+"""The recipe that gives animals their names, from files to files."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from neuroloom.core.artifact import Shelf
+from neuroloom.core.errors import DataError
+from neuroloom.core.files import read_json
+from neuroloom.io.tracks import read_tracks, write_tracks
+from neuroloom.pose.link.looks import body_colour
+from neuroloom.pose.link.measures import score_identities
+from neuroloom.pose.link.pairs import find_track_pairs, to_detections
+from neuroloom.pose.track import Track
+from tests.animals import as_recording, write_clip, write_crossings
+from tests.pose.crossings import simulate
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("track")
+    return Track().run(write_crossings(folder / "data"), folder / "run")
+
+
+def test_names_are_kept_and_beat_the_baseline(run):
+    metrics = read_json(run.folder / "metrics.json")
+    assert metrics["idf1"]["value"] >= 0.98
+    assert metrics["idf1"]["value"] >= metrics["idf1"]["baseline"]
+    assert metrics["switches_per_1000"]["value"] <= metrics["switches_per_1000"]["baseline"]
+
+
+def test_the_written_tracks_score_what_the_metrics_say(run):
+    truths = found = right = 0
+    for number in range(2):
+        written = read_tracks(run.folder / "artifacts" / f"clip{number}.tracked.h5")
+        truth = to_detections(read_tracks(run.study[1] / "truth" / f"clip{number}.h5"))[0]
+        scores = score_identities(truth, to_detections(written)[0])
+        truths, found, right = truths + scores.truths, found + scores.found, right + scores.idtp
+    stated = read_json(run.folder / "metrics.json")["idf1"]["value"]
+    assert stated == pytest.approx(2 * right / (truths + found))
+
+
+def test_the_tables_name_files_and_animals(run):
+    shelf = Shelf(run.folder / "artifacts")
+    animals = shelf.read("animals")
+    assert list(animals["name"]) == ["clip0"] * 2 + ["clip1"] * 2
+    assert (animals["found"] > 100).all()
+    assert list(shelf.read("suspects")) == [
+        "name", "frame", "seconds", "one", "other", "p_swap", "kind",
+    ]  # fmt: skip
+
+
+def test_without_a_truth_nothing_is_scored(tmp_path):
+    data = write_crossings(tmp_path / "data", files=1)
+    run = Track(animals=2, format="movement").run(data / "clip0.h5", tmp_path / "run")
+    told = read_json(run.folder / "metrics.json")
+    assert told  # truth/ lies beside the file
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    (data / "clip0.h5").rename(alone / "clip0.h5")
+    run = Track(format="movement").run(alone, tmp_path / "other")
+    assert read_json(run.folder / "metrics.json") == {}
+    assert "nothing is scored" in (run.folder / "report.html").read_text()
+    assert read_tracks(run.folder / "artifacts/clip0.tracked.nc").sizes["individuals"] == 2
+
+
+def test_unsure_keypoints_count_as_missing(tmp_path):
+    case = simulate(2, 60, 0)
+    recording = as_recording(case.found, list("abc"))
+    recording.coords["confidence"].values[:, 4] = 0.2
+    write_tracks(recording, tmp_path / "clip.h5", "dlc")
+    run = Track(least=0.5, fill=0).run(tmp_path / "clip.h5", tmp_path / "run")
+    written = read_tracks(run.folder / "artifacts/clip.tracked.h5")
+    assert np.isnan(written.sel(keypoints="tail")).all()
+    assert np.isfinite(written.sel(keypoints="snout")).mean() > 0.8
+
+
+def test_files_and_truths_are_paired_by_name(tmp_path):
+    data = write_crossings(tmp_path / "data")
+    pairs = find_track_pairs(data)
+    assert [(p.name, p.truth.name) for p in pairs] == [
+        ("clip0", "clip0.h5"), ("clip1", "clip1.h5"),
+    ]  # fmt: skip
+    assert [p.name for p in find_track_pairs(data, include=["*1*"])] == ["clip1"]
+    with pytest.raises(DataError, match="there is no 'gold'"):
+        find_track_pairs(data, "gold")
+    with pytest.raises(DataError, match="no file of tracks"):
+        find_track_pairs(data, include=["x*"])
+
+
+def test_colour_is_read_from_the_video(tmp_path):
+    from neuroloom.io.video import Video
+
+    data = write_clip(tmp_path / "clip")
+    points = to_detections(read_tracks(data / "arenaDLC_net.h5"))[0]
+    points = np.concatenate([points, points * 0 + [[5.0, 5.0]]], 1)
+    with Video(data / "arena.mp4") as video:
+        colour = body_colour(video, points)
+    assert np.nanmedian(colour[:, 0]) < 90
+    assert np.nanmedian(colour[:, 1]) > 150
+
+
+def test_a_row_a_frame_and_model(run):
+    table = pd.read_parquet(run.folder / "predictions.parquet")
+    assert len(table) == 2 * 2 * 120
+    assert table.groupby("role")["truths"].sum().nunique() == 1
