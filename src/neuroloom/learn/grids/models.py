@@ -18,6 +18,8 @@ PLAIN: dict[str, Any] = {
     "warmup": 0.1,
     "average": 0.98,
 }
+# Muon for hidden weights needs fewer steps than AdamW (decision 018).
+ORTHOGONAL: dict[str, Any] = {"muon": 10.0, "batch": 8}
 
 
 def encoder(
@@ -206,11 +208,11 @@ def _library(name: str, architecture: str, source: str, **training: Any) -> Mode
 
 
 resnet = encoder(
-    "resnet", "resnet:ResNet", summary="small residual net; the default",
+    "resnet", "resnet:ResNet", training=ORTHOGONAL, summary="small residual net; the default",
     source="He et al. 2016",
 )  # fmt: skip
 resnet_attention = encoder(
-    "resnet-attention", "resnet:ResNet", fixed={"attention": "both"},
+    "resnet-attention", "resnet:ResNet", training=ORTHOGONAL, fixed={"attention": "both"},
     summary="residual net, its last map refined by attention of places and channels",
     source="He et al. 2016; Fu et al. 2019",
 )  # fmt: skip
@@ -239,7 +241,7 @@ seresnet = _library("seresnet", "seresnet50", "Hu et al. 2018; MONAI")
 efficientnet = _library("efficientnet", "efficientnet-b0", "Tan & Le 2019; MONAI")
 integral = encoder(
     "integral", "integral:IntegralNet",
-    training={"batch": 4, "lr": 3e-3, "epochs": 20, "muon": 25.0, "clip": 12.0},
+    training={"batch": 2, "lr": 3e-3, "epochs": 20, "muon": 25.0, "clip": 12.0},
     tasks=("regression",), likes={"maps": True}, obeys=("width", "augment", "lr"), table=False,
     summary="sums a soft map, for volumes and amounts; learns from masks where they are the target",
     source="Lempitsky & Zisserman 2010; Ronneberger et al. 2015",

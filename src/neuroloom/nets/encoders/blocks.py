@@ -77,7 +77,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.body, self.n_table = body, n_table
         self.dropout = nn.Dropout(dropout)
-        self.output = nn.Linear(n_features + n_table, n_outputs)
+        self.output = Output(n_features, n_table, n_outputs)
 
     def maps(self, x: Tensor) -> Tensor:
         """Return the last map of features (n, feature, *smaller axes)."""
@@ -91,6 +91,35 @@ class Encoder(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map images (n, channel, *axes) to logits (n, n_outputs)."""
         return self.output(self.dropout(self.embed(x)))
+
+
+class Output(nn.Linear):
+    """A linear output of features and of the numbers of a table, which have as much to say.
+
+    An optimiser that steps every weight alike moves what many features say together far, and what
+    one number says hardly. So each number counts as many times as the root of the features, from
+    weights of 0 on.
+
+    Examples
+    --------
+    >>> output = Output(4, 1, 2)
+    >>> bool((output.weight[:, 4:] == 0).all()), output(torch.ones(3, 5)).shape
+    (True, torch.Size([3, 2]))
+    """
+
+    gain: Tensor
+
+    def __init__(self, n_features: int, n_table: int, n_outputs: int) -> None:
+        super().__init__(n_features + n_table, n_outputs)
+        gain = torch.ones(n_features + n_table)
+        gain[n_features:] = n_features**0.5
+        self.register_buffer("gain", gain, persistent=False)
+        with torch.no_grad():
+            self.weight[:, n_features:] = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map features and table (n, n_features + n_table) to (n, n_outputs)."""
+        return super().forward(x * self.gain)
 
 
 def split_table(x: Tensor, n_table: int) -> tuple[Tensor, Tensor]:

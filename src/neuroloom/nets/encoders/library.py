@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from neuroloom.core.errors import ConfigError, nearest
-from neuroloom.nets.encoders.blocks import split_table
+from neuroloom.nets.encoders.blocks import Output, split_table
 
 LIBRARY = (
     "densenet121", "densenet169", "resnet18", "resnet34", "resnet50", "seresnet50", "senet154",
@@ -66,7 +66,7 @@ class LibraryNet(nn.Module):
         self.n_table = n_table
         made = n_outputs if n_table == 0 else 32
         self.encoder = _build(architecture, len(shape), n_channels - n_table, made)
-        self.output = nn.Linear(made + n_table, n_outputs) if n_table else nn.Identity()
+        self.output = Output(made, n_table, n_outputs) if n_table else nn.Identity()
 
     def embed(self, x: Tensor) -> Tensor:
         """Return the encoder's outputs beside the table's numbers."""
