@@ -8,7 +8,7 @@ from neuroloom.core import registry
 from neuroloom.core.errors import ConfigError
 
 
-@pytest.mark.parametrize("kind", ["recipe", "model", "format", "augmentation"])
+@pytest.mark.parametrize("kind", ["recipe", "model", "format", "augmentation", "label", "track"])
 def test_everything_registered_can_be_loaded(kind):
     for name in registry.names(kind):
         assert registry.load(kind, name) is not None

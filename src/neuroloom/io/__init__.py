@@ -4,6 +4,9 @@
 - `find.find(data)` lists the recordings of a file, a folder, a BIDS dataset or a manifest.
 - `images.read_image`, `peek_image` and `write_image` are the door for images and volumes, whose
   formats stand in `IMAGES`; `cases.find_cases` lists them with labels, `casecheck` audits them.
+- `labels.read_labels`, `write_labels` are the door for projects of labelled frames (`LABELS`),
+  `tracks.read_tracks`, `write_tracks` for tracks of animals (`TRACKS`); `video.Video` reads any
+  frame of a video by its number and streams in constant memory.
 - `annotated.write_annotated` writes a recording with annotations as FIF, without personal data.
 - `fetch.fetch_eegbci` downloads PhysioNet's motor imagery recordings, checksummed.
 

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
+# What h5py raises on wrong bytes.
+_BROKEN = (
+    KeyError, OSError, ValueError, IndexError, RuntimeError, AttributeError, TypeError, MemoryError,
+    OverflowError,
+)  # fmt: skip
 
 
 def open_h5(path: Path) -> Any:
@@ -67,17 +72,16 @@ def read_frame(path: Path, key: str | None = None) -> pd.DataFrame:
     [1.0, 2.0]
     """
     with open_h5(path) as file:
-        group = _group(Path(path), file, key)
-        layout = _text(group.attrs.get("pandas_type", b""))
-        read = {"frame": _fixed, "frame_table": _table}.get(layout)
-        if read is None:
-            raise DataError(f"{path}: '{group.name}' is a pandas '{layout}', expected a table.")
         try:
-            return read(group)
+            group = _group(file, key)
+            layout = _text(group.attrs.get("pandas_type", b""))
+            if layout not in _LAYOUTS:
+                raise DataError(f"'{group.name}' is a pandas '{layout}', expected a table.")
+            return _LAYOUTS[layout](group)
         except DataError as error:
             raise DataError(f"{path}: {error}") from error
-        except (KeyError, OSError, ValueError, IndexError) as error:
-            raise DataError(f"{path}: the table '{group.name}' is damaged: {error}.") from error
+        except _BROKEN as error:
+            raise DataError(f"{path}: the table is damaged: {error}.") from error
 
 
 def plain_value(pickled: bytes) -> Any:
@@ -167,14 +171,14 @@ _BUILD: dict[str, Any] = {
 }
 
 
-def _group(path: Path, file: Any, key: str | None) -> Any:
+def _group(file: Any, key: str | None) -> Any:
     """Return the group that holds the table."""
     held = [name for name, item in file.items() if "pandas_type" in item.attrs]
     name = key if key is not None else held[0] if len(held) == 1 else None
     if name is None or name not in held:
         wanted = f"the table '{key}'" if key else "one table of pandas"
         raise DataError(
-            f"{path}: expected {wanted}, found {', '.join(held) or 'none'}"
+            f"expected {wanted}, found {', '.join(held) or 'none'}"
             f" among {', '.join(file) or 'nothing'}."
         )
     return file[name]
@@ -275,3 +279,6 @@ def _table_index(records: Any) -> np.ndarray:
 def _text(value: Any) -> str:
     """Return what PyTables stored as bytes, also as its `numpy.bytes_`."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+_LAYOUTS = {"frame": _fixed, "frame_table": _table}

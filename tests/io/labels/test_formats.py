@@ -231,3 +231,26 @@ def test_the_minimal_package_has_the_known_points(test_data):
     np.testing.assert_allclose(labels.points[0, 0, 0], [92.65220773, 202.72597774], atol=1e-8)
     theirs = sleap_io.load_slp(str(test_data / "pose/sleap/minimal_instance.pkg.slp"))
     np.testing.assert_array_equal(labels.image(0), theirs[0].image)
+
+
+@pytest.mark.parametrize("name", ["slp", "coco", "nwb", "deepposekit"])
+def test_wrong_bytes_give_one_clear_error_or_none(tmp_path, name):
+    """Cut off or overwritten at places drawn by chance: never another kind of error."""
+    first = write_labels(made(tmp_path), tmp_path / "x" / PLACES[name], name)[0]
+    whole, generator = first.read_bytes(), np.random.default_rng(0)
+    (tmp_path / "y").mkdir()
+    file, said = tmp_path / "y" / first.name, []
+    for turn in range(24):
+        content = bytearray(whole)
+        if turn % 2:
+            content = content[: generator.integers(0, len(content))]
+        else:
+            for place in generator.integers(0, len(content), 20):
+                content[place] = generator.integers(0, 256)
+        file.write_bytes(content)
+        try:
+            read_labels(file)
+        except DataError as error:
+            said.append(str(error))
+    assert len(said) >= 10
+    assert all(file.name in message for message in said)

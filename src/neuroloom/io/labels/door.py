@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from neuroloom.core.errors import DataError
+from neuroloom.core.errors import DataError, NeuroloomError
 from neuroloom.core.registry import load, table
 from neuroloom.io.labels.model import Labels
 from neuroloom.io.labels.usable import keep_usable
@@ -42,7 +43,7 @@ def read_labels(path: str | Path, usable: bool = True) -> Labels:
     path = Path(path)
     if not path.exists():
         raise DataError(f"{path}: there is no such file or folder.")
-    labels = load("label", recognise(path)).read(path)
+    labels: Labels = at_gate("label", recognise(path), "read", path)
     return keep_usable(labels) if usable else labels
 
 
@@ -55,7 +56,7 @@ def recognise(path: Path) -> str:
         If it is none that is known.
     """
     for name in known():
-        if load("label", name).claims(path):
+        if at_gate("label", name, "claims", path):
             return name
     raise DataError(
         f"{path}: is no project of labelled frames that is known ({', '.join(known())}). Expected, "
@@ -95,3 +96,26 @@ def write_labels(
         If the format cannot hold them.
     """
     return load("label", format or labels.source).write(labels, Path(path), images)
+
+
+def at_gate(kind: str, name: str, verb: str, path: Path, *more: Any) -> Any:
+    """Call a format's function on a file; whatever damaged bytes raise becomes one clear error.
+
+    The libraries below (HDF5, SciPy, JSON, sleap-io) raise a dozen kinds of errors on a file
+    that is cut off or has wrong bytes, and none of them names it.
+
+    Raises
+    ------
+    DataError
+        Naming the file and what was wrong.
+    """
+    try:
+        return getattr(load(kind, name), verb)(path, *more)
+    except NeuroloomError:
+        raise
+    except Exception as error:
+        why = str(error).strip() or "no reason given"
+        raise DataError(
+            f"{path}: is damaged, it cannot be read as '{name}' ({type(error).__name__}: {why}). "
+            "Copy or export it again."
+        ) from error

@@ -3,10 +3,11 @@
 - `read_tracks(path)` finds out what a file is and gives a `tracks` recording.
 - `write_tracks(recording, path, format)` writes one: "dlc" (.h5, .csv), "lightning-pose" (.csv),
   "slp", "analysis" (SLEAP's .analysis.h5), "movement" (.nc), "nwb" (ndx-pose).
+- `ending_of(source)` is the ending for results in the format of a project of labels.
 - One file a format, with `claims(path)`, `read(path, rate)` and `write(recording, path)`; its name
   stands in `TRACKS` of `core/registry.py`.
 """
 
-from neuroloom.io.tracks.door import read_tracks, write_tracks
+from neuroloom.io.tracks.door import ending_of, read_tracks, write_tracks
 
-__all__ = ["read_tracks", "write_tracks"]
+__all__ = ["ending_of", "read_tracks", "write_tracks"]

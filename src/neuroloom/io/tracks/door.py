@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from neuroloom.core.errors import DataError
 from neuroloom.core.recording import check
 from neuroloom.core.registry import load, table
+from neuroloom.io.labels.door import at_gate
 
 if TYPE_CHECKING:
     import xarray as xr
 
+_ENDING_OF = {"lightning-pose": ".csv", "slp": ".slp", "nwb": ".nwb"}
 _BY_NAME = (
     (".analysis.h5", "analysis"),
     (".slp", "slp"),
@@ -53,8 +55,8 @@ def read_tracks(path: str | Path, rate: float | None = None) -> xr.DataArray:
     if not path.is_file():
         raise DataError(f"{path}: there is no such file.")
     for name in table("track"):
-        if load("track", name).claims(path):
-            return check(load("track", name).read(path, rate), "tracks")
+        if at_gate("track", name, "claims", path):
+            return check(at_gate("track", name, "read", path, rate), "tracks")
     raise DataError(
         f"{path}: holds no tracks that are known; expected {', '.join(table('track'))}."
     )
@@ -88,3 +90,16 @@ def write_tracks(recording: xr.DataArray, path: str | Path, format: str | None =
     path.parent.mkdir(parents=True, exist_ok=True)
     written: Path = load("track", name).write(check(recording, "tracks"), path)
     return written
+
+
+def ending_of(source: str) -> str:
+    """Return the ending of tracks in the program that a project of labels came from.
+
+    A format that has none of its own for tracks gets DeepLabCut's .h5, which most programs read.
+
+    Examples
+    --------
+    >>> ending_of("slp"), ending_of("deepposekit")
+    ('.slp', '.h5')
+    """
+    return _ENDING_OF.get(source, ".h5")
