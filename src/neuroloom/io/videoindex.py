@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from neuroloom.core.errors import DataError
+from neuroloom.core.errors import ConfigError, DataError
 
 _UNEVEN = 0.1  # share by which intervals may differ from the median one, which is rounding
 
@@ -52,9 +52,15 @@ def open_video(path: Path) -> tuple[Any, Any]:
     ------
     DataError
         If it cannot be opened, or has no pictures.
+    ConfigError
+        If PyAV is not installed.
     """
-    import av
-
+    try:
+        import av
+    except ImportError as error:
+        raise ConfigError(
+            f"{path}: videos need PyAV ({error}): pip install 'neuroloom[video]'."
+        ) from error
     try:
         container = av.open(str(path))
     except (av.error.FFmpegError, OSError, ValueError) as error:

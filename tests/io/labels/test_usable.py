@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from neuroloom.core.errors import DataError
+from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.io.labels import Skeleton, guess_swaps, read_labels
 from tests.io.labels.makers import dlc_project
 
@@ -119,3 +119,19 @@ def test_left_and_right_are_read_from_names(names, pairs):
 def test_a_skeleton_that_cannot_be_is_refused(parts):
     with pytest.raises(DataError):
         Skeleton(**parts)
+
+
+def test_a_package_that_is_missing_is_named(tmp_path, monkeypatch):
+    import sys
+
+    (tmp_path / "a.slp").write_bytes(b"x")
+    monkeypatch.setitem(sys.modules, "sleap_io", None)
+    with pytest.raises(ConfigError, match=r"sleap-io.*pip install"):
+        read_labels(tmp_path / "a.slp")
+
+
+def test_windows_paths_and_another_place_of_the_project(tmp_path):
+    project = dlc_project(tmp_path / "w", cells=1, files=(".csv",))
+    labels = read_labels(changed(project, lambda rows: [row.replace("/", "\\") for row in rows]))
+    assert list(labels.frames["image"])[2] == "labeled-data/a/img0002.png"
+    assert labels.image(2).max() == 3

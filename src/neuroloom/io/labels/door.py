@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from neuroloom.core.errors import DataError, NeuroloomError
+from neuroloom.core.errors import ConfigError, DataError, NeuroloomError
 from neuroloom.core.registry import load, table
 from neuroloom.io.labels.model import Labels
 from neuroloom.io.labels.usable import keep_usable
@@ -108,11 +108,18 @@ def at_gate(kind: str, name: str, verb: str, path: Path, *more: Any) -> Any:
     ------
     DataError
         Naming the file and what was wrong.
+    ConfigError
+        If a package is not installed that the format needs.
     """
     try:
         return getattr(load(kind, name), verb)(path, *more)
     except NeuroloomError:
         raise
+    except ImportError as error:
+        raise ConfigError(
+            f"{path}: '{name}' needs a package that is not installed ({error}): pip install "
+            "'neuroloom[pose]'."
+        ) from error
     except Exception as error:
         why = str(error).strip() or "no reason given"
         raise DataError(
