@@ -254,7 +254,7 @@ def _measure(
 
 def _moments(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the centres (n, 2) of masks, and a length that reaches beyond their rims (n,)."""
-    n, height, width = masks.shape
+    height, width = masks.shape[1:]
     total = masks.sum(axis=(1, 2))
     x = (masks.sum(axis=1) * np.arange(width)).sum(axis=1) / total
     y = (masks.sum(axis=2) * np.arange(height)).sum(axis=1) / total

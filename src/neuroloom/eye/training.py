@@ -84,7 +84,7 @@ def _as_bank(frames: Frames) -> Bank:
                 torch.ones(len(image), 5))  # fmt: skip
 
 
-def vary(bank: Bank, generator: Generator) -> tuple[Tensor, Tensor]:
+def vary(bank: Bank, generator: Generator, strength: float = 1.0) -> tuple[Tensor, Tensor]:
     """Turn, stretch, move, relight, invert and cover pictures at random; masks go along.
 
     Returns
@@ -97,26 +97,26 @@ def vary(bank: Bank, generator: Generator) -> tuple[Tensor, Tensor]:
     def uniform(low: float, high: float) -> Tensor:
         return low + (high - low) * torch.rand(n, generator=generator)
 
-    turn, zoom = uniform(-0.5, 0.5), torch.exp(uniform(-0.3, 0.3))
+    turn, zoom = uniform(-0.5, 0.5) * strength, torch.exp(uniform(-0.3, 0.3) * strength)
     flip = torch.where(uniform(0, 1) < 0.5, -1.0, 1.0)
-    upside = torch.where(uniform(0, 1) < 0.2, -1.0, 1.0)
-    stretch = torch.exp(uniform(-0.12, 0.12))
+    upside = torch.where(uniform(0, 1) < 0.2 * strength, -1.0, 1.0)
+    stretch = torch.exp(uniform(-0.12, 0.12) * strength)
     across = torch.stack([turn.cos() * stretch, turn.sin()], dim=1) * (zoom * flip)[:, None]
     down = torch.stack([-turn.sin(), turn.cos()], dim=1) * (zoom * upside)[:, None]
-    shift = torch.stack([uniform(-0.25, 0.25), uniform(-0.25, 0.25)], dim=1)
+    shift = torch.stack([uniform(-0.25, 0.25), uniform(-0.25, 0.25)], dim=1) * strength
     theta = torch.stack([across, down, shift], dim=2)
     both = torch.cat([bank.image[:, None], 255.0 * bank.masks], dim=1)
     grid = affine_grid(theta, list(both.shape), align_corners=False)
     both = grid_sample(both, grid, padding_mode="border", align_corners=False)
-    image = _relight(both[:, 0], uniform)
+    image = _relight(both[:, 0], uniform, strength)
     return _cover(image, generator), both[:, 1:] / 255.0
 
 
-def _relight(image: Tensor, uniform: Callable[[float, float], Tensor]) -> Tensor:
+def _relight(image: Tensor, uniform: Callable[[float, float], Tensor], strength: float) -> Tensor:
     def lift(values: Tensor) -> Tensor:
         return values[:, None, None]
 
-    image = torch.where(lift(uniform(0, 1) < 0.12), 255.0 - image, image)
+    image = torch.where(lift(uniform(0, 1) < 0.12 * strength**2), 255.0 - image, image)
     image = image * lift(torch.exp(uniform(-0.4, 0.4))) + lift(uniform(-25, 25))
     return image.clamp(0, 255)
 
@@ -147,6 +147,31 @@ def loss_of(maps: Tensor, tags: Tensor, masks: Tensor, truth: Tensor, known: Ten
     return (weight * (2 * cross + dice)).mean() + 0.3 * tag.mean()
 
 
+@dataclass(frozen=True)
+class Leg:
+    """A part of a training: how many steps, how much pictures are varied, and by what steps."""
+
+    steps: int
+    strength: float
+    muon: bool
+
+
+LEGS = (Leg(2200, 1.0, False), Leg(1300, 0.4, True))
+
+
+def _optimiser(net: EyeNet, rate: float, muon: bool) -> torch.optim.Optimizer:
+    from neuroloom.learn.muon import Muon
+
+    if not muon:
+        return torch.optim.AdamW(net.parameters(), rate, weight_decay=1e-3)
+    weights = [part for part in net.parameters() if part.ndim == 4]
+    hidden = weights[1:-1]
+    held = {id(part) for part in hidden}
+    rest = [part for part in net.parameters() if id(part) not in held]
+    groups = [{"params": hidden, "muon": True}, {"params": rest, "muon": False}]
+    return Muon(groups, rate, rate=8.0)
+
+
 def train_net(
     net: EyeNet,
     steps: int,
@@ -154,6 +179,8 @@ def train_net(
     *,
     own: Bank | None = None,
     rate: float = 3e-3,
+    strength: float = 1.0,
+    muon: bool = False,
     tell: Callable[[int, float], None] | None = None,
 ) -> EyeNet:
     """Train a net on rendered eyes, and on labelled pictures where there are some.
@@ -170,6 +197,10 @@ def train_net(
         Labelled pictures; half of every batch is drawn from them.
     rate
         Highest learning rate (AdamW, one cycle).
+    strength
+        Of what `vary` does.
+    muon
+        Step hidden layers by Muon, the rest by AdamW.
     tell
         Called with the step and the loss.
 
@@ -182,7 +213,7 @@ def train_net(
     rng, generator = np.random.default_rng(seed), Generator().manual_seed(seed)
     bank = render_bank(min(POOL, BATCH * steps), rng)
     net = net.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    optimiser = torch.optim.AdamW(net.parameters(), rate, weight_decay=1e-3)
+    optimiser = _optimiser(net, rate, muon)
     cycle = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, max(steps, 4), pct_start=0.15)
     for step in range(steps):
         if step:
@@ -192,7 +223,7 @@ def train_net(
         if own is not None:
             rows = torch.randint(len(own), (BATCH // 2,), generator=generator)
             batch.put(torch.arange(BATCH // 2), own.take(rows))
-        image, masks = vary(batch, generator)
+        image, masks = vary(batch, generator, strength)
         maps, tags = net(normalise(image).contiguous(memory_format=torch.channels_last))
         loss = loss_of(maps, tags, masks, batch.tags, batch.known)
         optimiser.zero_grad(set_to_none=True)

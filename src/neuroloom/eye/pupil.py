@@ -1,0 +1,124 @@
+"""`eye.pupil`: the size and place of the pupil in every frame of videos; blinks, light reflexes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from neuroloom.core.files import digest, read_json, write_json
+from neuroloom.core.recipe import Recipe, setting
+from neuroloom.core.run import data_error_if_changed
+from neuroloom.eye import videos
+from neuroloom.eye.videos import Videos, View
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from neuroloom.core.run import Run
+    from neuroloom.eye.nets import EyeNet
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One video: how it was looked at, and a row a frame."""
+
+    name: str
+    file: Path
+    view: View
+    table: pd.DataFrame
+
+
+class Pupil(Recipe):
+    """Measure pupils in videos, frame by frame: size, place, shape, confidence, blinks.
+
+    Bright pupils (two-photon microscopy) are found as dark ones are. From the trace: blinks, light
+    reflexes with latency, amplitude, speed and redilation, saccades.
+
+    Examples
+    --------
+    >>> Pupil(roi=[10, 20, 200, 150], scale=0.05).invert
+    'auto'
+    """
+
+    name: ClassVar[str] = "eye.pupil"
+    summary: ClassVar[str] = "measure pupils in videos; find blinks, light reflexes, saccades"
+    data_kind: ClassVar[str] = "Video"
+
+    roi: list[int] | None = setting(
+        None, "left, top, width, height of the eye; default: found", unit="px", basic=True
+    )
+    invert: Literal["auto", "yes", "no"] = setting(
+        "auto", "look at the negative; auto: if the pupil is then surer", basic=True
+    )
+    scale: float | None = setting(
+        None, "millimetres a pixel at the eye, for sizes in mm", unit="mm", gt=0, basic=True
+    )
+    stimuli: list[float] | None = setting(
+        None, "times of light flashes; default: every constriction counts", unit="s", basic=True
+    )
+    overlay: bool = setting(True, "write a video with the pupils drawn on it", basic=True)
+    weights: str | None = setting(None, "net of `eye.train`; default: the shipped one", basic=True)
+    sure: float = setting(0.5, "confidence from which a pupil counts", ge=0, le=1, basic=True)
+    constriction: float = setting(0.1, "share of the diameter that is a reflex", gt=0, lt=1)
+    side: int = setting(128, "longest side of what the net sees", unit="px", ge=64, le=512)
+    include: list[str] = setting([], "only videos whose names match one of these globs")
+    seed: int = setting(1, "of the bootstrap", ge=0)
+
+    def prepare(self, data: Path) -> Videos:
+        """Find the videos, the region and the net; nothing is written."""
+        videos.check_roi(self.roi)
+        videos.net_of(self.weights)
+        return videos.find_videos(data, self.include)
+
+    def work(self, prepared: Videos, run: Run) -> None:
+        """Measure video after video, then write tables, events, overlays and the report."""
+        begin(prepared, run)
+        net, seen = videos.net_of(self.weights), []
+        for name, file in prepared.files.items():
+            seen.append(self.measure(name, file, net, run.work_folder / name, telling(run, name)))
+            place = {"role": "pupils", "fit": len(seen), "fits": len(prepared.files)}
+            run.log("fitted", name=name, frames=len(seen[-1].table), **place)
+        self.illustrate(run, prepared, seen)
+
+    def measure(
+        self, name: str, file: Path, net: EyeNet, folder: Path,
+        told: Callable[[int, int], object] | None = None,
+    ) -> Seen:  # fmt: skip
+        """Measure one video; `folder` keeps what is done, so that a second call goes on."""
+        from neuroloom.io.video import Video
+
+        with Video(file, grey=True) as video:
+            view = videos.look_at(video, net, videos.check_roi(self.roi), self.invert)
+            videos.scan_pupils(video, view, net, folder, side=self.side, told=told)
+            return Seen(name, file, view, videos.pupil_table(video, folder, self.scale))
+
+    def illustrate(self, run: Run, prepared: Videos, seen: list[Seen]) -> None:
+        """Write tables, metrics, figures, overlays and the report."""
+        from neuroloom.eye.story.pupil import report_pupils
+
+        report_pupils(self, run, prepared, seen)
+
+
+def begin(prepared: Videos, run: Run) -> None:
+    """Write what stands at the head of a run; refuse videos that changed since it began."""
+    hashes = {file.name: digest(file) for file in prepared.files.values()}
+    file = run.folder / "dataset.json"
+    if file.is_file():
+        data_error_if_changed(read_json(file)["files"], hashes)
+    write_json(run.folder / "audit.json", [found.as_dict() for found in prepared.findings])
+    for found in prepared.findings:
+        run.log("audit", **found.as_dict())
+    write_json(run.folder / "plan.json", {"reason": "nothing is trained"})
+    run.log("plan", reason="nothing is trained")
+    write_json(file, {"files": hashes, "videos": list(prepared.files)})
+
+
+def telling(run: Run, name: str) -> Callable[[int, int], None]:
+    """Return what tells a watcher how far a scan has come."""
+
+    def told(done: int, total: int) -> None:
+        run.tell({"event": "progress", "name": name, "done": done, "total": total})
+
+    return told
