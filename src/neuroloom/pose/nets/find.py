@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from neuroloom.pose.nets.agree import agreed_places
 from neuroloom.pose.nets.align import Floats, robust_pose
 from neuroloom.pose.nets.frames import as_channels
 from neuroloom.pose.nets.maps import places
@@ -18,6 +19,7 @@ from neuroloom.pose.nets.views import halved, pyramid_level, similarity, to_fram
 
 if TYPE_CHECKING:
     from neuroloom.pose.nets.learner import PoseLearner
+    from neuroloom.pose.nets.plan import PosePlan
 
 TOLERANCE = 0.1  # of the animal's length: points that lie further off turn it less
 AGAIN = 1.0  # SDs of training's shift from which on a crop is taken anew, round what it showed
@@ -46,13 +48,27 @@ def find_one(learner: PoseLearner, pictures: Sequence[np.ndarray]) -> Floats:
         return seen(learner, "fine", scene, views)
     views = np.stack([whole_frame(one.shape[:2], plan.coarse.size) for one in pictures])
     first = seen(learner, "coarse", scene, views)
-    views = crops(learner, first)
-    found = seen(learner, "fine", scene, views)
+    return look_once(learner, scene, crops(learner, first), np.arange(len(pictures)))
+
+
+def look_once(learner: PoseLearner, scene: Scene, views: Floats, rows: np.ndarray) -> Floats:
+    """Return what the fine net sees in crops; a crop that lay amiss is taken anew, once.
+
+    Parameters
+    ----------
+    views
+        Shape (n, 2, 3).
+    rows
+        Shape (n,): the picture of each view.
+    """
+    plan = learner.plan
+    assert plan is not None
+    found = seen(learner, "fine", scene, views, rows)
     anew = crops(learner, found)
     moved = np.abs(anew[:, :, 2] - views[:, :, 2]).max(1)
-    rows = np.flatnonzero(moved > AGAIN * plan.fine.jitter.shift * plan.fine.scale)
-    if len(rows):
-        found[rows] = seen(learner, "fine", scene, anew[rows], rows)
+    again = np.flatnonzero(moved > AGAIN * plan.fine.jitter.shift * plan.fine.scale)
+    if len(again):
+        found[again] = seen(learner, "fine", scene, anew[again], rows[again])
     return found
 
 
@@ -68,6 +84,15 @@ class Scene:
         if level not in self.levels:
             self.levels[level] = _halved(self.levels[0], level)
         return self.levels[level]
+
+    def look(self, key: str, plan: PosePlan, views: Floats, rows: Any = None) -> Tensor:
+        """Return what a stage is shown of views (n, 2, 3), standardised."""
+        stage = plan.fine if key == "fine" else plan.coarse
+        assert stage is not None
+        level = pyramid_level(stage.scale)
+        frames = self.at(level)
+        chosen = frames if rows is None else [frames[int(row)] for row in rows]
+        return standardised(look_at(chosen, torch.as_tensor(views), stage.size, level))
 
 
 def _halved(frames: Sequence[Tensor], level: int) -> list[Tensor]:
@@ -112,14 +137,13 @@ def seen(learner: PoseLearner, key: str, scene: Scene, views: Floats, rows: Any 
     """
     plan = learner.plan
     assert plan is not None
-    stage = plan.fine if key == "fine" else plan.coarse
-    assert stage is not None
-    level = pyramid_level(stage.scale)
-    frames = scene.at(level)
-    chosen = frames if rows is None else [frames[int(row)] for row in rows]
-    x = standardised(look_at(chosen, torch.as_tensor(views), stage.size, level))
+    x = scene.look(key, plan, views, rows)
     net: Any = learner.nets[key]
-    points, near, expected = places(net(x), int(net.stride))
+    maps, stride = net(x), int(net.stride)
+    if key == "fine" and learner.structure is not None and plan.agree:
+        points, near, expected = agreed_places(maps, stride, learner.structure, plan.agree)
+    else:
+        points, near, expected = places(maps, stride)
     scale = np.sqrt(np.abs(np.linalg.det(views[:, :, :2])))[:, None]
     whole = to_frame(views, points.double().numpy())
     return np.concatenate(

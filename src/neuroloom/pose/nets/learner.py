@@ -14,10 +14,11 @@ from neuroloom.core.errors import DataError, RunError
 from neuroloom.learn.dense.learner import device_name
 from neuroloom.learn.dense.twostage import joined
 from neuroloom.learn.fit import FitJob, History, Training, fit, own_randomness
+from neuroloom.pose.nets.agree import Structure
 from neuroloom.pose.nets.align import Floats, pose_of
 from neuroloom.pose.nets.frames import PoseFrames
 from neuroloom.pose.nets.plan import PosePlan, Stage, make_plan
-from neuroloom.pose.nets.views import pyramid_level, similarity, whole_frame
+from neuroloom.pose.nets.views import pyramid_level, similarity, to_view, whole_frame
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 STEPS_AN_EPOCH = 25
 PREDICT_BATCH = 16
+RARE = -4.0  # logit of a peak before anything is learnt
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ class PoseLearner:
     def __init__(self, name: str, wishes: PoseWishes, plan: PosePlan | None = None) -> None:
         self.name, self.wishes, self.plan = name, wishes, plan
         self.nets: dict[str, nn.Module] = {}
+        self.structure: Structure | None = None
         self.rehearsed: PoseLearner = self
         if plan is not None:
             with own_randomness(0):
@@ -121,7 +124,7 @@ class PoseLearner:
         keys = {"net": self.name} | self.wishes.keys
         return make_plan(
             animals, x.shapes(), self.wishes.keypoints, self.wishes.mirror, x.channels(), keys,
-            self.wishes.options,
+            self.wishes.options, self.wishes.individuals,
         )  # fmt: skip
 
     def fit(self, x: PoseFrames, y: Any = None, *, job: FitJob | None = None) -> History:
@@ -142,7 +145,20 @@ class PoseLearner:
         for key, stage in stages(self.plan).items():
             one = self.fit_stage(key, stage, x, part_of(job, key, stage.share))
             history = joined(history, one) if history.epochs else one
+        self.structure = self._structure(x)
         return history
+
+    def _structure(self, x: PoseFrames) -> Structure | None:
+        """Learn how places of keypoints differ in the views of the fine stage."""
+        from neuroloom.pose.nets.agree import learn_structure
+
+        assert self.plan is not None
+        if len(self.plan.keypoints) < 3:
+            return None
+        points, frame_of = animals_of(x.points)
+        shapes = x.shapes()
+        views = self._views("fine", self.plan.fine, points, [shapes[row] for row in frame_of])
+        return learn_structure(to_view(views, points))
 
     def fit_stage(self, key: str, stage: Stage, x: PoseFrames, job: FitJob) -> History:
         """Train one stage alone."""
@@ -162,6 +178,8 @@ class PoseLearner:
 
         plan, device = self.plan, device_name()
         assert plan is not None
+        if key == "coarse" and plan.individuals > 1:
+            return self._module_of_several(stage, x, seed)
         points, frame_of = animals_of(x.points)
         shapes = x.shapes()
         views = self._views(key, stage, points, [shapes[row] for row in frame_of])
@@ -173,6 +191,29 @@ class PoseLearner:
             net, stage, [frame.to(device) for frame in frames], torch.as_tensor(views),
             frame_of.tolist(), torch.as_tensor(points), mirror, self.wishes.light,
         )  # fmt: skip
+
+    def _module_of_several(self, stage: Stage, x: PoseFrames, seed: int) -> PoseModule:
+        """Return what trains the coarse net where frames have several animals."""
+        import torch
+
+        from neuroloom.pose.nets.many import ManyModule
+
+        plan, device = self.plan, device_name()
+        assert plan is not None
+        count, points = len(plan.keypoints), np.asarray(x.points, float)
+        views = np.stack([whole_frame(shape, stage.size) for shape in x.shapes()])
+        frames = x.tensors(plan.channels, pyramid_level(stage.scale))
+        with own_randomness(seed):
+            net = self._net(plan, stage)
+        several = range(points.shape[1])
+        mirror = [own * count + other for own in several for other in plan.mirror]
+        module = ManyModule(
+            net, stage, [frame.to(device) for frame in frames], torch.as_tensor(views),
+            range(len(points)), torch.as_tensor(points.reshape(len(points), -1, 2)),
+            mirror if plan.mirrored else None, self.wishes.light,
+        )  # fmt: skip
+        module.edges, module.keypoints = plan.edges, count
+        return module
 
     def _views(
         self, key: str, stage: Stage, points: Floats, shapes: Sequence[Sequence[int]]
@@ -218,7 +259,10 @@ class PoseLearner:
     def find_in(self, pictures: Sequence[np.ndarray]) -> Floats:
         """Return what is found in pictures (y, x, channel) uint8; as `predict_scores`."""
         from neuroloom.pose.nets.find import find_one
+        from neuroloom.pose.nets.many import find_many
 
+        if self.plan is not None and self.plan.individuals > 1:
+            return find_many(self, pictures)
         return find_one(self, pictures)[:, None]
 
     def state(self) -> dict[str, np.ndarray]:
@@ -230,6 +274,9 @@ class PoseLearner:
             for name, value in net.state_dict().items()
         }
         plan = json.dumps(self.plan.as_dict(), sort_keys=True).encode()
+        if self.structure is not None:
+            known = self.structure.as_arrays()
+            arrays |= {f"structure.{name}": array for name, array in known.items()}
         return arrays | {"plan": np.frombuffer(plan, np.uint8)}
 
     def load(self, state: Mapping[str, np.ndarray]) -> None:
@@ -245,6 +292,8 @@ class PoseLearner:
         self.plan = PosePlan.from_dict(json.loads(np.asarray(state["plan"]).tobytes()))
         with own_randomness(0):
             self.nets = {key: self._net(self.plan, one) for key, one in stages(self.plan).items()}
+        own = {name[10:]: array for name, array in state.items() if name.startswith("structure.")}
+        self.structure = Structure.from_arrays(own) if own else None
         for key, net in self.nets.items():
             weights = {
                 name[len(key) + 1 :]: torch.as_tensor(np.array(value))
@@ -265,7 +314,12 @@ class PoseLearner:
         # The coarse stage is a plain small net whatever the fine one is.
         name = plan.net if stage is plan.fine else "unet"
         options = plan.options if stage is plan.fine else {}
-        return build_net(name, plan.channels, len(plan.keypoints), stage.widths, options)
+        outputs = len(plan.keypoints) + (0 if stage is plan.fine else 2 * len(plan.edges))
+        net = build_net(name, plan.channels, outputs, stage.widths, options)
+        if stage is not plan.fine and plan.individuals > 1:
+            # Peaks are rare: a net that begins with none learns sooner (Lin et al. 2017).
+            net.head.bias.data[: len(plan.keypoints)] = RARE  # type: ignore[union-attr,operator]
+        return net
 
 
 def stages(plan: PosePlan) -> dict[str, Stage]:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from neuroloom.core.errors import ConfigError, nearest
+from neuroloom.pose.group import choose_edges
 from neuroloom.pose.nets.align import Floats, mean_shape, placed, pose_of, upright
 from neuroloom.pose.nets.vary import Jitter
 
@@ -22,7 +23,9 @@ STEP = 16  # sides of views are multiples of it, as the deepest stage needs
 SAME_WAY = 0.95  # mean resultant length of directions from which on animals point one way
 FILLS = 0.5  # share of the frame from which on a crop saves nothing
 MARGIN = 1.25
+AGREE = 1.0
 UNEVEN = 0.15  # of the animal's size: how far a mirrored mean shape may lie from itself
+ALONE_PX, SEVERAL_PX = 24, 36  # length of an animal that the coarse net sees, at least
 COARSE_SIDE, FINE_SIDE, WHOLE_SIDE = 112, 176, 208
 COARSE_WIDTHS, FINE_WIDTHS = (16, 24, 32, 48, 64), (16, 32, 48, 64, 96)
 
@@ -74,10 +77,18 @@ class PosePlan:
     mirrored
         Whether views are mirrored in training: where the mean shape is its own mirror image once
         left and right have changed places.
+    agree
+        How much it counts, where a map has several peaks, that keypoints fit each other; 0: not.
     batch
         Views in a step.
     reason
         In sentences, what was measured.
+    options
+        Of the fine net.
+    individuals
+        How many animals a frame has, at most.
+    edges
+        Pairs of keypoints along which the coarse net of several animals learns a field.
     """
 
     keypoints: tuple[str, ...]
@@ -88,10 +99,13 @@ class PosePlan:
     shape: tuple[tuple[float, float], ...] = ()
     turned: bool = False
     mirrored: bool = False
+    agree: float = 1.0
     batch: int = 16
     net: str = "unet"
     reason: str = ""
     options: dict[str, Any] = field(default_factory=dict)
+    individuals: int = 1
+    edges: tuple[tuple[int, int], ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return the plan as plain data."""
@@ -104,6 +118,7 @@ class PosePlan:
         plain["fine"] = _stage(plain["fine"])
         plain["coarse"] = None if plain["coarse"] is None else _stage(plain["coarse"])
         plain["shape"] = tuple((float(x), float(y)) for x, y in plain["shape"])
+        plain["edges"] = tuple((int(i), int(j)) for i, j in plain.get("edges", ()))
         return cls(**plain | {name: tuple(plain[name]) for name in ("keypoints", "mirror")})
 
     @property
@@ -125,6 +140,7 @@ def make_plan(
     channels: int = 1,
     keys: dict[str, Any] | None = None,
     options: dict[str, Any] | None = None,
+    individuals: int = 1,
 ) -> PosePlan:
     """Measure labelled animals and say how they are best looked at.
 
@@ -138,7 +154,13 @@ def make_plan(
         As in `PosePlan`.
     keys
         Set by hand: "batch", "net", "size" (longer side of the fine view, px), "widths", "crop",
-        "turn", "mirror" ("yes" or "no"), "spread", "share" (of the steps, for the coarse stage).
+        "turn", "mirror" ("yes" or "no"), "spread", "share" (of the steps, for the coarse
+        stage), "agree".
+
+    options
+        Of the fine net.
+    individuals
+        How many animals a frame has, at most; several are always seen in crops.
 
     Raises
     ------
@@ -161,6 +183,7 @@ def make_plan(
     reach = _reach(upright(points, centre, angle)[known])
     filled = float(np.prod(2 * MARGIN * reach / largest[::-1]))
     crop = keys["crop"] == "yes" if "crop" in keys else turned or filled < FILLS
+    crop = crop or individuals > 1
     said = (
         f"{len(points)} animals of up to {2 * reach[0]:.0f} x {2 * reach[1]:.0f} px in frames of "
         f"{largest[1]} x {largest[0]} px; they point {'any' if turned else 'one'} way "
@@ -170,18 +193,22 @@ def make_plan(
     even = keys["mirror"] == "yes" if "mirror" in keys else is_even(shape, mirror)
     said += f", {'and are' if even else 'not'} their own mirror image"
     rest: dict[str, Any] = {"mirrored": even}
+    rest |= {"agree": float(keys.get("agree", AGREE))}
     rest |= {"batch": int(keys.get("batch", 16)), "net": str(keys.get("net", "unet"))}
     rest |= {"options": dict(options or {})}
     if not crop:
         fine = _whole(largest, keys)
         return PosePlan(*common, fine, reason=f"{said}: the net sees whole frames.", **rest)
-    fine, coarse = _fine(reach, turned, keys), _coarse(largest, reach, turned)
+    fine, coarse = _fine(reach, turned, keys), _coarse(largest, reach, turned, individuals)
     flat = tuple((float(x), float(y)) for x, y in np.nan_to_num(shape))
     reason = f"{said}: a coarse net finds them, a fine one sees crops."
+    if individuals > 1:
+        edges = choose_edges(points, extra=len(keypoints) // 2)
+        rest |= {"individuals": individuals, "edges": edges}
     return PosePlan(*common, fine, coarse, flat, turned, reason=reason, **rest)
 
 
-KEYS = ("batch", "net", "size", "widths", "crop", "turn", "mirror", "spread", "share")
+KEYS = ("batch", "net", "size", "widths", "crop", "turn", "mirror", "spread", "share", "agree")
 
 
 def _require_known(keys: dict[str, Any]) -> None:
@@ -233,9 +260,11 @@ def _fine(reach: Floats, turned: bool, keys: dict[str, Any]) -> Stage:
     return Stage(size, scale, widths, jitter, float(keys.get("spread", 2.0)), share)
 
 
-def _coarse(largest: Floats, reach: Floats, turned: bool) -> Stage:
-    # An animal that is small in its frame must not vanish: some 24 px long at least.
-    side = max(COARSE_SIDE, 24 * largest.max() / (2 * float(reach.max())))
+def _coarse(largest: Floats, reach: Floats, turned: bool, individuals: int = 1) -> Stage:
+    # An animal that is small in its frame must not vanish: some 24 px long at least; of several
+    # that touch, each keypoint must have a peak of its own.
+    least = SEVERAL_PX if individuals > 1 else ALONE_PX
+    side = max(COARSE_SIDE, least * largest.max() / (2 * float(reach.max())))
     scale = max(1.0, float(largest.max()) / side)
     size = (rounded(largest[0] / scale), rounded(largest[1] / scale))
     jitter = Jitter(4.0, 0.15, 0.1, float(np.pi) if turned else 0.3)
