@@ -12,6 +12,8 @@ from neuroloom.learn import figures
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from neuroloom.learn.dense.explain import Look
+
 PLANES = ("axial", "coronal", "sagittal")
 Row = tuple[np.ndarray, np.ndarray, np.ndarray, Sequence[float], str]
 
@@ -79,6 +81,40 @@ def _fill(ax: Any, mask: np.ndarray, shade: str, size: Sequence[float], words: A
     layer = np.zeros((*mask.shape, 4))
     layer[mask] = (*to_rgb(shade), 0.42)
     ax.imshow(layer, aspect=size[0] / size[1], interpolation="nearest", **words)
+
+
+@figures.styled
+def slopes(rows: Sequence[tuple[str, Look]]) -> Figure:
+    """Draw what structures draw on, one below the other: image, slope, outline.
+
+    Examples
+    --------
+    >>> from neuroloom.learn.dense.explain import Look
+    >>> mask = np.zeros((6, 7), bool)
+    >>> mask[2:4, 2:5] = True
+    >>> one = Look("a", "cell", mask * 1.0, mask, mask * 1.0, mask * 1.0, (1.0, 1.0))
+    >>> len(slopes([("a", one)]).axes)
+    1
+    """
+    columns = 3 if rows[0][1].image.ndim == 3 else 1
+    height = 1.7 if columns == 3 else 3.2
+    figure, axes = figures.canvas(
+        height * len(rows) + 0.2, rows=len(rows), columns=columns, squeeze=False
+    )
+    for row, (title, look) in zip(axes, rows, strict=True):
+        top = max(float(np.quantile(look.slope, 0.998)), 1e-12)
+        for ax, (cut, size) in zip(row, cuts(look.mask, look.mask, look.spacing), strict=True):
+            words = {"origin": "lower" if look.image.ndim == 3 else "upper"}
+            shape: dict[str, Any] = {"aspect": size[0] / size[1], **words}
+            ax.imshow(look.image[cut], cmap="gray", **shape)
+            heat = np.clip(look.slope[cut] / top, 0, 1)
+            ax.imshow(heat, cmap="inferno", alpha=0.85 * np.sqrt(heat), vmin=0, vmax=1, **shape)
+            if look.mask[cut].any() and not look.mask[cut].all():
+                ax.contour(look.mask[cut], levels=[0.5], colors=["white"], linewidths=0.7)
+            ax.set_xticks([])
+            ax.set_yticks([])
+        row[0].set_ylabel(title, rotation=0, ha="right", va="center", fontsize=7)
+    return figure
 
 
 def cuts(

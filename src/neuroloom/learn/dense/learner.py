@@ -271,10 +271,14 @@ class DenseLearner:
         return float(np.mean(seconds[1:] or seconds))
 
     def predict_scores(self, x: DenseCases) -> Iterator[np.ndarray]:
-        """Yield the probabilities of each case, (class, *axes) float32, on the case's own grid.
+        """Return an iterator over the probabilities of cases, (class, *axes), on their own grids.
 
         Regions are not exclusive: theirs need not sum to one, and there is no background.
         """
+        return map(self.predict_array, self.inputs(x))
+
+    def inputs(self, x: DenseCases) -> Iterator[Any]:
+        """Yield each case preprocessed, with what a stage before says of it among its channels."""
         assert self.plan is not None
         for row, done in enumerate(x.preprocessed(self.plan, labelled=False)):
             if self.plan.previous is not None:
@@ -282,7 +286,7 @@ class DenseLearner:
 
                 said = before_case(self, x[np.array([row])], done.properties)
                 done = with_masks(done, said, self.plan)
-            yield self.predict_array(done)
+            yield done
 
     def predict_array(self, done: Any) -> np.ndarray:
         """Return the probabilities of a preprocessed case on the grid of its file."""

@@ -354,6 +354,21 @@ class DenseStudy(Study):
 
         illustrate(self, run, prepared, fits)
 
+    def explain(self, run: Run) -> pd.DataFrame:
+        """Follow what the final model says of structures back to the image.
+
+        Maps and a table go to the run's artifacts, and the report is written anew.
+
+        Returns
+        -------
+        DataFrame
+            class, distance from the structure, share of the slope, that of a net with random
+            weights, share of voxels.
+        """
+        from neuroloom.learn.dense.explain import explain_again
+
+        return explain_again(self, run)
+
     def predict(self, run: Run, inputs: list[Path], out: Path | str | None = None) -> pd.DataFrame:
         """Label new images.
 
