@@ -112,7 +112,7 @@ def test_files_that_differ_are_noted(tmp_path):
         ("scorer,me,me\nbodyparts,nose,nose\ncoords,x,y\nimg0000.png,1,two\n", "line 4.*'two'"),
         ("scorer,me,me\nbodyparts,nose,nose\ncoords,x,y\nimg0000.png,1\n", "3 columns"),
         ("scorer,me,me\nbodyparts,nose,nose\ncoords,x,x\nimg0000.png,1,2\n", "stands twice"),
-        ("scorer,me,me\nbodyparts,nose,nose\ncoords,x,q\nimg0000.png,1,2\n", "got 'q'"),
+        ("scorer,me,me\nbodyparts,nose,nose\ncoords,x,q\nimg0000.png,1,2\n", "'nose' lacks x or y"),
     ],
 )
 def test_a_damaged_table_is_named(tmp_path, text, said):

@@ -156,6 +156,18 @@ def test_tables_of_two_views_are_one_project(tmp_path):
         assert (tmp_path / "new" / name).read_bytes() == (tmp_path / "lp" / name).read_bytes()
 
 
+def test_one_folder_of_a_project_opened_alone(tmp_path):
+    project = dlc_project(tmp_path / "old", ("a", "b"), cells=1, files=(".csv",))
+    for place in ("labeled-data/b", "labeled-data/b/CollectedData_me.csv"):
+        labels = read_labels(project / place)
+        assert labels.image(2).max() == 3
+        assert set(labels.frames["video"]) == {"b"}
+        write_labels(labels, tmp_path / "new")
+    name = "labeled-data/b/CollectedData_me.csv"
+    assert (tmp_path / "new/CollectedData_me.csv").read_bytes() == (project / name).read_bytes()
+    assert len(list((tmp_path / "new/labeled-data/b").glob("*.png"))) == 4
+
+
 def test_a_sleap_file_that_is_none(tmp_path):
     file = tmp_path / "a.slp"
     file.write_bytes(b"")

@@ -103,6 +103,14 @@ def test_what_pandas_writes_for_deeplabcut_is_read(tmp_path):
         assert read.attrs["scorer"] == "DLC_net"
 
 
+def test_further_columns_of_ensembles_are_passed_over(tmp_path):
+    rows = "s,n,n,n,n", "bodyparts,a,a,a,a", "coords,x,y,likelihood,x_ens_var", "0,1,2,0.5,9"
+    (tmp_path / "a.csv").write_text("\n".join(rows).replace("s,n", "scorer,n", 1))
+    read = read_tracks(tmp_path / "a.csv")
+    assert read.values.ravel().tolist() == [1, 2]
+    assert float(read.confidence.squeeze()) == 0.5
+
+
 def test_sleap_reads_ours(tmp_path):
     recording = made()
     theirs = sleap_io.load_slp(str(write_tracks(recording, tmp_path / "a.slp")))

@@ -31,14 +31,18 @@ def read(path: Path) -> Labels:
     files = _files(root) if path.is_dir() else [path]
     tables = {file.name: read_table(file) for file in files}
 
+    names: dict[str, str] = {}
+
     def place(table: str, row: str) -> tuple[str, str]:
-        folder = PurePosixPath(row).parent.name
-        return (folder if folder not in ("", "labeled-data") else root.name), row
+        folder, found = PurePosixPath(row).parent.name, _found(root, row)
+        names[found] = row
+        return (folder if folder not in ("", "labeled-data") else root.name), found
 
     frames, points, individuals, keypoints, notes = join_tables(root, tables, (), place)
     if len(individuals) > 1:
         raise DataError(f"{path}: Lightning Pose has one animal a frame, found {len(individuals)}.")
-    extra = {"scorer": {name: table.scorer for name, table in tables.items()}}
+    scorers = {name: table.scorer for name, table in tables.items()}
+    extra = {"scorer": scorers, "names": names}
     skeleton = Skeleton(keypoints, (), guess_swaps(keypoints))
     return Labels(
         skeleton, frames, points, individuals, root, "lightning-pose", tuple(notes), extra
@@ -65,6 +69,15 @@ def write(labels: Labels, path: Path, images: bool = True) -> list[Path]:
     return written
 
 
+def _found(root: Path, row: str) -> str:
+    """Return where a picture is: as the row names it, beside the table, or two folders up.
+
+    The last two are where it is when one folder of a DeepLabCut project is opened alone.
+    """
+    places = (row, PurePosixPath(row).name, f"../../{row}")
+    return next((place for place in places if (root / place).is_file()), row)
+
+
 def _files(root: Path) -> list[Path]:
     return sorted(file for file in root.glob("CollectedData*.csv") if file.is_file())
 
@@ -72,7 +85,8 @@ def _files(root: Path) -> list[Path]:
 def _picture(labels: Labels, row: int) -> str:
     """Return where a picture stands in the project."""
     address = str(labels.frames["image"].iloc[row])
-    if address and "::" not in address:
+    address = labels.kept("lightning-pose", "names", {}).get(address, address)
+    if address and "::" not in address and ".." not in PurePosixPath(address).parts:
         return address
     video, number = labels.frames["video"].iloc[row], int(labels.frames["frame"].iloc[row])
     return f"labeled-data/{video or 'video'}/img{number:08d}.png"

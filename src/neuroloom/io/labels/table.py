@@ -230,8 +230,8 @@ def _split(path: Path, frame: pd.DataFrame) -> PointTable:
     present = np.zeros(values.shape[1:], bool)
     numbers = frame.to_numpy(float)
     for place, (label, one) in enumerate(zip(labels, who, strict=True)):
-        if label[-1] not in _COORDS:
-            raise DataError(f"{path}: expected columns x, y, likelihood, got '{label[-1]}'.")
+        if label[-1] not in _COORDS:  # the variance of an ensemble, for example
+            continue
         at = (individuals.index(one), keypoints.index(label[-2]), _COORDS.index(label[-1]))
         if present[at]:
             raise DataError(f"{path}: the column {'/'.join(label)} stands twice.")
