@@ -94,5 +94,20 @@ def places(logits: Tensor, stride: int, temperature: float = 1.0) -> tuple[Tenso
     x = (window.sum(2) * axis_u).sum(-1) / near
     y = (window.sum(3) * axis_v).sum(-1) / near
     points = torch.stack([x, y], -1)
-    distance = torch.cdist(points.reshape(1, -1, 2), cells[None]).view(n, k, -1)
-    return points, near, (flat * distance).sum(-1)
+    return points, near, expected_error(logits, stride, points, temperature)
+
+
+def expected_error(logits: Tensor, stride: int, points: Tensor, temperature: float = 1.0) -> Tensor:
+    """Return the mean distance (n, keypoint) of a map's probability from a place, px of the view.
+
+    Examples
+    --------
+    >>> logits = torch.zeros(1, 1, 1, 2)
+    >>> float(expected_error(logits, 2, torch.tensor([[[0.5, 0.5]]])))
+    1.0
+    """
+    n, k, height, width = logits.shape
+    flat = (logits.float() / temperature).flatten(2).softmax(-1)
+    cells = cell_places((height, width), stride, logits.device)
+    distance = torch.cdist(points.reshape(1, -1, 2).float(), cells[None]).view(n, k, -1)
+    return (flat * distance).sum(-1)

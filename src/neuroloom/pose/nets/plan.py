@@ -26,7 +26,7 @@ MARGIN = 1.25
 AGREE = 1.0
 UNEVEN = 0.15  # of the animal's size: how far a mirrored mean shape may lie from itself
 ALONE_PX, SEVERAL_PX = 24, 36  # length of an animal that the coarse net sees, at least
-COARSE_SIDE, FINE_SIDE, WHOLE_SIDE = 112, 176, 208
+COARSE_SIDE, FINE_SIDE, WHOLE_SIDE = 112, 176, 240
 COARSE_WIDTHS, FINE_WIDTHS = (16, 24, 32, 48, 64), (16, 32, 48, 64, 96)
 
 
@@ -274,7 +274,7 @@ def _coarse(largest: Floats, reach: Floats, turned: bool, individuals: int = 1) 
 def _whole(largest: Floats, keys: dict[str, Any]) -> Stage:
     scale = max(1.0, float(largest.max()) / float(keys.get("size", WHOLE_SIDE)))
     size = (rounded(largest[0] / scale), rounded(largest[1] / scale))
-    jitter = Jitter(4.0, 0.12, 0.08, 0.15)
+    jitter = Jitter(10.0, 0.2, 0.15, 0.3)
     return Stage(
         size, scale, tuple(keys.get("widths", FINE_WIDTHS)), jitter, float(keys.get("spread", 2.0))
     )

@@ -1,0 +1,118 @@
+"""The nets of pose: they learn, go on after a cut, and come back from a file."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from neuroloom.core.errors import ConfigError, DataError, RunError
+from neuroloom.io.labels import read_labels
+from neuroloom.learn.fit import FitJob, own_threads
+from neuroloom.pose.nets.frames import PoseFrames, as_channels, plain
+from neuroloom.pose.nets.learner import PoseLearner, PoseWishes, animals_of
+from neuroloom.pose.nets.unet import build_net
+from tests.critters import NAMES, write_project
+
+SMALL = {"batch": 4, "widths": (8, 8, 8, 8)}
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    with own_threads(1):
+        yield
+
+
+@pytest.fixture(scope="module")
+def frames(tmp_path_factory):
+    labels = read_labels(write_project(tmp_path_factory.mktemp("pose") / "p", 1, 12))
+    return PoseFrames(labels)
+
+
+def learner(frames, **more):
+    skeleton = frames.labels.skeleton
+    return PoseLearner("unet", PoseWishes(NAMES, skeleton.mirror, keys=SMALL, **more))
+
+
+def test_it_learns_and_comes_back_from_its_state(frames):
+    model = learner(frames)
+    history = model.fit(frames, job=FitJob(steps=20))
+    assert history.epochs[-1]["loss"] < history.epochs[0]["loss"] + 1
+    found = model.predict_scores(frames)
+    assert found.shape == (12, 1, 4, 4)
+    assert np.isfinite(found).all()
+    again = PoseLearner.from_spec(model.spec)
+    again.load(model.state())
+    np.testing.assert_array_equal(again.predict_scores(frames), found)
+
+
+def test_a_fit_that_was_cut_ends_with_the_same_bits(frames, tmp_path):
+    whole, cut = learner(frames), learner(frames)
+    whole.fit(frames, job=FitJob(steps=8, seed=2))
+    seen = []
+
+    def stop(line):
+        seen.append(line)
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+
+    job = FitJob(steps=8, seed=2, checkpoint=tmp_path / "c.safetensors", every_s=0.0, progress=stop)
+    with pytest.raises(KeyboardInterrupt):
+        cut.fit(frames, job=job)
+    job.progress = None
+    cut.fit(frames, job=job)
+    for name, array in whole.state().items():
+        np.testing.assert_array_equal(cut.state()[name], array, err_msg=name)
+
+
+def test_weights_of_another_net_are_refused(frames):
+    model = learner(frames)
+    model.fit(frames, job=FitJob(steps=1))
+    state = model.state()
+    state["fine.head.weight"] = state["fine.head.weight"][:2]
+    with pytest.raises(RunError, match="does not fit"):
+        PoseLearner.from_spec(model.spec).load(state)
+
+
+@pytest.mark.parametrize("name", ["unet", "stacked-densenet", "resnet", "efficientnet-lite0"])
+def test_every_net_gives_maps_at_its_stride_and_learns(name):
+    options = {"pretrained": False} if name == "efficientnet-lite0" else {}
+    net = build_net(name, 1, 3, (8, 12, 16), options)
+    x = torch.randn(2, 1, 64, 96)
+    out = net(x)
+    assert out.shape == (2, 3, 64 // net.stride, 96 // net.stride)
+    out.square().mean().backward()
+    assert all(p.grad is not None for p in net.parameters())
+
+
+def test_an_unknown_net_is_named():
+    with pytest.raises(ConfigError, match="resnet"):
+        build_net("resnett", 1, 3, (8,), {})
+
+
+def test_frames_without_points_teach_nothing():
+    with pytest.raises(DataError, match="two labelled keypoints"):
+        animals_of(np.full((3, 1, 4, 2), np.nan))
+
+
+def test_colours_that_are_alike_count_as_grey():
+    grey = np.repeat(np.arange(48, dtype=np.uint8).reshape(6, 8, 1), 3, 2)
+    assert plain(grey).shape == (6, 8, 1)
+    assert as_channels(plain(grey), 3).shape == (6, 8, 3)
+    coloured = grey.copy()
+    coloured[..., 1] += 9
+    assert plain(coloured).shape == (6, 8, 3)
+
+
+@pytest.mark.long
+def test_a_minute_suffices_for_a_small_animal(tmp_path):
+    """200 steps on 40 frames: unseen frames are found to a pixel or two, ears not exchanged."""
+    labels = read_labels(write_project(tmp_path / "p", 1, 60, seed=5))
+    every = PoseFrames(labels)
+    skeleton = labels.skeleton
+    model = PoseLearner("unet", PoseWishes(NAMES, skeleton.mirror))
+    model.fit(every[np.arange(40)], job=FitJob(steps=200))
+    held = every[np.arange(40, 60)]
+    off = np.linalg.norm(model.predict_scores(held)[..., :2] - held.points, axis=-1)
+    assert np.median(off) < 1.0
+    assert off.mean() < 2.0

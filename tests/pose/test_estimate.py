@@ -1,0 +1,154 @@
+"""`pose.estimate` as a user has it: refused input, held-out rows, expectations, videos."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.core.files import read_json
+from neuroloom.core.split import Fold
+from neuroloom.io.video import write_video
+from neuroloom.learn.fit import own_threads
+from neuroloom.pose.confidence import Calibration, calibrate, cross_calibrated, slope
+from neuroloom.pose.estimate import Estimate
+from neuroloom.pose.held_out import in_blocks, paired, together
+from tests.critters import NAMES, paint, place, points_of, write_project
+
+QUICK = {"budget": "3 steps", "plan": {"batch": "4", "widths": "8,8,8,8"}}
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    with own_threads(1):
+        yield
+
+
+def test_one_labelled_frame_is_too_few(tmp_path):
+    project = write_project(tmp_path / "p", 1, 1)
+    with pytest.raises(DataError, match="1 labelled frame only"):
+        Estimate(**QUICK).run(project, tmp_path / "r")
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_missing_picture_is_left_out_and_said(tmp_path):
+    project = write_project(tmp_path / "p", 1, 6)
+    (project / "labeled-data/vid0/img002.png").unlink()
+    run = Estimate(**QUICK).run(project, tmp_path / "r")
+    assert read_json(run.folder / "dataset.json")["labelled"] == 5
+    assert "img002.png" in (run.folder / "audit.json").read_text()
+
+
+def test_pictures_that_are_gone_altogether_are_an_error(tmp_path):
+    project = write_project(tmp_path / "p", 1, 4)
+    for picture in project.rglob("*.png"):
+        picture.unlink()
+    with pytest.raises(DataError, match="is gone|no pictures"):
+        Estimate(**QUICK).run(project, tmp_path / "r")
+
+
+def test_renamed_keypoints_are_refused_by_evaluate(tmp_path):
+    run = Estimate(**QUICK).run(write_project(tmp_path / "p", 1, 6), tmp_path / "r")
+    other = write_project(tmp_path / "q", 1, 4)
+    for file in (other / "config.yaml", *other.rglob("*.csv")):
+        file.write_text(file.read_text().replace("nose", "snout"))
+    with pytest.raises(DataError, match=r"lacks the keypoint nose.*renamed"):
+        run.evaluate(other)
+
+
+def test_settings_that_mean_nothing_are_refused(tmp_path):
+    project = write_project(tmp_path / "p", 1, 4)
+    with pytest.raises(ConfigError, match="shuffle means nothing"):
+        Estimate(shuffle=True).run(project, tmp_path / "r")
+    with pytest.raises(ConfigError, match="light"):
+        Estimate(model="mean-pose", light=0.5).run(project, tmp_path / "r")
+
+
+def test_other_labelled_frames_are_scored(tmp_path):
+    run = Estimate(**QUICK).run(write_project(tmp_path / "p", 1, 8), tmp_path / "r")
+    found = run.evaluate(write_project(tmp_path / "q", 1, 5, seed=9), tmp_path / "e")
+    assert found.attrs["labelled"] == 5
+    metrics = read_json(tmp_path / "e/metrics.json")
+    rows = pd.read_parquet(tmp_path / "e/predictions.parquet")
+    mine = rows[rows["role"] == "model"]
+    assert len(mine) == 5 * len(NAMES)
+    away = np.hypot(mine["x"] - mine["true_x"], mine["y"] - mine["true_y"])
+    assert metrics["mean_error_px"]["value"] == pytest.approx(away.mean())
+    assert metrics["median_error_px"]["value"] == pytest.approx(np.median(away))
+
+
+def test_a_video_gets_a_row_a_frame_and_tracks_in_the_projects_format(tmp_path):
+    run = Estimate(**QUICK).run(write_project(tmp_path / "p", 1, 6), tmp_path / "r")
+    rng = np.random.default_rng(0)
+    pictures = [paint(points_of(*place(rng)), rng)[..., None] for _ in range(9)]
+    clip = write_video(tmp_path / "clip.mp4", pictures, 25.0)
+    table = run.predict(clip, out=tmp_path / "out")
+    assert len(table) == 9 * len(NAMES)
+    assert table["confidence"].between(0, 1).all()
+    tracks = pd.read_hdf(tmp_path / "out/clip.h5")
+    assert tracks.shape == (9, 3 * len(NAMES))
+    x = tracks.xs("x", axis=1, level="coords").to_numpy().ravel()
+    np.testing.assert_allclose(x, table["x"].to_numpy(), atol=1e-6)
+    assert (tmp_path / "out/clip_labelled.mp4").stat().st_size > 0
+
+
+def test_a_picture_can_be_predicted_and_text_cannot(tmp_path):
+    run = Estimate(**QUICK).run(write_project(tmp_path / "p", 1, 6), tmp_path / "r")
+    Image.new("L", (80, 64), 180).save(tmp_path / "one.png")
+    assert len(run.predict(tmp_path / "one.png")) == len(NAMES)
+    (tmp_path / "notes.txt").write_text("no video")
+    with pytest.raises(DataError, match="no video, picture"):
+        run.predict(tmp_path / "notes.txt")
+
+
+def test_neighbouring_held_out_frames_are_one_unit():
+    table = pd.DataFrame({"onset": np.arange(20.0), "path": "v"})
+    fold = Fold("the last fifth", np.arange(8), np.arange(8, 20), ["the last fifth"] * 12)
+    units = in_blocks([fold], table)[0].units
+    assert [units.count(name) for name in dict.fromkeys(units)] == [5, 5, 2]
+
+
+def test_animals_are_matched_whatever_their_order():
+    truth = np.stack([np.array([[0, 0], [10, 0]]), np.array([[50, 50], [60, 50]])]).astype(float)
+    found = np.concatenate([truth[::-1] + 1, np.ones((2, 2, 2))], -1)
+    for name, (true, own, alike) in paired(truth, found, ["a", "b"], 10.0).items():
+        np.testing.assert_allclose(own[:, :2] - true, 1.0)
+        assert alike > 0.5, name
+
+
+def test_a_false_animal_and_a_missed_one_are_told():
+    truth = np.full((2, 2, 2), np.nan)
+    truth[0] = [[0, 0], [10, 0]]
+    found = np.full((2, 2, 4), np.nan)
+    found[0, :, :2], found[1, :, :2] = [[0, 1], [10, 1]], [[90, 90], [99, 90]]
+    names = list(paired(truth, found, ["a", "b"], 10.0))
+    assert names == ["a", "no animal 1"]
+    assert list(paired(truth, np.full((2, 2, 4), np.nan), ["a", "b"], 10.0)) == ["a"]
+
+
+def test_the_surer_of_two_nets_counts_more():
+    one = np.array([[[[0.0, 0.0, 1.0, 0.5]]]])
+    two = np.array([[[[10.0, 0.0, 1.0, 5.0]]]])
+    mean = together([one, two])[0, 0, 0]
+    assert mean[0] == pytest.approx(10 * 0.04 / 4.04)
+    assert mean[3] > 0.5
+    missing = np.full((1, 1, 1, 4), np.nan)
+    np.testing.assert_allclose(together([one, missing])[0, 0, 0, :2], [0, 0])
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0, 2.5])
+def test_expectations_become_true_on_points_they_were_not_made_of(factor):
+    rng = np.random.default_rng(1)
+    said = rng.gamma(2.0, 1.5, 4000)
+    off = factor * said * rng.gamma(4.0, 0.25, 4000)
+    there = cross_calibrated(said, off, np.arange(4000) % 5)
+    assert slope(there, off) == pytest.approx(1.0, abs=0.15)
+
+
+def test_expectations_without_meaning_are_flattened():
+    rng = np.random.default_rng(2)
+    found = calibrate(rng.uniform(1, 9, 200), rng.gamma(2, 1, 200))
+    assert np.ptp(found.error) < 1.0
+    assert Calibration.from_dict(found.as_dict()) == found
