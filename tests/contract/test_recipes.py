@@ -25,7 +25,8 @@ from neuroloom.core.files import read_json
 from neuroloom.core.recipe import MOST_BASIC_FIELDS, Recipe, describe, from_yaml, to_yaml
 from neuroloom.core.run import Run
 from neuroloom.learn.fit import own_threads
-from tests import animals, critters, grids, makers, nights, regions
+from tests import animals, critters, eyes, grids, makers, nights, regions
+from tests.pose.rig import rigs
 
 MODEL_FILES = ("model.safetensors", "baseline.safetensors", "card.md")
 FILES = (
@@ -273,6 +274,29 @@ SMALL = {
         ["r2", "mae", "pearson"],
         samples={"budget": "7 epochs", "model": "vgg"},
     ),
+    "eye.pupil": Small(
+        lambda folder: eyes.write_scene(folder),
+        {"overlay": False},
+        ["confident", "diameter", "blinks_per_minute"],
+        samples={"roi": [0, 8, 64, 48], "stimuli": [1.0, 2.5], "side": 96, "constriction": 0.2},
+        trains=False,
+        predicts=False,
+    ),
+    "eye.gaze": Small(
+        lambda folder: eyes.write_scene(folder),
+        {"focal": 204.8, "overlay": False},
+        ["confident", "consistent", "residual_px"],
+        samples={"roi": [0, 8, 64, 48], "side": 96},
+        trains=False,
+        predicts=False,
+    ),
+    "eye.train": Small(
+        lambda folder: None,
+        {"steps": 4, "judged": 8},
+        ["dice", "centre_px", "blink_f1"],
+        trains=False,
+        predicts=False,
+    ),
     "pose.track": Small(
         lambda folder: animals.write_crossings(folder),
         {},
@@ -286,6 +310,14 @@ SMALL = {
         {"frames": 4},
         ["coverage"],
         samples={"weights": {"jump": 2.0, "length": 0.5}, "most": 50},
+        trains=False,
+        predicts=False,
+    ),
+    "pose.triangulate": Small(
+        lambda folder: rigs.write_views(folder),
+        {"limbs": ["nose-head"]},
+        ["reprojection_px", "reprojection_p95_px", "left_out_px", "left_out_p95_px"],
+        samples={"smooth": 0.02, "cameras": ["cam0", "cam1"]},
         trains=False,
         predicts=False,
     ),

@@ -37,3 +37,22 @@ def dannce(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     )
     pixels = np.stack([part.data_2d.reshape(81, 22, 2) for part in known["labelData"]]) - 1
     return pixels, known["labelData"][0].data_3d.reshape(81, 22, 3)
+
+
+def write_views(folder: Path, n: int = 24) -> Path:
+    """Write the cameras and a track for each of three, in DeepLabCut's csv."""
+    from neuroloom.core.recording import tracks
+    from neuroloom.io.tracks import write_tracks
+    from neuroloom.pose.rig import write_rig
+
+    folder.mkdir(parents=True, exist_ok=True)
+    rig, rng = ring(3), np.random.default_rng(0)
+    path = rng.normal(0, 30, (1, 4, 3)) + rng.normal(0, 1, (n, 4, 3)).cumsum(0)
+    write_rig(rig, folder / "calibration.toml")
+    for camera in rig:
+        seen = camera.project(path) + rng.normal(0, 0.5, (n, 4, 2))
+        points = seen.transpose(0, 2, 1)[..., None]
+        names = ["nose", "head", "back", "tail"]
+        made = tracks(points, names, rate=30.0, confidence=np.ones((n, 4, 1)))
+        write_tracks(made, folder / f"mouse_{camera.name}.csv", "dlc")
+    return folder

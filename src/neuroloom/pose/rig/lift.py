@@ -1,0 +1,363 @@
+"""What several cameras say of the same points: found on disk, brought together, lifted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuroloom.core.audit import Finding
+from neuroloom.core.errors import ConfigError, DataError, nearest
+from neuroloom.core.files import digest
+from neuroloom.pose.rig.cameras import Rig
+from neuroloom.pose.rig.limbs import hold_lengths
+from neuroloom.pose.rig.smooth import combine, smooth_tracks
+from neuroloom.pose.rig.triangulate import Method, triangulate, triangulate_robust
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Floats = NDArray[np.float64]
+
+TRACKS = (".analysis.h5", ".h5", ".csv", ".nc", ".nwb", ".slp")
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """Points that the cameras of a rig saw at the same moments.
+
+    Attributes
+    ----------
+    pixels
+        Shape (camera, network, time, point, 2), px; a point is a keypoint of an individual.
+    confidence
+        Shape (camera, network, time, point), 0 to 1; 1 where nobody said.
+    points
+        Names of the points: (individual, keypoint).
+    frames
+        Number of each moment's frame.
+    follows
+        True if the moments follow each other, so that they may be smoothed.
+    truth
+        Shape (time, point, 3) in the rig's unit where it is known.
+    """
+
+    rig: Rig
+    pixels: Floats
+    confidence: Floats
+    points: tuple[tuple[str, str], ...]
+    frames: NDArray[np.int64]
+    rate: float = 1.0
+    follows: bool = True
+    truth: Floats | None = None
+    files: tuple[Path, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """SHA-256 of each file, by its name with its folder."""
+        return {f"{file.parent.name}/{file.name}": digest(file) for file in self.files}
+
+    def without(self, number: int) -> Seen:
+        """Return the same without one camera."""
+        names = [name for i, name in enumerate(self.rig.names) if i != number]
+        rest = [i for i in range(len(self.rig)) if i != number]
+        return replace(
+            self, rig=self.rig.take(names), pixels=self.pixels[rest],
+            confidence=self.confidence[rest],
+        )  # fmt: skip
+
+    def combined(self, least: float = 0.0) -> tuple[Floats, Floats]:
+        """Return the networks' common pixels and their standard deviation, px."""
+        kept = np.where((self.confidence >= least)[..., None], self.pixels, np.nan)
+        parts = [combine(own) for own in kept]
+        return np.stack([p for p, _ in parts]), np.stack([d for _, d in parts])
+
+
+@dataclass(frozen=True, eq=False)
+class Lifted:
+    """Points in space.
+
+    Attributes
+    ----------
+    places, deviation
+        Shape (time, point, 3), in the rig's unit.
+    used
+        Shape (camera, time, point), True where a camera's pixel counted.
+    """
+
+    places: Floats
+    deviation: Floats
+    used: NDArray[np.bool_]
+
+
+def find_seen(data: Path, rig: Rig, include: Sequence[str] = ()) -> Seen:
+    """Find what the cameras of a rig saw: a label3d .mat, or a file of tracks for each camera.
+
+    A file belongs to the camera whose name is in its name or in the name of its folder; several of
+    one camera are several networks.
+
+    Raises
+    ------
+    DataError
+        If a camera has no file, or the files do not fit together.
+    """
+    from neuroloom.io.labels import label3d
+
+    if label3d.claims(data):
+        return _from_label3d(data, rig)
+    by_camera = _files_of(data, rig, include)
+    lacking = [name for name in rig.names if not by_camera[name]]
+    if len(rig) - len(lacking) < 2:
+        raise DataError(
+            f"{data}: no tracks were found for camera '{lacking[0]}'. The name of a camera "
+            f"({', '.join(rig.names)}) must be in the name of its file or folder; files end in "
+            f"{', '.join(TRACKS)}."
+        )
+    findings = [Finding("warning", "A camera without tracks", f"camera '{name}' is left out.")
+                for name in lacking]  # fmt: skip
+    rig = rig.take(name for name in rig.names if by_camera[name])
+    return _from_tracks(rig, {name: by_camera[name] for name in rig.names}, findings)
+
+
+def _files_of(data: Path, rig: Rig, include: Sequence[str]) -> dict[str, list[Path]]:
+    from neuroloom.io.layouts import included
+
+    root = data if data.is_dir() else data.parent
+    found: dict[str, dict[str, Path]] = {name: {} for name in rig.names}
+    for ending in TRACKS:
+        for file in sorted(root.rglob(f"*{ending}")):
+            if include and not included(file.name, list(include)):
+                continue
+            name = _camera_of(file.relative_to(root), rig)
+            stem = str(file.parent / file.name.removesuffix(".h5").removesuffix(".analysis"))
+            if name:
+                # The same tracks are often kept in two formats; the first one counts.
+                found[name].setdefault(stem.removesuffix(Path(stem).suffix)
+                                       if Path(stem).suffix in TRACKS else stem, file)  # fmt: skip
+    return {name: list(files.values()) for name, files in found.items()}
+
+
+def _camera_of(path: Path, rig: Rig) -> str:
+    """Return the camera whose name stands in the path, nearest to its end; "" if none does."""
+    for part in reversed(path.parts):
+        named = [
+            name for name in rig.names
+            if re.search(rf"(?<![a-z0-9]){re.escape(name.lower())}(?![a-z0-9])", part.lower())
+        ]  # fmt: skip
+        if named:
+            return max(named, key=len)
+    return ""
+
+
+def _from_tracks(rig: Rig, files: dict[str, list[Path]], findings: list[Finding]) -> Seen:
+    from neuroloom.io.tracks import read_tracks
+
+    read = {name: [read_tracks(file) for file in own] for name, own in files.items()}
+    networks = {len(own) for own in read.values()}
+    if len(networks) > 1:
+        told = ", ".join(f"{name}: {len(own)}" for name, own in read.items())
+        raise DataError(f"Every camera needs tracks of as many networks; there are {told}.")
+    first = read[rig.names[0]][0]
+    keypoints = [str(k) for k in first.coords["keypoints"].values]
+    individuals = [str(i) for i in first.coords["individuals"].values]
+    for name, own in read.items():
+        for recording, file in zip(own, files[name], strict=True):
+            _same_points(recording, keypoints, individuals, file)
+    lengths = {name: min(r.sizes["time"] for r in own) for name, own in read.items()}
+    n = min(lengths.values())
+    if max(lengths.values()) > n:
+        told = ", ".join(f"{name}: {length}" for name, length in lengths.items())
+        findings.append(Finding("warning", "Lengths", f"Frames by camera: {told}; {n} are used."))
+    picked = [[r.sel(keypoints=keypoints, individuals=individuals)[:n] for r in own]
+              for own in read.values()]  # fmt: skip
+    pixels = np.stack([np.stack([_points(r) for r in own]) for own in picked])
+    sure = np.stack([np.stack([_confidence(r) for r in own]) for own in picked])
+    names = tuple((i, k) for i in individuals for k in keypoints)
+    frames = np.asarray(first.coords["frame"].values if "frame" in first.coords
+                        else np.arange(n))[:n].astype(np.int64)  # fmt: skip
+    return Seen(
+        rig, pixels, sure, names, frames, float(first.attrs["rate"]),
+        bool((np.diff(frames) == 1).all()),
+        files=tuple(file for own in files.values() for file in own), findings=tuple(findings),
+    )  # fmt: skip
+
+
+def _same_points(
+    recording: xr.DataArray, keypoints: list[str], individuals: list[str], file: Path
+) -> None:
+    for dim, wanted in (("keypoints", keypoints), ("individuals", individuals)):
+        held = [str(name) for name in recording.coords[dim].values]
+        lacking = [name for name in wanted if name not in held]
+        if lacking:
+            raise DataError(
+                f"{file.name}: has no {dim[:-1]} '{lacking[0]}', which the first camera has."
+                f"{nearest(lacking[0], held)} It has {', '.join(held)}."
+            )
+
+
+def _points(recording: xr.DataArray) -> Floats:
+    """Return (time, point, 2), individuals outermost."""
+    order = recording.transpose("time", "individuals", "keypoints", "space").values
+    return np.asarray(order[..., :2], float).reshape(len(order), -1, 2)
+
+
+def _confidence(recording: xr.DataArray) -> Floats:
+    known = recording.coords["confidence"].transpose("time", "individuals", "keypoints").values
+    return np.nan_to_num(np.asarray(known, float), nan=1.0).reshape(len(known), -1)
+
+
+def _from_label3d(data: Path, rig: Rig) -> Seen:
+    from neuroloom.io.labels import label3d
+    from neuroloom.pose.rig.files import load_mat
+
+    labels = label3d.read(data)
+    file = data if data.is_file() else data / str(labels.extra["file"])
+    cameras = [name for name in rig.names if name in labels.extra["cameras"]]
+    if len(cameras) < 2:
+        raise DataError(
+            f"{file.name}: its cameras are {', '.join(labels.extra['cameras'])}, those of the "
+            f"calibration {', '.join(rig.names)}; two or more must have the same name."
+        )
+    rows = [np.flatnonzero((labels.frames["video"] == name).to_numpy()) for name in cameras]
+    pixels = np.stack([labels.points[own, 0] for own in rows])[:, None]
+    stored = np.atleast_1d(load_mat(file)["labelData"])[0]
+    flat = np.asarray(getattr(stored, "data_3d", np.zeros(0)), float)
+    truth = flat.reshape(pixels.shape[2], -1, 3) if flat.size else None
+    frames = labels.frames["frame"].to_numpy(np.int64)[rows[0]]
+    names = tuple(("individual_0", name) for name in labels.skeleton.keypoints)
+    follows = bool(len(frames) > 2 and (np.diff(frames) == 1).all())
+    return Seen(rig.take(cameras), pixels, np.ones(pixels.shape[:-1]), names, frames,
+                follows=follows, truth=truth, files=(file,))  # fmt: skip
+
+
+def lift(
+    seen: Seen,
+    method: Method = "robust",
+    tolerance: float = 10.0,
+    smooth: float = 0.0,
+    least: float = 0.0,
+    limbs: Sequence[tuple[int, int]] = (),
+) -> Lifted:
+    """Lift points into space.
+
+    Parameters
+    ----------
+    method, tolerance
+        As in `triangulate`; with `smooth`, "robust" stands for Student's t.
+    smooth
+        0: each moment by itself; else the ratio of `smooth_tracks`.
+    least
+        Confidence below which a pixel counts as missing.
+    limbs
+        Pairs of points whose distance stays the same.
+    """
+    pixels, noise = seen.combined(least)
+    there: NDArray[np.bool_] = np.asarray(np.isfinite(pixels).all(-1))
+    if smooth > 0:
+        tail = 4.0 if method == "robust" else np.inf
+        done = smooth_tracks(seen.rig, pixels, noise, smooth, tail)
+        places, deviation, used = done.points, done.deviation, done.trust > 0.2
+    else:
+        weights = 1 / noise**2
+        if method == "robust":
+            places, used = triangulate_robust(seen.rig, pixels, weights, tolerance)
+        else:
+            places, used = triangulate(seen.rig, pixels, weights, method), there
+        deviation = place_deviation(seen.rig, places, np.where(used, weights, 0))
+    if limbs:
+        places = hold_lengths(places, deviation, limbs)
+    return Lifted(places, deviation, used & there)
+
+
+def place_deviation(rig: Rig, places: np.ndarray, weights: np.ndarray) -> Floats:
+    """Return the standard deviation of triangulated places (…, 3), from that of the pixels.
+
+    Parameters
+    ----------
+    weights
+        1 / variance of each pixel, shape (camera, …).
+
+    Examples
+    --------
+    >>> from neuroloom.pose.rig.cameras import Camera
+    >>> K = np.diag([100.0, 100, 1])
+    >>> rig = Rig((Camera("a", K), Camera("b", K, t=np.array([-50.0, 0, 0]))))
+    >>> off = place_deviation(rig, np.array([25.0, 0, 100]), np.ones(2))
+    >>> bool(off[2] > off[0])
+    True
+    """
+    total = np.zeros((*np.shape(places), 3))
+    for camera, own in zip(rig, weights, strict=True):
+        slope = np.nan_to_num(camera.slope(places))
+        total += np.einsum("...,...ij,...il->...jl", own, slope, slope)
+    sound = np.isfinite(places).all(-1) & (np.linalg.cond(total) < 1e14)
+    out = np.full(np.shape(places), np.nan)
+    out[sound] = np.sqrt(np.einsum("nii->ni", np.linalg.inv(total[sound])))
+    return out
+
+
+def parse_limbs(limbs: Sequence[str], seen: Seen) -> list[tuple[int, int]]:
+    """Return pairs of points for limbs such as "nose-head", one for each individual.
+
+    Raises
+    ------
+    ConfigError
+        If a limb has no such form, or a keypoint does not exist.
+    """
+    known = list(dict.fromkeys(keypoint for _, keypoint in seen.points))
+    pairs = []
+    for limb in limbs:
+        ends = [(a, b) for a in known for b in known if f"{a}-{b}" == limb]
+        if not ends:
+            raise ConfigError(
+                f"limbs: '{limb}' are no two keypoints with a dash between; there are "
+                f"{', '.join(known)}."
+            )
+        a, b = ends[0]
+        pairs += [
+            (seen.points.index((name, a)), seen.points.index((name, b)))
+            for name in dict.fromkeys(individual for individual, _ in seen.points)
+        ]
+    return pairs
+
+
+def left_out(seen: Seen, **how: Any) -> tuple[Floats, Floats]:
+    """Return what each camera should see by the others: pixels, and the distance from its own, px.
+
+    Both have the shape (camera, time, point[, 2]); NaN where fewer than two others see a point.
+    """
+    own, _ = seen.combined(how.get("least", 0.0))
+    told = np.full_like(own, np.nan)
+    for number, camera in enumerate(seen.rig):
+        if len(seen.rig) > 2:
+            told[number] = camera.project(lift(seen.without(number), **how).places)
+    return told, np.linalg.norm(told - own, axis=-1)
+
+
+def agreement(told: np.ndarray, own: np.ndarray) -> Floats:
+    """Return the median correlation, over points and axes, of each camera's told and own tracks.
+
+    Parameters
+    ----------
+    told, own
+        Shape (camera, time, point, 2).
+
+    Examples
+    --------
+    >>> track = np.random.default_rng(0).normal(size=(1, 50, 3, 2))
+    >>> agreement(2 * track, track).round(6).tolist()
+    [1.0]
+    """
+    both = np.isfinite(told) & np.isfinite(own)
+    a, b = np.where(both, told, np.nan), np.where(both, own, np.nan)
+    with np.errstate(all="ignore"):
+        a, b = a - np.nanmean(a, axis=1, keepdims=True), b - np.nanmean(b, axis=1, keepdims=True)
+        r = np.nansum(a * b, 1) / np.sqrt(np.nansum(a**2, 1) * np.nansum(b**2, 1))
+    r = np.where(both.sum(1) > 2, r, np.nan)
+    return np.array([np.nanmedian(own) if np.isfinite(own).any() else np.nan for own in r])

@@ -1,0 +1,117 @@
+"""`pose.triangulate`: from what several calibrated cameras saw to points in space."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from neuroloom.core.audit import Finding
+from neuroloom.core.files import digest, write_json
+from neuroloom.core.recipe import Recipe, setting
+from neuroloom.core.run import data_error_if_changed
+
+if TYPE_CHECKING:
+    from neuroloom.core.run import Run
+    from neuroloom.pose.rig.lift import Lifted, Seen
+
+SMOOTH = 0.003
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What the cameras saw, limbs as pairs of points, and what the audit noticed."""
+
+    seen: Seen
+    limbs: list[tuple[int, int]]
+    hashes: dict[str, str]
+    findings: list[Finding] = field(default_factory=list)
+
+
+class Triangulate(Recipe):
+    """Lift points that several cameras saw into space.
+
+    Views that do not fit the others are left out. Tracks are smoothed by a Kalman smoother over all
+    cameras and networks; limbs may be held to their length. Each camera is told from the others, so
+    that the error is known without a truth.
+
+    Examples
+    --------
+    >>> Triangulate(smooth=0.01, limbs=["nose-head"]).method
+    'robust'
+    """
+
+    name: ClassVar[str] = "pose.triangulate"
+    summary: ClassVar[str] = "lift points that several calibrated cameras saw into space"
+    data_kind: ClassVar[str] = "Video"
+
+    calibration: str | None = setting(
+        None, "file of the cameras; default: the one in the data", basic=True
+    )
+    method: Literal["robust", "refined", "linear"] = setting(
+        "robust", "robust leaves views out; refined: least squares in px; linear: at once",
+        basic=True,
+    )  # fmt: skip
+    smooth: float | None = setting(
+        None, "step variance over place variance; 0: none; default: 0.003 for tracks", ge=0,
+        basic=True,
+    )  # fmt: skip
+    limbs: list[str] = setting([], "keypoints a fixed distance apart: nose-head", basic=True)
+    least: float = setting(
+        0.0, "confidence below which a point counts as missing", ge=0, le=1, basic=True
+    )
+    tolerance: float = setting(10.0, "within which views agree", unit="px", gt=0, basic=True)
+    cameras: list[str] = setting([], "use these cameras only; default: all")
+    include: list[str] = setting([], "only tracks whose names match one of these globs")
+    seed: int = setting(1, "of the bootstrap", ge=0)
+
+    def prepare(self, data: Path) -> Prepared:
+        """Read the cameras and what they saw; impossible rigs are refused; nothing is written."""
+        from neuroloom.pose.rig.check import require_possible
+        from neuroloom.pose.rig.files import find_rig, read_rig
+        from neuroloom.pose.rig.lift import find_seen, parse_limbs
+
+        file = find_rig(Path(self.calibration) if self.calibration else data)
+        rig = read_rig(file)
+        rig = rig.take(self.cameras) if self.cameras else rig
+        findings = require_possible(rig)
+        seen = find_seen(data, rig, self.include)
+        hashes = seen.hashes | {file.name: digest(file)}
+        return Prepared(seen, parse_limbs(self.limbs, seen), hashes, [*findings, *seen.findings])
+
+    def how(self, prepared: Prepared) -> dict[str, Any]:
+        """Return what `lift` gets beside the pixels."""
+        default = SMOOTH if prepared.seen.follows else 0.0
+        smooth = default if self.smooth is None else self.smooth
+        return {
+            "method": self.method, "tolerance": self.tolerance, "smooth": smooth,
+            "least": self.least, "limbs": prepared.limbs,
+        }  # fmt: skip
+
+    def work(self, prepared: Prepared, run: Run) -> None:
+        """Lift, tell each camera from the others, write tracks, errors and the report."""
+        from neuroloom.pose.rig.lift import left_out, lift
+
+        file = run.folder / "dataset.json"
+        if file.is_file():
+            from neuroloom.core.files import read_json
+
+            data_error_if_changed(read_json(file)["files"], prepared.hashes)
+        write_json(file, {"files": prepared.hashes, "cameras": list(prepared.seen.rig.names)})
+        note = Finding("note", "Cameras", f"{len(prepared.seen.rig)} cameras, none impossible.")
+        write_json(run.folder / "audit.json", [f.as_dict() for f in [note, *prepared.findings]])
+        for found in [note, *prepared.findings]:
+            run.log("audit", **found.as_dict())
+        write_json(run.folder / "plan.json", {"reason": "nothing is trained"})
+        run.log("plan", reason="nothing is trained")
+        lifted = lift(prepared.seen, **self.how(prepared))
+        run.log("fitted", role="places", fit=1, fits=2)
+        told = left_out(prepared.seen, **self.how(prepared))
+        run.log("fitted", role="left out", fit=2, fits=2)
+        self.illustrate(run, prepared, lifted, told)
+
+    def illustrate(self, run: Run, prepared: Prepared, lifted: Lifted, told: Any) -> None:
+        """Write tracks, tables, metrics, figures and the page."""
+        from neuroloom.pose.story.triangulate import report_places
+
+        report_places(self, run, prepared, lifted, told)

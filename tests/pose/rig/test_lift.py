@@ -1,0 +1,158 @@
+"""Tracks in space: the smoother against dense least squares, cameras told by others, limbs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.pose.rig import read_rig, triangulate
+from neuroloom.pose.rig.lift import agreement, find_seen, left_out, lift, parse_limbs
+from neuroloom.pose.rig.limbs import hold_lengths, limb_lengths
+from neuroloom.pose.rig.smooth import combine, smooth_tracks
+from neuroloom.pose.triangulate import SMOOTH, Triangulate
+from tests.pose.rig.rigs import ring, write_views
+
+
+def walk(rng: np.random.Generator, n: int = 80, points: int = 2) -> np.ndarray:
+    return rng.normal(0, 20, (1, points, 3)) + rng.normal(0, 0.4, (n, points, 3)).cumsum(0)
+
+
+def test_the_smoother_is_the_least_squares_of_the_whole_path():
+    from scipy.optimize import least_squares
+
+    rig, rng = ring(3), np.random.default_rng(0)
+    path = walk(rng, 12, 1)
+    pixels = rig.project(path) + rng.normal(0, 1, (3, 12, 1, 2))
+    pixels[:2, 5] = np.nan
+    pixels[:, 8] = np.nan
+    found = smooth_tracks(rig, pixels, 1.0, ratio=0.05, tail=np.inf).points[:, 0]
+    # What a step may be is a share of the variance of a place that two cameras or more see.
+    slopes = [camera.slope(triangulate(rig, pixels)[:, 0]) for camera in rig]
+    whole = [t for t in range(12) if t not in (5, 8)]
+    places = [np.linalg.inv(sum(s[t].T @ s[t] for s in slopes)) for t in whole]
+    step = 0.05 * np.median([np.trace(place) / 3 for place in places])
+
+    def gaps(flat):
+        points = flat.reshape(12, 3)
+        seen = (rig.project(points) - pixels[:, :, 0]).ravel()
+        return np.r_[seen[np.isfinite(seen)], np.diff(points, axis=0).ravel() / np.sqrt(step)]
+
+    theirs = least_squares(gaps, path.ravel(), xtol=1e-12, ftol=1e-12).x.reshape(12, 3)
+    np.testing.assert_allclose(found, theirs, atol=0.02)
+
+
+def test_smoothing_is_nearer_the_truth_and_gross_errors_do_no_harm():
+    rig, rng = ring(3), np.random.default_rng(1)
+    path = walk(rng, 200, 4) * [0.3, 0.3, 0.3]
+    pixels = rig.project(path) + rng.normal(0, 2, (3, 200, 4, 2))
+    plain = np.linalg.norm(triangulate(rig, pixels) - path, axis=-1)
+    calm = np.linalg.norm(smooth_tracks(rig, pixels, 2.0, 0.05).points - path, axis=-1)
+    assert np.median(calm) < 0.7 * np.median(plain)
+    wrong = rng.random((3, 200, 4)) < 0.05
+    pixels = pixels + np.where(wrong[..., None], rng.uniform(-150, 150, (3, 200, 4, 2)), 0)
+    held = np.linalg.norm(smooth_tracks(rig, pixels, 2.0, 0.05).points - path, axis=-1)
+    assert np.quantile(held, 0.95) < 1.3 * np.quantile(calm, 0.95)
+    assert np.quantile(np.linalg.norm(triangulate(rig, pixels) - path, axis=-1), 0.95) > 5
+
+
+def test_the_deviation_covers_the_error():
+    rig, rng = ring(4), np.random.default_rng(2)
+    path = walk(rng, 300, 3)
+    done = smooth_tracks(rig, rig.project(path) + rng.normal(0, 1, (4, 300, 3, 2)), 1.0, 1.0)
+    inside = np.abs(done.points - path) < 2 * done.deviation
+    assert 0.85 < inside.mean() <= 1
+
+
+def test_networks_are_joined_by_their_median():
+    rng = np.random.default_rng(0)
+    where, off = combine(rng.normal(0, 3, (5, 400, 2)), least=0.1)
+    assert np.abs(where).max() < 12
+    assert 1 < np.median(off) < 4
+    lone, sure = combine(np.ones((1, 3, 2)), least=0.5)
+    assert (lone == 1).all()
+    assert (sure == 0.5).all()
+
+
+def test_nothing_to_lift_is_told():
+    pixels = np.full((3, 5, 2, 2), np.nan)
+    with pytest.raises(ConfigError, match="seen by two cameras"):
+        smooth_tracks(ring(3), pixels)
+
+
+def test_limbs_keep_their_length():
+    rng = np.random.default_rng(0)
+    bones = np.array([[0.0, 0, 0], [10, 0, 0], [10, 8, 0]])
+    truth = bones + rng.normal(0, 30, (200, 1, 3))
+    noisy = truth + rng.normal(0, 1, (200, 3, 3))
+    noisy[3, 1] = np.nan
+    limbs = [(0, 1), (1, 2)]
+    held = hold_lengths(noisy, np.ones_like(noisy), limbs, np.array([10.0, 8.0]), 0.01)
+    far = np.linalg.norm(held[:, 0] - held[:, 1], axis=-1)
+    assert np.nanstd(far) < 0.3
+    assert np.isnan(held[3, 1]).all()
+    assert np.nanmean(np.linalg.norm(held - truth, axis=-1)) < np.nanmean(
+        np.linalg.norm(noisy - truth, axis=-1)
+    )
+    np.testing.assert_allclose(limb_lengths(truth, limbs), [10, 8])
+
+
+def test_files_find_their_cameras(tmp_path):
+    folder = write_views(tmp_path / "s")
+    rig = read_rig(folder)
+    seen = find_seen(folder, rig)
+    assert seen.pixels.shape == (3, 1, 24, 4, 2)
+    assert seen.follows
+    assert parse_limbs(["nose-head"], seen) == [(0, 1)]
+    with pytest.raises(ConfigError, match="'nose-hed'"):
+        parse_limbs(["nose-hed"], seen)
+    (folder / "mouse_cam2.csv").unlink()
+    assert find_seen(folder, rig).findings[0].detail == "camera 'cam2' is left out."
+    (folder / "mouse_cam1.csv").unlink()
+    with pytest.raises(DataError, match="no tracks were found for camera 'cam1'"):
+        find_seen(folder, rig)
+
+
+def test_keypoints_must_be_the_same(tmp_path):
+    folder = write_views(tmp_path / "s")
+    file = folder / "mouse_cam1.csv"
+    file.write_text(file.read_text().replace("nose", "snout"))
+    with pytest.raises(DataError, match=r"mouse_cam1\.csv: has no keypoint 'nose'"):
+        find_seen(folder, read_rig(folder))
+
+
+@pytest.mark.long
+def test_a_camera_told_by_the_others_of_the_fly(test_data):
+    seen = find_seen(test_data / "pose/eks/fly", read_rig(test_data / "pose/eks/fly"))
+    own, _ = seen.combined()
+    told, gap = left_out(seen, smooth=SMOOTH)
+    assert (np.median(gap, axis=(1, 2)) <= [2.50, 1.55, 4.50]).all()
+    assert (agreement(told, own) >= [0.55, 0.58, 0.36]).all()
+
+
+@pytest.mark.long
+def test_gross_errors_of_the_fly_do_no_harm(test_data):
+    from dataclasses import replace
+
+    seen = find_seen(test_data / "pose/eks/fly", read_rig(test_data / "pose/eks/fly"))
+    own, _ = seen.combined()
+    rng = np.random.default_rng(3)
+    wrong = rng.random(own.shape[:-1]) < 0.05
+    off = np.where(wrong[..., None], rng.uniform(-200, 200, own.shape), 0)
+    spoilt = replace(seen, pixels=seen.pixels + off[:, None])
+    told, _ = left_out(spoilt, smooth=SMOOTH)
+    gap = np.linalg.norm(told - own, axis=-1)
+    assert (np.quantile(gap, 0.95, axis=(1, 2)) <= [6.5, 4.3, 13]).all()
+
+
+def test_the_recipe_refuses_the_shipped_calibration(test_data):
+    with pytest.raises(DataError, match="'side' and 'top' are 0 mm apart"):
+        Triangulate().prepare(test_data / "pose/anipose-minimal")
+
+
+def test_labels_of_moments_are_not_smoothed(test_data):
+    prepared = Triangulate().prepare(test_data / "pose/dannce")
+    how = Triangulate().how(prepared)
+    assert how["smooth"] == 0
+    found = lift(prepared.seen, **how).places
+    assert np.nanmax(np.linalg.norm(found - prepared.seen.truth, axis=-1)) < 1e-5
