@@ -53,3 +53,36 @@ def write_clip(folder: Path, frames: int = 60) -> Path:
     points[20, 0, 0] += 40
     write_tracks(as_recording(points, ["mouse"]), folder / "arenaDLC_net.h5", "dlc")
     return folder
+
+
+def write_herd(folder: Path, frames: int = 12, animals: int = 2, seed: int = 0) -> Path:
+    """A project of DeepLabCut with several dark animals on a bright floor in every frame."""
+    import pandas as pd
+    from PIL import Image
+
+    from neuroloom.io.labels import Labels, Skeleton, write_labels
+
+    rng = np.random.default_rng(seed)
+    pictures = folder.parent / f"{folder.name}-pictures"
+    pictures.mkdir(parents=True)
+    y, x = np.mgrid[:96, :128]
+    truth = np.full((frames, animals, 5, 2), np.nan)
+    for frame in range(frames):
+        image = np.full((96, 128), 200.0)
+        for animal in range(animals if frame else 1):
+            a, b = rng.uniform(24, 104), 24 + 48 * animal + rng.uniform(-8, 8)
+            heading = rng.uniform(0, 2 * np.pi)
+            cos, sin = np.cos(heading), np.sin(heading)
+            along, beside = (x - a) * cos + (y - b) * sin, (y - b) * cos - (x - a) * sin
+            image[(along / 14) ** 2 + (beside / 6) ** 2 < 1] = 40
+            image[np.hypot(along - 11, beside) < 3] = 120
+            turn = np.array([[cos, sin], [-sin, cos]])
+            truth[frame, animal] = [a, b] + (BODY / 2) @ turn
+        Image.fromarray(image.astype(np.uint8)).save(pictures / f"img{frame:03d}.png")
+    names = [f"img{frame:03d}.png" for frame in range(frames)]
+    table = pd.DataFrame({"video": "herd", "frame": range(frames), "image": names})
+    skeleton = Skeleton(NAMES, swaps=((1, 2),))
+    individuals = tuple(f"animal{i + 1}" for i in range(animals))
+    labels = Labels(skeleton, table, truth, individuals, pictures, "made")
+    write_labels(labels, folder, "dlc")
+    return folder

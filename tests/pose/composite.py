@@ -203,6 +203,6 @@ def write_project(folder: Path, frames: np.ndarray, truth: np.ndarray, name: str
     table = pd.DataFrame({"video": name, "frame": range(len(frames)), "image": names})
     individuals = tuple(f"mouse{i + 1}" for i in range(truth.shape[1]))
     skeleton = Skeleton(NAMES, swaps=((1, 2),))
-    labels = Labels(skeleton, table, truth, individuals, pictures, "dlc")
+    labels = Labels(skeleton, table, truth, individuals, pictures, "made")
     write_labels(labels, folder, "dlc")
     return folder

@@ -57,7 +57,8 @@ def test_the_loss_bears_missing_animals_and_those_beyond_the_view(herd):
     loss.backward()
     assert torch.isfinite(loss)
     assert torch.isfinite(maps.grad).all()
-    assert float(many_loss(maps, torch.full_like(bodies, torch.nan), EDGES, 2, 2.0)) >= 0
+    nothing = torch.full_like(bodies, torch.nan)
+    assert float(many_loss(maps.detach(), nothing, EDGES, 2, 2.0)) >= 0
 
 
 def test_peaks_are_found_to_a_part_of_a_cell(herd):
@@ -105,7 +106,7 @@ def test_perfect_maps_give_all_animals_in_px_of_the_frame(herd):
     assert np.bincount(rows).tolist() == [1] + [2] * 15
     for row, body in zip(rows, bodies, strict=True):
         off = np.linalg.norm(herd.points[row] - body[:, :2], axis=-1)
-        assert off.max(1).min() < 1.6 * scale.max()
+        assert np.nanmin(off.max(1)) < 1.6 * scale.max()
 
 
 def test_missing_keypoints_are_filled_in_where_the_shape_has_them():
