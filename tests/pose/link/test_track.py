@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -20,9 +17,7 @@ from neuroloom.pose.link.track import (
     link,
     link_nearest,
 )
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from crossings import Crossings, encounters, simulate
+from tests.pose.crossings import Crossings, encounters, simulate
 
 
 def scores(case: Crossings, identity: np.ndarray, animals: int):

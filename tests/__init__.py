@@ -1,0 +1,1 @@
+"""The tests; a package, since others (sleap-io) install one of that name, too."""
