@@ -87,11 +87,11 @@ def calibrate(expected: Floats, error: Floats) -> Calibration:
         return PLAIN
     found = _curve(said, off)
     share = _reliable(said, off)
-    mean = float(off.mean())
-    error = tuple(mean + share * (one - mean) for one in found.error)
+    middle = float(off.mean())
+    rise = tuple(middle + share * (one - middle) for one in found.error)
     near = float((off <= REACH_PX).mean())
     within = tuple(near + share * (one - near) for one in found.within)
-    return Calibration(found.expected, error, within)
+    return Calibration(found.expected, rise, within)
 
 
 def _reliable(said: Floats, off: Floats) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from neuroloom.core.audit import Finding
 from neuroloom.core.dataset import Dataset
-from neuroloom.core.errors import DataError
+from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import digest
 from neuroloom.pose.nets.frames import PoseFrames
 
@@ -21,7 +22,12 @@ if TYPE_CHECKING:
 FEW = 20
 
 
-def read_frames(data: Path, include: list[str], trained: dict[str, Any] | None = None) -> Dataset:
+def read_frames(
+    data: Path,
+    include: list[str],
+    trained: dict[str, Any] | None = None,
+    clips: Sequence[str] = (),
+) -> Dataset:
     """Read the labelled frames of a project.
 
     Parameters
@@ -32,6 +38,8 @@ def read_frames(data: Path, include: list[str], trained: dict[str, Any] | None =
         Globs on the names of frames or videos; empty: all.
     trained
         Facts of the run that is to be applied; its keypoints then hold, in its order.
+    clips
+        Videos to learn from without labels: paths, or globs below `data`.
 
     Returns
     -------
@@ -65,9 +73,33 @@ def read_frames(data: Path, include: list[str], trained: dict[str, Any] | None =
         Finding("note", "How the data were read", f"A project of the format {labels.source}.")
     ]
     findings += [Finding("warning", "Noticed while reading", note) for note in labels.notes]
-    extra = {"hashes": hashes_of(labels, data), "labels": labels}
-    x = PoseFrames(labels)
+    videos = find_clips(data, clips)
+    hashes = hashes_of(labels, data) | {video.name: digest(video) for video in videos}
+    extra = {"hashes": hashes, "labels": labels}
+    x = PoseFrames(labels, clips=videos)
     return Dataset(table, x, "pose", [], facts, findings, extra, labels.points)  # type: ignore[arg-type]
+
+
+def find_clips(data: Path, clips: Sequence[str]) -> list[Path]:
+    """Return the videos that paths, or globs below a project, name.
+
+    Raises
+    ------
+    ConfigError
+        If one of them matches no video.
+    """
+    from neuroloom.io.video import is_video
+
+    found: list[Path] = []
+    for clip in clips:
+        below = sorted(data.glob(clip)) if data.is_dir() and not Path(clip).is_absolute() else []
+        videos = [path for path in below or [Path(clip)] if path.exists() and is_video(path)]
+        if not videos:
+            raise ConfigError(
+                f"unlabelled: '{clip}' is no video, nor a glob of videos below {data.name}."
+            )
+        found += videos
+    return list(dict.fromkeys(found))
 
 
 def chosen(labels: Labels, include: list[str], data: Path) -> Labels:

@@ -47,6 +47,9 @@ class Estimate(Study):
         "10min", "wall time of the whole command ('90s', '10min') or '1000 steps' a fit", basic=True
     )
     include: list[str] = setting([], "globs on names of frames or videos")
+    unlabelled: list[str] = setting(
+        [], "videos to learn from without labels: paths, or globs below DATA", basic=True
+    )
     plan: dict[str, str] = setting(
         {}, "keys of the plan set by hand: size: '240' (px of the crop), batch, crop, turn, mirror"
     )
@@ -61,7 +64,7 @@ class Estimate(Study):
         """Read the project; pictures are read when they are learnt from."""
         from neuroloom.pose.data import read_frames
 
-        return read_frames(data, self.include)
+        return read_frames(data, self.include, clips=self.unlabelled)
 
     def read_like(self, facts: dict[str, Any], data: Path, include: list[str]) -> Dataset:
         """Read another project, which must have the run's keypoints."""

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from neuroloom.pose.estimate import Estimate
 
 BLOCK = 64
-FORMATS = {"dlc": ".h5", "slp": ".slp", "lightning-pose": ".csv", "deepposekit": ".csv",
-           "nwb": ".nwb"}  # fmt: skip
 SURE = 0.3  # confidence below which a point is not drawn
 
 
@@ -189,16 +187,13 @@ def write_results(
     ensemble: Ensemble, video: Video, tracks: xr.DataArray, folder: Path
 ) -> list[Path]:
     """Write tracks in the project's own format and as a table, and a labelled video."""
-    from neuroloom.io.tracks import write_tracks
+    from neuroloom.io.tracks import ending_of, write_tracks
     from neuroloom.learn.overlay import labelled_video
 
     axes = ensemble.facts["axes"]
-    source = str(axes.get("source", "dlc"))
     name = video.path.stem
-    suffix = FORMATS.get(source, ".h5")
-    kind = source if source in FORMATS and source != "deepposekit" else "dlc"
-    written = [folder / f"{name}{suffix}"]
-    write_tracks(tracks, written[0], kind)
+    written = [folder / f"{name}{ending_of(str(axes.get('source', 'dlc')))}"]
+    write_tracks(tracks, written[0])
     if len(video) > 1:
         edges = [(int(a), int(b)) for a, b in axes.get("edges", [])]
         path = folder / f"{name}_labelled.mp4"

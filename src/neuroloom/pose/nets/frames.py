@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +29,8 @@ class PoseFrames(Sequence[Any]):
         Their numbers in the project; None: all.
     memory
         Shared by all parts; None begins a new one.
+    clips
+        Videos that nobody labelled, to learn from as well.
     """
 
     def __init__(
@@ -35,8 +38,9 @@ class PoseFrames(Sequence[Any]):
         labels: Labels | Any,
         rows: Sequence[int] | None = None,
         memory: dict[Any, Any] | None = None,
+        clips: Sequence[Path] = (),
     ) -> None:
-        self.labels = labels
+        self.labels, self.clips = labels, tuple(clips)
         self.rows = list(range(len(labels))) if rows is None else [int(row) for row in rows]
         self.memory: dict[Any, Any] = {"bytes": 0} if memory is None else memory
         self.limit = min(KEPT_BYTES, machine_memory() / 8)
@@ -49,7 +53,7 @@ class PoseFrames(Sequence[Any]):
         if isinstance(rows, int | np.integer):
             return self.picture(self.rows[int(rows)])
         chosen = np.asarray(self.rows)[rows].tolist()
-        return PoseFrames(self.labels, chosen, self.memory)
+        return PoseFrames(self.labels, chosen, self.memory, self.clips)
 
     def picture(self, row: int) -> np.ndarray:
         """Return the picture of a row of the project, grey where all of its colours are alike."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 STEPS_AN_EPOCH = 25
 PREDICT_BATCH = 16
+POLISH = 0.4  # of the fine steps, on frames of clips too
 RARE = -4.0  # logit of a peak before anything is learnt
 
 
@@ -143,9 +144,34 @@ class PoseLearner:
         self.plan = self.make_plan(x)
         history = History()
         for key, stage in stages(self.plan).items():
-            one = self.fit_stage(key, stage, x, part_of(job, key, stage.share))
+            share = stage.share * (1 - POLISH if key == "fine" and x.clips else 1)
+            one = self.fit_stage(key, stage, x, part_of(job, key, share))
             history = joined(history, one) if history.epochs else one
         self.structure = self._structure(x)
+        return joined(history, self._polish(x, job)) if x.clips else history
+
+    def _polish(self, x: PoseFrames, job: FitJob) -> History:
+        """Learn on, from frames of clips whose points time confirmed, beside the labelled ones."""
+        from neuroloom.pose.nets.students import jumps, look_through, taught
+
+        assert self.plan is not None
+        both, before, leap = taught(self, x)
+        own = part_of(job, "polish", self.plan.fine.share * POLISH)
+        module = self.module("fine", self.plan.fine, both, job.seed)
+        module.net.load_state_dict(self.nets["fine"].state_dict())
+        training = self.training(self.plan)
+        training = dataclasses.replace(training, lr=training.lr / 2)
+        labelled = np.flatnonzero(np.asarray(module.frame_of) < len(x))
+        numbers = _half_and_half(len(module.frame_of), labelled, training.batch)
+        history = fit(module, numbers, np.zeros(len(numbers), np.float32), training, own)
+        self.nets["fine"] = module.net.to("cpu").eval()
+        after = jumps(look_through(self, x.clips)[1], leap)
+        said = (
+            f" It also learnt from {len(both) - len(x)} frames of {len(x.clips)} unlabelled "
+            f"video{'s' * (len(x.clips) > 1)}: of 1,000 points, {before:.1f} leapt more than "
+            f"{leap:.0f} px from a frame to the next before, {after:.1f} after."
+        )
+        self.plan = dataclasses.replace(self.plan, reason=self.plan.reason + said)
         return history
 
     def _structure(self, x: PoseFrames) -> Structure | None:
@@ -360,6 +386,14 @@ def animals_of(y: Floats) -> tuple[Floats, np.ndarray]:
     if len(frame) == 0:
         raise DataError("No frame to learn from has two labelled keypoints of one animal.")
     return y[frame, individual].astype(float), frame
+
+
+def _half_and_half(animals: int, labelled: np.ndarray, batch: int) -> np.ndarray:
+    """Return the numbers of all animals, the labelled ones so often that they are half."""
+    rest = np.setdiff1d(np.arange(animals), labelled)
+    times = max(1, round(len(rest) / max(len(labelled), 1)))
+    numbers = np.concatenate([np.tile(labelled, times), rest]).astype(np.int64)
+    return np.tile(numbers, max(1, -(-STEPS_AN_EPOCH * batch // len(numbers))))
 
 
 def _epoch(animals: int, batch: int) -> np.ndarray:

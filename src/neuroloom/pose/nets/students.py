@@ -1,0 +1,152 @@
+"""Learning from frames that nobody labelled: places that neighbours in time confirm.
+
+The net that was trained on labels looks at stretches of video. Where a point leaps away and comes
+back, it was mistaken: such points are dropped, and short gaps are bridged along the line. What is
+left joins the labels, and the net learns on (self-training with a smoother as the teacher: Lee
+2013; pseudo-labels by an ensemble smoother: Biderman 2024, https://doi.org/10.1038/s41592-024-02319-1).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neuroloom.pose.nets.align import Floats
+from neuroloom.pose.nets.frames import PoseFrames, plain
+
+if TYPE_CHECKING:
+    from neuroloom.pose.nets.learner import PoseLearner
+
+STRETCHES, LENGTH = 5, 100  # stretches of a video, and frames of each
+WINDOW = 5  # frames of the running median
+BRIDGE = 6  # frames that a gap may have
+LEAP = 0.04  # of the frame's longer side: what counts as a jump
+SURE = 0.5  # probability near the peak, or the point is not trusted
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """Labelled frames and frames of clips with the points that time confirmed.
+
+    It stands in for `io.labels.Labels` before `PoseFrames`.
+    """
+
+    labelled: PoseFrames
+    pictures: Sequence[np.ndarray]
+    points: Floats
+
+    def __len__(self) -> int:
+        """Return how many frames there are."""
+        return len(self.labelled) + len(self.pictures)
+
+    def image(self, row: int) -> np.ndarray:
+        """Return a picture (y, x, channel)."""
+        own = len(self.labelled)
+        found: np.ndarray = self.labelled[row] if row < own else self.pictures[row - own]
+        return found
+
+
+def stretches(frames: int) -> list[tuple[int, int]]:
+    """Return (first, after the last) of evenly spaced stretches of a video.
+
+    Examples
+    --------
+    >>> stretches(80), stretches(1000)[:2]
+    ([(0, 80)], [(0, 100), (225, 325)])
+    """
+    if frames <= STRETCHES * LENGTH:
+        return [(0, frames)]
+    starts = np.linspace(0, frames - LENGTH, STRETCHES).astype(int)
+    return [(int(start), int(start) + LENGTH) for start in starts]
+
+
+def look_through(learner: PoseLearner, clips: Sequence[Path]) -> tuple[list[Any], list[Floats]]:
+    """Return the pictures of all stretches, and what the net finds in each stretch."""
+    from neuroloom.io.video import Video
+
+    pictures: list[np.ndarray] = []
+    found = []
+    for clip in clips:
+        with Video(clip) as video:
+            for first, last in stretches(len(video)):
+                own = [plain(frame) for frame in video.read(np.arange(first, last))]
+                pictures += own
+                found.append(in_batches(learner, own))
+    return pictures, found
+
+
+def in_batches(learner: PoseLearner, pictures: Sequence[np.ndarray], size: int = 16) -> Floats:
+    """Return what the net finds in many pictures (n, individual, keypoint, 4)."""
+    parts = [learner.find_in(pictures[k : k + size]) for k in range(0, len(pictures), size)]
+    return np.concatenate(parts)
+
+
+def confirmed(found: Floats, leap: float) -> Floats:
+    """Return the places that time confirms, (n, individual, keypoint, 2), NaN where it does not.
+
+    Parameters
+    ----------
+    found
+        Of one stretch (n, individual, keypoint, 4): x, y, probability near the peak, expectation.
+    leap
+        px from the running median beyond which a point is mistaken.
+
+    Examples
+    --------
+    >>> found = np.ones((7, 1, 1, 4)); found[:, 0, 0, 0] = [0, 1, 2, 99, 4, 5, 6]
+    >>> confirmed(found, 10.0)[:, 0, 0, 0].tolist()
+    [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+    """
+    from scipy.ndimage import median_filter
+
+    places = np.array(found[..., :2])
+    known = np.isfinite(places).all(-1)
+    plain_ = np.nan_to_num(places)
+    middle = median_filter(plain_, (min(WINDOW, len(plain_)), 1, 1, 1), mode="nearest")
+    near = np.linalg.norm(plain_ - middle, axis=-1) <= leap
+    # Whether it was sure counts for what stands alone; what its neighbours confirm is kept.
+    steady = known & near & (np.nan_to_num(found[..., 2]) >= SURE / 2)
+    places[~steady] = np.nan
+    return _bridged(places)
+
+
+def _bridged(places: Floats) -> Floats:
+    """Fill gaps of a few frames along the line between what stands before and after."""
+    out = places.copy()
+    for animal, point in np.ndindex(places.shape[1:3]):
+        own = out[:, animal, point]
+        there = np.flatnonzero(np.isfinite(own).all(1))
+        for before, after in itertools.pairwise(there):
+            if 1 < after - before <= BRIDGE:
+                share = np.arange(1, after - before)[:, None] / (after - before)
+                own[before + 1 : after] = own[before] + share * (own[after] - own[before])
+    return out
+
+
+def jumps(found: Sequence[Floats], leap: float) -> float:
+    """Return the share of points, per thousand, that leap between neighbouring frames.
+
+    Examples
+    --------
+    >>> still = np.zeros((5, 1, 1, 4)); still[2:, 0, 0, 0] = 50
+    >>> jumps([still], 20.0)
+    250.0
+    """
+    steps = [np.linalg.norm(np.diff(one[..., :2], axis=0), axis=-1).ravel() for one in found]
+    every = np.concatenate(steps) if steps else np.zeros(0)
+    known = every[np.isfinite(every)]
+    return float(1000 * (known > leap).mean()) if known.size else 0.0
+
+
+def taught(learner: PoseLearner, x: PoseFrames) -> tuple[PoseFrames, float, float]:
+    """Return labelled and confirmed frames together, the jumps that there were, and the leap."""
+    pictures, found = look_through(learner, x.clips)
+    leap = LEAP * float(np.max([one.shape[:2] for one in pictures]))
+    points = np.concatenate([confirmed(one, leap) for one in found])
+    both = Mixed(x, pictures, np.concatenate([x.points, points]))
+    return PoseFrames(both), jumps(found, leap), leap
