@@ -13,6 +13,7 @@ SHORTEST_BLINK, LONGEST_BLINK = 0.03, 3.0
 BRIDGED = 0.06  # s between two closures of one blink
 AROUND = 0.08  # s before and after a blink that are not trusted
 LONGEST_GAP = 0.75  # s that are filled in
+DIP, DIP_WINDOW = 0.06, 0.8  # share of the diameter by which, and s within which, only lids do
 SMOOTH = 0.06  # s, of the Gaussian that the trace is smoothed with
 BASELINE = 0.5  # s before the onset of a reflex
 REACTION = (0.1, 1.5)  # s after a stimulus within which its reflex begins
@@ -79,8 +80,10 @@ def clean_trace(
 ) -> np.ndarray:
     """Return a trace without artefacts: NaN where it is not known, smooth elsewhere.
 
-    Around closed lids 80 ms are dropped, gaps up to 0.75 s are filled by straight lines, and the
-    rest is smoothed (Gaussian, 60 ms).
+    Values that leave the running median (0.8 s) by 6 % are dropped: lids half closed cut a pupil and
+    give it back within half a second, no pupil does that. So are 80 ms around them and around
+    closed lids. Gaps up to 0.75 s are filled by straight lines, and the rest is smoothed (Gaussian,
+    60 ms).
 
     Parameters
     ----------
@@ -101,9 +104,10 @@ def clean_trace(
 
     step = float(np.median(np.diff(times))) if len(times) > 1 else 1.0
     good = np.asarray(trusted, bool) & np.isfinite(values)
-    if shut is not None and shut.any():
-        near = int(np.ceil(AROUND / step))
-        good &= ~(np.convolve(shut, np.ones(2 * near + 1), "same") > 0.5)
+    wrong = _dips(values, times, good, step)
+    wrong |= False if shut is None else np.asarray(shut, bool)
+    near = int(np.ceil(AROUND / step))
+    good &= ~(np.convolve(wrong, np.ones(2 * near + 1))[near : near + len(wrong)] > 0.5)
     if good.sum() < 2:
         return np.full(len(values), np.nan)
     filled = np.interp(times, times[good], values[good])
@@ -113,6 +117,19 @@ def clean_trace(
         if not inner or times[last] - times[first] > LONGEST_GAP:
             smooth[first : last + 1] = np.nan
     return smooth
+
+
+def _dips(values: np.ndarray, times: np.ndarray, good: np.ndarray, step: float) -> np.ndarray:
+    """Say which values leave the running median of the good ones."""
+    from scipy.ndimage import median_filter
+
+    if good.sum() < 2:
+        return np.zeros(len(values), bool)
+    filled = np.interp(times, times[good], values[good])
+    usual = median_filter(
+        filled, min(2 * int(DIP_WINDOW / step / 2) + 1, len(values)), mode="nearest"
+    )
+    return good & (np.abs(filled - usual) > DIP * usual)
 
 
 def find_reflexes(

@@ -154,9 +154,11 @@ class Leg:
     steps: int
     strength: float
     muon: bool
+    rate: float
 
 
-LEGS = (Leg(2200, 1.0, False), Leg(1300, 0.4, True))
+LEGS = (Leg(2200, 1.0, False, 3e-3), Leg(500, 0.4, True, 2e-3))
+STEPS = sum(leg.steps for leg in LEGS)
 
 
 def _optimiser(net: EyeNet, rate: float, muon: bool) -> torch.optim.Optimizer:
@@ -170,6 +172,38 @@ def _optimiser(net: EyeNet, rate: float, muon: bool) -> torch.optim.Optimizer:
     rest = [part for part in net.parameters() if id(part) not in held]
     groups = [{"params": hidden, "muon": True}, {"params": rest, "muon": False}]
     return Muon(groups, rate, rate=8.0)
+
+
+def train_legs(
+    steps: int,
+    seed: int,
+    own: Bank | None = None,
+    tell: Callable[[int, float], None] | None = None,
+) -> EyeNet:
+    """Train a net from scratch as the shipped one was, leg after leg, in `steps` steps altogether.
+
+    Examples
+    --------
+    >>> train_legs(3, seed=0).training
+    False
+    """
+    torch.manual_seed(seed)
+    net, first = EyeNet(), 0
+    whole = sum(leg.steps for leg in LEGS)
+    for number, leg in enumerate(LEGS):
+        own_steps = max(1, round(steps * leg.steps / whole))
+        train_net(
+            net, own_steps, seed + number, own=own, rate=leg.rate, strength=leg.strength,
+            muon=leg.muon, tell=_counted(tell, first),
+        )  # fmt: skip
+        first += own_steps
+    return net
+
+
+def _counted(
+    tell: Callable[[int, float], None] | None, first: int
+) -> Callable[[int, float], None] | None:
+    return None if tell is None else lambda step, loss: tell(first + step, loss)
 
 
 def train_net(

@@ -86,8 +86,11 @@ def _private(error: DataError, file: Path) -> str:
 
 
 def net_of(weights: str | None) -> EyeNet:
-    """Return the net of a file of weights, or the shipped one."""
-    return load_net(SHIPPED if weights is None else Path(weights))
+    """Return the net of a file of weights or of a run of `eye.train`; None is the shipped one."""
+    if weights is None:
+        return load_net(SHIPPED)
+    path = Path(weights)
+    return load_net(path / "model.safetensors" if path.is_dir() else path)
 
 
 def check_roi(roi: list[int] | None) -> Box | None:

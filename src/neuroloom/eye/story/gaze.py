@@ -111,7 +111,8 @@ def _row(name: str, eyeball: Eyeball) -> dict[str, Any]:
 def _add_job(shelf: Shelf, recipe: Gaze, one: Looked, number: int) -> None:
     from neuroloom.io.video import Video, write_video
 
-    assert one.table is not None and one.job.infer is not None
+    assert one.table is not None
+    assert one.job.infer is not None
     plain = deepvog_table(one.table)
     write_atomic(shelf.folder / f"{one.job.name}.csv", partial(plain.to_csv, index=False))
     if number < SHOWN and one.eyeball is not None:
@@ -123,7 +124,7 @@ def _add_job(shelf: Shelf, recipe: Gaze, one: Looked, number: int) -> None:
         if number < SHOWN:
             shelf.add_figure(
                 f"frames-{number}", frames_figure(video, one.table, one.eyeball), section="data",
-                title=f"Frames of {one.job.name}", caption="Lines: from the eyeball along the gaze.",
+                title=f"Frames of {one.job.name}", caption="Lines: along the gaze.",
             )  # fmt: skip
         if recipe.overlay:
             target = shelf.folder / f"{one.job.name}_overlay.mp4"

@@ -1,0 +1,123 @@
+"""`eye.train`: the net that finds pupils, from rendered eyes alone or from one's own masks, too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from neuroloom.core.audit import Finding
+from neuroloom.core.files import digest, write_atomic, write_json
+from neuroloom.core.recipe import Recipe, setting
+
+if TYPE_CHECKING:
+    from neuroloom.core.run import Run
+    from neuroloom.eye.nets import EyeNet
+
+STEPS = 2700  # of the shipped net; training.LEGS says of what kind
+TUNING_RATE = 5e-4
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Labelled pictures, those learnt from and those held out, and what the audit noticed."""
+
+    train: list[tuple[Path, Path]] = field(default_factory=list)
+    test: list[tuple[Path, Path]] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+
+class Train(Recipe):
+    """Train the net of `eye.pupil` and `eye.gaze`, on rendered eyes and on one's own labels.
+
+    `Train()` is how the shipped net was made: thousands of rendered eyes, no picture of a real one.
+    With `labelled`, a folder with images/ and masks/ (1 pupil, 2 iris, 3 the rest of the eye), half
+    of every batch is one's own pictures; the last fifth of them by name is held out and scored. The
+    result is judged on rendered eyes that it has not seen.
+
+    Examples
+    --------
+    >>> Train(steps=500, tune=True).seed
+    0
+    """
+
+    name: ClassVar[str] = "eye.train"
+    summary: ClassVar[str] = "train the net that finds pupils, on rendered eyes and own masks"
+    data_kind: ClassVar[str] = "Video"
+    needs_data: ClassVar[bool] = False
+
+    steps: int = setting(STEPS, "of 16 pictures each", ge=2, basic=True)
+    labelled: str | None = setting(None, "folder with images/ and masks/", basic=True)
+    tune: bool = setting(False, "start from the shipped net, not from scratch", basic=True)
+    judged: int = setting(256, "rendered eyes that the net is judged on", ge=2)
+    include: list[str] = setting([], "only labelled pictures whose names match one of these globs")
+    seed: int = setting(0, "of weights, pictures and their changes", ge=0)
+
+    def prepare(self, data: Path) -> Labelled:
+        """Find the labelled pictures; nothing is written."""
+        from fnmatch import fnmatch
+
+        from neuroloom.eye.labelled import find_labelled
+
+        if self.labelled is None:
+            note = Finding("note", "Data", "Rendered eyes alone: no picture of a real eye.")
+            return Labelled(findings=[note])
+        pairs = find_labelled(Path(self.labelled))
+        globs = self.include or ["*"]
+        pairs = [pair for pair in pairs if any(fnmatch(pair[0].name, glob) for glob in globs)]
+        cut = len(pairs) - len(pairs) // 5
+        told = (
+            f"{cut} labelled pictures to learn from, the last {len(pairs) - cut} by name held out."
+        )
+        return Labelled(pairs[:cut], pairs[cut:], [Finding("note", "Data", told)])
+
+    def work(self, prepared: Labelled, run: Run) -> None:
+        """Train, keep the weights, judge, report."""
+        write_json(run.folder / "audit.json", [found.as_dict() for found in prepared.findings])
+        for found in prepared.findings:
+            run.log("audit", **found.as_dict())
+        plan = {"steps": self.steps, "batch": 16, "from": "shipped" if self.tune else "scratch"}
+        write_json(run.folder / "plan.json", plan)
+        run.log("plan", **plan)
+        files = {
+            file.name: digest(file) for pair in prepared.train + prepared.test for file in pair
+        }
+        write_json(run.folder / "dataset.json", {"files": files})
+        net = self.fit(prepared, run)
+        write_atomic(run.folder / "model.safetensors", lambda path: save_net(net, path))
+        run.log("fitted", role="net", fit=1, fits=1)
+        self.illustrate(run, prepared)
+
+    def fit(self, prepared: Labelled, run: Run) -> EyeNet:
+        """Return the trained net."""
+        from copy import deepcopy
+
+        from neuroloom.eye.labelled import read_labelled
+        from neuroloom.eye.pupils import load_net
+        from neuroloom.eye.training import SIDE, train_legs, train_net
+
+        own = read_labelled(prepared.train, SIDE) if prepared.train else None
+
+        def tell(step: int, loss: float) -> None:
+            run.tell({"event": "progress", "done": step + 1, "total": self.steps, "loss": loss})
+
+        if not self.tune:
+            return train_legs(self.steps, self.seed, own, tell)
+        start = deepcopy(load_net())
+        return train_net(
+            start, self.steps, self.seed, own=own, rate=TUNING_RATE, strength=0.4, muon=True,
+            tell=tell,
+        )  # fmt: skip
+
+    def illustrate(self, run: Run, prepared: Labelled) -> None:
+        """Judge the net and write metrics, figures and the report."""
+        from neuroloom.eye.story.train import report_training
+
+        report_training(self, run, prepared)
+
+
+def save_net(net: EyeNet, path: Path) -> None:
+    """Write the weights of a net as safetensors."""
+    from safetensors.torch import save_file
+
+    save_file({name: value.contiguous() for name, value in net.state_dict().items()}, path)
