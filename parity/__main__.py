@@ -11,6 +11,8 @@ from parity import harness
 
 # Each tool's file, under the name that the catalogue gives the tool.
 FILES = {
+    "DeepLabCut": "parity.deeplabcut",
+    "DeepPoseKit": "parity.deepposekit",
     "Allen Cell Structure Segmenter": "parity.allen",
     "AxonDeepSeg": "parity.axondeepseg",
     "braindecode": "parity.braindecode",
