@@ -26,7 +26,7 @@ from neuroloom.core.recipe import MOST_BASIC_FIELDS, Recipe, describe, from_yaml
 from neuroloom.core.run import Run
 from neuroloom.learn.fit import own_threads
 from tests import animals, critters, eyes, grids, makers, nights, regions
-from tests.pose.rig import rigs
+from tests.pose.rig import rigs, test_recipe_calibrate
 
 MODEL_FILES = ("model.safetensors", "baseline.safetensors", "card.md")
 FILES = (
@@ -318,6 +318,14 @@ SMALL = {
         {"limbs": ["nose-head"]},
         ["reprojection_px", "reprojection_p95_px", "left_out_px", "left_out_p95_px"],
         samples={"smooth": 0.02, "cameras": ["cam0", "cam1"]},
+        trains=False,
+        predicts=False,
+    ),
+    "pose.calibrate": Small(
+        lambda folder: test_recipe_calibrate.write_clips(folder),
+        {"lens": "f k1 k2", "starts": 2},
+        ["median_px", "mean_px", "p95_px", "held_out_px", "held_out_pose_px", "starts_apart_px"],
+        samples={"frames": 50},
         trains=False,
         predicts=False,
     ),

@@ -32,6 +32,7 @@ RECIPES: dict[str, str] = {
     "pose.track": "neuroloom.pose.track:Track",
     "pose.suggest": "neuroloom.pose.suggest:Suggest",
     "pose.triangulate": "neuroloom.pose.triangulate:Triangulate",
+    "pose.calibrate": "neuroloom.pose.calibrate:Calibrate",
     "eye.pupil": "neuroloom.eye.pupil:Pupil",
     "eye.gaze": "neuroloom.eye.gaze:Gaze",
     "eye.train": "neuroloom.eye.train:Train",

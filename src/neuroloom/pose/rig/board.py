@@ -289,3 +289,56 @@ def _grey(path: Path, frames: np.ndarray) -> Iterator[np.ndarray]:
                 yield frame.to_ndarray(format="gray")
             if number >= frames[-1]:
                 return
+
+
+def find_board(data: Path) -> Path:
+    """Return the TOML that describes the board: board.toml, else config.toml.
+
+    Raises
+    ------
+    DataError
+        If the folder has neither.
+    """
+    for name in ("board.toml", "config.toml"):
+        if (data / name).is_file():
+            return data / name
+    raise DataError(
+        f"{data}: neither board.toml nor config.toml describes the board. Write board.toml with "
+        "board_x, board_y (squares), square_length, marker_length (mm), marker_bits and dict_size."
+    )
+
+
+def find_clips(data: Path, include: Sequence[str] = ()) -> dict[str, Path]:
+    """Return the clip of each camera; those with "calib" in their name, if any have it.
+
+    A camera is named by the folder of its clip where every clip has its own, else by what differs
+    in the files' names.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than two, or two of one camera.
+    """
+    from neuroloom.io.layouts import included
+
+    files = [file for file in sorted(data.rglob("*")) if file.suffix.lower() in CLIPS]
+    files = [file for file in files if not include or included(file.name, list(include))]
+    marked = [file for file in files if "calib" in file.name.lower()]
+    files = marked or files
+    if len(files) < 2:
+        raise DataError(f"{data}: expected a clip for each of two cameras or more, found {files}.")
+    if len({file.parent for file in files}) == len(files):
+        return {file.parent.name: file for file in files}
+    stems = [file.stem for file in files]
+    start = len(_common(stems))
+    stop = len(_common([stem[start:][::-1] for stem in stems]))
+    names = [stem[start : len(stem) - stop].strip("_-. ") or stem for stem in stems]
+    if len(set(names)) < len(names):
+        raise DataError(f"{data}: two clips belong to one camera; narrow them with `include`.")
+    return dict(zip(names, files, strict=True))
+
+
+def _common(words: Sequence[str]) -> str:
+    first, last = min(words), max(words)
+    same = [a == b for a, b in zip(first, last, strict=False)]
+    return first[: same.index(False) if False in same else len(same)]
