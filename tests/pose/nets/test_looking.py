@@ -175,3 +175,17 @@ def test_keypoints_agree_on_which_peak_is_meant(rng):
     assert choose_peaks(place, near, structure, weight=0.0).tolist() == [[0, 0, 0]]
     again = Structure.from_arrays(structure.as_arrays())
     assert choose_peaks(place, near, again).tolist() == [[0, 1, 0]]
+
+
+def test_a_view_and_its_mirror_image_give_the_same_maps():
+    """Whatever the net, left and right change places when the picture is mirrored."""
+    from neuroloom.pose.nets.find import maps_of
+    from neuroloom.pose.nets.unet import build_net
+
+    torch.manual_seed(0)
+    net = build_net("unet", 1, 4, (8, 8), {}).eval()
+    x = torch.randn(2, 1, 32, 48)
+    with torch.no_grad():
+        one, other = maps_of(net, x, MIRROR), maps_of(net, x.flip(2), MIRROR)
+    torch.testing.assert_close(one, other.flip(2)[:, list(MIRROR)])
+    assert float(one.flatten(2).exp().sum(-1).mean()) == pytest.approx(1.0, abs=1e-4)

@@ -126,6 +126,24 @@ def _middle(found: Floats, shape: Floats) -> Floats:
     return middle
 
 
+def maps_of(net: Any, x: Tensor, mirror: Sequence[int] | None) -> Tensor:
+    """Return the maps of views, as logits; with `mirror` the mean of them and of their images.
+
+    Parameters
+    ----------
+    x
+        Shape (n, channel, v, u); the animal's left and right lie along v.
+    mirror
+        For each keypoint its other side.
+    """
+    maps: Tensor = net(x)
+    if mirror is None:
+        return maps
+    image = net(x.flip(2)).flip(2)[:, list(mirror)]
+    both = maps.flatten(2).softmax(-1) + image.flatten(2).softmax(-1)
+    return (both / 2).clamp_min(1e-12).log().view_as(maps)
+
+
 @torch.inference_mode()
 def seen(learner: PoseLearner, key: str, scene: Scene, views: Floats, rows: Any = None) -> Floats:
     """Return what a stage sees in views (n, 2, 3) of the pictures, in px of the frames.
@@ -139,7 +157,10 @@ def seen(learner: PoseLearner, key: str, scene: Scene, views: Floats, rows: Any 
     assert plan is not None
     x = scene.look(key, plan, views, rows)
     net: Any = learner.nets[key]
-    maps, stride = net(x), int(net.stride)
+    maps, stride = (
+        maps_of(net, x, plan.mirror if key == "fine" and plan.mirrored else None),
+        int(net.stride),
+    )
     if key == "fine" and learner.structure is not None and plan.agree:
         points, near, expected = agreed_places(maps, stride, learner.structure, plan.agree)
     else:

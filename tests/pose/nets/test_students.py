@@ -1,0 +1,88 @@
+"""Learning from clips that nobody labelled."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from neuroloom.core.errors import ConfigError
+from neuroloom.io.labels import read_labels
+from neuroloom.io.video import write_video
+from neuroloom.learn.fit import FitJob, own_threads
+from neuroloom.pose.data import find_clips
+from neuroloom.pose.nets.frames import PoseFrames
+from neuroloom.pose.nets.learner import PoseLearner, PoseWishes, _half_and_half
+from neuroloom.pose.nets.students import confirmed, jumps, stretches
+from tests.critters import NAMES, paint, points_of, write_project
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    with own_threads(1):
+        yield
+
+
+def walk(frames):
+    """An animal that walks along a line, turning slowly."""
+    share = np.linspace(0, 1, frames)
+    return np.stack([points_of(np.array([20 + 40 * s, 25 + 15 * s]), 0.8 * s) for s in share])
+
+
+def as_found(points):
+    return np.concatenate([points, np.ones_like(points)], -1)[:, None]
+
+
+def test_a_leap_is_replaced_by_the_way_between():
+    truth = walk(30)
+    found = as_found(truth)
+    found[12, 0, 1, :2] += 30
+    found[20:22, 0, 2, :2] = np.nan
+    out = confirmed(found, 5.0)[:, 0]
+    np.testing.assert_allclose(out, truth, atol=0.3)
+
+
+def test_what_is_lost_for_long_stays_unknown():
+    found = as_found(walk(30))
+    found[8:20, 0, 3, :2] = np.nan
+    out = confirmed(found, 5.0)[:, 0]
+    assert np.isnan(out[10:18, 3]).all()
+    assert np.isfinite(out[:, :3]).all()
+
+
+def test_jumps_are_counted_per_thousand_points():
+    found = as_found(walk(101))
+    assert jumps([found], 20.0) == 0
+    found[50, 0, 0, :2] += 40  # there and back again
+    assert jumps([found], 20.0) == pytest.approx(1000 * 2 / (100 * len(NAMES)))
+
+
+def test_stretches_are_spread_over_a_long_video():
+    found = stretches(100_000)
+    assert found[0][0] == 0
+    assert found[-1][1] == 100_000
+    assert sum(last - first for first, last in found) == 500
+
+
+def test_labelled_frames_are_half_of_what_is_seen():
+    numbers = _half_and_half(110, np.arange(10), 4)
+    assert np.mean(numbers < 10) == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_net_learns_on_from_a_clip_and_says_what_it_brought(tmp_path):
+    labels = read_labels(write_project(tmp_path / "p", 1, 8))
+    rng = np.random.default_rng(0)
+    pictures = [paint(points, rng)[..., None] for points in walk(24)]
+    clip = write_video(tmp_path / "clip.mp4", pictures, 30.0)
+    frames = PoseFrames(labels, clips=[clip])
+    keys = {"batch": 4, "widths": (8, 8, 8, 8)}
+    model = PoseLearner("unet", PoseWishes(NAMES, labels.skeleton.mirror, keys=keys))
+    model.fit(frames, job=FitJob(steps=12))
+    assert "24 frames of 1 unlabelled video" in model.plan.reason
+    again = PoseLearner.from_spec(model.spec)
+    again.load(model.state())
+    np.testing.assert_array_equal(again.predict_scores(frames), model.predict_scores(frames))
+
+
+def test_a_glob_without_a_video_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="unlabelled"):
+        find_clips(tmp_path, ["videos/*.mp4"])
