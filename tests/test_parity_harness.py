@@ -66,3 +66,14 @@ def test_every_file_is_listed_under_a_tool_of_the_catalogue() -> None:
     files = {file.stem for file in here.glob("*.py")} - helpers
     assert files == {module.removeprefix("parity.") for module in FILES.values()}
     assert all(find_tool(tool).name == tool for tool in FILES)
+
+
+@pytest.mark.parametrize(
+    ("cores", "budget", "said"),
+    [(1, "10min", "10 minutes on one core"), (2, "5min", "5 minutes, 2 cores")],
+)
+def test_minutes_are_of_two_cores(
+    cores: int, budget: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(harness, "cores", lambda: cores)
+    assert (harness.minutes(5), harness.spent(5)) == (budget, said)
