@@ -49,7 +49,7 @@ def keypoint_errors(mine: pd.DataFrame) -> Figure:
 def share_within_reach(mine: pd.DataFrame, theirs: pd.DataFrame) -> Figure:
     """Draw the share of points that lie within a reach, for each reach."""
     figure, axes = canvas(2.4)
-    for rows, name, ink in ((mine, "model", colour(0)), (theirs, "mean pose", colour(7))):
+    for rows, name, ink in ((mine, "model", colour(0)), (theirs, "mean pose", "0.55")):
         known = rows.loc[rows["known"] > 0, "error_px"].fillna(np.inf).to_numpy()
         if known.size:
             order = np.sort(np.maximum(known, 0.1))
