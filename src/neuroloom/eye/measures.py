@@ -80,8 +80,8 @@ def clean_trace(
 ) -> np.ndarray:
     """Return a trace without artefacts: NaN where it is not known, smooth elsewhere.
 
-    Values that leave the running median (0.8 s) by 6 % are dropped: lids half closed cut a pupil and
-    give it back within half a second, no pupil does that. So are 80 ms around them and around
+    Values that leave the running median (0.8 s) by 6 % are dropped: lids half closed cut a pupil
+    and give it back within half a second, no pupil does that. So are 80 ms around them and around
     closed lids. Gaps up to 0.75 s are filled by straight lines, and the rest is smoothed (Gaussian,
     60 ms).
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neuroloom.core.errors import DataError
+from neuroloom.eye.dark import contrast, dark_blobs
 from neuroloom.eye.ellipse import rim
 from neuroloom.eye.rims import RAYS, fit_robust, rim_of_map, sample, sharpen, within
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 SHIPPED = Path(__file__).parent / "weights" / "eyes.safetensors"
 SIDE = 128
 CHUNK = 16
+MARGIN = 0.08  # of contrast by which the dark blob must beat the net's
 SMALLEST = 12.0  # pixels of the map that a pupil covers at least
 Box = tuple[int, int, int, int]
 
@@ -213,16 +215,23 @@ def find_pupils(
     part = 255 - part if invert else part
     maps, tags = maps_of(part, net, side)
     ratio = np.array(part.shape[1:])[::-1] / np.array(maps.shape[2:])[::-1]
-    blobs = [_blob(map_) for map_ in maps[:, 0]]
-    held = np.array([k for k, blob in enumerate(blobs) if _large(blob)], int)
     n = len(frames)
     ellipse, confidence, seen = np.full((n, 5), np.nan), np.zeros(n), np.zeros(n)
-    if len(held):
-        masks = np.stack([blob for k in held if (blob := blobs[k]) is not None])
-        found, share = _measure(part[held], maps[held], masks, ratio)
-        sure = _confidence(found, share, maps[held], masks, tags[held], ratio)
+    guesses = [_Guess(part, maps, ratio, [_blob(map_) for map_ in maps[:, 0]])]
+    if not invert:
+        guesses.append(_Guess(part, maps, ratio, dark_blobs(_shrink(part, maps.shape[2:]), maps)))
+    best = np.full(n, -np.inf)
+    for number, guess in enumerate(guesses):
+        if not len(guess.rows):
+            continue
+        found, share, score = guess.measure()
+        sure = _confidence(found, share, maps[guess.rows], guess.masks, tags[guess.rows], ratio)
+        # the net's own guess stays unless the other is clearly better
+        better = score - MARGIN * number > best[guess.rows]
+        rows = guess.rows[better]
+        best[rows] = score[better]
         found[:, :2] += (left, top)
-        ellipse[held], confidence[held], seen[held] = found, sure, share
+        ellipse[rows], confidence[rows], seen[rows] = found[better], sure[better], share[better]
     lost = ~np.isfinite(ellipse).all(axis=1)
     confidence[lost] = 0
     return Found(ellipse, confidence, tags[:, 0], tags[:, 1], seen)
@@ -232,22 +241,56 @@ def _large(blob: np.ndarray | None) -> bool:
     return blob is not None and blob.sum() >= SMALLEST
 
 
+def _shrink(frames: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    import torch
+    from torch.nn.functional import interpolate
+
+    whole = torch.from_numpy(np.ascontiguousarray(frames))[:, None].float()
+    return interpolate(whole, tuple(shape), mode="bilinear", antialias=True)[:, 0].numpy()
+
+
+class _Guess:
+    """Blobs that may be pupils, in those frames that have one."""
+
+    def __init__(
+        self, frames: np.ndarray, maps: np.ndarray, ratio: np.ndarray,
+        blobs: list[np.ndarray | None],
+    ) -> None:  # fmt: skip
+        self.rows = np.array([k for k, blob in enumerate(blobs) if _large(blob)], int)
+        held = [blob for k in self.rows if (blob := blobs[k]) is not None]
+        self.masks = np.stack(held) if held else np.zeros((0, *maps.shape[2:]), bool)
+        self.frames, self.maps, self.ratio = frames, maps, ratio
+
+    def measure(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return ellipses (n, 5), the share of their rims that was seen, and their contrast."""
+        frames, maps = self.frames[self.rows], self.maps[self.rows]
+        found, share = _measure(frames, maps, self.masks, self.ratio)
+        weights = _weights(found, maps, self.ratio)
+        score, _ = contrast(frames.astype(np.float32), found, weights)
+        return found, share, score
+
+
+def _weights(ellipses: np.ndarray, maps: np.ndarray, ratio: np.ndarray) -> np.ndarray:
+    """Return how surely each of the 64 points of rims, given in px of the frames, is uncovered."""
+    points = (rim(ellipses, RAYS) + 0.5) / ratio - 0.5
+    return _uncovered(points, maps, (ellipses[:, :2] + 0.5) / ratio - 0.5)
+
+
 def _measure(
     frames: np.ndarray, maps: np.ndarray, masks: np.ndarray, ratio: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return ellipses (n, 5) in px of the frames, and the share of the rim that was seen (n,)."""
     centres, reach = _moments(masks)
-    points = rim_of_map(maps[:, 0] * masks, centres, reach)
+    # the map's own half-way line where the blob is the map's, the blob's border elsewhere
+    points = rim_of_map(np.where(maps[:, 0] > 0.5, maps[:, 0], 0.5 + 0.2) * masks, centres, reach)
     first, _ = fit_robust(points, _uncovered(points, maps, centres))
     first = _stretch(first, ratio)
     size = np.sqrt(first[:, 2] * first[:, 3])
     found, kept = first, np.zeros((len(first), RAYS))
     grey = frames.astype(np.float32)
-    for share in (0.22, 0.12):
+    for share in (0.22, 0.12, 0.08):
         lift = np.maximum(share * size, 2.5)
-        rims = rim(found, RAYS) / ratio - 0.5 * (1 - 1 / ratio)
-        weights = _uncovered(rims, maps, (found[:, :2] + 0.5) / ratio - 0.5)
-        again, kept = sharpen(grey, found, weights, lift)
+        again, kept = sharpen(grey, found, _weights(found, maps, ratio), lift)
         found = np.where(_plausible(again, first)[:, None], again, found)
     return found, (kept > 0.3).mean(axis=1)
 

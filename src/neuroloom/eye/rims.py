@@ -8,6 +8,8 @@ from neuroloom.eye.ellipse import distance, fit_ellipse, rim
 
 RAYS = 64
 ROUNDS = 4
+WING = 4  # steps to either side of the steepest place
+STRETCHES, TRIES, NEAR = (0.25, 0.45), 12, 0.62
 LOST = 0.15  # weight below which a point of the rim does not count as seen
 
 
@@ -75,7 +77,10 @@ def rim_of_map(maps: np.ndarray, centres: np.ndarray, reach: np.ndarray) -> np.n
 def fit_robust(points: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Fit ellipses (n, 5) to points (n, m, 2), of which some are wrong.
 
-    Points far from the ellipse of the others lose their weight (Tukey's biweight), round by round.
+    Where something hides a stretch of the rim (a lash, a reflection, a lid) its points are wrong
+    together. So the first ellipse is the best of several, each of which leaves out another stretch;
+    best is the one that most points are near. Points far from it then lose their weight (Tukey's
+    biweight), round by round.
 
     Returns
     -------
@@ -86,7 +91,7 @@ def fit_robust(points: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.
     ----------
     Huber & Ronchetti (2009), Robust Statistics, 2nd ed., chapter 7 (reweighting).
     """
-    found, kept = fit_ellipse(points, weights), weights
+    found, kept = _best_of_stretches(points, weights), weights
     for _ in range(ROUNDS):
         off = np.abs(distance(found, points))
         counted = np.where(weights > LOST, off, np.nan)
@@ -98,6 +103,26 @@ def fit_robust(points: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.
         again = fit_ellipse(points, np.nan_to_num(kept))
         found = np.where(np.isfinite(again).all(-1, keepdims=True), again, found)
     return found, np.nan_to_num(kept)
+
+
+def _best_of_stretches(points: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    count = points.shape[1]
+    place = np.arange(count)
+    tries = [np.ones(count)]
+    for share in STRETCHES:
+        starts = np.arange(TRIES) * count // TRIES
+        tries += [((place - start) % count >= share * count).astype(float) for start in starts]
+    kept = weights[:, None] * np.stack(tries)
+    found = fit_ellipse(np.broadcast_to(points[:, None], (*kept.shape, 2)), kept)
+    off = np.abs(distance(found, points[:, None]))
+    counted = np.where(weights[:, None] > LOST, off, np.nan)
+    # the distance within which two thirds of the points lie
+    ordered = np.sort(counted, axis=-1)
+    known = np.isfinite(counted).sum(-1)
+    rank = np.clip(np.ceil(NEAR * known).astype(int) - 1, 0, count - 1)
+    cost = np.take_along_axis(ordered, rank[..., None], -1)[..., 0]
+    best = np.where(np.isfinite(cost), cost, np.inf).argmin(axis=1)
+    return np.take_along_axis(found, best[:, None, None], 1)[:, 0]
 
 
 def _median(values: np.ndarray) -> np.ndarray:
@@ -132,7 +157,7 @@ def sharpen(
         Ellipses (n, 5), and how clearly each point of the rim was seen (n, 64), 0 to 1.
     """
     points = rim(ellipses, RAYS)
-    outward = _normals(ellipses, points)
+    outward = normals(ellipses, points)
     steps = np.linspace(-1, 1, 33)
     off = reach[:, None, None] * steps
     x = points[..., 0, None] + off * outward[..., 0, None]
@@ -144,14 +169,16 @@ def sharpen(
     side = np.where(middle.sum(-1) >= 0, 1.0, -1.0)
     prior = np.exp(-0.5 * (steps[1:-1] / 0.45) ** 2)
     rise = np.clip(side[:, None, None] * slope, 0, None) * prior
-    best = np.clip(rise.argmax(-1), 1, rise.shape[-1] - 2)
-    near = [np.take_along_axis(rise, (best + k)[..., None], -1)[..., 0] for k in (-1, 0, 1)]
-    bend = near[0] - 2 * near[1] + near[2]
-    shift = np.where(bend < -1e-9, 0.5 * (near[0] - near[2]) / np.minimum(bend, -1e-9), 0.0)
+    best = np.clip(rise.argmax(-1), WING, rise.shape[-1] - 1 - WING)
+    wing = np.arange(-WING, WING + 1)
+    # the middle of the slope around its top, without the prior, which would hold the edge back
+    near = np.take_along_axis(side[:, None, None] * slope, best[..., None] + wing, -1)
+    near = np.clip(near, 0, None) ** 2
+    shift = (near * wing).sum(-1) / np.maximum(near.sum(-1), 1e-9)
     step = steps[1] - steps[0]
-    move = reach[:, None] * (steps[1:-1][best] + step * np.clip(shift, -0.5, 0.5))
+    move = reach[:, None] * (steps[1:-1][best] + step * shift)
     edges = points + move[..., None] * outward
-    seen = _clarity(near[1], weights)
+    seen = _clarity(np.take_along_axis(rise, best[..., None], -1)[..., 0], weights)
     seen = seen * within(edges[..., 0], edges[..., 1], images.shape)
     found, kept = fit_robust(edges, weights * seen)
     return found, kept
@@ -160,7 +187,7 @@ def sharpen(
 def _slopes(values: np.ndarray) -> np.ndarray:
     """Return smoothed differences along profiles (n, m, 33) -> (n, m, 31)."""
     soft = values.copy()
-    for _ in range(2):
+    for _ in range(4):
         soft[..., 1:-1] = (soft[..., :-2] + 2 * soft[..., 1:-1] + soft[..., 2:]) / 4
     return soft[..., 2:] - soft[..., :-2]
 
@@ -172,7 +199,8 @@ def _clarity(rise: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.clip(rise / np.maximum(usual, 1e-6), 0, 1)
 
 
-def _normals(ellipses: np.ndarray, points: np.ndarray) -> np.ndarray:
+def normals(ellipses: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Return the unit vectors out of ellipses (n, 5) at points of their rims (n, m, 2)."""
     x, y, major, minor, angle = (part[:, None] for part in ellipses.T)
     cos, sin = np.cos(angle), np.sin(angle)
     dx, dy = points[..., 0] - x, points[..., 1] - y
