@@ -20,6 +20,7 @@ FILES = {
     "CERR": "parity.cerr",
     "DeepBehavior": "parity.deepbehavior",
     "DeepBhvTracking": "parity.deepbhvtracking",
+    "DANNCE": "parity.dannce",
     "DeepEEG": "parity.deepeeg",
     "DeepNeuro": "parity.deepneuro",
     "DeepVOG": "parity.deepvog",

@@ -26,7 +26,7 @@ from neuroloom.core.recipe import MOST_BASIC_FIELDS, Recipe, describe, from_yaml
 from neuroloom.core.run import Run
 from neuroloom.learn.fit import own_threads
 from tests import animals, critters, eyes, grids, makers, nights, regions
-from tests.pose.rig import rigs, test_recipe_calibrate
+from tests.pose.rig import rigs, scenes, test_recipe_calibrate
 
 MODEL_FILES = ("model.safetensors", "baseline.safetensors", "card.md")
 FILES = (
@@ -326,6 +326,14 @@ SMALL = {
         {"lens": "f k1 k2", "starts": 2},
         ["median_px", "mean_px", "p95_px", "held_out_px", "held_out_pose_px", "starts_apart_px"],
         samples={"frames": 50},
+        trains=False,
+        predicts=False,
+    ),
+    "pose.volumetric": Small(
+        lambda folder: scenes.write_scene(folder),
+        {"budget": "3 steps", "grid": 8, "batch": 2},
+        ["mean_error_mm", "median_error_mm"],
+        samples={"budget": "7 steps", "grid": 16},
         trains=False,
         predicts=False,
     ),

@@ -33,6 +33,7 @@ RECIPES: dict[str, str] = {
     "pose.suggest": "neuroloom.pose.suggest:Suggest",
     "pose.triangulate": "neuroloom.pose.triangulate:Triangulate",
     "pose.calibrate": "neuroloom.pose.calibrate:Calibrate",
+    "pose.volumetric": "neuroloom.pose.volumetric:Volumetric",
     "eye.pupil": "neuroloom.eye.pupil:Pupil",
     "eye.gaze": "neuroloom.eye.gaze:Gaze",
     "eye.train": "neuroloom.eye.train:Train",

@@ -1,0 +1,141 @@
+"""The volume net: where voxels are seen, what it starts from, and a run from films to points."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from neuroloom.core.errors import DataError
+from neuroloom.core.files import read_json
+from neuroloom.learn.fit import own_threads
+from neuroloom.pose.rig.nets.volume import VolumeNet, decode, sample, target_heat
+from neuroloom.pose.rig.project import read_project
+from neuroloom.pose.rig.scene import vary_poses, whole_poses
+from neuroloom.pose.rig.volumetric import (
+    Shape,
+    Views,
+    centres_of,
+    cut,
+    make_batch,
+    measure_shape,
+    voxels,
+)
+from neuroloom.pose.volumetric import Volumetric
+from tests.pose.rig.scenes import small_scene, write_scene
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    with own_threads(1):
+        yield
+
+
+def test_maps_are_read_where_pixels_are():
+    y, x = np.mgrid[:12, :16]
+    # A cell of a map holds two pixels a side; its centre is at 2 i + 0.5.
+    maps = torch.from_numpy(np.stack([2 * x + 0.5, 2 * y + 0.5])[None].astype(np.float32))
+    pixels = torch.rand(1, 50, 2) * torch.tensor([28.0, 20.0]) + 1
+    got = sample(maps, pixels)[0].T
+    torch.testing.assert_close(got, pixels[0], atol=1e-4, rtol=0)
+
+
+def test_heat_and_decoding_are_inverse():
+    pixels = torch.rand(2, 7, 2) * 40 + 10
+    found, sure = decode(target_heat(pixels, (64, 64)).clamp(min=1e-9).log(), reach=4)
+    assert (found - pixels).abs().max() < 0.1
+    assert (sure > 0.9).all()
+    outside = torch.tensor([[[-5.0, 3.0], [float("nan"), 2.0]]])
+    assert target_heat(outside, (64, 64)).sum() == 0
+
+
+def test_crops_hold_what_the_cameras_see():
+    rig, painted = small_scene(4)
+    views = Views(rig, painted.images, painted.points)
+    crops, corner = cut(views, centres_of(views.points), 32)
+    assert crops.shape == (4, 3, 32, 32)
+    image = painted.images[1, 2].astype(float)
+    x, y = corner[1, 2].astype(int)
+    inside = image[max(y, 0) : y + 32, max(x, 0) : x + 32]
+    mine = crops[1, 2][max(-y, 0) :, max(-x, 0) :][: inside.shape[0], : inside.shape[1]]
+    assert np.corrcoef(mine.ravel(), inside.ravel())[0, 1] > 0.9999
+
+
+def test_a_batch_knows_where_its_voxels_and_points_are():
+    rig, painted = small_scene(4)
+    views = Views(rig, painted.images, painted.points)
+    shape = Shape(32, 80.0, 8)
+    batch = make_batch(views, centres_of(views.points), shape, np.random.default_rng(0))
+    assert batch.voxels.shape == (4, 512, 3)
+    # The voxel nearest to a point is seen near the point, in every camera.
+    far = torch.cdist(batch.truth, batch.voxels)
+    nearest = far.argmin(-1)
+    seen = torch.gather(batch.grid, 2, nearest[:, None, :, None].expand(-1, 3, -1, 2))
+    inside = far.amin(-1) < 6
+    gap = (seen - batch.pixels).norm(dim=-1).transpose(1, 2)[inside]
+    assert gap.max() < 6
+
+
+def test_cubes_turn_about_the_vertical():
+    cube = voxels(np.array([1.0, 2, 3]), Shape(16, 20.0, 4), 0.7)
+    np.testing.assert_allclose(cube.mean(0), [1, 2, 3], atol=1e-12)
+    still = voxels(np.array([1.0, 2, 3]), Shape(16, 20.0, 4))
+    np.testing.assert_allclose(cube[:, 2], still[:, 2])
+    far = np.linalg.norm(cube - [1, 2, 3], axis=1)
+    np.testing.assert_allclose(far, np.linalg.norm(still - [1, 2, 3], axis=1))
+
+
+def test_an_untrained_net_joins_perfect_views():
+    """The 3-D net starts from the sum over views: given true heat it finds the points at once."""
+    rig, painted = small_scene(2)
+    views = Views(rig, painted.images, painted.points)
+    shape = Shape(64, measure_shape(views).cube, 24)
+    batch = make_batch(views, centres_of(views.points), shape)
+    net = VolumeNet(22, 8, 8)
+    heat = target_heat(batch.pixels.flatten(0, 1), (64, 64), 3.0).clamp(min=1e-9).log()
+    net.view.forward = lambda crops: (heat, torch.zeros(len(crops), 8, 32, 32))
+    places, volume, _ = net(batch.crops, batch.grid, batch.voxels)
+    assert (places - batch.truth).norm(dim=-1).median() < shape.cube / shape.grid
+    torch.testing.assert_close(volume.exp().sum(-1), torch.ones(2, 22))
+
+
+def test_gradients_reach_what_joins_the_views():
+    rig, painted = small_scene(2)
+    batch = make_batch(
+        Views(rig, painted.images, painted.points), centres_of(painted.points), Shape(32, 80.0, 8)
+    )
+    net = VolumeNet(22, 8, 8)
+    net(batch.crops, batch.grid, batch.voxels)[0].sum().backward()
+    assert net.head.weight.grad.abs().sum() > 0
+    assert net.sharp.grad.abs().sum() > 0
+
+
+def test_poses_are_whole_and_varied():
+    rng = np.random.default_rng(0)
+    poses = rng.normal(0, 20, (5, 22, 3))
+    poses[2, 16:18] = np.nan
+    filled = whole_poses(poses)
+    assert np.isfinite(filled).all()
+    np.testing.assert_array_equal(filled[:2], poses[:2])
+    varied = vary_poses(filled, 50, rng)
+    sides = np.linalg.norm(varied[:, 3] - varied[:, 5], axis=-1)
+    known = np.linalg.norm(filled[:, 3] - filled[:, 5], axis=-1)
+    assert all(np.isclose(side, known).any() for side in sides)
+
+
+def test_films_become_points(tmp_path):
+    folder = write_scene(tmp_path / "s")
+    run = Volumetric(budget="3 steps", grid=8, batch=2).run(folder, tmp_path / "run")
+    metrics = read_json(run.folder / "metrics.json")
+    assert metrics["mean_error_mm"]["baseline"] > 0
+    assert len(run.predictions) == 2 * 22
+    assert (run.folder / "model.safetensors").is_file()
+
+
+def test_what_is_missing_is_named(tmp_path):
+    folder = write_scene(tmp_path / "s", frames=3)
+    with pytest.raises(DataError, match="3 moments are labelled"):
+        Volumetric(shrink=1).prepare(folder)
+    (folder / "videos/cam1/0.mp4").unlink()
+    with pytest.raises(DataError, match="no film of camera 'cam1'"):
+        read_project(folder)
