@@ -25,6 +25,8 @@ PEAKS = 4
 PARTNERS = 6  # of each keypoint: those whose difference to it varies least
 FREEDOM = 4.0  # of Student's t: a rare posture is not forbidden
 SWEEPS = 6
+ODD = 3.0  # SDs from where a partner expects a point
+MIN_PARTNERS = 2
 LEAST = 1e-3  # probability of a peak that is told from noise
 AROUND = 3  # cells round a peak that belong to it
 
@@ -102,6 +104,34 @@ def learn_structure(points: Floats, least: float = 1.5) -> Structure:
     chosen = cov[row, partners]
     root = np.linalg.inv(np.linalg.cholesky(chosen))
     return Structure(partners, mean[row, partners], root, spread[row, partners])
+
+
+def at_odds(points: Floats, structure: Structure) -> NDArray[np.bool_]:
+    """Return which points (n, keypoint) lie where most of their partners do not expect them.
+
+    A point that was mistaken is at odds with most of its partners; each of these with it alone.
+
+    Parameters
+    ----------
+    points
+        Shape (n, keypoint, 2), px of the view; what is NaN is not at odds.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> body = np.array([[0.0, 0.0], [20.0, 0.0], [0.0, 20.0], [20.0, 20.0]])
+    >>> seen = body + rng.uniform(0, 50, (80, 1, 2)) + rng.normal(0, 1, (80, 4, 2))
+    >>> structure = learn_structure(seen)
+    >>> seen[0, 2] += 40
+    >>> at_odds(seen[:2], structure).tolist()
+    [[False, False, True, False], [False, False, False, False]]
+    """
+    apart = points[:, structure.partners] - points[:, :, None] - structure.mean
+    off = np.linalg.norm(np.einsum("kpij,nkpj->nkpi", structure.whiten, apart), axis=-1)
+    known = np.isfinite(off)
+    many = known.sum(-1) >= MIN_PARTNERS
+    far = np.where(known, np.nan_to_num(off) > ODD, False).sum(-1)
+    return np.asarray(many & (far > known.sum(-1) / 2))
 
 
 def peaks_of(logits: Tensor, stride: int) -> tuple[Tensor, Tensor]:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from neuroloom.learn.dense.learner import device_name
 from neuroloom.pose.nets.agree import agreed_places
 from neuroloom.pose.nets.align import Floats, robust_pose
 from neuroloom.pose.nets.frames import as_channels
@@ -156,11 +157,9 @@ def seen(learner: PoseLearner, key: str, scene: Scene, views: Floats, rows: Any 
     plan = learner.plan
     assert plan is not None
     x = scene.look(key, plan, views, rows)
-    net: Any = learner.nets[key]
-    maps, stride = (
-        maps_of(net, x, plan.mirror if key == "fine" and plan.mirrored else None),
-        int(net.stride),
-    )
+    net: Any = learner.nets[key].to(device_name())
+    both = plan.mirror if key == "fine" and plan.mirrored else None
+    maps, stride = maps_of(net, x.to(device_name()), both).cpu(), int(net.stride)
     if key == "fine" and learner.structure is not None and plan.agree:
         points, near, expected = agreed_places(maps, stride, learner.structure, plan.agree)
     else:

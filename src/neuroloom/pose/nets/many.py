@@ -15,6 +15,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import max_pool2d
 
+from neuroloom.learn.dense.learner import device_name
 from neuroloom.learn.dense.module import on_cpu
 from neuroloom.pose.alike import body_scale, suppress
 from neuroloom.pose.group import affinity_targets, group
@@ -168,8 +169,8 @@ def coarse_bodies(
     assert plan is not None
     assert plan.coarse is not None
     views = np.stack([whole_frame(shape, plan.coarse.size) for shape in shapes])
-    net: Any = learner.nets["coarse"]
-    maps = net(scene.look("coarse", plan, views)).float()
+    net: Any = learner.nets["coarse"].to(device_name())
+    maps = net(scene.look("coarse", plan, views).to(device_name())).float().cpu()
     count, stride = len(plan.keypoints), int(net.stride)
     peaks = peaks_of(maps[:, :count].sigmoid(), stride, PEAKS * plan.individuals)
     fields = maps[:, count:].numpy()

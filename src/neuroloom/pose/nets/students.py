@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from neuroloom.pose.nets.align import Floats
 from neuroloom.pose.nets.frames import PoseFrames, plain
@@ -86,7 +87,7 @@ def in_batches(learner: PoseLearner, pictures: Sequence[np.ndarray], size: int =
     return np.concatenate(parts)
 
 
-def confirmed(found: Floats, leap: float) -> Floats:
+def confirmed(found: Floats, leap: float, odd: NDArray[np.bool_] | None = None) -> Floats:
     """Return the places that time confirms, (n, individual, keypoint, 2), NaN where it does not.
 
     Parameters
@@ -95,6 +96,8 @@ def confirmed(found: Floats, leap: float) -> Floats:
         Of one stretch (n, individual, keypoint, 4): x, y, probability near the peak, expectation.
     leap
         px from the running median beyond which a point is mistaken.
+    odd
+        Shape (n, individual, keypoint): points that the other points contradict; None: none.
 
     Examples
     --------
@@ -111,8 +114,31 @@ def confirmed(found: Floats, leap: float) -> Floats:
     near = np.linalg.norm(plain_ - middle, axis=-1) <= leap
     # Whether it was sure counts for what stands alone; what its neighbours confirm is kept.
     steady = known & near & (np.nan_to_num(found[..., 2]) >= SURE / 2)
-    places[~steady] = np.nan
+    places[~steady if odd is None else ~steady | odd] = np.nan
     return _bridged(places)
+
+
+def contradicted(
+    learner: PoseLearner, found: Floats, shapes: Sequence[tuple[int, ...]]
+) -> NDArray[np.bool_] | None:
+    """Return which points lie where the other points of their animal do not expect them."""
+    from neuroloom.pose.nets.agree import at_odds
+    from neuroloom.pose.nets.find import crops
+    from neuroloom.pose.nets.views import to_view, whole_frame
+
+    plan, structure = learner.plan, learner.structure
+    assert plan is not None
+    if structure is None:
+        return None
+    out = np.zeros(found.shape[:3], bool)
+    for animal in range(found.shape[1]):
+        own = found[:, animal]
+        if plan.coarse is None:
+            views = np.stack([whole_frame(shape, plan.fine.size) for shape in shapes])
+        else:
+            views = crops(learner, own)
+        out[:, animal] = at_odds(to_view(views, own[..., :2]), structure)
+    return out
 
 
 def _bridged(places: Floats) -> Floats:
@@ -147,6 +173,11 @@ def taught(learner: PoseLearner, x: PoseFrames) -> tuple[PoseFrames, float, floa
     """Return labelled and confirmed frames together, the jumps that there were, and the leap."""
     pictures, found = look_through(learner, x.clips)
     leap = LEAP * float(np.max([one.shape[:2] for one in pictures]))
-    points = np.concatenate([confirmed(one, leap) for one in found])
-    both = Mixed(x, pictures, np.concatenate([x.points, points]))
+    shapes = [one.shape[:2] for one in pictures]
+    points, first = [], 0
+    for one in found:
+        odd = contradicted(learner, one, shapes[first : first + len(one)])
+        points.append(confirmed(one, leap, odd))
+        first += len(one)
+    both = Mixed(x, pictures, np.concatenate([x.points, *points]))
     return PoseFrames(both), jumps(found, leap), leap
