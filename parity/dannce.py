@@ -24,6 +24,12 @@ COURSE = (2400, 700)  # steps of the views, and of the volume: some eight minute
 MADE = (360, 60)  # moments to learn from, and new
 
 
+def truth(known: Seen) -> np.ndarray:
+    """Return the stored points, shape (moment, point, 3), mm."""
+    assert known.truth is not None
+    return known.truth
+
+
 @cache
 def seen(data: Path) -> Seen:
     """Return the labels as the cameras saw them."""
@@ -37,7 +43,7 @@ def farthest(data: Path) -> float:
     for n in (6, 3, 2):
         for some in combinations(range(6), n):
             rig = known.rig.take([known.rig.names[i] for i in some])
-            off = np.linalg.norm(triangulate(rig, pixels[list(some)]) - known.truth, axis=-1)
+            off = np.linalg.norm(triangulate(rig, pixels[list(some)]) - truth(known), axis=-1)
             worst = max(worst, float(np.nanmax(off)))
     return worst
 
@@ -51,7 +57,7 @@ def noisy(data: Path, n: int) -> float:
     for some in combinations(range(6), n):
         rig = known.rig.take([known.rig.names[i] for i in some])
         found = triangulate(rig, pixels[list(some)])
-        off.append(np.linalg.norm(found - known.truth, axis=-1))
+        off.append(np.linalg.norm(found - truth(known), axis=-1))
     return float(np.nanmedian(off))
 
 
@@ -67,7 +73,7 @@ def judged(
     known = seen(data)
     whole = Rig(tuple(replace(camera, size=(1152, 1024)) for camera in known.rig))
     rig, rng = whole.scaled(1 / SMALLER), np.random.default_rng(0)
-    poses = scene.whole_poses(known.truth)
+    poses = scene.whole_poses(truth(known))
     views = []
     for some, n in zip((poses[:60], poses[62:]), made, strict=True):
         painted = scene.paint(rig, scene.vary_poses(some, n, rng), rng)
