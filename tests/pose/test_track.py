@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from neuroloom.core.artifact import Shelf
-from neuroloom.core.errors import DataError
+from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json
 from neuroloom.io.tracks import read_tracks, write_tracks
 from neuroloom.pose.link.looks import body_colour
@@ -106,3 +106,15 @@ def test_a_row_a_frame_and_model(run):
     table = pd.read_parquet(run.folder / "predictions.parquet")
     assert len(table) == 2 * 2 * 120
     assert table.groupby("role")["truths"].sum().nunique() == 1
+
+
+def test_a_video_alone_is_tracked_before_its_background(tmp_path):
+    data = write_clip(tmp_path / "clip")
+    with pytest.raises(ConfigError, match="animals: say how many"):
+        Track().run(data / "arena.mp4", tmp_path / "no")
+    run = Track(animals=1).run(data / "arena.mp4", tmp_path / "run")
+    written = to_detections(read_tracks(run.folder / "artifacts/arena.tracked.h5"))[0]
+    truth = to_detections(read_tracks(data / "arenaDLC_net.h5"))[0]
+    # The clip's keypoint "back" is the middle of its body.
+    off = np.linalg.norm(written[:, 0, 1] - truth[:, 0, 3], axis=-1)
+    assert np.nanmedian(off) < 1.5

@@ -27,6 +27,8 @@ NAMES = ("front", "middle", "back")
 def still_background(video: Video, sampled: int = SAMPLED) -> np.ndarray:
     """Return what the frames show when no animal is there (y, x): their median in time.
 
+    Frames are first brought to the same light.
+
     Parameters
     ----------
     video
@@ -36,7 +38,22 @@ def still_background(video: Video, sampled: int = SAMPLED) -> np.ndarray:
     """
     numbers = np.unique(np.linspace(0, len(video) - 1, sampled).astype(int))
     frames = video.read(numbers).mean(-1, dtype=np.float32)
+    bright = np.median(frames, (1, 2))
+    frames *= (np.median(bright) / np.maximum(bright, 1.0)).astype(np.float32)[:, None, None]
     return np.median(frames, 0).astype(np.float32)
+
+
+def same_light(frames: np.ndarray, background: np.ndarray) -> np.ndarray:
+    """Return frames (…, y, x) as bright as the background, by the ratio of most pixels.
+
+    Examples
+    --------
+    >>> background = np.full((4, 4), 100.0)
+    >>> float(same_light(background * 0.5, background).mean())
+    100.0
+    """
+    share = np.median(background) / np.maximum(np.median(frames, (-2, -1), keepdims=True), 1.0)
+    return frames * share.astype(frames.dtype)
 
 
 def find_blobs(
@@ -45,14 +62,13 @@ def find_blobs(
     animals: int,
     threshold: float,
     area: float,
-    light: bool = True,
 ) -> np.ndarray:
     """Return the front, middle and back of each animal of a frame (animal, 3, 2), px.
 
     Parameters
     ----------
     frame
-        Shape (y, x), grey.
+        Shape (y, x), grey, in the light of the background.
     background
         Shape (y, x).
     animals
@@ -61,8 +77,6 @@ def find_blobs(
         Difference from the background from which a pixel is animal, grey levels.
     area
         Of an animal, px; smaller blobs than a third of it are none, and larger ones are shared.
-    light
-        Take out changes of the light, which raise or lower the whole frame.
 
     Notes
     -----
@@ -70,11 +84,7 @@ def find_blobs(
     """
     from scipy.ndimage import binary_opening, label
 
-    off = frame.astype(np.float32)
-    if light:
-        # What most pixels did is the light, not an animal.
-        off = off * float(np.median(background) / max(float(np.median(off)), 1.0))
-    mask = binary_opening(np.abs(off - background) > threshold)
+    mask = binary_opening(np.abs(frame - background) > threshold)
     names, count = label(mask)
     out = np.full((animals, len(NAMES), 2), np.nan)
     if not count:
@@ -201,7 +211,7 @@ def detect_blobs(
 
     background = still_background(video)
     sample = video.read(np.unique(np.linspace(0, len(video) - 1, SAMPLED).astype(int)))
-    off = np.abs(sample.mean(-1, dtype=np.float32) - background)
+    off = np.abs(same_light(sample.mean(-1, dtype=np.float32), background) - background)
     if threshold is None:
         threshold = max(float(threshold_otsu(off)), LEAST)
     if area is None:
@@ -214,7 +224,7 @@ def detect_blobs(
         )
     found: list[Any] = []
     for _, block in video.blocks(BLOCK):
-        grey = block.mean(-1, dtype=np.float32)
+        grey = same_light(block.mean(-1, dtype=np.float32), background)
         found += [find_blobs(frame, background, animals, threshold, area) for frame in grey]
     points = np.stack(found).transpose(0, 3, 2, 1)
     individuals = [f"slot_{number}" for number in range(animals)]

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from neuroloom.core.audit import Finding
-from neuroloom.core.errors import DataError
+from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import digest, write_json
 from neuroloom.core.recipe import Recipe, setting
-from neuroloom.pose.link.pairs import TrackPair, find_track_pairs, to_detections
+from neuroloom.pose.link.pairs import SUFFIXES, TrackPair, find_track_pairs, to_detections
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -91,7 +91,10 @@ class Track(Recipe):
     def prepare(self, data: Path) -> Prepared:
         """Find and read the tracks and their truths; nothing is written."""
         from neuroloom.io.tracks import read_tracks
+        from neuroloom.io.video import is_video
 
+        if data.is_file() and is_video(data):
+            return self._prepare_video(data)
         pairs = find_track_pairs(data, self.truth, self.include)
         if self.video is not None and len(pairs) > 1:
             raise DataError(
@@ -107,6 +110,23 @@ class Track(Recipe):
             listed = ", ".join(without[:9])
             told.append(Finding("warning", "Truth", f"{len(without)} have no truth: {listed}."))
         return Prepared(pairs, recordings, told)
+
+    def _prepare_video(self, data: Path) -> Prepared:
+        """Find the animals of a video before its still background; nothing is trained."""
+        from neuroloom.io.video import Video
+        from neuroloom.pose.blobs import detect_blobs
+
+        if self.animals is None:
+            raise ConfigError(
+                "animals: say how many there are in the video; they are found before its still "
+                "background, as no net was trained. Or give tracks of `pose.estimate`."
+            )
+        with Video(data) as video:
+            recording = detect_blobs(video, self.animals)
+        truth = find_track_pairs(data, self.truth)[0].truth
+        told = "Animals were found as what differs from the still background: front, middle, back."
+        found = [Finding("note", "No tracks", told)]
+        return Prepared([TrackPair(data.stem, data, truth)], [recording], found)
 
     def work(self, prepared: Prepared, run: Run) -> None:
         """Link, write the tracks, measure, and report."""
@@ -127,6 +147,7 @@ class Track(Recipe):
     def track(self, pair: TrackPair, recording: xr.DataArray) -> Tracked:
         """Return who is who in one file."""
         from neuroloom.io.tracks import read_tracks
+        from neuroloom.pose.blobs import NAMES, orient
         from neuroloom.pose.link.track import arrange, fill_gaps, link, link_nearest
 
         points, sure = to_detections(recording)
@@ -136,6 +157,8 @@ class Track(Recipe):
             points, sure.sum(-1), animals=self.animals, patience=self.patience, looks=looks
         )
         tracks = fill_gaps(arrange(points, linked.identity, linked.animals), self.fill)
+        if tuple(recording.coords["keypoints"].values) == NAMES:
+            tracks = orient(tracks)
         confidence = np.nan_to_num(arrange(sure, linked.identity, linked.animals))
         if pair.truth is None:
             return Tracked(pair, recording, linked, tracks, confidence)
@@ -166,6 +189,7 @@ class Track(Recipe):
         """Return the name of the file that is written for one that came in."""
         analysis = pair.file.name.lower().endswith(".analysis.h5")
         came = ".analysis.h5" if analysis else pair.file.suffix
+        came = came if came.lower().endswith(SUFFIXES) else ".h5"
         stem = pair.name.removesuffix(".analysis")
         return f"{stem}.tracked{ENDINGS.get(self.format or '', came)}"
 
