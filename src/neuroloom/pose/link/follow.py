@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neuroloom.pose.alike import distance_between
+from neuroloom.pose.alike import distance_between, oks_between
 from neuroloom.pose.link.motion import Bodies, Motion, begin, predict, surprise, update
 
 REACH = 0.75  # of the body: how far from where it was expected an animal may be found
@@ -20,6 +20,7 @@ WIDTH = 24  # histories kept at most
 FORKS = 8  # ways to go on from one history, besides the best
 RECALL = 8  # frames after which two histories with the same detections are the same
 CLOSE = 8.0  # negative log-odds at which another way to go on is not followed
+COPY = 0.7  # object keypoint similarity from which a detection begins no track beside another
 HOPELESS = 14.0  # … and at which a history is given up
 
 
@@ -230,7 +231,7 @@ def _settle(
         free = np.flatnonzero(~beam.active[row])
         if not len(free):
             continue
-        left = np.setdiff1d(here, own)[: len(free)]
+        left = _unlike(np.setdiff1d(here, own), own[own >= 0], now, motion.scale)[: len(free)]
         free = free[: len(left)]
         new = begin(now[left], motion)
         for name in ("place", "speed", "cov"):
@@ -246,6 +247,16 @@ def _settle(
     names = np.where(beam.active, beam.names, -1)
     beam.nodes = [_Node(nodes[i], names[i], found[i]) for i in range(len(nodes))]
     return fresh
+
+
+def _unlike(left: np.ndarray, taken: np.ndarray, now: np.ndarray, scale: float) -> np.ndarray:
+    """Return the detections that are left and no copy of one taken, nor of one before."""
+    kept: list[int] = []
+    for one in left:
+        others = [*taken, *kept]
+        if not others or oks_between(now[[one]], now[others], scale).max() < COPY:
+            kept.append(int(one))
+    return np.array(kept, int)
 
 
 def _thin(beam: _Beam) -> tuple[_Beam, list[Swap]]:

@@ -139,7 +139,6 @@ def link(
     if animals is None:
         some = slice(None, None, max(len(points) // FRAMES_COUNTED, 1))
         animals = count_animals(drop_copies(points[some], scores[some]))
-    points = drop_copies(points, scores, most=animals)
     motion = estimate_motion(points)
     extra = None if looks is None else unlikeness(looks)
     raw, swaps = follow(points, animals, motion, patience=patience, extra=extra)
