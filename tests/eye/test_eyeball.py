@@ -28,7 +28,7 @@ def angle(found, geometry):
     return np.rad2deg(np.arccos(np.clip(cosine, -1, 1)))
 
 
-@pytest.mark.parametrize(("index", "limit"), [(1.0, 0.2), (1.336, 0.3)])
+@pytest.mark.parametrize(("index", "limit"), [(1.0, 0.5), (1.336, 0.5)])
 def test_gaze_of_unknown_subjects(index, limit):
     errors, depths = [], []
     for seed in range(4):

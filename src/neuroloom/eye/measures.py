@@ -13,7 +13,7 @@ SHORTEST_BLINK, LONGEST_BLINK = 0.03, 3.0
 BRIDGED = 0.06  # s between two closures of one blink
 AROUND = 0.08  # s before and after a blink that are not trusted
 LONGEST_GAP = 0.75  # s that are filled in
-DIP, DIP_WINDOW = 0.06, 0.8  # share of the diameter by which, and s within which, only lids do
+DIP, DIP_WINDOW = 0.08, 0.5  # share of the diameter by which, and s within which, only lids do
 SMOOTH = 0.06  # s, of the Gaussian that the trace is smoothed with
 BASELINE = 0.5  # s before the onset of a reflex
 REACTION = (0.1, 1.5)  # s after a stimulus within which its reflex begins
@@ -80,8 +80,8 @@ def clean_trace(
 ) -> np.ndarray:
     """Return a trace without artefacts: NaN where it is not known, smooth elsewhere.
 
-    Values that leave the running median (0.8 s) by 6 % are dropped: lids half closed cut a pupil
-    and give it back within half a second, no pupil does that. So are 80 ms around them and around
+    Values that leave the running median (0.5 s) by 8 % are dropped: lids half closed cut a pupil
+    and give it back within a quarter of a second, no pupil does that. So are 80 ms around them and around
     closed lids. Gaps up to 0.75 s are filled by straight lines, and the rest is smoothed (Gaussian,
     60 ms).
 
