@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neuroloom.eye.ellipse import inside
+from neuroloom.eye.measures import SHUT
 from neuroloom.eye.pupils import Found, find_pupils, maps_of
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def judge(frames: Frames, net: EyeNet) -> pd.DataFrame:
     columns = {"dice": overlap, "centre_px": off, "diameter_error": wide}
     table = pd.DataFrame({name: np.where(visible, part, np.nan) for name, part in columns.items()})
     return table.assign(
-        blink=frames.blink, blink_found=found.blink > 0.5, confidence=found.confidence,
+        blink=frames.blink, blink_found=found.blink > SHUT, confidence=found.confidence,
         visible=visible,
     )  # fmt: skip
 

@@ -9,6 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
 
+SHUT = 0.3  # probability from which lids count as closed: highest F1 on rendered eyes
 SHORTEST_BLINK, LONGEST_BLINK = 0.03, 3.0
 BRIDGED = 0.06  # s between two closures of one blink
 AROUND = 0.08  # s before and after a blink that are not trusted
@@ -33,7 +34,7 @@ def runs(flags: np.ndarray) -> np.ndarray:
     return np.stack([np.flatnonzero(edges == 1), np.flatnonzero(edges == -1) - 1], axis=1)
 
 
-def find_blinks(blink: np.ndarray, times: np.ndarray, level: float = 0.5) -> pd.DataFrame:
+def find_blinks(blink: np.ndarray, times: np.ndarray, level: float = SHUT) -> pd.DataFrame:
     """Return the blinks: closures of 30 ms to 3 s, those 60 ms apart or less joined.
 
     Parameters
@@ -81,9 +82,9 @@ def clean_trace(
     """Return a trace without artefacts: NaN where it is not known, smooth elsewhere.
 
     Values that leave the running median (0.5 s) by 8 % are dropped: lids half closed cut a pupil
-    and give it back within a quarter of a second, no pupil does that. So are 80 ms around them and around
-    closed lids. Gaps up to 0.75 s are filled by straight lines, and the rest is smoothed (Gaussian,
-    60 ms).
+    and give it back within a quarter of a second, no pupil does that. So are 80 ms around them and
+    around closed lids. Gaps up to 0.75 s are filled by straight lines, and the rest is smoothed
+    (Gaussian, 60 ms).
 
     Parameters
     ----------

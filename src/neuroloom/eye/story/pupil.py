@@ -11,7 +11,7 @@ import pandas as pd
 from neuroloom.core.artifact import Shelf
 from neuroloom.core.files import write_atomic, write_json
 from neuroloom.core.report import Facts, write_facts, write_report
-from neuroloom.eye.measures import clean_trace, find_blinks, find_reflexes, find_saccades
+from neuroloom.eye.measures import SHUT, clean_trace, find_blinks, find_reflexes, find_saccades
 from neuroloom.eye.videos import drawn, ellipses_of, meye_table
 from neuroloom.learn.figures import canvas, colour, styled
 
@@ -131,7 +131,7 @@ def events_of(table: pd.DataFrame, recipe: Pupil) -> dict[str, pd.DataFrame]:
     times, blink = table["time_s"].to_numpy(), table["blink"].to_numpy()
     trusted = table["confidence"].to_numpy() >= recipe.sure
     column = "diameter_mm" if "diameter_mm" in table else "diameter_px"
-    trace = clean_trace(table[column].to_numpy(), times, trusted, blink > 0.5)
+    trace = clean_trace(table[column].to_numpy(), times, trusted, blink > SHUT)
     x, y = (np.where(trusted, table[name].to_numpy(), np.nan) for name in ("x_px", "y_px"))
     return {
         "trace": pd.DataFrame({"time_s": times, "diameter": trace}),
