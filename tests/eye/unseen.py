@@ -30,10 +30,10 @@ def unseen_eyes(n: int, seed: int, bright: bool = False) -> Frames:
 
 
 def unseen_scene(n: int, seed: int, spread: float = 18.0) -> Frames:
-    """One subject who looks around, lids well open."""
+    """One subject who looks around, lids well open, with a round pupil."""
     rng = np.random.default_rng(seed)
     ranges = replace(
         UNSEEN, upper=(0.55, 0.66), lower=(0.48, 0.55), x=(0.47, 0.53), y=(0.47, 0.53),
-        size=(0.34, 0.42), roll=(-5, 5), glints=(0, 2),
+        size=(0.34, 0.42), roll=(-5, 5), glints=(0, 2), ragged=(0, 0),
     )  # fmt: skip
     return render(draw_scene(n, ranges, rng, spread=spread), SHAPE, rng)
