@@ -52,7 +52,9 @@ def same_light(frames: np.ndarray, background: np.ndarray) -> np.ndarray:
     >>> float(same_light(background * 0.5, background).mean())
     100.0
     """
-    share = np.median(background) / np.maximum(np.median(frames, (-2, -1), keepdims=True), 1.0)
+    # Every fourth pixel tells as much of the light as all do.
+    some = np.median(frames[..., ::4, ::4], (-2, -1), keepdims=True)
+    share = np.median(background[::4, ::4]) / np.maximum(some, 1.0)
     return frames * share.astype(frames.dtype)
 
 

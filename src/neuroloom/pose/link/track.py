@@ -142,8 +142,10 @@ def link(
     motion = estimate_motion(points)
     extra = None if looks is None else unlikeness(looks)
     raw, swaps = follow(points, animals, motion, patience=patience, extra=extra)
-    tracklets, new_name = _tidy(raw)
     middles = body_centres(points)
+    if looks is not None:
+        raw = _cut_at_meetings(raw, middles, motion.scale)
+    tracklets, new_name = _tidy(raw)
     ends = find_ends(middles, tracklets, looks)
     costs = link_costs(ends, learn_drift(middles, tracklets), _arena(middles, motion.scale))
     animal, gaps = stitch(ends, costs, animals)
@@ -203,6 +205,28 @@ def unlikeness(looks: np.ndarray) -> np.ndarray:
     each = (apart / np.where(spread > 0, spread, np.inf)) ** 2 / 2
     cost = np.minimum(np.nan_to_num(each).mean(-1), 4.0)
     return np.concatenate([np.zeros((1, *cost.shape[1:])), cost])
+
+
+def _cut_at_meetings(raw: np.ndarray, middles: np.ndarray, scale: float) -> np.ndarray:
+    """Return tracklets of which each ends where two meet, so that looks say who goes on as whom."""
+    out, fresh, together = raw.copy(), int(raw.max(initial=-1)) + 1, set[tuple[int, int]]()
+    for frame, now in enumerate(middles):
+        slots = np.flatnonzero(raw[frame] >= 0)
+        apart = np.linalg.norm(now[slots, None] - now[slots], axis=-1)
+        near = {
+            (int(raw[frame, slots[i]]), int(raw[frame, slots[j]]))
+            for i, j in np.argwhere(apart < scale)
+            if i < j
+        }
+        near = {(min(pair), max(pair)) for pair in near}
+        seen = set(raw[frame, slots].tolist())
+        for pair in [p for p in together if p not in near and set(p) <= seen]:
+            together.discard(pair)
+            for name in pair:
+                out[frame:][raw[frame:] == name] = fresh
+                fresh += 1
+        together |= near
+    return out
 
 
 def _tidy(raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
