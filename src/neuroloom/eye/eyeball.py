@@ -20,6 +20,7 @@ from neuroloom.eye.circles import middle_of, rays, unproject
 POINTS = 16
 STEP = 1e-5
 FEWEST = 12
+MOST_OVAL = 0.05
 DEPTHS = (2.5, 3.5, 5.0, 7.0, 10.0, 15.0, 25.0)  # radii of the eyeball
 Pair = tuple[float, float]
 
@@ -43,6 +44,9 @@ class Eyeball:
         Distance of the pupil, radius of the cornea and distance of its centre, shares of `radius`.
     index
         Refractive index behind the cornea; 1 for none.
+    oval
+        How far the pupil itself is from a circle: shares of its radius along its axes and between
+        them, (second harmonic, cosine and sine).
     frames, residual
         How many frames it was fitted to, and how well, px (median).
 
@@ -60,6 +64,7 @@ class Eyeball:
     cornea: float = 0.645
     offset: float = 0.47
     index: float = 1.336
+    oval: Pair = (0.0, 0.0)
     frames: int = 0
     residual: float = float("nan")
 
@@ -158,14 +163,14 @@ def fit_eyeball(
     eyeball = replace(like or Eyeball(focal, origin, (0, 0, 1)), focal=focal, origin=origin)
     lines = rays(ellipses, focal, origin, POINTS)
     middle = np.append((middle_of(ellipses, weights) - origin) / focal, 1.0)
-    best: tuple[float, np.ndarray, np.ndarray] | None = None
+    best: tuple[float, np.ndarray, np.ndarray, Eyeball] | None = None
     for depth in DEPTHS:
         centre = middle * depth * eyeball.radius
         found = _adjust(lines, eyeball, centre, _start(ellipses, eyeball, centre), weights, 6)
         if best is None or found[0] < best[0]:
             best = found
     assert best is not None
-    _, centre, gaze = _adjust(lines, eyeball, best[1], best[2], weights, 40)
+    _, centre, gaze, eyeball = _adjust(lines, best[3], best[1], best[2], weights, 40)
     off = _miss(lines, eyeball, centre, gaze)[0]
     x, y, z = (float(part) for part in centre)
     residual = float(np.median(np.sqrt((off**2).mean(axis=1))))
@@ -233,8 +238,8 @@ def _settle(
 def _adjust(
     lines: np.ndarray, eyeball: Eyeball, centre: np.ndarray, gaze: np.ndarray,
     weights: np.ndarray, rounds: int,
-) -> tuple[float, np.ndarray, np.ndarray]:  # fmt: skip
-    """Refine the centre together with all gazes; return the cost, the centre, the gazes.
+) -> tuple[float, np.ndarray, np.ndarray, Eyeball]:  # fmt: skip
+    """Refine centre and oval together with all gazes; return cost, centre, gazes, eyeball.
 
     Each gaze only matters to its own frame, so that the normal equations are solved frame by frame
     for the gaze and once for the centre (Schur complement). Frames that fit badly count less
@@ -245,14 +250,17 @@ def _adjust(
     cost = _cost(off, weights)
     for _ in range(rounds):
         own = _slopes(lines, eyeball, centre, gaze, off)
-        shared = _slopes_of_centre(lines, eyeball, centre, gaze, off)
+        shared = _slopes_shared(lines, eyeball, centre, gaze, off)
         move = _schur(own, shared, off, kept, damp)
-        moved = centre + move
-        tried, again = _settle(lines, eyeball, moved, gaze, 4)
+        moved = centre + move[:3]
+        oval = np.clip(np.array(eyeball.oval) + move[3:], -MOST_OVAL, MOST_OVAL)
+        other = replace(eyeball, oval=(float(oval[0]), float(oval[1])))
+        tried, again = _settle(lines, other, moved, gaze, 4)
         new = _cost(again, weights)
         if moved[2] > 1.3 * eyeball.radius and new < cost:
             small = abs(cost - new) < 1e-9 * cost
             centre, gaze, off, cost, damp = moved, tried, again, new, damp / 4
+            eyeball = other
             kept = _trust(off, weights)
             if small:
                 break
@@ -260,22 +268,22 @@ def _adjust(
             damp *= 8
             if damp > 1e8:
                 break
-    return cost, centre, gaze
+    return cost, centre, gaze, eyeball
 
 
 def _schur(
     own: np.ndarray, shared: np.ndarray, off: np.ndarray, kept: np.ndarray, damp: float
 ) -> np.ndarray:
-    """Return the step of the centre (3,), gazes eliminated."""
+    """Return the step of centre and oval (5,), gazes eliminated."""
     square = np.einsum("nki,nkj->nij", own, own) + 1e-9 * np.eye(2)
     cross = np.einsum("nki,nkj->nij", own, shared)
     down = np.einsum("nki,nk->ni", own, off)
     solved = np.linalg.solve(square, np.concatenate([cross, down[..., None]], axis=2))
     left = np.einsum("n,nki,nkj->ij", kept, shared, shared)
-    left -= np.einsum("n,nki,nkj->ij", kept, cross, solved[..., :3])
+    left -= np.einsum("n,nki,nkj->ij", kept, cross, solved[..., :-1])
     right = np.einsum("n,nki,nk->i", kept, shared, off)
-    right -= np.einsum("n,nki,nk->i", kept, cross, solved[..., 3])
-    left += damp * np.diag(np.diag(left)) + 1e-12 * np.eye(3)
+    right -= np.einsum("n,nki,nk->i", kept, cross, solved[..., -1])
+    left += damp * np.diag(np.diag(left)) + 1e-12 * np.eye(len(left))
     return -np.linalg.solve(left, right)
 
 
@@ -302,15 +310,19 @@ def _slopes(
     )
 
 
-def _slopes_of_centre(
+def _slopes_shared(
     lines: np.ndarray, eyeball: Eyeball, centre: np.ndarray, gaze: np.ndarray, off: np.ndarray
 ) -> np.ndarray:
-    """Return how misses change as the centre moves, (n, points, 3)."""
+    """Return how misses change with the centre and the pupil's oval, (n, points, 5)."""
     step = STEP * eyeball.radius
-    return np.stack(
-        [(_miss(lines, eyeball, centre + move, gaze)[0] - off) / step for move in np.eye(3) * step],
-        axis=-1,
-    )
+    columns = [
+        (_miss(lines, eyeball, centre + move, gaze)[0] - off) / step for move in np.eye(3) * step
+    ]
+    a, b = eyeball.oval
+    for oval in ((a + STEP, b), (a, b + STEP)):
+        other = replace(eyeball, oval=oval)
+        columns.append((_miss(lines, other, centre, gaze)[0] - off) / STEP)
+    return np.stack(columns, axis=-1)
 
 
 def _basis(gaze: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -343,6 +355,10 @@ def _miss(
     way = ((pupil - entry) * axis).sum(-1) / slope
     place = entry + way[..., None] * ray - pupil
     far = np.linalg.norm(place, axis=-1)
+    right, down = _basis(gaze)
+    turn = 2 * np.arctan2((place * down[:, None]).sum(-1), (place * right[:, None]).sum(-1))
+    form = 1 + eyeball.oval[0] * np.cos(turn) + eyeball.oval[1] * np.sin(turn)
+    far = far / form
     size = far.mean(axis=1)
     scale = eyeball.focal / np.maximum(pupil[..., 2], 1e-3)
     return (far - size[:, None]) * scale, size
@@ -380,7 +396,7 @@ def read_eyeball(path: Path) -> Eyeball:
     """
     try:
         held: dict[str, Any] = read_json(path)
-        held |= {"origin": tuple(held["origin"]), "centre": tuple(held["centre"])}
+        held |= {name: tuple(held[name]) for name in ("origin", "centre", "oval")}
         if held.get("residual") is None:
             held["residual"] = float("nan")
         return Eyeball(**held)
