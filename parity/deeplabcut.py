@@ -42,7 +42,7 @@ def within_five(data: Path) -> float:
 def in_five_folds(data: Path) -> float:
     """Return the mean error over five folds of twenty neighbouring frames, px."""
     project = data / "pose" / "dlc-openfield"
-    return value(study("pose.estimate", project, folds=5, budget=minutes(10)), "mean_error_px")
+    return value(study("pose.estimate", project, folds=5, budget=minutes(5)), "mean_error_px")
 
 
 def frames_opened(data: Path) -> float:
@@ -74,7 +74,7 @@ CHECKS = [
     Check(TOOL, "share of points within 5 px on later frames", ">= 0.94", within_five,
           f"{FRAMES}; {spent(10)}"),
     Check(TOOL, "mean error over five folds of neighbouring frames, px", "<= 2.6", in_five_folds,
-          f"openfield, 100 frames; {spent(10)} in all"),
+          f"openfield, 100 frames; {spent(5)} in all"),
     Check(TOOL, "frames of a video whose tracks pandas opens as DeepLabCut's table", "== 1000",
           frames_opened, "openfield, m3v1_first1000.mp4"),
     Check(TOOL, "largest change of a label after writing and reading the project, px", "<= 1e-9",
