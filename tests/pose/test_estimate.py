@@ -58,6 +58,16 @@ def test_renamed_keypoints_are_refused_by_evaluate(tmp_path):
         run.evaluate(other)
 
 
+def test_a_fit_on_everything_judges_nothing_and_predicts(tmp_path):
+    run = Estimate(**QUICK, folds=0).run(write_project(tmp_path / "p", 1, 6), tmp_path / "r")
+    assert read_json(run.folder / "metrics.json") == {}
+    assert (run.folder / "report.html").is_file()
+    found = run.evaluate(write_project(tmp_path / "q", 1, 5, seed=9))
+    assert "mean_error_px" in set(found["metric"])
+    Image.new("L", (80, 64), 180).save(tmp_path / "one.png")
+    assert run.predict(tmp_path / "one.png")["expected_px"].gt(0).all()
+
+
 def test_settings_that_mean_nothing_are_refused(tmp_path):
     project = write_project(tmp_path / "p", 1, 4)
     with pytest.raises(ConfigError, match="shuffle means nothing"):

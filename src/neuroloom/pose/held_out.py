@@ -62,7 +62,8 @@ def tabulate(study: Estimate, prepared: Prepared, fits: Sequence[Fitted]) -> pd.
         parts.append(rows_of_frames(prepared.dataset, fold.test, np.asarray(fit.scores), head))
     if not parts:
         none = np.zeros((0, *prepared.dataset.y.shape[1:3], 4))
-        return rows_of_frames(prepared.dataset, np.arange(0), none, {"unit": []})
+        head = {name: [] for name in ("fold", "unit", "seed", "model", "role")}
+        return with_confidence(rows_of_frames(prepared.dataset, np.arange(0), none, head))
     table = pd.concat(parts, ignore_index=True)
     return with_confidence(table)
 
