@@ -52,7 +52,10 @@ def predict(run: Path, inputs: Folders, /, *, out: Path | None = None) -> int:
     if "label" in table:
         known = int(table["label"].notna().sum())
         said = f"{len(table)} examples decoded, {known} of them labelled"
-    print(f"{said}: {out}/predictions.csv")
+    elif "keypoint" in table:
+        said = f"{len(table)} places of points found"
+    plain = (out / "predictions.csv").is_file()
+    print(f"{said}: {out}/predictions.{'csv' if plain else 'parquet'}")
     return 0
 
 
