@@ -53,7 +53,8 @@ class Video:
     Parameters
     ----------
     path
-        A file, or a folder of pictures, which are ordered by the numbers in their names.
+        A file, or a folder of pictures, which are ordered by the numbers in their names. One
+        picture is a video of one frame.
     grey
         Return one channel, the brightness; less memory and quicker.
     rate
@@ -90,7 +91,7 @@ class Video:
         self.path, self._grey = Path(path), grey
         if not self.path.exists():
             raise DataError(f"{self.path}: there is no such video.")
-        stills = self.path.is_dir()
+        stills = self.path.is_dir() or self.path.suffix.lower() in PICTURES
         self._index = _index_stills(self.path, rate) if stills else index_file(self.path)
         self._reader = self._open()
         first = self._reader.frame(0)
@@ -293,8 +294,9 @@ def _pixels(frame: Any, grey: bool, reformatter: Any) -> np.ndarray:
     return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
 
 
-def _pictures(folder: Path) -> list[Path]:
-    inside = (file for file in folder.iterdir() if file.suffix.lower() in PICTURES)
+def _pictures(path: Path) -> list[Path]:
+    files = path.iterdir() if path.is_dir() else (path,)
+    inside = (file for file in files if file.suffix.lower() in PICTURES)
     return sorted(
         inside, key=lambda file: [_number(part) for part in re.split(r"(\d+)", file.name)]
     )

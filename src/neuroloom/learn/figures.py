@@ -463,8 +463,6 @@ def add_result_figures(
     mine = predictions[predictions["role"] == "model"]
     if len(mine) and set(mine.columns) >= MARKS:
         _add_units(shelf, predictions, None, unit, "Dice")
-    elif len(mine) and "keypoint" in mine:
-        pass  # a pose study draws errors in px of its own
     elif len(mine) and len(classes):
         _add_class_figures(shelf, mine, classes)
         _add_units(shelf, predictions, chance, unit)
@@ -476,6 +474,17 @@ def add_result_figures(
             caption="One dot is one example, unseen in training.",
             section="result",
         )
+    add_learning_curves(shelf, histories)
+
+
+def add_learning_curves(shelf: Shelf, histories: Sequence[Sequence[Mapping[str, Any]]]) -> None:
+    """Put the learning curves on a shelf, if any fit has epochs.
+
+    Parameters
+    ----------
+    histories
+        The epochs of each fit; empty for models that have none.
+    """
     if any(len(fit) for fit in histories):
         shelf.add_figure(
             "learning-curves",

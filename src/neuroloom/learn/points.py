@@ -15,9 +15,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from neuroloom.core.errors import DataError
-
-Floats = NDArray[np.float64]
-Weights = ArrayLike | None
+from neuroloom.learn.scores import Floats, Weights, ratio, shaped, weight_rows
 
 MARKS = frozenset({"individual", "keypoint", "error_px", "known", "oks", "score", "there", "found"})
 REACH_PX = 5.0
@@ -41,7 +39,7 @@ def mean_error(error: ArrayLike, weights: Weights = None) -> Any:
     2.0
     """
     values, known, w = _parts(error, weights)
-    return _shaped(_ratio(w @ np.where(known, values, 0.0).sum(1), w @ known.sum(1)), weights)
+    return shaped(ratio(w @ np.where(known, values, 0.0).sum(1), w @ known.sum(1)), weights)
 
 
 def rmse(error: ArrayLike, weights: Weights = None) -> Any:
@@ -54,7 +52,7 @@ def rmse(error: ArrayLike, weights: Weights = None) -> Any:
     """
     values, known, w = _parts(error, weights)
     square = np.where(known, values, 0.0) ** 2
-    return _shaped(np.sqrt(_ratio(w @ square.sum(1), w @ known.sum(1))), weights)
+    return shaped(np.sqrt(ratio(w @ square.sum(1), w @ known.sum(1))), weights)
 
 
 def median_error(error: ArrayLike, weights: Weights = None) -> Any:
@@ -69,7 +67,7 @@ def median_error(error: ArrayLike, weights: Weights = None) -> Any:
     frame = np.broadcast_to(np.arange(len(values))[:, None], values.shape)[known]
     own = values[known]
     if own.size == 0:
-        return _shaped(np.full(len(w), np.nan), weights)
+        return shaped(np.full(len(w), np.nan), weights)
     order = np.argsort(own, kind="stable")
     own, mass = own[order], w[:, frame[order]]
     total = np.cumsum(mass, axis=1)
@@ -78,7 +76,7 @@ def median_error(error: ArrayLike, weights: Weights = None) -> Any:
     low = np.minimum((total >= half - 1e-9).argmax(1), own.size - 1)
     high = np.minimum((total > half + 1e-9).argmax(1), own.size - 1)
     found = np.where(total[:, -1] > 0, (own[low] + own[high]) / 2, np.nan)
-    return _shaped(found, weights)
+    return shaped(found, weights)
 
 
 def share_within(
@@ -99,7 +97,7 @@ def share_within(
     values, _, w = _parts(error, weights)
     there = np.nan_to_num(np.asarray(known, float)) > 0
     hit = there & (np.nan_to_num(values, nan=np.inf) <= reach)
-    return _shaped(_ratio(w @ hit.sum(1), w @ there.sum(1)), weights)
+    return shaped(ratio(w @ hit.sum(1), w @ there.sum(1)), weights)
 
 
 def oks_precision(
@@ -126,7 +124,7 @@ def oks_precision(
     similar, sure, true, seen = (
         np.nan_to_num(np.asarray(part, float)) for part in (oks, score, there, found)
     )
-    w = _rows(weights, len(similar))
+    w = weight_rows(weights, len(similar))
     frame, place = np.nonzero(seen > 0)
     order = np.argsort(-sure[frame, place], kind="stable")
     frame, place = frame[order], place[order]
@@ -134,7 +132,7 @@ def oks_precision(
     total = w @ true.sum(1)
     value = similar[frame, place] * (true[frame, place] > 0)
     precision = [_average_precision(value >= step - 1e-9, mass, total) for step in OKS_STEPS]
-    return _shaped(np.where(total > 0, np.mean(precision, axis=0), np.nan), weights)
+    return shaped(np.where(total > 0, np.mean(precision, axis=0), np.nan), weights)
 
 
 def _average_precision(right: NDArray[np.bool_], mass: Floats, total: Floats) -> Floats:
@@ -226,19 +224,4 @@ def _of_keypoint(name: str) -> Callable[[dict[str, Floats], Weights], Any]:
 
 def _parts(error: ArrayLike, weights: Weights) -> tuple[Floats, NDArray[np.bool_], Floats]:
     values = np.asarray(error, dtype=float)
-    return values, np.isfinite(values), _rows(weights, len(values))
-
-
-def _rows(weights: Weights, n: int) -> Floats:
-    """Weights as (resample, n); one row of ones for None."""
-    return np.ones((1, n)) if weights is None else np.atleast_2d(np.asarray(weights, dtype=float))
-
-
-def _ratio(top: Floats, bottom: Floats) -> Floats:
-    known = bottom > 0
-    return np.where(known, top / np.where(known, bottom, 1.0), np.nan)
-
-
-def _shaped(values: Floats, weights: Weights) -> Any:
-    single = weights is None or np.ndim(weights) == 1
-    return float(values[0]) if single else values
+    return values, np.isfinite(values), weight_rows(weights, len(values))

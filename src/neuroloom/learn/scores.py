@@ -34,8 +34,8 @@ def accuracy(y: ArrayLike, predicted: ArrayLike, weights: Weights = None) -> Any
     0.75
     """
     right = (np.asarray(y) == np.asarray(predicted)).astype(float)
-    w = _rows(weights, right.size)
-    return _shaped(_ratio(w @ right, w.sum(1)), weights)
+    w = weight_rows(weights, right.size)
+    return shaped(ratio(w @ right, w.sum(1)), weights)
 
 
 def balanced_accuracy(y: ArrayLike, predicted: ArrayLike, weights: Weights = None) -> Any:
@@ -47,8 +47,8 @@ def balanced_accuracy(y: ArrayLike, predicted: ArrayLike, weights: Weights = Non
     0.5
     """
     truth, guess = _one_hot(y, predicted)
-    w = _rows(weights, len(truth))
-    return _shaped(mean_known(_ratio(w @ (truth * guess), w @ truth)), weights)
+    w = weight_rows(weights, len(truth))
+    return shaped(mean_known(ratio(w @ (truth * guess), w @ truth)), weights)
 
 
 def kappa(y: ArrayLike, predicted: ArrayLike, weights: Weights = None) -> Any:
@@ -60,11 +60,11 @@ def kappa(y: ArrayLike, predicted: ArrayLike, weights: Weights = None) -> Any:
     0.5
     """
     truth, guess = _one_hot(y, predicted)
-    w = _rows(weights, len(truth))
+    w = weight_rows(weights, len(truth))
     total = w.sum(1)
-    agree = _ratio(w @ (truth * guess).sum(1), total)
-    by_chance = _ratio(((w @ truth) * (w @ guess)).sum(1), total**2)
-    return _shaped(_ratio(agree - by_chance, 1 - by_chance), weights)
+    agree = ratio(w @ (truth * guess).sum(1), total)
+    by_chance = ratio(((w @ truth) * (w @ guess)).sum(1), total**2)
+    return shaped(ratio(agree - by_chance, 1 - by_chance), weights)
 
 
 def auc(y: ArrayLike, p: ArrayLike, weights: Weights = None) -> Any:
@@ -110,8 +110,8 @@ def log_loss(y: ArrayLike, p: ArrayLike, weights: Weights = None) -> Any:
     """
     mine = np.take_along_axis(np.asarray(p, dtype=float), np.asarray(y)[:, None], axis=1)[:, 0]
     loss = -np.log(np.clip(mine, np.finfo(float).eps, 1))
-    w = _rows(weights, loss.size)
-    return _shaped(_ratio(w @ loss, w.sum(1)), weights)
+    w = weight_rows(weights, loss.size)
+    return shaped(ratio(w @ loss, w.sum(1)), weights)
 
 
 def ece(y: ArrayLike, p: ArrayLike, weights: Weights = None, bins: int = 10) -> Any:
@@ -127,9 +127,9 @@ def ece(y: ArrayLike, p: ArrayLike, weights: Weights = None, bins: int = 10) -> 
     """
     confidence, member = _binned(p, bins)
     right = np.asarray(p).argmax(1) == np.asarray(y)
-    w = _rows(weights, right.size)
+    w = weight_rows(weights, right.size)
     gaps = np.abs(w @ (member * (right - confidence)[:, None])).sum(1)
-    return _shaped(_ratio(gaps, w.sum(1)), weights)
+    return shaped(ratio(gaps, w.sum(1)), weights)
 
 
 def ece_when_calibrated(p: ArrayLike, n: int, rng: np.random.Generator, bins: int = 10) -> Floats:
@@ -165,11 +165,11 @@ def r2(y: ArrayLike, predicted: ArrayLike, weights: Weights = None) -> Any:
     0.5
     """
     truth = np.asarray(y, dtype=float)
-    w = _rows(weights, truth.size)
+    w = weight_rows(weights, truth.size)
     centred, squared = truth - truth.mean(), (truth - np.asarray(predicted, dtype=float)) ** 2
-    spread = w @ centred**2 - _ratio((w @ centred) ** 2, w.sum(1))
+    spread = w @ centred**2 - ratio((w @ centred) ** 2, w.sum(1))
     flat = spread <= 1e-14 * float(centred @ centred)
-    return _shaped(1 - _ratio(w @ squared, np.where(flat, 0.0, spread)), weights)
+    return shaped(1 - ratio(w @ squared, np.where(flat, 0.0, spread)), weights)
 
 
 def mae(y: ArrayLike, predicted: ArrayLike, weights: Weights = None) -> Any:
@@ -181,8 +181,8 @@ def mae(y: ArrayLike, predicted: ArrayLike, weights: Weights = None) -> Any:
     0.5
     """
     error = np.abs(np.asarray(y, dtype=float) - np.asarray(predicted, dtype=float))
-    w = _rows(weights, error.size)
-    return _shaped(_ratio(w @ error, w.sum(1)), weights)
+    w = weight_rows(weights, error.size)
+    return shaped(ratio(w @ error, w.sum(1)), weights)
 
 
 def pearson(y: ArrayLike, predicted: ArrayLike, weights: Weights = None) -> Any:
@@ -194,13 +194,13 @@ def pearson(y: ArrayLike, predicted: ArrayLike, weights: Weights = None) -> Any:
     1.0
     """
     a, b = (v - v.mean() for v in (np.asarray(y, float), np.asarray(predicted, float)))
-    w = _rows(weights, a.size)
+    w = weight_rows(weights, a.size)
     n = w.sum(1)
-    cross = w @ (a * b) - _ratio((w @ a) * (w @ b), n)
-    spread = [w @ v**2 - _ratio((w @ v) ** 2, n) for v in (a, b)]
+    cross = w @ (a * b) - ratio((w @ a) * (w @ b), n)
+    spread = [w @ v**2 - ratio((w @ v) ** 2, n) for v in (a, b)]
     flat = [s <= 1e-14 * max(float(v @ v), 1e-300) for s, v in zip(spread, (a, b), strict=True)]
     product = np.where(flat[0] | flat[1], 0.0, spread[0] * spread[1])
-    return _shaped(_ratio(cross, np.sqrt(np.clip(product, 0, None))), weights)
+    return shaped(ratio(cross, np.sqrt(np.clip(product, 0, None))), weights)
 
 
 def event_f1(hits: ArrayLike, true: ArrayLike, found: ArrayLike, weights: Weights = None) -> Any:
@@ -265,29 +265,47 @@ def mean_over_cases(values: ArrayLike, weights: Weights = None) -> Any:
     """
     array = np.asarray(values, dtype=float)
     known = ~np.isnan(array)
-    w = _rows(weights, array.size)
-    return _shaped(_ratio(w @ np.where(known, array, 0), w @ known), weights)
+    w = weight_rows(weights, array.size)
+    return shaped(ratio(w @ np.where(known, array, 0), w @ known), weights)
 
 
 def _pooled(top: ArrayLike, bottom: ArrayLike, weights: Weights) -> Any:
     """Ratio of two sums over the examples."""
     above, below = np.asarray(top, float), np.asarray(bottom, float)
-    w = _rows(weights, above.size)
-    return _shaped(_ratio(w @ above, w @ below), weights)
+    w = weight_rows(weights, above.size)
+    return shaped(ratio(w @ above, w @ below), weights)
 
 
-def _rows(weights: Weights, n: int) -> Floats:
-    """Weights as (resample, n); one row of ones for None."""
+def weight_rows(weights: Weights, n: int) -> Floats:
+    """Return weights as (resample, n); one row of ones for None.
+
+    Examples
+    --------
+    >>> weight_rows(None, 3).tolist(), weight_rows([1, 0, 2], 3).shape
+    ([[1.0, 1.0, 1.0]], (1, 3))
+    """
     return np.ones((1, n)) if weights is None else np.atleast_2d(np.asarray(weights, dtype=float))
 
 
-def _shaped(values: Floats, weights: Weights) -> float | Floats:
-    """Return a float for one row of weights, (resample,) for many."""
+def shaped(values: Floats, weights: Weights) -> float | Floats:
+    """Return a float for one row of weights, (resample,) for many.
+
+    Examples
+    --------
+    >>> shaped(np.array([0.5]), None), shaped(np.array([0.5]), np.ones((1, 3))).shape
+    (0.5, (1,))
+    """
     return values if weights is not None and np.ndim(weights) == 2 else float(values[0])
 
 
-def _ratio(top: Floats, bottom: Floats) -> Floats:
-    """`top / bottom`, NaN where the bottom is 0."""
+def ratio(top: Floats, bottom: Floats) -> Floats:
+    """Return `top / bottom`, NaN where the bottom is 0.
+
+    Examples
+    --------
+    >>> ratio(np.array([1.0, 1.0]), np.array([2.0, 0.0]))
+    array([0.5, nan])
+    """
     top, bottom = np.broadcast_arrays(np.asarray(top, float), np.asarray(bottom, float))
     return np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom != 0)
 
@@ -302,7 +320,7 @@ def mean_known(values: ArrayLike) -> Any:
     """
     array = np.asarray(values, dtype=float)
     known = ~np.isnan(array)
-    means = _ratio(np.where(known, array, 0).sum(-1), known.sum(-1))
+    means = ratio(np.where(known, array, 0).sum(-1), known.sum(-1))
     return means if means.ndim else float(means)
 
 
@@ -321,10 +339,10 @@ def _over_classes(
 ) -> float | Floats:
     """Score the second of two classes, or average one against the rest."""
     truth, scores = np.asarray(y), np.asarray(p, dtype=float)
-    w = np.ascontiguousarray(_rows(weights, truth.size).T)
+    w = np.ascontiguousarray(weight_rows(weights, truth.size).T)
     classes = [1] if scores.shape[1] == 2 else range(scores.shape[1])
     values = np.stack([binary(truth == c, scores[:, c], w) for c in classes], axis=-1)
-    return _shaped(mean_known(values), weights)
+    return shaped(mean_known(values), weights)
 
 
 def _running(weights: Floats) -> Floats:
@@ -343,7 +361,7 @@ def _binary_auc(positive: NDArray[np.bool_], score: Floats, w: Floats) -> Floats
     right = np.searchsorted(score[negatives], score[positive], "right")
     mine = w[positive]
     won = np.einsum("nb,nb->b", mine, below[left]) + np.einsum("nb,nb->b", mine, below[right])
-    return _ratio(won / 2, mine.sum(0) * below[-1])
+    return ratio(won / 2, mine.sum(0) * below[-1])
 
 
 def _binary_average_precision(positive: NDArray[np.bool_], score: Floats, w: Floats) -> Floats:
@@ -355,4 +373,4 @@ def _binary_average_precision(positive: NDArray[np.bool_], score: Floats, w: Flo
     hit_rank = np.searchsorted(-score[hits], -score[hits], "right")
     rank = np.searchsorted(-score[order], -score[hits], "right")
     precision = found[hit_rank] / np.maximum(seen[rank], np.finfo(float).tiny)
-    return _ratio(np.einsum("nb,nb->b", mine, precision), found[-1])
+    return ratio(np.einsum("nb,nb->b", mine, precision), found[-1])

@@ -9,13 +9,15 @@ made of.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neuroloom.learn.points import REACH_PX
+
 Floats = NDArray[np.float64]
-REACH_PX = 5.0
 GROUP = 25  # points in a group, at least
 MOST_GROUPS = 20
 FOLDS = 5
@@ -134,17 +136,25 @@ def rising(values: Floats, weight: Floats) -> Floats:
     return found
 
 
-def cross_calibrated(expected: Floats, error: Floats, part: NDArray[np.int64]) -> Floats:
-    """Return calibrated expected errors; each part by what the other parts taught.
+def cross_fitted(
+    expected: Floats, error: Floats, part: NDArray[np.int64]
+) -> Iterator[tuple[NDArray[np.bool_], Calibration]]:
+    """Yield which points are of each part, and the calibration that the other parts taught.
 
-    With one part it cannot be judged fairly, and what was learnt from it is returned.
+    With one part it cannot be judged fairly, and what was learnt from it is yielded.
     """
-    out = np.full(len(expected), np.nan)
     numbers = np.unique(part)
     for number in numbers:
         own = part == number
         rest = own if len(numbers) == 1 else ~own
-        out[own] = calibrate(expected[rest], error[rest]).errors(expected[own])
+        yield own, calibrate(expected[rest], error[rest])
+
+
+def cross_calibrated(expected: Floats, error: Floats, part: NDArray[np.int64]) -> Floats:
+    """Return expected errors (n,), px, each calibrated as `cross_fitted` has it."""
+    out = np.full(len(expected), np.nan)
+    for own, found in cross_fitted(expected, error, part):
+        out[own] = found.errors(expected[own])
     return out
 
 

@@ -10,7 +10,7 @@ from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.recipe import setting
 from neuroloom.core.split import Fold
-from neuroloom.learn.budget import Plan, parse_budget
+from neuroloom.learn.budget import Plan
 from neuroloom.learn.study import Prepared, Study
 
 if TYPE_CHECKING:
@@ -119,19 +119,9 @@ class Estimate(Study):
 
     def _new_plan(self, prepared: Prepared, run: Run) -> Plan:
         """Settle the steps of a fit by measured speed, leaving time to predict and to report."""
-        from neuroloom.learn.dense.timing import plan_steps
+        from neuroloom.learn.dense.timing import plan_fits
 
-        model, budget = self.find(self.model), parse_budget(self.budget)
-        if not model.is_net:
-            return Plan(reason="solved directly: no epochs")
-        if budget.seconds is None:
-            kind = {"auto": None, "32": "32-true", "bf16": "bf16-mixed"}[self.precision]
-            return Plan(budget.epochs, budget.steps, f"as asked for ({self.budget})", kind)
-        judged = sum(len(fold.test) > 0 for fold in prepared.folds)
-        fits = self.seeds * (judged + self._refits(model))
-        learner = self._maker(model, prepared.dataset)()
-        left = budget.seconds - run.elapsed
-        return plan_steps(learner, prepared, left, budget.seconds, fits, self.precision)
+        return plan_fits(self, prepared, run)
 
     def tabulate(self, prepared: Prepared, fits: list[Fitted]) -> pd.DataFrame:
         """Return a row for each keypoint of each animal of a held-out frame, seed and role."""

@@ -10,8 +10,8 @@ import numpy as np
 
 from neuroloom.core.dataset import ENTITIES
 from neuroloom.core.split import Fold
-from neuroloom.pose.alike import body_scale, oks_between
-from neuroloom.pose.confidence import Calibration, calibrate, cross_calibrated, slope
+from neuroloom.pose.alike import body_scale, distance_between, oks_between
+from neuroloom.pose.confidence import Calibration, calibrate, cross_fitted, slope
 from neuroloom.pose.measures import distances
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def paired(
     seen = np.flatnonzero(np.isfinite(found[..., :2]).all(-1).any(-1))
     alike = oks_between(truth[here], found[seen, :, :2], scale)
     # Where nothing is alike the nearer one is the pair: its error is to be told.
-    far = np.nan_to_num(_apart(truth[here], found[seen, :, :2]), nan=1e6)
+    far = np.nan_to_num(distance_between(truth[here], found[seen, :, :2]), nan=1e6)
     left, right = linear_sum_assignment(-alike + 1e-6 * far)
     pair = dict(zip(left.tolist(), right.tolist(), strict=True))
     nothing = np.full_like(found[0], np.nan)
@@ -178,12 +178,6 @@ def paired(
     for number, one in enumerate(sorted(set(range(len(seen))) - set(pair.values()))):
         out[f"no animal {number + 1}"] = (np.full_like(truth[0], np.nan), found[seen[one]], 0.0)
     return out
-
-
-def _apart(a: Floats, b: Floats) -> Floats:
-    from neuroloom.pose.alike import distance_between
-
-    return distance_between(a, b)
 
 
 def _animal(
@@ -210,15 +204,12 @@ def with_confidence(table: pd.DataFrame) -> pd.DataFrame:
     table = table.copy()
     table["expected_px"], table["confidence"] = np.nan, np.nan
     for _, own in table.groupby(["role", "seed"], sort=False):
-        part = _parts(own)
         raw, error = own["raw_px"].to_numpy(float), own["error_px"].to_numpy(float)
-        table.loc[own.index, "expected_px"] = cross_calibrated(raw, error, part)
-        sure = np.full(len(own), np.nan)
-        for number in np.unique(part):
-            mine = part == number
-            rest = mine if part.max() == part.min() else ~mine
-            sure[mine] = calibrate(raw[rest], error[rest]).confidence(raw[mine])
-        table.loc[own.index, "confidence"] = np.where(np.isfinite(raw), sure, 0.0)
+        there, sure = np.full(len(own), np.nan), np.zeros(len(own))
+        for mine, found in cross_fitted(raw, error, _parts(own)):
+            there[mine] = found.errors(raw[mine])
+            sure[mine] = np.where(np.isfinite(raw[mine]), found.confidence(raw[mine]), 0.0)
+        table.loc[own.index, "expected_px"], table.loc[own.index, "confidence"] = there, sure
     return table
 
 

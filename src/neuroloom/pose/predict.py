@@ -70,9 +70,7 @@ def videos_of(source: Path) -> list[Video]:
     source = Path(source)
     if not source.exists():
         raise DataError(f"{source}: there is no such file or folder.")
-    if source.is_file() and source.suffix.lower() in PICTURES:
-        return [Still(source)]  # type: ignore[list-item]
-    if is_video(source):
+    if is_video(source) or (source.is_file() and source.suffix.lower() in PICTURES):
         return [Video(source)]
     inside = sorted(path for path in source.rglob("*") if is_video(path)) if source.is_dir() else []
     if not inside:
@@ -80,26 +78,6 @@ def videos_of(source: Path) -> list[Video]:
             f"{source}: is no video, picture or folder of them; known are .mp4, .avi, .mov, .png …"
         )
     return [Video(path) for path in inside]
-
-
-class Still:
-    """One picture as a video of one frame."""
-
-    rate, notes = 1.0, ()
-
-    def __init__(self, path: Path) -> None:
-        from neuroloom.io.labels.pictures import load_picture
-
-        self.path = path
-        self.frame = load_picture(path.parent, path.name)
-        self.shape, self.times = self.frame.shape, np.zeros(1)
-
-    def __len__(self) -> int:
-        return 1
-
-    def blocks(self, size: int, start: int = 0, stop: int | None = None) -> Any:
-        """Yield the one frame."""
-        yield 0, self.frame[None]
 
 
 def predict_video(

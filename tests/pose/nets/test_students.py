@@ -12,7 +12,7 @@ from neuroloom.learn.fit import FitJob, own_threads
 from neuroloom.pose.data import find_clips
 from neuroloom.pose.nets.frames import PoseFrames
 from neuroloom.pose.nets.learner import PoseLearner, PoseWishes, _half_and_half
-from neuroloom.pose.nets.students import confirmed, jumps, stretches
+from neuroloom.pose.nets.students import confirmed, leap_rate, stretches
 from tests.critters import NAMES, paint, points_of, write_project
 
 
@@ -51,9 +51,9 @@ def test_what_is_lost_for_long_stays_unknown():
 
 def test_jumps_are_counted_per_thousand_points():
     found = as_found(walk(101))
-    assert jumps([found], 20.0) == 0
+    assert leap_rate([found], 20.0) == 0
     found[50, 0, 0, :2] += 40  # there and back again
-    assert jumps([found], 20.0) == pytest.approx(1000 * 2 / (100 * len(NAMES)))
+    assert leap_rate([found], 20.0) == pytest.approx(1000 * 2 / (100 * len(NAMES)))
 
 
 def test_stretches_are_spread_over_a_long_video():

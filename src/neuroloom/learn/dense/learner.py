@@ -211,7 +211,7 @@ class DenseLearner:
         """Train this stage alone; `before` is what a coarse one says of each case."""
         module, bank = self.begin(x, job, before)
         training = self.training(bank.plan)
-        numbers = _epoch(len(bank), training.batch)
+        numbers = whole_epoch(len(bank), training.batch)
         try:
             history = fit(module, numbers, np.zeros(len(numbers), np.float32), training, job)
         finally:
@@ -387,10 +387,16 @@ def device_name() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _epoch(cases: int, batch: int) -> np.ndarray:
-    """Return the numbers of the cases, repeated until an epoch has enough steps to speak of."""
-    times = max(1, -(-STEPS_AN_EPOCH * batch // cases))
-    return np.tile(np.arange(cases, dtype=np.int64), times)
+def whole_epoch(examples: int, batch: int) -> np.ndarray:
+    """Return the numbers of the examples, so often that an epoch has enough steps to speak of.
+
+    Examples
+    --------
+    >>> len(whole_epoch(10, 2)), len(whole_epoch(1000, 2))
+    (50, 1000)
+    """
+    times = max(1, -(-STEPS_AN_EPOCH * batch // examples))
+    return np.tile(np.arange(examples, dtype=np.int64), times)
 
 
 __all__: Sequence[str] = ("DenseLearner", "Wishes", "device_name", "own_threads")

@@ -252,25 +252,9 @@ class DenseStudy(Study):
         left
             Seconds that are left of the budget; None: it less what the run has taken.
         """
-        from neuroloom.learn.dense.timing import plan_steps
+        from neuroloom.learn.dense.timing import plan_fits
 
-        model, budget = self.find(self.model), parse_budget(self.budget)
-        if not model.is_net:
-            return Plan(reason="solved directly: no epochs")
-        if budget.seconds is None:
-            kind = {"auto": None, "32": "32-true", "bf16": "bf16-mixed"}[self.precision]
-            return Plan(budget.epochs, budget.steps, f"as asked for ({self.budget})", kind)
-        judged = sum(len(fold.test) > 0 for fold in prepared.folds)
-        fits = self.seeds * (judged + self._refits(model))
-        learner = self._maker(model, prepared.dataset)()
-        return plan_steps(
-            learner,
-            prepared,
-            budget.seconds - run.elapsed if left is None else left,
-            budget.seconds,
-            fits,
-            self.precision,
-        )
+        return plan_fits(self, prepared, run, left)
 
     def tabulate(self, prepared: Prepared, fits: list[Fitted]) -> pd.DataFrame:
         """Return a row for each held-out case, class, seed and role, with counts and distances."""

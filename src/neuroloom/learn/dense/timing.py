@@ -8,16 +8,43 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neuroloom.learn.budget import Plan
+from neuroloom.learn.budget import Plan, parse_budget
 
 if TYPE_CHECKING:
+    from neuroloom.core.run import Run
     from neuroloom.learn.study import Prepared
 
 MARGIN = 1.05
 MOST_STEPS = 100_000
 REPORT_S, REPORT_SHARE = 25.0, 0.12  # seconds that scores, figures and the report may take
 SCORE_S = 0.06  # of a case and million voxels, for its distances
+# What a setting says, as `fit.Training` has it; None is chosen by measurement, or by the net.
+FORMATS = {"auto": None, "32": "32-true", "bf16": "bf16-mixed"}
 FASTER = 1.15  # bf16 must be so much faster to be taken
+
+
+def plan_fits(study: Any, prepared: Prepared, run: Run, left: float | None = None) -> Plan:
+    """Return the plan of every fit of a study whose learners can say how long a step takes.
+
+    Parameters
+    ----------
+    study
+        With `budget`, `seeds` and `precision`.
+    left
+        Seconds that are left of the budget; None: it less what the run has taken.
+    """
+    model, budget = study.find(study.model), parse_budget(study.budget)
+    if not model.is_net:
+        return Plan(reason="solved directly: no epochs")
+    if budget.seconds is None:
+        return Plan(
+            budget.epochs, budget.steps, f"as asked for ({study.budget})", FORMATS[study.precision]
+        )
+    judged = sum(len(fold.test) > 0 for fold in prepared.folds)
+    fits = study.seeds * (judged + study._refits(model))
+    left = budget.seconds - run.elapsed if left is None else left
+    learner = study._maker(model, prepared.dataset)()
+    return plan_steps(learner, prepared, left, budget.seconds, fits, study.precision)
 
 
 def plan_steps(
@@ -70,8 +97,9 @@ def chosen_precision(learner: Any, x: Any, wanted: str, seconds: float) -> str:
     """
     import torch
 
-    if wanted != "auto":
-        return {"32": "32-true", "bf16": "bf16-mixed"}[wanted]
+    named = FORMATS[wanted]
+    if named is not None:
+        return named
     if torch.cuda.is_available():
         return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
     if not torch.cpu._is_amx_tile_supported():

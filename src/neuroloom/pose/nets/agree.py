@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from neuroloom.pose.nets.maps import cell_places, expected_error, places
+from neuroloom.pose.nets.maps import REACH, expected_error, near_peak, probabilities
 
 Floats = NDArray[np.float64]
 PEAKS = 4
@@ -134,13 +134,13 @@ def at_odds(points: Floats, structure: Structure) -> NDArray[np.bool_]:
     return np.asarray(many & (far > known.sum(-1) / 2))
 
 
-def peaks_of(logits: Tensor, stride: int) -> tuple[Tensor, Tensor]:
+def highest_peaks(p: Tensor, stride: int) -> tuple[Tensor, Tensor]:
     """Return the highest peaks of maps, the highest first.
 
     Parameters
     ----------
-    logits
-        Shape (n, keypoint, v, u).
+    p
+        Probabilities (n, keypoint, v, u).
 
     Returns
     -------
@@ -149,41 +149,29 @@ def peaks_of(logits: Tensor, stride: int) -> tuple[Tensor, Tensor]:
     near
         Shape (n, keypoint, PEAKS): the probability there.
     """
-    n, k, height, width = logits.shape
-    p = logits.float().flatten(2).softmax(-1).view(n, k, height, width)
-    cells = cell_places((height, width), stride, logits.device)
-    axis_u, axis_v = cells[:width, 0], cells[::width, 1]
-    row_at = torch.arange(height, device=p.device)
-    column_at = torch.arange(width, device=p.device)
-    place, near = [], []
+    found = []
     for _ in range(PEAKS):
-        peak = p.flatten(2).argmax(-1)
-        row, column = peak // width, peak % width
-        rows = ((row_at - row[..., None]).abs() <= AROUND).to(p)
-        columns = ((column_at - column[..., None]).abs() <= AROUND).to(p)
-        own = p * rows[..., :, None] * columns[..., None, :]
-        mass = own.sum((2, 3)).clamp_min(1e-12)
-        x = (own.sum(2) * axis_u).sum(-1) / mass
-        y = (own.sum(3) * axis_v).sum(-1) / mass
-        place.append(torch.stack([x, y], -1))
-        near.append(mass)
+        place, near, own = near_peak(p, stride, AROUND)
+        found.append((place, near))
         p = p - own
-    return torch.stack(place, 2), torch.stack(near, 2)
+    places_, nears = zip(*found, strict=True)
+    return torch.stack(places_, 2), torch.stack(nears, 2)
 
 
 def agreed_places(
     logits: Tensor, stride: int, structure: Structure, weight: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return where maps say their keypoints are, given each other; as `maps.places`."""
-    place, near = peaks_of(logits, stride)
+    p = probabilities(logits)
+    place, near = highest_peaks(p, stride)
     at = choose_peaks(place.double().numpy(), near.double().numpy(), structure, weight)
     pick = torch.as_tensor(at)[..., None]
     points = place.gather(2, pick[..., None].expand(-1, -1, 1, 2))[:, :, 0]
     first = torch.as_tensor(at == 0)
-    plain, close, _ = places(logits, stride)
+    plain, close, _ = near_peak(p, stride, REACH)
     points = torch.where(first[..., None], plain, points)
     close = torch.where(first, close, near.gather(2, pick)[:, :, 0])
-    return points, close, expected_error(logits, stride, points)
+    return points, close, expected_error(p, stride, points)
 
 
 def choose_peaks(
@@ -194,7 +182,7 @@ def choose_peaks(
     Parameters
     ----------
     place, near
-        As `peaks_of` gives them.
+        As `highest_peaks` gives them.
     weight
         How much the agreement with all partners together counts beside a map's own word.
 

@@ -73,8 +73,11 @@ class PoseFrames(Sequence[Any]):
         return found
 
     def shapes(self) -> list[tuple[int, int]]:
-        """Return the shape (y, x) of every frame."""
-        return [(one.shape[0], one.shape[1]) for one in self]
+        """Return the shape (y, x) of every frame; a picture is read for it once."""
+        for row in self.rows:
+            if ("shape", row) not in self.memory:
+                self.memory["shape", row] = self.picture(row).shape[:2]
+        return [self.memory["shape", row] for row in self.rows]
 
     def channels(self) -> int:
         """Return 3 if any of the first frames is coloured, else 1."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuroloom.core.errors import DataError, RunError
-from neuroloom.learn.dense.learner import device_name
+from neuroloom.learn.dense.learner import STEPS_AN_EPOCH, device_name, whole_epoch
 from neuroloom.learn.dense.twostage import joined
 from neuroloom.learn.fit import FitJob, History, Training, fit, own_randomness
 from neuroloom.pose.nets.agree import Structure
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from neuroloom.pose.nets.module import PoseModule
 
-STEPS_AN_EPOCH = 25
 PREDICT_BATCH = 16
 POLISH = 0.4  # of the fine steps, on frames of clips too
 RARE = -4.0  # logit of a peak before anything is learnt
@@ -152,7 +151,7 @@ class PoseLearner:
 
     def _polish(self, x: PoseFrames, job: FitJob) -> History:
         """Learn on, from frames of clips whose points time confirmed, beside the labelled ones."""
-        from neuroloom.pose.nets.students import jumps, look_through, taught
+        from neuroloom.pose.nets.students import leap_rate, look_through, taught
 
         assert self.plan is not None
         both, before, leap = taught(self, x)
@@ -165,7 +164,7 @@ class PoseLearner:
         numbers = _half_and_half(len(module.frame_of), labelled, training.batch)
         history = fit(module, numbers, np.zeros(len(numbers), np.float32), training, own)
         self.nets["fine"] = module.net.to("cpu").eval()
-        after = jumps(look_through(self, x.clips)[1], leap)
+        after = leap_rate(look_through(self, x.clips)[1], leap)
         said = (
             f" It also learnt from {len(both) - len(x)} frames of {len(x.clips)} unlabelled "
             f"video{'s' * (len(x.clips) > 1)}: of 1,000 points, {before:.1f} leapt more than "
@@ -191,7 +190,7 @@ class PoseLearner:
         module = self.module(key, stage, x, job.seed)
         assert self.plan is not None
         training = self.training(self.plan)
-        numbers = _epoch(len(module.frame_of), training.batch)
+        numbers = whole_epoch(len(module.frame_of), training.batch)
         history = fit(module, numbers, np.zeros(len(numbers), np.float32), training, job)
         self.nets[key] = module.net.to("cpu").eval()
         return history
@@ -394,9 +393,3 @@ def _half_and_half(animals: int, labelled: np.ndarray, batch: int) -> np.ndarray
     times = max(1, round(len(rest) / max(len(labelled), 1)))
     numbers = np.concatenate([np.tile(labelled, times), rest]).astype(np.int64)
     return np.tile(numbers, max(1, -(-STEPS_AN_EPOCH * batch // len(numbers))))
-
-
-def _epoch(animals: int, batch: int) -> np.ndarray:
-    """Return the numbers of the animals, repeated until an epoch has enough steps to speak of."""
-    times = max(1, -(-STEPS_AN_EPOCH * batch // animals))
-    return np.tile(np.arange(animals, dtype=np.int64), times)

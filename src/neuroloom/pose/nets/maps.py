@@ -56,7 +56,7 @@ def map_loss(logits: Tensor, points: Tensor, stride: int, spread: float) -> Tens
     return ((whole - hit) * known).sum() / known.sum().clamp_min(1)
 
 
-def places(logits: Tensor, stride: int, temperature: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
+def places(logits: Tensor, stride: int) -> tuple[Tensor, Tensor, Tensor]:
     """Return where maps say their keypoints are.
 
     Parameters
@@ -81,33 +81,73 @@ def places(logits: Tensor, stride: int, temperature: float = 1.0) -> tuple[Tenso
     >>> points.tolist(), round(float(near), 3), round(float(expected), 3)
     ([[[7.5, 4.5]]], 1.0, 1.0)
     """
-    n, k, height, width = logits.shape
-    flat = (logits.float() / temperature).flatten(2).softmax(-1)
-    cells = cell_places((height, width), stride, logits.device)
-    peak = flat.argmax(-1)
-    row, column = peak // width, peak % width
-    away_v = (torch.arange(height, device=flat.device) - row[..., None]).abs() <= REACH
-    away_u = (torch.arange(width, device=flat.device) - column[..., None]).abs() <= REACH
-    window = flat.view(n, k, height, width) * away_v[..., :, None] * away_u[..., None, :]
-    near = window.sum((2, 3))
-    axis_u, axis_v = cells[:width, 0], cells[::width, 1]
-    x = (window.sum(2) * axis_u).sum(-1) / near
-    y = (window.sum(3) * axis_v).sum(-1) / near
-    points = torch.stack([x, y], -1)
-    return points, near, expected_error(logits, stride, points, temperature)
+    p = probabilities(logits)
+    points, near, _ = near_peak(p, stride, REACH)
+    return points, near, expected_error(p, stride, points)
 
 
-def expected_error(logits: Tensor, stride: int, points: Tensor, temperature: float = 1.0) -> Tensor:
-    """Return the mean distance (n, keypoint) of a map's probability from a place, px of the view.
+def probabilities(logits: Tensor) -> Tensor:
+    """Return maps (n, keypoint, v, u) as probabilities, which sum to one over the cells.
 
     Examples
     --------
-    >>> logits = torch.zeros(1, 1, 1, 2)
-    >>> float(expected_error(logits, 2, torch.tensor([[[0.5, 0.5]]])))
+    >>> probabilities(torch.zeros(1, 1, 1, 4)).tolist()
+    [[[[0.25, 0.25, 0.25, 0.25]]]]
+    """
+    return logits.float().flatten(2).softmax(-1).view(logits.shape)
+
+
+def near_peak(p: Tensor, stride: int, reach: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the mean place (n, keypoint, 2) and the probability near each map's peak.
+
+    Parameters
+    ----------
+    p
+        Probabilities (n, keypoint, v, u).
+    reach
+        Cells round the peak, to all sides, that count as near.
+
+    Returns
+    -------
+    place, near
+        Shape (n, keypoint, 2), px of the view, and (n, keypoint).
+    own
+        Shape (n, keypoint, v, u): what of `p` is near.
+
+    Examples
+    --------
+    >>> place, near, own = near_peak(torch.tensor([[[[0.1, 0.2, 0.6, 0.0, 0.1]]]]), 2, 1)
+    >>> [round(float(one), 3) for one in place[0, 0]], round(float(near), 3)
+    ([4.0, 0.5], 0.8)
+    """
+    height, width = p.shape[2:]
+    cells = cell_places((height, width), stride, p.device)
+    peak = p.flatten(2).argmax(-1)
+    row, column = peak // width, peak % width
+    away_v = (torch.arange(height, device=p.device) - row[..., None]).abs() <= reach
+    away_u = (torch.arange(width, device=p.device) - column[..., None]).abs() <= reach
+    own = p * away_v[..., :, None] * away_u[..., None, :]
+    near = own.sum((2, 3)).clamp_min(1e-12)
+    x = (own.sum(2) * cells[:width, 0]).sum(-1) / near
+    y = (own.sum(3) * cells[::width, 1]).sum(-1) / near
+    return torch.stack([x, y], -1), near, own
+
+
+def expected_error(p: Tensor, stride: int, points: Tensor) -> Tensor:
+    """Return the mean distance (n, keypoint) of a map's probability from a place, px of the view.
+
+    Parameters
+    ----------
+    p
+        Probabilities (n, keypoint, v, u).
+
+    Examples
+    --------
+    >>> p = torch.full((1, 1, 1, 2), 0.5)
+    >>> float(expected_error(p, 2, torch.tensor([[[0.5, 0.5]]])))
     1.0
     """
-    n, k, height, width = logits.shape
-    flat = (logits.float() / temperature).flatten(2).softmax(-1)
-    cells = cell_places((height, width), stride, logits.device)
+    n, k, height, width = p.shape
+    cells = cell_places((height, width), stride, p.device)
     distance = torch.cdist(points.reshape(1, -1, 2).float(), cells[None]).view(n, k, -1)
-    return (flat * distance).sum(-1)
+    return (p.flatten(2) * distance).sum(-1)

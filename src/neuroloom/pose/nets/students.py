@@ -154,13 +154,13 @@ def _bridged(places: Floats) -> Floats:
     return out
 
 
-def jumps(found: Sequence[Floats], leap: float) -> float:
+def leap_rate(found: Sequence[Floats], leap: float) -> float:
     """Return the share of points, per thousand, that leap between neighbouring frames.
 
     Examples
     --------
     >>> still = np.zeros((5, 1, 1, 4)); still[2:, 0, 0, 0] = 50
-    >>> jumps([still], 20.0)
+    >>> leap_rate([still], 20.0)
     250.0
     """
     steps = [np.linalg.norm(np.diff(one[..., :2], axis=0), axis=-1).ravel() for one in found]
@@ -180,4 +180,4 @@ def taught(learner: PoseLearner, x: PoseFrames) -> tuple[PoseFrames, float, floa
         points.append(confirmed(one, leap, odd))
         first += len(one)
     both = Mixed(x, pictures, np.concatenate([x.points, *points]))
-    return PoseFrames(both), jumps(found, leap), leap
+    return PoseFrames(both), leap_rate(found, leap), leap

@@ -8,7 +8,7 @@ import numpy as np
 
 from neuroloom.core.artifact import Shelf
 from neuroloom.core.report import Facts, write_facts
-from neuroloom.learn.narrate import add_study_figures, study_facts
+from neuroloom.learn.narrate import add_split_figure, study_facts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +26,8 @@ SIDE = 380  # px of a picture in the report
 
 def illustrate(study: Estimate, run: Run, prepared: Prepared, fits: list[Fitted]) -> None:
     """Draw frames, errors and expectations, and write `facts.json`."""
+    from neuroloom.learn.figures import add_learning_curves
+
     shelf = Shelf(run.folder / "artifacts")
     rows = run.predictions
     mine = rows[rows["role"] == "model"] if len(rows) else rows
@@ -40,7 +42,8 @@ def illustrate(study: Estimate, run: Run, prepared: Prepared, fits: list[Fitted]
             caption="While it was held out; mean over its keypoints and seeds.",
             section="result",
         )
-    add_study_figures(run, prepared, fits)
+    add_split_figure(run, prepared)
+    add_learning_curves(shelf, [fit.history for fit in fits])
     plan = next((getattr(fit.learner, "plan", None) for fit in fits), None)
     facts = study_facts(study, run, prepared, fits) | pose_facts(study, prepared, plan)
     write_facts(run.folder, Facts(**facts))
