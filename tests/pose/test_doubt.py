@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from neuroloom.pose.data import audit_frames, read_frames
 from neuroloom.pose.doubt import (
     disagreement,
     edge_deviation,
@@ -15,6 +18,7 @@ from neuroloom.pose.doubt import (
     shrink,
     suspicious_labels,
 )
+from tests.critters import write_project
 
 BODY = np.array([[0.0, 30.0], [-8.0, 18.0], [8.0, 18.0], [0.0, -30.0]])
 NAMES = ["snout", "left", "right", "tail"]
@@ -112,3 +116,17 @@ def test_each_doubt_is_largest_in_its_frame():
     assert doubts["length"].argmax() == 30
     assert doubts["missing"].argmax() == 60
     assert doubts["spread"].argmax() == 45
+
+
+def test_the_audit_of_a_project_names_labels_that_look_wrong(tmp_path):
+    sound = read_frames(write_project(tmp_path / "sound", videos=1, frames=14), [])
+    titles = [found.title for found in audit_frames(sound)]
+    assert "Labels that look wrong" not in titles
+    points = sound.truth.copy()
+    points[5, 0, 0] += 60
+    (told,) = [
+        found
+        for found in audit_frames(replace(sound, truth=points))
+        if found.title == "Labels that look wrong"
+    ]
+    assert str(sound.table["name"][5]) in told.detail

@@ -9,9 +9,12 @@ from PIL import Image
 from neuroloom.core.artifact import Shelf
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json
+from neuroloom.io.labels import read_labels
+from neuroloom.io.tracks import read_tracks
 from neuroloom.io.video import Video
 from neuroloom.pose.choose import choose_frames, coverage, features_of, rank_doubts, small_frames
 from neuroloom.pose.doubted import find_videos
+from neuroloom.pose.link.pairs import to_detections
 from neuroloom.pose.suggest import Suggest
 from tests.animals import write_clip
 
@@ -37,6 +40,17 @@ def test_the_pictures_are_the_frames(run):
             file = run.folder / f"artifacts/frames/arena/img{number:02d}.png"
             picture = np.asarray(Image.open(file))
             assert np.array_equal(picture, video.read([int(number)])[0])
+
+
+def test_a_project_to_correct_holds_what_the_net_found(run):
+    labels = read_labels(run.folder / "artifacts" / "to-label", usable=False)
+    chosen = Shelf(run.folder / "artifacts").read("suggestions")["frame"]
+    tracks, _ = to_detections(read_tracks(run.study[1] / "arenaDLC_net.h5"))
+    assert len(labels) == len(chosen)
+    for row, number in enumerate(sorted(chosen)):
+        np.testing.assert_allclose(labels.points[row], tracks[number], atol=1e-9)
+    with Video(run.study[1] / "arena.mp4") as video:
+        assert np.array_equal(labels.image(0), video.read([min(chosen)])[0])
 
 
 def test_without_tracks_frames_stand_for_all(tmp_path):

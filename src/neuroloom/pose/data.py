@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from neuroloom.io.labels import Labels
 
 FEW = 20
+FEWEST_TO_DOUBT = 10  # frames from which on a usual length can be told
+MOST_DOUBTED = 8
 
 
 def read_frames(
@@ -224,4 +226,27 @@ def audit_frames(dataset: Dataset) -> list[Finding]:
                 f"{', '.join(rare)} of the frames show these: they are learnt from few examples.",
             )
         )
-    return findings
+    return [*findings, *doubtful_labels(dataset)]
+
+
+def doubtful_labels(dataset: Dataset) -> list[Finding]:
+    """Name the labels that look wrong: left and right exchanged, limbs of odd length, two in one.
+
+    A person has to look; nothing is left out or changed.
+    """
+    from neuroloom.pose.doubt import suspicious_labels
+
+    if len(dataset) < FEWEST_TO_DOUBT or dataset.truth is None:
+        return []
+    facts = dataset.facts
+    swaps = [(i, j) for i, j in enumerate(facts["mirror"]) if i < j]
+    table = suspicious_labels(
+        dataset.truth, facts["keypoints"], edges=facts.get("edges") or None, swaps=swaps
+    )
+    if not len(table):
+        return []
+    names = dataset.table["name"].to_numpy()
+    told = [f"{names[row.frame]}: {row.detail}" for row in table.head(MOST_DOUBTED).itertuples()]
+    more = f", and {len(table) - len(told)} more" if len(table) > len(told) else ""
+    detail = f"Worth a look before the net learns them: {'; '.join(told)}{more}."
+    return [Finding("warning", "Labels that look wrong", detail)]

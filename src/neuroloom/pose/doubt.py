@@ -18,6 +18,7 @@ Edges = Sequence[tuple[int, int]]
 
 LENGTH = 5.0  # robust SDs of the logarithm from which on a length is suspicious …
 STRETCH = 1.5  # … if it is also longer or shorter by such a factor
+LEAST = 3.0  # … and by so many px, which no hand's tremor explains
 FLIPPED = 0.6  # of the misfit that is left once left and right are exchanged
 SAME = 1.0  # grey levels: pictures that differ less on average are one
 SMALL = (24, 32)  # rows and columns of the small picture by which frames are compared
@@ -344,7 +345,8 @@ def _length_rows(
     usual = np.nanmedian(apart.reshape(-1, len(pairs)), 0)
     deviation = np.abs(edge_deviation(points, pairs))
     factor = np.abs(np.log(np.maximum(apart, 1e-3) / np.maximum(usual, 1e-3)))
-    odd = np.argwhere((deviation > LENGTH) & (factor > np.log(STRETCH)))
+    clear = np.abs(apart - usual) > LEAST
+    odd = np.argwhere((deviation > LENGTH) & (factor > np.log(STRETCH)) & clear)
     return [
         (int(i), int(j), "length", float(deviation[i, j, e] / LENGTH),
          f"{keypoints[pairs[e][0]]} to {keypoints[pairs[e][1]]} is {apart[i, j, e]:.0f} px, "

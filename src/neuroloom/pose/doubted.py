@@ -92,7 +92,8 @@ def read_doubts(
     listed = ", ".join(file.name for file in files)
     told.append(Finding("note", video.name, f"Tracks: {listed}."))
     kept = {name: values[rows] for name, values in doubts.items()}
-    return Doubted(video, numbers, kept, points[rows], count), told
+    names = [tuple(map(str, recordings[0][dim].values)) for dim in ("keypoints", "individuals")]
+    return Doubted(video, numbers, kept, points[rows], count, names[0], names[1]), told
 
 
 def _named(name: str, data: Path) -> Path:

@@ -35,6 +35,8 @@ class Doubted:
         Shape (frame, individual, keypoint, 2), or None.
     frames
         How many the video has.
+    keypoints, individuals
+        Names, where there are tracks.
     """
 
     video: Path
@@ -42,6 +44,8 @@ class Doubted:
     doubts: dict[str, np.ndarray]
     points: np.ndarray | None
     frames: int
+    keypoints: tuple[str, ...] = ()
+    individuals: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,8 @@ class Suggest(Recipe):
 
     Frames in which a net is unsure, several nets disagree, a keypoint jumps, a limb is too long or
     something is missing; and unlike each other and those labelled already. Without tracks, frames
-    that stand for all. They are written as pictures, ready to be labelled.
+    that stand for all. They are written as pictures and, where there are tracks, as a project in
+    which every point stands where the net has it: correct, do not begin anew.
 
     Examples
     --------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from neuroloom.core.run import Run
+    from neuroloom.io.labels import Labels
     from neuroloom.pose.suggest import Doubted, Prepared, Suggest
 
+FOLDERS = ("dlc", "lightning-pose", "deepposekit")  # formats that are written as a folder
 SHOWN = 12
 COLUMNS = 4
 WHY = {
@@ -57,10 +60,12 @@ def report_suggestions(
     for one in prepared.videos:
         own = chosen[chosen["name"] == one.video.stem]
         pictures += write_frames(one, own, run.folder / "artifacts" / "frames")
+    write_projects(recipe, prepared.videos, chosen, run.folder / "artifacts")
     shelf.add_table(
         "suggestions", chosen.sort_values("doubt", ascending=False),
         title="Frames to label next",
-        caption="The most doubtful first; their pictures are in artifacts/frames.",
+        caption="The most doubtful first; their pictures are in artifacts/frames, and where there "
+        "are tracks a project with the points to correct is in artifacts/to-label.",
     )  # fmt: skip
     shelf.add_figure(
         "frames", contact_sheet(pictures[:SHOWN]), title="The frames",
@@ -109,6 +114,51 @@ def write_frames(one: Doubted, chosen: pd.DataFrame, folder: Path) -> list[tuple
                 frame = draw_points(frame, one.points[row_of[number]])
             drawn.append((frame, f"{number}: {WHY[str(row.reason)]}"))
     return drawn
+
+
+def write_projects(
+    recipe: Suggest, videos: list[Doubted], chosen: pd.DataFrame, folder: Path
+) -> list[Path]:
+    """Write the chosen frames as a project, their points where the first net has them.
+
+    The format is that of the recipe's `labels`, or DeepLabCut's. Videos without tracks are left
+    out: there is nothing to correct yet.
+
+    Returns
+    -------
+    list of Path
+        The files.
+    """
+    from neuroloom.io.labels import read_labels, write_labels
+
+    model = read_labels(recipe.labels) if recipe.labels else None
+    format_ = model.source if model is not None and model.source in FOLDERS else "dlc"
+    written = []
+    for one in videos:
+        if one.points is None:
+            continue
+        numbers = np.sort(chosen.loc[chosen["name"] == one.video.stem, "frame"].to_numpy(int))
+        labels = filled_in(one, numbers)
+        if model is not None and model.skeleton.keypoints == labels.skeleton.keypoints:
+            labels = replace(labels, skeleton=model.skeleton)
+        place = folder / "to-label"
+        place = place / one.video.stem if len(videos) > 1 else place
+        written += write_labels(labels, place, format_)
+    return written
+
+
+def filled_in(one: Doubted, numbers: np.ndarray) -> Labels:
+    """Return frames of a video as labels, each point where the net has it."""
+    from neuroloom.io.labels import Labels, Skeleton, guess_swaps
+
+    row_of = {int(number): row for row, number in enumerate(one.numbers)}
+    rows = [row_of[int(number)] for number in numbers]
+    assert one.points is not None
+    images = [f"{one.video.name}::{number}" for number in numbers]
+    frames = pd.DataFrame({"video": one.video.stem, "frame": numbers, "image": images})
+    skeleton = Skeleton(one.keypoints, swaps=guess_swaps(one.keypoints))
+    place = one.video.parent
+    return Labels(skeleton, frames, one.points[rows], one.individuals, place, "neuroloom")
 
 
 @styled
