@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 SHIPPED = Path(__file__).parent / "weights" / "eyes.safetensors"
 SIDE = 128
 CHUNK = 16
-MARGIN = 0.08  # of contrast by which the dark blob must beat the net's
+MARGIN = 0.08  # by which the worth of the dark blob must beat that of the net's
+TRUST = 2.0  # what confidence is worth beside contrast
 SMALLEST = 12.0  # pixels of the map that a pupil covers at least
 Box = tuple[int, int, int, int]
 
@@ -226,10 +227,12 @@ def find_pupils(
             continue
         found, share, score = guess.measure()
         sure = _confidence(found, share, maps[guess.rows], guess.masks, tags[guess.rows], ratio)
-        # the net's own guess stays unless the other is clearly better
-        better = score - MARGIN * number > best[guess.rows]
+        # contrast alone would take a dark lid for a pupil; the net's own guess stays unless the
+        # other is clearly better
+        worth = score + TRUST * np.nan_to_num(sure)
+        better = worth - MARGIN * number > best[guess.rows]
         rows = guess.rows[better]
-        best[rows] = score[better]
+        best[rows] = worth[better]
         found[:, :2] += (left, top)
         ellipse[rows], confidence[rows], seen[rows] = found[better], sure[better], share[better]
     lost = ~np.isfinite(ellipse).all(axis=1)
