@@ -231,7 +231,7 @@ def test_settings_are_checked_before_data_are_looked_for(refused, tmp_path):
         (("tools", "--like", "braindecod"), ("Did you mean 'braindecode'",)),
         (("tools", "qqqq"), ("Use fewer words",)),
         (("compare", "x"), ("two runs",)),
-        (("studio",), ("not built yet",)),
+        (("studio", "--at-once", "0"), ("--at-once must be 1 or more",)),
     ],
     ids=" ".join,
 )

@@ -36,7 +36,18 @@ def write_text(path: Path, text: str) -> Path:
 
 def write_json(path: Path, value: Any) -> Path:
     """Write `value` as indented JSON, whole or not at all; NaN becomes null."""
-    return write_text(path, json.dumps(_plain(value), indent=1, ensure_ascii=False) + "\n")
+    return write_text(path, to_json(value) + "\n")
+
+
+def to_json(value: Any) -> str:
+    r"""Return `value` as indented JSON; NaN becomes null.
+
+    Examples
+    --------
+    >>> to_json({"p": float("nan")})
+    '{\n "p": null\n}'
+    """
+    return json.dumps(_plain(value), indent=1, ensure_ascii=False)
 
 
 def read_json(path: Path) -> Any:

@@ -62,8 +62,9 @@ class Recipe(BaseModel):
     data_kind: ClassVar[str] = ""
     needs_data: ClassVar[bool] = True
     family: ClassVar[str] = ""  # of the models that its `model` may name
+    ships: ClassVar[str] = ""  # the trained net that comes with it, in a few words
 
-    def __init__(self, **fields: Any) -> None:
+    def __init__(self, /, **fields: Any) -> None:
         try:
             super().__init__(**fields)
         except ValidationError as error:
@@ -232,6 +233,29 @@ def check_type(name: str, annotation: Any) -> None:
     for part in inner:
         if part is not Ellipsis:
             check_type(name, part)
+
+
+def problems(recipe: type[Recipe], fields: dict[str, Any]) -> dict[str, str]:
+    """Return what is wrong with settings, one sentence a field; "" stands for all together.
+
+    Examples
+    --------
+    >>> from neuroloom.core import registry
+    >>> problems(registry.load("recipe", "signals.simulate"), {"trials": 1})
+    {'trials': 'trials: should be greater than or equal to 2, got 1.'}
+    """
+    try:
+        recipe(**fields)
+    except ConfigError as error:
+        cause = error.__context__
+        if not isinstance(cause, ValidationError):
+            return {"": str(error)}
+        found: dict[str, str] = {}
+        for problem in cause.errors():
+            name = str(problem["loc"][0]) if problem["loc"] else ""
+            found[name] = f"{found.get(name, '')} {_one_problem(recipe, problem)}".strip()
+        return found
+    return {}
 
 
 def _in_plain_words(recipe: type[Recipe], error: ValidationError) -> str:

@@ -45,6 +45,7 @@ class Gaze(Recipe):
     name: ClassVar[str] = "eye.gaze"
     summary: ClassVar[str] = "find gaze in videos of an eye by a model of the eyeball"
     data_kind: ClassVar[str] = "Video"
+    ships: ClassVar[str] = "finds pupils in videos of eyes: a net trained on rendered eyes"
 
     focal: float | None = setting(
         None, "focal length; default: 1.25 widths of the picture", unit="px", gt=0, basic=True

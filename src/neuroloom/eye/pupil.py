@@ -45,6 +45,7 @@ class Pupil(Recipe):
     name: ClassVar[str] = "eye.pupil"
     summary: ClassVar[str] = "measure pupils in videos; find blinks, light reflexes, saccades"
     data_kind: ClassVar[str] = "Video"
+    ships: ClassVar[str] = "finds pupils in videos of eyes: a net trained on rendered eyes"
 
     roi: list[int] | None = setting(
         None, "left, top, width, height of the eye; default: found", unit="px", basic=True

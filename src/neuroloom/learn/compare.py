@@ -102,6 +102,11 @@ def compare(
 
 def _model_rows(table: pd.DataFrame) -> pd.DataFrame:
     rows = table[table["role"] == "model"] if "role" in table else table
+    if "y_true" not in rows:
+        raise DataError(
+            "A run to compare holds no predictions beside a truth (no column y_true): compare runs "
+            "that trained and judged a model."
+        )
     rows = rows[rows["y_true"].notna()]
     if rows.empty:
         raise DataError("A run to compare has no row of role 'model' with a label.")

@@ -288,14 +288,15 @@ class Decode(Study):
         illustrate(self, run, prepared, fits)
 
     @classmethod
-    def demo(cls, folder: Path) -> tuple[Path, dict[str, Any], str]:
+    def demo(cls, folder: Path, fetch: bool = True) -> tuple[Path, dict[str, Any], str]:
         """Return recordings to try this on, the fields that decode them, and what they are.
 
-        Gets one person's recording from PhysioNet; without a network it simulates one.
+        Gets one person's recording from PhysioNet; without a network, or if not to `fetch`, it
+        simulates one.
         """
         from neuroloom.signals.story.demo import demo
 
-        return demo(folder)
+        return demo(folder, fetch)
 
     def explain(self, run: Run) -> pd.DataFrame:
         """Measure which sensors and bands the run's final model draws on; returns the sensors.

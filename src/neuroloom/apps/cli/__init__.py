@@ -1,8 +1,8 @@
 """The `neuroloom` command: every verb builds a recipe or opens a run, and says what came of it.
 
 One file a group of verbs: `jobs` (run, resume, replay), `runs` (predict, evaluate, explain, report,
-compare), `lookup` (recipes, describe, models, tools, doctor), `fetch` (data, demo). `mistakes` says
-what was typed wrong.
+compare), `lookup` (recipes, describe, models, tools, doctor), `fetch` (data, demo), `studio`.
+`mistakes` says what was typed wrong.
 """
 
 from __future__ import annotations

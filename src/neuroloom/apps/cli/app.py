@@ -23,7 +23,7 @@ VERBS = {
     "tools": "lookup:tools",
     "doctor": "lookup:doctor",
     "demo": "fetch:demo",
-    "studio": "lookup:studio",
+    "studio": "studio:studio",
 }
 HELP = {
     "run": "Run a recipe on data, or a study from a YAML file.",
@@ -40,7 +40,7 @@ HELP = {
     "tools": "Search the catalogue of 72 tools, and what does their job here.",
     "doctor": "Check this installation.",
     "demo": "Decode a recording and write its report, start to end.",
-    "studio": "Open the recipes in a browser (not yet built).",
+    "studio": "Open the recipes in a browser.",
     "data": "Get open data.",
 }
 HERE = "neuroloom.apps.cli."

@@ -189,10 +189,3 @@ NEEDS = {
     "volumes": (*IMAGES, "lifelines"),
     "microscopy": (*IMAGES, "openpyxl"),
 }
-
-
-def studio() -> int:
-    """Open the recipes in a browser."""
-    raise ConfigError(
-        "The studio is not built yet. `neuroloom demo` shows a whole job, `neuroloom run` does it."
-    )

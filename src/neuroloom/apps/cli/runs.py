@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from neuroloom.apps.cli.show import complain, print_metrics, print_table
 from neuroloom.core.errors import ConfigError
-from neuroloom.core.files import read_json
+from neuroloom.core.files import read_json, to_json
 from neuroloom.core.run import Run, check_out
 
+if TYPE_CHECKING:
+    from neuroloom.learn.compare import Comparison
+
+Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 Folders = Annotated[list[Path], Parameter(consume_multiple=True, negative="")]
 
 
@@ -120,13 +124,15 @@ def report(run: Path, /) -> int:
     return 0
 
 
-def compare(runs: Folders, /) -> int:
+def compare(runs: Folders, /, *, json: Flag = False) -> int:
     """Compare runs on the same examples, pair by pair; the first is compared with each other.
 
     Parameters
     ----------
     runs
         Folders of two runs or more.
+    json
+        Everything that was found, as JSON.
     """
     from neuroloom.learn.compare import best_of
     from neuroloom.learn.compare import compare as compare_two
@@ -134,13 +140,23 @@ def compare(runs: Folders, /) -> int:
     if len(runs) < 2:
         raise ConfigError("compare needs two runs or more.")
     opened = [finished(folder) for folder in runs]
-    for other in opened[1:]:
-        print(compare_two(opened[0].predictions, other.predictions).text)
-    if len(opened) > 2:
+    found = [compare_two(opened[0].predictions, other.predictions) for other in opened[1:]]
+    print(_as_json(found) if json else "\n".join(each.text for each in found))
+    if len(opened) > 2 and not json:
         values = {run.folder.name: _headline(run) for run in opened}
         n_examples = opened[0].predictions["example"].nunique()
         complain(best_of(list(values.values()), n_examples, list(values)))
     return 0
+
+
+def _as_json(found: list[Comparison]) -> str:
+    """Return comparisons as JSON, their tables as lists of rows."""
+    plain = [
+        vars(each)
+        | {"table": each.table.to_dict("records"), "units": each.units.to_dict("records")}
+        for each in found
+    ]
+    return to_json(plain)
 
 
 def _headline(run: Run) -> float:

@@ -1,0 +1,55 @@
+"""`python -m neuroloom.apps.studio.child JOB`: carry out one job, whatever becomes of the server.
+
+A job's folder holds `job.json` (the words after `neuroloom`). While its process lives it holds the
+lock `alive`; what it prints goes to `out.jsonl` and `err.txt`, its end to `exit.json`. Nothing is
+piped to the server, so that killing the server harms no job.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+from neuroloom.core import hold
+from neuroloom.core.files import read_json, write_json
+
+ALIVE = "alive"
+
+
+def carry_out(folder: Path) -> int:
+    """Do the job of `folder`, unless another process is at it already; return its exit code."""
+    lock = _lock(folder / ALIVE)
+    if lock is None:
+        return 0
+    with lock:
+        write_json(folder / "started.json", {"pid": os.getpid(), "time": time.time()})
+        code = 1
+        try:
+            code = _neuroloom(read_json(folder / "job.json")["words"])
+        finally:
+            write_json(folder / "exit.json", {"code": code, "time": time.time()})
+    return code
+
+
+def _lock(file: Path) -> hold.Lock | None:
+    """Take the lock; whoever only asks whether it is taken holds it for a moment, so try again."""
+    for _ in range(20):
+        if (lock := hold.take(file)) is not None:
+            return lock
+        time.sleep(0.02)
+    return None
+
+
+def _neuroloom(words: list[str]) -> int:
+    from neuroloom.apps.cli import STOPPED, main
+
+    try:
+        return main(words)
+    except KeyboardInterrupt:  # it came before the command had begun
+        return STOPPED
+
+
+if __name__ == "__main__":
+    sys.exit(carry_out(Path(sys.argv[1])))
