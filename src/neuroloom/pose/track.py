@@ -76,9 +76,15 @@ class Track(Recipe):
     least: float = setting(
         0.0, "confidence below which a keypoint counts as missing", ge=0, le=1, basic=True
     )
-    fill: int = setting(15, "longest gap to fill in, frames; 0 fills none", ge=0, basic=True)
+    fill: int = setting(40, "longest gap to fill in, frames; 0 fills none", ge=0, basic=True)
     sizes: bool = setting(False, "tell animals apart by their size, too", basic=True)
     patience: int = setting(15, "frames that an animal may be unseen before it is stitched", ge=1)
+    doubtful: float = setting(
+        0.65,
+        "share of the usual confidence below which a whole body counts as not seen",
+        ge=0,
+        le=1,
+    )
     within: float | None = setting(
         None, "distance within which a body is the true one, px; default: half a body", gt=0
     )
@@ -148,10 +154,17 @@ class Track(Recipe):
         """Return who is who in one file."""
         from neuroloom.io.tracks import read_tracks
         from neuroloom.pose.blobs import NAMES, orient
-        from neuroloom.pose.link.track import arrange, fill_gaps, link, link_nearest
+        from neuroloom.pose.link.track import (
+            arrange,
+            drop_doubtful,
+            fill_gaps,
+            link,
+            link_nearest,
+        )
 
         points, sure = to_detections(recording)
         points = np.where((sure >= self.least)[..., None], points, np.nan)
+        points = drop_doubtful(points, sure, self.doubtful)
         looks = self.looks(points, recording)
         linked = link(
             points, sure.sum(-1), animals=self.animals, patience=self.patience, looks=looks

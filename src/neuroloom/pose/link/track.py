@@ -90,6 +90,38 @@ def drop_copies(
     return out
 
 
+def drop_doubtful(points: np.ndarray, confidence: np.ndarray, share: float) -> np.ndarray:
+    """Return the detections without those that a net itself hardly believes.
+
+    Where animals lie on each other a net goes on to say as many as it was asked for; what it says of
+    the hidden one draws the names away. An animal that is not seen for a while is bridged; one that
+    is seen where it is not is followed.
+
+    Parameters
+    ----------
+    points
+        Shape (time, slot, keypoint, 2), px.
+    confidence
+        Shape (time, slot, keypoint).
+    share
+        Of the usual (median) confidence of a body, below which it counts as not seen.
+
+    Examples
+    --------
+    >>> points = np.zeros((3, 2, 1, 2))
+    >>> sure = np.array([[0.9, 0.9], [0.9, 0.2], [0.9, 0.8]])[..., None]
+    >>> np.isfinite(drop_doubtful(points, sure, 0.65))[..., 0, 0].tolist()
+    [[True, True], [True, False], [True, True]]
+    """
+    seen = np.isfinite(points).all(-1)
+    body = np.where(seen, confidence, 0.0).sum(-1) / np.maximum(seen.sum(-1), 1)
+    there = seen.any(-1)
+    if not there.any():
+        return points
+    doubtful = there & (body < share * np.median(body[there]))
+    return np.where(doubtful[..., None, None], np.nan, points)
+
+
 def link(
     points: np.ndarray,
     scores: np.ndarray | None = None,
