@@ -93,8 +93,8 @@ def drop_copies(
 def drop_doubtful(points: np.ndarray, confidence: np.ndarray, share: float) -> np.ndarray:
     """Return the detections without those that a net itself hardly believes.
 
-    Where animals lie on each other a net goes on to say as many as it was asked for; what it says of
-    the hidden one draws the names away. An animal that is not seen for a while is bridged; one that
+    Where animals lie on each other a net goes on to name as many as it was asked for; what it says
+    of the hidden one draws names away. An animal that is not seen for a while is bridged; one that
     is seen where it is not is followed.
 
     Parameters
