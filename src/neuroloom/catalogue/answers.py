@@ -128,5 +128,5 @@ def _answer(name: str, because: tuple[str, ...], tool: Tool | None = None) -> An
     like, options = (tool.name, OPTIONS.get(tool.name, "")) if tool else ("", "")
     return Answer(
         name, recipe.summary, recipe.data_kind, because, tools, like, options,
-        hasattr(recipe, "demo") or not recipe.needs_data,
+        hasattr(recipe, "demo"),
     )  # fmt: skip

@@ -95,7 +95,7 @@ def look(path: Path, shown: Callable[[Path], str]) -> Look:
     """
     files = list(_files(path))
     project = _project(path)
-    kinds = {file: _kind(file, bool(project)) for file in files}
+    kinds = {file: kind_of(file, bool(project)) for file in files}
     signals = [file for file, kind in kinds.items() if kind == "signal"]
     found, layout, notes = _whose(path, signals)
     counts = Counter(kind for kind in kinds.values() if kind)
@@ -142,7 +142,8 @@ def _inside(folder: Path) -> list[Path]:
         return []
 
 
-def _kind(file: Path, in_project: bool) -> str:
+def kind_of(file: Path, in_project: bool = False) -> str:
+    """Return the kind of a file ("signal", "image", …), "" if neuroloom does not read it."""
     from neuroloom.io.images import image_suffix
     from neuroloom.io.reader import is_readable, is_recording, suffix
     from neuroloom.io.video import SUFFIXES

@@ -9,6 +9,7 @@ import sys
 import threading
 import webbrowser
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neuroloom.apps.studio.access import Access, is_local, new_token
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from neuroloom.apps.studio.service import Studio
 
 PORT, TRIES = 8642, 20
+STATIC = Path(__file__).parent / "static"
 
 
 def serve(
@@ -74,11 +76,13 @@ def build(studio: Studio, *, host: str, port: int, token: str | None) -> Any:
     # NiceGUI reads it when it is imported, and would write into the current folder.
     os.environ.setdefault("NICEGUI_STORAGE_PATH", str(studio.workspace.private / "nicegui"))
     from nicegui import ui
+    from starlette.staticfiles import StaticFiles
 
     from neuroloom.apps.studio import pages
     from neuroloom.apps.studio.api import build_api
 
     api = build_api(studio, may_add_folders=is_local(host))
+    api.mount("/static", StaticFiles(directory=STATIC))
     pages.register(studio, may_add_folders=is_local(host))
     ui.run_with(
         api,

@@ -1,4 +1,8 @@
-"""The pages; each is a file here, made of pieces of `frame`, and asks `Studio` for everything."""
+"""The pages; each is a file here, made of `pieces` in a `frame`, and asks `Studio` for everything.
+
+A new page: a file with `register(studio)`, a line in `register` below, and, to stand in the
+navigation, one in `frame.NAVIGATION`.
+"""
 
 from __future__ import annotations
 
@@ -7,3 +11,8 @@ from neuroloom.apps.studio.service import Studio
 
 def register(studio: Studio, *, may_add_folders: bool) -> None:
     """Let NiceGUI know every page."""
+    from neuroloom.apps.studio.pages import compare, data, find, models, recipe, run, runs
+
+    for page in (find, recipe, runs, run, compare, models):
+        page.register(studio)
+    data.register(studio, may_add_folders=may_add_folders)

@@ -14,6 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from neuroloom.apps.studio.workspace import MissingError
 from neuroloom.core.errors import nearest
 
 if TYPE_CHECKING:
@@ -80,13 +81,16 @@ def load(kind: str) -> View:
     MissingError
         If there is none.
     """
-    from neuroloom.apps.studio.workspace import MissingError
-
     if kind not in VIEWS:
         raise MissingError(f"There is no viewer '{kind}'.{nearest(kind, VIEWS)}")
     module, _, name = VIEWS[kind].partition(":")
     found: View = getattr(import_module(module), name)()
     return found
+
+
+def nothing_shows(path: str) -> MissingError:
+    """Return the error of a file that no viewer shows."""
+    return MissingError(f"There is no viewer for {path}; it can be downloaded.")
 
 
 def view_of(kind: str) -> str:

@@ -1,0 +1,59 @@
+"""What every page has around it: navigation, skip link, theme, and how busy the studio is."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+from nicegui import ui
+
+from neuroloom.apps.studio.pages.pieces import Tag, attend, box, link
+from neuroloom.apps.studio.service import Studio
+
+STATIC = Path(__file__).resolve().parents[1] / "static"
+# Path and name of what stands in the navigation.
+NAVIGATION = (("/", "Find"), ("/data", "Data"), ("/runs", "Runs"), ("/models", "Models"))
+
+
+@cache
+def _head() -> str:
+    marks = {
+        name: hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:10]
+        for name in ("studio.css", "studio.js")
+    }
+    return (
+        f'<script src="/static/studio.js?{marks["studio.js"]}"></script>'
+        f'<link rel="stylesheet" href="/static/studio.css?{marks["studio.css"]}">'
+    )
+
+
+@contextmanager
+def frame(studio: Studio, name: str, here: str) -> Iterator[None]:
+    """Build the frame of a page called `name` under the navigation's path `here`."""
+    ui.page_title(f"{name} · neuroloom studio")
+    ui.add_head_html(_head())
+    with ui.header(wrap=False).classes("top"), box("top-inner"):
+        link("neuroloom studio", "/", "brand")
+        with box("main", "nav") as navigation:
+            attend(navigation, aria_label="Main")
+            for path, word in NAVIGATION:
+                link(word, path, aria_current="page" if path == here else None)
+        busy = Tag("span", "", "small quiet busy", role="status")
+        theme = Tag("button", "Light / dark", "plain", type="button", onclick="studioTheme()")
+        attend(theme, aria_label="Switch between light and dark")
+    with box("page") as content:
+        yield
+    ui.skip_link(target=content)
+
+    def tell() -> None:
+        jobs = studio.queue.all()
+        running = sum(job.state in ("running", "stopping") for job in jobs)
+        waiting = sum(job.state == "waiting" for job in jobs)
+        said = [f"{n} {word}" for n, word in ((running, "running"), (waiting, "waiting")) if n]
+        busy.set_text(", ".join(said))
+
+    tell()
+    ui.timer(2.0, tell)

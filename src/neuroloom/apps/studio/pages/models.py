@@ -1,0 +1,184 @@
+"""Models: own and shipped ones with their cards; drop a file on one and get the result."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from nicegui import ui
+
+from neuroloom.apps.studio import views
+from neuroloom.apps.studio.look import kind_of
+from neuroloom.apps.studio.pages.frame import frame
+from neuroloom.apps.studio.pages.picker import dropzone, pick
+from neuroloom.apps.studio.pages.pieces import (
+    Tag,
+    aside,
+    badge,
+    box,
+    button,
+    empty,
+    guarded,
+    link,
+    loading,
+    note,
+    title,
+)
+from neuroloom.apps.studio.pages.runs import headline
+from neuroloom.apps.studio.service import Studio
+from neuroloom.core.errors import NeuroloomError
+
+EVERY = 1.0
+WORKING = ("waiting", "running", "stopping")
+
+
+def register(studio: Studio) -> None:
+    """Make the pages."""
+
+    @ui.page("/models")
+    async def models() -> None:
+        with frame(studio, "Models", "/models"):
+            title(
+                "Models",
+                "What your runs have learnt, and what comes with neuroloom. Open one and drop a "
+                "file on it.",
+            )
+            found = await aside(studio.models)
+            own = [model for model in found if model["own"]]
+            Tag("h2", "Yours")
+            if not own:
+                empty(
+                    "No model of your own yet",
+                    "A finished run that has trained a model appears here.",
+                    ("Find a recipe", "/"),
+                )
+            _cards(own)
+            Tag("h2", "Shipped with neuroloom")
+            _cards([model for model in found if not model["own"]])
+
+    @ui.page("/models/{id}")
+    async def model(id: str) -> None:
+        with frame(studio, id, "/models"):
+            try:
+                found = await aside(studio.model, id)
+            except NeuroloomError as error:
+                empty("There is no such model", str(error), ("All models", "/models"))
+                return
+            _show(studio, found)
+
+    @ui.page("/predictions/{id}")
+    async def prediction(id: str) -> None:
+        with frame(studio, id, "/models"):
+            title("Prediction")
+            try:
+                Prediction(studio, id)
+            except NeuroloomError as error:
+                empty("There is no such prediction", str(error), ("All models", "/models"))
+
+
+def _cards(models: list[dict[str, Any]]) -> None:
+    with box("cards"):
+        for model in models:
+            with box("card", "article"):
+                Tag("h3", model["id"])
+                Tag("p", model["summary"], "small")
+                with box("row small"):
+                    Tag("span", model["recipe"], "mono")
+                    Tag("span", model["data"], "tag")
+                if model["headline"]:
+                    Tag("p", headline(model), "small quiet")
+                with box("row foot"):
+                    link("Open", f"/models/{quote(model['id'])}", "button main",
+                         aria_label=f"Open {model['id']}")  # fmt: skip
+
+
+def _show(studio: Studio, model: dict[str, Any]) -> None:
+    title(model["id"], model["summary"])
+
+    async def apply(data: str) -> None:
+        made = await aside(studio.predict, model["id"], data)
+        run = made["kind"] == "run" if "kind" in made else False
+        ui.navigate.to(f"/{'runs' if run else 'predictions'}/{quote(made['id'])}")
+
+    async def choose() -> None:
+        chosen = await pick(studio)
+        if chosen:
+            await guarded(apply, chosen)
+
+    with box("two"):
+        with box("stack"):
+            with box("card", "section"):
+                Tag("h2", "Try it on a file")
+                dropzone(studio, f"Drop a file here ({model['data']})", apply)
+                with box("row"):
+                    button("Choose from the workspace", choose)
+            _earlier(studio, model["id"])
+        with box("card", "section"):
+            Tag("h2", "Card")
+            if model["own"]:
+                ui.markdown(model["card"]).classes("stack")
+                link("The run that made it", f"/runs/{quote(model['id'])}")
+            else:
+                Tag("p", model["card"])
+                link("Its settings", f"/recipe/{model['recipe']}")
+
+
+def _earlier(studio: Studio, id: str) -> None:
+    known = [one for one in studio.predictions() if one["model"] == id]
+    if not known:
+        return
+    with box("card", "section"):
+        Tag("h2", "Earlier results")
+        for one in known[:20]:
+            with box("row between"):
+                link(one["data"] or one["id"], f"/predictions/{quote(one['id'])}")
+                badge(one["state"])
+
+
+class Prediction:
+    """One visitor's view of a prediction."""
+
+    def __init__(self, studio: Studio, id: str) -> None:
+        self.studio, self.id, self._state = studio, id, ""
+        line = studio.prediction(id)
+        with box("row"):
+            link(line["model"], f"/models/{quote(line['model'])}")
+            Tag("span", "on", "quiet")
+            Tag("span", line["data"], "mono")
+        self._place = box("stack")
+        self.refresh()
+        ui.timer(EVERY, self.refresh)
+
+    def refresh(self) -> None:
+        """Draw it anew when its state changes."""
+        line = self.studio.prediction(self.id)
+        if line["state"] == self._state:
+            return
+        self._state = line["state"]
+        self._place.clear()
+        with self._place:
+            badge(line["state"])
+            if line["state"] in WORKING:
+                loading("Waiting for its turn" if line["state"] == "waiting" else "Predicting")
+            elif line["message"]:
+                note(line["message"], "good" if line["state"] == "done" else "wrong")
+            self._files(line["files"] if line["state"] not in WORKING else [])
+
+    def _files(self, files: list[str]) -> None:
+        tables = [file for file in files if file.endswith(".csv")]
+        for file in tables[:1]:
+            with box("card", "section"):
+                Tag("h2", "What the model says")
+                views.load("table").show(self.studio, file)
+        if files:
+            with box("card", "section"):
+                Tag("h2", "Files")
+                with box("plain stack", "ul"):
+                    for file in files:
+                        with box("row between", "li"):
+                            Tag("span", file.rpartition("/")[2], "mono")
+                            with box("row small"):
+                                if views.view_of(kind_of(self.studio.file(file))):
+                                    link("Look", f"/view?path={quote(file)}")
+                                link("Download", f"/api/files?path={quote(file)}",
+                                     download=file.rpartition("/")[2])  # fmt: skip

@@ -1,0 +1,266 @@
+"""A recipe's form: data, at most seven basic settings, the rest folded, checked while one types."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+from nicegui import ui
+from nicegui.element import Element
+
+from neuroloom.apps.studio import form
+from neuroloom.apps.studio.pages.frame import frame
+from neuroloom.apps.studio.pages.inputs import Input, listen
+from neuroloom.apps.studio.pages.picker import pick
+from neuroloom.apps.studio.pages.pieces import (
+    Copyable,
+    Tag,
+    aside,
+    attend,
+    box,
+    button,
+    complain,
+    empty,
+    guarded,
+    link,
+    loading,
+    note,
+    title,
+)
+from neuroloom.apps.studio.service import Studio
+from neuroloom.core.errors import NeuroloomError
+
+
+def register(studio: Studio) -> None:
+    """Make the page."""
+
+    @ui.page("/recipe/{name}")
+    async def recipe(name: str, demo: str = "", like: str = "", data: str = "") -> None:
+        with frame(studio, name, "/"):
+            try:
+                studio.recipe(name)
+            except NeuroloomError as error:
+                empty("There is no such recipe", str(error), ("Find another", "/"))
+                return
+            page = Form(studio, name)
+            page.build()
+            await page.begin(demo=bool(demo), like=like, data=data)
+
+
+@dataclass
+class Form:
+    """What one visitor has typed so far."""
+
+    studio: Studio
+    name: str
+    inputs: dict[str, Input] = field(default_factory=dict)
+    data: str = ""
+    ready: bool = False
+
+    def __post_init__(self) -> None:
+        self.recipe = self.studio.recipe(self.name)
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The settings that differ from their defaults."""
+        return {name: one.value for name, one in self.inputs.items() if one.changed}
+
+    def build(self) -> None:
+        """Build the page's elements."""
+        summary = self.recipe.summary
+        title(summary[:1].upper() + summary[1:], form.schema(self.recipe)["about"])
+        self.told = box("stack")
+        with box("two"):
+            with box("stack"):
+                if self.recipe.needs_data:
+                    self._data_card()
+                self._settings_card()
+            with box("stack"):
+                self._start_card()
+        Tag("datalist", "", id="known-labels").set_visibility(False)
+
+    def _data_card(self) -> None:
+        with box("card", "section"):
+            Tag("h2", "Data")
+            with box("field"):
+                head = Tag("label", "File or folder")
+                attend(head, **{"for": "in-data"})
+                with box("row"), box("grow"):
+                    self.path = Tag("input", "", id="in-data", type="text", autocomplete="off")
+                    attend(self.path, placeholder="choose, or type a path", spellcheck="false")
+                    attend(self.path, aria_describedby="help-data")
+                listen(self.path, self._typed)
+                Tag("div", f"This recipe reads {self.recipe.data_kind}.", "help", id="help-data")
+            with box("row"):
+                button("Browse", self._browse)
+                if hasattr(self.recipe, "demo"):
+                    button("Use demo data", self.use_demo, "plain")
+            self.seen = box("stack")
+
+    def _settings_card(self) -> None:
+        fields = form.fields_of(self.recipe)
+        with box("card", "section"):
+            Tag("h2", "Settings")
+            with box("fields"):
+                for one in fields:
+                    if one.basic:
+                        self.inputs[one.name] = Input(one, self.check)
+            rest = [one for one in fields if not one.basic]
+            if rest:
+                with box("", "details"):
+                    Tag("summary", f"{len(rest)} more settings")
+                    with box("fields"):
+                        for one in rest:
+                            self.inputs[one.name] = Input(one, self.check)
+
+    def _start_card(self) -> None:
+        with box("card", "section"):
+            Tag("h2", "Start")
+            self.wrong = note("", "wrong")
+            self.wrong.set_visibility(False)
+            self.lacking = Tag(
+                "p", "Choose data first; everything else may stay as it is.", "quiet"
+            )
+            with box("row"):
+                self.go = button("Run", self.start, "main", id="run-button")
+                button("Back to defaults", self.reset, "plain")
+            self._earlier()
+        with box("card", "section"):
+            Tag("h2", "The same without a browser")
+            self.command = Copyable("Command line")
+            self.yaml = Copyable("Study file (YAML)")
+
+    def _earlier(self) -> None:
+        """Offer the settings of earlier runs of this recipe."""
+        runs = [run for run in self.studio.runs() if run["recipe"] == self.name][:30]
+        if not runs:
+            return
+        with box("field"):
+            head = Tag("label", "Settings of an earlier run")
+            attend(head, **{"for": "in-earlier"})
+            with Tag("select", "", id="in-earlier") as chosen:
+                Tag("option", "choose one", value="")
+                for run in runs:
+                    Tag("option", run["id"], value=run["id"])
+            take = "(e) => emit(e.target.value)"
+            chosen.on("change", lambda e: guarded(self.take_over, str(e.args)), js_handler=take)
+
+    async def begin(self, *, demo: bool, like: str, data: str) -> None:
+        """Fill in what the address asked for."""
+        self.ready = True
+        if like:
+            await guarded(self.take_over, like)
+        elif demo and hasattr(self.recipe, "demo"):
+            await self.use_demo()
+        elif data:
+            self.set_data(data)
+        self.check()
+
+    def take_over(self, id: str) -> None:
+        """Fill the form with the settings of an earlier run."""
+        if not id:
+            return
+        known = self.studio.settings(id)
+        self.fill(known["fields"])
+        if self.recipe.needs_data and known["data"]:
+            self.set_data(known["data"])
+
+    async def use_demo(self) -> None:
+        """Make demo data, and fill the form with what fits them."""
+        self.told.clear()
+        with self.told:
+            waiting = loading("Making demo data; this takes some seconds, once.")
+        try:
+            made = await aside(self.studio.demo, self.name)
+        except NeuroloomError as error:
+            complain(str(error))
+            return
+        finally:
+            waiting.delete()
+        with self.told:
+            note(made["what"], "good", "Demo data are ready; press Run.")
+        self.fill(made["fields"] | self._short())
+        self.set_data(made["data"])
+
+    def _short(self) -> dict[str, Any]:
+        """Return what makes a demo end soon."""
+        return {"budget": "60s"} if "budget" in self.inputs else {}
+
+    def fill(self, fields: dict[str, Any]) -> None:
+        """Show these settings, all others at their defaults."""
+        for name, one in self.inputs.items():
+            one.set(fields.get(name, one.field.default))
+        self.check()
+
+    def reset(self) -> None:
+        """Show the defaults again."""
+        self.fill({})
+
+    def set_data(self, data: str) -> None:
+        """Show another path, and what lies there."""
+        attend(self.path, value=data)
+        self._typed(data)
+
+    def _typed(self, text: str) -> None:
+        self.data = text.strip()
+        self.check()
+        asyncio.get_running_loop().create_task(self._look(self.data))
+
+    async def _look(self, data: str) -> None:
+        """Say in a line what was recognised; offer its labels where names are typed."""
+        if not data:
+            self.seen.clear()
+            return
+        try:
+            found = await aside(self.studio.look, data)
+        except NeuroloomError as error:
+            said, bad, labels = str(error), True, {}
+        else:
+            said, bad, labels = found.layout, not found.counts, found.labels
+        if data != self.data:
+            return
+        self.seen.clear()
+        with self.seen:
+            note(said, "warning" if bad else "good")
+            if labels:
+                words = ", ".join(f"{name} ({n})" for name, n in list(labels.items())[:12])
+                Tag("p", f"Events: {words}", "small quiet")
+            if not bad:
+                link("Look at these data", f"/data?path={data}", "small")
+
+    async def _browse(self) -> None:
+        chosen = await pick(self.studio)
+        if chosen:
+            self.set_data(chosen)
+
+    def check(self) -> None:
+        """Show what is wrong, and the same as a command and as YAML."""
+        if not self.ready:
+            return
+        found = self.studio.check(self.name, self.fields, self.data)
+        for name, one in self.inputs.items():
+            one.say(found.problems.get(name, ""))
+        others = [text for name, text in found.problems.items() if name not in self.inputs]
+        folded = [n for n in found.problems if n in self.inputs and not self.inputs[n].field.basic]
+        others += [f"Among the folded settings: {', '.join(folded)}."] if folded else []
+        _tell(self.wrong, " ".join(others))
+        lacking = self.recipe.needs_data and not self.data
+        self.lacking.set_visibility(lacking)
+        bad = bool(found.problems) or lacking
+        attend(self.go, disabled="disabled" if bad else None)
+        self.command.set(found.command)
+        self.yaml.set(found.yaml)
+
+    async def start(self) -> None:
+        """Start the run and go to its page."""
+        made = await guarded(self.studio.start, self.name, self.data or None, self.fields)
+        if made:
+            ui.navigate.to(f"/runs/{made['id']}")
+
+
+def _tell(place: Element, text: str) -> None:
+    place.clear()
+    with place:
+        Tag("div", text)
+    place.set_visibility(bool(text))

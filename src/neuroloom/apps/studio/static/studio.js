@@ -1,0 +1,40 @@
+// Light or dark is remembered in this browser only. It is set before anything is drawn.
+(() => {
+  const root = document.documentElement;
+  const kept = localStorage.getItem("neuroloom-theme");
+  if (kept) root.dataset.theme = kept;
+  const isDark = () => root.dataset.theme
+    ? root.dataset.theme === "dark"
+    : matchMedia("(prefers-color-scheme: dark)").matches;
+  const tellQuasar = () => window.Quasar && window.Quasar.Dark.set(isDark());
+  window.studioTheme = () => {
+    root.dataset.theme = isDark() ? "light" : "dark";
+    localStorage.setItem("neuroloom-theme", root.dataset.theme);
+    tellQuasar();
+  };
+  window.addEventListener("load", () => setTimeout(tellQuasar, 50));
+  window.studioCopy = (text, button) => {
+    const done = () => { button.textContent = "Copied"; setTimeout(() => (button.textContent = "Copy"), 1500); };
+    if (navigator.clipboard) return navigator.clipboard.writeText(text).then(done);
+    const area = document.createElement("textarea");
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+    done();
+  };
+  // Files go to the HTTP API one by one, so that a folder of any size needs no memory here.
+  window.studioUpload = async (files, folder, tell) => {
+    let path = "";
+    for (const [k, file] of [...files].entries()) {
+      tell({ state: "sending", name: file.name, at: k + 1, of: files.length });
+      const query = new URLSearchParams({ name: file.name, folder });
+      const answer = await fetch(`/api/uploads?${query}`, { method: "POST", body: file });
+      const said = await answer.json();
+      if (!answer.ok) return tell({ state: "refused", message: said.message });
+      path = said.path;
+    }
+    if (files.length) tell({ state: "done", path, folder: path.split("/").slice(0, -1).join("/"), of: files.length });
+  };
+})();
