@@ -27,6 +27,7 @@ from neuroloom.core.run import Run
 from neuroloom.learn.fit import own_threads
 from tests import animals, critters, eyes, grids, makers, nights, regions
 from tests.pose.rig import rigs, scenes, test_recipe_calibrate
+from tests.representation import shown
 
 MODEL_FILES = ("model.safetensors", "baseline.safetensors", "card.md")
 FILES = (
@@ -310,6 +311,14 @@ SMALL = {
         {"frames": 4},
         ["coverage"],
         samples={"weights": {"jump": 2.0, "length": 0.5}, "most": 50},
+        trains=False,
+        predicts=False,
+    ),
+    "representation.extract": Small(
+        lambda folder: shown.write_pictures(folder),
+        {"model": "grid/resnet", "size": 32, "layers": ["body.1", "body.3"], "pool": "mean"},
+        [f"{name}/{layer}" for name in ("active", "dimension") for layer in ("body.1", "body.3")],
+        samples={"mask": "units.dmask.csv", "weights": "net.safetensors"},
         trains=False,
         predicts=False,
     ),

@@ -41,6 +41,7 @@ RECIPES: dict[str, str] = {
     "microscopy.axon": "neuroloom.microscopy.axon:Axon",
     "microscopy.segment": "neuroloom.microscopy.segment:Segment",
     "microscopy.threshold": "neuroloom.microscopy.threshold:Threshold",
+    "representation.extract": "neuroloom.representation.extract:Extract",
 }
 
 MODELS: dict[str, str] = {

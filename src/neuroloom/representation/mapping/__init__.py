@@ -1,0 +1,1 @@
+"""From features to brains, behaviour and judgements, and back."""

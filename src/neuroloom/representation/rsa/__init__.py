@@ -1,0 +1,1 @@
+"""Representational geometry: dissimilarities, their comparison, and how sure it is."""

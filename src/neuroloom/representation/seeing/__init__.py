@@ -1,0 +1,1 @@
+"""What units of a net respond to: saliency, receptive fields, preferred stimuli."""
