@@ -31,6 +31,9 @@ HEAVY = {
     "torch",
 }  # fmt: skip
 TORCH_AT_TOP = {
+    "cognition/declare.py",
+    "cognition/task.py",
+    "cognition/timing.py",
     "eye/nets.py",
     "eye/training.py",
     "learn/dense/bank.py",
@@ -45,7 +48,7 @@ TORCH_AT_TOP = {
     "learn/augment.py",
     "learn/modules.py",
 }
-TORCH_FOLDERS = ("eye/render/", "nets/", "learn/dense/augment/")
+TORCH_FOLDERS = ("cognition/library/", "eye/render/", "nets/", "learn/dense/augment/")
 NEVER = {"torchvision", "torchaudio", "pickle", "dill", "joblib"}
 
 
