@@ -14,6 +14,8 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from neuroloom.apps.studio.workspace import TooLargeError, readable
+
 LOCAL = ("localhost", "127.0.0.1", "::1")
 SAFE = ("GET", "HEAD", "OPTIONS")
 MOST_BODY = 2 * 1024**2
@@ -88,7 +90,7 @@ class Access:
         if self.token and not self._knows_token(scope, headers):
             return 401, "Open the address that the terminal shows; it carries the token."
         if scope["type"] == "http" and _length(headers) > self._most(scope["path"]):
-            return 413, f"This is more than the {self._most(scope['path']) // 1024**2} MB allowed."
+            return 413, f"This is more than the {readable(self._most(scope['path']))} allowed."
         return None
 
     def _most(self, path: str) -> int:
@@ -114,32 +116,24 @@ class Access:
         await send({"type": "http.response.body", "body": b""})
 
     async def _pass(self, scope: Any, receive: Any, send: Any) -> None:
-        most, seen, started = self._most(scope["path"]), 0, False
+        most, seen = self._most(scope["path"]), 0
 
         async def counted() -> Any:
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))
-            if seen > most:
-                raise _TooMuch
+            if seen > most:  # a body that said nothing of its length
+                raise TooLargeError(f"This is more than the {readable(most)} allowed.")
             return message
 
         async def guarded(message: Any) -> None:
-            nonlocal started
             if message["type"] == "http.response.start":
-                started = True
-                message = {**message, "headers": _with_policy(message.get("headers", []))}
+                status = 413 if seen > most else message["status"]
+                headers = _with_policy(message.get("headers", []))
+                message = {**message, "status": status, "headers": headers}
             await send(message)
 
-        try:
-            await self.app(scope, counted, guarded)
-        except _TooMuch:
-            if not started:
-                await _refuse(scope, send, 413, f"More than the {most // 1024**2} MB allowed.")
-
-
-class _TooMuch(Exception):  # noqa: N818 - it is caught here and nowhere else
-    """A body that says nothing of its length turned out too long."""
+        await self.app(scope, counted, guarded)
 
 
 def new_token() -> str:

@@ -257,6 +257,8 @@ def data(studio: Studio, may_add_folders: bool) -> APIRouter:
     def window(kind: str, path: str, request: Request) -> Response:
         """Return one window of a file; which part is said by further parameters."""
         asked = {key: value for key, value in request.query_params.items() if key != "path"}
+        for other in views.FILES & set(asked):
+            asked[other] = str(studio.workspace.locate(asked[other]))
         found = views.load(kind).window(studio.workspace.locate(path), asked)
         return Response(found.content, media_type=found.media_type)
 

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from neuroloom.core.files import read_json, write_json, write_text
 PATIENCE = 30.0
 TICK = 0.3
 STOPPED, REFUSED = 130, 2
+CHILD = (sys.executable, "-m", "neuroloom.apps.studio.child")
 ENDED = ("done", "failed", "refused", "stopped", "interrupted")
 
 
@@ -59,7 +60,7 @@ class Job:
     revived: int = 0
     folder: Path = Path()
     state: str = "waiting"
-    asked: float = 0.0  # when it was last told to stop
+    told: float = 0.0  # when it was told to stop, by a steady clock
 
 
 class Queue:
@@ -75,6 +76,8 @@ class Queue:
         Given an interrupted or stopped job, returns the words that go on with it.
     may_start
         Raises if nothing new may be started (a full disk); waiting jobs then wait.
+    child
+        The program that carries out the job whose folder is its last word.
     """
 
     def __init__(
@@ -83,9 +86,10 @@ class Queue:
         at_once: int = 1,
         again: Callable[[Job], list[str]] = lambda job: job.words,
         may_start: Callable[[], None] = lambda: None,
+        child: Sequence[str] = CHILD,
     ) -> None:
         self.folder, self.at_once = folder, at_once
-        self._again, self._may_start = again, may_start
+        self._again, self._may_start, self._child = again, may_start, [*child]
         self._lock = threading.RLock()
         self._wake, self._closed = threading.Event(), False
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -164,11 +168,10 @@ class Queue:
             job = self.get(id)
             if job.state in ENDED:
                 raise BusyError(f"{id} does not run; its state is '{job.state}'.")
-            job.wish, job.asked = "stop", time.monotonic()
+            job.wish, job.told = "stop", 0.0
             self._keep(job)
             job.state = self._state(job)
-            if job.state == "stopping":
-                _signal(job, signal.SIGTERM)
+            self._press(job)
         self._wake.set()
         return job
 
@@ -223,9 +226,17 @@ class Queue:
             for job in self._jobs.values():
                 if job.state not in ENDED:
                     job.state = self._state(job)
-                if job.state == "stopping" and time.monotonic() - job.asked > PATIENCE:
-                    _signal(job, signal.SIGKILL if os.name != "nt" else signal.SIGTERM)
+                self._press(job)
             self._start_waiting()
+
+    def _press(self, job: Job) -> None:
+        """Tell a job that is to stop, as soon as it can be told; kill it if it does not heed."""
+        if job.state != "stopping":
+            return
+        if not job.told:
+            job.told = time.monotonic() if _signal(job, signal.SIGTERM) else 0.0
+        elif time.monotonic() - job.told > PATIENCE:
+            _signal(job, signal.SIGKILL if os.name != "nt" else signal.SIGTERM)
 
     def _start_waiting(self) -> None:
         active = [job for job in self._jobs.values() if job.state in ("running", "stopping")]
@@ -241,7 +252,7 @@ class Queue:
         return [job for job in self._jobs.values() if job.state == "waiting"]
 
     def _launch(self, job: Job) -> None:
-        command = [sys.executable, "-m", "neuroloom.apps.studio.child", str(job.folder)]
+        command = [*self._child, str(job.folder)]
         own_group: dict[str, Any] = (
             {"creationflags": 0x00000200} if os.name == "nt" else {"start_new_session": True}
         )
@@ -279,19 +290,20 @@ def _ending(code: int | None) -> str:
     return names.get(code, "failed")
 
 
-def _signal(job: Job, number: int) -> None:
+def _signal(job: Job, number: int) -> bool:
     """Tell the living process of a job; its lock says that the number is still its own."""
     try:
         pid = int(read_json(job.folder / "started.json")["pid"])
     except (OSError, ValueError, KeyError):
-        return
+        return False
     if not hold.is_taken(job.folder / ALIVE):
-        return
+        return False
     with contextlib.suppress(OSError):
         if number == signal.SIGTERM or os.name == "nt":
             os.kill(pid, number)
         else:
             os.killpg(pid, number)
+    return True
 
 
 def _read(folder: Path) -> Job | None:

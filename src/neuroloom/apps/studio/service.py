@@ -171,9 +171,8 @@ class Studio:
         lines = [self._summary(job.id, job) for job in jobs]
         lines += [self._summary(name, None) for name in alone]
         lines.sort(key=lambda line: line["started"] or line["queued"], reverse=True)
-        return sorted(
-            lines, key=lambda line: line["state"] not in ("running", "stopping", "waiting")
-        )
+        order = {"running": -2, "stopping": -2, "waiting": -1}
+        return sorted(lines, key=lambda line: (order.get(line["state"], 0), line["place"]))
 
     def run(self, id: str) -> dict[str, Any]:
         """Return all about one run: state, progress, metrics, settings, how to repeat it."""

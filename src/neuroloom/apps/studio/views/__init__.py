@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 
 VIEWS: dict[str, str] = {
     "table": "neuroloom.apps.studio.views.table:TableView",
+    "signal": "neuroloom.apps.studio.views.signal:SignalView",
+    "volume": "neuroloom.apps.studio.views.volume:VolumeView",
+    "video": "neuroloom.apps.studio.views.video:VideoView",
+    "graph": "neuroloom.apps.studio.views.graph:GraphView",
 }
+# Words of a query that name a second file: whether it may be read is settled before a viewer looks.
+FILES = frozenset({"overlay", "tracks"})
 # Which viewer opens a file of a kind that `look` recognised.
 VIEW_OF = {
     "table": "table",

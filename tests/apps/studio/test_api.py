@@ -1,0 +1,195 @@
+"""The API: what it offers, in which words it refuses, and that it never breaks."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+
+from neuroloom.apps.studio.api import build_api
+from neuroloom.apps.studio.service import Studio
+from neuroloom.apps.studio.workspace import BusyError, Workspace
+from neuroloom.core import registry
+from tests.apps.studio.conftest import message, wait, write_table
+
+OVER = ("done", "failed", "refused", "stopped")
+
+
+def test_every_recipe_is_listed_and_described(client):
+    names = [line["name"] for line in client.get("/api/recipes").json()]
+    assert names == registry.names("recipe")
+    found = client.get("/api/recipes/signals.decode").json()
+    assert sum(field["basic"] for field in found["fields"]) <= 7
+    assert found["json_schema"]["properties"]["budget"]["default"] == "5min"
+
+
+def test_find_answers_in_plain_words(client):
+    found = client.get("/api/find", params={"q": "I have EEG and want to score sleep"}).json()
+    assert found[0]["recipe"] == "signals.stage"
+    assert len(client.get("/api/find").json()) == len(registry.names("recipe"))
+    assert client.get("/api/find", params={"q": "xyzzy"}).json() == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"trials": 1}, "trials: should be greater than or equal to 2, got 1."),
+        ({"trails": 3}, "Did you mean 'trials'?"),
+        ({"experiment": "motr"}, "Did you mean 'motor'?"),
+        ({"self": 1}, "has no setting 'self'"),
+    ],
+)
+def test_a_wrong_setting_is_refused_in_the_words_of_the_command_line(client, fields, says):
+    answer = client.post("/api/runs", json={"recipe": "signals.simulate", "fields": fields})
+    assert answer.status_code == 422
+    assert says in message(answer)
+    assert client.get("/api/runs").json() == []
+
+
+def test_check_tells_each_field_its_problem_and_shows_the_command(client):
+    address = "/api/recipes/signals.simulate/check"
+    bad = client.post(address, json={"fields": {"trials": 1, "rate": 200}}).json()
+    assert list(bad["problems"]) == ["trials"]
+    assert "--rate 200.0" in bad["command"]
+    good = client.post(address, json={"fields": {"channels": ["C3", "C4"]}}).json()
+    assert good["problems"] == {}
+    assert good["command"] == "neuroloom run signals.simulate --channels C3 --channels C4"
+    assert "- C3" in good["yaml"]
+
+
+def test_unknown_things_are_404_with_the_nearest_name(client):
+    for address in ("recipes/signals.decod", "runs/none", "models/none", "predictions/none",
+                    "runs/none/report", "view/tabel?path=.", "nonsense"):  # fmt: skip
+        answer = client.get(f"/api/{address}")
+        assert answer.status_code == 404, address
+        assert message(answer)
+    assert "Did you mean 'signals.decode'?" in message(client.get("/api/recipes/signals.decod"))
+
+
+def test_data_that_are_needed_or_missing_are_named(client):
+    run = {"recipe": "signals.decode"}
+    assert "needs data" in message(client.post("/api/runs", json=run))
+    answer = client.post("/api/runs", json=run | {"data": "nowhere"})
+    assert answer.status_code == 404
+    assert "There is no 'nowhere'" in message(answer)
+
+
+def test_a_run_from_start_to_report_model_and_deletion(client):
+    """Two recordings are simulated by the real command, in a process of its own."""
+    fields = {"trials": 2, "sessions": 1, "channels": ["C3", "C4", "Cz", "Pz", "Oz", "Fz"]}
+    made = client.post("/api/runs", json={"recipe": "signals.simulate", "fields": fields})
+    assert made.status_code == 201
+    id = made.json()["id"]
+    assert made.json()["settings"] == fields
+    line = wait(lambda: (r := client.get(f"/api/runs/{id}").json())["state"] in OVER and r, 120)
+    assert line["state"] == "done", line["message"]
+    assert line["metrics"][0]["name"] == "lateralisation"
+    assert line["settings"] == fields
+    assert "--trials 2" in line["command"]
+    report = client.get(f"/api/runs/{id}/report")
+    assert "sandbox" in report.headers["content-security-policy"]
+    assert "Simulated" in report.text
+    kept = client.get(f"/api/runs/{id}/artifacts").json()
+    assert kept
+    for row in kept:
+        assert client.get(f"/api/runs/{id}/artifacts/{row['file']}").status_code == 200
+    assert '"event": "done"' in client.get(f"/api/runs/{id}/log").text
+    assert client.get(f"/api/runs/{id}/settings").json()["fields"] == fields
+    found = client.get("/api/data", params={"path": f"runs/{id}"}).json()
+    assert found["counts"] == {"signal": 1}
+    assert found["labels"]["left"] == 1
+    assert client.post(f"/api/runs/{id}/resume").status_code == 409
+    assert client.delete(f"/api/runs/{id}").status_code == 200
+    assert client.get(f"/api/runs/{id}").status_code == 404
+
+
+def test_a_refusal_of_the_command_is_the_runs_message(client, place):
+    write_table(place.root / "tables")
+    run = {"recipe": "volumes.segment", "data": "tables"}
+    id = client.post("/api/runs", json=run).json()["id"]
+    line = wait(lambda: (r := client.get(f"/api/runs/{id}").json())["state"] in OVER and r, 120)
+    assert line["state"] == "refused"
+    assert "tables" in line["message"]
+    assert not (place.runs / id).exists()
+    assert line["can_resume"]
+
+
+def test_a_table_is_seen_by_windows(client, place):
+    write_table(place.root / "tables")
+    path = {"path": "tables/ages.csv"}
+    head = client.get("/api/view/table", params=path).json()
+    assert head["rows"] == 120
+    assert [column["name"] for column in head["columns"]] == ["subject", "age", "note"]
+    window = client.get("/api/view/table/window", params=path | {"start": 118, "count": 50})
+    assert [row["subject"] for row in window.json()["rows"]] == ["s118", "s119"]
+    falling = client.get("/api/view/table/window", params=path | {"sort": "-age", "count": 1})
+    assert falling.json()["rows"][0]["age"] == 69
+    assert client.get("/api/view/table/window", params=path | {"start": "x"}).status_code == 422
+
+
+def test_uploads_lie_where_they_should_and_are_found(client, place):
+    answer = client.post("/api/uploads?name=a.csv&folder=mine", content=b"x,y\n1,2\n")
+    assert answer.json() == {"path": "uploads/mine/a.csv", "size": 8}
+    assert client.post("/api/uploads?name=a.csv&folder=mine", content=b"").status_code == 409
+    assert client.get("/api/data?path=uploads").json()["counts"] == {"table": 1}
+    names = [entry["name"] for entry in client.get("/api/browse").json()]
+    assert names == ["predictions", "runs", "uploads"]
+
+
+def test_a_full_disk_is_foreseen(tmp_path):
+    with pytest.raises(BusyError, match="are kept free"):
+        Studio(Workspace(tmp_path, keep_free=2**62)).open()
+
+
+def test_two_studios_do_not_share_a_workspace(studio, place):
+    with pytest.raises(BusyError, match="Another studio"):
+        Studio(place).open()
+
+
+def test_200_requests_at_once_are_all_answered(client, place):
+    write_table(place.root / "tables")
+    addresses = ["/api/state", "/api/runs", "/api/recipes", "/api/data?path=tables", "/api/browse"]
+    with ThreadPoolExecutor(50) as pool:
+        found = list(pool.map(client.get, addresses * 40))
+    assert {answer.status_code for answer in found} == {200}
+
+
+def fuzz(place: Workspace, examples: int) -> None:
+    """Let schemathesis try the API on a studio that starts nothing."""
+    studio = Studio(place)
+    studio.queue._start_waiting = lambda: None
+    studio.open()
+    write_table(place.root / "tables")
+    schema = schemathesis.openapi.from_asgi("/openapi.json", build_api(studio))
+
+    try:
+        for operation in schema.get_all_operations():
+            run_one(operation.ok(), examples)
+    finally:
+        studio.close()
+
+
+def run_one(operation, examples: int) -> None:
+    """Try one operation of the API with made-up requests."""
+    if operation.path.endswith("/demo"):
+        return
+
+    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(case=operation.as_strategy())
+    def tried(case):
+        answer = case.call()
+        assert answer.status_code < 500, f"{case.as_curl_command()} -> {answer.text[:500]}"
+
+    tried()
+
+
+def test_made_up_requests_never_break_it(place):
+    fuzz(place, 4)
+
+
+@pytest.mark.long
+def test_many_made_up_requests_never_break_it(place):
+    fuzz(place, int(os.environ.get("NEUROLOOM_FUZZ", "150")))
