@@ -31,7 +31,12 @@ HEAVY = {
     "torch",
 }  # fmt: skip
 TORCH_AT_TOP = {
+    "cognition/answers.py",
     "cognition/declare.py",
+    "cognition/mixture.py",
+    "cognition/player.py",
+    "cognition/policy.py",
+    "cognition/session.py",
     "cognition/task.py",
     "cognition/timing.py",
     "eye/nets.py",

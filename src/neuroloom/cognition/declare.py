@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from neuroloom.cognition.task import State, Task, Trials, right_answer
+from neuroloom.cognition.answers import angles, loudest
+from neuroloom.cognition.task import State, Task, Trials
 from neuroloom.cognition.timing import Clock, Law, lay_out, parse_law, sample
 from neuroloom.core.errors import ConfigError, nearest
 
@@ -123,37 +124,49 @@ class Draft:
         channel
             Name of an input; or of a group, "stimulus" for "stimulus 0", "stimulus 1" …
         value
-            A number; (trial,); (trial, channel of the group); or (time, trial[, channel]).
+            A number; (trial,); (trial, channel of the group); or (time, trial, 1 or channel).
         epochs
             When; default: throughout the trial.
         """
         place = self.task.places["inputs"][channel]
         where = self.during(*epochs)[..., None]
-        value = _spread(value, self.n)
+        value = _spread(value)
         if self.present is not None and channel not in self.task.cues:
             value = value * self.present[:, None]
         self.inputs[..., place] += value * where
 
     def noise(self, channel: str, sigma: Value, *epochs: str) -> None:
-        """Add white noise to an input or a group of inputs; `sigma` is that of one step."""
+        """Add white noise to an input or a group of them, of one power at any `dt`.
+
+        Parameters
+        ----------
+        sigma
+            Standard deviation of a step of 1 ms; that of a step of dt is sigma / sqrt(dt / ms).
+        """
         place = self.task.places["inputs"][channel]
         own = self.inputs[..., place]
         noise = self.normal(*own.shape) * self.during(*epochs)[..., None]
-        self.inputs[..., place] += noise * _spread(sigma, self.n)
+        self.inputs[..., place] += noise * (_spread(sigma) / self.dt**0.5)
 
     def aim(self, channel: str, value: Value, *epochs: str, weight: Value = 1.0) -> None:
         """Set what an output, or a group of them, should be in some epochs, and what it costs."""
         place, where = self.task.places["outputs"][channel], self.during(*epochs)[..., None]
         self.aimed = True
-        value = _spread(value, self.n)
+        value = _spread(value)
         if self.present is not None:
             value = value * self.present[:, None] + self.task.rest * (1 - self.present[:, None])
         old = self.targets[..., place]
         self.targets[..., place] = torch.where(where, value, old)
-        self.mask[..., place] = torch.where(where, _spread(weight, self.n), self.mask[..., place])
+        self.mask[..., place] = torch.where(where, _spread(weight), self.mask[..., place])
+
+    def bell(self, channel: str, angle: Tensor, strength: Value, *epochs: str) -> None:
+        """Add a cosine bump around an angle (trial,) to a ring of inputs; 0 opposite to it."""
+        size = sum(name.startswith(channel + " ") for name in self.task.inputs)
+        hill = (1 + torch.cos(angle[:, None] - angles(size, self.device))) / 2
+        self.add(channel, hill * _spread(strength), *epochs)
 
     def answer(self, action: Value, *epochs: str) -> None:
-        """Set the right action of some epochs: a number, (trial,) or (time, trial)."""
+        """Set the right action of some epochs: a number, (trial,), or (time, trial)."""
         right = torch.as_tensor(action, device=self.device).long()
         if self.present is not None:
             right = right * self.present.long()
@@ -180,14 +193,9 @@ class Draft:
         self.mask = weight[..., None].expand_as(self.targets).contiguous()
 
 
-def _spread(value: Value, n: int) -> Any:
-    """Return a value with a last dim for channels, where it has dims."""
-    if not isinstance(value, Tensor) or value.ndim == 0:
-        return value
-    per_trial = value.ndim == 1 or (value.ndim == 2 and value.shape[0] != n)
-    if value.ndim == 2 and value.shape[0] == n and value.shape[1] == n:
-        raise ValueError("(trial, channel) or (time, trial)? Give the last dim of one channel.")
-    return value[..., None] if per_trial else value
+def _spread(value: Value) -> Any:
+    """Return a value with a last dim for channels, where it has one for trials."""
+    return value[:, None] if isinstance(value, Tensor) and value.ndim == 1 else value
 
 
 @dataclass
@@ -296,23 +304,6 @@ class Declared(Task):
         if self.judge is not None:
             return self.judge(outputs, trials)
         return loudest(outputs, trials, self.actions)
-
-
-def loudest(outputs: Tensor, trials: Trials, actions: int) -> Tensor:
-    """Return whether the largest output, averaged over the decision, is the right one, (trial,).
-
-    Parameters
-    ----------
-    outputs
-        Shape (time, trial, output): one an action, or one an action but fixation.
-    actions
-        How many actions there are.
-    """
-    window = trials.within("decision") if "decision" in trials.epochs else trials.choice > 0
-    weight = window.float() / window.sum(0).clamp_min(1)
-    mean = torch.einsum("tn,tno->no", weight, outputs)
-    said = mean.argmax(-1) + actions - outputs.shape[-1]
-    return said == right_answer(trials)
 
 
 def _caught(share: float) -> Law:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from neuroloom.core.errors import ConfigError, nearest
 
-COUNTS = {"constant": 1, "until": 1, "uniform": 2, "truncated exponential": 3}
+COUNTS = {"constant": 1, "until": 1, "steps": 1, "uniform": 2, "truncated exponential": 3}
 KINDS = (*COUNTS, "choice", "same")
 MOST_STEPS = 100_000
 
@@ -29,8 +29,8 @@ class Law:
     ----------
     kind
         "constant" (value), "choice" (values), "uniform" (low, high), "truncated exponential" (mean
-        before truncation, low, high), "until" (end of an epoch, ms from the start of the trial) or
-        "same" (as a condition).
+        before truncation, low, high), "until" (end of an epoch, ms from the start of the trial),
+        "steps" (whatever a step lasts) or "same" (as a condition).
     values
         Its numbers.
     of
@@ -98,6 +98,17 @@ def until(end: float) -> Law:
     (2000,)
     """
     return Law("until", (end,))
+
+
+def steps(number: int) -> Law:
+    """Return the law of an epoch of so many steps, however long a step is.
+
+    Examples
+    --------
+    >>> steps(1).kind
+    'steps'
+    """
+    return Law("steps", (number,))
 
 
 def same(name: str) -> Law:
@@ -283,6 +294,8 @@ def _end(
     name: str, law: Law, now: Tensor, conditions: Mapping[str, Tensor], dt: float,
     generator: torch.Generator,
 ) -> Tensor:  # fmt: skip
+    if law.kind == "steps":
+        return now + law.values[0] * dt
     if law.kind == "until":
         end = law.values[0]
         if bool((now > end).any()):
