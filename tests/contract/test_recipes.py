@@ -298,6 +298,13 @@ SMALL = {
         trains=False,
         predicts=False,
     ),
+    "cognition.train": Small(
+        lambda folder: None,
+        {"units": 12, "dale": 0.75, "budget": "8 steps", "every": 4, "batch": 8, "judged": 40},
+        ["accuracy", "worst"],
+        samples={"budget": "7 steps", "judged": 50},
+        trains=False,
+    ),
     "pose.track": Small(
         lambda folder: animals.write_crossings(folder),
         {},
@@ -311,6 +318,18 @@ SMALL = {
         {"frames": 4},
         ["coverage"],
         samples={"weights": {"jump": 2.0, "length": 0.5}, "most": 50},
+        trains=False,
+        predicts=False,
+    ),
+    "representation.compare": Small(
+        lambda folder: shown.write_rdms(folder),
+        {"reference": ["it"], "resamples": 200, "permutations": 99},
+        [
+            *("similarity/model-noise", "similarity/model-truth"),
+            *("by_subject/model-noise", "by_subject/model-truth"),
+            *("ceiling_lower", "ceiling_upper"),
+        ],
+        samples={"resamples": 300, "permutations": 120},
         trains=False,
         predicts=False,
     ),

@@ -41,6 +41,8 @@ RECIPES: dict[str, str] = {
     "microscopy.axon": "neuroloom.microscopy.axon:Axon",
     "microscopy.segment": "neuroloom.microscopy.segment:Segment",
     "microscopy.threshold": "neuroloom.microscopy.threshold:Threshold",
+    "cognition.train": "neuroloom.cognition.train:Train",
+    "representation.compare": "neuroloom.representation.compare:Compare",
     "representation.extract": "neuroloom.representation.extract:Extract",
 }
 
