@@ -144,7 +144,7 @@ def _inside(folder: Path) -> list[Path]:
 
 def kind_of(file: Path, in_project: bool = False) -> str:
     """Return the kind of a file ("signal", "image", …), "" if neuroloom does not read it."""
-    from neuroloom.io.images import image_suffix
+    from neuroloom.io.images import is_image
     from neuroloom.io.reader import is_readable, is_recording, suffix
     from neuroloom.io.video import SUFFIXES
 
@@ -157,7 +157,7 @@ def kind_of(file: Path, in_project: bool = False) -> str:
         return "tracks"
     if ending in TABLES and not (is_readable(file) and _safely(is_recording, file)):
         return "table"
-    if image_suffix(file) in registry.table("image"):
+    if is_image(file):
         return "frame" if in_project else "image"
     if is_readable(file) and _safely(is_recording, file):
         return "signal"

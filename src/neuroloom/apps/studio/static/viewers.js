@@ -3,11 +3,12 @@
 (() => {
   if (customElements.get("studio-signal")) return;
   const STYLE = `
+    *, *::before { box-sizing: border-box; }
     :host { display: grid; gap: 0.75rem; min-width: 0; color: var(--text); font: inherit; }
     .bar { display: flex; flex-wrap: wrap; gap: 0.5rem 0.9rem; align-items: end; }
     label { display: grid; gap: 0.15rem; font-size: 0.875rem; color: var(--muted); }
     input, select, button { font: inherit; color: var(--text); background: var(--surface);
-      border: 1px solid var(--edge); border-radius: 8px; padding: 0.35rem 0.6rem; min-height: 2.4rem; }
+      border: 1px solid var(--edge); border-radius: 8px; padding: 0.35rem 0.6rem; height: 2.5rem; }
     input[type=range] { padding: 0; min-width: 9rem; accent-color: var(--accent); }
     input[type=number] { width: 6.5rem; }
     select { max-width: 16rem; }
@@ -29,7 +30,7 @@
       grid-template-columns: repeat(auto-fill, minmax(7rem, 1fr)); border: 1px solid var(--line);
       border-radius: 8px; padding: 0.5rem 0.75rem; }
     .channels label { display: flex; gap: 0.4rem; align-items: center; color: var(--text); }
-    .channels input { min-height: 0; accent-color: var(--accent); }
+    .channels input { height: auto; accent-color: var(--accent); }
     summary { cursor: pointer; font-size: 0.9rem; }`;
   const make = (tag, more = {}, ...inside) => {
     const { aria, ...plain } = more;

@@ -171,8 +171,9 @@ def plane_of(values: np.ndarray, axis: str, index: int) -> np.ndarray:
     >>> plane_of(np.zeros((4, 5, 6)), "x", 0).shape
     (6, 5)
     """
-    plane = np.take(values, index, axis="xyz".index(axis))
-    return plane.T[::-1]
+    at: list[slice | int] = [slice(None)] * 3
+    at["xyz".index(axis)] = index  # a view: taking would copy a turned volume whole
+    return values[tuple(at)].T[::-1]
 
 
 def to_grey(plane: np.ndarray, low: float, high: float) -> np.ndarray:
