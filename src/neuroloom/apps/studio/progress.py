@@ -94,7 +94,7 @@ class Reader:
 
     def _draw(self, line: dict[str, Any]) -> None:
         at = float(line.get("epoch") or line.get("step") or line.get("done") or 0)
-        fit = " ".join(str(line[k]) for k in ("role", "fold", "fit", "name") if k in line) or "fit"
+        fit = str(line.get("fold") or line.get("name") or f"fit {line.get('fit', 1)}")
         for name, value in line.items():
             number = isinstance(value, int | float) and not isinstance(value, bool)
             if number and name not in NOT_CURVES and math.isfinite(value):

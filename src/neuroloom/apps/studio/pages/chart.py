@@ -23,6 +23,9 @@ def lines(curves: Mapping[str, Points], name: str, across: str = "epoch") -> str
         return ""
     x0, x1 = _ends([x for x, _ in points])
     y0, y1 = _ends([y for _, y in points])
+    y0 = (
+        0.0 if 0 < y0 < 0.2 * y1 else y0
+    )  # a curve that falls towards nought is shown to fall there
     body = _grid(x0, x1, y0, y1, across)
     for k, curve in enumerate(curves.values()):
         at = " ".join(

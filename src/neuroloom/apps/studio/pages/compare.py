@@ -10,26 +10,24 @@ from nicegui import ui
 from neuroloom.apps.studio.pages.frame import frame
 from neuroloom.apps.studio.pages.pieces import (
     Tag,
-    aside,
     attend,
     box,
     empty,
+    later,
     link,
-    loading,
     note,
     number,
     table,
     title,
 )
 from neuroloom.apps.studio.service import Studio
-from neuroloom.core.errors import NeuroloomError
 
 
 def register(studio: Studio) -> None:
     """Make the page."""
 
     @ui.page("/compare")
-    async def compare(first: str = "", second: str = "") -> None:
+    def compare(first: str = "", second: str = "") -> None:
         with frame(studio, "Compare", "/runs"):
             title(
                 "Compare two runs",
@@ -45,7 +43,8 @@ def register(studio: Studio) -> None:
                 return
             _choose(done, first, second)
             if first and second:
-                await _show(studio, first, second)
+                says = "Comparing; resampling takes some seconds."
+                later(says, lambda: studio.compare(first, second), _show, _refused)
 
 
 def _choose(done: list[dict[str, Any]], first: str, second: str) -> None:
@@ -63,34 +62,27 @@ def _choose(done: list[dict[str, Any]], first: str, second: str) -> None:
             Tag("button", "Compare", "main", type="submit")
 
 
-async def _show(studio: Studio, first: str, second: str) -> None:
-    with box("stack") as place:
-        waiting = loading("Comparing; resampling takes some seconds.")
-    try:
-        found = await aside(studio.compare, first, second)
-    except NeuroloomError as error:
-        with place:
-            note(str(error), "wrong", "These two cannot be compared")
-        return
-    finally:
-        waiting.delete()
-    with place:
-        with box("row"):
-            link(first, f"/runs/{quote(first)}")
-            Tag("span", "and", "quiet")
-            link(second, f"/runs/{quote(second)}")
-        note(found["text"], head=f"{found['n_examples']} examples, paired")
-        with box("card", "section"):
-            Tag("h2", "Measure by measure")
-            _table(found["table"])
-        with box("card", "section"):
-            Tag("h2", "Unit by unit")
-            head = ("unit", "examples", "first", "second", "difference")
-            rows = [
-                (str(row["unit"]), str(row["examples"]), *(number(row[key]) for key in head[2:]))
-                for row in found["units"]
-            ]
-            table(head, rows, "The main measure in each unit of the split", range(1, 5))
+def _show(found: dict[str, Any]) -> None:
+    with box("row"):
+        link(found["first"], f"/runs/{quote(found['first'])}")
+        Tag("span", "and", "quiet")
+        link(found["second"], f"/runs/{quote(found['second'])}")
+    note(found["text"], head=f"{found['n_examples']} examples, paired")
+    with box("card", "section"):
+        Tag("h2", "Measure by measure")
+        _table(found["table"])
+    with box("card", "section"):
+        Tag("h2", "Unit by unit")
+        head = ("unit", "examples", "first", "second", "difference")
+        rows = [
+            (str(row["unit"]), str(row["examples"]), *(number(row[key]) for key in head[2:]))
+            for row in found["units"]
+        ]
+        table(head, rows, "The main measure in each unit of the split", range(1, 5))
+
+
+def _refused(message: str) -> None:
+    note(message, "wrong", "These two cannot be compared")
 
 
 def _table(rows: list[dict[str, Any]]) -> None:

@@ -12,20 +12,19 @@ from neuroloom.apps.studio.pages.frame import frame
 from neuroloom.apps.studio.pages.picker import dropzone, pick
 from neuroloom.apps.studio.pages.pieces import (
     Tag,
-    aside,
     attend,
     box,
     button,
     empty,
     facts,
+    later,
     link,
-    loading,
     note,
     title,
 )
 from neuroloom.apps.studio.service import Studio
 from neuroloom.apps.studio.workspace import readable
-from neuroloom.core.errors import NeuroloomError
+from neuroloom.core import registry
 
 LISTED = 60
 
@@ -34,28 +33,37 @@ def register(studio: Studio, *, may_add_folders: bool) -> None:
     """Make the pages."""
 
     @ui.page("/data")
-    async def data(path: str = "") -> None:
+    def data(path: str = "") -> None:
         with frame(studio, "Data", "/data"):
             title("Data", "Point at a file or folder; nothing in it is changed.")
             _choose(studio, path, may_add_folders)
             if path:
-                await _look(studio, path)
+                later("Looking", lambda: studio.look(path), _show, _no_data)
             else:
                 _start(studio)
 
     @ui.page("/view")
-    async def view(path: str, kind: str = "") -> None:
+    def view(path: str, kind: str = "") -> None:
         with frame(studio, path.rpartition("/")[2], "/data"):
             title(path.rpartition("/")[2])
             Tag("p", path, "mono quiet")
-            try:
-                found = await aside(lambda: kind_of(studio.file(path)))
-                name = kind or views.view_of(found)
-                if not name:
-                    raise views.nothing_shows(path)
-                views.load(name).show(studio, path)
-            except NeuroloomError as error:
-                empty("This cannot be shown here", str(error), ("Back to the data", "/data"))
+            later("Opening", lambda: viewer_of(studio, path, kind), open_it, _not_shown)
+
+    def open_it(found: tuple[str, str]) -> None:
+        views.load(found[0]).show(studio, found[1])
+
+
+def viewer_of(studio: Studio, path: str, kind: str) -> tuple[str, str]:
+    """Return the name of the viewer for a file, and its path."""
+    name = kind or views.view_of(kind_of(studio.workspace.locate(path)))
+    if not name:
+        raise views.nothing_shows(path)
+    views.load(name).header(studio.workspace.locate(path))
+    return name, path
+
+
+def _not_shown(message: str) -> None:
+    empty("This cannot be shown here", message, ("Back to the data", "/data"))
 
 
 def _choose(studio: Studio, path: str, may_add_folders: bool) -> None:
@@ -115,29 +123,18 @@ def _start(studio: Studio) -> None:
             dropzone(studio, "Drop files here", show)
 
 
-async def _look(studio: Studio, path: str) -> None:
-    place = box("stack")
-    with place:
-        waiting = loading("Looking")
-    try:
-        found = await aside(studio.look, path)
-    except NeuroloomError as error:
-        with place:
-            empty("Nothing to see there", str(error), ("Data", "/data"))
-        return
-    finally:
-        waiting.delete()
-    with place:
-        if not found.counts:
-            empty(
-                "Nothing here that neuroloom reads",
-                "It reads EEG and other signals (EDF, BrainVision, FIF, …), images and volumes "
-                "(NIfTI, DICOM, TIFF, …), videos, labelled projects, tracks and tables.",
-            )
-        _show(found)
+def _no_data(message: str) -> None:
+    empty("Nothing to see there", message, ("Data", "/data"))
 
 
 def _show(found: Look) -> None:
+    if not found.counts:
+        empty(
+            "Nothing here that neuroloom reads",
+            "It reads EEG and other signals (EDF, BrainVision, FIF, …), images and volumes "
+            "(NIfTI, DICOM, TIFF, …), videos, labelled projects, tracks and tables.",
+        )
+        return
     with box("two"):
         with box("card", "section"):
             Tag("h2", "What was recognised")
@@ -150,15 +147,21 @@ def _show(found: Look) -> None:
             facts(rows)
         with box("card", "section"):
             Tag("h2", "What you can do with it")
+            said = {name: _summary(name) for name in found.recipes}
             with box("plain stack", "ul"):
                 for name in found.recipes:
                     with box("", "li"):
-                        link(name, f"/recipe/{name}?data={quote(found.path)}")
+                        link(said[name], f"/recipe/{name}?data={quote(found.path)}")
             if not found.recipes:
                 Tag("p", "No recipe reads such files.", "quiet")
     for text in found.notes[:12]:
         note(text, "warning")
     _files(found)
+
+
+def _summary(name: str) -> str:
+    text = str(registry.load("recipe", name).summary)
+    return f"{text[:1].upper()}{text[1:]}"
 
 
 def _files(found: Look) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from nicegui import ui
-from nicegui.element import Element
 
 from neuroloom.apps.studio.pages.frame import frame
-from neuroloom.apps.studio.pages.pieces import Tag, aside, attend, box, empty, link, loading, title
+from neuroloom.apps.studio.pages.pieces import Tag, attend, box, empty, later, link, title
 from neuroloom.apps.studio.service import Studio
 from neuroloom.catalogue.answers import Answer
 
@@ -23,7 +24,7 @@ def register(studio: Studio) -> None:
     """Make the page."""
 
     @ui.page("/")
-    async def find(q: str = "") -> None:
+    def find(q: str = "") -> None:
         with frame(studio, "Find", "/"):
             title(
                 "What do you want to find out?",
@@ -40,29 +41,22 @@ def register(studio: Studio) -> None:
                     Tag("span", "For example:", "quiet")
                     for example in EXAMPLES[1:]:
                         link(example, f"/?q={example.replace(' ', '+')}")
-            place = box("stack")
-            await _answer(studio, place, q)
+            later("Looking through the catalogue", lambda: studio.find(q), partial(_show, q))
 
 
-async def _answer(studio: Studio, place: Element, question: str) -> None:
-    with place:
-        waiting = loading("Looking through the catalogue")
-    found = await aside(studio.find, question)
-    waiting.delete()
-    with place:
-        if not found:
-            empty(
-                "Nothing fits these words",
-                "Try fewer or other words: the kind of data (EEG, MRI, video, microscopy) and what "
-                "you want (classify, segment, track, measure).",
-                ("Show everything", "/"),
-            )
-            return
-        head = f"{len(found)} ways to do it, best first" if question else "Everything there is"
-        Tag("h2", head)
-        with box("cards"):
-            for answer in found:
-                _card(answer)
+def _show(question: str, found: list[Answer]) -> None:
+    if not found:
+        empty(
+            "Nothing fits these words",
+            "Try fewer or other words: the kind of data (EEG, MRI, video, microscopy) and what "
+            "you want (classify, segment, track, measure).",
+            ("Show everything", "/"),
+        )
+        return
+    Tag("h2", f"{len(found)} ways to do it, best first" if question else "Everything there is")
+    with box("cards"):
+        for answer in found:
+            _card(answer)
 
 
 def _card(answer: Answer) -> None:

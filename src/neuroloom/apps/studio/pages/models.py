@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -19,6 +20,7 @@ from neuroloom.apps.studio.pages.pieces import (
     button,
     empty,
     guarded,
+    later,
     link,
     loading,
     note,
@@ -36,44 +38,46 @@ def register(studio: Studio) -> None:
     """Make the pages."""
 
     @ui.page("/models")
-    async def models() -> None:
+    def models() -> None:
         with frame(studio, "Models", "/models"):
             title(
                 "Models",
                 "What your runs have learnt, and what comes with neuroloom. Open one and drop a "
                 "file on it.",
             )
-            found = await aside(studio.models)
-            own = [model for model in found if model["own"]]
-            Tag("h2", "Yours")
-            if not own:
-                empty(
-                    "No model of your own yet",
-                    "A finished run that has trained a model appears here.",
-                    ("Find a recipe", "/"),
-                )
-            _cards(own)
-            Tag("h2", "Shipped with neuroloom")
-            _cards([model for model in found if not model["own"]])
+            later("Collecting the models", studio.models, _list)
 
     @ui.page("/models/{id}")
-    async def model(id: str) -> None:
+    def model(id: str) -> None:
         with frame(studio, id, "/models"):
-            try:
-                found = await aside(studio.model, id)
-            except NeuroloomError as error:
-                empty("There is no such model", str(error), ("All models", "/models"))
-                return
-            _show(studio, found)
+            later("Opening the card", lambda: studio.model(id), partial(_show, studio), _no_model)
 
     @ui.page("/predictions/{id}")
-    async def prediction(id: str) -> None:
+    def prediction(id: str) -> None:
         with frame(studio, id, "/models"):
             title("Prediction")
             try:
                 Prediction(studio, id)
             except NeuroloomError as error:
                 empty("There is no such prediction", str(error), ("All models", "/models"))
+
+
+def _list(found: list[dict[str, Any]]) -> None:
+    own = [model for model in found if model["own"]]
+    Tag("h2", "Yours")
+    if not own:
+        empty(
+            "No model of your own yet",
+            "A finished run that has trained a model appears here.",
+            ("Find a recipe", "/"),
+        )
+    _cards(own)
+    Tag("h2", "Shipped with neuroloom")
+    _cards([model for model in found if not model["own"]])
+
+
+def _no_model(message: str) -> None:
+    empty("There is no such model", message, ("All models", "/models"))
 
 
 def _cards(models: list[dict[str, Any]]) -> None:
@@ -116,7 +120,7 @@ def _show(studio: Studio, model: dict[str, Any]) -> None:
         with box("card", "section"):
             Tag("h2", "Card")
             if model["own"]:
-                ui.markdown(model["card"]).classes("stack")
+                ui.markdown(model["card"]).classes("text")
                 link("The run that made it", f"/runs/{quote(model['id'])}")
             else:
                 Tag("p", model["card"])

@@ -5,12 +5,13 @@ They are plain HTML elements, so that keyboards and screen readers find what the
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
-from nicegui import run, ui
+from nicegui import ui
 from nicegui.element import Element
 from nicegui.elements.mixins.text_element import TextElement
 
@@ -86,7 +87,47 @@ async def guarded(action: Callable[..., Any], *arguments: Any) -> Any:
 
 async def aside(work: Callable[..., Any], *arguments: Any) -> Any:
     """Do something slow in a thread; pages stay quick. Refusals are raised here."""
-    return await run.io_bound(work, *arguments)
+    return await asyncio.to_thread(work, *arguments)
+
+
+def later(
+    says: str,
+    work: Callable[[], Any],
+    show: Callable[[Any], Any],
+    refused: Callable[[str], Any] | None = None,
+) -> Element:
+    """Send the page first, then fetch something slow and show it in its place.
+
+    Parameters
+    ----------
+    says
+        What stands there meanwhile.
+    work
+        Fetches, in a thread.
+    show
+        Builds what was fetched.
+    refused
+        Builds what stands there instead, given the refusal's own words.
+    """
+    with box("stack") as place:
+        loading(says)
+
+    async def fetch() -> None:
+        try:
+            found, problem = await aside(work), ""
+        except NeuroloomError as error:
+            found, problem = None, str(error)
+        if place.is_deleted:
+            return
+        place.clear()
+        with place:
+            if problem:
+                (refused or (lambda text: note(text, "wrong")))(problem)
+            else:
+                show(found)
+
+    ui.timer(0.01, fetch, once=True)
+    return place
 
 
 def complain(message: str) -> None:
@@ -118,14 +159,21 @@ def note(text: str, kind: str = "", head: str = "") -> Element:
     return made
 
 
-def empty(head: str, text: str, action: tuple[str, str] | None = None) -> Element:
+def empty(
+    head: str, text: str, action: tuple[str, str] | None = None, level: str = "h2"
+) -> Element:
     """Return what stands where nothing is yet: what belongs here, and the way to it."""
     with box("empty") as made:
-        Tag("h2", head)
+        Tag(level, head)
         Tag("p", text)
         if action:
             link(*action, classes="button main")
     return made
+
+
+def missing(head: str, text: str, action: tuple[str, str]) -> Element:
+    """Return a whole page's content where the page has none."""
+    return empty(head, text, action, "h1")
 
 
 def loading(text: str) -> Element:

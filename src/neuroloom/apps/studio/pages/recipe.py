@@ -21,10 +21,10 @@ from neuroloom.apps.studio.pages.pieces import (
     box,
     button,
     complain,
-    empty,
     guarded,
     link,
     loading,
+    missing,
     note,
     title,
 )
@@ -41,7 +41,7 @@ def register(studio: Studio) -> None:
             try:
                 studio.recipe(name)
             except NeuroloomError as error:
-                empty("There is no such recipe", str(error), ("Find another", "/"))
+                missing("There is no such recipe", str(error), ("Find another", "/"))
                 return
             page = Form(studio, name)
             page.build()

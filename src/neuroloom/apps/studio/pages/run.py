@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from typing import Any
 from urllib.parse import quote
 
@@ -19,9 +20,9 @@ from neuroloom.apps.studio.pages.pieces import (
     badge,
     box,
     button,
-    empty,
     facts,
     link,
+    missing,
     note,
     number,
     table,
@@ -41,12 +42,12 @@ def register(studio: Studio) -> None:
     """Make the page."""
 
     @ui.page("/runs/{id}")
-    async def run(id: str) -> None:
+    def run(id: str) -> None:
         with frame(studio, id, "/runs"):
             try:
-                line = await aside(studio.run, id)
+                line = studio.run(id)
             except NeuroloomError as error:
-                empty("There is no such run", str(error), ("All runs", "/runs"))
+                missing("There is no such run", str(error), ("All runs", "/runs"))
                 return
             title(id, about(line))
             page = RunPage(studio, id)
@@ -101,12 +102,9 @@ class RunPage:
             self._body(line)
 
     def _draw_curves(self, line: dict[str, Any]) -> None:
-        drawn = "".join(
-            f"<h3>{name}</h3>{chart.lines(curves, name)}"
-            for name, curves in list(line["curves"].items())[:4]
-            if name.replace("_", "").isalnum() and any(len(c) > 1 for c in curves.values())
-        )
-        if drawn == self._drawn:
+        drawn = _curves(line)
+        self._curves.set_visibility(line["state"] in WORKING)
+        if drawn == self._drawn or line["state"] not in WORKING:
             return
         if not self._drawn:
             with self._curves, box("card", "section"):
@@ -128,6 +126,10 @@ class RunPage:
                 note(found["detail"], found["severity"], found["title"])
         if line["has_report"]:
             self._report()
+        if drawn := _curves(line):
+            with box("card", "section"):
+                Tag("h2", "Learning curves")
+                ui.html(drawn, sanitize=False).classes("stack")
         if line["artifacts"]:
             self._artifacts(line["artifacts"])
         self._how(line)
@@ -188,6 +190,15 @@ class RunPage:
 
             place.on("toggle", read)
             button("Read the log again", read, "plain")
+
+
+def _curves(line: dict[str, Any]) -> str:
+    """Return the charts of a run's curves as HTML, every name in it escaped."""
+    return "".join(
+        f"<h3>{html.escape(name)}</h3>{chart.lines(curves, name)}"
+        for name, curves in list(line["curves"].items())[:4]
+        if any(len(curve) > 1 for curve in curves.values())
+    )
 
 
 def metrics_table(rows: list[dict[str, Any]]) -> None:

@@ -9,7 +9,7 @@
     label { display: grid; gap: 0.15rem; font-size: 0.875rem; color: var(--muted); }
     input, select, button { font: inherit; color: var(--text); background: var(--surface);
       border: 1px solid var(--edge); border-radius: 8px; padding: 0.35rem 0.6rem; height: 2.5rem; }
-    input[type=range] { padding: 0; min-width: 9rem; accent-color: var(--accent); }
+    input[type=range] { padding: 0; height: 1.5rem; min-width: 9rem; width: 100%; accent-color: var(--accent); }
     input[type=number] { width: 6.5rem; }
     select { max-width: 16rem; }
     button { cursor: pointer; } button:hover { background: var(--raised); }
@@ -23,6 +23,7 @@
     .frame { position: relative; background: #000; border-radius: 8px; overflow: hidden; cursor: crosshair; }
     .frame img { display: block; width: 100%; image-rendering: pixelated; }
     .frame canvas { position: absolute; inset: 0; height: 100%; background: none; border: 0; }
+    .bar input[type=range] { height: 2.5rem; }
     .said { font-size: 0.875rem; color: var(--muted); min-height: 1.3em; }
     .wrong { color: var(--bad); }
     .hint { font-size: 0.8125rem; color: var(--muted); }
@@ -52,7 +53,7 @@
     const two = (n) => String(n).padStart(2, "0");
     return `${Math.floor(whole / 3600)}:${two(Math.floor(whole / 60) % 60)}:${two(whole % 60)}${part}`;
   };
-  const short = (v) => (v === null || v === undefined ? "–" : Math.abs(v) >= 1e4 || (v && Math.abs(v) < 1e-3) ? v.toExponential(2) : String(Math.round(v * 1000) / 1000));
+  const short = (v) => (v === null || v === undefined ? "–" : Math.abs(v) >= 1e7 || (v && Math.abs(v) < 1e-3) ? v.toExponential(2) : String(Math.round(v * 1000) / 1000));
 
   class Viewer extends HTMLElement {
     connectedCallback() {
@@ -402,6 +403,7 @@
       this.over = make("canvas");
       this.holder = make("div", { className: "frame", tabIndex: 0, aria: "Frame. Arrow keys step, space plays." }, this.image, this.over);
       this.holder.setAttribute("role", "group");
+      this.holder.style.maxWidth = `${(75 * h.width) / h.height}vh`;
       if (this.more.bare) this.image.style.visibility = "hidden";
       this.where = make("input", { type: "range", min: 0, max: h.frames - 1, value: 0, aria: "Frame" });
       this.where.addEventListener("input", () => this.go(Number(this.where.value)));

@@ -11,6 +11,12 @@ from typing import Any
 from nicegui import ui
 
 SCRIPT = Path(__file__).resolve().parents[1] / "static" / "viewers.js"
+_LOAD = """if (!document.querySelector("script[data-viewers]")) {
+  const script = document.createElement("script");
+  script.src = "%s";
+  script.dataset.viewers = "";
+  document.head.append(script);
+}"""
 
 
 @cache
@@ -32,7 +38,8 @@ def place(kind: str, data: str, name: str, **more: Any) -> None:
     more
         Plain data for the viewer.
     """
-    ui.add_head_html(f'<script src="/static/viewers.js?{_mark()}" defer></script>')
+    # A page may be on the screen already when its viewer comes: only a made script is then run.
+    ui.run_javascript(_LOAD % f"/static/viewers.js?{_mark()}")
     made = ui.element(f"studio-{kind}").classes("viewer")
     made.props["data-path"] = data
     made.props["data-more"] = json.dumps(more)

@@ -68,14 +68,14 @@ class Page:
                 for row in rows:
                     with box("", "tr"):
                         for value in row.values():
-                            figure = isinstance(value, float)
-                            Tag("td", number(value) if figure else _said(value),
+                            figure = isinstance(value, int | float)
+                            Tag("td", number(value) if isinstance(value, float) else _said(value),
                                 "number" if figure else "")  # fmt: skip
 
     def _head(self, column: dict[str, str]) -> None:
         name = column["name"]
         order = {name: "ascending", f"-{name}": "descending"}.get(self.sort)
-        kind = "number" if column["type"].startswith("float") else ""
+        kind = "number" if column["type"].startswith(("float", "int")) else ""
         with Tag("th", "", kind, scope="col", aria_sort=order, title=column["says"]):
             button(name, lambda: self.sort_by(name), aria_label=f"Sort by {name}")
 
