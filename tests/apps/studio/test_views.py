@@ -1,4 +1,4 @@
-"""Viewers: what a window shows is what is in the file, and a file that may not be read stays shut."""
+"""Viewers: a window shows what is in the file; a file that may not be read stays shut."""
 
 from __future__ import annotations
 
