@@ -218,6 +218,7 @@ class Declared(Task):
     judge: Callable[[Tensor, Trials], Tensor] | None = None
     start: Callable[[int, torch.Generator], State] | None = None
     after: Callable[..., tuple[Tensor, State]] | None = None
+    follow: Callable[[Trials, State, int, Tensor], None] | None = None
     tags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -259,7 +260,7 @@ class Declared(Task):
             if name not in drawn:
                 drawn[name] = sample(law, n, generator)
         drawn = {name: drawn[name] for name in [*laws, *set(drawn).difference(laws)]}
-        clock = lay_out(timing, drawn, n, dt, generator)
+        clock = lay_out(timing, drawn | (state or {}), n, dt, generator)
         draft = Draft(self, n, clock, drawn, settings, dt, generator, state or {})
         self.write(draft)
         return draft.finish()
@@ -354,7 +355,7 @@ def declare(
     options
         settings (numbers that hold for all trials), catch (share of trials without stimulus), cues
         (inputs that are there in those, too), rest (targets then), judge (what is right), start and
-        after (what is carried over trials), tags.
+        after (what is carried over trials), follow (how a step changes the next), tags.
 
     Raises
     ------
@@ -374,7 +375,7 @@ def declare(
     clocked = {epoch: parse_law(law, f"{name}, {epoch}") for epoch, law in timing.items()}
     laws = {one: parse_law(law, f"{name}, {one}") for one, law in (conditions or {}).items()}
     for epoch, law in clocked.items():
-        if law.kind == "same" and law.of not in laws:
+        if law.kind == "same" and law.of not in laws and "start" not in options:
             raise ConfigError(f"{name}, {epoch}: no condition is called '{law.of}'."
                               f"{nearest(law.of, laws)}")  # fmt: skip
 
