@@ -99,16 +99,20 @@ def look(path: Path, shown: Callable[[Path], str]) -> Look:
     signals = [file for file, kind in kinds.items() if kind == "signal"]
     found, layout, notes = _whose(path, signals)
     counts = Counter(kind for kind in kinds.values() if kind)
+    pictured = counts["image"] and not signals and not project
+    cases = _cases(path) if pictured else ("", [], {}, [])
     if project:
         counts["labels"] += 1
         layout = layout or f"A labelled project, format {project}"
     labels, more = _labels(signals)
+    labels, notes, layout = labels | cases[2], [*notes, *cases[3]], layout or cases[0]
     items = [_item(file, kind, found, shown) for file, kind in kinds.items() if kind]
     return Look(
         path=shown(path),
         layout=layout or _plain_layout(counts),
         counts=dict(counts),
-        subjects=sorted({keys["subject"] for keys in found.values() if "subject" in keys}),
+        subjects=sorted({keys["subject"] for keys in found.values() if "subject" in keys})
+        or cases[1],
         sessions=sorted({keys["session"] for keys in found.values() if "session" in keys}),
         labels=labels,
         items=items[:LISTED],
@@ -199,6 +203,22 @@ def _whose(path: Path, signals: list[Path]) -> tuple[dict[Path, dict[str, str]],
     rows = found.table.to_dict("records")
     keys = {found.root / row["path"]: {k: str(row[k]) for k in KEYS} for row in rows}
     return keys, found.layout, list(found.notes)
+
+
+def _cases(path: Path) -> tuple[str, list[str], dict[str, int], list[str]]:
+    """Return layout, subjects, labels with their number of cases, and notes, of images."""
+    from neuroloom.io.cases import find_cases
+
+    try:
+        found = find_cases(path, incomplete=True)
+    except NeuroloomError as error:
+        return "", [], {}, [str(error)]
+    labelled = int(found.table["label"].notna().sum())
+    named = found.classes or {}
+    labels = {name: labelled for number, name in named.items() if number} if labelled else {}
+    layout = f"{found.layout}: {len(found.table)} cases, {labelled} with a mask"
+    subjects = sorted(found.table["subject"].astype(str).unique())
+    return layout, subjects if len(subjects) > 1 else [], labels, list(found.notes)
 
 
 def _labels(signals: list[Path], most: int = 24) -> tuple[dict[str, int], list[str]]:
