@@ -70,6 +70,8 @@ class Training:
         "32-true", or "bf16-mixed" where that was measured to be faster and as good.
     clip
         Largest norm of the gradient of all weights; 0: not limited.
+    flat
+        True keeps the rate after its rise: for fits that end when a goal is reached.
     validate
         True sets a fifth of the training units aside, where there are enough, to stop early by;
         False learns from all of them for the whole time.
@@ -94,6 +96,7 @@ class Training:
     precision: str = "32-true"
     clip: float = 0.0
     muon: float = 0.0
+    flat: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "augment", tuple(self.augment))
@@ -178,7 +181,9 @@ class Trainable(Protocol):
     def constrain(self) -> None:
         """Bring the weights back into the net's limits after a step."""
 
-    # And, if it has it, `at(share)`: told before each step what share of the fit is done.
+    # And, if it has them, `at(share)`: told before each step what share of the fit is done;
+    # `review(epochs)`: told after each epoch, may add to the last entry of the history, and
+    # returns why the fit shall end, or "".
 
     def settle(self, batches: Iterable[Tensor]) -> None:
         """Make the module ready for evaluation with the weights as they are now."""
@@ -249,10 +254,13 @@ def learning_rate(step: int, total: int, training: Training) -> float:
     """Return the rate of a step: a rise along a cosine to the peak, then a fall to zero.
 
     One cycle as of Smith 2018 (arXiv:1803.09820), as a function of the step, so it has no state.
+    `Training.flat` leaves the fall out.
     """
     rise = max(1.0, training.warmup * total)
     if step < rise:
         share = 0.5 - 0.5 * np.cos(np.pi * (step + 1) / (rise + 1))
+    elif training.flat:
+        share = 1.0
     else:
         share = 0.5 + 0.5 * np.cos(np.pi * (step - rise) / max(1.0, total - rise))
     return float(training.lr * share)
@@ -355,6 +363,8 @@ class _Fit:
         if self.validation:
             entry["val_loss"] = self._validate(entry["epoch"])
         self.history.epochs.append(entry)
+        if hasattr(self.net, "review"):
+            self.history.stopped = self.net.review(self.history.epochs) or self.history.stopped
         if self.job.progress:
             self.job.progress(entry | {"steps": self.total})
 

@@ -1,0 +1,1 @@
+"""What trained nets do inside: fixed points, trajectories, tuning, lesions."""

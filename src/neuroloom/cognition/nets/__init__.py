@@ -1,0 +1,1 @@
+"""Networks that play tasks: leaky rate units under biological constraints, LSTM, GRU."""

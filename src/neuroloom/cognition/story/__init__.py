@@ -1,0 +1,1 @@
+"""Reports of the recipes of tasks and of nets that play them."""
