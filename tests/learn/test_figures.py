@@ -119,11 +119,6 @@ def test_reliability_of_perfect_confidence_lies_on_the_line() -> None:
     assert np.abs(np.asarray(x) - y).max() < 0.03
 
 
-def test_metric_dots_leave_out_what_has_no_value() -> None:
-    metrics = {"accuracy": {"value": 0.9, "low": 0.8, "high": 1.0}, "auc": {"value": None}}
-    assert len(figures.metric_dots(metrics).axes) == 1
-
-
 def test_all_figures_of_a_study(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path)
     fits = [[{"loss": 0.7, "val_loss": 0.8}, {"loss": 0.5, "val_loss": 0.7}]] * 3

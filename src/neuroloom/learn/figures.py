@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from neuroloom.core.report import MEANINGS, Meaning
-
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
@@ -365,34 +363,6 @@ def scatter(y_true: np.ndarray, y_pred: np.ndarray, label: str = "Target") -> Fi
     axes.set(xlabel=f"{label}, true", ylabel=f"{label}, predicted")
     axes.set_aspect("equal", adjustable="datalim")
     axes.legend(loc="upper left")
-    return figure
-
-
-@styled
-def metric_dots(metrics: Mapping[str, Mapping[str, float | None]]) -> Figure:
-    """Draw each metric with its interval beside baseline and chance, for a paper.
-
-    Parameters
-    ----------
-    metrics
-        The content of `metrics.json`.
-    """
-    rows = {key: given for key, given in metrics.items() if given.get("value") is not None}
-    figure, axes = canvas(0.6 + 0.62 * len(rows), rows=max(len(rows), 1), squeeze=False)
-    for panel, (key, given) in zip(axes[:, 0], rows.items(), strict=False):
-        meaning = MEANINGS.get(key, Meaning(key, "", low=None, high=None))
-        if given.get("low") is not None and given.get("high") is not None:
-            panel.plot([given["low"], given["high"]], [0, 0], color=MODEL, alpha=0.4, linewidth=5)
-        if given.get("chance") is not None:
-            panel.axvline(given["chance"], color=CHANCE, linestyle="--", linewidth=1.2)
-        if given.get("baseline") is not None:
-            panel.plot(given["baseline"], 0, "D", color=BASELINE, mfc="none", markersize=11)
-        panel.plot(given["value"], 0, "o", color=MODEL, markersize=8)
-        if meaning.low is not None and meaning.high is not None:
-            panel.set_xlim(meaning.low, meaning.high)
-        panel.set(yticks=[], ylim=(-1, 1))
-        panel.set_ylabel(meaning.label, rotation=0, ha="right", va="center")
-        panel.spines["left"].set_visible(False)
     return figure
 
 

@@ -141,3 +141,32 @@ def suppress(
         if not kept or alike[i, kept].max() < limit:
             kept.append(i)
     return np.array(kept, dtype=int)
+
+
+def body_centres(points: np.ndarray, anchor: int | None = None) -> np.ndarray:
+    """Return the centre of each body: its anchor keypoint, or the middle of the box around all.
+
+    Parameters
+    ----------
+    points
+        Shape (…, keypoint, 2), px, NaN where missing.
+    anchor
+        A keypoint; where it is missing, the middle of the box serves.
+
+    Returns
+    -------
+    Shape (…, 2); NaN where a body shows nothing.
+
+    Examples
+    --------
+    >>> body_centres(np.array([[0.0, 0.0], [10.0, 4.0], [np.nan, np.nan]]))
+    array([5., 2.])
+    """
+    known = np.isfinite(points).all(-1, keepdims=True)
+    low = np.where(known, points, np.inf).min(-2)
+    high = np.where(known, points, -np.inf).max(-2)
+    middle = np.where(known.any(-2), (np.where(np.isfinite(low), low, 0) + high) / 2, np.nan)
+    if anchor is None:
+        return middle
+    at = points[..., anchor, :]
+    return np.where(np.isfinite(at).all(-1, keepdims=True), at, middle)

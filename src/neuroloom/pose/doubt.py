@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neuroloom.pose.alike import body_scale
+from neuroloom.pose.alike import body_centres, body_scale
 from neuroloom.pose.group import choose_edges
-from neuroloom.pose.topdown import body_centres
 
 if TYPE_CHECKING:
     import pandas as pd

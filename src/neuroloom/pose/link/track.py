@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neuroloom.core.errors import DataError
-from neuroloom.pose.alike import body_scale, suppress
+from neuroloom.pose.alike import body_centres, body_scale, suppress
 from neuroloom.pose.link.follow import Swap, follow
 from neuroloom.pose.link.motion import estimate_motion
 from neuroloom.pose.link.stitch import find_ends, learn_drift, link_costs, stitch
-from neuroloom.pose.topdown import body_centres
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -175,7 +175,7 @@ def suspect_table(done: list[Tracked]) -> pd.DataFrame:
 
 def animal_table(done: list[Tracked]) -> pd.DataFrame:
     """Return a row an animal: frames in which it was found, the longest gap, how far it went."""
-    from neuroloom.pose.topdown import body_centres
+    from neuroloom.pose.alike import body_centres
     from neuroloom.pose.track import to_recording
 
     rows = []
@@ -209,7 +209,7 @@ def _add_figures(shelf: Shelf, one: Tracked, number: int) -> None:
 @styled
 def paths(one: Tracked) -> Figure:
     """Draw the path of each animal in the plane of the video."""
-    from neuroloom.pose.topdown import body_centres
+    from neuroloom.pose.alike import body_centres
 
     middles = body_centres(one.points)
     figure, axes = canvas(3.6)

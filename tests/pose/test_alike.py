@@ -1,61 +1,18 @@
-"""Crops around animals, maps of centres, and what is found twice."""
+"""Middles of bodies, and what is found twice."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from neuroloom.core.errors import DataError
-from neuroloom.pose.alike import body_scale, distance_between, oks_between, suppress
-from neuroloom.pose.topdown import (
-    back_to_frame,
-    body_centres,
-    centre_targets,
-    crop_size,
-    crops_around,
-)
-
-torch.set_num_threads(1)
-
-
-def test_a_point_of_a_crop_is_the_same_pixel_of_the_frame():
-    rng = np.random.default_rng(0)
-    image = rng.integers(0, 256, (60, 80, 3), dtype=np.uint8)
-    centres = rng.uniform([15, 15], [64, 44], (20, 2))
-    crops, corners = crops_around(image, centres, (16, 24))
-    inside = np.stack([rng.integers(0, 24, 20), rng.integers(0, 16, 20)], -1)
-    x, y = back_to_frame(inside[:, None].astype(float), corners)[:, 0].T.astype(int)
-    assert (crops[np.arange(20), inside[:, 1], inside[:, 0]] == image[y, x]).all()
-    assert np.abs(corners + np.array([11.5, 7.5]) - centres).max() <= 0.5
-
-
-def test_a_crop_at_the_edge_repeats_the_edge():
-    image = np.arange(12, dtype=float).reshape(3, 4, 1)
-    crops, corners = crops_around(image, np.array([[0.0, 0.0]]), (3, 3))
-    assert crops[0, ..., 0].tolist() == [[0, 0, 1], [0, 0, 1], [4, 4, 5]]
-    assert corners.tolist() == [[-1, -1]]
-
-
-def test_centres_are_peaks_of_their_map():
-    centres = torch.tensor([[[10.0, 20.0], [40.0, 30.0], [torch.nan, torch.nan]]])
-    maps = centre_targets(centres, (32, 32), stride=2, sigma=4.0)[0, 0]
-    assert maps.max() > 0.98
-    # Cells are centred at 0.5, 2.5, …: 10 lies nearest 10.5, which is cell 5.
-    assert maps[10, 5] == pytest.approx(float(np.exp(-(0.5**2 + 0.5**2) / 32)), rel=1e-5)
-    assert maps[0, 31] < 1e-4
+from neuroloom.pose.alike import body_centres, body_scale, distance_between, oks_between, suppress
 
 
 def test_the_anchor_is_the_centre_where_it_is_seen():
     points = np.array([[[0.0, 0.0], [10.0, 0.0]], [[np.nan, np.nan], [10.0, 2.0]]])
     assert body_centres(points, anchor=0).tolist() == [[0.0, 0.0], [10.0, 2.0]]
     assert np.isnan(body_centres(np.full((2, 2), np.nan))).all()
-
-
-def test_crops_hold_the_longest_body():
-    points = np.random.default_rng(0).uniform(0, 90, (50, 4, 2))
-    assert crop_size(points) % 32 == 0
-    assert crop_size(points) > 100
 
 
 def test_similarity_is_that_of_coco():
