@@ -66,9 +66,9 @@ def judged(
     data: Path, course: tuple[int, int] = COURSE, made: tuple[int, int] = MADE
 ) -> tuple[float, float, float]:
     """Learn from painted moments; return mean errors on new ones: volume, two steps, robust."""
-    from neuroloom.learn.fit import own_threads
     from neuroloom.pose.rig import scene
-    from neuroloom.pose.rig import volumetric as v
+    from neuroloom.pose.volume import find, learn
+    from neuroloom.pose.volume.views import Views, centres_of, measure_shape
 
     known = seen(data)
     whole = Rig(tuple(replace(camera, size=(1152, 1024)) for camera in known.rig))
@@ -77,13 +77,12 @@ def judged(
     views = []
     for some, n in zip((poses[:60], poses[62:]), made, strict=True):
         painted = scene.paint(rig, scene.vary_poses(some, n, rng), rng)
-        views.append(v.Views(rig, painted.images, painted.points))
-    with own_threads(None):
-        shape, net = v.measure_shape(views[0], 24), v.make_net(22, 0)
-        v.train(net, views[0], shape, v.Course(*course), np.random.default_rng(1))
-        centres = v.centres_of(views[1].points)
-        found = [v.predict_volume(net, views[1], centres, shape)[0]]
-        found += [v.two_step(net, views[1], centres, shape, how) for how in ("linear", "robust")]
+        views.append(Views(rig, painted.images, painted.points))
+    shape, net = measure_shape(views[0], 24), learn.make_net(22, 0)
+    learn.train(net, views[0], shape, learn.Course(*course), seed=1)
+    centres = centres_of(views[1].points)
+    found = [find.predict_volume(net, views[1], centres, shape)[0]]
+    found += [find.two_step(net, views[1], centres, shape, how) for how in ("linear", "robust")]
     a, b, c = (float(np.linalg.norm(one - views[1].points, axis=-1).mean()) for one in found)
     return a, b, c
 

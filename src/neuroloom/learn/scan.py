@@ -13,22 +13,36 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from neuroloom.core.errors import DataError
 from neuroloom.core.files import read_json, write_atomic, write_json
 
-if TYPE_CHECKING:
-    from neuroloom.io.video import Video
-
 _ABOUT = "scan.json"
 Results = Mapping[str, np.ndarray]
 
 
+class Footage(Protocol):
+    """What can be scanned: a `Video`, or several films that are read as one."""
+
+    path: Path
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of a frame."""
+
+    def __len__(self) -> int: ...
+
+    def blocks(
+        self, size: int, start: int = 0, stop: int | None = None
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield (number of the first frame, frames along the first axis)."""
+
+
 def scan(
-    video: Video,
+    video: Footage,
     function: Callable[[np.ndarray], Results],
     folder: str | Path,
     block: int = 32,
@@ -126,7 +140,7 @@ def parts_of(folder: str | Path) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
             yield first, {name: held[name] for name in held.files}
 
 
-def _begin(folder: Path, video: Video, settings: dict[str, Any]) -> None:
+def _begin(folder: Path, video: Footage, settings: dict[str, Any]) -> None:
     """Write what the scan is of, or compare it with what the folder says."""
     about = {"video": video.path.name, "frames": len(video), "shape": list(video.shape)} | settings
     file = folder / _ABOUT
@@ -143,7 +157,7 @@ def _begin(folder: Path, video: Video, settings: dict[str, Any]) -> None:
 
 
 def _through(
-    video: Video,
+    video: Footage,
     function: Callable[[np.ndarray], Results],
     span: tuple[int, int],
     block: int,

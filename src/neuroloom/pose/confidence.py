@@ -34,7 +34,7 @@ class Calibration:
     error
         Rising, px: the mean error of such points.
     within
-        Falling: the share of such points within `REACH_PX`.
+        Falling: the share of such points within reach, which is `REACH_PX` of a frame.
     """
 
     expected: tuple[float, ...]
@@ -52,7 +52,7 @@ class Calibration:
         return found
 
     def confidence(self, expected: Floats) -> Floats:
-        """Return the probability that points with such expectations lie within `REACH_PX`."""
+        """Return the probability that points with such expectations lie within reach."""
         known = np.asarray(expected, float)
         found: Floats = np.interp(np.nan_to_num(known, nan=1e9), self.expected, self.within)
         return found
@@ -72,8 +72,10 @@ class Calibration:
 PLAIN = Calibration((1e-3, 1e3), (1e-3, 1e3), (1.0, 0.0))
 
 
-def calibrate(expected: Floats, error: Floats) -> Calibration:
-    """Lay expectations beside errors, px; both (n,), NaN left out.
+def calibrate(expected: Floats, error: Floats, reach: float = REACH_PX) -> Calibration:
+    """Lay expectations beside errors, px or the unit of space; both (n,), NaN left out.
+
+    Confidence is the probability of an error within `reach`.
 
     Examples
     --------
@@ -87,11 +89,11 @@ def calibrate(expected: Floats, error: Floats) -> Calibration:
     said, off = np.asarray(expected)[known], np.asarray(error)[known]
     if said.size == 0:
         return PLAIN
-    found = _curve(said, off)
+    found = _curve(said, off, reach)
     share = _reliable(said, off)
     middle = float(off.mean())
     rise = tuple(middle + share * (one - middle) for one in found.error)
-    near = float((off <= REACH_PX).mean())
+    near = float((off <= reach).mean())
     within = tuple(near + share * (one - near) for one in found.within)
     return Calibration(found.expected, rise, within)
 
@@ -108,7 +110,7 @@ def _reliable(said: Floats, off: Floats) -> float:
     return float(np.clip(found, 0.0, 1.0)) if np.isfinite(found) else 0.0
 
 
-def _curve(said: Floats, off: Floats) -> Calibration:
+def _curve(said: Floats, off: Floats, reach: float = REACH_PX) -> Calibration:
     """Return groups of points of like expectation, their errors made to rise."""
     order = np.argsort(said, kind="stable")
     groups = np.array_split(order, int(np.clip(said.size // GROUP, 1, MOST_GROUPS)))
@@ -116,7 +118,7 @@ def _curve(said: Floats, off: Floats) -> Calibration:
     middle = np.array([said[group].mean() for group in groups])
     mean = rising(np.array([off[group].mean() for group in groups]), weight)
     # Half a point of each kind: a group in which all are near does not make near certain.
-    near = np.array([((off[g] <= REACH_PX).sum() + 0.5) / (len(g) + 1) for g in groups])
+    near = np.array([((off[g] <= reach).sum() + 0.5) / (len(g) + 1) for g in groups])
     within = -rising(-near, weight)
     middle = np.maximum.accumulate(middle + 1e-9 * np.arange(len(middle)))
     return Calibration(tuple(middle.tolist()), tuple(mean.tolist()), tuple(within.tolist()))
@@ -137,7 +139,7 @@ def rising(values: Floats, weight: Floats) -> Floats:
 
 
 def cross_fitted(
-    expected: Floats, error: Floats, part: NDArray[np.int64]
+    expected: Floats, error: Floats, part: NDArray[np.int64], reach: float = REACH_PX
 ) -> Iterator[tuple[NDArray[np.bool_], Calibration]]:
     """Yield which points are of each part, and the calibration that the other parts taught.
 
@@ -147,7 +149,7 @@ def cross_fitted(
     for number in numbers:
         own = part == number
         rest = own if len(numbers) == 1 else ~own
-        yield own, calibrate(expected[rest], error[rest])
+        yield own, calibrate(expected[rest], error[rest], reach)
 
 
 def cross_calibrated(expected: Floats, error: Floats, part: NDArray[np.int64]) -> Floats:

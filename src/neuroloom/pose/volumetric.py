@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from pydantic import field_validator
 
 from neuroloom.core.audit import Finding
-from neuroloom.core.errors import DataError
+from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json, write_json
 from neuroloom.core.recipe import Recipe, setting
 from neuroloom.core.run import data_error_if_changed
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from neuroloom.core.run import Run
-    from neuroloom.pose.rig.project import Project
-    from neuroloom.pose.rig.volumetric import Course, Shape, VolumeNet
+    from neuroloom.pose.volume.kept import Kept
+    from neuroloom.pose.volume.learn import Course
+    from neuroloom.pose.volume.project import Project
+    from neuroloom.pose.volume.views import Shape, Views
 
 FEWEST = 5
-SHARES = (0.65, 0.25)  # of a time budget: views alone, then the volume; the rest reads and judges
 
 
 class Volumetric(Recipe):
     """Learn points in space from labelled moments of several cameras, as DANNCE does.
 
-    What each camera sees is cast into a cube of voxels round the animal, where views help each
-    other out before anything is decided: a point that one camera cannot see is found by the rest.
-    Beside it stands the usual way, each camera alone and then triangulation, with the same 2-D net.
+    A small net finds the animal. What each camera sees is cast into a cube of voxels round it, so
+    that views help each other out before anything is decided: a point that one camera cannot see
+    is found by the rest. Beside it stands the usual way, each camera alone and then triangulation,
+    with the same 2-D net.
 
     Examples
     --------
@@ -65,7 +69,7 @@ class Volumetric(Recipe):
     def prepare(self, data: Path) -> Project:
         """Read films, cameras and labels; nothing is written."""
         from neuroloom.pose.rig.check import require_possible
-        from neuroloom.pose.rig.project import read_project
+        from neuroloom.pose.volume.project import read_project
 
         project = read_project(data, self.shrink)
         require_possible(project.views.rig)
@@ -78,65 +82,86 @@ class Volumetric(Recipe):
 
     def work(self, project: Project, run: Run) -> None:
         """Train, judge on the moments held out, store, and report."""
-        from neuroloom.learn.fit import own_threads
-        from neuroloom.pose.rig.volumetric import measure_shape
+        from neuroloom.pose.volume import judge, kept
 
-        file = run.folder / "dataset.json"
+        held, rest = self.begin(project, run)
+        made = self.fit(rest, project, run)
+        rows = judge.judge(made, project.views.take(held), project.frames[held], project.keypoints)
+        rows = judge.with_expectation(rows, made.reach)
+        made = replace(made, calibration=judge.calibration_of(rows, made.reach))
+        kept.save(made, run.folder)
+        run.log("scored", examples=len(held))
+        self.illustrate(run, project, made, rows)
+
+    def begin(self, project: Project, run: Run) -> tuple[np.ndarray, Views]:
+        """Write what stands at the head of a run; return the rows held out, and what is learnt."""
+        file, n = run.folder / "dataset.json", len(project.frames)
         if file.is_file():
             data_error_if_changed(read_json(file)["files"], project.hashes)
-        n = len(project.frames)
         held = np.arange(n - max(1, round(self.held_out * n)), n)
-        rest = project.views.take(np.arange(held[0]))
         write_json(file, {"files": project.hashes, "moments": n, "held_out": len(held)})
         note = Finding("note", "Split", f"The last {len(held)} of {n} moments judge the net.")
         write_json(run.folder / "audit.json", [note.as_dict()])
         run.log("audit", **note.as_dict())
-        with own_threads(None):
-            shape = measure_shape(rest, self.grid)
-            course = self.course(project, shape, run)
-            nets = [self.fit(rest, shape, course, seed, run)
-                    for seed in range(self.seed, self.seed + self.seeds)]  # fmt: skip
-            self.illustrate(run, project, held, (nets, shape))
+        return held, project.views.take(np.arange(held[0]))
 
-    def course(self, project: Project, shape: Shape, run: Run) -> Course:
+    def fit(self, views: Views, project: Project, run: Run) -> Kept:
+        """Return trained nets; a run that was killed goes on from its checkpoints."""
+        from neuroloom.pose.volume import centre, kept, learn
+        from neuroloom.pose.volume.views import centres_of, measure_shape
+
+        shape = measure_shape(views, self.grid)
+        course = self.course(views, shape, run)
+        place, nets, finders = learn.Place(run.work_folder, run.tell), [], []
+        for number, seed in enumerate(range(self.seed, self.seed + self.seeds), start=1):
+            finders.append(centre.make_finder(seed))
+            job = place.job("centre", seed, course.centre)
+            centre.train_finder(finders[-1], views, course.batch, job)
+            nets.append(learn.make_net(views.points.shape[1], seed))
+            learn.train(nets[-1], views, shape, course, seed, place)
+            run.log("fitted", seed=seed, role="model", fit=number, fits=self.seeds)
+        mean = np.nanmean(views.points - centres_of(views.points)[:, None], axis=0)
+        facts = {"keypoints": list(project.keypoints)}
+        return kept.Kept(nets, finders, project.rig, shape, project.shrink, mean, extra=facts)
+
+    def course(self, views: Views, shape: Shape, run: Run) -> Course:
         """Return the stored plan, or settle one by measured speed."""
         from neuroloom.learn.budget import parse_budget
-        from neuroloom.pose.rig.volumetric import Course, make_net, seconds_per_step
+        from neuroloom.pose.volume.learn import Course, settle
 
-        file = run.folder / "plan.json"
+        file, budget = run.folder / "plan.json", parse_budget(self.budget)
         if file.is_file():
             return Course(**{k: v for k, v in read_json(file).items() if k != "reason"})
-        budget = parse_budget(self.budget)
-        steps = budget.steps or budget.epochs
-        if steps:
-            course = Course(steps, max(1, steps // 4), self.batch)
-            reason = f"as asked for ({self.budget})"
-        else:
-            trial = Course(1, 1, self.batch)
-            net = make_net(project.views.points.shape[1], self.seed)
-            took = seconds_per_step(net, project.views, shape, trial)
-            left = max((budget.seconds or 0.0) - run.elapsed, 1.0) / self.seeds
-            views, volume = (
-                max(1, int(left * share / s)) for share, s in zip(SHARES, took, strict=True)
-            )
-            course = Course(views, volume, self.batch)
-            reason = f"{took[0]:.2f} s a step of the views, {took[1]:.2f} s of the volume"
+        left = max((budget.seconds or 0.0) - run.elapsed, 1.0) / self.seeds
+        course, reason = settle(budget, left, views, shape, self.batch)
         write_json(file, asdict(course) | {"reason": reason})
         run.log("plan", **asdict(course), reason=reason)
         return course
 
-    def fit(self, views: Any, shape: Shape, course: Course, seed: int, run: Run) -> VolumeNet:
-        """Return a trained net."""
-        from neuroloom.pose.rig.volumetric import make_net, train
-
-        net = make_net(views.points.shape[1], seed)
-        train(net, views, shape, course, np.random.default_rng(seed), run.tell)
-        place = {"role": "model", "fit": seed - self.seed + 1, "fits": self.seeds}
-        run.log("fitted", seed=seed, **place)
-        return net
-
-    def illustrate(self, run: Run, project: Project, held: np.ndarray, made: Any) -> None:
-        """Judge and store the nets; write tables, metrics, figures and the page."""
+    def illustrate(self, run: Run, project: Project, kept: Kept, rows: pd.DataFrame) -> None:
+        """Write tables, metrics, figures and the page."""
         from neuroloom.pose.story.volumetric import report_volumes
 
-        report_volumes(self, run, project, held, *made)
+        report_volumes(self, run, project, kept, rows)
+
+    def predict(self, run: Run, inputs: list[Path], out: Path | str | None = None) -> pd.DataFrame:
+        """Find points in every moment of new films; see `pose.volume.predict.predict`."""
+        from neuroloom.pose.volume.predict import predict
+
+        return predict(run, inputs, out)
+
+    def evaluate(
+        self, run: Run, data: Path, out: Path | str | None = None, include: list[str] | None = None
+    ) -> pd.DataFrame:
+        """Score the run's nets on the labelled moments of another project.
+
+        Returns
+        -------
+        DataFrame
+            The metrics, tidy; also written to `out` with the predictions.
+        """
+        from neuroloom.pose.volume.evaluate import evaluate
+
+        if include:
+            raise ConfigError("include means nothing here: name the project to be scored.")
+        return evaluate(run, data, out, self.seed)

@@ -1,4 +1,4 @@
-"""The volume net: where voxels are seen, what it starts from, and a run from films to points."""
+"""The volume net: where voxels are seen, and what it starts from."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ import pytest
 import torch
 
 from neuroloom.core.errors import DataError
-from neuroloom.core.files import read_json
 from neuroloom.learn.fit import own_threads
-from neuroloom.pose.rig.nets.volume import VolumeNet, decode, sample, target_heat
-from neuroloom.pose.rig.project import read_project
 from neuroloom.pose.rig.scene import vary_poses, whole_poses
-from neuroloom.pose.rig.volumetric import (
+from neuroloom.pose.volume.nets.volume import VolumeNet, decode, sample, target_heat
+from neuroloom.pose.volume.project import read_project
+from neuroloom.pose.volume.views import (
     Shape,
     Views,
     centres_of,
@@ -85,17 +84,19 @@ def test_cubes_turn_about_the_vertical():
     np.testing.assert_allclose(far, np.linalg.norm(still - [1, 2, 3], axis=1))
 
 
-def test_an_untrained_net_joins_perfect_views():
-    """The 3-D net starts from the sum over views: given true heat it finds the points at once."""
+def test_an_untrained_net_joins_perfect_views(monkeypatch):
+    """Given true heat the points are found at once, and between the voxels."""
     rig, painted = small_scene(2)
     views = Views(rig, painted.images, painted.points)
-    shape = Shape(64, measure_shape(views).cube, 24)
+    shape = Shape(64, measure_shape(views).cube, 8)
     batch = make_batch(views, centres_of(views.points), shape)
     net = VolumeNet(22, 8, 8)
     heat = target_heat(batch.pixels.flatten(0, 1), (64, 64), 3.0).clamp(min=1e-9).log()
-    net.view.forward = lambda crops: (heat, torch.zeros(len(crops), 8, 32, 32))
+    absent = torch.full(heat.shape[:2], -20.0)
+    told = (heat, absent, torch.zeros(len(heat), 8, 32, 32))
+    monkeypatch.setattr(net.view, "forward", lambda crops: told)
     places, volume, _ = net(batch.crops, batch.grid, batch.voxels)
-    assert (places - batch.truth).norm(dim=-1).median() < shape.cube / shape.grid
+    assert (places - batch.truth).norm(dim=-1).median() < 0.3 * shape.cube / shape.grid
     torch.testing.assert_close(volume.exp().sum(-1), torch.ones(2, 22))
 
 
@@ -105,9 +106,10 @@ def test_gradients_reach_what_joins_the_views():
         Views(rig, painted.images, painted.points), centres_of(painted.points), Shape(32, 80.0, 8)
     )
     net = VolumeNet(22, 8, 8)
-    net(batch.crops, batch.grid, batch.voxels)[0].sum().backward()
-    assert net.head.weight.grad.abs().sum() > 0
-    assert net.sharp.grad.abs().sum() > 0
+    places, volume, _ = net(batch.crops, batch.grid, batch.voxels)
+    (places.sum() + volume.amax(-1).sum()).backward()
+    for weight in (net.head.weight, net.sharp, net.sharp_near):
+        assert weight.grad.abs().sum() > 0
 
 
 def test_poses_are_whole_and_varied():
@@ -121,15 +123,6 @@ def test_poses_are_whole_and_varied():
     sides = np.linalg.norm(varied[:, 3] - varied[:, 5], axis=-1)
     known = np.linalg.norm(filled[:, 3] - filled[:, 5], axis=-1)
     assert all(np.isclose(side, known).any() for side in sides)
-
-
-def test_films_become_points(tmp_path):
-    folder = write_scene(tmp_path / "s")
-    run = Volumetric(budget="3 steps", grid=8, batch=2).run(folder, tmp_path / "run")
-    metrics = read_json(run.folder / "metrics.json")
-    assert metrics["mean_error_mm"]["baseline"] > 0
-    assert len(run.predictions) == 2 * 22
-    assert (run.folder / "model.safetensors").is_file()
 
 
 def test_what_is_missing_is_named(tmp_path):

@@ -8,11 +8,14 @@ already a product of experts; the 3-D net starts from that sum and learns what t
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 STRIDE = 2
+FINE, HALF = 11, 1.25  # points along a side of the closer look, and half of it in voxels
 
 
 def layer(dims: int, given: int, wanted: int) -> nn.Sequential:
@@ -36,13 +39,14 @@ def _block(given: int, wanted: int) -> nn.Sequential:
 class ViewNet(nn.Module):
     """A small U-Net: from crops (n, 1, y, x) to log-probabilities of keypoints over the crop.
 
-    Returns logits (n, keypoint, y/2, x/2) and features (n, width, y/2, x/2).
+    Returns them (n, keypoint, y/2, x/2), the log-probability (n, keypoint) that a keypoint is not
+    in the crop, and features (n, width, y/2, x/2).
 
     Examples
     --------
-    >>> heat, features = ViewNet(5, 8)(torch.zeros(2, 1, 32, 32))
-    >>> heat.shape, features.shape
-    (torch.Size([2, 5, 16, 16]), torch.Size([2, 8, 16, 16]))
+    >>> told, absent, features = ViewNet(5, 8)(torch.zeros(2, 1, 32, 32))
+    >>> told.shape, absent.shape, features.shape
+    (torch.Size([2, 5, 16, 16]), torch.Size([2, 5]), torch.Size([2, 8, 16, 16]))
     """
 
     def __init__(self, keypoints: int, width: int = 16) -> None:
@@ -54,17 +58,21 @@ class ViewNet(nn.Module):
                                    _block(4 * w, 4 * w)])  # fmt: skip
         self.up = nn.ModuleList([_block(8 * w, 2 * w), _block(4 * w, w), _block(2 * w, w)])
         self.head = nn.Conv2d(w, keypoints, 1)
+        self.absent_head = nn.Linear(4 * w, keypoints)
 
-    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Look at crops of unit variance."""
         x, kept = self.stem(crops), []
         for number, down in enumerate(self.down):
             x = down(x if number == 0 else F.max_pool2d(x, 2))
             kept.append(x)
+        absent = self.absent_head(x.mean((-2, -1)))
         for up, skip in zip(self.up, kept[-2::-1], strict=True):
             wide = F.interpolate(x, size=skip.shape[-2:], mode="bilinear", align_corners=False)
             x = up(torch.cat([wide, skip], 1))
-        return self.head(x), x
+        heat = self.head(x)
+        told = F.log_softmax(torch.cat([heat.flatten(2), absent[..., None]], -1), -1)
+        return told[..., :-1].unflatten(2, heat.shape[-2:]), told[..., -1], x
 
 
 class VolumeNet(nn.Module):
@@ -97,6 +105,7 @@ class VolumeNet(nn.Module):
         self.leave = layer(3, 2 * mix, mix)
         self.head = nn.Conv3d(mix, keypoints, 1)
         self.sharp = nn.Parameter(torch.zeros(keypoints))
+        self.sharp_near = nn.Parameter(torch.zeros(keypoints))
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
 
@@ -124,23 +133,60 @@ class VolumeNet(nn.Module):
         n, cameras = crops.shape[:2]
         # The views have learnt alone; what joins them must not make them surer than they are.
         with torch.no_grad():
-            heat, features = self.view(crops.flatten(0, 1))
-        told = F.log_softmax(heat.flatten(2), -1).unflatten(2, heat.shape[-2:])
-        cast = sample(torch.cat([told, self.few(features)], 1), pixels.flatten(0, 1))
+            told, absent, features = self.view(crops.flatten(0, 1))
+        # Where a voxel is larger than a cell, the best cell within its reach counts.
+        across = reach(pixels)
+        best = F.max_pool2d(told, across, 1, across // 2)
+        outside = absent - math.log(told.shape[-1] * told.shape[-2])
+        where = pixels.flatten(0, 1)
+        cast = torch.cat([sample(best, where, outside), sample(self.few(features), where)], 1)
         cast = cast.unflatten(0, (n, cameras))
         weight = torch.ones(n, cameras, device=crops.device) if seen is None else seen.float()
-        weight = weight[:, :, None, None]
+        k, side = told.shape[1], round(voxels.shape[1] ** (1 / 3))
+        total, joined = self._join(cast, weight[:, :, None, None], k)
+        change = self._change(joined.unflatten(2, (side,) * 3))
+        volume = F.log_softmax(total + change.flatten(2), -1)
+        told = told.unflatten(0, (n, cameras))
+        outside = outside.unflatten(0, (n, cameras))
+        places = self._close((told, outside), change, volume, pixels, voxels, weight)
+        return places, volume, told
+
+    def _join(self, cast: Tensor, weight: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        """Return the sums of log-probabilities, and what the 3-D net sees."""
         count = weight.sum(1).clamp(min=1)
         mean = (cast * weight).sum(1) / count
         spread = (((cast - mean[:, None]) ** 2 * weight).sum(1) / count + 1e-6).sqrt()
-        k, side = heat.shape[1], round(voxels.shape[1] ** (1 / 3))
         total = mean[:, :k] * count * self.sharp.exp()[:, None]
         # Of log-probabilities what matters is how far below the best they are.
         relative = (mean[:, :k] - mean[:, :k].amax(-1, keepdim=True)) / 4
-        joined = torch.cat([relative, mean[:, k:], spread[:, :k] / 4, spread[:, k:]], 1)
-        change = self._change(joined.unflatten(2, (side,) * 3)).flatten(2)
-        volume = F.log_softmax(total + change, -1)
-        return volume.exp() @ voxels, volume, told.unflatten(0, (n, cameras))
+        return total, torch.cat([relative, mean[:, k:], spread[:, :k] / 4, spread[:, k:]], 1)
+
+    def _close(
+        self, views: tuple[Tensor, Tensor], change: Tensor, volume: Tensor, pixels: Tensor,
+        voxels: Tensor, weight: Tensor,
+    ) -> Tensor:  # fmt: skip
+        """Look closer round each keypoint's best voxel, at the views themselves.
+
+        Voxels are coarser than what views tell. Where a point between voxels is seen varies almost
+        as a straight line, so it is interpolated.
+        """
+        (told, outside), (n, k), side = views, change.shape[:2], change.shape[-1]
+        line = torch.linspace(-HALF, HALF, FINE, device=told.device)
+        near = torch.stack(torch.meshgrid(line, line, line, indexing="ij"), -1).reshape(-1, 3)
+        middle = peak(volume.detach().unflatten(2, (side,) * 3)).clamp(HALF, side - 1 - HALF)
+        index = middle[:, :, None] + near  # (n, k, point, 3), in voxels of the cube
+        known = torch.cat([pixels.transpose(1, 2).flatten(2), voxels], -1).transpose(1, 2)
+        between = within(known.unflatten(2, (side,) * 3), index.flatten(1, 2))
+        between = between.unflatten(2, (k, -1))  # (n, 2 cameras + 3, k, point)
+        cameras = told.shape[1]
+        where = between[:, :-3].unflatten(1, (cameras, 2)).permute(0, 1, 3, 4, 2)
+        maps = told.flatten(0, 2)[:, None]
+        heat = sample(maps, where.flatten(0, 2), outside.flatten()[:, None])
+        heat = heat[:, 0].unflatten(0, (n, cameras, k))
+        total = (heat * weight[:, :, None, None]).sum(1) * self.sharp_near.exp()[:, None]
+        more = within(change.flatten(0, 1)[:, None], index.flatten(0, 1))[:, 0].unflatten(0, (n, k))
+        share = F.softmax(total + more, -1)
+        return torch.einsum("nkp,nckp->nkc", share, between[:, -3:])
 
     def _change(self, joined: Tensor) -> Tensor:
         fine = self.enter(joined)
@@ -149,11 +195,11 @@ class VolumeNet(nn.Module):
         return self.head(self.leave(torch.cat([fine, wide], 1)))
 
 
-def sample(maps: Tensor, pixels: Tensor) -> Tensor:
+def sample(maps: Tensor, pixels: Tensor, outside: Tensor | None = None) -> Tensor:
     """Return what maps (n, c, y, x) at half resolution have at pixels (n, m, 2) of the crop.
 
-    The centre of a map's first cell lies between the crop's first two pixels. Beyond the border the
-    border's value goes on.
+    The centre of a map's first cell lies between the crop's first two pixels. Beyond the border is
+    `outside` (n, c); if it is not given, the border's value goes on.
 
     Examples
     --------
@@ -163,7 +209,65 @@ def sample(maps: Tensor, pixels: Tensor) -> Tensor:
     size = torch.tensor(maps.shape[:-3:-1], device=maps.device, dtype=maps.dtype) * STRIDE
     place = (2 * pixels + 1) / size - 1
     got = F.grid_sample(maps, place[:, :, None], padding_mode="border", align_corners=False)
-    return got[..., 0]
+    if outside is None:
+        return got[..., 0]
+    beyond = (place.abs() > 1).any(-1)
+    return torch.where(beyond[:, None], outside[..., None], got[..., 0])
+
+
+def reach(pixels: Tensor) -> int:
+    """Return how many cells across a voxel is, an odd number, of its pixels (n, camera, voxel, 2).
+
+    Examples
+    --------
+    >>> line = torch.arange(4) * 3.0
+    >>> cube = torch.stack(torch.meshgrid(line, line, line, indexing="ij"), -1).reshape(1, 1, -1, 3)
+    >>> reach(cube[..., :2]), reach(cube[..., :2] / 6)
+    (3, 1)
+    """
+    side = round(pixels.shape[2] ** (1 / 3))
+    cubes = pixels.unflatten(2, (side,) * 3)
+    if side < 2:
+        return 1
+    gaps = [cubes.diff(dim=axis).norm(dim=-1).mean() for axis in (2, 3, 4)]
+    return 1 + 2 * round(float(torch.stack(gaps).max()) / STRIDE / 2)
+
+
+def within(volume: Tensor, index: Tensor) -> Tensor:
+    """Return what a volume (n, c, a, b, c) has at places (n, m, 3) between its voxels, (n, c, m).
+
+    Examples
+    --------
+    >>> volume = torch.arange(8.0).reshape(1, 1, 2, 2, 2)
+    >>> within(volume, torch.tensor([[[0.5, 0.0, 1.0]]])).item()
+    3.0
+    """
+    size = torch.tensor(volume.shape[2:], device=index.device, dtype=index.dtype)
+    place = (index * 2 / (size - 1).clamp(min=1) - 1).flip(-1)
+    got = F.grid_sample(volume, place[:, :, None, None], padding_mode="border", align_corners=True)
+    return got[..., 0, 0]
+
+
+def peak(volume: Tensor) -> Tensor:
+    """Return where log-probabilities (n, k, a, a, a) are best, in voxels, (n, k, 3).
+
+    It is the mean of the best voxel and its neighbours, weighted by their probabilities.
+
+    Examples
+    --------
+    >>> volume = torch.full((1, 1, 4, 4, 4), -99.0)
+    >>> volume[0, 0, 1, 2, 2:] = 0.0
+    >>> peak(volume).tolist()
+    [[[1.0, 2.0, 2.5]]]
+    """
+    side = volume.shape[-1]
+    flat = volume.flatten(2)
+    best = flat.argmax(-1, keepdim=True)
+    line = torch.arange(side, device=volume.device)
+    places = torch.stack(torch.meshgrid(line, line, line, indexing="ij"), -1).reshape(-1, 3)
+    near = ((places - places[best]).abs() <= 1).all(-1)
+    share = (flat - flat.amax(-1, keepdim=True)).exp() * near
+    return share @ places.to(share.dtype) / share.sum(-1, keepdim=True)
 
 
 def target_heat(pixels: Tensor, shape: tuple[int, int], sigma: float = 1.5) -> Tensor:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from neuroloom.core.errors import DataError
 from neuroloom.core.files import digest
+from neuroloom.io.labels import read_labels
 from neuroloom.pose.rig.cameras import Rig
 from neuroloom.pose.rig.files import find_rig, load_mat, read_rig
-from neuroloom.pose.rig.volumetric import Views
+from neuroloom.pose.volume.films import find_film, padded, smaller
+from neuroloom.pose.volume.views import Views
 
+BLOCK = 32  # frames read at once
 WANTED_PX = 64  # across the animal; smaller loses points, larger costs time
 
 
@@ -22,16 +27,25 @@ class Project:
 
     Attributes
     ----------
+    rig
+        The cameras in the films' full size; that of `views` is so many times smaller.
     shrink
         The images are so many times smaller than the films.
     frames
         Number of each moment's frame in the first film.
+    keypoints
+        Their names; keypoint_0, keypoint_1, … where the file has none.
+    unlabelled
+        How many moments of the file have no point in space.
     """
 
     views: Views
+    rig: Rig
     shrink: int
     frames: np.ndarray
     hashes: dict[str, str]
+    keypoints: tuple[str, ...]
+    unlabelled: int = 0
 
 
 def read_project(data: Path, shrink: int | None = None) -> Project:
@@ -61,32 +75,21 @@ def read_project(data: Path, shrink: int | None = None) -> Project:
     if not kept.any():
         raise DataError(f"{file.name}: no moment has a point in space (data_3d).")
     points, frames = points[kept], frames[:, kept]
-    films = [_film(file.parent / "videos", name) for name in rig.names]
+    films = [find_film(file.parent, name) for name in rig.names]
     shrink = shrink or _shrink(rig, points)
     images = [_small(film, own, shrink) for film, own in zip(films, frames, strict=True)]
-    rig = Rig(tuple(replace(camera, size=(image.shape[2] * shrink, image.shape[1] * shrink))
-                    for camera, image in zip(rig, images, strict=True)), rig.unit)  # fmt: skip
-    size = tuple(max(image.shape[axis] for image in images) for axis in (1, 2))
-    padded = [np.pad(image, [(0, 0), (0, size[0] - image.shape[1]), (0, size[1] - image.shape[2])])
-              for image in images]  # fmt: skip
-    views = Views(rig.scaled(1 / shrink), np.stack(padded, axis=1), points)
+    full = sized(rig, [tuple(side * shrink for side in image.shape[:0:-1]) for image in images])
+    views = Views(full.scaled(1 / shrink), padded(images), points)
     hashes = {f"{film.parent.name}/{film.name}": digest(film) for film in films}
-    return Project(views, shrink, frames[0], hashes | {file.name: digest(file)})
+    names = read_labels(file).skeleton.keypoints
+    return Project(views, full, shrink, frames[0], hashes | {file.name: digest(file)}, names,
+                   int((~kept).sum()))  # fmt: skip
 
 
-def _film(folder: Path, name: str) -> Path:
-    from neuroloom.io.video import is_video
-
-    inside = folder / name
-    found = [file for file in (sorted(inside.iterdir()) if inside.is_dir() else [])
-             if is_video(file)] or [file for file in sorted(folder.glob(f"{name}.*"))
-                                    if is_video(file)]  # fmt: skip
-    if not found:
-        raise DataError(
-            f"{folder.parent.name}: there is no film of camera '{name}'; expected "
-            f"videos/{name}/0.mp4 or videos/{name}.mp4."
-        )
-    return found[0]
+def sized(rig: Rig, sizes: Sequence[tuple[int, ...]]) -> Rig:
+    """Return the rig with the width and height of each camera's images."""
+    cameras = [replace(one, size=(w, h)) for one, (w, h) in zip(rig, sizes, strict=True)]
+    return Rig(tuple(cameras), rig.unit)
 
 
 def _shrink(rig: Rig, points: np.ndarray) -> int:
@@ -95,22 +98,15 @@ def _shrink(rig: Rig, points: np.ndarray) -> int:
     return max(1, round(float(across) / WANTED_PX))
 
 
-def _small(film: Path, frames: np.ndarray, shrink: int) -> np.ndarray:
-    """Return frames of a film (frame, y, x) uint8, each pixel the mean of shrink x shrink."""
+def _small(film: Path, frames: np.ndarray, shrink: int) -> NDArray[np.uint8]:
+    """Return frames of a film (frame, y, x), made smaller."""
     from neuroloom.io.video import Video
 
-    video = Video(film, grey=True)
-    if frames.max() >= len(video) or frames.min() < 0:
-        raise DataError(
-            f"{film.parent.name}/{film.name}: has {len(video)} frames, its labels name frame "
-            f"{frames.max()}."
-        )
-    out = []
-    for start in range(0, len(frames), 32):
-        block = video.read(frames[start : start + 32])[..., 0].astype(np.float32)
-        height, width = (side // shrink * shrink for side in block.shape[1:])
-        cells = block[:, :height, :width].reshape(
-            len(block), height // shrink, shrink, width // shrink, shrink
-        )
-        out.append(cells.mean((2, 4)).round().astype(np.uint8))
-    return np.concatenate(out)
+    with Video(film, grey=True) as video:
+        if frames.max() >= len(video) or frames.min() < 0:
+            raise DataError(
+                f"{film.parent.name}/{film.name}: has {len(video)} frames, its labels name frame "
+                f"{frames.max() if frames.max() >= len(video) else frames.min()}."
+            )
+        parts = [frames[start : start + BLOCK] for start in range(0, len(frames), BLOCK)]
+        return np.concatenate([smaller(video.read(part)[..., 0], shrink) for part in parts])

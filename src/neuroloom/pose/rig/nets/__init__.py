@@ -1,1 +1,0 @@
-"""Networks that see an animal from several cameras at once."""

@@ -1,0 +1,1 @@
+"""Points in space by a net that sees a volume: views, training, finding, films."""

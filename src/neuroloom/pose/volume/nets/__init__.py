@@ -1,0 +1,1 @@
+"""Networks that see an animal from several cameras at once, and how they are trained."""
