@@ -110,14 +110,17 @@ class Task:
     ) -> tuple[Tensor, State]:
         """Return the reward (trial,) of an answer (trial,), and what is carried on.
 
-        1 for the right answer of the time to answer, else 0.
+        1 for the right answer in its time; nothing for a wrong one, or for withholding.
         """
-        return (action == right_answer(trials)).float(), state
+        return ((action == right_answer(trials)) & (action > 0)).float(), state
 
 
 def right_answer(trials: Trials) -> Tensor:
-    """Return the answer that is right in the end, (trial,) int64; 0 is to withhold."""
-    return trials.choice.amax(0).clamp_min(0)
+    """Return the answer that is right in the decision, (trial,) int64; 0 is to withhold."""
+    choice = trials.choice
+    if "decision" in trials.epochs:
+        choice = choice.masked_fill(~trials.within("decision"), 0)
+    return choice.amax(0).clamp_min(0)
 
 
 def task(name: str) -> Task:

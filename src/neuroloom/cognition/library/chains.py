@@ -232,8 +232,7 @@ def _alternate(state: State, trials: Trials, action: Tensor, generator: torch.Ge
         "rule": torch.where(done, 1 - state["rule"], state["rule"]),
         "left": torch.where(done, fresh, left),
     }
-    due = trials.choice.masked_fill(~trials.within("decision"), 0).amax(0)
-    return (action == due).float(), state
+    return (action == right_answer(trials)).float(), state
 
 
 @declare(
