@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from nicegui import ui
@@ -36,7 +37,7 @@ def register(studio: Studio) -> None:
     """Make the page."""
 
     @ui.page("/recipe/{name}")
-    async def recipe(name: str, demo: str = "", like: str = "", data: str = "") -> None:
+    def recipe(name: str, demo: str = "", like: str = "", data: str = "") -> None:
         with frame(studio, name, "/"):
             try:
                 studio.recipe(name)
@@ -45,7 +46,8 @@ def register(studio: Studio) -> None:
                 return
             page = Form(studio, name)
             page.build()
-            await page.begin(demo=bool(demo), like=like, data=data)
+            begin = partial(page.begin, demo=bool(demo), like=like, data=data)
+            ui.timer(0.01, begin, once=True)
 
 
 @dataclass

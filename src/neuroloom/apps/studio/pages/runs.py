@@ -37,13 +37,13 @@ def register(studio: Studio) -> None:
     """Make the page."""
 
     @ui.page("/runs")
-    async def runs() -> None:
+    def runs() -> None:
         with frame(studio, "Runs", "/runs"):
             title("Runs", "Each is a folder of its own. Closing the browser stops nothing.")
             page = Runs(studio)
             page.refresh()
             ui.timer(EVERY, page.refresh)
-            await page.tell_disk()
+            ui.timer(0.01, page.tell_disk, once=True)
 
 
 class Runs:

@@ -1,0 +1,110 @@
+"""Stories in a real browser: from a question to a report, and a server that is killed meanwhile."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+from tests.apps.studio import browsing
+from tests.apps.studio.browsing import Server, click, see, type_into
+from tests.apps.studio.conftest import wait
+
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(not shutil.which("chromedriver"), reason="no chromedriver here"),
+    pytest.mark.skipif(os.name == "nt", reason="signals of POSIX"),
+]
+
+
+@pytest.fixture
+def server(tmp_path):
+    made = Server(tmp_path / "workspace")
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def driver():
+    made = browsing.browser()
+    yield made
+    made.quit()
+
+
+def test_from_a_question_to_the_report(server, driver):
+    """Find, take the demo data, change a setting, run, watch, read the report; all local."""
+    driver.get(server.address)
+    see(driver, "Everything there is")
+    search = driver.find_element("name", "q")
+    search.send_keys("I have EEG and want to decode imagined movement\n")
+    see(driver, "ways to do it")
+    click(driver, "Try signals.decode with demo data")
+    see(driver, "Demo data are ready", 90)
+    see(driver, "BIDS-like names")
+    type_into(driver, "in-budget", "many epochs")
+    see(driver, "budget")
+    wait(lambda: driver.find_element("id", "run-button").get_attribute("disabled"))
+    type_into(driver, "in-budget", "8 epochs")
+    wait(lambda: not driver.find_element("id", "run-button").get_attribute("disabled"))
+    see(driver, "--budget '8 epochs'")
+    click(driver, "Run")
+    see(driver, "Result", 180)
+    see(driver, "95 % interval")
+    frame = driver.find_element("css selector", "iframe.report")
+    assert frame.get_attribute("sandbox") == "allow-popups"
+    driver.execute_script("arguments[0].scrollIntoView()", frame)
+    driver.switch_to.frame(frame)
+    see(driver, "Left or right, from EEG")
+    driver.switch_to.default_content()
+    assert browsing.foreign_requests(driver) == []
+    severe = [line for line in driver.get_log("browser") if line["level"] == "SEVERE"]
+    assert severe == []
+
+
+def test_the_keyboard_alone_reaches_the_search(server, driver):
+    from selenium.webdriver.common.keys import Keys
+
+    driver.get(server.address)
+    see(driver, "Everything there is")
+    names = []
+    for _ in range(12):
+        driver.switch_to.active_element.send_keys(Keys.TAB)
+        here = driver.switch_to.active_element
+        names.append(here.get_attribute("aria-label") or here.text)
+    assert names[0] == "Skip to main content"
+    assert "Data" in names
+    assert "Your question" in names
+
+
+def test_a_killed_server_loses_nothing_of_a_running_study(server, driver):
+    """The study goes on without its server; the next one finds it, stops it, and finishes it."""
+    made = server.ask("recipes/signals.decode/demo", {})
+    run = {"recipe": "signals.decode", "data": made["data"]}
+    run["fields"] = made["fields"] | {"budget": "200 epochs"}
+    id = server.ask("runs", run)["id"]
+    wait(lambda: (server.ask(f"runs/{id}")["share"] or 0) > 0.01, 120)
+    server.kill()
+    server.start()
+    line = server.ask(f"runs/{id}")
+    assert line["state"] == "running"
+    assert line["curves"]["loss"]
+    driver.get(f"{server.address}/runs")
+    see(driver, "running")
+    click(driver, f"Stop {id}")
+    wait(lambda: server.state(id) == "stopped", 60)
+    see(driver, "stopped")
+    click(driver, f"Resume {id}")
+    wait(lambda: server.state(id) == "running", 30)
+    wait(lambda: server.state(id) == "done", 300)
+    see(driver, "Accuracy")
+
+
+def test_a_script_in_a_file_name_is_shown_as_text(server, driver):
+    name = "<img src=x onerror=alert(1)>.csv"
+    (server.folder / "odd").mkdir()
+    (server.folder / "odd" / name).write_text("a,b\n1,2\n")
+    driver.get(f"{server.address}/data?path=odd")
+    see(driver, name)  # an alert would end this test with an error
+    click(driver, f"Look at {name}")
+    see(driver, "Rows 1 to 1 of 1")
