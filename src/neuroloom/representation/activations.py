@@ -14,6 +14,7 @@ from neuroloom.core.errors import ConfigError, DataError
 
 Floats = NDArray[np.float64]
 TOKENS = ("all", "cls", "mean", "cls+mean")
+CACHED = 256 * 1024  # bytes
 POOLS: dict[str, Callable[..., np.ndarray]] = {
     "mean": np.mean, "max": np.max, "min": np.min, "median": np.median, "std": np.std,
     "norm": lambda x, axis: np.sqrt((x**2).sum(axis)),
@@ -157,32 +158,43 @@ class Activity:
     def __init__(self) -> None:
         self.n = 0
         self.rows: list[Floats] = []
-        self._sum: Any = 0.0
-        self._squares: Any = 0.0
-        self._absolute: Any = 0.0
-        self._positive: Any = 0.0
+        # Arrays in double precision once the first are added.
+        self._sum: Any = np.zeros(1)
+        self._squares: Any = np.zeros(1)
+        self._absolute: Any = np.zeros(1)
         self._low, self._high = np.inf, -np.inf
 
     def update(self, values: np.ndarray) -> None:
         """Add a batch (stimulus, …)."""
-        flat = np.asarray(values, dtype=np.float64).reshape(len(values), -1)
-        squares = flat**2
-        self.n += len(flat)
-        self._sum = self._sum + flat.sum(0)
-        self._squares = self._squares + squares.sum(0)
-        self._absolute = self._absolute + np.abs(flat).sum(0)
-        self._positive = self._positive + (flat > 0).sum(0)
-        self._low, self._high = min(self._low, flat.min()), max(self._high, flat.max())
-        norm = np.sqrt(squares.sum(1))
-        sparse = treves_rolls(np.abs(flat).mean(1), squares.mean(1))
-        self.rows.append(np.column_stack([flat.mean(1), norm, (flat > 0).mean(1), sparse]))
+        kind = values.dtype if values.dtype.kind == "f" else np.dtype(np.float64)
+        flat = np.asarray(values, dtype=kind).reshape(len(values), -1)
+        # A few stimuli at a time, as many as stay in the processor's cache.
+        step = max(1, CACHED // max(1, flat.shape[1] * kind.itemsize))
+        for start in range(0, len(flat), step):
+            self._add(flat[start : start + step])
+
+    def _add(self, flat: Any) -> None:
+        """Sum up; sums of few in their own precision, as products with ones, all in double."""
+        n, width = flat.shape
+        down, across = np.ones(n, flat.dtype), np.ones(width, flat.dtype)
+        low, high = flat.min(), flat.max()
+        squares, size = flat * flat, flat if low >= 0 else np.abs(flat)
+        self.n += n
+        self._sum = self._sum + (down @ flat)
+        self._squares = self._squares + (down @ squares)
+        self._absolute = self._absolute + (down @ size)
+        self._low, self._high = min(self._low, float(low)), max(self._high, float(high))
+        rows = [(x @ across).astype(np.float64) for x in (flat, squares, size)]
+        sparse = treves_rolls(rows[2] / width, rows[1] / width)
+        active = np.count_nonzero(flat > 0, axis=1) / width
+        self.rows.append(np.column_stack([rows[0] / width, np.sqrt(rows[1]), active, sparse]))
 
     def units(self) -> dict[str, Floats]:
-        """Return mean, deviation, share of stimuli above zero and sparseness of each unit."""
+        """Return mean, deviation and sparseness of each unit."""
         mean = self._sum / self.n
         spread = np.sqrt(np.maximum(self._squares / self.n - mean**2, 0.0))
         sparse = treves_rolls(self._absolute / self.n, self._squares / self.n)
-        return {"mean": mean, "sd": spread, "active": self._positive / self.n, "sparseness": sparse}
+        return {"mean": mean, "sd": spread, "sparseness": sparse}
 
     def summary(self) -> dict[str, float]:
         """Return what a layer does as a whole.
@@ -198,7 +210,7 @@ class Activity:
             "sd": float(np.sqrt(within)),
             "low": float(self._low),
             "high": float(self._high),
-            "active": float(units["active"].mean()),
+            "active": float(rows[:, 2].mean()),
             "dead": float((units["sd"] <= 1e-12 * max(1.0, abs(self._high))).mean()),
             "lifetime_sparseness": _mean_known(units["sparseness"]),
             "population_sparseness": _mean_known(rows[:, 3]),

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
+PLAIN = ("Norm", "ReLU", "ELU", "SiLU", "Pool", "Flatten", "Sigmoid", "Tanh", "Softmax")
+
+
 def list_layers(module: Any, example: np.ndarray) -> pd.DataFrame:
     """Return the layers of a net in the order in which they first answer.
 
@@ -182,7 +185,8 @@ def usual_layers(layers: pd.DataFrame, most: int = 8) -> list[str]:
     """Return layers that stand for the depth of a net: at most `most`, the last one included.
 
     The outermost ones; while there are fewer than four, the one with most weights is replaced by
-    what it is made of. Dropout and identities are left out.
+    what it is made of. Dropout and identities are left out; so are norms, pools and nonlinearities
+    where three others are left.
     """
     rows = layers[~layers["kind"].str.contains("Dropout|Identity")]
     weight = dict(zip(rows["layer"], rows["weights"], strict=True))
@@ -195,6 +199,9 @@ def usual_layers(layers: pd.DataFrame, most: int = 8) -> list[str]:
         widest = max(open_ones, key=lambda one: weight[one])
         place = names.index(widest)
         names = [*names[:place], *inside[widest], *names[place + 1 :]]
+    kinds = dict(zip(rows["layer"], rows["kind"], strict=True))
+    working = [name for name in names if not any(word in kinds[name] for word in PLAIN)]
+    names = working if len(working) >= 3 else names
     steps = np.linspace(0, len(names) - 1, min(most, len(names))).round().astype(int)
     return [names[step] for step in dict.fromkeys(steps.tolist())]
 

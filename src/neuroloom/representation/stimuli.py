@@ -126,9 +126,9 @@ class Stimuli:
         if self.kind == "array":
             return np.asarray(self.array[self.sources[row]])
         if self.kind == "volume":
-            from neuroloom.io.images import read_image, to_array
+            from neuroloom.io.images import read_image
 
-            volume = np.asarray(to_array(read_image(self.sources[row])), dtype=np.float32)
+            volume = np.asarray(read_image(self.sources[row]), dtype=np.float32)
             return volume if volume.ndim == 4 else volume[None]
         return self.picture(row)
 
@@ -336,14 +336,14 @@ def read_stim_csv(path: Path) -> tuple[dict[str, str], pd.DataFrame]:
     return header, table
 
 
-def write_stim_csv(path: Path, table: pd.DataFrame, **header: str) -> Path:
+def write_stim_csv(file: Path, table: pd.DataFrame, **header: str) -> Path:
     """Write a table with a column `stimID` as DNNBrain's `.stim.csv`."""
     from neuroloom.core.files import write_text
 
     lines = [f"{key}={value}" for key, value in header.items()]
     lines.append("data=" + ",".join(map(str, table.columns)))
     body = table.to_csv(index=False, header=False, lineterminator="\n")
-    return write_text(path, "\n".join(lines) + "\n" + body)
+    return write_text(file, "\n".join(lines) + "\n" + body)
 
 
 def _table(path: Path) -> Stimuli:
