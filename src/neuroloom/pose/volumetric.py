@@ -122,7 +122,8 @@ class Volumetric(Recipe):
             run.log("fitted", seed=seed, role="model", fit=number, fits=self.seeds)
         mean = np.nanmean(views.points - centres_of(views.points)[:, None], axis=0)
         facts = {"keypoints": list(project.keypoints)}
-        return kept.Kept(nets, finders, project.rig, shape, project.shrink, mean, extra=facts)
+        room = centre.room_of(views.points)
+        return kept.Kept(nets, finders, project.rig, shape, project.shrink, mean, room, extra=facts)
 
     def course(self, views: Views, shape: Shape, run: Run) -> Course:
         """Return the stored plan, or settle one by measured speed."""

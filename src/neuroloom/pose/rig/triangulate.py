@@ -233,11 +233,14 @@ def _agreeing(
         alone[list(pair)] = np.where(both, 1.0, 0.0)
         gap = _gaps(rig, _solve(rig, seen, alone, "refined"), seen, used)
         near: NDArray[np.bool_] = np.asarray(used & (gap <= tolerance))
+        agree = near.sum(
+            0
+        )  # a pair whose rays miss each other is no vote for where they nearly meet
         near[list(pair)] |= both
         closeness = -np.where(near, gap, 0).sum(0) / np.maximum(near.sum(0), 1) / tolerance
         # A view more outweighs any closeness; trust decides where pairs fit equally well.
         told = np.where(near, trust, 0).sum(0) / np.maximum(np.where(used, trust, 0).sum(0), 1e-300)
-        score = np.where(both, near.sum(0) + 0.4 * np.maximum(closeness, -1) + 0.2 * told, -np.inf)
+        score = np.where(both, agree + 0.4 * np.maximum(closeness, -1) + 0.2 * told, -np.inf)
         wins = score > best
         best[wins], kept[:, wins] = score[wins], near[:, wins]
     return kept

@@ -130,8 +130,32 @@ def varied(
     return new, torch.from_numpy(moved.astype(np.float32))
 
 
-def find_centres(nets: Sequence[ViewNet], views: Views) -> tuple[Floats, Floats]:
+def room_of(points: np.ndarray) -> Floats:
+    """Return where an animal with such labelled points (frame, keypoint, 3) may be, low and high.
+
+    It is the box of the centres, twice as far beyond each side as the animal and the box reach.
+
+    Examples
+    --------
+    >>> room_of(np.array([[[0.0, 0, 0], [2, 0, 0]], [[4.0, 0, 0], [6, 0, 0]]])).tolist()
+    [[-9.0, -2.0, -2.0], [15.0, 2.0, 2.0]]
+    """
+    centres = centres_of(points)
+    low, high = centres.min(0), centres.max(0)
+    more = 2 * (high - low + float(np.nanmax(np.abs(points - centres[:, None]))))
+    return np.stack([low - more, high + more])
+
+
+def find_centres(
+    nets: Sequence[ViewNet], views: Views, room: Floats | None = None
+) -> tuple[Floats, Floats]:
     """Find the animal in all cameras, and triangulate by those that agree.
+
+    Parameters
+    ----------
+    room
+        Low and high corner (2, 3) of where it can be; rays of two cameras that see nothing of it
+        may well meet, but seldom there.
 
     Returns
     -------
@@ -145,6 +169,10 @@ def find_centres(nets: Sequence[ViewNet], views: Views) -> tuple[Floats, Floats]
     gap = np.linalg.norm(views.rig.project(centres) - pixels, axis=-1)
     agreed = np.where(used & (gap <= NEAR * times), trust, 0.0)
     sure = np.sort(agreed, axis=0)[-2]
+    if room is not None:
+        with np.errstate(invalid="ignore"):
+            inside = ((centres >= room[0]) & (centres <= room[1])).all(-1)
+        sure = np.where(inside, sure, 0.0)
     centres[sure < SURE] = np.nan
     return centres, np.where(sure < SURE, 0.0, sure)
 

@@ -44,6 +44,8 @@ class Kept:
         How many times smaller images are than the films.
     mean
         Mean pose round its centre, shape (keypoint, 3).
+    room
+        Low and high corner of where the animal can be, shape (2, 3).
     calibration
         What a spread means in moments held out; None before it is known.
     reach
@@ -56,6 +58,7 @@ class Kept:
     shape: Shape
     shrink: int
     mean: Floats
+    room: Floats
     calibration: Calibration | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 
@@ -82,7 +85,7 @@ class Found:
 
 def find(kept: Kept, views: Views) -> Found:
     """Find the animal, then its points in a cube round it, then again round those points."""
-    centres, sure = find_centres(kept.finders, views)
+    centres, sure = find_centres(kept.finders, views, kept.room)
     n, keypoints, cubes = len(centres), len(kept.mean), centres.copy()
     places, spread = np.full((n, keypoints, 3), np.nan), np.full((n, keypoints), np.nan)
     rows = np.flatnonzero(sure > 0)
@@ -103,7 +106,7 @@ def find_around(kept: Kept, views: Views, centres: Floats) -> tuple[Floats, Floa
 
 def save(kept: Kept, folder: Path) -> None:
     """Write model.safetensors and calibration.json, the cameras, into a run's folder."""
-    arrays: dict[str, np.ndarray] = {"mean": kept.mean}
+    arrays: dict[str, np.ndarray] = {"mean": kept.mean, "room": kept.room}
     for kind, nets in (("net", kept.nets), ("finder", kept.finders)):
         for number, net in enumerate(nets):
             arrays |= {f"{kind}/{number}/{key}": one for key, one in _state(net).items()}
@@ -133,8 +136,8 @@ def load(folder: Path) -> Kept:
     calibration = None if known is None else Calibration.from_dict(known)
     shape = Shape(**facts["shape"])
     rig = read_rig(folder / "calibration.json")
-    return Kept(nets, finders, rig, shape, facts["shrink"], arrays["mean"], calibration,
-                facts["extra"])  # fmt: skip
+    return Kept(nets, finders, rig, shape, facts["shrink"], arrays["mean"], arrays["room"],
+                calibration, facts["extra"])  # fmt: skip
 
 
 def _state(net: nn.Module) -> dict[str, np.ndarray]:
