@@ -38,6 +38,7 @@ TORCH_AT_TOP = {
     "cognition/learning/player.py",
     "cognition/learning/policy.py",
     "cognition/learning/session.py",
+    "cognition/sequences.py",
     "cognition/task.py",
     "cognition/timing.py",
     "cognition/wrappers.py",

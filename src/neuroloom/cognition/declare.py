@@ -17,7 +17,6 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 from neuroloom.cognition.answers import angles, loudest
 from neuroloom.cognition.task import State, Task, Trials
@@ -58,12 +57,11 @@ class Draft:
         self.generator, self.device = generator, generator.device
         shape, device = (clock.steps, n), generator.device
         self.inputs = torch.zeros(*shape, len(task.inputs), device=device)
-        self.targets = torch.zeros(*shape, len(task.outputs), device=device)
-        self.mask = torch.zeros(*shape, len(task.outputs), device=device)
-        self.choice = torch.full(shape, -1, device=device)
-        self.aimed = False
+        self.targets = self.mask = torch.empty(0, device=device)  # until something is aimed at
         self.step = torch.arange(clock.steps, device=device)[:, None]
         self.alive = self.step < clock.length
+        self.choice = self.alive.long() - 1 if task.actions else torch.full(shape, -1)
+        self.choice = self.choice.to(device)
         self._within: dict[str, Tensor] = {}
         caught = conditions.get("catch")
         self.present = None if caught is None else 1.0 - caught.float()
@@ -133,7 +131,13 @@ class Draft:
         value = _spread(value)
         if self.present is not None and channel not in self.task.cues:
             value = value * self.present[:, None]
-        self.inputs[..., place] += value * where
+        self._add(place, value * where)
+
+    def _add(self, place: Any, value: Tensor) -> None:
+        if isinstance(place, slice):  # a view, so nothing is written twice
+            self.inputs[..., place].add_(value)
+        else:
+            self.inputs[..., place] += value
 
     def noise(self, channel: str, sigma: Value, *epochs: str) -> None:
         """Add white noise to an input or a group of them, of one power at any `dt`.
@@ -144,14 +148,16 @@ class Draft:
             Standard deviation of a step of 1 ms; that of a step of dt is sigma / sqrt(dt / ms).
         """
         place = self.task.places["inputs"][channel]
-        own = self.inputs[..., place]
-        noise = self.normal(*own.shape) * self.during(*epochs)[..., None]
-        self.inputs[..., place] += noise * (_spread(sigma) / self.dt**0.5)
+        shape = self.inputs[..., place].shape
+        level = self.during(*epochs)[..., None] * (_spread(sigma) / self.dt**0.5)
+        self._add(place, self.normal(*shape).mul_(level))
 
     def aim(self, channel: str, value: Value, *epochs: str, weight: Value = 1.0) -> None:
         """Set what an output, or a group of them, should be in some epochs, and what it costs."""
         place, where = self.task.places["outputs"][channel], self.during(*epochs)[..., None]
-        self.aimed = True
+        if not len(self.targets):
+            shape = (*self.choice.shape, len(self.task.outputs))
+            self.targets, self.mask = torch.zeros(2, *shape, device=self.device)
         value = _spread(value)
         if self.present is not None:
             value = value * self.present[:, None] + self.task.rest * (1 - self.present[:, None])
@@ -174,10 +180,7 @@ class Draft:
 
     def finish(self) -> Trials:
         """Return the trials; what was left open is to fixate, and targets follow the actions."""
-        if self.task.actions:
-            hold = self.alive & (self.choice < 0)
-            self.choice = self.choice.masked_fill(hold, 0)
-        if not self.aimed:
+        if not len(self.targets):
             self._follow_actions()
         return Trials(
             self.inputs, self.targets, self.mask, self.choice, self.conditions, self.clock.epochs,
@@ -185,12 +188,15 @@ class Draft:
         )  # fmt: skip
 
     def _follow_actions(self) -> None:
-        due = one_hot(self.choice.clamp_min(0), self.task.actions).float()
         first = self.task.actions - len(self.task.outputs)
-        self.targets = due[..., first:] * self.alive[..., None]
-        asked = self.during("decision") if "decision" in self.clock.epochs else self.choice > 0
-        weight = torch.where(asked | (self.choice > 0), DECISION_WEIGHT, 1.0) * self.alive
-        self.mask = weight[..., None].expand_as(self.targets).contiguous()
+        due = torch.zeros(*self.choice.shape, self.task.actions, device=self.device)
+        due.scatter_(-1, self.choice.clamp_min(0)[..., None], self.alive[..., None].float())
+        self.targets = due[..., first:]
+        asked = self.choice > 0
+        if "decision" in self.clock.epochs:
+            asked = asked | self.during("decision")
+        weight = torch.where(asked, DECISION_WEIGHT, self.alive.float())
+        self.mask = weight[..., None].expand_as(self.targets)
 
 
 def _spread(value: Value) -> Any:

@@ -18,7 +18,6 @@ import gymnasium
 import numpy as np
 import torch
 from gymnasium.spaces import Box, Discrete
-from torch import Tensor
 
 from neuroloom.cognition.learning.policy import Rewards
 from neuroloom.cognition.task import State, Task, Trials, task, tasks
@@ -131,7 +130,7 @@ class TaskEnvironment(gymnasium.Env):
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Do something; see Gymnasium."""
         reward, over = self._act(action)
-        due = int(self.trial.choice[self.t, 0])
+        due = int(self.due[self.t])
         self._follow(action)
         self.t += 1
         over = over or self.t > self.last
@@ -150,6 +149,7 @@ class TaskEnvironment(gymnasium.Env):
     def _new_trial(self) -> None:
         self.trial = self._draw()
         choice = self.trial.choice[:, 0]
+        self.seen, self.due = self.trial.inputs[:, 0].numpy(), choice.numpy()  # views
         window = choice > 0
         if "decision" in self.trial.epochs:
             window = window | self.trial.within("decision")[:, 0]
@@ -159,6 +159,7 @@ class TaskEnvironment(gymnasium.Env):
         self.last = int(moments[-1]) if len(moments) and self.task.actions else length
         starts = self.window & ~np.concatenate([[False], self.window[:-1]])
         self.stretch = np.where(self.window, starts.cumsum(), 0)  # times to answer, from 1
+        self.told = {name: value[0].tolist() for name, value in self.trial.conditions.items()}
         self.t, self.answered, self.solved, self.memory = 0, 0, True, {}
 
     def _draw(self) -> Trials:
@@ -175,7 +176,7 @@ class TaskEnvironment(gymnasium.Env):
     def _act(self, action: Any) -> tuple[float, bool]:
         if not self.task.actions:
             return self._near(np.asarray(action)), False
-        done, due, inside = int(action), int(self.trial.choice[self.t, 0]), self.window[self.t]
+        done, due, inside = int(action), int(self.due[self.t]), self.window[self.t]
         if getattr(self.task, "follow", None) is not None:
             return self._track(done, due, bool(inside))
         if not inside:
@@ -187,7 +188,7 @@ class TaskEnvironment(gymnasium.Env):
         if self.answered == here or (done == 0 and not ends):
             return 0.0, False
         self.answered = here
-        wanted = due if done else int(self.trial.choice[self.stretch == here, 0].max())
+        wanted = due if done else int(self.due[self.stretch == here].max())
         self.solved &= done == wanted
         if here < int(self.stretch.max()):  # another answer will be asked for
             return 0.0, False
@@ -224,15 +225,13 @@ class TaskEnvironment(gymnasium.Env):
         if follow is not None:
             follow(self.trial, self.memory, self.t, torch.tensor([int(action)]))
             later = slice(self.t + 1, None)
-            self.window[later] |= (self.trial.choice[later, 0] > 0).numpy()
+            self.window[later] |= self.due[later] > 0
 
     def _look(self) -> np.ndarray:
-        seen: Tensor = self.trial.inputs[self.t, 0]
-        return seen.numpy().astype(np.float32)
+        return self.seen[self.t].copy()
 
     def _info(self, *, new: bool) -> dict[str, Any]:
-        told = {name: value[0].tolist() for name, value in self.trial.conditions.items()}
-        return {"new_trial": new, "conditions": told, "next": int(self.trial.choice[self.t, 0])}
+        return {"new_trial": new, "conditions": self.told, "next": int(self.due[self.t])}
 
 
 class History(gymnasium.Wrapper):
