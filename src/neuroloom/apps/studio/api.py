@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 import neuroloom
 from neuroloom.apps.studio import views
 from neuroloom.apps.studio.access import SANDBOX
+from neuroloom.apps.studio.labels.routes import labels
 from neuroloom.apps.studio.service import Studio
 from neuroloom.apps.studio.workspace import BusyError, MissingError, TooLargeError
 from neuroloom.core.errors import NeuroloomError
@@ -88,7 +89,7 @@ def build_api(studio: Studio, *, may_add_folders: bool = True) -> FastAPI:
         responses=REFUSALS,
     )
     app.state.studio = studio
-    routers = (recipes(studio), runs(studio), outcomes(studio), models(studio))
+    routers = (recipes(studio), runs(studio), outcomes(studio), models(studio), labels(studio.desk))
     for router in (*routers, data(studio, may_add_folders)):
         app.include_router(router, prefix="/api")
     app.add_api_route("/api/{rest:path}", _nothing_there, methods=VERBS, include_in_schema=False)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from neuroloom.apps.studio import form, results
+from neuroloom.apps.studio.labels.desk import Desk
 from neuroloom.apps.studio.look import Look, look
 from neuroloom.apps.studio.progress import Progress, Reader
 from neuroloom.apps.studio.queue import Job, Queue
@@ -48,6 +49,7 @@ class Studio:
     def __init__(self, workspace: Workspace, at_once: int = 1) -> None:
         self.workspace = workspace
         self.shelves = results.Shelves(workspace.runs)
+        self.desk = Desk(self)
         self.queue = Queue(
             workspace.private / "jobs",
             at_once,

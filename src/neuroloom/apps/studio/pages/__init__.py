@@ -11,9 +11,19 @@ from neuroloom.apps.studio.service import Studio
 
 def register(studio: Studio, *, may_add_folders: bool) -> None:
     """Let NiceGUI know every page."""
-    from neuroloom.apps.studio.pages import compare, data, find, lost, models, recipe, run, runs
+    from neuroloom.apps.studio.pages import (
+        compare,
+        data,
+        find,
+        label,
+        lost,
+        models,
+        recipe,
+        run,
+        runs,
+    )
 
-    for page in (find, recipe, runs, run, compare, models):
+    for page in (find, recipe, runs, run, compare, models, label):
         page.register(studio)
     data.register(studio, may_add_folders=may_add_folders)
     lost.register(studio)

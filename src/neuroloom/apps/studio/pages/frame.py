@@ -15,7 +15,9 @@ from neuroloom.apps.studio.service import Studio
 
 STATIC = Path(__file__).resolve().parents[1] / "static"
 # Path and name of what stands in the navigation.
-NAVIGATION = (("/", "Find"), ("/data", "Data"), ("/runs", "Runs"), ("/models", "Models"))
+NAVIGATION = (
+    ("/", "Find"), ("/data", "Data"), ("/label", "Label"), ("/runs", "Runs"), ("/models", "Models"),
+)  # fmt: skip
 
 
 @cache
