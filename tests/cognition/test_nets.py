@@ -100,6 +100,18 @@ def test_constraints_hold_whatever_the_optimiser_does(rule):
     assert (net.readout().detach()[:, signs < 0] == 0).all()
 
 
+def test_areas_are_a_row_joined_by_excitation_alone():
+    net = RateRNN(RateSpec(2, 40, 2, dale=0.8, areas=2), torch.Generator().manual_seed(0))
+    weight, area = net.recurrent().detach(), torch.tensor([0] * 16 + [1] * 16 + [0] * 4 + [1] * 4)
+    across = area[:, None] != area[None]
+    assert (weight[across] >= 0).all()
+    forward = weight[area == 1][:, area == 0] != 0
+    back = weight[area == 0][:, area == 1] != 0
+    assert 0 < back.sum() < forward.sum() < 0.4 * forward.numel()
+    assert (net.input().detach()[area == 1] == 0).all()
+    assert (net.readout().detach()[:, area == 0] == 0).all()
+
+
 def test_fixed_weights_stay_and_plastic_ones_move():
     plastic = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     part = Connection(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), plastic=plastic)

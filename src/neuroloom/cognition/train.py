@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MOST_STEPS = 20_000  # where the budget is a time
 REPORT_SECONDS = 10.0
+SMALL = 128  # units
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Train(Recipe):
 
     Examples
     --------
-    >>> Train(task=["perceptual-discrimination"], dale=0.8, autapses=False).units
+    >>> Train(task=["perceptual-discrimination"], dale=0.8).units
     64
     """
 
@@ -72,14 +73,15 @@ class Train(Recipe):
     per: list[str] = setting([], "conditions looked at jointly for the worst one")
     weights: str | None = setting(None, "start from PsychRNN's weights (.npz) or a run's model")
     density: float = setting(1.0, "share of the recurrent connections that exist", gt=0, le=1)
-    autapses: bool = setting(True, "let units connect to themselves")
+    areas: int = setting(1, "areas in a row: inputs reach the first, the last is read out", ge=1)
+    autapses: bool = setting(False, "let units connect to themselves")
     rule: Literal["abs", "relu"] = setting("abs", "how weights keep their sign: |w| or max(w, 0)")
     rate: Literal["relu", "tanh", "sigmoid", "softplus"] = setting("relu", "current to rate")
     tau: float = setting(100.0, "time constant of the units", unit="ms", gt=0)
     dt: float = setting(20.0, "step of the trials", unit="ms", gt=0)
     noise: float = setting(0.05, "noise in the units' currents", ge=0)
     plasticity: bool = setting(False, "short-term plasticity of the recurrent synapses")
-    train_start: bool = setting(True, "learn the state in which trials begin")
+    fixed_start: bool = setting(False, "keep the state in which trials begin as it is")
     rate_cost: float = setting(0.0, "price of the mean squared firing rate", ge=0)
     weight_cost: float = setting(0.0, "price of the mean absolute recurrent weight", ge=0)
     lr: float = setting(3e-3, "learning rate of AdamW", gt=0)
@@ -104,10 +106,10 @@ class Train(Recipe):
         from neuroloom.cognition.learning.session import Lesson
 
         goal = StopRule(self.target, self.stop, self.last)
-        rate = {name: getattr(self, name) for name in (
-            "tau", "rate", "dale", "rule", "density", "autapses", "noise", "plasticity",
-            "train_start",
-        )}  # fmt: skip
+        names = ("tau", "rate", "dale", "rule", "density", "autapses", "noise", "plasticity",
+                 "areas")  # fmt: skip
+        rate = {name: getattr(self, name) for name in names}
+        rate["train_start"] = not self.fixed_start
         drill = Drill(self.dt, self.batch, self.every, 256, tuple(self.per), self.seed)
         costs = {"rates": self.rate_cost, "weights": self.weight_cost}
         stages = tuple(parse_stages(self.stages, goal, self.threshold))
@@ -125,6 +127,13 @@ class Train(Recipe):
 
     def work(self, prepared: Prepared, run: Run) -> None:
         """Train, judge, look inside, report."""
+        from neuroloom.learn.fit import own_threads
+
+        # A net of this size is as fast on one thread, and does not wait for a busy machine.
+        with own_threads(1 if self.units <= SMALL else None):
+            self._work(prepared, run)
+
+    def _work(self, prepared: Prepared, run: Run) -> None:
         from neuroloom.cognition.learning.session import teach
 
         write_json(run.folder / "audit.json", [found.as_dict() for found in prepared.findings])
@@ -145,18 +154,16 @@ class Train(Recipe):
         file = run.folder / "plan.json"
         if file.is_file():
             return Plan(**read_json(file))
-        budget = parse_budget(self.budget)
+        budget, reason = parse_budget(self.budget), f"as asked for ({self.budget})"
         if budget.seconds is None:
             steps = budget.steps or (budget.epochs or 1) * self.every
-            plan = Plan(steps=steps, reason=f"as asked for ({self.budget})")
         else:
             left = budget.seconds - run.elapsed - min(REPORT_SECONDS, budget.seconds / 4)
             each = seconds_per_step(lesson, self.seed)
             fits = plan_time(max(left, 0.0), each, self.seeds, MOST_STEPS)
-            plan = Plan(
-                steps=fits.epochs,
-                reason=fits.reason.replace("an epoch", "a step").replace("epoch", "step"),
-            )
+            steps = fits.epochs or 1
+            reason = fits.reason.replace("an epoch", "a step").replace("epoch", "step")
+        plan = Plan(-(-steps // self.every), steps, reason)
         write_json(file, plan.as_dict())
         run.log("plan", **plan.as_dict())
         return plan

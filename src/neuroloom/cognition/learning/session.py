@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from neuroloom.core.run import Run
 
 PIECE = 500  # trials that are examined at once
-RATE_ONLY = ("dale", "density", "autapses", "rule", "rate", "tau", "noise", "plasticity",
-             "train_start")  # fmt: skip
+RATE_ONLY = (
+    "dale", "density", "autapses", "rule", "rate", "tau", "noise", "plasticity", "fixed_start",
+    "areas",
+)  # fmt: skip
 TEST_SEED = 77_003  # far from the seeds of training and validation
 
 
@@ -207,18 +209,17 @@ class Taught:
 
 def teach(lesson: Lesson, seed: int, steps: int, run: Run, place: tuple[int, int]) -> Taught:
     """Train one net inside a run: with checkpoints, progress and a line in the log."""
+    facts = {"role": "model", "fit": place[0], "fits": place[1]}
 
     def tell(entry: dict[str, Any]) -> None:
-        run.tell({"event": "progress", "done": entry["step"], "total": steps,
-                  "loss": entry["loss"], "accuracy": entry.get("accuracy")})  # fmt: skip
+        run.tell({"event": "progress", **facts, **entry})
 
     player = lesson.make_player(seed)
     run.work_folder.mkdir(exist_ok=True)
     job = FitJob(checkpoint=run.work_folder / f"seed-{seed}.safetensors", progress=tell)
     history = train(player, lesson, seed, steps, job)
     stages = switches(history.epochs, lesson.stages)
-    run.log("fitted", role="model", seed=seed, fit=place[0], fits=place[1],
-            stopped=history.stopped, stages=stages)  # fmt: skip
+    run.log("fitted", seed=seed, **facts, stopped=history.stopped, stages=stages)
     return Taught(seed, player.net.eval(), history.epochs, history.stopped, stages)
 
 
@@ -233,12 +234,13 @@ def reservoir(lesson: Lesson, played: Task, seed: int) -> tuple[RateRNN, Lesson]
 
     if lesson.learn in BY_REWARD:
         return None
-    tau = lesson.rate.get("tau", 100.0)
-    plain = replace(lesson, net="rate", rate={"tau": tau, "noise": 0.0}, weights=None)
+    kept = {name: lesson.rate[name] for name in ("tau", "noise") if name in lesson.rate}
+    plain = replace(lesson, net="rate", rate=kept, weights=None)
     net = plain.make_net(played, seed)
     assert isinstance(net, RateRNN)
-    trials = played.trials(512, torch.Generator().manual_seed(seed), dt=lesson.drill.dt)
-    rates = net(trials.inputs, trials.dt).rates
+    draw = torch.Generator().manual_seed(seed)
+    trials = played.trials(512, draw, dt=lesson.drill.dt)
+    rates = net(trials.inputs, trials.dt, generator=draw).rates
     wanted, price = trials.targets, trials.mask
     if lesson.learn == "choices":
         wanted = torch.nn.functional.one_hot(trials.choice.clamp_min(0), played.actions).float()

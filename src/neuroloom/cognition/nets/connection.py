@@ -155,6 +155,44 @@ def recurrent_mask(
     return mask
 
 
+def area_of(units: int, areas: int, signs: Tensor | None) -> Tensor:
+    """Return the area of each unit, from 0; every area has its share of each kind of cell.
+
+    Examples
+    --------
+    >>> area_of(5, 2, cell_types(5, 0.8)).tolist()
+    [0, 0, 1, 1, 0]
+    """
+    place = torch.zeros(units, dtype=torch.int64)
+    kinds = torch.ones(units) if signs is None else signs
+    for kind in kinds.unique():
+        own = (kinds == kind).nonzero().flatten()
+        place[own] = torch.arange(len(own)) * areas // len(own)
+    return place
+
+
+def area_mask(
+    area: Tensor, signs: Tensor | None, shares: tuple[float, float], generator: torch.Generator
+) -> Tensor:
+    """Return a mask (to, from) between areas in a row: all inside, few to neighbours.
+
+    Parameters
+    ----------
+    area
+        Shape (unit,): its area.
+    signs
+        Only excitatory units project out of their area.
+    shares
+        Of the connections forward to the next area, and back to the one before.
+    """
+    apart = area[:, None] - area[None]
+    chance = (apart == 0).float() + shares[0] * (apart == 1) + shares[1] * (apart == -1)
+    mask = (torch.rand(chance.shape, generator=generator) < chance).float()
+    if signs is not None:
+        mask = mask * ((apart == 0) | (signs[None] > 0))
+    return mask
+
+
 def recurrent_start(
     units: int,
     generator: torch.Generator,

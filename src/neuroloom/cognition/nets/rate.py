@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from neuroloom.cognition.nets.connection import (
     Connection,
+    area_mask,
+    area_of,
     cell_types,
     recurrent_mask,
     recurrent_start,
@@ -20,6 +22,7 @@ from neuroloom.core.errors import ConfigError, nearest
 # Mongillo et al. 2008 as used by Masse et al. 2019: recovery of resources (s), decay of
 # utilisation (s), its rest value; facilitating and depressing units alternate.
 SYNAPSES = ((0.2, 1.5, 0.15), (1.5, 0.2, 0.45))
+BETWEEN = (0.2, 0.05)  # shares of the connections to the next area, and back
 FULL_RATE = 1.0  # a rate of 1 uses up what a cell firing at this many times 1000 / s would
 
 
@@ -63,7 +66,10 @@ class RateSpec:
     train_start
         True learns the state in which trials begin.
     radius
-        Spectral radius of the first recurrent weights; None: 1.1, with relu and Dale's law 1.0.
+        Spectral radius of the first recurrent weights; None: 1.1, with Dale's law 1.0.
+    areas
+        In a row: the first gets the inputs, the last is read out, neighbours are sparsely
+        connected by excitatory units.
     """
 
     inputs: int
@@ -79,6 +85,7 @@ class RateSpec:
     plasticity: bool = False
     train_start: bool = True
     radius: float | None = None
+    areas: int = 1
 
     def __post_init__(self) -> None:
         if self.rate not in RATES:
@@ -118,16 +125,21 @@ class RateRNN(nn.Module):
         mask = None
         if spec.density < 1 or not spec.autapses:
             mask = recurrent_mask(n, spec.density, draw, autapses=spec.autapses)
+        area = area_of(n, spec.areas, signs)
+        if spec.areas > 1:
+            mask = (1.0 if mask is None else mask) * area_mask(area, signs, BETWEEN, draw)
+        first = None if spec.areas == 1 else (area == 0).float()[:, None].expand(n, spec.inputs)
+        last = None if spec.areas == 1 else (area == spec.areas - 1).float().expand(spec.outputs, n)
         radius = spec.radius or (1.0 if signs is not None else 1.1)
         start = recurrent_start(n, draw, signs=signs, mask=mask, radius=radius)
         self.recurrent = Connection(start, signs=signs, mask=mask, rule=spec.rule)
         scale = 1 / max(1, spec.inputs) ** 0.5
         into = scale * torch.randn(n, spec.inputs, generator=draw)
         inward = None if signs is None else torch.ones(spec.inputs)
-        self.input = Connection(into, signs=inward, rule="abs")
+        self.input = Connection(into, signs=inward, mask=first)
         readers = None if signs is None else (signs > 0).float()
         out = torch.randn(spec.outputs, n, generator=draw) / n**0.5
-        self.readout = Connection(out, signs=readers, rule="abs")
+        self.readout = Connection(out, signs=readers, mask=last)
         self.bias = nn.Parameter(torch.zeros(n))
         self.out_bias = nn.Parameter(torch.zeros(spec.outputs))
         self.start = nn.Parameter(torch.full((n,), 0.1), requires_grad=spec.train_start)

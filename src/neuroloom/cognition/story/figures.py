@@ -90,7 +90,7 @@ def paths(found: Trajectories, places: np.ndarray, fixed: FixedPoints | None) ->
         axes.scatter(
             *places[~stable, :2].T, marker="o", facecolors="none", edgecolors="black", zorder=3
         )
-    axes.legend(fontsize=7 if many else 8, ncols=2 if many else 1)
+    figure.legend(loc="outside lower center", fontsize=8, ncols=2 if many else 3)
     axes.set(xlabel="Component 1", ylabel="Component 2")
     return figure
 

@@ -58,8 +58,7 @@ def look(net: Net, lesson: Lesson) -> Seen:
     with torch.no_grad():
         activity = net(trials.inputs, trials.dt)
     rates = activity.rates.numpy().astype(float)
-    own = _told(trials)
-    groups, labels = group_trials(own)
+    groups, labels = group_trials(_told(trials, played.actions))
     paths = trajectories(rates, groups, labels)
     fixed, places = None, np.zeros((0, len(paths.axes)))
     if isinstance(net, RateRNN) and not net.spec.plasticity and net.spec.units <= MOST_UNITS:
@@ -70,7 +69,13 @@ def look(net: Net, lesson: Lesson) -> Seen:
     return Seen(paths, _units(net, rates, trials, groups), fixed, places)
 
 
-def _told(trials: Trials) -> dict[str, np.ndarray]:
+def _told(trials: Trials, actions: int) -> dict[str, np.ndarray]:
+    """Return what divides the trials: the right answer; where there is none, the conditions."""
+    from neuroloom.cognition.task import right_answer
+
+    answer = right_answer(trials).numpy()
+    if actions and len(np.unique(answer)) > 1:
+        return {"answer": answer}
     return {n: v.numpy() for n, v in trials.conditions.items() if v.ndim == 1}
 
 

@@ -111,7 +111,7 @@ def _add_insides(shelf: Shelf, lesson: Lesson, one: Taught) -> None:
     shelf.add_figure(
         "trajectories", figures.paths(seen.paths, seen.places, seen.fixed),
         title="Paths of the population", section="where",
-        caption="Mean firing of each condition without noise, in its first two principal "
+        caption="Mean firing by right answer, without noise, in its first two principal "
         f"components ({100 * float(seen.paths.explained[:2].sum()):.0f} % of its variance); a dot "
         "is the start. Crosses: stable fixed points, rings: unstable ones.",
     )  # fmt: skip
