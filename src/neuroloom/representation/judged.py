@@ -299,27 +299,23 @@ def _gaps(
     return infer.differences(names, values, covariance, n - 1)
 
 
-def _moments(predicted: Floats, truth: Floats, fold: NDArray[np.int64]) -> tuple[Floats, ...]:
-    a, b = predicted.copy(), truth.astype(float).copy()
-    for number in np.unique(fold):
-        rows = fold == number
-        a[rows] -= a[rows].mean(0)
-        b[rows] -= b[rows].mean(0)
-    return a, b
-
-
 def _bootstrap(
     predicted: Floats, truth: Floats, fold: NDArray[np.int64], weight: Floats, recipe: Compare,
     rng: np.random.Generator,
 ) -> Floats:  # fmt: skip
-    """Return the score in resamples of stimuli; the fits stay as they are."""
-    a, b = _moments(predicted, truth, fold)
-    n = len(a)
-    counts = rng.multinomial(n, np.full(n, 1 / n), size=recipe.resamples).astype(float)
-    sums = [counts @ x for x in (a * b, a * a, b * b)]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        r = np.nan_to_num(sums[0] / np.sqrt(sums[1] * sums[2]))
-    return np.asarray(r @ weight / max(weight.sum(), 1e-300))
+    """Return the score in resamples of the stimuli of each fold; the fits stay as they are."""
+    total = np.zeros((recipe.resamples, truth.shape[1]))
+    for number in np.unique(fold):
+        rows = np.flatnonzero(fold == number)
+        a, b = (x[rows] - x[rows].mean(0) for x in (predicted, truth))
+        n = len(rows)
+        counts = rng.multinomial(n, np.full(n, 1 / n), size=recipe.resamples).astype(float)
+        means = [counts @ x / n for x in (a, b, a * b, a * a, b * b)]
+        spread = [np.maximum(means[k + 3] - means[k] ** 2, 0.0) for k in (0, 1)]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            r = (means[2] - means[0] * means[1]) / np.sqrt(spread[0] * spread[1])
+        total += np.nan_to_num(r, posinf=0.0, neginf=0.0).clip(-1, 1) * n / len(fold)
+    return np.asarray(total @ weight / max(weight.sum(), 1e-300))
 
 
 def _shuffled(
@@ -328,10 +324,9 @@ def _shuffled(
 ) -> Floats:  # fmt: skip
     """Return the score where held-out responses have been put in random order in each fold."""
     from neuroloom.learn.intervals import permute_within
+    from neuroloom.representation.mapping.ridge import standard_in_folds
 
-    a, b = _moments(predicted, truth, fold)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        a, b = (np.nan_to_num(x / np.linalg.norm(x, axis=0)) for x in (a, b))
+    a, b = standard_in_folds(predicted, fold), standard_in_folds(truth, fold)
     n = recipe.permutations if b.size < 200_000 else min(recipe.permutations, 200)
     out = np.empty(n)
     for number, order in enumerate(permute_within(fold, n, rng)):

@@ -113,7 +113,8 @@ def probe(
     out, probabilities = y.copy(), np.zeros((len(y), len(classes)))
     fold = np.zeros(len(y), dtype=np.int64)
     for number, (train, test) in enumerate(splits.split(x, y)):
-        size = min(components, len(train) - 1, x.shape[1])
+        # As many components as the inner folds have, too.
+        size = max(1, min(components, len(train) * 2 // 3 - 2, x.shape[1]))
         scale = FunctionTransformer(_shrink, kw_args={"by": float(x[train].std()) or 1.0})
         reader = make_pipeline(
             scale, PCA(size, svd_solver="full"), LogisticRegression(max_iter=2000)

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from neuroloom.core.errors import DataError
 
 Floats = NDArray[np.float64]
-PENALTIES = tuple(10.0 ** np.arange(-6, 7))  # times the mean variance of a stimulus
+# Times the mean variance of a stimulus; without end: the mean alone. Where that is best, there is
+# no prediction: a trace of one, however small, would correlate with the truth below chance.
+PENALTIES = (*(10.0 ** np.arange(-6, 4)), float("inf"))
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ def _fit(
         values = np.maximum(values, 0.0)
         turned = vectors.T @ (y - mean)
         for size in penalties:
-            kept = values / (values + size)
+            kept = values / (values + size) if np.isfinite(size) else np.zeros_like(values)
             left = (y - mean) - vectors @ (kept[:, None] * turned)
             hat = (vectors**2) @ kept + 1 / len(train)
             error = ((left / np.maximum(1 - hat, 1e-9)[:, None]) ** 2).mean(0)
@@ -145,7 +147,7 @@ def _fit(
             if not better.any():
                 continue
             best[better] = error[better]
-            dual = vectors @ (turned[:, better] / (values + size)[:, None])
+            dual = vectors @ (turned[:, better] / (values + size)[:, None])  # 0 without end
             out[:, better] = mean[better] + across @ dual
             penalty[better], share[:, better] = size, weight[:, None]
     return out, penalty, share
@@ -168,19 +170,35 @@ def _centred(
 
 
 def correlate(predicted: Floats, truth: Floats, fold: NDArray[np.int64]) -> Floats:
-    """Return Pearson's correlation of each target over all held-out stimuli, (target,).
+    """Return Pearson's correlation of each target with its held-out predictions, (target,).
 
-    Means are taken away fold by fold: a fold whose mean is high leaves the others with a low one,
-    which would make predictions of pure noise look worse than chance. NaN for constant targets.
+    Mean over folds, by their sizes. Over all stimuli at once, predictions of pure noise would look
+    worse than chance: what one fold lacks the others have. 0 where nothing was predicted, NaN where
+    the target is constant.
     """
-    a, b = predicted.astype(float).copy(), truth.astype(float).copy()
+    a, b = standard_in_folds(predicted, fold), standard_in_folds(truth, fold)
+    r = np.asarray((a * b).sum(0))
+    return np.where((b**2).sum(0) > 0, r, np.nan)
+
+
+def standard_in_folds(values: Floats, fold: NDArray[np.int64]) -> Floats:
+    """Return values whose products sum to the mean correlation over folds.
+
+    Examples
+    --------
+    >>> x = standard_in_folds(np.array([[1.0], [2.0], [5.0], [9.0]]), np.array([0, 0, 1, 1]))
+    >>> float((x * x).sum().round(6))
+    1.0
+    """
+    out = np.zeros(values.shape)
     for number in np.unique(fold):
         rows = fold == number
-        a[rows] -= a[rows].mean(0)
-        b[rows] -= b[rows].mean(0)
-    norm = np.sqrt((a**2).sum(0) * (b**2).sum(0))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(norm > 1e-300, (a * b).sum(0) / norm, np.nan)
+        centred = values[rows] - values[rows].mean(0)
+        norm = np.linalg.norm(centred, axis=0)
+        share = np.sqrt(rows.sum() / len(fold))
+        size = np.abs(values[rows]).max(0)
+        out[rows] = np.where(norm > 1e-12 * size, centred * share / np.maximum(norm, 1e-300), 0.0)
+    return out
 
 
 def compress(kernel: Floats) -> Floats:

@@ -5,7 +5,7 @@ An RDM is held as its upper triangle, row by row: shape (pair,), as SciPy's `squ
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -77,8 +77,8 @@ def rdm(
         root = np.linalg.cholesky(np.asarray(precision, dtype=float))
         table, method = _rows(table) @ root, "squared-euclidean"
     if method in ("correlation", "cosine"):
-        return _angles(gram(table, centre="row" if method == "correlation" else "", block=block))
-    squared = _squared(gram(table, centre="column", block=block))
+        return _angles(_upper_gram(table, "row" if method == "correlation" else "", block))
+    squared = _squared(_upper_gram(table, "column", block))
     width = max(1, int(np.prod(table.shape[1:])))
     if method == "euclidean":
         return np.sqrt(squared)
@@ -124,21 +124,32 @@ def gram(features: Any, *, centre: str = "", block: int = BLOCK) -> Floats:
     array([[ 0.5, -0.5],
            [-0.5,  0.5]])
     """
+    half = _upper_gram(features, centre, block)
+    below = np.tril_indices(len(half), -1)
+    half[below] = half.T[below]
+    return half
+
+
+def _upper_gram(features: Any, centre: str, block: int) -> Floats:
+    """Return inner products in the upper triangle alone: half of the work."""
     from scipy.linalg.blas import dsyrk
 
     n = int(features.shape[0])
-    means = row_means(features, block) if centre == "row" else None
+    # What fits in one block is read once.
+    whole = n * int(np.prod(features.shape[1:])) * 8 <= block
+    means = row_means(features, block) if centre == "row" and not whole else None
     total = np.zeros((n, n), order="F")
-    for part in columns(features, block):
-        if means is not None:
-            part -= means[:, None]
-        elif centre == "column":
-            part -= part.mean(0)
-        # One triangle is enough, and half the work.
-        total = dsyrk(1.0, part.T, beta=1.0, c=total, trans=1, overwrite_c=1, lower=0)
-    whole = np.triu(total) + np.triu(total, 1).T
-    _check_finite(np.diag(whole))
-    return whole
+    with np.errstate(invalid="ignore", over="ignore"):
+        for part in columns(features, block):
+            if means is not None:
+                part -= means[:, None]
+            elif centre:
+                part -= part.mean(0) if centre == "column" else part.mean(1, keepdims=True)
+            # Fortran's lower triangle is the upper one of the transpose, which has rows in order.
+            total = dsyrk(1.0, part.T, beta=1.0, c=total, trans=1, overwrite_c=1, lower=1)
+    half = np.asarray(total.T)
+    _check_finite(np.diag(half))
+    return half
 
 
 def row_means(features: Any, block: int = BLOCK) -> Floats:
@@ -167,22 +178,42 @@ def _check_finite(diagonal: Floats) -> None:
         )
 
 
-def _angles(product: Floats) -> Floats:
-    norms = np.sqrt(np.diag(product))
+def _angles(half: Floats) -> Floats:
+    norms = np.sqrt(np.diag(half))
     flat = np.flatnonzero(norms <= 1e-12 * max(norms.max(), 1e-300))
     if flat.size:
         raise DataError(
             f"Stimulus {flat[0]} has the same value in all features ({flat.size} such stimuli): "
             "its correlation is undefined. Choose another layer, or distance 'euclidean'."
         )
-    upper = np.triu_indices(len(product), 1)
-    return 1 - product[upper] / (norms[upper[0]] * norms[upper[1]])
+    inverse = 1 / norms
+
+    def row(number: int, out: Floats) -> None:
+        np.multiply(half[number, number + 1 :], -inverse[number] * inverse[number + 1 :], out=out)
+        out += 1
+
+    return _by_rows(row, len(half))
 
 
-def _squared(product: Floats) -> Floats:
-    upper = np.triu_indices(len(product), 1)
-    diagonal = np.diag(product)
-    return np.maximum(diagonal[upper[0]] + diagonal[upper[1]] - 2 * product[upper], 0.0)
+def _squared(half: Floats) -> Floats:
+    own = np.diag(half)
+
+    def row(number: int, out: Floats) -> None:
+        np.multiply(half[number, number + 1 :], -2, out=out)
+        out += own[number] + own[number + 1 :]
+        np.maximum(out, 0, out=out)
+
+    return _by_rows(row, len(half))
+
+
+def _by_rows(fill: Callable[[int, Floats], None], n: int) -> Floats:
+    """Return the pairs of an RDM, row by row: no indices of all pairs are made."""
+    pairs, start = np.empty(n * (n - 1) // 2), 0
+    for number in range(n - 1):
+        stop = start + n - 1 - number
+        fill(number, pairs[start:stop])
+        start = stop
+    return pairs
 
 
 def _rows(table: Any) -> Floats:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neuroloom.core.errors import ConfigError, DataError, nearest
-from neuroloom.representation.rsa.rdm import stimuli_of, to_square
+from neuroloom.representation.rsa.rdm import stimuli_of
 
 Floats = NDArray[np.float64]
 
@@ -56,10 +56,25 @@ def compare_rdms(first: ArrayLike, second: ArrayLike, method: str = "spearman") 
 
 
 def ranks(rows: Floats) -> Floats:
-    """Return ranks along the last axis, mean ranks where values are equal."""
-    from scipy.stats import rankdata
+    """Return ranks along the last axis from 1, mean ranks where values are equal.
 
-    return np.asarray(rankdata(rows, axis=-1), dtype=float)
+    Examples
+    --------
+    >>> ranks(np.array([3.0, 1.0, 3.0]))
+    array([2.5, 1. , 2.5])
+    """
+    flat = np.asarray(rows, dtype=float).reshape(-1, rows.shape[-1])
+    out = np.empty_like(flat)
+    for row, target in zip(flat, out, strict=True):
+        order = np.argsort(row)
+        ordered = row[order]
+        starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+        if len(starts) == len(row):
+            target[order] = np.arange(1.0, len(row) + 1)
+            continue
+        sizes = np.diff(np.append(starts, len(row)))
+        target[order] = np.repeat(starts + (sizes + 1) / 2, sizes)
+    return out.reshape(rows.shape)
 
 
 def pearson(a: Floats, b: Floats) -> Floats:
@@ -69,9 +84,9 @@ def pearson(a: Floats, b: Floats) -> Floats:
 
 def cosine(a: Floats, b: Floats) -> Floats:
     """Return cosines of rows; NaN where a row is all zero."""
+    norms = [np.sqrt(np.einsum("ij,ij->i", x, x)) for x in (a, b)]
     with np.errstate(invalid="ignore", divide="ignore"):
-        norms = [np.linalg.norm(x, axis=1, keepdims=True) for x in (a, b)]
-        return (a / norms[0]) @ (b / norms[1]).T
+        return np.asarray((a @ b.T) / np.outer(norms[0], norms[1]))
 
 
 def spearman(a: Floats, b: Floats) -> Floats:
@@ -111,27 +126,39 @@ def _ties(row: Floats) -> float:
     return float((counts * (counts - 1) / 2).sum())
 
 
-def whiten(rows: Floats) -> Floats:
-    """Return RDMs whose errors are independent, if the noise of patterns is.
+def whitened_cosine(a: Floats, b: Floats) -> Floats:
+    """Return the cosine of whitened RDMs, which is linear CKA if they are squared distances.
 
     With noise of the same size in all stimuli the covariance of squared distances is undone by
     taking the inner products of centred patterns, -H D H / 2 (Diedrichsen et al. 2021, eq. 24).
-
-    Returns
-    -------
-    Shape (rdm, pair + stimulus): pairs count twice, hence the root of two.
+    Products of two such matrices need the distances and their row sums only.
     """
-    square = to_square(rows)
-    mean = square.mean(-1, keepdims=True)
-    product = -0.5 * (square - mean - mean.swapaxes(-1, -2) + mean.mean(-2, keepdims=True))
-    upper = np.triu_indices(product.shape[-1], 1)
-    own = np.diagonal(product, axis1=-2, axis2=-1)
-    return np.concatenate([np.sqrt(2) * product[(..., *upper)], own], axis=-1)
+    sums = [np.stack([_row_sums(row) for row in rows]) for rows in (a, b)]
+    n = sums[0].shape[1]
+
+    def product(i: int, j: int, first: Floats, second: Floats, k: int, m: int) -> float:
+        r, s = sums[i][k], sums[j][m]
+        whole = 2 * float(first[k] @ second[m])
+        return whole - 2 / n * float(r @ s) + float(r.sum()) * float(s.sum()) / n**2
+
+    own = [
+        [product(i, i, rows, rows, k, k) for k in range(len(rows))] for i, rows in enumerate((a, b))
+    ]
+    across = [[product(0, 1, a, b, k, m) for m in range(len(b))] for k in range(len(a))]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.array(across) / np.sqrt(np.outer(np.array(own[0]), np.array(own[1])))
 
 
-def whitened_cosine(a: Floats, b: Floats) -> Floats:
-    """Return the cosine of whitened RDMs, which is linear CKA if they are squared distances."""
-    return cosine(whiten(a), whiten(b))
+def _row_sums(pairs: Floats) -> Floats:
+    """Return the sum of each row of the square matrix of an RDM, shape (stimulus,)."""
+    n = stimuli_of(len(pairs))
+    sums, start = np.zeros(n), 0
+    for number in range(n - 1):
+        row = pairs[start : start + n - 1 - number]
+        sums[number] += row.sum()
+        sums[number + 1 :] += row
+        start += len(row)
+    return sums
 
 
 def whitened_pearson(a: Floats, b: Floats) -> Floats:
