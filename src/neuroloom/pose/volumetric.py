@@ -85,7 +85,7 @@ class Volumetric(Recipe):
         from neuroloom.pose.volume import judge, kept
 
         held, rest = self.begin(project, run)
-        made = self.fit(rest, project, run)
+        made = self.fit(rest, project, run, len(held))
         rows = judge.judge(made, project.views.take(held), project.frames[held], project.keypoints)
         rows = judge.with_expectation(rows, made.reach)
         made = replace(made, calibration=judge.calibration_of(rows, made.reach))
@@ -105,13 +105,13 @@ class Volumetric(Recipe):
         run.log("audit", **note.as_dict())
         return held, project.views.take(np.arange(held[0]))
 
-    def fit(self, views: Views, project: Project, run: Run) -> Kept:
+    def fit(self, views: Views, project: Project, run: Run, held: int) -> Kept:
         """Return trained nets; a run that was killed goes on from its checkpoints."""
         from neuroloom.pose.volume import centre, kept, learn
         from neuroloom.pose.volume.views import centres_of, measure_shape
 
         shape = measure_shape(views, self.grid)
-        course = self.course(views, shape, run)
+        course = self.course(views, shape, run, held)
         place, nets, finders = learn.Place(run.work_folder, run.tell), [], []
         for number, seed in enumerate(range(self.seed, self.seed + self.seeds), start=1):
             finders.append(centre.make_finder(seed))
@@ -125,7 +125,7 @@ class Volumetric(Recipe):
         room = centre.room_of(views.points)
         return kept.Kept(nets, finders, project.rig, shape, project.shrink, mean, room, extra=facts)
 
-    def course(self, views: Views, shape: Shape, run: Run) -> Course:
+    def course(self, views: Views, shape: Shape, run: Run, held: int) -> Course:
         """Return the stored plan, or settle one by measured speed."""
         from neuroloom.learn.budget import parse_budget
         from neuroloom.pose.volume.learn import Course, settle
@@ -134,7 +134,7 @@ class Volumetric(Recipe):
         if file.is_file():
             return Course(**{k: v for k, v in read_json(file).items() if k != "reason"})
         left = max((budget.seconds or 0.0) - run.elapsed, 1.0) / self.seeds
-        course, reason = settle(budget, left, views, shape, self.batch)
+        course, reason = settle(budget, left, views, shape, self.batch, held)
         write_json(file, asdict(course) | {"reason": reason})
         run.log("plan", **asdict(course), reason=reason)
         return course

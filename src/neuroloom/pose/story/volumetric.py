@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from neuroloom.pose.volume.project import Project
     from neuroloom.pose.volumetric import Volumetric
 
+FEW = 0.9  # share of points whose animal was found, below which it is said on top
+
 
 def report_volumes(
     recipe: Volumetric, run: Run, project: Project, kept: Kept, rows: pd.DataFrame
@@ -71,7 +73,7 @@ def expected(rows: pd.DataFrame, unit: str) -> Figure:
 
 def _facts(recipe: Volumetric, project: Project, rows: pd.DataFrame, kept: Kept) -> dict[str, Any]:
     views, shape, held = project.views, kept.shape, rows["frame"].nunique()
-    unit = project.rig.unit
+    unit, found = project.rig.unit, float(rows["error"].notna()[rows["known"]].mean())
     facts = {
         "Cameras": ", ".join(views.rig.names),
         "Moments": f"{len(project.frames)}, {held} of them held out",
@@ -88,11 +90,7 @@ def _facts(recipe: Volumetric, project: Project, rows: pd.DataFrame, kept: Kept)
         "how_sure": "Intervals are bootstraps over the moments held out.",
         "data": [{"label": label, "value": value} for label, value in facts.items()],
         "split": [f"The last {held} moments, in their order, judge the net."],
-        "notes": [
-            "The animal was found by its own net in every held-out moment, as it is in new films; "
-            "the two-step way gets the same crops. With 'centre known' the cube is laid round the "
-            "mean of the labelled points instead."
-        ],
+        "notes": _notes(found),
         "method": [
             f"Learnt with neuroloom {__version__}. The animal's centre: a small U-Net on whole, "
             "shrunken frames of each camera, triangulated by the views that agree. Its points: a "
@@ -104,6 +102,19 @@ def _facts(recipe: Volumetric, project: Project, rows: pd.DataFrame, kept: Kept)
         "citations": ["Dunn TW et al. (2021). Nat Methods 18, 564-573 (DANNCE)."],
         "meanings": _meanings(unit, kept.reach),
     }
+
+
+def _notes(found: float) -> list[str]:
+    told = (
+        "The animal was found by its own net in every held-out moment, as it is in new films; the "
+        "two-step way gets the same crops. With 'centre known' the cube is laid round the mean of "
+        "the labelled points instead."
+    )
+    few = (
+        f"The animal was found for {found:.0%} of the labelled points only, and the others are in "
+        "no mean: a larger budget, or more labelled moments, will find more."
+    )
+    return [told, few] if found < FEW else [told]
 
 
 def _meanings(unit: str, reach: float) -> dict[str, str]:

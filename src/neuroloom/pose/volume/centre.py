@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from neuroloom.pose.volume.nets.volume import ViewNet
 
 Floats = NDArray[np.float64]
-LOOK = 128  # longest side of what the net sees, px
+LOOK = 96  # longest side of what the net sees, px
 WIDTH = 8
-NEAR = 6.0  # px of what it sees: views that are to agree come so close
+NEAR = 5.0  # px of what it sees: views that are to agree come so close
 SURE = 0.2  # of two views, at least; below, the animal is not found
 TURN, GROW, SHIFT, NOISE = 20.0, 0.1, 0.15, 0.1  # degrees, log, share of the side, SD
 
@@ -66,7 +66,7 @@ def overview(images: np.ndarray) -> tuple[NDArray[np.float32], int]:
     --------
     >>> frames, times = overview(np.zeros((2, 3, 300, 250), np.uint8))
     >>> frames.shape, times
-    ((2, 3, 160, 128), 2)
+    ((2, 3, 112, 96), 3)
     """
     times = max(1, round(max(images.shape[-2:]) / LOOK))
     height, width = (side // times * times for side in images.shape[-2:])

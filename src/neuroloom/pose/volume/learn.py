@@ -20,8 +20,12 @@ if TYPE_CHECKING:
 
 Teller = Callable[[dict[str, Any]], None]
 PROBE = 3  # steps that are timed
-# Of a time budget: views alone, then the volume, and the animal's centre; the rest judges.
-SHARES = (0.58, 0.22, 0.08)
+SIGHT = 0.73  # of the time in which points are learnt: views alone; the rest is the volume's
+# Of all time to train in, for the animal's centre; up to the second if those are so few steps.
+CENTRE, CENTRE_MOST, CENTRE_STEPS = 0.09, 0.25, 100
+MARGIN = 1.1
+JUDGING = 0.7  # of a step of the volume: a held-out moment is looked at so long, in all ways
+REPORT_S, REPORT_SHARE = 15.0, 0.1  # of a budget, at most, for what comes after training
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,7 @@ def seconds_per_step(views: Views, shape: Shape, batch: int) -> tuple[float, flo
 
 
 def settle(
-    budget: Budget, left: float, views: Views, shape: Shape, batch: int
+    budget: Budget, left: float, views: Views, shape: Shape, batch: int, held: int = 0
 ) -> tuple[Course, str]:
     """Return the steps that a budget allows a net, and why.
 
@@ -148,6 +152,8 @@ def settle(
     ----------
     left
         Seconds for the net, where the budget is a time.
+    held
+        How many moments are to be judged in that time.
 
     Examples
     --------
@@ -160,7 +166,11 @@ def settle(
         parts = steps, max(1, steps // 4), max(1, steps // 2)
         return Course(*parts, batch), f"{steps} steps of the views, as asked for"
     took = seconds_per_step(views, shape, batch)
-    counts = [max(1, int(left * share / one)) for share, one in zip(SHARES, took, strict=True)]
+    left -= min(REPORT_S, REPORT_SHARE * left) + held * JUDGING * took[1]
+    left = max(left, 0.0) / MARGIN
+    own = max(CENTRE * left, min(CENTRE_STEPS * took[2], CENTRE_MOST * left))
+    shares = SIGHT * (left - own), (1 - SIGHT) * (left - own), own
+    sight, volume, centre = (max(1, int(s / one)) for s, one in zip(shares, took, strict=True))
     named = zip(took, ("the views", "the volume", "the centre"), strict=True)
     said = ", ".join(f"{1000 * one:.0f} ms a step of {name}" for one, name in named)
-    return Course(counts[0], counts[1], counts[2], batch), f"what the time allows ({said})"
+    return Course(sight, volume, centre, batch), f"what the time allows ({said})"
