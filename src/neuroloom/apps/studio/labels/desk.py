@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 KINDS = {
     "keypoints": "neuroloom.apps.studio.labels.keypoints:Keypoints",
+    "masks": "neuroloom.apps.studio.labels.masks:Masks",
 }
 # Kind of file that `look` recognises -> kinds of labelling.
 FITS = {
@@ -28,6 +29,9 @@ FITS = {
     "image": ("masks",),
     "signal": ("bouts",),
 }
+
+# Options that name a second file: whether it may be read is settled here.
+FILES = frozenset({"mask", "events"})
 
 
 class Desk:
@@ -88,13 +92,11 @@ class Desk:
             if item.kind == "image":
                 parent = item.path.rpartition("/")[0] or "."
                 folders[parent] = folders.get(parent, 0) + 1
-        if "classes" in KINDS:
-            for parent, count in folders.items():
-                if count > 1 and not parent.startswith(("labels/", "predictions/")):
-                    offers.append(
-                        {"path": parent, "name": f"{count} images", "kinds": ["classes"],
-                         "is": "folder"}
-                    )  # fmt: skip
+        several = [kind for kind in ("masks", "classes") if kind in KINDS]
+        for parent, count in folders.items():
+            if count > 1 and not parent.startswith(("labels/", "predictions/")):
+                name = f"{count} images"
+                offers.append({"path": parent, "name": name, "kinds": several, "is": "folder"})
         return offers
 
     def begin(
@@ -108,6 +110,9 @@ class Desk:
             If it cannot be labelled so; nothing is left then.
         """
         made, source = _class(kind), self.studio.workspace.locate(data)
+        options = {k: v for k, v in options.items() if not k.endswith("_path")}
+        for key in FILES & set(options):
+            options[f"{key}_path"] = str(self.studio.workspace.locate(str(options[key])))
         self.studio.workspace.refuse_full_disk()
         stem = re.sub(r"[^A-Za-z0-9]+", "-", name or source.stem).strip("-").lower()[:40]
         id = f"{stem or kind}-{uuid.uuid4().hex[:4]}"

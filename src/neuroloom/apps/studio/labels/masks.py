@@ -1,0 +1,354 @@
+"""Masks on slices of images and volumes: equal to the voxel, on the image's own grid.
+
+`project/` is a data set of nnU-Net's layout (`imagesTr`, `labelsTr`, `dataset.json`), which
+`volumes.segment` learns from. A stroke comes as runs of voxels and goes to `strokes.jsonl` before
+anybody is answered; the mask itself, a compressed file, follows some seconds later.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import threading
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neuroloom.apps.studio.labels.grid import numbers_of, planes
+from neuroloom.apps.studio.labels.work import Work, whole
+from neuroloom.apps.studio.views import Window
+from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.core.files import write_json
+
+LATER = 3.0  # s between the last stroke and the mask's file
+MOST_IMAGES = 200
+MOST_LABELS = 255
+TOOLS = ("brush", "eraser", "polygon", "fill", "propagate", "model", "undo")
+
+
+class Masks(Work):
+    """Labels of voxels, one number a structure."""
+
+    kind, learnt_from = "masks", "project"
+
+    @property
+    def recipe(self) -> str:
+        """The recipe that learns from these."""
+        return "volumes.segment" if len(self.sizes[0]) == 3 else "microscopy.segment"
+
+    @staticmethod
+    def begin(folder: Path, source: Path, options: dict[str, Any]) -> dict[str, Any]:
+        """Copy an image, or all images of a folder.
+
+        `options`: `labels`, names of structures in the order of their numbers (1, 2, …); `mask`, a
+        file to begin with where there is one image.
+        """
+        from neuroloom.io.images import image_stem, read_image, to_array
+
+        names, images = _names(options.get("labels")), _images(source)
+        stems: list[str] = []
+        sizes: list[list[int]] = []
+        for file in images:
+            recording = read_image(file)
+            stem = _free(image_stem(file), stems)
+            _copy(file, recording, folder / "project" / "imagesTr", stem)
+            sizes.append(list(to_array(recording).shape[1:]))
+            stems.append(stem)
+        facts = {"labels": names, "stems": stems, "sizes": sizes, "files": [str(f) for f in images]}
+        if options.get("mask_path") and len(images) == 1:
+            given = to_array(read_image(options["mask_path"]))[0]
+            _write(_mask_file(folder, stems[0], sizes[0]), _fitting(given, sizes[0]), images[0])
+        _declare(folder / "project", names, stems, sizes)
+        return facts
+
+    def open(self) -> None:
+        """Read the masks, and the strokes that came after them."""
+        self.stems: list[str] = self.facts["stems"]
+        self.sizes: list[tuple[int, ...]] = [tuple(size) for size in self.facts["sizes"]]
+        self.files = [Path(file) for file in self.facts["files"]]
+        self.masks: dict[int, np.ndarray] = {}
+        self.full = [_mask_file(self.folder, *pair).is_file() for pair in self._pairs()]
+        self._stale: set[int] = set()
+        self._timer: threading.Timer | None = None
+        file = self.folder / "strokes.jsonl"
+        for line in file.read_text("utf-8").splitlines() if file.is_file() else []:
+            with contextlib.suppress(ValueError):  # half a last line: it was never answered
+                self._draw(json.loads(line))
+
+    def _pairs(self) -> list[tuple[str, tuple[int, ...]]]:
+        return list(zip(self.stems, self.sizes, strict=True))
+
+    def mask(self, image: int) -> np.ndarray:
+        """Return the mask of an image, (z, y, x) or (y, x) uint8."""
+        if image not in self.masks:
+            from neuroloom.io.images import read_image, to_array
+
+            file = _mask_file(self.folder, self.stems[image], self.sizes[image])
+            if file.is_file():
+                self.masks[image] = to_array(read_image(file))[0].astype(np.uint8)
+            else:
+                self.masks[image] = np.zeros(self.sizes[image], np.uint8)
+        return self.masks[image]
+
+    def progress(self) -> tuple[int, int, str]:
+        """Return images with a mask, and images."""
+        return sum(self.full), len(self.stems), "images"
+
+    def header(self) -> dict[str, Any]:
+        """Return structures, and of each image its size, planes and the range of its values."""
+        return {
+            "labels": self.facts["labels"],
+            "images": [
+                {"name": stem, "shape": list(size), "full": full}
+                for (stem, size), full in zip(self._pairs(), self.full, strict=True)
+            ],
+            "runs": self.facts.get("runs", []),
+        }
+
+    def part(self, what: str, asked: dict[str, str]) -> Window:
+        """Return `grid` of an image (JSON), or a `slice` or `mask` of a plane as plain numbers.
+
+        Asked: `image`, and for planes `axis` (of z, y, x) and `index`. A slice is float32, with the
+        channels last; a mask is uint8, one number a voxel, rows first.
+        """
+        image = numbers_of(asked, "image", len(self.stems))
+        if what == "grid":
+            return Window(json.dumps(self._grid(image)).encode())
+        size = self.sizes[image]
+        axis = numbers_of(asked, "axis", 3) if len(size) == 3 else 0
+        index = numbers_of(asked, "index", size[axis]) if len(size) == 3 else 0
+        where = (slice(None),) * axis + (index,) if len(size) == 3 else ()
+        if what == "mask":
+            with self.lock:
+                return Window(self.mask(image)[where].tobytes(), "application/octet-stream")
+        if what != "slice":
+            return super().part(what, asked)
+        values = _values(self.files[image], self.files[image].stat().st_mtime_ns)
+        plane = np.moveaxis(values[(slice(None), *where)], 0, -1)
+        content = np.ascontiguousarray(plane, "<f4").tobytes()
+        return Window(content, "application/octet-stream")
+
+    def _grid(self, image: int) -> dict[str, Any]:
+        from neuroloom.io.images import peek_image
+
+        header = peek_image(self.files[image])
+        values = _values(self.files[image], self.files[image].stat().st_mtime_ns)
+        some = np.asarray(values[:3]).ravel()[:: max(1, values[:3].size // 200_000)]
+        low, high = np.nanpercentile(some.astype(float), (1, 99.5))
+        counts = np.bincount(self.mask(image).ravel(), minlength=1)
+        return {
+            "planes": planes(header.shape, header.spacing, header.affine),
+            "channels": min(len(values), 3) if len(values) == 3 else 1,
+            "low": float(low), "high": float(max(high, low + 1e-6)),
+            "counts": {int(k): int(n) for k, n in enumerate(counts) if n and k},
+        }  # fmt: skip
+
+    def apply(self, edits: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Paint runs of voxels: image, axis, index, `runs` [[start, length, number], …], tool.
+
+        `start` counts the voxels of the plane, rows first. An edit {"label": name} adds a
+        structure, {"label": name, "number": k} renames one.
+        """
+        checked = [self._checked(edit) for edit in edits]
+        lines, drawn = [], []
+        for edit in checked:
+            if "label" in edit:
+                lines.append(self._name(edit))
+                continue
+            drawn.append(edit)
+            lines.append({k: edit[k] for k in ("tool",)} | self._draw(edit))
+        if drawn:
+            with (self.folder / "strokes.jsonl").open("a", encoding="utf-8") as handle:
+                handle.write("".join(json.dumps(edit) + "\n" for edit in drawn))
+                handle.flush()
+                os.fsync(handle.fileno())
+            self._soon()
+        return lines
+
+    def _checked(self, edit: dict[str, Any]) -> dict[str, Any]:
+        if "label" in edit:
+            return edit
+        image = whole(edit, "image", len(self.stems))
+        size = self.sizes[image]
+        axis = whole(edit, "axis", 3) if len(size) == 3 else 0
+        index = whole(edit, "index", size[axis]) if len(size) == 3 else 0
+        voxels = int(np.prod([n for k, n in enumerate(size) if len(size) == 2 or k != axis]))
+        runs, most = edit.get("runs"), len(self.facts["labels"])
+        if not isinstance(runs, list):
+            raise ConfigError("runs: expected [[start, length, number], …].")
+        for run in runs:
+            good = isinstance(run, list) and len(run) == 3
+            good = good and all(type(v) is int for v in run)
+            if not good or not (run[0] >= 0 and 0 < run[1] <= voxels - run[0]):
+                raise ConfigError(
+                    f"runs: expected [start, length, number] in {voxels} voxels, got {run}."
+                )
+            if not 0 <= run[2] <= most:
+                raise ConfigError(f"runs: structures have the numbers 0 to {most}, got {run[2]}.")
+        tool = edit.get("tool", "brush")
+        return {
+            "image": image, "axis": axis, "index": index, "runs": runs,
+            "tool": tool if tool in TOOLS else "brush",
+        }  # fmt: skip
+
+    def _draw(self, edit: dict[str, Any]) -> dict[str, Any]:
+        """Paint, and return what was there before and after, in voxels by number."""
+        image, mask = edit["image"], self.mask(edit["image"])
+        where = (slice(None),) * edit["axis"] + (edit["index"],) if mask.ndim == 3 else ()
+        plane = np.array(mask[where]).ravel()
+        before: dict[str, int] = {}
+        after: dict[str, int] = {}
+        for start, length, number in edit["runs"]:
+            for k, n in enumerate(np.bincount(plane[start : start + length])):
+                if n and k != number:
+                    before[str(k)] = before.get(str(k), 0) + int(n)
+                    after[str(number)] = after.get(str(number), 0) + int(n)
+            plane[start : start + length] = number
+        mask[where] = plane.reshape(mask[where].shape)
+        self.full[image] = bool(plane.any()) or bool(mask.any())
+        self._stale.add(image)
+        place = {"image": self.stems[image], "axis": edit["axis"], "index": edit["index"]}
+        return place | {"from": before, "to": after}
+
+    def _name(self, edit: dict[str, Any]) -> dict[str, Any]:
+        names, number = list(self.facts["labels"]), edit.get("number")
+        (name,) = _names([edit["label"]])
+        if name in names:
+            raise ConfigError(f"label: '{name}' is there already.")
+        if number is None:
+            names.append(name)
+            before: str | None = None
+        else:
+            before = names[whole({"number": number - 1}, "number", len(names))]
+            names[number - 1] = name
+        self.keep(labels=_names(names))
+        _declare(self.project, names, self.stems, self.sizes)
+        return {"label": name, "from": before, "to": name}
+
+    def _soon(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = threading.Timer(LATER, self._flush_quietly)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _flush_quietly(self) -> None:
+        with contextlib.suppress(OSError, DataError), self.lock:
+            if (self.folder / "work.json").is_file():
+                self.flush()
+
+    def flush(self) -> None:
+        """Write the masks that were painted on; then their strokes are no longer needed."""
+        for image in sorted(self._stale):
+            file = _mask_file(self.folder, self.stems[image], self.sizes[image])
+            if self.mask(image).any():
+                _write(file, self.mask(image), self.files[image])
+            else:  # a case without a mask, not one with an empty one
+                file.unlink(missing_ok=True)
+        self._stale.clear()
+        (self.folder / "strokes.jsonl").unlink(missing_ok=True)
+        _declare(self.project, self.facts["labels"], self.stems, self.sizes)
+
+    def export(self, format: str) -> Path:
+        """Return the mask of an image (`format`: its name, or nothing where there is one)."""
+        stem = format or self.stems[0]
+        if stem not in self.stems:
+            raise ConfigError(f"format: there is no image '{format}'.")
+        with self.lock:
+            self.flush()
+        file = _mask_file(self.folder, stem, self.sizes[self.stems.index(stem)])
+        if not file.is_file():
+            raise ConfigError(f"Nothing is painted on {stem} yet.")
+        return file
+
+
+@lru_cache(maxsize=2)
+def _values(file: Path, changed: int) -> np.ndarray:
+    """Return the voxels of an image, (channel, z, y, x) or (channel, y, x)."""
+    from neuroloom.io.images import read_image, to_array
+
+    return to_array(read_image(file))
+
+
+def _names(given: Any) -> list[str]:
+    parts = given.replace("\n", ",").split(",") if isinstance(given, str) else given or []
+    names = [str(part).strip() for part in parts if str(part).strip()] or ["structure"]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice or len(names) > MOST_LABELS:
+        raise ConfigError(
+            f"labels: '{twice[0]}' stands twice." if twice else f"labels: at most {MOST_LABELS}."
+        )
+    if "background" in names or "ignore" in names:
+        raise ConfigError("labels: 'background' and 'ignore' mean something else; name structures.")
+    return names
+
+
+def _images(source: Path) -> list[Path]:
+    from neuroloom.io.images import is_image
+
+    if is_image(source):
+        return [source]
+    found = sorted(p for p in source.iterdir() if is_image(p)) if source.is_dir() else []
+    if not found or len(found) > MOST_IMAGES:
+        raise DataError(
+            f"{source}: expected an image, or a folder of up to {MOST_IMAGES}; has {len(found)}."
+        )
+    return found
+
+
+def _free(stem: str, taken: list[str]) -> str:
+    return stem if stem not in taken else next(
+        f"{stem}-{k}" for k in range(2, 10_000) if f"{stem}-{k}" not in taken
+    )  # fmt: skip
+
+
+def _copy(file: Path, recording: Any, folder: Path, stem: str) -> None:
+    """Bring an image into the data set, a file a channel; as it is where that is possible."""
+    from neuroloom.io.images import image_suffix, to_array, write_image
+
+    folder.mkdir(parents=True, exist_ok=True)
+    values = to_array(recording)
+    flat, suffix = values.ndim == 3, image_suffix(file)
+    if (flat and suffix in (".png", ".tif")) or (suffix == ".nii.gz" and len(values) == 1):
+        shutil.copyfile(file, folder / f"{stem}_0000{suffix}")
+        return
+    for channel, part in enumerate(values):
+        ending = ".png" if flat and part.dtype.kind == "u" else ".tif" if flat else ".nii.gz"
+        write_image(folder / f"{stem}_{channel:04d}{ending}", part, like=recording)
+
+
+def _mask_file(folder: Path, stem: str, size: Any) -> Path:
+    ending = ".nii.gz" if len(size) == 3 else ".png"
+    return folder / "project" / "labelsTr" / f"{stem}{ending}"
+
+
+def _write(file: Path, mask: np.ndarray, image: Path) -> None:
+    from neuroloom.io.images import read_image, write_image
+
+    write_image(file, mask, like=read_image(image))
+
+
+def _fitting(given: np.ndarray, size: Any) -> np.ndarray:
+    if tuple(given.shape) != tuple(size) or given.min() < 0 or given.max() > MOST_LABELS:
+        raise DataError(
+            f"mask: expected whole numbers 0 to {MOST_LABELS} on the grid {tuple(size)}, got "
+            f"{given.shape} with {given.min()} to {given.max()}."
+        )
+    return given.astype(np.uint8)
+
+
+def _declare(project: Path, names: list[str], stems: list[str], sizes: list[Any]) -> None:
+    """Write nnU-Net's description of the data set."""
+    masked = [s for s, size in zip(stems, sizes, strict=True)
+              if _mask_file(project.parent, s, size).is_file()]  # fmt: skip
+    facts = {
+        "channel_names": {"0": "image"},
+        "labels": {"background": 0} | {name: k for k, name in enumerate(names, start=1)},
+        "numTraining": len(masked),
+        "file_ending": ".nii.gz" if len(sizes[0]) == 3 else ".png",
+    }
+    write_json(project / "dataset.json", facts)

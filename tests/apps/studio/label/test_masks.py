@@ -1,0 +1,164 @@
+"""Masks: what is painted is what is written, to the voxel, on the image's own grid."""
+
+from __future__ import annotations
+
+import nibabel
+import numpy as np
+import pytest
+from PIL import Image
+
+from neuroloom.apps.studio.labels.grid import planes
+from neuroloom.io.cases import find_cases
+from tests.apps.studio.conftest import message
+
+AFFINE = np.array([[-0.9, 0.1, 0, 12.3], [0.05, 1.1, 0.2, -7.7], [0, -0.1, 2.5, 3.1], [0, 0, 0, 1]])
+
+
+@pytest.fixture
+def scan(place):
+    folder = place.root / "in"
+    folder.mkdir()
+    voxels = np.random.default_rng(2).normal(100, 20, (7, 6, 5)).astype(np.float32)
+    nibabel.Nifti1Image(voxels, AFFINE).to_filename(folder / "brain.nii.gz")
+    return folder / "brain.nii.gz"
+
+
+@pytest.fixture
+def begun(client, scan):
+    wanted = {"kind": "masks", "data": "in/brain.nii.gz", "options": {"labels": "left, right"}}
+    answer = client.post("/api/labels", json=wanted)
+    assert answer.status_code == 201, answer.text
+    return f"/api/labels/{answer.json()['id']}"
+
+
+def paint(client, address, *edits):
+    return client.post(f"{address}/edits", json={"edits": list(edits), "who": "ab"})
+
+
+def runs_between(before, after):
+    """The plain definition: one run a voxel."""
+    where = np.flatnonzero(before.ravel() != after.ravel())
+    return [[int(k), 1, int(after.ravel()[k])] for k in where]
+
+
+def test_what_is_painted_is_written_to_the_voxel(client, begun, scan, studio):
+    """A mask drawn at random is painted in all three planes; nibabel finds it, and the affine."""
+    rng = np.random.default_rng(3)
+    truth = np.zeros((5, 6, 7), np.uint8)
+    for axis, count in enumerate(truth.shape):
+        for index in range(0, count, 2):
+            plane = np.moveaxis(truth, axis, 0)[index]
+            new = np.where(rng.random(plane.shape) < 0.3, rng.integers(0, 3, plane.shape), plane)
+            edit = {"image": 0, "axis": axis, "index": index, "runs": runs_between(plane, new)}
+            assert paint(client, begun, edit).status_code == 200
+            np.moveaxis(truth, axis, 0)[index] = new
+    answer = client.get(f"{begun}/export")
+    file = scan.parent / "back.nii.gz"
+    file.write_bytes(answer.content)
+    mask, image = nibabel.load(file), nibabel.load(scan)
+    assert np.array_equal(np.asarray(mask.dataobj).transpose(2, 1, 0), truth)
+    assert np.array_equal(mask.affine, image.affine)
+    assert mask.shape == image.shape
+    for axis, index in ((0, 2), (1, 1), (2, 6)):
+        sent = client.get(f"{begun}/part/mask", params={"axis": axis, "index": index}).content
+        assert sent == np.moveaxis(truth, axis, 0)[index].tobytes()
+
+
+def test_slices_are_the_voxels(client, begun, scan):
+    voxels = nibabel.load(scan).get_fdata(dtype=np.float32).transpose(2, 1, 0)
+    sent = client.get(f"{begun}/part/slice", params={"axis": 1, "index": 3}).content
+    assert np.array_equal(np.frombuffer(sent, "<f4").reshape(5, 7), voxels[:, 3])
+
+
+def test_strokes_survive_a_kill(client, begun, studio):
+    edit = {"image": 0, "axis": 0, "index": 1, "runs": [[3, 4, 2]]}
+    paint(client, begun, edit)
+    id = begun.rpartition("/")[2]
+    studio.desk._open[id]._timer.cancel()
+    studio.desk._open.clear()
+    sent = client.get(f"{begun}/part/mask", params={"axis": 0, "index": 1}).content
+    assert list(sent)[:9] == [0, 0, 0, 2, 2, 2, 2, 0, 0]
+
+
+def test_corrections_are_logged_in_voxels(client, begun):
+    paint(client, begun, {"image": 0, "axis": 0, "index": 1, "runs": [[0, 5, 1]], "tool": "fill"})
+    paint(client, begun, {"image": 0, "axis": 0, "index": 1, "runs": [[3, 4, 2]]})
+    last = client.get(f"{begun}/log").json()[0]
+    assert (last["from"], last["to"], last["who"]) == ({"0": 2, "1": 2}, {"2": 4}, "ab")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"runs": [[0, 43, 1]]}, {"runs": [[-1, 2, 1]]}, {"runs": [[0, 1, 3]]}, {"runs": "x"},
+        {"runs": [[0, 1]]}, {"index": 5}, {"axis": 3}, {"image": 1},
+    ],
+)  # fmt: skip
+def test_a_wrong_stroke_changes_nothing(client, begun, wrong):
+    good = {"image": 0, "axis": 0, "index": 1, "runs": [[0, 1, 1]]}
+    assert paint(client, begun, good, good | wrong).status_code == 422
+    assert client.get(begun).json()["done"] == 0
+
+
+def test_structures_are_added_and_renamed(client, begun, studio):
+    paint(client, begun, {"label": "cyst"}, {"label": "LEFT", "number": 1})
+    assert client.get(begun).json()["labels"] == ["LEFT", "right", "cyst"]
+    assert "there already" in message(paint(client, begun, {"label": "cyst"}))
+
+
+def test_a_folder_of_images_becomes_what_segment_reads(client, scan, studio):
+    for name in ("b", "c"):
+        (scan.parent / f"{name}.nii.gz").write_bytes(scan.read_bytes())
+    answer = client.post("/api/labels", json={"kind": "masks", "data": "in", "options": {}})
+    address = f"/api/labels/{answer.json()['id']}"
+    assert answer.json()["total"] == 3
+    edits = [{"image": k, "axis": 0, "index": 2, "runs": [[8, 9, 1]]} for k in range(3)]
+    assert paint(client, address, *edits).json()["done"] == 3
+    work = studio.desk.get(answer.json()["id"])
+    work.flush()
+    found = find_cases(work.project)
+    assert found.layout.startswith("nnU-Net")
+    assert found.classes == {1: "structure"}
+    assert found.table["label"].notna().sum() == 3
+
+
+def test_a_colour_image_and_a_mask_to_begin_with(client, place):
+    folder = place.root / "cells"
+    folder.mkdir()
+    pixels = np.random.default_rng(0).integers(0, 255, (9, 11, 3), np.uint8)
+    Image.fromarray(pixels).save(folder / "a.png")
+    mask = np.zeros((9, 11), np.uint8)
+    mask[2:5, 3:7] = 1
+    Image.fromarray(mask).save(place.root / "mask.png")
+    options = {"labels": "cell", "mask": "mask.png"}
+    wanted = {"kind": "masks", "data": "cells/a.png", "options": options}
+    answer = client.post("/api/labels", json=wanted)
+    assert answer.status_code == 201, answer.text
+    address = f"/api/labels/{answer.json()['id']}"
+    assert client.get(f"{address}/part/mask").content == mask.tobytes()
+    sent = client.get(f"{address}/part/slice").content
+    assert np.array_equal(np.frombuffer(sent, "<f4").reshape(9, 11, 3), pixels)
+    wanted["options"]["mask"] = "../../etc/passwd"
+    assert client.post("/api/labels", json=wanted).status_code == 404
+    wanted["options"] = {"mask_path": "/etc/passwd"}
+    address = f"/api/labels/{client.post('/api/labels', json=wanted).json()['id']}"
+    assert client.get(address).json()["done"] == 0
+
+
+@pytest.mark.parametrize("codes", ["RAS", "LPS", "LAS", "PIR", "SPL"])
+def test_the_top_is_up_whatever_the_order_of_the_axes(codes):
+    """nibabel says where each axis goes; shown as said, S is above I and A above P."""
+    orient = nibabel.orientations.axcodes2ornt(codes)
+    affine = nibabel.orientations.inv_ornt_aff(orient, (4, 5, 6))
+    made = planes((6, 5, 4), (1, 1, 1), affine)
+    ends = nibabel.aff2axcodes(affine)[::-1]
+    for axis, plane in enumerate(made):
+        rows, columns = (k for k in range(3) if k != axis)
+        down, across = (columns, rows) if plane["turn"] else (rows, columns)
+        end = {"S": "I", "I": "S", "A": "P", "P": "A", "L": "R", "R": "L"}
+        bottom = end[ends[down]] if plane["flip"][0] else ends[down]
+        right = end[ends[across]] if plane["flip"][1] else ends[across]
+        left_side, right_side, top, under = plane["sides"]
+        assert (bottom, right) == (under, right_side)
+        assert top in ("S", "A")
+        assert end[right_side] == left_side
