@@ -25,7 +25,7 @@ from neuroloom.core.files import read_json
 from neuroloom.core.recipe import MOST_BASIC_FIELDS, Recipe, describe, from_yaml, to_yaml
 from neuroloom.core.run import Run
 from neuroloom.learn.fit import own_threads
-from tests import animals, critters, eyes, grids, makers, nights, regions
+from tests import animals, critters, eyes, grids, makers, networks, nights, regions
 from tests.pose.rig import rigs, scenes, test_recipe_calibrate
 from tests.representation import shown
 
@@ -139,6 +139,17 @@ SMALL = {
         {"sessions": 1, "trials": 4, "channels": ["C3", "C4", "Cz", "Fpz", "Oz", "Pz"]},
         ["lateralisation"],
         samples={"rate": 200.0},
+        trains=False,
+        predicts=False,
+    ),
+    "connectivity.causal": Small(
+        lambda folder: networks.write_network(folder),
+        {"surrogates": 4},
+        [
+            *("auc", "auc_group", "auc_transposed", "auc_symmetric", "orientation"),
+            *("edges", "stability", "direction"),
+        ],
+        samples={"alpha": 0.1, "budget": "7 epochs"},
         trains=False,
         predicts=False,
     ),

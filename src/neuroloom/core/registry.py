@@ -37,6 +37,7 @@ RECIPES: dict[str, str] = {
     "eye.pupil": "neuroloom.eye.pupil:Pupil",
     "eye.gaze": "neuroloom.eye.gaze:Gaze",
     "eye.train": "neuroloom.eye.train:Train",
+    "connectivity.causal": "neuroloom.connectivity.causal:Causal",
     "microscopy.measure": "neuroloom.microscopy.measure:Measure",
     "microscopy.axon": "neuroloom.microscopy.axon:Axon",
     "microscopy.segment": "neuroloom.microscopy.segment:Segment",
