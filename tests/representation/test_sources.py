@@ -146,3 +146,16 @@ def test_other_peoples_library_by_name(monkeypatch):
 def test_grey_pictures_serve_nets_of_colour(tmp_path):
     Image.fromarray(np.zeros((20, 20), np.uint8)).save(tmp_path / "a.png")
     assert open_stimuli(tmp_path).batch([0], Transform((8, 8))).shape == (1, 3, 8, 8)
+
+
+def test_a_table_with_one_column_of_files(tmp_path):
+    write_pictures(tmp_path / "p")
+    (tmp_path / "list.csv").write_text("path\np/a/p1.png\np/b/p0.png\n")
+    assert len(open_stimuli(tmp_path / "list.csv")) == 2
+
+
+@pytest.mark.parametrize("name", ["shallow", "deep4", "transformer"])
+def test_nets_of_signals_take_the_whole_trace(name):
+    net = open_net(name, (8, 400))
+    with torch.no_grad():
+        assert net.module(torch.zeros(2, 8, 400)).shape == (2, 2)

@@ -207,10 +207,12 @@ def _from_container(path: Path) -> Iterator[Item]:
 def _from_table(path: Path) -> Iterator[Item]:
     import pandas as pd
 
-    table = pd.read_csv(path, sep=None, engine="python", header=None)
+    from neuroloom.representation.targets import read_table
+
+    table = read_table(path, header=False)
     head = pd.to_numeric(table.iloc[0], errors="coerce").notna()
     if not head.iloc[1:].all():
-        table = pd.read_csv(path, sep=None, engine="python")
+        table = read_table(path)
     stimuli: tuple[str, ...] = ()
     first = table.columns[0]
     if not pd.api.types.is_numeric_dtype(table[first]):
@@ -334,10 +336,10 @@ def same_stimuli(groups: Sequence[Group]) -> list[Group]:
     """
     counts = {item.name: item.count for group in groups for item in group.items}
     if len(set(counts.values())) > 1:
-        usual = max(set(counts.values()), key=list(counts.values()).count)
+        first, usual = next(iter(counts.items()))
         odd = next(name for name, count in counts.items() if count != usual)
         raise DataError(
-            f"'{odd}' has {counts[odd]} stimuli, the others have {usual}; all must be of the same "
+            f"'{odd}' has {counts[odd]} stimuli, '{first}' has {usual}; all must be of the same "
             "stimuli, in the same order."
         )
     every = [item for group in groups for item in group.items]

@@ -54,7 +54,7 @@ def list_layers(module: Any, example: np.ndarray) -> pd.DataFrame:
     hooks = [
         inner.register_forward_hook(_keep(answers, name))
         for name, inner in module.named_modules()
-        if name
+        if name and "parametrizations" not in name
     ]
     try:
         forward(module, example)

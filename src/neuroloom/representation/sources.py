@@ -148,8 +148,10 @@ def _from_house(
     channels, *axes = shape or (3, *(transform.size if transform else ()))
     names = [str(k) for k in range(channels)]
     facts = {"channels": names, "shape": tuple(axes), "n_times": axes[-1], "rate": rate}
+    # Nets of signals are else made for crops of the trace.
+    whole: dict[str, Any] = {} if "/" in model else {"crop": 1.0, "crops": 1}
     try:
-        learner = found.make(facts, "classification", 2)
+        learner = found.make(facts, "classification", 2, **whole)
         module = reinitialise(learner.model.nets[0], seed).eval()
     except (KeyError, AttributeError, TypeError) as error:
         raise ConfigError(

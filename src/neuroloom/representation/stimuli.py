@@ -357,7 +357,9 @@ def _table(path: Path) -> Stimuli:
         if kind != "image":
             raise DataError(f"{path}: type={kind}; expected image or video.")
     else:
-        table = pd.read_csv(path, sep=None, engine="python")
+        from neuroloom.representation.targets import read_table
+
+        table = read_table(path)
         place = path.parent
         known = ("stimID", "path", "file", "image", "stimulus")
         columns = [name for name in known if name in table]

@@ -13,6 +13,21 @@ from neuroloom.core.errors import DataError
 NAMES = ("label", "labels", "class", "category", "condition", "target")
 
 
+def read_table(path: Path, header: bool = True) -> pd.DataFrame:
+    """Return a table whose columns are parted by commas, semicolons or tabs, as its first line is.
+
+    Parameters
+    ----------
+    header
+        Whether its first line has the names of the columns.
+    """
+    with path.open(encoding="utf-8-sig", errors="replace") as handle:
+        first = handle.readline()
+    # Pandas' own guess would part a single column at any letter.
+    sign = max(",;\t", key=first.count)
+    return pd.read_csv(path, sep=sign, header=0 if header else None, encoding="utf-8-sig")
+
+
 def read_labels(path: Path, judgements: bool = False) -> Any:
     """Return the labels of a table as columns, or judgements (judgement, 3).
 
@@ -39,7 +54,7 @@ def read_labels(path: Path, judgements: bool = False) -> Any:
             table = pd.read_csv(path, sep=r"[,;\s]+", engine="python", header=None, comment="#")
             return table.apply(pd.to_numeric, errors="coerce").dropna().to_numpy()
         else:
-            table = pd.read_csv(path, sep=None, engine="python")
+            table = read_table(path)
     except (ValueError, OSError) as error:
         raise DataError(f"{path}: is no table ({str(error).splitlines()[0]}).") from error
     usual = [name for name in table.columns if str(name).lower() in NAMES]
