@@ -66,6 +66,27 @@ class Models(SphinxDirective):
         return self.parse_text_to_nodes("\n".join(table(("name", "what", "source"), rows)))
 
 
+class Tasks(SphinxDirective):
+    """`.. tasks::` shows the library of cognitive tasks; an argument keeps those of one tag."""
+
+    optional_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table of the tasks, as they declare themselves."""
+        from neuroloom.cognition.task import task, tasks
+
+        kept = [task(name) for name in tasks()]
+        if self.arguments:
+            kept = [one for one in kept if self.arguments[0] in one.tags]
+        rows = (
+            (f"``{one.name}``", one.summary, one.source,
+             f"{len(one.inputs)}, {len(one.outputs)}, {one.actions}")
+            for one in kept
+        )  # fmt: skip
+        head = ("name", "what is done", "source", "inputs, outputs, actions")
+        return self.parse_text_to_nodes("\n".join(table(head, rows)))
+
+
 class Augmentations(SphinxDirective):
     """`.. augmentations::` shows what may stand behind `augment=`; `grid` names a family."""
 
@@ -147,6 +168,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Register the directives."""
     for name, directive in (
         ("settings", Settings), ("models", Models), ("augmentations", Augmentations),
+        ("tasks", Tasks),
         ("tools", Tools), ("parity", Parity), ("markdown", Markdown),
     ):  # fmt: skip
         app.add_directive(name, directive)

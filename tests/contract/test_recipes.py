@@ -309,6 +309,14 @@ SMALL = {
         trains=False,
         predicts=False,
     ),
+    "cognition.tasks": Small(
+        lambda folder: None,
+        {"trials": 60, "resamples": 4},
+        ["accuracy"],
+        samples={"dt": 40.0, "trials": 30, "fix": ["coherence=0.3"]},
+        trains=False,
+        predicts=False,
+    ),
     "cognition.train": Small(
         lambda folder: None,
         {"units": 12, "dale": 0.75, "budget": "8 steps", "every": 4, "batch": 8, "judged": 40},

@@ -287,7 +287,7 @@ class Declared(Task):
             elif name in settings:
                 settings[name] = float(parse_law(value, name).values[0])
             elif name == "catch":
-                laws[name] = _caught(float(value))
+                laws[name] = _caught(float(parse_law(value, name).values[0]))
             else:
                 (timing if name in timing else laws)[name] = parse_law(value, name)
         if self.catch and "catch" not in given:

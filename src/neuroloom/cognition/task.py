@@ -81,6 +81,8 @@ class Task:
         How many actions there are with fixation, which is 0; zero: it has none, only targets.
     carried
         Whether trials depend on what was done in those before.
+    tags
+        Words to find it by.
     """
 
     name: str
@@ -90,6 +92,7 @@ class Task:
     outputs: tuple[str, ...]
     actions: int
     carried: bool = False
+    tags: tuple[str, ...] = ()
 
     def trials(
         self, n: int, generator: torch.Generator, dt: float = 20.0, **conditions: Any

@@ -42,6 +42,7 @@ RECIPES: dict[str, str] = {
     "microscopy.axon": "neuroloom.microscopy.axon:Axon",
     "microscopy.segment": "neuroloom.microscopy.segment:Segment",
     "microscopy.threshold": "neuroloom.microscopy.threshold:Threshold",
+    "cognition.tasks": "neuroloom.cognition.tasks:Tasks",
     "cognition.train": "neuroloom.cognition.train:Train",
     "representation.compare": "neuroloom.representation.compare:Compare",
     "representation.extract": "neuroloom.representation.extract:Extract",
