@@ -40,6 +40,8 @@ FILES = {
     "NiftyTorch": "parity.niftytorch",
     "nnU-Net": "parity.nnunet",
     "pymia": "parity.pymia",
+    "PsychRNN": "parity.psychrnn",
+    "PyCog": "parity.pycog",
     "SANTIA": "parity.santia",
     "TorchIO": "parity.torchio",
     "Volume Segmantics": "parity.volume_segmantics",

@@ -25,10 +25,11 @@ from neuroloom.cognition.learning.policy import (
     mean_reward,
     play,
 )
+from neuroloom.cognition.learning.session import read_nets
 from neuroloom.cognition.nets.rate import RateRNN, RateSpec
 from neuroloom.cognition.task import Trials, task
 from neuroloom.cognition.train import Train
-from neuroloom.core.errors import ConfigError
+from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.learn.fit import FitJob, Training, fit
 
 QUICK = Training(batch=64, lr=5e-3, warmup=0.02, flat=True, weight_decay=0.0, clip=1.0)
@@ -209,3 +210,75 @@ def test_several_tasks_are_told_apart_by_rules_and_each_is_scored_by_its_own():
     assert (trials.inputs[:, which == 1, 2] == 0).all()
     assert both.score(trials.targets, trials).all()
     assert not both.score(-trials.targets, trials).any()
+
+
+@pytest.fixture(scope="module")
+def short_run(tmp_path_factory):
+    """A run too short to have learnt anything; what is asked of it is form."""
+    folder = tmp_path_factory.mktemp("short") / "run"
+    fields = {"units": 10, "budget": "6 steps", "every": 3, "batch": 8, "judged": 30, "dt": 50.0}
+    return Train(seeds=2, **fields).run(None, folder)
+
+
+def test_a_run_is_judged_again_on_fresh_trials_of_its_own_or_another_task(short_run, tmp_path):
+    again = short_run.evaluate(".", out=tmp_path / "e")
+    assert list(again["metric"]) == ["accuracy", "worst"]
+    assert again.attrs["labelled"] == 2000
+    assert (tmp_path / "e/metrics.json").is_file()
+    with pytest.raises(ConfigError, match="needs 3 inputs"):
+        short_run.evaluate("go-nogo")
+    with pytest.raises(ConfigError, match="No task is called"):
+        short_run.evaluate("go-nogoo")
+
+
+def test_inputs_of_ones_own_are_played(short_run, tmp_path):
+    inputs = np.random.default_rng(0).random((20, 4, 2)).astype(np.float32)
+    np.save(tmp_path / "mine.npy", inputs)
+    table = short_run.predict(tmp_path / "mine.npy", out=tmp_path / "p")
+    assert len(table) == 4
+    net = read_nets(short_run.folder / "model.safetensors")[0][0]
+    outputs = net(torch.tensor(inputs), 50.0).outputs.detach().numpy()
+    np.testing.assert_allclose(np.load(tmp_path / "p/outputs-mine.npy"), outputs, atol=1e-6)
+    np.save(tmp_path / "bad.npy", inputs[..., :1])
+    with pytest.raises(DataError, match=r"shape \(time, trial, 2\)"):
+        short_run.predict(tmp_path / "bad.npy")
+
+
+def test_a_run_can_begin_with_the_weights_of_another(short_run, tmp_path):
+    fields = {"units": 10, "budget": "1 steps", "batch": 8, "judged": 30, "dt": 50.0}
+    again = Train(weights=str(short_run.folder), lr=1e-12, **fields).run(None, tmp_path / "run")
+    one, other = (read_nets(run.folder / "model.safetensors")[0][0] for run in (short_run, again))
+    assert torch.allclose(one.recurrent.weight, other.recurrent.weight, atol=1e-6)
+    with pytest.raises(ConfigError, match="weights: the net of"):
+        Train(weights=str(short_run.folder), task=["go-nogo"]).run(None, tmp_path / "no")
+
+
+def test_the_baseline_reads_a_net_that_was_never_trained_and_the_metrics_name_it(short_run):
+    metrics = short_run.metrics.set_index("metric")
+    assert 0 <= metrics.loc["accuracy", "baseline"] <= 1
+    assert metrics.loc["accuracy", "low"] <= metrics.loc["accuracy", "value"]
+    table = short_run.predictions
+    mine = table[table["role"] == "model"]
+    assert metrics.loc["accuracy", "value"] == pytest.approx(mine["right"].mean())
+    assert sorted(table["seed"].unique()) == [0, 1]
+    assert metrics.loc["accuracy", "chance"] == pytest.approx(
+        mine["truth"].value_counts(normalize=True).max()
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "metrics"),
+    [
+        ({"task": ["pycog-sinewave"], "net": "lstm"}, ["accuracy", "worst"]),
+        (
+            {"task": ["go-nogo"], "learn": "ppo", "plasticity": True},
+            ["accuracy", "worst", "reward"],
+        ),
+        ({"task": ["yang19-go", "yang19-anti"], "learn": "choices"}, ["accuracy", "worst"]),
+    ],
+)
+def test_every_kind_of_net_task_and_learning_leaves_a_whole_run(fields, metrics, tmp_path):
+    small = {"units": 8, "budget": "2 steps", "batch": 4, "judged": 20, "dt": 50.0, "every": 2}
+    run = Train(**small, **fields).run(None, tmp_path / "run")
+    assert list(run.metrics["metric"]) == metrics
+    assert (run.folder / "report.html").is_file()

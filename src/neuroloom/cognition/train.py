@@ -85,6 +85,7 @@ class Train(Recipe):
     rate_cost: float = setting(0.0, "price of the mean squared firing rate", ge=0)
     weight_cost: float = setting(0.0, "price of the mean absolute recurrent weight", ge=0)
     lr: float = setting(3e-3, "learning rate of AdamW", gt=0)
+    anneal: bool = setting(False, "let the learning rate fall to 0 over the budget")
     batch: int = setting(64, "trials in a step", ge=2)
     every: int = setting(25, "steps between validations", ge=1)
     judged: int = setting(1000, "fresh trials that the trained net is judged on", ge=20)
@@ -115,7 +116,7 @@ class Train(Recipe):
         stages = tuple(parse_stages(self.stages, goal, self.threshold))
         return Lesson(
             tuple(self.task), self.net, self.learn, self.units, self.lr, rate, stages, drill, costs,
-            self.weights,
+            self.weights, self.anneal,
         )  # fmt: skip
 
     def prepare(self, data: Path) -> Prepared:

@@ -88,8 +88,7 @@ def group_trials(
     """
     chosen = list(names) or _few(conditions)
     if not chosen:
-        size = len(next(iter(conditions.values()))) if conditions else 0
-        return np.zeros(size, int), ["all"]
+        return np.zeros(len(next(iter(conditions.values()))), int), ["all"]
     values = np.stack([np.asarray(conditions[name], float) for name in chosen], 1)
     levels, groups = np.unique(values, axis=0, return_inverse=True)
     labels = [", ".join(f"{n} {v:g}" for n, v in zip(chosen, row, strict=True)) for row in levels]

@@ -80,8 +80,11 @@ def metrics_of(table: pd.DataFrame, per: Sequence[str] = (), seed: int = 0) -> d
 
 
 def chance_of(table: pd.DataFrame) -> float | None:
-    """Return the accuracy of always giving the most frequent answer, task by task."""
-    if "truth" not in table:
+    """Return the accuracy of always giving the most frequent answer, task by task.
+
+    None where there is but one answer: then it matters when it is given, which no constant says.
+    """
+    if "truth" not in table or table["truth"].nunique() < 2:
         return None
     groups = table.groupby("task") if "task" in table else [(0, table)]
     shares = [

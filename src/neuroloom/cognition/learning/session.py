@@ -58,6 +58,8 @@ class Lesson:
         Prices of "rates" and "weights".
     weights
         File of weights to start from: PsychRNN's .npz, or the model of a run.
+    anneal
+        Whether the rate falls to 0 over the budget; else it stays.
     """
 
     tasks: tuple[str, ...]
@@ -70,6 +72,7 @@ class Lesson:
     drill: Drill
     costs: dict[str, float]
     weights: str | None = None
+    anneal: bool = False
 
     def find_task(self) -> Task:
         """Return the task, or the mixture of tasks."""
@@ -188,9 +191,10 @@ def train(
     """
     from dataclasses import replace
 
+    rise = min(0.5, 20 / max(steps, 40))
     training = Training(
-        batch=lesson.drill.batch, lr=lesson.lr, warmup=min(0.5, 20 / max(steps, 40)), flat=True,
-        weight_decay=0.0, clip=1.0, validate=False, threads=None,
+        batch=lesson.drill.batch, lr=lesson.lr, warmup=rise, flat=not lesson.anneal,
+        weight_decay=0.0, clip=1.0, validate=False,
     )  # fmt: skip
     held = replace(job or FitJob(), seed=seed, steps=steps)
     return fit(player, player.tickets, player.tickets, training, held)
@@ -234,7 +238,9 @@ def reservoir(lesson: Lesson, played: Task, seed: int) -> tuple[RateRNN, Lesson]
 
     if lesson.learn in BY_REWARD:
         return None
-    kept = {name: lesson.rate[name] for name in ("tau", "noise") if name in lesson.rate}
+    kept: dict[str, Any] = {
+        name: lesson.rate[name] for name in ("tau", "noise") if name in lesson.rate
+    }
     plain = replace(lesson, net="rate", rate=kept, weights=None)
     net = plain.make_net(played, seed)
     assert isinstance(net, RateRNN)

@@ -76,7 +76,8 @@ def _told(trials: Trials, actions: int) -> dict[str, np.ndarray]:
     answer = right_answer(trials).numpy()
     if actions and len(np.unique(answer)) > 1:
         return {"answer": answer}
-    return {n: v.numpy() for n, v in trials.conditions.items() if v.ndim == 1}
+    drawn = {n: v.numpy() for n, v in trials.conditions.items() if v.ndim == 1}
+    return drawn or {"trial": np.zeros(len(answer))}
 
 
 def _stand(net: RateRNN, trials: Trials, states: Any) -> FixedPoints:
