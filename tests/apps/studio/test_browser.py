@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 
 import pytest
 
@@ -75,6 +76,17 @@ def test_the_keyboard_alone_reaches_the_search(server, driver):
     assert names[0] == "Skip to main content"
     assert "Data" in names
     assert "Your question" in names
+
+
+def test_what_is_typed_is_not_written_over(server, driver):
+    """The page changes by itself every two seconds; the text in a field is the user's."""
+    driver.get(f"{server.address}/recipe/signals.simulate")
+    type_into(driver, "in-trials", "1")
+    see(driver, "should be greater than or equal to 2, got 1")
+    type_into(driver, "in-trials", "12")
+    wait(lambda: "--trials 12" in driver.execute_script("return document.body.innerText"))
+    time.sleep(3)
+    assert driver.find_element("id", "in-trials").get_attribute("value") == "12"
 
 
 def test_a_killed_server_loses_nothing_of_a_running_study(server, driver):

@@ -62,6 +62,8 @@ def serve(
         app = build(studio, host=host, port=port, token=secret)
         address = f"http://{_spoken(host)}:{port}/" + (f"?token={secret}" if secret else "")
         print(f"neuroloom studio of {studio.workspace.root}\n{address}", flush=True)
+        # The catalogue's words take a second to collect: done by the time someone asks.
+        threading.Thread(target=studio.find, args=("anything",), daemon=True).start()
         if browser:
             threading.Timer(0.8, webbrowser.open, [address]).start()
         config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2)
@@ -88,6 +90,7 @@ def build(studio: Studio, *, host: str, port: int, token: str | None) -> Any:
         api,
         title="neuroloom studio",
         dark=None,
+        language="en-GB",
         tailwind=False,
         show_welcome_message=False,
         reconnect_timeout=20.0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping, Sequence
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 640, 240, 52, 28, 10
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 640, 240, 84, 28, 14
 COLOURS = 6
 Points = Sequence[tuple[float, float]]
 

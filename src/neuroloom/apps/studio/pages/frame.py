@@ -44,7 +44,7 @@ def frame(studio: Studio, name: str, here: str) -> Iterator[None]:
             for path, word in NAVIGATION:
                 link(word, path, aria_current="page" if path == here else None)
         busy = Tag("span", "", "small quiet busy", role="status")
-        theme = Tag("button", "Light / dark", "plain", type="button", onclick="studioTheme()")
+        theme = Tag("button", "Theme", "plain", type="button", onclick="studioTheme()")
         attend(theme, aria_label="Switch between light and dark")
     with box("page") as content:
         yield

@@ -7,7 +7,7 @@ from typing import Any
 
 from nicegui import ui
 
-from neuroloom.apps.studio.pages.pieces import Tag, attend, box, button, guarded, loading
+from neuroloom.apps.studio.pages.pieces import Tag, answer_of, attend, box, button, guarded, loading
 from neuroloom.apps.studio.service import Studio
 from neuroloom.apps.studio.workspace import readable
 
@@ -54,8 +54,7 @@ async def pick(studio: Studio, start: str = ".") -> str | None:
                 Tag("p", "This folder is empty.", "quiet")
 
     await guarded(show, start)
-    answer = await dialog
-    dialog.delete()
+    answer = await answer_of(dialog)
     return answer if answer is None else str(answer)
 
 

@@ -40,9 +40,14 @@ class Tag(TextElement):
 
 
 def attend(element: Element, **attributes: Any) -> None:
-    """Set attributes; None takes one away, `_` in names stands for `-`."""
+    """Set attributes; None takes one away, `_` in names stands for `-`.
+
+    The `value` of an input is what it begins with. As a property, Vue would write it again with
+    every change of the page, over what was typed since; `^` makes it an attribute, which it leaves.
+    """
     for name, value in attributes.items():
         key = name.strip("_").replace("_", "-")
+        key = "^value" if key == "value" and element.tag == "input" else key
         if value is None:
             element.props.pop(key, None)
         else:
@@ -225,7 +230,7 @@ class Copyable:
                 Tag("h3", head)
                 self._button = Tag("button", "Copy", "plain", type="button")
                 attend(self._button, aria_label=f"Copy: {head}")
-            self._shown = Tag("pre", "", "code", tabindex="0", aria_label=head)
+            self._shown = Tag("pre", "", "code", tabindex="0", role="region", aria_label=head)
         self.set(text)
 
     def set(self, text: str) -> None:
@@ -259,9 +264,15 @@ async def confirmed(question: str, text: str, yes: str) -> bool:
         with box("row"):
             button("Keep it", lambda: dialog.submit(False))
             button(yes, lambda: dialog.submit(True), "bad")
+    return bool(await answer_of(dialog))
+
+
+async def answer_of(dialog: ui.dialog) -> Any:
+    """Return what a dialog was closed with, and take it away; None if the visitor left."""
     answer = await dialog
-    dialog.delete()
-    return bool(answer)
+    if dialog.client.has_socket_connection:
+        dialog.delete()
+    return answer
 
 
 def number(value: float | None, percent: bool = False) -> str:

@@ -88,17 +88,22 @@ class Form:
             with box("field"):
                 head = Tag("label", "File or folder")
                 attend(head, **{"for": "in-data"})
-                with box("row"), box("grow"):
-                    self.path = Tag("input", "", id="in-data", type="text", autocomplete="off")
-                    attend(self.path, placeholder="choose, or type a path", spellcheck="false")
-                    attend(self.path, aria_describedby="help-data")
-                listen(self.path, self._typed)
+                self.path = box("")
+                self._draw_path("")
                 Tag("div", f"This recipe reads {self.recipe.data_kind}.", "help", id="help-data")
             with box("row"):
                 button("Browse", self._browse)
                 if hasattr(self.recipe, "demo"):
                     button("Use demo data", self.use_demo, "plain")
             self.seen = box("stack")
+
+    def _draw_path(self, data: str) -> None:
+        self.path.clear()
+        with self.path:
+            typed = Tag("input", "", id="in-data", type="text", autocomplete="off", value=data)
+        attend(typed, placeholder="choose, or type a path", spellcheck="false")
+        attend(typed, aria_describedby="help-data")
+        listen(typed, self._typed)
 
     def _settings_card(self) -> None:
         fields = form.fields_of(self.recipe)
@@ -201,7 +206,7 @@ class Form:
 
     def set_data(self, data: str) -> None:
         """Show another path, and what lies there."""
-        attend(self.path, value=data)
+        self._draw_path(data)
         self._typed(data)
 
     def _typed(self, text: str) -> None:

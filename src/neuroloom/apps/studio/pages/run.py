@@ -126,7 +126,8 @@ class RunPage:
                 note(found["detail"], found["severity"], found["title"])
         if line["has_report"]:
             self._report()
-        if drawn := _curves(line):
+        drawn = _curves(line)
+        if drawn and line["state"] not in WORKING:
             with box("card", "section"):
                 Tag("h2", "Learning curves")
                 ui.html(drawn, sanitize=False).classes("stack")
@@ -182,7 +183,7 @@ class RunPage:
             Copyable("Command line", line["command"])
             with box("", "details") as place:
                 Tag("summary", "Log")
-                shown = Tag("pre", "", "code", tabindex="0", aria_label="Log")
+                shown = Tag("pre", "", "code", tabindex="0", role="region", aria_label="Log")
 
             async def read() -> None:
                 text = await aside(self.studio.log, self.id)
