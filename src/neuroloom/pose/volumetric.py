@@ -100,15 +100,21 @@ class Volumetric(Recipe):
             data_error_if_changed(read_json(file)["files"], project.hashes)
         held = np.arange(n - max(1, round(self.held_out * n)), n)
         write_json(file, {"files": project.hashes, "moments": n, "held_out": len(held)})
-        note = Finding("note", "Split", f"The last {len(held)} of {n} moments judge the net.")
-        write_json(run.folder / "audit.json", [note.as_dict()])
-        run.log("audit", **note.as_dict())
-        return held, project.views.take(np.arange(held[0]))
+        rest = project.views.take(np.arange(held[0]))
+        told = [Finding("note", "Split", f"The last {len(held)} of {n} moments judge the net.")]
+        never = ~np.isfinite(rest.points).all(-1).any(0)
+        if never.any():
+            names = ", ".join(np.array(project.keypoints)[never])
+            told.append(Finding("warning", "Never labelled", f"{names}: not learnt, not found."))
+        write_json(run.folder / "audit.json", [found.as_dict() for found in told])
+        for found in told:
+            run.log("audit", **found.as_dict())
+        return held, rest
 
     def fit(self, views: Views, project: Project, run: Run, held: int) -> Kept:
         """Return trained nets; a run that was killed goes on from its checkpoints."""
         from neuroloom.pose.volume import centre, kept, learn
-        from neuroloom.pose.volume.views import centres_of, measure_shape
+        from neuroloom.pose.volume.views import mean_pose, measure_shape
 
         shape = measure_shape(views, self.grid)
         course = self.course(views, shape, run, held)
@@ -120,10 +126,10 @@ class Volumetric(Recipe):
             nets.append(learn.make_net(views.points.shape[1], seed))
             learn.train(nets[-1], views, shape, course, seed, place)
             run.log("fitted", seed=seed, role="model", fit=number, fits=self.seeds)
-        mean = np.nanmean(views.points - centres_of(views.points)[:, None], axis=0)
         facts = {"keypoints": list(project.keypoints)}
         room = centre.room_of(views.points)
-        return kept.Kept(nets, finders, project.rig, shape, project.shrink, mean, room, extra=facts)
+        return kept.Kept(nets, finders, project.rig, shape, project.shrink, mean_pose(views.points),
+                         room, extra=facts)  # fmt: skip
 
     def course(self, views: Views, shape: Shape, run: Run, held: int) -> Course:
         """Return the stored plan, or settle one by measured speed."""

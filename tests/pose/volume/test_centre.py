@@ -27,22 +27,24 @@ def _one_thread():
         yield
 
 
-def told_at(pixels: np.ndarray, sure: float = 1.0):
-    """Return a net that is sure of pixels (camera, frame, 2), whatever it sees."""
+class Told(torch.nn.Linear):
+    """A net that is sure of pixels (camera, frame, 2), whatever it sees."""
 
-    def net(crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        where = torch.from_numpy(np.moveaxis(pixels, 0, 1).reshape(-1, 1, 2).astype(np.float32))
-        heat = sure * target_heat(where, tuple(crops.shape[-2:]))
+    def __init__(self, pixels: np.ndarray, sure: float = 1.0) -> None:
+        super().__init__(1, 1)
+        where = np.moveaxis(pixels, 0, 1).reshape(-1, 1, 2).astype(np.float32)
+        self.where, self.sure = torch.from_numpy(where), sure
+
+    def forward(self, crops: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        heat = self.sure * target_heat(self.where, (crops.shape[-2], crops.shape[-1]))
         return heat.clamp(min=1e-12).log(), torch.zeros(len(crops), 1), torch.zeros(1)
-
-    return net
 
 
 def test_views_that_agree_place_the_animal():
     rig, painted = small_scene(5)
     views = Views(rig, painted.images, painted.points)
     truth = centres_of(painted.points)
-    centres, sure = find_centres([told_at(rig.project(truth))], views)
+    centres, sure = find_centres([Told(rig.project(truth))], views)
     assert np.linalg.norm(centres - truth, axis=1).max() < 1
     assert (sure > 0.9).all()
 
@@ -53,7 +55,7 @@ def test_a_view_that_sees_something_else_is_left_out():
     truth = centres_of(painted.points)
     seen = rig.project(truth)
     seen[1] = [100.0, 80.0]
-    centres, _ = find_centres([told_at(seen)], views)
+    centres, _ = find_centres([Told(seen)], views)
     assert np.linalg.norm(centres - truth, axis=1).max() < 1
 
 
@@ -64,7 +66,7 @@ def test_views_that_all_disagree_find_nothing():
     seen[0, :, 1] -= 25
     seen[1, :, 1] += 25
     seen[2] = [4.0, 4.0]
-    centres, sure = find_centres([told_at(seen)], views, room_of(painted.points))
+    centres, sure = find_centres([Told(seen)], views, room_of(painted.points))
     assert np.isnan(centres).all()
     assert (sure == 0).all()
 
@@ -72,7 +74,7 @@ def test_views_that_all_disagree_find_nothing():
 def test_unsure_views_find_nothing():
     rig, painted = small_scene(5)
     views = Views(rig, painted.images, painted.points)
-    net = told_at(rig.project(centres_of(painted.points)), sure=0.1)
+    net = Told(rig.project(centres_of(painted.points)), sure=0.1)
     centres, sure = find_centres([net], views)
     assert np.isnan(centres).all()
     assert (sure == 0).all()

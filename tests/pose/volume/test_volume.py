@@ -9,6 +9,9 @@ import torch
 from neuroloom.core.errors import DataError
 from neuroloom.learn.fit import own_threads
 from neuroloom.pose.rig.scene import vary_poses, whole_poses
+from neuroloom.pose.volume.centre import room_of
+from neuroloom.pose.volume.kept import Kept, find_around
+from neuroloom.pose.volume.learn import make_net
 from neuroloom.pose.volume.nets.volume import VolumeNet, decode, sample, target_heat
 from neuroloom.pose.volume.project import read_project
 from neuroloom.pose.volume.views import (
@@ -17,6 +20,7 @@ from neuroloom.pose.volume.views import (
     centres_of,
     cut,
     make_batch,
+    mean_pose,
     measure_shape,
     voxels,
 )
@@ -132,3 +136,16 @@ def test_what_is_missing_is_named(tmp_path):
     (folder / "videos/cam1/0.mp4").unlink()
     with pytest.raises(DataError, match="no film of camera 'cam1'"):
         read_project(folder)
+
+
+def test_a_point_that_was_never_labelled_is_not_found():
+    rig, painted = small_scene(2)
+    points = painted.points.copy()
+    points[:, 4] = np.nan
+    views = Views(rig, painted.images, points)
+    kept = Kept(
+        [make_net(22, 0)], [], rig, Shape(32, 60.0, 8), 1, mean_pose(points), room_of(points)
+    )
+    places, spread = find_around(kept, views, centres_of(points))
+    assert np.flatnonzero(np.isnan(places).any((0, 2))).tolist() == [4]
+    assert np.isfinite(np.delete(spread, 4, axis=1)).all()

@@ -106,7 +106,7 @@ def _facts(recipe: Volumetric, project: Project, rows: pd.DataFrame, kept: Kept)
 
 def _notes(found: float) -> list[str]:
     told = (
-        "The animal was found by its own net in every held-out moment, as it is in new films; the "
+        "In every held-out moment the animal was looked for by its own net, as in new films; the "
         "two-step way gets the same crops. With 'centre known' the cube is laid round the mean of "
         "the labelled points instead."
     )

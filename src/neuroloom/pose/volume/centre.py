@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from neuroloom.learn.fit import FitJob, own_randomness
 from neuroloom.pose.rig.triangulate import triangulate_robust
+from neuroloom.pose.volume.find import device_of
 from neuroloom.pose.volume.learn import run_part, training
 from neuroloom.pose.volume.views import CELL, Views, centres_of
 
@@ -184,10 +185,10 @@ def _seen(nets: Sequence[ViewNet], views: Views) -> tuple[Floats, Floats]:
     from neuroloom.pose.volume.nets.volume import decode
 
     frames, times = overview(views.images)
-    crops = torch.from_numpy(frames).flatten(0, 1)[:, None]
+    crops = torch.from_numpy(frames).flatten(0, 1)[:, None].to(device_of(nets[0]))
     with torch.inference_mode():
         heat = torch.stack([net(crops)[0].exp() for net in nets]).mean(0)
-        pixels, mass = decode(heat.log(), reach=3)
+        pixels, mass = (told.cpu() for told in decode(heat.log(), reach=3))
     place = pixels[:, 0].double().numpy().reshape(*frames.shape[:2], 2)
     place = (place + 0.5) * times - 0.5
     return np.moveaxis(place, 0, 1), mass[:, 0].double().numpy().reshape(frames.shape[:2]).T

@@ -11,9 +11,17 @@ from neuroloom.pose.rig.triangulate import triangulate
 from neuroloom.pose.volume.views import Shape, Views, cut, make_batch
 
 if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
     from neuroloom.pose.volume.nets.volume import VolumeNet
 
 Floats = NDArray[np.float64]
+
+
+def device_of(net: nn.Module) -> torch.device:
+    """Return where a net's weights are."""
+    return next(net.parameters()).device
 
 
 def predict_volume(
@@ -21,7 +29,7 @@ def predict_volume(
 ) -> tuple[Floats, Floats]:
     """Return places (frame, keypoint, 3) and their spread (frame, keypoint), in the rig's unit.
 
-    The spread is the standard deviation of the place under the net's own probabilities.
+    The spread is the root mean squared distance from the place under the voxels' probabilities.
     """
     import torch
 
@@ -30,12 +38,14 @@ def predict_volume(
     with torch.inference_mode():
         for start in range(0, len(centres), batch):
             rows = np.arange(start, min(start + batch, len(centres)))
-            made = make_batch(views.take(rows), centres[rows], shape)
+            made = make_batch(views.take(rows), centres[rows], shape).to(device_of(net))
             places, volume, _ = net(made.crops, made.grid, made.voxels)
-            second = volume.exp() @ (made.voxels**2).sum(-1, keepdim=True)
-            spread = (second[..., 0] - (places**2).sum(-1)).clamp(min=0).sqrt()
-            parts.append(places.double().numpy() + centres[rows, None])
-            spreads.append(spread.double().numpy())
+            share = volume.exp()
+            second = (share @ (made.voxels**2).sum(-1, keepdim=True))[..., 0]
+            across = ((places - 2 * (share @ made.voxels)) * places).sum(-1)
+            spread = (second + across).clamp(min=0).sqrt()
+            parts.append(places.double().cpu().numpy() + centres[rows, None])
+            spreads.append(spread.double().cpu().numpy())
     return np.concatenate(parts), np.concatenate(spreads)
 
 
@@ -53,7 +63,8 @@ def predict_views(
         for start in range(0, len(centres), batch):
             rows = np.arange(start, min(start + batch, len(centres)))
             crops, corner = cut(views.take(rows), centres[rows], shape.crop)
-            pixels, mass = decode(net.view(torch.from_numpy(crops).flatten(0, 1)[:, None])[0])
+            looked = torch.from_numpy(crops).flatten(0, 1)[:, None].to(device_of(net))
+            pixels, mass = (told.cpu() for told in decode(net.view(looked)[0]))
             pixels = pixels.unflatten(0, corner.shape[:2]).double()
             found.append(pixels.numpy() + corner[:, :, None])
             sure.append(mass.unflatten(0, corner.shape[:2]).double().numpy())

@@ -62,6 +62,13 @@ class Kept:
     calibration: Calibration | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 
+    def to(self, device: str) -> Kept:
+        """Move the nets to a device."""
+        every: list[nn.Module] = [*self.nets, *self.finders]
+        for net in every:
+            net.to(device)
+        return self
+
     @property
     def reach(self) -> float:
         """A twentieth of the cube, which is some tenth of the animal."""
@@ -91,15 +98,19 @@ def find(kept: Kept, views: Views) -> Found:
     rows = np.flatnonzero(sure > 0)
     for look in range(LOOKS if len(rows) else 0):
         if look:
-            cubes[rows] = places[rows].mean(1)
+            cubes[rows] = np.nanmean(places[rows], axis=1)
         places[rows], spread[rows] = find_around(kept, views.take(rows), cubes[rows])
     return Found(places, spread, centres, sure, cubes)
 
 
 def find_around(kept: Kept, views: Views, centres: Floats) -> tuple[Floats, Floats]:
-    """Return the points in cubes round known centres: places and spreads, means over the nets."""
+    """Return the points in cubes round known centres: places and spreads, means over the nets.
+
+    A point that was never labelled was not learnt: NaN.
+    """
     done = [predict_volume(net, views, centres, kept.shape) for net in kept.nets]
     places = np.mean([one for one, _ in done], axis=0)
+    places[:, ~np.isfinite(kept.mean).all(-1)] = np.nan
     apart = np.mean([((one - places) ** 2).sum(-1) for one, _ in done], axis=0)
     return places, np.sqrt(np.mean([spread**2 for _, spread in done], axis=0) + apart)
 

@@ -14,6 +14,8 @@ import pandas as pd
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import digest, write_atomic, write_json
 from neuroloom.core.recording import TRACK_UNITS
+from neuroloom.io.video import is_video
+from neuroloom.learn.dense.learner import device_name
 from neuroloom.pose.rig.cameras import Rig
 from neuroloom.pose.rig.files import NAMES, read_rig
 from neuroloom.pose.volume.films import Films, find_film
@@ -56,7 +58,7 @@ def predict(run: Run, inputs: list[Path], out: Path | str | None = None) -> pd.D
     """
     if not inputs:
         raise ConfigError("predict needs a folder with a film of each camera.")
-    kept, key = load(run.folder), digest(run.folder / "model.safetensors")[:16]
+    kept, key = load(run.folder).to(device_name()), digest(run.folder / "model.safetensors")[:16]
     given = {name: films_of(source, kept) for name, source in _named(inputs).items()}
     folder = None if out is None else _folder(Path(out))
     tables = [look_through(kept, *one, folder, name, key) for name, one in given.items()]
@@ -75,6 +77,8 @@ def _named(inputs: list[Path]) -> dict[str, Path]:
     for source in inputs:
         if not source.exists():
             raise DataError(f"{source}: there is no such folder.")
+        if is_video(source):
+            raise DataError(f"{source}: is one film; name the folder with a film of each camera.")
         name = (source if source.is_dir() else source.parent).resolve().name
         number = sum(known == name or known.startswith(f"{name}-") for known in out)
         out[f"{name}-{number + 1}" if number else name] = source

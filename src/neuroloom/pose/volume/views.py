@@ -199,3 +199,18 @@ def centres_of(points: np.ndarray) -> Floats:
         row = int(np.flatnonzero(~known.any(1))[0])
         raise DataError(f"frame {row} has no labelled point; leave it out.")
     return np.nanmean(points, axis=1)
+
+
+def mean_pose(points: np.ndarray) -> Floats:
+    """Return the mean of poses (frame, keypoint, 3) round their centres; NaN if never labelled.
+
+    Examples
+    --------
+    >>> mean_pose(np.array([[[1.0, 0, 0], [3, 0, 0], [np.nan, 0, 0]]])).tolist()
+    [[-1.0, 0.0, 0.0], [1.0, 0.0, 0.0], [nan, nan, nan]]
+    """
+    off = points - centres_of(points)[:, None]
+    known = np.isfinite(off).all(-1, keepdims=True)
+    count = known.sum(0)
+    total = np.where(known, off, 0).sum(0)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)

@@ -286,7 +286,8 @@ def target_heat(pixels: Tensor, shape: tuple[int, int], sigma: float = 1.5) -> T
     far = (y[:, None] - pixels[..., 1, None, None]) ** 2
     far = far + (x - pixels[..., 0, None, None]) ** 2
     heat = torch.exp(-far / (2 * sigma**2))
-    inside = (pixels > -0.5).all(-1) & (pixels < torch.tensor([shape[1], shape[0]]) - 0.5).all(-1)
+    size = torch.tensor([shape[1], shape[0]], device=pixels.device)
+    inside = (pixels > -0.5).all(-1) & (pixels < size - 0.5).all(-1)
     heat = torch.where(inside[..., None, None], heat, torch.zeros_like(heat))
     return heat / heat.sum((-2, -1), keepdim=True).clamp(min=1e-6)
 
