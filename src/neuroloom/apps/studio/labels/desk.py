@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 KINDS = {
     "keypoints": "neuroloom.apps.studio.labels.keypoints:Keypoints",
     "masks": "neuroloom.apps.studio.labels.masks:Masks",
+    "bouts": "neuroloom.apps.studio.labels.bouts:Watched",
+    "classes": "neuroloom.apps.studio.labels.classes:Classes",
 }
 # Kind of file that `look` recognises -> kinds of labelling.
 FITS = {

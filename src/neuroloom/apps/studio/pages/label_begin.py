@@ -22,11 +22,14 @@ QUESTIONS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
     "keypoints": (),
     "masks": (
         ("labels", "Structures", "names with commas, in the order of their numbers", "structure"),
+        ("mask", "Begin with a mask", "a path in the workspace, on the same grid", ""),
     ),
     "bouts": (
         ("behaviours", "Behaviours", "with commas; (p) marks a point event: rearing, call (p)",
          ""),
         ("subjects", "Subjects", "names with commas if there are several", ""),
+        ("events", "Begin with a file", "a path in the workspace: BORIS, .annot, events.tsv, CSV",
+         ""),
     ),
     "classes": (("classes", "Classes", "names with commas: healthy, lesion", ""),),
 }  # fmt: skip
