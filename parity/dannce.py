@@ -20,7 +20,7 @@ PAINTED = (
     "views covered"
 )
 SMALLER = 8
-COURSE = (2400, 700)  # steps of the views, and of the volume: some eight minutes on one core
+COURSE = (2400, 700)  # steps of the views, and of the volume: some fifteen minutes on one core
 MADE = (360, 60)  # moments to learn from, and new
 
 
