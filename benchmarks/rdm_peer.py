@@ -32,6 +32,8 @@ def main(job: dict) -> dict:
         start = time.process_time()
         values[name] = float(np.ravel(compare(found["euclidean"], second, method=theirs))[0])
         seconds[name] = time.process_time() - start
+    for one in (found["euclidean"], second):
+        one.pattern_descriptors["index"] = np.arange(one.n_cond)
     start = time.process_time()
     eval_bootstrap_pattern(
         ModelFixed("m", found["euclidean"]), second, None, "spearman", BOOTSTRAPS

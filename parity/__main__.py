@@ -28,6 +28,7 @@ FILES = {
     "DLTK": "parity.dltk",
     "DN3": "parity.dn3",
     "EEG-DL": "parity.eeg_dl",
+    "DNNBrain": "parity.dnnbrain",
     "ExBrainable": "parity.exbrainable",
     "GaNDLF": "parity.gandlf",
     "gumpy": "parity.gumpy",
@@ -43,6 +44,7 @@ FILES = {
     "PsychRNN": "parity.psychrnn",
     "PyCog": "parity.pycog",
     "SANTIA": "parity.santia",
+    "THINGvision": "parity.thingsvision",
     "TorchIO": "parity.torchio",
     "Volume Segmantics": "parity.volume_segmantics",
 }
