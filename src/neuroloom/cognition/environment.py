@@ -24,7 +24,7 @@ from neuroloom.cognition.task import State, Task, Trials, task, tasks
 
 POOL = 64  # trials that are drawn at once where none depends on another
 CHAIN = 100  # trials of an episode where they do
-REACH = 10.0  # largest action of continuous tasks
+REACH = 1.0  # largest action of continuous tasks; their targets lie within
 
 
 @dataclass(frozen=True)
@@ -231,7 +231,8 @@ class TaskEnvironment(gymnasium.Env):
         return self.seen[self.t].copy()
 
     def _info(self, *, new: bool) -> dict[str, Any]:
-        return {"new_trial": new, "conditions": self.told, "next": int(self.due[self.t])}
+        told: dict[str, Any] = {"new_trial": new, "next": int(self.due[self.t])}
+        return told | {"conditions": dict(self.told)} if new else told
 
 
 class History(gymnasium.Wrapper):
