@@ -25,7 +25,7 @@ from neuroloom.core.files import read_json
 from neuroloom.core.recipe import MOST_BASIC_FIELDS, Recipe, describe, from_yaml, to_yaml
 from neuroloom.core.run import Run
 from neuroloom.learn.fit import own_threads
-from tests import animals, critters, eyes, grids, makers, networks, nights, regions
+from tests import animals, critters, eyes, grids, makers, networks, nights, regions, wired
 from tests.pose.rig import rigs, scenes, test_recipe_calibrate
 from tests.representation import shown
 
@@ -152,6 +152,12 @@ SMALL = {
         samples={"alpha": 0.1, "budget": "7 epochs"},
         trains=False,
         predicts=False,
+    ),
+    "connectivity.graphs": Small(
+        lambda folder: wired.write_connectomes(folder),
+        {"target": "diagnosis", "folds": 2, "budget": "2 epochs"},
+        [*CLASS_METRICS, "auc/degree", "auc/site alone", "auc/within site"],
+        samples={"budget": "7 epochs", "model": "gcn"},
     ),
     "microscopy.measure": Small(
         lambda folder: grids.write_fibres(folder),

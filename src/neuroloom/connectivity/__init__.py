@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from typing import Any
 
-RECIPES = {"Causal": "causal"}
-__all__ = ["Causal"]
+RECIPES = {"Causal": "causal", "Graphs": "graphs"}
+__all__ = ["Causal", "Graphs"]
 
 
 def __getattr__(name: str) -> Any:

@@ -244,6 +244,51 @@ def tracks(
     return check(xr.DataArray(points, dims=DIMS["tracks"], coords=coords, attrs=attrs), "tracks")
 
 
+def graph(
+    weights: np.ndarray,
+    nodes: Sequence[str] | None = None,
+    source: str = "",
+    labels: Sequence[str] | None = None,
+) -> xr.DataArray:
+    """Build a checked `graph` recording: the weight of every connection.
+
+    Parameters
+    ----------
+    weights
+        Shape (node, node_to), from the row's node to the column's.
+    nodes
+        One name a node; "0", "1", … if not given.
+    source
+        Name of the file, without its folder.
+    labels
+        A type for every node, "" where unknown.
+
+    Raises
+    ------
+    DataError
+        If it is not square, a weight is not finite, or two nodes have one name.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> graph(np.zeros((3, 3)), ["A", "B", "C"]).sizes["node_to"]
+    3
+    """
+    import xarray as xr
+
+    weights, name = np.asarray(weights), source or "graph"
+    if weights.ndim != 2 or weights.shape[0] != weights.shape[1]:
+        raise DataError(f"{name}: a graph is a square matrix (node, node_to), got {weights.shape}.")
+    names = [str(k) for k in range(len(weights))] if nodes is None else list(map(str, nodes))
+    for what, given in (("names", names), ("labels", labels)):
+        if given is not None and len(given) != len(weights):
+            raise DataError(f"{name}: {len(weights)} nodes have {len(given)} {what}.")
+    coords: dict[str, Any] = {"node": names, "node_to": names}
+    coords |= {} if labels is None else {"label": ("node", np.asarray(labels, dtype=str))}
+    attrs = {"kind": "graph", "source": source}
+    return check(xr.DataArray(weights, dims=DIMS["graph"], coords=coords, attrs=attrs), "graph")
+
+
 def spacing(recording: xr.DataArray) -> tuple[float, ...]:
     """Return the size of a pixel or voxel in array order, (dy, dx) or (dz, dy, dx).
 
@@ -319,6 +364,8 @@ def check(recording: xr.DataArray, kind: str) -> xr.DataArray:
         _check_grid(recording, name)
     if kind == "tracks":
         _check_tracks(recording, name)
+    if kind == "graph":
+        _check_graph(recording, name)
     return recording
 
 
@@ -406,6 +453,30 @@ def _check_tracks(recording: xr.DataArray, name: str) -> None:
     if not (steps > 0).all():
         row = int(np.argmin(steps > 0)) + 1
         raise DataError(f"{name}: time goes back or stands still at row {row}; sort the frames.")
+
+
+def _check_graph(recording: xr.DataArray, name: str) -> None:
+    """Refuse weights that are no numbers, unlike sides, and two nodes of one name."""
+    if recording.dtype.kind not in "biuf":
+        raise DataError(f"{name}: expected numbers, got the type {recording.dtype}.")
+    if recording.shape[0] != recording.shape[1]:
+        raise DataError(f"{name}: a graph is square, this one is {recording.shape}.")
+    bad = np.argwhere(~np.isfinite(recording.values))
+    if len(bad):
+        row, column = (int(k) for k in bad[0])
+        raise DataError(
+            f"{name}: the weight from node {row + 1} to node {column + 1} is "
+            f"{recording.values[row, column]}; {len(bad)} of {recording.size} are not finite."
+        )
+    if "node" not in recording.coords:
+        return
+    nodes = list(map(str, recording.coords["node"].values))
+    if nodes != list(map(str, recording.coords["node_to"].values)):
+        raise DataError(f"{name}: rows and columns must name the same nodes in the same order.")
+    seen: set[str] = set()
+    twice = next((node for node in nodes if node in seen or seen.add(node)), None)  # type: ignore[func-returns-value]
+    if twice is not None:
+        raise DataError(f"{name}: two nodes are called {twice}; rename one.")
 
 
 def _check_grid(recording: xr.DataArray, name: str) -> None:

@@ -38,6 +38,7 @@ RECIPES: dict[str, str] = {
     "eye.gaze": "neuroloom.eye.gaze:Gaze",
     "eye.train": "neuroloom.eye.train:Train",
     "connectivity.causal": "neuroloom.connectivity.causal:Causal",
+    "connectivity.graphs": "neuroloom.connectivity.graphs:Graphs",
     "microscopy.measure": "neuroloom.microscopy.measure:Measure",
     "microscopy.axon": "neuroloom.microscopy.axon:Axon",
     "microscopy.segment": "neuroloom.microscopy.segment:Segment",
@@ -169,6 +170,19 @@ MODELS: dict[str, str] = {
     "table/forest": "neuroloom.volumes.radiomics.models:forest",
     "table/cox": "neuroloom.volumes.radiomics.models:cox",
     "table/volume": "neuroloom.volumes.radiomics.models:volume",
+    "graph/auto": "neuroloom.connectivity.connectomes.models:auto",
+    "graph/ridge": "neuroloom.connectivity.connectomes.models:ridge",
+    "graph/degree": "neuroloom.connectivity.connectomes.models:degree",
+    "graph/types": "neuroloom.connectivity.connectomes.models:types",
+    "graph/knn": "neuroloom.connectivity.connectomes.models:knn",
+    "graph/forest": "neuroloom.connectivity.connectomes.models:forest",
+    "graph/gcn": "neuroloom.connectivity.connectomes.models:gcn",
+    "graph/gat": "neuroloom.connectivity.connectomes.models:gat",
+    "graph/gin": "neuroloom.connectivity.connectomes.models:gin",
+    "graph/brainnetcnn": "neuroloom.connectivity.connectomes.models:brainnetcnn",
+    "graph/braingnn": "neuroloom.connectivity.connectomes.models:braingnn",
+    "graph/transformer": "neuroloom.connectivity.connectomes.models:transformer",
+    "graph/dual": "neuroloom.connectivity.connectomes.models:dual",
 }
 
 FORMATS: dict[str, str] = {

@@ -1,0 +1,1 @@
+"""Connectomes: reading them, what is measured of them, models that learn from them."""
