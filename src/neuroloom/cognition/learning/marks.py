@@ -125,6 +125,29 @@ def _bootstrap(values: np.ndarray, seeds: np.ndarray, seed: int) -> tuple[float,
     return interval(np.concatenate(draws), float(values.mean()), tail(unit))
 
 
+def signed_answers(table: pd.DataFrame, name: str) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return signed strengths (trial,) and which trials were answered 2, (trial,), of the model.
+
+    None where there are not two answers. A strength is positive where 2 is right; trials in which
+    nothing is right or nothing was answered are left out.
+
+    Parameters
+    ----------
+    name
+        The condition that is the strength.
+    """
+    mine = table[(table["role"] == "model") & table.get("truth", 0).isin([1, 2])]
+    if mine.empty or mine["truth"].nunique() != 2:
+        return None
+    truth, right = mine["truth"].to_numpy(), mine["right"].to_numpy(bool)
+    second = (truth == 2) == right
+    signed = mine[name].abs().to_numpy(float) * np.where(truth == 2, 1, -1)
+    if "answer" in mine:
+        given = mine["answer"].to_numpy()
+        return signed[given > 0], given[given > 0] == 2
+    return signed, second
+
+
 def tidy(metrics: dict[str, Entry]) -> pd.DataFrame:
     """Return metrics as the rows of `metrics.parquet`."""
     import pandas as pd

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from neuroloom.cognition.curves import Curve
     from neuroloom.cognition.inside.dynamics import FixedPoints
     from neuroloom.cognition.inside.population import Trajectories
     from neuroloom.cognition.learning.curriculum import Stage
@@ -69,6 +70,25 @@ def accuracy_curves(parts: Sequence[pd.DataFrame]) -> Figure:
         axes.set(xlabel=str(part["condition"].iloc[0]).capitalize(), ylim=(0, 1.05))
     for row in panels:
         row[0].set_ylabel("Share right")
+    return figure
+
+
+@styled
+def psychometric(curve: Curve, name: str) -> Figure:
+    """Draw how often the second answer was given over the signed strength, and the fitted curve."""
+    from neuroloom.learn.figures import wilson
+
+    figure, axes = canvas(2.9)
+    ends = np.array(
+        [wilson(share * n, n) for share, n in zip(curve.share, curve.count, strict=True)]
+    )
+    reach = np.abs(np.stack([curve.share - ends[:, 0], ends[:, 1] - curve.share]))
+    axes.errorbar(curve.x, curve.share, reach, color=MODEL, marker="o", ms=4, ls="none")
+    x = np.linspace(curve.x.min(), curve.x.max(), 200)
+    axes.plot(x, curve(x), color=MODEL, lw=1.4)
+    axes.axhline(0.5, color=CHANCE, lw=0.8, ls="--")
+    axes.axvline(0, color=CHANCE, lw=0.8, ls="--")
+    axes.set(xlabel=f"{name.capitalize()} for answer 2", ylabel="Share of answer 2", ylim=(0, 1))
     return figure
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from neuroloom import __version__
@@ -61,6 +62,7 @@ def report_training(recipe: Train, run: Run, prepared: Prepared, taught: list[Ta
     shelf = Shelf(run.folder / "artifacts")
     _add_learning(shelf, lesson, taught)
     _add_conditions(shelf, table)
+    _add_psychometric(shelf, table)
     _add_insides(shelf, lesson, taught[0])
     write_facts(run.folder, Facts(**_facts(recipe, lesson, taught)))
     write_text(run.folder / "card.md", _card(recipe, lesson, metrics))
@@ -98,6 +100,25 @@ def _add_conditions(shelf: Shelf, table: pd.DataFrame) -> None:
     shelf.add_figure(
         "psychometric", accuracy_curves(parts[:6]), title="What is hard",
         caption="Share of right trials at each value of a condition, with 95 % intervals.",
+    )  # fmt: skip
+
+
+def _add_psychometric(shelf: Shelf, table: pd.DataFrame) -> None:
+    """Show the curve of choices, where there are two and evidence has a strength."""
+    from neuroloom.cognition.curves import fit_psychometric
+    from neuroloom.cognition.learning.marks import signed_answers
+    from neuroloom.cognition.story.curves import find_strength
+    from neuroloom.cognition.story.figures import psychometric
+
+    name = find_strength(table, None) if "truth" in table else None
+    found = signed_answers(table, name) if name else None
+    if name is None or found is None or len(np.unique(found[0])) < 4:
+        return
+    curve = fit_psychometric(found[0], found[1].astype(float), guess=None)
+    told = ", ".join(f"{key} {value:.3g}" for key, value in curve.values.items())
+    shelf.add_figure(
+        "choices", psychometric(curve, name), title="Psychometric curve",
+        caption=f"Cumulative normal with lapses; {told}; slope {curve.slope:.3g} per unit.",
     )  # fmt: skip
 
 
