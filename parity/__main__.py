@@ -37,6 +37,7 @@ FILES = {
     "LEAP, SLEAP": "parity.sleap",
     "MIScnn": "parity.miscnn",
     "MONAI": "parity.monai",
+    "NeuroGym": "parity.neurogym",
     "NiftyNet": "parity.niftynet",
     "NiftyTorch": "parity.niftytorch",
     "nnU-Net": "parity.nnunet",
