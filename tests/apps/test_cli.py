@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 import neuroloom as package
+from neuroloom.apps.cli import show
 from neuroloom.apps.cli.app import HELP
 from neuroloom.core.files import read_json
 from tests import makers
@@ -311,3 +312,10 @@ def test_a_killed_run_is_told_from_a_living_one(neuroloom, data, tmp_path):
     answer = neuroloom("predict", out, data)
     assert answer.code == 2
     assert "was interrupted" in answer.err
+
+
+def test_a_bar_shows_what_counts_frames_and_fits_nothing():
+    with show.watching() as tell:
+        assert tell is not None
+        tell({"event": "progress", "name": "eye.mp4", "done": 3, "total": 10})
+        tell({"event": "progress", "done": 4, "total": 10, "loss": 0.5})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from neuroloom.core.files import digest, read_json, write_json
 from neuroloom.core.recipe import Recipe, setting
@@ -66,6 +66,14 @@ class Pupil(Recipe):
     side: int = setting(128, "longest side of what the net sees", unit="px", ge=64, le=512)
     include: list[str] = setting([], "only videos whose names match one of these globs")
     seed: int = setting(1, "of the bootstrap", ge=0)
+
+    @classmethod
+    def demo(cls, folder: Path, fetch: bool = True) -> tuple[Path, dict[str, Any], str]:
+        """Return a rendered video to try this on, the fields that fit it, and what it is."""
+        from neuroloom.eye.story.demo import demo
+
+        data, fields, what = demo(folder)
+        return data, {name: fields[name] for name in fields if name in cls.model_fields}, what
 
     def prepare(self, data: Path) -> Videos:
         """Find the videos, the region and the net; nothing is written."""

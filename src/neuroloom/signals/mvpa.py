@@ -126,6 +126,15 @@ class Mvpa(Recipe):
             reject=self.reject,
         )
 
+    @classmethod
+    def demo(cls, folder: Path, fetch: bool = True) -> tuple[Path, dict[str, Any], str]:
+        """Return simulated EEG to try this on, the fields that fit it, and what it is."""
+        from neuroloom.signals.story.demo import simulated
+
+        data, fields, what = simulated(folder, {"start": 1.0, "stop": 4.0, "over": "whole"})
+        fields |= {"splits": [fields.pop("split")], "models": ["riemann", "csp-lda"]}
+        return data, fields, what
+
     def prepare(self, data: Path) -> Sweep:
         """Read, check, audit and split; nothing is written."""
         from neuroloom.io.find import find

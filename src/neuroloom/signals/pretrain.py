@@ -98,6 +98,14 @@ class Pretrain(Recipe):
         sizes = {"rate": self.rate, "band": self.band}
         return sizes | {"sources": self.sources, "bands": self.bands}
 
+    @classmethod
+    def demo(cls, folder: Path, fetch: bool = True) -> tuple[Path, dict[str, Any], str]:
+        """Return simulated EEG to try this on, the fields that fit it, and what it is."""
+        from neuroloom.signals.story.demo import simulated
+
+        data, _, what = simulated(folder, {})
+        return data, {}, what
+
     def prepare(self, data: Path) -> Gathered:
         """Find, read and cut the recordings, and hold some of them out; nothing is written."""
         from neuroloom import io

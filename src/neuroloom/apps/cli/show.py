@@ -70,9 +70,13 @@ class _Bar:
             self.progress.update(self.task, description="report", now="")
 
     def _advance(self, line: dict[str, Any]) -> None:
+        loss = f"loss {line['loss']:.3f}" if "loss" in line else ""
+        if "fits" not in line:  # what counts frames or steps, and fits nothing
+            at, whole, what = line.get("done"), line.get("total"), line.get("name", "working")
+            self.progress.update(self.task, total=whole, completed=at, description=what, now=loss)
+            return
         epoch = line.get("epoch", 0) if line["event"] == "progress" else (self.epochs or 1)
         each = self.epochs or 1
-        loss = f"loss {line['loss']:.3f}" if "loss" in line else ""
         self.progress.update(
             self.task,
             total=line["fits"] * each,
