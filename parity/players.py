@@ -12,7 +12,7 @@ from parity.harness import Check
 from parity.studies import study
 
 TOOL = "NeuroGym"
-AGENTS = "64 leaky units, PPO on vectorised trials, 50 ms a step"
+AGENTS = "64 leaky units, 500 steps of PPO on 128 trials, 50 ms a step"
 TWENTY = "one net of 256 leaky units, 2000 steps of 128 trials, 50 ms a step"
 TRIALS = 4000
 
@@ -20,14 +20,9 @@ TRIALS = 4000
 def by_reward(task: str) -> Run:
     """Return the run that learnt a task by reward."""
     return study(
-        "cognition.train",
-        Path(),
-        task=(task,),
-        learn="ppo",
-        dt=50.0,
-        target=0.9,
-        budget="800 steps",
-    )
+        "cognition.train", Path(), task=(task,), learn="ppo", dt=50.0, batch=128, lr=5e-3,
+        anneal=True, target=0.99, budget="500 steps",
+    )  # fmt: skip
 
 
 def gained(task: str) -> float:
