@@ -8,9 +8,8 @@ from neuroloom.apps.studio.demo import make
 from neuroloom.core import registry
 from neuroloom.core.files import read_json
 
-DEMOS = [
-    name for name in registry.names("recipe") if hasattr(registry.load("recipe", name), "demo")
-]
+RECIPES = {name: registry.load("recipe", name) for name in registry.names("recipe")}
+DEMOS = [name for name, recipe in RECIPES.items() if hasattr(recipe, "demo")]
 
 
 @pytest.mark.parametrize("name", DEMOS)
