@@ -14,7 +14,7 @@ from neuroloom.representation.rsa.cka import cka
 from neuroloom.representation.rsa.rdm import rdm
 from neuroloom.representation.rsa.similarity import compare_rdms
 
-BOOTSTRAPS = 5
+BOOTSTRAPS = 2
 
 
 def main(job: dict) -> dict:

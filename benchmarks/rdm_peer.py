@@ -16,7 +16,7 @@ from rsatoolbox.inference import eval_bootstrap_pattern  # noqa: E402
 from rsatoolbox.model import ModelFixed  # noqa: E402
 from rsatoolbox.rdm import calc_rdm, compare  # noqa: E402
 
-BOOTSTRAPS = 5
+BOOTSTRAPS = 2
 
 
 def main(job: dict) -> dict:

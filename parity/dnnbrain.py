@@ -195,7 +195,7 @@ CHECKS = [
           tables, DATA),
     Check(TOOL, "layers that explain the 200 voxels that read them best, of 4", "== 4",
           regions_found, "92 pictures, 3 shifts, four layers of a ResNet-18"),
-    Check(TOOL, "share of 800 simulated voxels whose layer ridge encoding finds one by one", ">= 0.99",
+    Check(TOOL, "share of 800 simulated voxels whose layer is found, one by one", ">= 0.99",
           layers_found, "92 pictures, 3 shifts, four layers of a ResNet-18"),
     Check(TOOL, "distance of encoding by the right layer from the ceiling, r", "<= 0.02",
           ceiling_gap, "92 pictures, 3 shifts, four layers of a ResNet-18"),

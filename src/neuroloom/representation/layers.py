@@ -184,9 +184,9 @@ def _fitting(name: str, known: list[str]) -> list[str]:
 def usual_layers(layers: pd.DataFrame, most: int = 8) -> list[str]:
     """Return layers that stand for the depth of a net: at most `most`, the last one included.
 
-    The outermost ones; while there are fewer than four, the one with most weights is replaced by
-    what it is made of. Dropout and identities are left out; so are norms, pools and nonlinearities
-    where three others are left.
+    The outermost ones; while there are fewer than four, or one has nearly all weights, the one with
+    most weights is replaced by what it is made of. Dropout and identities are left out; so are
+    norms, pools and nonlinearities where three others are left.
     """
     rows = layers[~layers["kind"].str.contains("Dropout|Identity")]
     weight = dict(zip(rows["layer"], rows["weights"], strict=True))
@@ -195,8 +195,10 @@ def usual_layers(layers: pd.DataFrame, most: int = 8) -> list[str]:
         above = [one for one in weight if name.startswith(f"{one}.")]
         inside.setdefault(max(above, key=len, default=""), []).append(name)
     names = inside.get("", list(weight))
-    while len(names) < 4 and (open_ones := [one for one in names if one in inside]):
+    while open_ones := [one for one in names if one in inside]:
         widest = max(open_ones, key=lambda one: weight[one])
+        if len(names) >= 4 and weight[widest] < 0.9 * sum(weight[one] for one in names):
+            break
         place = names.index(widest)
         names = [*names[:place], *inside[widest], *names[place + 1 :]]
     kinds = dict(zip(rows["layer"], rows["kind"], strict=True))
