@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from neuroloom.core.run import Run
     from neuroloom.eye.nets import EyeNet
 
-STEPS = 2700  # of the shipped net; training.LEGS says of what kind
+STEPS = 9000  # of the shipped net; training.LEGS says of what kind
 TUNING_RATE = 5e-4
 
 

@@ -157,7 +157,7 @@ class Leg:
     rate: float
 
 
-LEGS = (Leg(2200, 1.0, False, 3e-3), Leg(500, 0.4, True, 2e-3))
+LEGS = (Leg(7333, 1.0, False, 3e-3), Leg(1667, 0.4, True, 2e-3))
 STEPS = sum(leg.steps for leg in LEGS)
 
 
