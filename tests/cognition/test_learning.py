@@ -282,3 +282,16 @@ def test_every_kind_of_net_task_and_learning_leaves_a_whole_run(fields, metrics,
     run = Train(**small, **fields).run(None, tmp_path / "run")
     assert list(run.metrics["metric"]) == metrics
     assert (run.folder / "report.html").is_file()
+
+
+@pytest.mark.long
+def test_a_constrained_net_reaches_the_bar_and_breaks_no_constraint(tmp_path):
+    run = Train(units=50, dale=0.8, density=0.8, target=0.97, budget="60s").run(
+        None, tmp_path / "run"
+    )
+    assert run.metrics.set_index("metric").loc["accuracy", "value"] >= 0.95
+    weight = read_nets(run.folder / "model.safetensors")[0][0].recurrent().detach().numpy()
+    assert (weight[:, :40] >= 0).all()
+    assert (weight[:, 40:] <= 0).all()
+    assert (np.diag(weight) == 0).all()
+    assert (weight != 0).sum() <= round(0.8 * 50 * 49)

@@ -126,9 +126,14 @@ def start_from(path: Path, played: Task, lesson: Lesson) -> Net:
 
     if path.is_dir():
         path = path / "model.safetensors"
+    if not path.is_file():
+        raise ConfigError(f"weights: {path} does not exist; name a run, or PsychRNN's .npz.")
     psychrnn = path.suffix == ".npz"
     tau = lesson.rate.get("tau", 100.0)
-    net = read_psychrnn(path, tau) if psychrnn else read_nets(path)[0][0]
+    try:
+        net = read_psychrnn(path, tau) if psychrnn else read_nets(path)[0][0]
+    except RunError as error:
+        raise ConfigError(f"weights: {error}") from None
     found = (net.spec.inputs, net.spec.outputs)
     wanted = (len(played.inputs), lesson.count_outputs(played))
     if found != wanted:
