@@ -2,7 +2,7 @@
 
 Two modalities show places on a ring; a fixation light says when to answer. Action 0 is to fixate,
 action k to answer at place k - 1. Epochs are those of the paper, the longest of them shorter. Which
-task it is tells a rule input: `cognition.mixture.Mixture` adds one a task.
+task it is tells a rule input: `cognition.learning.mixture.Mixture` adds one a task.
 """
 
 from __future__ import annotations
