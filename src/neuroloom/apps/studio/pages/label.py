@@ -50,7 +50,7 @@ def register(studio: Studio) -> None:
         with frame(studio, "Label", "/label"):
             title("Label", LEAD)
             begun = later("Looking for labelling that has begun", studio.desk.all, _show_begun)
-            attend(begun, aria_label="Begun")
+            attend(begun, role="region", aria_label="Begun")
             _choose(path)
             later("Looking for what can be labelled", lambda: studio.desk.offers(path), _offers)
 

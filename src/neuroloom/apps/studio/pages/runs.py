@@ -152,7 +152,8 @@ def run_buttons(studio: Studio, line: dict[str, Any], after: str = "") -> None:
     if line["can_stop"]:
         button("Stop", lambda: studio.stop(id), aria_label=f"Stop {id}")
     if line["can_resume"]:
-        button("Resume", lambda: studio.resume(id), "main", aria_label=f"Resume {id}")
+        word = "Try again" if line["state"] == "refused" else "Resume"
+        button(word, lambda: studio.resume(id), "main", aria_label=f"{word} {id}")
     link(
         "Run again with changes", f"/recipe/{line['recipe']}?like={quote(id)}", "button",
         aria_label=f"Run {id} again with changes",
