@@ -68,7 +68,7 @@ class Tasks(Recipe):
     def prepare(self, data: Path) -> Prepared:
         """Draw the trials, which also checks names and timing; nothing is written."""
         from neuroloom.cognition.reader import draw_trials
-        from neuroloom.cognition.story.curves import read_table
+        from neuroloom.cognition.story.curves import check_axis, read_answers_of
         from neuroloom.cognition.task import task
 
         if not self.task or len(set(self.task)) < len(self.task):
@@ -79,7 +79,11 @@ class Tasks(Recipe):
             name: [draw_trials(one, self.trials, seed, self.dt, fixed, self.kept) for seed in seeds]
             for name, one in tasks.items()
         }
-        answers = None if self.answers is None else read_table(Path(self.answers))
+        answers = None
+        if self.answers is not None:
+            answers = read_answers_of(Path(self.answers), self.x)
+        elif self.x is not None:
+            check_axis(self.x, [one[0].table for one in drawn.values()])
         note = Finding("note", "Generated", "Trials are drawn from a seed; nothing was recorded.")
         return Prepared(tasks, drawn, answers, [note])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,6 +59,33 @@ def read_table(path: Path) -> pd.DataFrame:
     return table.rename(columns={column: "right"})
 
 
+def read_answers_of(path: Path, asked: str | None) -> pd.DataFrame:
+    """Return a table of answers of which curves can be fitted.
+
+    Raises
+    ------
+    DataError
+        If it is no table of answers, or none of its conditions has three strengths.
+    ConfigError
+        If the condition that was asked for is not there.
+    """
+    table = read_table(path)
+    if fit_curves(table, asked, 0.5, 0, 0) is None:
+        raise DataError(
+            f"answers: {path.name} has {len(table)} rows; curves need {FEWEST}, and a condition of "
+            f"three strengths or more: name it by x. It has {', '.join(map(str, table))}."
+        )
+    return table
+
+
+def check_axis(asked: str, tables: Sequence[pd.DataFrame]) -> None:
+    """Check that one of the tasks has the condition that curves are to be drawn over."""
+    names = list(dict.fromkeys(str(name) for table in tables for name in table))
+    if asked not in names:
+        raise ConfigError(f"x: no condition is called '{asked}'.{nearest(asked, names)} "
+                          f"Known: {', '.join(names)}.")  # fmt: skip
+
+
 def find_strength(table: pd.DataFrame, asked: str | None) -> str | None:
     """Return the condition that the curves are drawn over, None if nothing fits.
 
@@ -67,12 +95,12 @@ def find_strength(table: pd.DataFrame, asked: str | None) -> str | None:
         If the one that was asked for is not there.
     """
     if asked is not None:
-        if asked not in table:
-            raise ConfigError(f"x: no condition is called '{asked}'.{nearest(asked, table)} "
-                              f"Known: {', '.join(map(str, table))}.")  # fmt: skip
+        check_axis(asked, [table])
+        if not np.issubdtype(table[asked].dtype, np.number):
+            raise DataError(f"x: '{asked}' must hold numbers, it holds {table[asked].iloc[0]!r}.")
         return asked
     for stem in STRENGTHS:
-        for name in table:
+        for name in table.select_dtypes("number"):
             if str(name).startswith(stem) and table[name].abs().nunique() >= 3:
                 return str(name)
     return None
