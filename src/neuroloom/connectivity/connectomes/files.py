@@ -150,7 +150,8 @@ def _text(path: Path) -> tuple[np.ndarray, list[str] | None]:
     body, head = rows[named:], rows[0] if named else None
     if _is_edges(body, head):
         return _edges(path, body, int(named))
-    first = bool(body) and len(body[0]) == len(body) + 1
+    words = named or not all(is_number(row[0]) for row in body)
+    first = bool(body) and words and len(body[0]) == len(body) + 1
     names = [row[0] for row in body] if first else (head if named else None)
     numbers = _numbers(path, [row[first:] for row in body], int(named))
     if numbers.shape[0] != numbers.shape[1]:

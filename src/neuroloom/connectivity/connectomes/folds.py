@@ -85,6 +85,8 @@ def dealt(keys: np.ndarray, strata: np.ndarray, folds: int, seed: int, word: str
     rng = np.random.default_rng(seed)
     own = strata[first]
     order = np.concatenate([rng.permutation(np.flatnonzero(own == k)) for k in np.unique(own)])
+    # One unit a fold needs no dealing: in the order of their names.
+    order = np.arange(len(units)) if folds == len(units) else order
     number = np.empty(len(units), int)
     number[order] = np.arange(len(units)) % folds
     made = []
