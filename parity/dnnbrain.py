@@ -31,7 +31,7 @@ LAYERS = [f"encoder.layer{number}" for number in (1, 2, 3, 4)]
 
 def conv_features(data: Path) -> dict[str, np.ndarray]:
     """Return channel means of four layers for the 92 pictures and shifted copies of them."""
-    net = open_net("grid/resnet18", size=64)
+    net = open_net("grid/resnet18", size=48)
     stimuli = open_stimuli(pictures(data))
     x = stimuli.batch(range(92), net.transform)
     copies = np.concatenate([np.roll(x, shift, (2, 3)) for shift in (0, 7, 19)])

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroloom.core.errors import ConfigError, DataError, nearest
-from neuroloom.representation.rsa.rdm import BLOCK, check_stimuli, gram
+from neuroloom.representation.rsa.rdm import BLOCK, check_stimuli, gram, upper_gram
 
 Floats = NDArray[np.float64]
 KERNELS = ("linear", "rbf")
@@ -57,8 +57,19 @@ def cka(
             f"The features have {first.shape[0]} and {second.shape[0]} stimuli; CKA compares the "
             "same stimuli in the same order."
         )
+    if kernel == "linear" and not unbiased:
+        # Of centred features the kernel is centred already, and half of it tells all.
+        halves = [upper_gram(x, "column", block) for x in (first, second)]
+        pairs = ((0, 1), (0, 0), (1, 1))
+        both, *own = (_whole_product(halves[i], halves[j]) for i, j in pairs)
+        return both / float(np.sqrt(own[0] * own[1])) if own[0] * own[1] > 0 else float("nan")
     kernels = [kernel_of(x, kernel, sigma=sigma, block=block) for x in (first, second)]
     return align_kernels(*kernels, unbiased=unbiased)
+
+
+def _whole_product(first: Floats, second: Floats) -> float:
+    """Return the inner product of two symmetric matrices, zero below their diagonals."""
+    return 2 * float(np.vdot(first, second)) - float(np.diag(first) @ np.diag(second))
 
 
 def kernel_of(

@@ -77,8 +77,8 @@ def rdm(
         root = np.linalg.cholesky(np.asarray(precision, dtype=float))
         table, method = _rows(table) @ root, "squared-euclidean"
     if method in ("correlation", "cosine"):
-        return _angles(_upper_gram(table, "row" if method == "correlation" else "", block))
-    squared = _squared(_upper_gram(table, "column", block))
+        return _angles(upper_gram(table, "row" if method == "correlation" else "", block))
+    squared = _squared(upper_gram(table, "column", block))
     width = max(1, int(np.prod(table.shape[1:])))
     if method == "euclidean":
         return np.sqrt(squared)
@@ -124,14 +124,21 @@ def gram(features: Any, *, centre: str = "", block: int = BLOCK) -> Floats:
     array([[ 0.5, -0.5],
            [-0.5,  0.5]])
     """
-    half = _upper_gram(features, centre, block)
+    half = upper_gram(features, centre, block)
     below = np.tril_indices(len(half), -1)
     half[below] = half.T[below]
     return half
 
 
-def _upper_gram(features: Any, centre: str, block: int) -> Floats:
-    """Return inner products in the upper triangle alone: half of the work."""
+def upper_gram(features: Any, centre: str, block: int = BLOCK) -> Floats:
+    """Return inner products in the upper triangle alone, zero below: half of the work.
+
+    Examples
+    --------
+    >>> upper_gram(np.ones((2, 3)), "", BLOCK)
+    array([[3., 3.],
+           [0., 3.]])
+    """
     from scipy.linalg.blas import dsyrk
 
     n = int(features.shape[0])
