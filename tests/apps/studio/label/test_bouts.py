@@ -109,7 +109,7 @@ def test_bouts_on_a_signal(client, place):
 
     values = np.random.default_rng(0).normal(size=(2, 2000)) * 1e-6
     table = pd.DataFrame({"onset": [], "duration": [], "label": []})
-    write_annotated(signal(values, 200.0, ["C3", "C4"]), table, place.root / "a_raw.fif")
+    write_annotated(signal(values, ["C3", "C4"], 200.0), table, place.root / "a_raw.fif")
     options = {"behaviours": "spindle"}
     answer = client.post(
         "/api/labels", json={"kind": "bouts", "data": "a_raw.fif", "options": options}

@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import time
+import zipfile
+from io import BytesIO
 from urllib.request import urlopen
 
 import nibabel
 import numpy as np
 import pytest
 
+from neuroloom.io.bouts import FORMATS, read_bouts
+from neuroloom.io.labels import read_labels
+from neuroloom.io.video import write_video
 from tests.apps.studio import browsing
 from tests.apps.studio.browsing import Server, click, see, type_into
 from tests.apps.studio.conftest import wait
@@ -157,4 +162,149 @@ def test_a_painted_mask_comes_back_equal_to_the_voxel(server, driver, tmp_path):
         with urlopen(address) as answer:
             again[k] = np.frombuffer(answer.read(), np.uint8).reshape(voxels.shape[1:])
     assert np.array_equal(again, voxels)
+    assert severe(driver) == []
+
+
+def place_of(frame):
+    """Where the animal of the drawn video is, px: its front, halfway between the ears."""
+    return 60 + frame, 60 + int(15 * np.sin(frame / 9))
+
+
+def truth_of(frame):
+    """Left ear, right ear, tail, px, from what was drawn."""
+    x, y = place_of(frame)
+    return np.array([[x - 5.5, y - 9.5], [x - 5.5, y + 8.5], [x - 30, y]], float)
+
+
+def draw_animal(file):
+    """A body with a red left and a blue right ear walks to the right."""
+
+    def frames():
+        for k in range(60):
+            x, y = place_of(k)
+            frame = np.full((96, 128, 3), 60, np.uint8)
+            frame[y - 12 : y + 12, x - 30 : x] = 170
+            frame[y - 12 : y - 6, x - 8 : x - 2] = (250, 60, 60)
+            frame[y + 6 : y + 12, x - 8 : x - 2] = (60, 60, 250)
+            yield frame
+
+    write_video(file, frames(), 25)
+
+
+def error_on_video(server, model):
+    """Mean distance of all points of the whole video from what was drawn, px."""
+    import pandas as pd
+
+    made = server.ask("predict", {"model": model, "data": "in/mouse.mp4"})["id"]
+    wait(lambda: server.ask(f"predictions/{made}")["state"] == "done", 240)
+    table = pd.read_parquet(server.folder / "predictions" / made / "predictions.parquet")
+    wide = table.set_index(["frame", "keypoint"])[["x", "y"]]
+    truth = np.concatenate([truth_of(k) for k in range(60)])
+    names = ["ear_l", "ear_r", "tail"]
+    found = wide.loc[[(k, name) for k in range(60) for name in names]].to_numpy()
+    return float(np.linalg.norm(found - truth, axis=1).mean())
+
+
+def trained(server, bench, driver):
+    """Press Train; return the name of the finished run."""
+    bench.press("Train")
+    name = wait(lambda: bench.js("return B.state.querySelector('a')?.textContent"), 30)
+    wait(lambda: server.state(name) not in ("waiting", "running"), 900)
+    assert server.state(name) == "done"
+    return name
+
+
+def test_label_train_predict_correct_a_swap_and_retrain(server, driver):
+    """Five frames by clicks, one with its ears swapped; the doubtful one is corrected with a key."""
+    (server.folder / "in").mkdir()
+    draw_animal(server.folder / "in" / "mouse.mp4")
+    driver.get(f"{server.address}/label")
+    click(driver, "Keypoints on frames: mouse.mp4")
+    see(driver, "Which frames")
+    for name, text in (("keypoints", "ear_l, ear_r, tail"), ("count", "5"),
+                       ("bones", "ear_l-tail, ear_r-tail")):  # fmt: skip
+        type_into(driver, f"new-{name}", text)
+    click(driver, "Begin")
+    bench = Bench(driver, "keypoints")
+    wait(lambda: bench.js("return B.picture(B.row).naturalWidth > 0"))
+    numbers = [frame["frame"] for frame in bench.js("return B.head.frames")]
+    for row, number in enumerate(numbers):
+        wait(lambda: bench.js("return B.picture(B.row).naturalWidth > 0"))
+        points = truth_of(number)
+        for k in (1, 0, 2) if row == 2 else (0, 1, 2):
+            bench.mouse(bench.js(f"return B.toScreen({points[k].tolist()}, B.scale())"))
+        bench.saved()
+        bench.keys("d")
+    assert server.ask("labels")[0]["done"] == 5
+    id = driver.current_url.rpartition("/")[2]
+    clicked = np.array(server.ask(f"labels/{id}")["points"], float)[:, 0]
+    wanted = np.array([truth_of(n)[[1, 0, 2] if k == 2 else [0, 1, 2]]
+                       for k, n in enumerate(numbers)])  # fmt: skip
+    assert np.abs(clicked - wanted).max() < 0.6, "a click lands where it was aimed at"
+    field = bench.js("B.budget.value = ''; return B.budget")
+    field.send_keys("150 steps")
+    first = trained(server, bench, driver)
+    bench.js("return B.fillModels()")
+    wait(lambda: bench.js("return B.model.value") == first)
+    bench.press("Predict")
+    wait(lambda: bench.js("return !!B.found"), 240)
+    assert bench.js("return B.row") == 2, "the frame with the swap is the most doubtful"
+    bench.keys("x")
+    bench.saved()
+    assert server.ask(f"labels/{id}/log")[0]["origin"] == "swap"
+    second = trained(server, bench, driver)
+    before, after = (error_on_video(server, model) for model in (first, second))
+    assert after < before
+    with urlopen(f"{server.address}/api/labels/{id}/export") as answer:
+        files = zipfile.ZipFile(BytesIO(answer.read()))
+    files.extractall(server.folder / "theirs")
+    project = read_labels(server.folder / "theirs")
+    assert np.abs(project.points[:, 0] - [truth_of(n) for n in numbers]).max() < 0.6
+    assert severe(driver) == []
+
+
+def test_bouts_on_a_video_come_back_equal_from_boris(server, driver, tmp_path):
+    """Keys begin and end behaviours of two subjects; an end is moved; one is removed and undone."""
+    from selenium.webdriver.common.keys import Keys
+
+    (server.folder / "in").mkdir()
+    draw_animal(server.folder / "in" / "mouse.mp4")
+    driver.get(f"{server.address}/label")
+    click(driver, "Events and bouts: mouse.mp4")
+    see(driver, "Behaviours")
+    type_into(driver, "new-behaviours", "groom, rear (p)")
+    type_into(driver, "new-subjects", "resident, intruder")
+    click(driver, "Begin")
+    bench = Bench(driver, "bouts")
+    wait(lambda: bench.js("return !!B.image"))
+
+    def keys(*words):
+        bench.js("B.canvas.focus()")
+        from selenium.webdriver.common.action_chains import ActionChains
+
+        ActionChains(driver).send_keys(*words).perform()
+        bench.saved()
+
+    right, left = Keys.ARROW_RIGHT, Keys.ARROW_LEFT
+    keys("g", *[right] * 10, "g")  # 0 to 0.4 s
+    keys(*[right] * 5, "r")  # 0.6 s
+    keys("g", *[right] * 20, "g")  # 0.6 to 1.4 s
+    keys(*[left] * 5, "]")  # stop at 1.2 s
+    bench.js("B.people.value = 'intruder'; B.people.dispatchEvent(new Event('change'))")
+    keys("g", *[right] * 5, "g")  # 1.2 to 1.4 s
+    keys(Keys.DELETE)
+    assert len(bench.js("return B.head.bouts")) == 3
+    bench.press("Undo")
+    bench.saved()
+    wanted = [
+        (0.0, 0.4, "groom", "resident", ""), (0.6, 0.6, "rear", "resident", ""),
+        (0.6, 1.2, "groom", "resident", ""), (1.2, 1.4, "groom", "intruder", ""),
+    ]  # fmt: skip
+    id = driver.current_url.rpartition("/")[2]
+    for format, (_, ending, _) in FORMATS.items():
+        with urlopen(f"{server.address}/api/labels/{id}/export?format={format}") as answer:
+            file = tmp_path / f"{format}{ending}"
+            file.write_bytes(answer.read())
+        assert read_bouts(file).rows() == wanted, format
+    assert browsing.foreign_requests(driver) == []
     assert severe(driver) == []

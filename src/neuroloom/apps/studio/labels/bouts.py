@@ -6,14 +6,13 @@ import re
 from pathlib import Path
 from typing import Any
 
-from neuroloom.apps.studio.labels.work import Work
+from neuroloom.apps.studio.labels.work import Work, names_of, plain_text
 from neuroloom.core.errors import ConfigError, DataError, nearest
 from neuroloom.core.files import read_json, write_json
 from neuroloom.io.bouts import FORMATS, Bouts, read_bouts, write_bouts
 
 KINDS = ("state", "point")
 KEYS = "qwertyuiopsdfghjklzxcvbnm"
-MOST_NAMES = 100
 _ID = re.compile(r"^[A-Za-z0-9-]{1,40}$")
 
 
@@ -31,7 +30,7 @@ class Watched(Work):
         """
         facts = _medium(source)
         behaviours = _behaviours(options.get("behaviours"))
-        subjects = [name for name in _split(options.get("subjects")) if name]
+        subjects = list(dict.fromkeys(names_of(options.get("subjects"), "subjects")))
         rows: list[dict[str, Any]] = []
         if options.get("events_path"):
             given = read_bouts(options["events_path"])
@@ -103,7 +102,7 @@ class Watched(Work):
         if op == "behaviour":
             return _behaviour(edit, behaviours)
         if op == "subject":
-            (name,) = _split(str(edit.get("name", ""))) or [""]
+            name = plain_text(edit.get("name", ""))[:80]
             if not name or name in subjects:
                 raise ConfigError(f"name: expected a new subject, got '{name}'.")
             subjects.append(name)
@@ -124,7 +123,7 @@ class Watched(Work):
         start, stop = (round(min(time, longest), 6) for time in times)
         if stop < start:
             raise ConfigError(f"stop: {stop} s is before the start, {start} s.")
-        comment = str(edit.get("comment", "") or "")[:500].replace("\t", " ").replace("\n", " ")
+        comment = plain_text(edit.get("comment", "") or "")[:500]
         return _plain(str(edit["id"]), (start, stop, what, who, comment))
 
     def held(self) -> Bouts:
@@ -165,20 +164,14 @@ def _medium(source: Path) -> dict[str, Any]:
     return {"medium": "signal", "rate": float(head.rate), "duration": round(head.duration, 6)}
 
 
-def _split(given: Any) -> list[str]:
-    parts = given.replace("\n", ",").split(",") if isinstance(given, str) else given or []
-    names = list(dict.fromkeys(str(part).strip() for part in parts if str(part).strip()))
-    if len(names) > MOST_NAMES or any(len(name) > 80 for name in names):
-        raise ConfigError(f"Expected at most {MOST_NAMES} names of up to 80 characters.")
-    return names
-
-
 def _behaviours(given: Any) -> list[dict[str, str]]:
     """Return name, kind and key of each; a key is the first free letter of the name."""
     made: list[dict[str, str]] = []
-    for text in _split(given):
+    for text in dict.fromkeys(names_of(given, "behaviours")):
         point = text.endswith("(p)")
         name = text.removesuffix("(p)").strip()
+        if not name or name in [one["name"] for one in made]:
+            continue
         made.append(
             {"name": name, "kind": KINDS[point], "key": _free_key(name, [m["key"] for m in made])}
         )
@@ -201,7 +194,7 @@ def _with_those_of(given: Bouts, behaviours: list[dict[str, str]]) -> list[dict[
 
 
 def _behaviour(edit: dict[str, Any], behaviours: list[dict[str, str]]) -> dict[str, Any]:
-    (name,) = _split(str(edit.get("name", ""))) or [""]
+    name = plain_text(edit.get("name", ""))[:80]
     if not name:
         raise ConfigError("name: a behaviour needs a name.")
     known = next((one for one in behaviours if one["name"] == name), None)

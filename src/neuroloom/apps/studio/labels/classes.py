@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from neuroloom.apps.studio.labels.grid import numbers_of
-from neuroloom.apps.studio.labels.work import Work, whole
+from neuroloom.apps.studio.labels.grid import number_of
+from neuroloom.apps.studio.labels.work import Work, names_of, plain_text, whole
 from neuroloom.apps.studio.views import Window
 from neuroloom.core.errors import ConfigError, DataError, nearest
 from neuroloom.core.files import write_json, write_text
@@ -74,8 +74,8 @@ class Classes(Work):
         """Return an `image` as PNG: of a volume the middle slice of an axis (`axis`, `share`)."""
         if what != "image":
             return super().part(what, asked)
-        image = numbers_of(asked, "image", len(self.images))
-        axis, share = numbers_of(asked, "axis", 3), numbers_of(asked, "share", 101)
+        image = number_of(asked, "image", len(self.images))
+        axis, share = number_of(asked, "axis", 3), number_of(asked, "share", 101)
         return Window(_picture(self.root / self.images[image], axis, share), "image/png")
 
     def apply(self, edits: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -83,7 +83,7 @@ class Classes(Work):
         labels, classes, lines = list(self.labels), list(self.facts["classes"]), []
         for edit in edits:
             if "class" in edit:
-                classes = _names([*classes, edit["class"]])
+                classes = _names([*classes, plain_text(edit["class"])])
                 lines.append({"class": classes[-1], "from": None, "to": classes[-1]})
                 continue
             image, to = whole(edit, "image", len(self.images)), edit.get("to")
@@ -117,12 +117,10 @@ class Classes(Work):
 
 
 def _names(given: Any) -> list[str]:
-    parts = given.replace("\n", ",").split(",") if isinstance(given, str) else given or []
-    names = [str(part).strip() for part in parts if str(part).strip()]
+    names = names_of(given, "classes", MOST_CLASSES)
     twice = [name for name in names if names.count(name) > 1]
-    if twice or len(names) > MOST_CLASSES:
-        said = f"'{twice[0]}' stands twice" if twice else f"at most {MOST_CLASSES} fit the keys"
-        raise ConfigError(f"classes: {said}.")
+    if twice:
+        raise ConfigError(f"classes: '{twice[0]}' stands twice.")
     return names
 
 

@@ -10,7 +10,7 @@ import uuid
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from neuroloom.apps.studio.labels.work import Work
+from neuroloom.apps.studio.labels.work import Work, plain_text
 from neuroloom.apps.studio.workspace import BusyError, MissingError
 from neuroloom.core.errors import ConfigError, NeuroloomError, nearest
 from neuroloom.core.files import read_json, write_json
@@ -123,8 +123,9 @@ class Desk:
         try:
             facts = made.begin(partial, source, options)
             begun = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-            facts = facts | {"kind": kind, "name": name or source.name, "source": data}
-            facts |= {"path": str(source), "begun": begun, "by": who}
+            named = plain_text(name) or source.name
+            facts = facts | {"kind": kind, "name": named, "source": data}
+            facts |= {"path": str(source), "begun": begun, "by": plain_text(who)}
             write_json(partial / "work.json", facts)
             partial.rename(self.folder / id)
         finally:

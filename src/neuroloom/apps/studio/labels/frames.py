@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neuroloom.apps.studio.labels.work import names_of
 from neuroloom.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from neuroloom.io.labels import Labels
 
 LOOKED_AT = 240  # frames that are decoded to choose among
-MOST_NAMES = 200
 
 
 def of_video(video: Path, options: dict[str, Any]) -> Labels:
@@ -75,7 +75,9 @@ def choose(video: Path, options: dict[str, Any]) -> np.ndarray:
     """
     from neuroloom.io.video import Video
 
-    how, count = options.get("how", "even"), int(options.get("count") or 10)
+    how, count = options.get("how", "even"), options.get("count") or 10
+    if not isinstance(count, int):
+        raise ConfigError(f"count: expected how many frames, got {count!r:.80}.")
     with Video(video) as opened:
         if how == "hand":
             return _by_hand(options.get("numbers"), len(opened))
@@ -118,15 +120,11 @@ def _table(video: Path, numbers: np.ndarray) -> Any:
 
 
 def _names(given: Any, what: str) -> tuple[str, ...]:
-    """Return names from a list or from words with commas."""
-    parts = given.replace("\n", ",").split(",") if isinstance(given, str) else given or []
-    if not isinstance(parts, list) or len(parts) > MOST_NAMES:
-        raise ConfigError(f"{what}: expected at most {MOST_NAMES} names.")
-    names = tuple(str(part).strip() for part in parts if str(part).strip())
+    names = names_of(given, what)
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ConfigError(f"{what}: '{twice[0]}' stands twice.")
-    return names
+    return tuple(names)
 
 
 def _bones(given: Any, names: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
@@ -134,6 +132,8 @@ def _bones(given: Any, names: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
     from neuroloom.core.errors import nearest
 
     parts = given.replace("\n", ",").split(",") if isinstance(given, str) else given or []
+    if not isinstance(parts, list):
+        raise ConfigError(f"bones: expected pairs of points, got {given!r:.80}.")
     pairs = [part.split("-", 1) if isinstance(part, str) else part for part in parts if part]
     bones = []
     for pair in pairs:

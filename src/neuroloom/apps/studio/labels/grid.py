@@ -80,15 +80,15 @@ def _plane(
     }
 
 
-def numbers_of(asked: dict[str, str], name: str, below: int) -> int:
+def number_of(asked: dict[str, str], name: str, below: int) -> int:
     """Return a whole number of a query, from 0 to before `below`.
 
     Examples
     --------
-    >>> numbers_of({"index": "3"}, "index", 4)
+    >>> number_of({"index": "3"}, "index", 4)
     3
     """
     text = asked.get(name, "0")
-    if not text.isdigit() or int(text) >= below:
+    if not text.isdecimal() or int(text) >= below:
         raise ConfigError(f"{name}: expected a whole number from 0 to {below - 1}, got '{text}'.")
     return int(text)

@@ -101,7 +101,7 @@ class Keypoints(Work):
 
         if what != "frame":
             return super().part(what, asked)
-        row = int(asked.get("row", "")) if asked.get("row", "").isdigit() else -1
+        row = int(asked["row"]) if asked.get("row", "").isdecimal() else -1
         if not 0 <= row < len(self.labels):
             raise ConfigError(f"row: expected 0 to {len(self.labels) - 1}.")
         pixels = self.labels.image(row)

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from neuroloom.apps.studio.labels.grid import numbers_of, planes
-from neuroloom.apps.studio.labels.work import Work, whole
+from neuroloom.apps.studio.labels.grid import number_of, planes
+from neuroloom.apps.studio.labels.work import Work, names_of, plain_text, whole
 from neuroloom.apps.studio.views import Window
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import write_json
@@ -115,12 +115,12 @@ class Masks(Work):
         Asked: `image`, and for planes `axis` (of z, y, x) and `index`. A slice is float32, with the
         channels last; a mask is uint8, one number a voxel, rows first.
         """
-        image = numbers_of(asked, "image", len(self.stems))
+        image = number_of(asked, "image", len(self.stems))
         if what == "grid":
             return Window(json.dumps(self._grid(image)).encode())
         size = self.sizes[image]
-        axis = numbers_of(asked, "axis", 3) if len(size) == 3 else 0
-        index = numbers_of(asked, "index", size[axis]) if len(size) == 3 else 0
+        axis = number_of(asked, "axis", 3) if len(size) == 3 else 0
+        index = number_of(asked, "index", size[axis]) if len(size) == 3 else 0
         where = (slice(None),) * axis + (index,) if len(size) == 3 else ()
         if what == "mask":
             with self.lock:
@@ -216,15 +216,18 @@ class Masks(Work):
 
     def _name(self, edit: dict[str, Any]) -> dict[str, Any]:
         names, number = list(self.facts["labels"]), edit.get("number")
-        (name,) = _names([edit["label"]])
+        name = plain_text(edit["label"])
         if name in names:
             raise ConfigError(f"label: '{name}' is there already.")
+        if not name:
+            raise ConfigError("label: a structure needs a name.")
         if number is None:
             names.append(name)
             before: str | None = None
         else:
-            before = names[whole({"number": number - 1}, "number", len(names))]
-            names[number - 1] = name
+            at = whole(edit, "number", len(names) + 1) - 1
+            before = names[at]
+            names[at] = name
         self.keep(labels=_names(names))
         _declare(self.project, names, self.stems, self.sizes)
         return {"label": name, "from": before, "to": name}
@@ -275,13 +278,10 @@ def _values(file: Path, changed: int) -> np.ndarray:
 
 
 def _names(given: Any) -> list[str]:
-    parts = given.replace("\n", ",").split(",") if isinstance(given, str) else given or []
-    names = [str(part).strip() for part in parts if str(part).strip()] or ["structure"]
+    names = names_of(given, "labels", MOST_LABELS) or ["structure"]
     twice = [name for name in names if names.count(name) > 1]
-    if twice or len(names) > MOST_LABELS:
-        raise ConfigError(
-            f"labels: '{twice[0]}' stands twice." if twice else f"labels: at most {MOST_LABELS}."
-        )
+    if twice:
+        raise ConfigError(f"labels: '{twice[0]}' stands twice.")
     if "background" in names or "ignore" in names:
         raise ConfigError("labels: 'background' and 'ignore' mean something else; name structures.")
     return names

@@ -108,8 +108,8 @@ class Work:
             return
         stamp = {"when": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "who": (who or "unnamed")[:80]}
         text = "".join(json.dumps(stamp | line, ensure_ascii=False) + "\n" for line in lines)
-        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as handle:
-            handle.write(text)
+        with (self.folder / "log.jsonl").open("ab") as handle:
+            handle.write(text.encode("utf-8", "backslashreplace"))
             handle.flush()
             os.fsync(handle.fileno())
 
@@ -152,3 +152,36 @@ def whole(edit: dict[str, Any], name: str, below: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < below:
         raise ConfigError(f"{name}: expected a whole number from 0 to {below - 1}, got {value!r}.")
     return value
+
+
+def plain_text(value: Any) -> str:
+    """Return what a file can hold of a text: no half characters, no line ends, no tabs.
+
+    Examples
+    --------
+    >>> plain_text("a  b ")
+    'a b'
+    """
+    return " ".join(str(value).encode("utf-8", "replace").decode().split())
+
+
+def names_of(given: Any, what: str, most: int = 200) -> list[str]:
+    """Return names from a list, or from words with commas between them.
+
+    Raises
+    ------
+    ConfigError
+        If it is neither, or there are too many or too long ones.
+
+    Examples
+    --------
+    >>> names_of("nose, tail base,", "keypoints")
+    ['nose', 'tail base']
+    """
+    parts = given.replace("\n", ",").split(",") if isinstance(given, str) else given or []
+    if not isinstance(parts, list) or any(isinstance(part, dict | list) for part in parts):
+        raise ConfigError(f"{what}: expected names with commas between them, got {given!r:.80}.")
+    names = [name for name in map(plain_text, parts) if name]
+    if len(names) > most or any(len(name) > 80 for name in names):
+        raise ConfigError(f"{what}: expected at most {most} names of up to 80 characters.")
+    return names

@@ -127,7 +127,7 @@
       pen.fillStyle = this.theme("--surface"); pen.fillRect(0, 0, width, height); pen.font = "12px system-ui";
       const raw = (b - a) / Math.max(2, width / 110), ten = 10 ** Math.floor(Math.log10(raw)), gap = [1, 2, 5, 10].map((k) => k * ten).find((k) => k >= raw);
       pen.strokeStyle = this.theme("--line"); pen.fillStyle = muted;
-      for (let t = Math.ceil(a / gap) * gap; t <= b + 1e-9; t += gap) { const x = this.x(t, width); pen.beginPath(); pen.moveTo(x, RULER - 4); pen.lineTo(x, height); pen.stroke(); pen.fillText(gap < 1 ? this.clock(t) : this.clock(t).slice(0, -4), x + 2, 13); }
+      for (let t = Math.ceil(a / gap) * gap; t <= b + 1e-9; t += gap) { const x = this.x(t, width); pen.beginPath(); pen.moveTo(x, RULER - 4); pen.lineTo(x, height); pen.stroke(); if (x < width - 44) pen.fillText(gap < 1 ? this.clock(t) : this.clock(t).slice(0, -4), x + 2, 13); }
       behaviours.forEach((one, k) => { pen.fillStyle = text; pen.fillText(one.name.length > 12 ? `${one.name.slice(0, 11)}…` : one.name, 6, RULER + LANE * k + 17); });
       pen.save(); pen.beginPath(); pen.rect(LEFT, 0, width - LEFT, height); pen.clip();
       for (const bout of bouts) this.drawBout(pen, width, bout, false);
