@@ -212,8 +212,8 @@ def own_errors(signals: Signals, lags: int, most: int) -> Floats:
 
 
 def _least_squares(columns: Floats, row: Floats) -> Floats:
-    gram: Floats = columns @ columns.T + 1e-6 * len(row) * np.eye(len(columns))
-    weight: Floats = np.linalg.solve(gram, columns @ row)
+    gram = columns @ columns.T + 1e-6 * len(row) * np.eye(len(columns))
+    weight: Floats = np.asarray(np.linalg.solve(gram, columns @ row), dtype=np.float64)
     return weight
 
 

@@ -30,8 +30,8 @@ def neural_masses(
     rng: np.random.Generator,
     *,
     time: int = 300,
-    coupling: float = 0.5,
-    noise: float = 0.4,
+    coupling: float = 3.0,
+    noise: float = 0.3,
     steps: int = 10,
 ) -> Signals:
     """Simulate firing rates of excitatory and inhibitory pools at every node of a graph.
@@ -49,7 +49,7 @@ def neural_masses(
     time
         Samples to return.
     coupling
-        How much all sources of a node together can add, over the input.
+        Weight of all sources of a node together.
     noise
         Standard deviation of the noise at every step.
     steps
@@ -74,11 +74,11 @@ def neural_masses(
     own = rng.uniform(0.8, 1.2, (nodes, 2))
     before, rates = excite.copy(), np.zeros((nodes, time + settle))
     for sample in range(time + settle):
-        arrives = weights @ before
+        arrives = weights @ (before - 0.5)
         before = excite.copy()
         for _ in range(steps):
-            push = 8 * (1.2 * own[:, 0] * excite - 1.1 * own[:, 1] * inhibit + arrives - 0.45)
-            push = push + 1.2 * drive[:, sample] + noise * rng.normal(size=nodes) * np.sqrt(steps)
+            push = 3 * (own[:, 0] * excite - own[:, 1] * inhibit) + arrives - 0.6
+            push = push + 0.8 * drive[:, sample] + noise * rng.normal(size=nodes) * np.sqrt(steps)
             excite = excite + (_sigmoid(push) - excite) / steps
             inhibit = inhibit + (_sigmoid(6 * (excite - 0.4)) - inhibit) / (2 * steps)
         rates[:, sample] = excite

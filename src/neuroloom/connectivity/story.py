@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 SHOWN = 4  # networks with figures of their own
-DRAWS = 500
+DRAWS = 200
 MEANINGS = {
     "auc": "How often a true directed edge is stronger than one that is none, mean over "
     "recordings: 0.5 is guessing.",
@@ -102,10 +102,11 @@ def _truth_scores(
     graphs = [one.drawn.strength for one in known]
     value = _pooled(known, graphs)
     base = _pooled(known, [static.partial_correlation(stack_values(n.recordings)) for n in known])
-    drawn = [
-        _pooled(known, [g[rng.integers(len(g), size=len(g))] for g in graphs])
-        for _ in range(DRAWS if max(map(len, graphs)) > 1 else 0)
-    ]
+    each = [_each(one, g) for one, g in zip(known, graphs, strict=True)]
+    drawn = []
+    for _ in range(DRAWS if max(map(len, graphs)) > 1 else 0):
+        rows = [rng.integers(len(g), size=len(g)) for g in graphs]
+        drawn.append(_pooled(known, graphs, rows, each))
     out = {}
     for name, number in value.items():
         low = high = None
@@ -116,22 +117,45 @@ def _truth_scores(
     return out
 
 
-def _pooled(known: Sequence[Network], graphs: Sequence[Floats]) -> dict[str, float]:
-    """Mean over recordings, over networks for group scores, over edges for orientation."""
-    truths = [one.recordings[0].truth for one in known]
-    scores = [
-        measures.score_graphs(t, g) for t, g in zip(truths, graphs, strict=True) if t is not None
-    ]
-    weights = {
-        name: [len(g) for g in graphs] for name in ("auc", "auc_transposed", "auc_symmetric")
-    }
+def _each(one: Network, graphs: Floats) -> dict[str, Floats]:
+    """Return the scores of every recording alone."""
+    truth = one.recordings[0].truth
+    if truth is None:
+        return {}
+    rows = [measures.score_recording(truth, graph) for graph in graphs]
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
+def _pooled(
+    known: Sequence[Network],
+    graphs: Sequence[Floats],
+    rows: Sequence[NDArray[np.int_]] | None = None,
+    each: Sequence[dict[str, Floats]] | None = None,
+) -> dict[str, float]:
+    """Mean over recordings for AUC, over networks for scores of mean graphs.
+
+    `rows` draws recordings anew; `each` has their scores, so that only mean graphs are scored.
+    """
+    each = each or [_each(one, g) for one, g in zip(known, graphs, strict=True)]
+    rows = rows or [np.arange(len(g)) for g in graphs]
     out = {}
-    for name in scores[0]:
-        values = np.array([one[name] for one in scores])
-        fine = np.isfinite(values)
-        weight = np.array(weights.get(name, [1] * len(values)), dtype=float)
-        out[name] = float(np.average(values[fine], weights=weight[fine])) if fine.any() else 0.5
-    return out
+    for name in each[0]:
+        values = np.concatenate([scores[name][row] for scores, row in zip(each, rows, strict=True)])
+        out[name] = _mean(values)
+    groups = [
+        measures.score_group(one.recordings[0].truth, g[row].mean(0))
+        for one, g, row in zip(known, graphs, rows, strict=True)
+        if one.recordings[0].truth is not None
+    ]
+    out |= {name: _mean(np.array([one[name] for one in groups])) for name in groups[0]}
+    order = ("auc", "auc_group", "auc_transposed", "auc_symmetric", "orientation")
+    return {name: out[name] for name in order}
+
+
+def _mean(values: Floats) -> float:
+    """Return the mean of what is defined; a half, chance, where nothing is."""
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if known.size else 0.5
 
 
 def _add_tables(shelf: Shelf, edges: pd.DataFrame, done: Sequence[Network]) -> None:

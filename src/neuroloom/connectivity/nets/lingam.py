@@ -127,16 +127,21 @@ def fit_lingam(
     count = kept.sum(1)
     price = torch.as_tensor(np.broadcast_to(np.asarray(penalty, np.float32), (fits,)).copy())
     bell = torch.special.ndtri((torch.arange(_GRID) + 0.5) / _GRID).expand(fits, nodes, _GRID)
-    optimiser = torch.optim.Adam(model.learnt, lr=RATE)
-    for step in range(steps):
-        for group in optimiser.param_groups:
-            group["lr"] = RATE * (1 - step / steps) + 1e-3
-        optimiser.zero_grad()
+    # torch.optim costs seconds to import, more than all steps of a small fit.
+    means = [torch.zeros_like(one) for one in model.learnt]
+    squares = [torch.zeros_like(one) for one in model.learnt]
+    for step in range(1, steps + 1):
         likely = (model.log_likelihood(x) * kept).sum(1) / count
         modest = model.log_density(bell).mean(2).sum(1) * PSEUDO / count
         sparse = torch.sqrt(model.weights**2 + 1e-6).sum((1, 2)) * price
-        torch.sum(sparse - likely - modest).backward()
-        optimiser.step()
+        slopes = torch.autograd.grad(torch.sum(sparse - likely - modest), model.learnt)
+        with torch.no_grad():
+            rate = RATE * (1 - (step - 1) / steps) + 1e-3
+            for one, slope, mean, square in zip(model.learnt, slopes, means, squares, strict=True):
+                mean.lerp_(slope, 0.1)
+                square.mul_(0.999).addcmul_(slope, slope, value=0.001)
+                size = (square / (1 - 0.999**step)).sqrt_().add_(1e-8)
+                one.addcdiv_(mean, size, value=-rate / (1 - 0.9**step))
     with torch.no_grad():
         each = model.log_likelihood(x)
         inside = (each * kept).sum(1) / count
