@@ -262,6 +262,7 @@ class Declared(Task):
         if self.carried and state is None:
             state = self.begin(n, generator)
         laws, timing, settings, drawn = self._fixed(conditions, n)
+        drawn = {name: value.to(generator.device) for name, value in drawn.items()}
         for name, law in laws.items():
             if name not in drawn:
                 drawn[name] = sample(law, n, generator)

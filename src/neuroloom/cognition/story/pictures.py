@@ -44,7 +44,9 @@ def draw_trials(task: Task, trials: Trials, count: int = 3) -> Figure:
                            trials.targets[:stop, column].numpy(), np.nan)  # fmt: skip
         _draw_channels(own[1], time, targets, task.outputs, legend)
         if task.actions:
-            own[2].step(time, trials.choice[:stop, column].numpy(), where="post", color=colour(0))
+            style = {"marker": "o", "ms": 4} if stop == 1 else {}
+            right = trials.choice[:stop, column].numpy()
+            own[2].step(time, right, where="post", color=colour(0), **style)
             own[2].set(ylim=(-0.3, max(task.actions - 1, 1) + 0.3))
         _mark_epochs(own, trials, column)
         own[-1].set(xlabel="Time (ms)")
