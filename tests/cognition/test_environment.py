@@ -86,9 +86,9 @@ def test_random_play_is_paid_as_the_rollouts_of_the_policy_gradient_are(name):
         while "performance" not in info:
             _, reward, _, _, info = env.step(int(actions[env.t, column]))
             paid += reward
-        whole = expected.rewards[:, column].sum()
-        if bool(expected.right[column]) or expected.action[column] == 0:
-            assert paid == pytest.approx(float(whole), abs=1e-5)
+        whole = float(expected.rewards[:, column].sum())
+        assert paid == pytest.approx(whole, abs=1e-5)
+        assert info["performance"] == float(expected.right[column])
 
 
 def test_a_strict_price_list_ends_the_trial():

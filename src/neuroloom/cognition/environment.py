@@ -110,7 +110,7 @@ class TaskEnvironment(gymnasium.Env):
         self.state: State = {}
         self.memory: State = {}
         self.t = self.last = self.answered = self.done_trials = self._row = 0
-        self.solved = True
+        self.solved, self.early = True, False  # all answers right so far; acted before its time
         self._pool: Trials | None = None
 
     def reset(
@@ -138,7 +138,7 @@ class TaskEnvironment(gymnasium.Env):
         terminated = False
         if over:
             self.done_trials += 1
-            info["performance"] = float(self.solved)
+            info["performance"] = float(self.solved and not self.early)
             terminated = self.done_trials >= self.per_episode
             if terminated:
                 self.t = min(self.t, len(self.trial.inputs) - 1)
@@ -160,7 +160,8 @@ class TaskEnvironment(gymnasium.Env):
         starts = self.window & ~np.concatenate([[False], self.window[:-1]])
         self.stretch = np.where(self.window, starts.cumsum(), 0)  # times to answer, from 1
         self.told = {name: value[0].tolist() for name, value in self.trial.conditions.items()}
-        self.t, self.answered, self.solved, self.memory = 0, 0, True, {}
+        self.t, self.answered, self.memory = 0, 0, {}
+        self.solved, self.early = True, False
 
     def _draw(self) -> Trials:
         """Return one trial; of tasks whose trials do not depend on each other, from a pool."""
@@ -181,7 +182,7 @@ class TaskEnvironment(gymnasium.Env):
             return self._track(done, due, bool(inside))
         if not inside:
             early = done != 0
-            self.solved &= not early
+            self.early |= early
             return self.prices.abort * early, early and self.prices.strict
         here = int(self.stretch[self.t])
         ends = self.t == self.last or int(self.stretch[self.t + 1]) != here
@@ -207,7 +208,7 @@ class TaskEnvironment(gymnasium.Env):
     def _track(self, done: int, due: int, inside: bool) -> tuple[float, bool]:
         """Pay every step of a movement that was right, all together `correct`."""
         if not inside:
-            self.solved &= done == 0
+            self.early |= done != 0
             return self.prices.abort * (done != 0), False
         return self.prices.correct * (done == due) / max(int(self.window.sum()), 1), False
 
