@@ -87,7 +87,7 @@ class Graphs(Study):
         findings = [one for one in prepared.findings if one.title != "The class is the file"]
         findings += audit_leave_one_out(prepared.dataset, prepared.folds)
         alone = prepared.by == "time"
-        return replace(prepared, findings=findings, by="random" if alone else prepared.by)
+        return replace(prepared, findings=findings, by="node" if alone else prepared.by)
 
     def _split(self, dataset: Dataset, by: str) -> list[Fold]:
         from neuroloom.connectivity.connectomes.folds import deal

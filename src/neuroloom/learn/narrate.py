@@ -53,9 +53,12 @@ def add_split_figure(run: Run, prepared: Prepared) -> None:
 
     shelf, dataset = Shelf(run.folder / "artifacts"), prepared.dataset
     judged = [fold for fold in prepared.folds if len(fold.test)]
-    unit = prepared.by if prepared.by in UNITS else "run"
+    known = prepared.by in UNITS or prepared.by in dataset.table
+    unit = prepared.by if known else "run"
     if judged:
-        counts = figures.count_folds(unit_keys(dataset.table, unit), judged)
+        table = dataset.table
+        keys = unit_keys(table, unit) if unit in UNITS else table[unit].astype(str).tolist()
+        counts = figures.count_folds(keys, judged)
         shelf.add_figure(
             "folds",
             figures.fold_map(counts, unit),

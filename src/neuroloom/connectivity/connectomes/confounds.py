@@ -79,7 +79,7 @@ def _said(
             Finding(
                 "note",
                 f"Connectomes show {name}",
-                f"The label does not depend on {name} (association {strength:.2f}), but{how[0:0]} "
+                f"The label does not depend on {name} (association {strength:.2f}), but "
                 f"the connectomes do.{how} With split=site the score holds for new sites.",
             )
         ]

@@ -48,7 +48,7 @@ def illustrate(recipe: Graphs, run: Run, prepared: Prepared, fits: list[Fitted])
         "where": where,
         "notes": [*facts["notes"], *said],
         "method": [_method(prepared)],
-        "citations": _citations(recipe),
+        "citations": _citations(fits[0].learner.name if fits else recipe.model),
         "meanings": MEANINGS | _recalls(dataset.classes if level == "node" else []),
     }
     write_facts(run.folder, Facts(**facts))
@@ -149,10 +149,10 @@ def _method(prepared: Prepared) -> str:
     )
 
 
-def _citations(recipe: Graphs) -> list[str]:
+def _citations(model: str) -> list[str]:
     from neuroloom.learn.model import find_model
 
-    names = dict.fromkeys([recipe.model, "ridge"])
+    names = dict.fromkeys([model, "ridge"])
     return [source for name in names if (source := find_model(name, "graph").source)]
 
 
