@@ -28,9 +28,11 @@ pytestmark = [
 
 
 @pytest.fixture
-def server(tmp_path):
+def server(tmp_path, driver):
     made = Server(tmp_path / "workspace")
+    driver.get_log("browser")
     yield made
+    driver.get("about:blank")
     made.stop()
 
 
@@ -154,6 +156,8 @@ def test_a_painted_mask_comes_back_equal_to_the_voxel(server, driver, tmp_path):
         "undo",
         "fill",
     }
+    assert severe(driver) == []
+    driver.get("about:blank")
     server.kill()
     server.start()
     again = np.zeros_like(voxels)
@@ -162,7 +166,6 @@ def test_a_painted_mask_comes_back_equal_to_the_voxel(server, driver, tmp_path):
         with urlopen(address) as answer:
             again[k] = np.frombuffer(answer.read(), np.uint8).reshape(voxels.shape[1:])
     assert np.array_equal(again, voxels)
-    assert severe(driver) == []
 
 
 def place_of(frame):
@@ -215,7 +218,7 @@ def trained(server, bench, driver):
 
 
 def test_label_train_predict_correct_a_swap_and_retrain(server, driver):
-    """Five frames by clicks, one with its ears swapped; the doubtful one is corrected with a key."""
+    """Five frames by clicks, in one the ears are swapped; a key corrects the most doubtful."""
     (server.folder / "in").mkdir()
     draw_animal(server.folder / "in" / "mouse.mp4")
     driver.get(f"{server.address}/label")
