@@ -103,7 +103,8 @@ def _card(studio: Studio, line: dict[str, Any]) -> None:
             Bar(f"Progress of {line['name']}").set(line["done"] / line["total"])
             Tag("div", f"{line['done']} of {line['total']} {line['unit']}", "small")
         else:
-            Tag("div", f"{line['done']} {line['unit']}", "small")
+            unit = line["unit"] if line["done"] != 1 else line["unit"].removesuffix("s")
+            Tag("div", f"{line['done']} {unit}", "small")
         with box("row foot"):
             if not line["problem"]:
                 link("Go on", f"/label/{line['id']}", "button main",

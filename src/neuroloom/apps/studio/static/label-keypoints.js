@@ -1,7 +1,7 @@
 // Keypoints on frames, made for the keyboard: the mouse places, keys do all the rest.
 (() => {
   if (customElements.get("studio-label-keypoints")) return;
-  const HINT = [["click", "place"], ["drag", "move"], ["n / p", "next, previous point"], ["→ ← or d / a", "next, previous frame (nothing chosen: arrows)"],
+  const HINT = [["click", "place"], ["drag", "move"], ["n / p", "next, previous point"], ["→ ← or d / a", "next, previous frame"],
     ["Shift arrows", "nudge by 1 px (Alt: 0.2)"], ["Del", "take away"], ["c", "copy from frame before"], ["x", "swap left and right"],
     ["i", "next animal"], ["Shift x", "swap two animals"], ["u", "next unlabelled frame"], ["m", "take what the model found"], ["wheel, + −", "zoom"], ["Space drag", "pan"], ["0", "whole frame"], ["Ctrl Z / Y", "undo, redo"]];
 

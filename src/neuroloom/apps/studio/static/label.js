@@ -87,7 +87,7 @@
         this.version = kept.version;
         this.open -= 1;
         const count = kept.total ? `${kept.done} of ${kept.total}` : kept.done;
-        if (!this.open) this.tell(`Saved. ${count} ${kept.unit}.`);
+        if (!this.open) this.tell(`Saved. ${count} ${count === 1 ? kept.unit.replace(/s$/, "") : kept.unit}.`);
         if (kept.version !== before + 1) await this.refresh();
         return kept;
       };
