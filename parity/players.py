@@ -21,7 +21,7 @@ def by_reward(task: str) -> Run:
     """Return the run that learnt a task by reward."""
     return study(
         "cognition.train", Path(), task=(task,), learn="ppo", dt=50.0, batch=128, lr=5e-3,
-        anneal=True, target=0.99, budget="500 steps",
+        target=0.99, budget="500 steps",
     )  # fmt: skip
 
 
@@ -58,7 +58,7 @@ def twenty() -> np.ndarray:
     names = tuple(name for name in tasks() if name.startswith("yang19"))
     run = study(
         "cognition.train", Path(), task=names, units=256, dt=50.0, batch=128, every=100,
-        target=0.99, anneal=True, judged=TRIALS, budget="2000 steps",
+        target=0.99, judged=TRIALS, budget="2000 steps",
     )  # fmt: skip
     table = run.predictions
     return table[table["role"] == "model"].groupby("task")["right"].mean().to_numpy()

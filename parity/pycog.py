@@ -23,12 +23,13 @@ TARGETS = {
     "sinewave": 0.9,
 }  # fmt: skip
 TRIALS = 3000
+MARGIN = 0.02  # fresh trials, not those that training watched, must reach the target
 _spent: dict[str, float] = {}  # CPU seconds of each run
 
 
 def trained(name: str) -> Run:
     """Return the run of a task."""
-    fields: dict[str, Any] = {"target": TARGETS[name], "last": 5, "dale": 0.8}
+    fields: dict[str, Any] = {"target": TARGETS[name] + MARGIN, "last": 5, "dale": 0.8}
     if name == "rdm-nodale":
         del fields["dale"]
     if name == "romo":  # its rule: the worst pair of vibrations

@@ -63,7 +63,7 @@ class Train(Recipe):
         "targets", "from targets, right choices, or rewards", basic=True
     )
     target: float = setting(
-        0.95, "share of right trials at which training stops", gt=0, le=1, basic=True
+        0.97, "share of right trials at which training stops", gt=0, le=1, basic=True
     )
     budget: str = setting("3min", "wall time of the command or '3000 steps' a seed", basic=True)
     stages: list[str] = setting([], "conditions to begin with: 'coherence=0.7', 'whole'")
@@ -85,7 +85,7 @@ class Train(Recipe):
     rate_cost: float = setting(0.0, "price of the mean squared firing rate", ge=0)
     weight_cost: float = setting(0.0, "price of the mean absolute recurrent weight", ge=0)
     lr: float = setting(3e-3, "learning rate of AdamW", gt=0)
-    anneal: bool = setting(False, "let the learning rate fall to 0 over the budget")
+    flat: bool = setting(False, "keep the learning rate; else it falls to 0 over the budget")
     batch: int = setting(64, "trials in a step", ge=2)
     every: int = setting(25, "steps between validations", ge=1)
     judged: int = setting(1000, "fresh trials that the trained net is judged on", ge=20)
@@ -116,7 +116,7 @@ class Train(Recipe):
         stages = tuple(parse_stages(self.stages, goal, self.threshold))
         return Lesson(
             tuple(self.task), self.net, self.learn, self.units, self.lr, rate, stages, drill, costs,
-            self.weights, self.anneal,
+            self.weights, not self.flat,
         )  # fmt: skip
 
     def prepare(self, data: Path) -> Prepared:

@@ -72,7 +72,7 @@ class Lesson:
     drill: Drill
     costs: dict[str, float]
     weights: str | None = None
-    anneal: bool = False
+    anneal: bool = True
 
     def find_task(self) -> Task:
         """Return the task, or the mixture of tasks."""
