@@ -203,6 +203,9 @@ def drop_nodes(signals: Signals, names: Sequence[str]) -> Signals:
     DataError
         If there is no such node; the message suggests the nearest.
     """
+    if not names:
+        return signals
+    _check_shapes(signals)
     for name in names:
         if name not in signals.names:
             known = nearest(name, signals.names)

@@ -62,15 +62,26 @@ def read_image(path: Path, atlas: Path | None, confounds: list[str] | None = Non
 
 
 def _masker(regions: Any) -> tuple[Any, np.ndarray, list[int]]:
-    """Return the masker, the places of the regions (mm), and their numbers in the atlas."""
-    from nilearn import plotting
+    """Return the masker, the centres of the regions (mm), and their numbers in the atlas."""
     from nilearn.maskers import NiftiLabelsMasker, NiftiMapsMasker
 
-    if len(regions.shape) == 4:
-        places = plotting.find_probabilistic_atlas_cut_coords(regions)
-        return NiftiMapsMasker(regions, standardize=None), np.array(places), []
-    places, labels = plotting.find_parcellation_cut_coords(regions, return_label_names=True)
-    return NiftiLabelsMasker(regions, standardize=None), np.array(places), [int(n) for n in labels]
+    values = np.asarray(regions.dataobj)
+    if values.ndim == 4:
+        weights = np.abs(np.moveaxis(values, 3, 0)).astype(float)
+        return NiftiMapsMasker(regions, standardize=None), _centres(weights, regions), []
+    numbers = [int(number) for number in np.unique(values) if number != 0]
+    weights = np.array([values == number for number in numbers], dtype=float)
+    return NiftiLabelsMasker(regions, standardize=None), _centres(weights, regions), numbers
+
+
+def _centres(weights: np.ndarray, regions: Any) -> np.ndarray:
+    """Return the centres of mass of maps (region, x, y, z), in mm."""
+    flat = weights.reshape(len(weights), -1)
+    grid = np.indices(weights.shape[1:]).reshape(3, -1)
+    voxels = (flat @ grid.T) / np.maximum(flat.sum(1, keepdims=True), 1e-12)
+    affine = np.asarray(regions.affine)
+    mm: np.ndarray = voxels @ affine[:3, :3].T + affine[:3, 3]
+    return mm
 
 
 def _names(atlas: Path, numbers: list[int], count: int) -> tuple[str, ...]:

@@ -198,7 +198,7 @@ def choose_method(recipe: Causal, network: list[Signals]) -> Choice:
         choice = choose.choose_family(network, lags)
     elif model in LAGGED:
         found = choose.choose_forecast(network, lags)
-        time = choose.time_evidence(network, found, max(lags))
+        time, _ = choose.time_evidence(network, found, max(lags))
         told = choose.explain_time(model, time)
         choice = Choice(model, found.lags, found.penalty, time=time, table=found.table,
                         reasons=tuple(told))  # fmt: skip
