@@ -18,7 +18,8 @@ BOOTSTRAPS = 2
 
 
 def main(job: dict) -> dict:
-    x, y = (np.load(job[key], mmap_mode="r") for key in ("x", "y"))
+    x, y = (np.load(job[key]) for key in ("x", "y"))
+    rdm(x[:3]), compare_rdms(rdm(x[:4]), rdm(y[:4]))  # libraries that wait inside functions
     seconds, values = {}, {}
     for name, run in {
         "correlation": lambda: rdm(x, "correlation"),

@@ -55,7 +55,7 @@ def noise(*shape):
 
 @pytest.mark.parametrize("batch", [1, 7, 20])
 def test_bit_for_bit_at_any_batch_size(batch):
-    net, x = resnet(), noise(20, 3, 48, 48)
+    net, x = resnet(32), noise(20, 3, 32, 32)
     layers = ["encoder.layer1", "encoder.layer3", "output"]
     found = extract_features(net, x, layers, batch=batch)
     for layer in layers:

@@ -141,9 +141,9 @@ def test_ties_by_brute_force():
         stats.spearmanr(
             stats.rankdata(a + 1e-6 * rng.random(28)), stats.rankdata(b + 1e-6 * rng.random(28))
         )[0]
-        for _ in range(4000)
+        for _ in range(1000)
     ]
-    assert compare_rdms(a, b, "rho-a").item() == pytest.approx(np.mean(broken), abs=0.01)
+    assert compare_rdms(a, b, "rho-a").item() == pytest.approx(np.mean(broken), abs=0.02)
 
 
 def test_whitening_undoes_the_covariance_of_distances():

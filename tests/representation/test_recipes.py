@@ -153,14 +153,14 @@ def test_counts_of_stimuli_that_differ_are_named(tmp_path):
 
 def test_what_can_be_seen_is_in_the_run(tmp_path):
     recipe = Extract(
-        model="grid/resnet", size=32, layers=["body.1", "body.3"], shown=2, fields=True,
+        model="grid/resnet", size=32, layers=["body.1", "body.3"], shown=1, fields=True,
         maps=["grad-cam", "saliency", "guided", "smooth", "occlusion"], synthesise=1,
     )  # fmt: skip
     run = recipe.run(write_pictures(tmp_path / "p"), tmp_path / "run")
     folder = run.folder / "artifacts"
     for kind in recipe.maps:
         with np.load(folder / f"maps-{kind}.npz") as maps:
-            assert all(maps[key].shape == (2, 32, 32) for key in maps.files), kind
+            assert all(maps[key].shape == (1, 32, 32) for key in maps.files), kind
     fields = pd.read_parquet(folder / "fields.parquet")
     assert fields["can see"].tolist()[0] != fields["can see"].tolist()[1]
 

@@ -152,14 +152,18 @@ def resample(
     a, b = (_Rows(x, method) for x in (models, subjects))
     mean, single = [], []
     fixed = len(stimuli) == 1
+    average: _Rows | None = None
+    before = people[0]
     for number, heads in enumerate(people):
         if number == 0 or not fixed:
             counts = stimuli[0 if fixed else number]
             weight = counts[rows] * counts[others] * known
             own = a.standard(weight)
             each = own @ b.standard(weight).T
-        average = _Rows((heads @ subjects / heads.sum())[None], method).standard(weight)
-        mean.append((own @ average.T)[:, 0])
+        if average is None or not np.array_equal(heads, before):
+            average, before = _Rows((heads @ subjects / heads.sum())[None], method), heads
+        whole = average.standard(weight)
+        mean.append((own @ whole.T)[:, 0])
         single.append(each @ heads / heads.sum())
     return Resamples(np.array(mean), np.array(single))
 
