@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from neuroloom.connectivity.connectomes.features import edge_places
-from neuroloom.connectivity.connectomes.linear import cross_entropy, fit_ridge, sharpen
+from neuroloom.connectivity.connectomes.linear import cross_entropies, fit_ridge, sharpen
 from neuroloom.learn.fit import FitJob, History
 from neuroloom.learn.learner import NetLearner
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+STRENGTHS = 0.5  # what strengths count beside edges, which count 1
 FEWEST = 30
 UNSURE = 0.25  # share of a net that nothing could be set aside for
 PATIENCE = 15
@@ -100,33 +101,52 @@ class GraphLearner(NetLearner):
             made = self.model.outputs(torch.as_tensor(windows)).mean(0).double().numpy()  # type: ignore[operator]
         wanted = self._wanted(y[held])
 
-        def loss(share: float) -> float:
+        def losses(share: float) -> np.ndarray:
             mixed = straight + share * (made - straight)
             if self.task == "classification":
-                return cross_entropy(mixed, y[held])
-            return float(((mixed - wanted) ** 2).mean())
+                return cross_entropies(mixed, y[held])
+            return np.asarray((mixed - wanted)[:, 0] ** 2)
 
-        return min(SHARES, key=loss)
+        return choose_share({share: losses(share) for share in SHARES})
 
     def _linear(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Fit the linear path; its weights (output, node, node_to) are for standardised edges."""
         from neuroloom.connectivity.connectomes.estimators import one_thread
 
-        wanted, directed = self._wanted(y), bool(self.options.get("directed"))
+        sharp = y if self.task == "classification" else None
+        directed = bool(self.options.get("directed"))
         with one_thread():
-            slope, bias, left = linear_path(np.asarray(x, float), wanted, directed)
-        factor = sharpen(left, y) if self.task == "classification" else 1.0
+            slope, bias = linear_path(np.asarray(x, float), self._wanted(y), directed, sharp)
         size = np.where(np.isfinite(self.input["scale"]), self.input["scale"], 0.0)
         moved = np.einsum("ij,ijo->o", self.input["mean"], slope)
-        return factor * np.moveaxis(slope * size[..., None], 2, 0), factor * (bias + moved)
+        return np.moveaxis(slope * size[..., None], 2, 0), bias + moved
+
+
+def choose_share(losses: dict[float, np.ndarray]) -> float:
+    """Return the net's share with the least loss, or 0 where the gain is within its error.
+
+    Parameters
+    ----------
+    losses
+        Share -> loss of each held graph.
+
+    Examples
+    --------
+    >>> choose_share({0.0: np.array([1.0, 1.1, 0.9]), 1.0: np.array([0.5, 0.6, 0.3])})
+    1.0
+    """
+    best = min(losses, key=lambda share: float(losses[share].mean()))
+    gain = losses[0.0] - losses[best]
+    return best if gain.mean() > gain.std() / np.sqrt(len(gain)) else 0.0
 
 
 def linear_path(
-    x: np.ndarray, wanted: np.ndarray, directed: bool
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Fit ridge on the edges, on the strengths of the nodes, or on both, whichever errs least.
+    x: np.ndarray, wanted: np.ndarray, directed: bool, classes: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fit ridge on the edges and ridge on the strengths of the nodes, and join them two to one.
 
-    What errs least is told by leaving out each training graph in turn.
+    What spreads over many edges of a node shows in its strength before it shows in any edge; what
+    is in single edges does not. Strengths are sums of edges, so the whole is still linear in them.
 
     Parameters
     ----------
@@ -134,29 +154,32 @@ def linear_path(
         Graphs (n, node, node_to).
     wanted
         Targets (n, output).
+    classes
+        Class of each graph, by which either part is sharpened to logits; None for numbers.
 
     Returns
     -------
     tuple
-        Slopes (node, node_to, output) of the raw edges, bias (output,), left-out scores.
+        Slopes (node, node_to, output) of the raw edges, and bias (output,).
     """
-    places = edge_places(x.shape[1], directed)
-    edges = x[:, *places]
-    nodes = np.concatenate([x.sum(2), x.sum(1)] if directed else [x.sum(2)], 1)
-    parts = {"edges": edges, "nodes": nodes, "both": np.concatenate([edges, nodes], 1)}
-    balance = np.sqrt(edges.shape[1] / nodes.shape[1])
-    gains = {"both": np.r_[np.ones(edges.shape[1]), np.full(nodes.shape[1], balance)]}
-    fits = {name: fit_ridge(part, wanted, gains.get(name)) for name, part in parts.items()}
-    name = min(fits, key=lambda one: float(((fits[one].left_out - wanted) ** 2).mean()))
-    found = fits[name]
+    places, nodes = edge_places(x.shape[1], directed), x.shape[1]
+    strengths = np.concatenate([x.sum(2), x.sum(1)] if directed else [x.sum(2)], 1)
+    total = 1.0 if classes is not None else 1 + STRENGTHS
+    edge, bias = _slopes(x[:, *places], wanted, classes, 1 / total)
+    node, more = _slopes(strengths, wanted, classes, STRENGTHS / total)
+    whole = np.zeros((nodes, nodes, wanted.shape[1]))
+    whole[places] = edge
+    whole += node[:nodes, None] + (node[None, nodes:] if directed else 0)
+    return whole, bias + more
+
+
+def _slopes(
+    features: np.ndarray, wanted: np.ndarray, classes: np.ndarray | None, weight: float
+) -> tuple[np.ndarray, np.ndarray]:
+    found = fit_ridge(features, wanted)
+    factor = weight * (1.0 if classes is None else sharpen(found.left_out, classes))
     slopes = found.weights / found.scale[:, None]
-    whole = np.zeros((x.shape[1], x.shape[1], wanted.shape[1]))
-    if name != "nodes":
-        whole[places] = slopes[: edges.shape[1]]
-    if name != "edges":
-        last = slopes[-nodes.shape[1] :]
-        whole += last[: x.shape[1], None] + (last[None, x.shape[1] :] if directed else 0)
-    return whole, found.bias - found.mean @ slopes, found.left_out
+    return factor * slopes, factor * (found.bias - found.mean @ slopes)
 
 
 def set_aside(y: np.ndarray, task: str, seed: int) -> tuple[np.ndarray, np.ndarray]:

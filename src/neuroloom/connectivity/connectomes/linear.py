@@ -34,7 +34,7 @@ class Ridge:
         return (x - self.mean) / self.scale @ self.weights + self.bias
 
 
-def fit_ridge(x: np.ndarray, y: np.ndarray, gain: np.ndarray | None = None) -> Ridge:
+def fit_ridge(x: np.ndarray, y: np.ndarray) -> Ridge:
     """Fit ridge regression, its penalty by exact leave-one-out error of the training examples.
 
     Parameters
@@ -43,8 +43,6 @@ def fit_ridge(x: np.ndarray, y: np.ndarray, gain: np.ndarray | None = None) -> R
         Features (n, p); standardised here, constant ones count for nothing.
     y
         Targets (n, output).
-    gain
-        How much each feature counts after it was standardised, (p,); all alike if None.
 
     Notes
     -----
@@ -58,7 +56,7 @@ def fit_ridge(x: np.ndarray, y: np.ndarray, gain: np.ndarray | None = None) -> R
     True
     """
     mean, spread = x.mean(0), x.std(0)
-    scale = np.where(spread > 1e-9, spread, np.inf) / (1.0 if gain is None else gain)
+    scale = np.where(spread > 1e-9, spread, np.inf)
     z = (x - mean) / scale
     bias = y.mean(0)
     values, vectors = np.linalg.eigh(z @ z.T / max(1, np.isfinite(scale).sum()))
@@ -94,12 +92,12 @@ def sharpen(scores: np.ndarray, y: np.ndarray) -> float:
     True
     """
     factors = 2.0 ** np.arange(-6, 6.5, 0.5)
-    losses = [cross_entropy(factor * scores, y) for factor in factors]
+    losses = [cross_entropies(factor * scores, y).mean() for factor in factors]
     return float(factors[int(np.argmin(losses))])
 
 
-def cross_entropy(logits: np.ndarray, y: np.ndarray) -> float:
-    """Return the mean negative log-probability of the true classes."""
+def cross_entropies(logits: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the negative log-probability of each true class."""
     from scipy.special import log_softmax
 
-    return float(-log_softmax(logits, axis=1)[np.arange(len(y)), y].mean())
+    return np.asarray(-log_softmax(logits, axis=1)[np.arange(len(y)), y])
