@@ -97,7 +97,7 @@ def _adder(add: object) -> None:
         with box("row"):
             with box("grow"):
                 field = Tag("input", "", type="text", autocomplete="off")
-                attend(field, aria_label="Folder to add", placeholder="/home/me/recordings")
+                attend(field, aria_label="Folder to add", placeholder="/data/recordings")
             field.on(
                 "input", lambda e: typed.update(text=str(e.args)),
                 js_handler="(e) => emit(e.target.value)",
