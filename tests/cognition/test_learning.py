@@ -101,6 +101,15 @@ def test_the_worst_condition_is_found_jointly_or_singly():
     assert where == "a 1, b 1"
 
 
+def test_a_goal_is_reached_on_average_and_in_the_end():
+    rule = StopRule(0.8, last=3)
+    assert not rule.reached([{"accuracy": 0.9}] * 2)
+    assert rule.reached([{"accuracy": value} for value in (0.1, 0.75, 0.9, 0.8)])
+    assert not rule.reached([{"accuracy": value} for value in (0.9, 0.9, 0.79)])
+    worst = [{"accuracy": 0.9, "worst": 0.7}] * 3
+    assert not StopRule(0.8, "worst", 3).reached(worst)
+
+
 def test_stages_are_read_and_said_wrongly_refused():
     stages = parse_stages(["coherence=0.7 direction=1", "whole"], StopRule(0.95), 0.85)
     assert stages[0].conditions == {"coherence": 0.7, "direction": 1}

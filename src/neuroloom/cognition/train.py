@@ -111,7 +111,7 @@ class Train(Recipe):
                  "areas")  # fmt: skip
         rate = {name: getattr(self, name) for name in names}
         rate["train_start"] = not self.fixed_start
-        drill = Drill(self.dt, self.batch, self.every, 256, tuple(self.per), self.seed)
+        drill = Drill(self.dt, self.batch, self.every, 512, tuple(self.per), self.seed)
         costs = {"rates": self.rate_cost, "weights": self.weight_cost}
         stages = tuple(parse_stages(self.stages, goal, self.threshold))
         return Lesson(

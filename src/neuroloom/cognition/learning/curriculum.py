@@ -16,7 +16,9 @@ MOST_LEVELS = 16
 
 @dataclass(frozen=True)
 class StopRule:
-    """A net is good enough when a score, averaged over its last validations, reaches a target.
+    """A net is good enough when a score reaches a target, on average over its last validations.
+
+    It must also be reached in the very last one, whose weights are kept.
 
     Attributes
     ----------
@@ -50,7 +52,7 @@ class StopRule:
         """Tell whether the last of these validations reach the target."""
         key = "accuracy" if self.rule == "mean" else "worst"
         seen = [float(entry[key]) for entry in entries if key in entry][-self.last :]
-        return len(seen) == self.last and float(np.mean(seen)) >= self.target
+        return len(seen) == self.last and min(float(np.mean(seen)), seen[-1]) >= self.target
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,7 @@ class Drill:
     dt: float = 20.0
     batch: int = 64
     every: int = 50
-    judged: int = 256
+    judged: int = 512
     per: tuple[str, ...] = ()
     seed: int = 0
 

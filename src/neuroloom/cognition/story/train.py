@@ -200,7 +200,7 @@ def _facts(recipe: Train, lesson: Lesson, taught: list[Taught]) -> dict[str, Any
         "notes": notes,
         "method": [
             f"Trained with neuroloom {__version__}: AdamW at {recipe.lr:g}, {recipe.batch} trials "
-            f"a step, gradients clipped at 1, validated every {recipe.every} steps on 256 trials, "
+            f"a step, gradients clipped at 1, validated every {recipe.every} steps on 512 trials, "
             f"until the {recipe.stop} accuracy of {recipe.last} validations was {recipe.target:g}."
         ],
         "citations": [_CITED[key] for key in cited if key in _CITED],
