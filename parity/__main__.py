@@ -48,6 +48,7 @@ FILES = {
     "THINGvision": "parity.thingsvision",
     "TorchIO": "parity.torchio",
     "Volume Segmantics": "parity.volume_segmantics",
+    "VARDNN toolbox": "parity.vardnn",
 }
 
 
