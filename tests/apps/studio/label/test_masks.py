@@ -162,3 +162,24 @@ def test_the_top_is_up_whatever_the_order_of_the_axes(codes):
         assert (bottom, right) == (under, right_side)
         assert top in ("S", "A")
         assert end[right_side] == left_side
+
+
+def test_the_slice_that_a_model_sees_differently_comes_first(client, begun, studio, scan, place):
+    """A prediction as `predict` leaves it: right on slice 1, wrong on 2, unsure of 3."""
+    paint(client, begun, {"image": 0, "axis": 0, "index": 1, "runs": [[0, 8, 1]]})
+    paint(client, begun, {"image": 0, "axis": 0, "index": 2, "runs": [[0, 8, 1]]})
+    found = np.zeros((5, 42), np.uint8)
+    found[1, :8], found[2, 20:28], found[3, :4] = 1, 1, 2
+    unsure = np.zeros((5, 42), np.float32)
+    unsure[3], unsure[4] = 0.2, 0.4
+    said = place.root / "said"
+    said.mkdir()
+    for name, values in (("brain", found), ("brain_uncertainty", unsure)):
+        made = nibabel.Nifti1Image(values.reshape(5, 6, 7).transpose(2, 1, 0), AFFINE)
+        made.to_filename(said / f"{name}.nii.gz")
+    work = studio.desk.get(begun.rpartition("/")[2])
+    assert client.get(f"{begun}/part/found?axis=0&index=2").status_code == 404
+    slices = work.doubts(said)["slices"]
+    assert [(one["index"], one["doubt"]) for one in slices] == [(2, 1.0), (3, 0.5), (1, 0.0)]
+    sent = client.get(f"{begun}/part/found?axis=0&index=2").content
+    assert sent == found[2].tobytes()

@@ -176,7 +176,7 @@ class Desk:
         with work.lock:
             work.flush()
         given = {**work.fields(), **fields} if hasattr(work, "fields") else fields
-        run = self.studio.start(recipe or default, f"labels/{id}/{work.learnt_from}", given)  # type: ignore[attr-defined]
+        run = self.studio.start(recipe or default, f"labels/{id}/{work.learnt_from}", given)
         work.keep(runs=[*work.facts.get("runs", []), run["id"]])
         return run
 
@@ -187,7 +187,7 @@ class Desk:
             raise BusyError(f"Labels of the kind {work.kind} are not predicted here.")
         with work.lock:
             work.pictures()
-        made = self.studio.predict(model, f"labels/{id}/pictures")
+        made = self.studio.predict(model, f"labels/{id}/{work.looked_at}")
         work.keep(prediction=made["id"], model=model)
         return made
 

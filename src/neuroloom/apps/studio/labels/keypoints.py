@@ -32,7 +32,7 @@ class Keypoints(Work):
     and whenever somebody wants to read it.
     """
 
-    kind, recipe, learnt_from = "keypoints", "pose.estimate", "project"
+    kind, recipe, learnt_from, looked_at = "keypoints", "pose.estimate", "project", "pictures"
 
     @staticmethod
     def begin(folder: Path, source: Path, options: dict[str, Any]) -> dict[str, Any]:

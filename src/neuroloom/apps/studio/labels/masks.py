@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from neuroloom.apps.studio.labels.found import read_found, read_unsure, weigh_slices
 from neuroloom.apps.studio.labels.grid import number_of, planes
 from neuroloom.apps.studio.labels.work import Work, names_of, plain_text, whole
 from neuroloom.apps.studio.views import Window
@@ -27,13 +28,14 @@ from neuroloom.core.files import write_json
 LATER = 3.0  # s between the last stroke and the mask's file
 MOST_IMAGES = 200
 MOST_LABELS = 255
+MOST_SLICES = 300
 TOOLS = ("brush", "eraser", "polygon", "fill", "propagate", "model", "undo")
 
 
 class Masks(Work):
     """Labels of voxels, one number a structure."""
 
-    kind, learnt_from = "masks", "project"
+    kind, learnt_from, looked_at = "masks", "project", "project"
 
     @property
     def recipe(self) -> str:
@@ -73,6 +75,7 @@ class Masks(Work):
         self.masks: dict[int, np.ndarray] = {}
         self.full = [_mask_file(self.folder, *pair).is_file() for pair in self._pairs()]
         self._stale: set[int] = set()
+        self._found: Path | None = None
         self._timer: threading.Timer | None = None
         file = self.folder / "strokes.jsonl"
         for line in file.read_text("utf-8").splitlines() if file.is_file() else []:
@@ -107,13 +110,14 @@ class Masks(Work):
                 for (stem, size), full in zip(self._pairs(), self.full, strict=True)
             ],
             "runs": self.facts.get("runs", []),
+            "recipe": self.recipe,
         }
 
     def part(self, what: str, asked: dict[str, str]) -> Window:
-        """Return `grid` of an image (JSON), or a `slice` or `mask` of a plane as plain numbers.
+        """Return `grid` of an image (JSON), or `slice`, `mask` or `found` of a plane as numbers.
 
         Asked: `image`, and for planes `axis` (of z, y, x) and `index`. A slice is float32, with the
-        channels last; a mask is uint8, one number a voxel, rows first.
+        channels last; a mask, or what a model found, is uint8, one number a voxel, rows first.
         """
         image = number_of(asked, "image", len(self.stems))
         if what == "grid":
@@ -125,6 +129,9 @@ class Masks(Work):
         if what == "mask":
             with self.lock:
                 return Window(self.mask(image)[where].tobytes(), "application/octet-stream")
+        if what == "found":
+            found = read_found(self._found, self.stems[image], size)[where]
+            return Window(self._known(found).tobytes(), "application/octet-stream")
         if what != "slice":
             return super().part(what, asked)
         values = _values(self.files[image], self.files[image].stat().st_mtime_ns)
@@ -255,6 +262,27 @@ class Masks(Work):
         self._stale.clear()
         (self.folder / "strokes.jsonl").unlink(missing_ok=True)
         _declare(self.project, self.facts["labels"], self.stems, self.sizes)
+
+    def _known(self, found: np.ndarray) -> np.ndarray:
+        """Return only numbers that stand for a structure here."""
+        kept: np.ndarray = np.where(found <= len(self.facts["labels"]), found, 0).astype(np.uint8)
+        return kept
+
+    def pictures(self) -> None:
+        """Bring the data set up to date, for a model to look at."""
+        self.flush()
+
+    def doubts(self, prediction: Path) -> dict[str, Any]:
+        """Return the slices that a model and the mask see differently, or it is unsure of."""
+        self._found = prediction
+        slices: list[dict[str, Any]] = []
+        for image, (stem, size) in enumerate(self._pairs()):
+            found = self._known(read_found(prediction, stem, size))
+            unsure = read_unsure(prediction, stem, size)
+            for index, value, why in weigh_slices(found, self.mask(image), unsure):
+                slices.append({"image": image, "index": index, "doubt": value, "why": why})
+        slices.sort(key=lambda one: -one["doubt"])
+        return {"slices": slices[:MOST_SLICES]}
 
     def export(self, format: str) -> Path:
         """Return the mask of an image (`format`: its name, or nothing where there is one)."""

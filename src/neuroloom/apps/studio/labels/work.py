@@ -33,6 +33,8 @@ class Work:
     """
 
     kind = ""
+    learnt_from = ""  # under the folder: what a recipe is given
+    looked_at = ""  # under the folder: what a model is given
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -3,7 +3,7 @@
   if (customElements.get("studio-label-masks")) return;
   const TOOLS = [["brush", "Brush", "b"], ["eraser", "Eraser", "e"], ["polygon", "Polygon", "g"], ["fill", "Fill", "f"]];
   const HINT = [["b e g f", "tools"], ["drag", "paint"], ["[ ]", "brush smaller, larger"], ["↑ ↓", "slice (also a, d)"], ["1 … 9", "structure"], ["t", "threshold inside the brush"], ["p", "propagate to the next slice (Shift: the one before)"],
-    ["Enter", "close polygon"], ["Esc", "drop polygon"], ["wheel, + −", "zoom"], ["Space drag", "pan"], ["v", "next plane"], ["arrows with Alt", "move the cursor; Space paints there"], ["Ctrl Z / Y", "undo, redo"]];
+    ["Enter", "close polygon"], ["Esc", "drop polygon"], ["wheel, + −", "zoom"], ["Space drag", "pan"], ["v", "next plane"], ["n", "most doubtful slice"], ["m", "take what the model found"], ["arrows with Alt", "move the cursor; Space paints there"], ["Ctrl Z / Y", "undo, redo"]];
 
   class Masks extends window.studioBench {
     build() {
@@ -30,7 +30,9 @@
       this.exporter = this.make("a", { textContent: "Download the mask", download: "" });
       this.budget = this.make("input", { type: "text", value: "30 min", autocomplete: "off" });
       this.state = this.make("div", { className: "hint", aria: { role: "status" } });
-      const train = this.make("details", {}, this.make("summary", { textContent: "Model" }), this.make("div", { className: "panel tools" }, this.labelled("Train on these masks for", this.budget), this.button("Train", () => this.train()), this.state));
+      this.model = this.make("select", {});
+      const train = this.make("details", {}, this.make("summary", { textContent: "Model" }), this.make("div", { className: "panel tools" }, this.labelled("Look at the images with", this.model), this.button("Predict", () => this.predict()), this.button("Most doubtful slice", () => this.doubtful(), { title: "n" }), this.button("Take what it found on this slice", () => this.takeFound(), { title: "m" }), this.labelled("Train on these masks for", this.budget), this.button("Train", () => this.train()), this.state));
+      this.fillModels(); this.poll();
       this.root.append(this.make("div", { className: "said" }, this.where), tools, this.make("div", { className: "side" }, this.make("div", { className: "panel" }, this.canvas, this.said,
         this.make("div", { className: "hint" }, ...HINT.flatMap(([key, what]) => [this.make("kbd", { textContent: key }), ` ${what}  `]))),
         this.make("div", { className: "panel" }, this.list, this.make("div", { className: "tools" }, fresh, this.button("Add", add)), display, this.make("div", {}, this.exporter), train, this.logPanel())));
@@ -244,13 +246,42 @@
       const plain = { ArrowUp: () => this.goTo(this.index + 1), ArrowDown: () => this.goTo(this.index - 1), d: () => this.goTo(this.index + 1), a: () => this.goTo(this.index - 1), "[": () => size(-1), "]": () => size(1),
         t: () => { this.gate.checked = !this.gate.checked; this.tell(this.gate.checked ? "Paints only values between the limits." : "Paints all values."); }, p: () => this.propagate(1), P: () => this.propagate(-1),
         Enter: () => this.closePolygon(), Escape: () => { this.path = []; this.draw(); }, "+": () => this.zoom(1.25), "-": () => this.zoom(0.8), 0: () => { this.view = null; this.draw(); },
-        v: () => { this.axis = (this.axis + 1) % this.grid.planes.length; this.openPlane(); } };
+        n: () => this.doubtful(), m: () => this.takeFound(), v: () => { this.axis = (this.axis + 1) % this.grid.planes.length; this.openPlane(); } };
       for (const [name, , key] of TOOLS) plain[key] = () => this.choose(name);
       if (arrows && event.altKey) { const [rows, columns] = this.flat.size, from = this.cursor || [columns / 2, rows / 2]; this.cursor = [from[0] + arrows[0], from[1] + arrows[1]]; this.byKeys = true; this.draw(); }
       else if (/^[1-9]$/.test(event.key) && +event.key <= this.head.labels.length) { this.label = +event.key; this.showList(); }
       else if (plain[event.key]) plain[event.key]();
       else return;
       event.preventDefault();
+    }
+    // Model in the loop: it looks, slices come by doubt, a person corrects, it learns again.
+    async fillModels() {
+      const models = (await this.json("/api/models")).filter((one) => one.own && one.recipe === this.head.recipe);
+      this.model.replaceChildren(...models.map((one) => this.make("option", { value: one.id, textContent: one.id })));
+      if (!models.length) this.model.append(this.make("option", { value: "", textContent: "none trained yet" }));
+    }
+    async predict() {
+      if (!this.model.value) return this.tell("Train first: paint some images, then press Train.");
+      try { await this.json(this.address("/predict"), { model: this.model.value }); this.slices = null; this.poll(); } catch (error) { this.complain(error); }
+    }
+    async poll() {
+      clearTimeout(this.timer); this.stop = () => clearTimeout(this.timer);
+      const found = await this.json(this.address("/doubts")).catch((error) => ({ state: "failed", message: error.message }));
+      if (found.state === "done") { this.slices = found.slices; this.turn = 0; this.state.textContent = `Found by ${found.model}: ${found.slices.length} slices to look at.`; }
+      else if (["waiting", "running"].includes(found.state)) { this.state.textContent = `The model is looking (${found.state})`; this.timer = setTimeout(() => this.poll(), 1500); }
+      else this.state.textContent = found.message || "";
+    }
+    async doubtful() {
+      if (!this.slices?.length) return this.tell("No model has looked at these images yet.");
+      const next = this.slices[this.turn++ % this.slices.length];
+      if (next.image !== this.image) { this.image = next.image; this.images.value = next.image; await this.openImage(); }
+      if (this.axis !== 0) { this.axis = 0; await this.openPlane(); }
+      this.index = next.index; await this.openSlice();
+      this.tell(`${next.why}, doubt ${Math.round(100 * next.doubt)} %.`);
+    }
+    async takeFound() {
+      if (!this.slices) return this.tell("No model has looked at these images yet.");
+      try { const at = this.asked, found = new Uint8Array(await this.fetched("found")); if (at !== this.asked || !this.ready) return; this.mask.set(found); this.finish("model"); } catch (error) { this.complain(error); }
     }
     async train() {
       try { const run = await this.json(this.address("/train"), { fields: { budget: this.budget.value } }); this.state.replaceChildren("Training: ", this.make("a", { href: `/runs/${run.id}`, textContent: run.id })); } catch (error) { this.complain(error); }

@@ -1,0 +1,95 @@
+"""What a model found in images that are painted on, and which slices a person should look at."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from neuroloom.apps.studio.workspace import MissingError
+from neuroloom.core.errors import DataError
+
+ENDINGS = (".nii.gz", ".png", ".tif", ".nii", ".mha", ".nrrd", ".tiff")
+
+
+def read_found(prediction: Path | None, stem: str, size: tuple[int, ...]) -> np.ndarray:
+    """Return the mask that a model made of an image, on the image's grid.
+
+    Raises
+    ------
+    MissingError
+        If no model has looked at it.
+    DataError
+        If what it made lies on another grid.
+    """
+    file = _file(prediction, stem)
+    if file is None:
+        raise MissingError(f"No model has looked at {stem} yet.")
+    found = _read(file, file.stat().st_mtime_ns)
+    if found.shape != tuple(size):
+        raise DataError(f"{file.name}: has the grid {found.shape}, {stem} has {tuple(size)}.")
+    return found
+
+
+def read_unsure(prediction: Path, stem: str, size: tuple[int, ...]) -> np.ndarray | None:
+    """Return the model's uncertainty of each voxel, None if it left none."""
+    file = _file(prediction, f"{stem}_uncertainty")
+    found = None if file is None else _read(file, file.stat().st_mtime_ns)
+    return found if found is not None and found.shape == tuple(size) else None
+
+
+def weigh_slices(
+    found: np.ndarray, mask: np.ndarray, unsure: np.ndarray | None
+) -> list[tuple[int, float, str]]:
+    """Return (slice along the first axis, doubt from 0 to 1, why) of slices worth a look.
+
+    Where somebody painted, the doubt is the share of voxels of either mask in which the two differ;
+    elsewhere the uncertainty summed over the slice, over the largest such sum of the image.
+
+    Parameters
+    ----------
+    found, mask
+        Shape (z, y, x), or (y, x), which counts as one slice.
+    unsure
+        As `found`, or None.
+
+    Examples
+    --------
+    >>> found = np.zeros((2, 2, 2), int)
+    >>> found[0, 0], found[1, 0] = 1, 1
+    >>> mask = np.zeros((2, 2, 2), int)
+    >>> mask[0, 0, 0] = 1
+    >>> weigh_slices(found, mask, np.full((2, 2, 2), 0.5))
+    [(0, 0.5, 'mask and net disagree'), (1, 1.0, 'the net is unsure')]
+    """
+    if found.ndim == 2:
+        found, mask = found[None], mask[None]
+        unsure = None if unsure is None else unsure[None]
+    there, drawn = found.reshape(len(found), -1), mask.reshape(len(mask), -1)
+    differ = np.asarray(there != drawn).sum(1)
+    either = np.asarray((there > 0) | (drawn > 0)).sum(1)
+    painted: np.ndarray = np.any(drawn > 0, axis=1)
+    total = np.zeros(len(found)) if unsure is None else unsure.reshape(len(unsure), -1).sum(1)
+    share = total / max(float(total.max()), 1e-9)
+    rows = []
+    apart: np.ndarray = np.where(painted, differ / np.maximum(either, 1), share)
+    for k in np.flatnonzero(either):
+        value = apart[k]
+        why = "mask and net disagree" if painted[k] else "the net is unsure"
+        rows.append((int(k), round(float(value), 4), why))
+    return rows
+
+
+@lru_cache(maxsize=8)
+def _read(file: Path, changed: int) -> np.ndarray:
+    from neuroloom.io.images import read_image, to_array
+
+    return to_array(read_image(file))[0]
+
+
+def _file(prediction: Path | None, stem: str) -> Path | None:
+    if prediction is None:
+        return None
+    files = (prediction / f"{stem}{ending}" for ending in ENDINGS)
+    return next((file for file in files if file.is_file()), None)
