@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from dataclasses import replace
 
@@ -162,6 +163,25 @@ def test_offers_and_deletion(client, begun):
     assert client.delete(begun).status_code == 200
     assert client.get(begun).status_code == 404
     assert client.get("/api/labels").json() == []
+
+
+def test_projects_and_suggestions_are_offered(client, begun, place, studio):
+    """A project two folders down, and one that a run of pose.suggest left; not what is inside."""
+    work = studio.desk.get(begun.rpartition("/")[2])
+    shutil.copytree(work.project, place.root / "theirs" / "mouse")
+    shutil.copytree(work.project, place.runs / "suggest-1" / "artifacts" / "to-label")
+    offers = {
+        one["path"]: (one["name"], one["is"]) for one in client.get("/api/label-offers").json()
+    }
+    assert offers == {
+        "theirs/mouse": ("mouse", "project"),
+        "runs/suggest-1/artifacts/to-label": ("suggest-1", "suggested by a run"),
+        "in/clip.mp4": ("clip.mp4", "video"),
+    }
+    data = "runs/suggest-1/artifacts/to-label"
+    answer = client.post("/api/labels", json={"kind": "keypoints", "data": data})
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["total"] == 4
 
 
 def test_the_most_doubtful_frame_comes_first(client, begun, studio, place):

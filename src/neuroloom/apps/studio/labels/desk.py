@@ -10,6 +10,7 @@ import uuid
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from neuroloom.apps.studio.labels.offers import offers
 from neuroloom.apps.studio.labels.work import Work, plain_text
 from neuroloom.apps.studio.workspace import BusyError, MissingError
 from neuroloom.core.errors import ConfigError, NeuroloomError, nearest
@@ -24,14 +25,6 @@ KINDS = {
     "bouts": "neuroloom.apps.studio.labels.bouts:Watched",
     "classes": "neuroloom.apps.studio.labels.classes:Classes",
 }
-# Kind of file that `look` recognises -> kinds of labelling.
-FITS = {
-    "labels": ("keypoints",),
-    "video": ("keypoints", "bouts"),
-    "image": ("masks",),
-    "signal": ("bouts",),
-}
-
 # Options that name a second file: whether it may be read is settled here.
 FILES = frozenset({"mask", "events"})
 
@@ -79,27 +72,7 @@ class Desk:
 
     def offers(self, path: str = ".") -> list[dict[str, Any]]:
         """Return what can be labelled under a path: its path, its name and the kinds that fit."""
-        found = self.studio.look(path)
-        offers = []
-        if found.layout.startswith("A labelled project"):
-            name = self.studio.workspace.locate(path).name
-            offers.append({"path": path, "name": name, "kinds": ["keypoints"], "is": "project"})
-        folders: dict[str, int] = {}
-        for item in found.items:
-            kinds = [kind for kind in FITS.get(item.kind, ()) if kind in KINDS]
-            if kinds and not item.path.startswith(("labels/", "predictions/")):
-                offers.append(
-                    {"path": item.path, "name": item.name, "kinds": kinds, "is": item.kind}
-                )
-            if item.kind == "image":
-                parent = item.path.rpartition("/")[0] or "."
-                folders[parent] = folders.get(parent, 0) + 1
-        several = [kind for kind in ("masks", "classes") if kind in KINDS]
-        for parent, count in folders.items():
-            if count > 1 and not parent.startswith(("labels/", "predictions/")):
-                name = f"{count} images"
-                offers.append({"path": parent, "name": name, "kinds": several, "is": "folder"})
-        return offers
+        return offers(self.studio.workspace, path, self.studio.look(path).items)
 
     def begin(
         self, kind: str, data: str, name: str, options: dict[str, Any], who: str = ""
