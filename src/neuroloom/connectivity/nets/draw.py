@@ -26,7 +26,7 @@ Floats = NDArray[np.float64]
 MOST_NETS = 1024  # in one batch, for memory
 STEPS_BACK = 4  # that forecasters with memory read at least
 SIZES = (16, 32)
-DECAYS = (0.3, 1.0, 3.0, 6.0)
+DECAYS = (0.3, 1.0, 3.0)
 UNSEEN = 0.25  # last share of the time on which size and decay are chosen
 
 
@@ -222,16 +222,18 @@ def choose_size(
     """
     name = choice.model
     lags = max(choice.lags, STEPS_BACK) if name in KINDS else choice.lags
-    sizes = SIZES if options.hidden is None else (options.hidden,)
+    # Nets with memory cost several times as much a step: one size, and no weakest decay.
+    usual, decays = (SIZES[:1], DECAYS[1:]) if name in KINDS else (SIZES, DECAYS)
+    sizes = usual if options.hidden is None else (options.hidden,)
     rows, scores = [], []
     for size in sizes:
-        for decay in DECAYS:
+        for decay in decays:
             tried = replace(options, hidden=size, decay=decay)
             scores.append(unseen_score(name, network, lags, tried))
             rows.append({"family": f"{name}, {size} units", "lags": lags, "penalty": decay})
     best = int(np.argmax(scores))
     table = pd.DataFrame(rows).assign(score=scores, chosen=np.arange(len(rows)) == best)
-    won = replace(options, hidden=sizes[best // len(DECAYS)], decay=DECAYS[best % len(DECAYS)])
+    won = replace(options, hidden=sizes[best // len(decays)], decay=decays[best % len(decays)])
     whole = pd.concat([choice.table, table], ignore_index=True)
     return replace(choice, table=whole), won
 
