@@ -90,6 +90,7 @@ def learn_oddly(client, address):
         assert post(client, f"{address}/{rest}", body).status_code < 500, rest
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", BEGIN)
 def test_odd_values_never_break_anything(client, source, place, kind):
     data, options = BEGIN[kind]
