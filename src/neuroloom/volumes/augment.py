@@ -68,6 +68,15 @@ class Augment(Recipe):
     pattern: str | None = setting(None, 'keys in file names: "{subject}_{session}"')
     seed: int = setting(0, "of everything that is drawn", ge=0)
 
+    @classmethod
+    def demo(cls, folder: Path, fetch: bool = True) -> tuple[Path, dict[str, Any], str]:
+        """Return painted volumes with masks, the fields of a short run, and what they are."""
+        from neuroloom.volumes.story import demo
+
+        return demo.balls(
+            folder, {"transforms": ["flip", "rotate=8", "noise"], "copies": 1}, cases=3
+        )
+
     def prepare(self, data: Path) -> Found:
         """Find and check the cases and the names of the transforms; nothing is written."""
         from neuroloom.io.casecheck import check_cases, require_sound

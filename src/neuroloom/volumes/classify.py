@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from neuroloom.core.recipe import setting
@@ -37,6 +38,15 @@ class Classify(WholeImage):
     cut: float | None = setting(
         None, "where 'label:volume' becomes small and large; default: the median", unit="mm3"
     )
+
+    @classmethod
+    def demo(cls, folder: Path, fetch: bool = True) -> tuple[Path, dict[str, Any], str]:
+        """Return painted slices, the fields of a short run, and what they are."""
+        from neuroloom.volumes.story import demo
+
+        return demo.rings(
+            folder, {"pattern": "{subject}_{slice}", "folds": 2, "budget": "12 epochs", "width": 8}
+        )
 
     def wish(self) -> Wish:
         """Return what is wanted of the data."""

@@ -77,6 +77,13 @@ class Measure(Recipe):
     overlap: float = setting(0.0, "a lesion is found if more than this share of it is", ge=0, lt=1)
     seed: int = setting(1, "of the bootstrap", ge=0)
 
+    @classmethod
+    def demo(cls, folder: Path, fetch: bool = True) -> tuple[Path, dict[str, Any], str]:
+        """Return painted masks and predictions, the fields that fit them, and what they are."""
+        from neuroloom.volumes.story import demo
+
+        return demo.predictions(folder, {"lesions": True, "pattern": "{subject}_{visit}"})
+
     @property
     def chosen(self) -> list[str]:
         """Names of the measures."""

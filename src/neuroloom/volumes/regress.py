@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pydantic import model_validator
@@ -33,6 +34,17 @@ class Regress(WholeImage):
     loss: Literal["mse", "mae"] | None = setting(
         None, "squared error (default) or absolute error of the standardised number"
     )
+
+    @classmethod
+    def demo(cls, folder: Path, fetch: bool = True) -> tuple[Path, dict[str, Any], str]:
+        """Return painted volumes with masks, the fields of a short run, and what they are."""
+        from neuroloom.volumes.story import demo
+
+        return demo.balls(
+            folder,
+            {"target": "label:volume", "folds": 2, "budget": "20 epochs", "width": 4},
+            cases=12,
+        )
 
     @model_validator(mode="before")
     @classmethod

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -30,6 +31,20 @@ class Segment(DenseStudy):
     name: ClassVar[str] = "volumes.segment"
     summary: ClassVar[str] = "segment CT, MR and other volumes or images, planned by itself"
     data_kind: ClassVar[str] = "MRI, CT, volumes, images"
+
+    @classmethod
+    def demo(cls, folder: Path, fetch: bool = True) -> tuple[Path, dict[str, Any], str]:
+        """Return painted volumes with masks, the fields of a short run, and what they are."""
+        from neuroloom.volumes.story import demo
+
+        return demo.balls(
+            folder,
+            {
+                "budget": "60 steps",
+                "folds": 2,
+                "plan": {"patch": "16,16,16", "features": "4", "batch": "2"},
+            },
+        )
 
     def mirrored(self, case: Case, names: list[str]) -> list[int] | None:
         """Return the axis from left to right: bodies are alike along no other.

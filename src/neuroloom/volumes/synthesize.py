@@ -71,6 +71,15 @@ class Synthesize(Study):
     width: int | None = setting(None, "channels of the net's first level; default: its own", ge=2)
     lr: float | None = setting(None, "peak learning rate; default: the net's own", gt=0)
 
+    @classmethod
+    def demo(cls, folder: Path, fetch: bool = True) -> tuple[Path, dict[str, Any], str]:
+        """Return painted volumes, the fields of a short run, and what they are."""
+        from neuroloom.volumes.story import demo
+
+        return demo.balls(
+            folder, {"kind": "super-resolution", "folds": 2, "budget": "4 epochs", "width": 4}
+        )
+
     @model_validator(mode="before")
     @classmethod
     def _each_kind_has_its_net(cls, fields: Any) -> Any:

@@ -81,6 +81,13 @@ class Radiomics(Study):
     )
     filters: list[str] = setting([], "filtered images to measure too: mean:5, log:3, laws:L5E5E5")
 
+    @classmethod
+    def demo(cls, folder: Path, fetch: bool = True) -> tuple[Path, dict[str, Any], str]:
+        """Return painted textures, the fields of a short run, and what they are."""
+        from neuroloom.volumes.story import demo
+
+        return demo.textures(folder, {"target": "grade", "families": ["stat", "cm"], "folds": 3})
+
     @model_validator(mode="after")
     def _fields_agree(self) -> Radiomics:
         if self.time and self.target:
