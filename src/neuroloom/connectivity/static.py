@@ -43,7 +43,7 @@ def partial_correlation(values: Floats, inputs: Floats | None = None) -> Floats:
     >>> x[1] += x[0]
     >>> x[2] += x[1]
     >>> partial_correlation(x).round(1)[0].tolist()
-    [0.0, 0.6, 0.0]
+    [0.0, 0.5, 0.0]
     """
     if inputs is not None:
         columns = np.concatenate([inputs, np.ones((1, inputs.shape[1]))]).T
