@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from neuroloom.core.audit import Finding
 from neuroloom.core.files import digest, write_json
@@ -84,6 +84,13 @@ class Causal(Recipe):
     )
     include: list[str] = setting([], "only files whose names match one of these globs")
     pattern: str | None = setting(None, "keys in the file names: '{subject}_{run}.csv'")
+
+    @classmethod
+    def demo(cls, folder: Path, fetch: bool = True) -> tuple[Path, dict[str, Any], str]:
+        """Return simulated signals, the fields of a short run, and what they are."""
+        from neuroloom.connectivity import demo
+
+        return demo.chain(folder, {"surrogates": 9})
 
     def prepare(self, data: Path) -> Prepared:
         """Read and check every recording; nothing is written."""

@@ -57,6 +57,13 @@ class Graphs(Study):
     include: list[str] = setting([], "globs on file names (or relative paths with /)")
     explain: bool = setting(True, "test which edges and regions the model rests on")
 
+    @classmethod
+    def demo(cls, folder: Path, fetch: bool = True) -> tuple[Path, dict[str, Any], str]:
+        """Return simulated connectomes, the fields of a short run, and what they are."""
+        from neuroloom.connectivity import demo
+
+        return demo.connectomes(folder, {"target": "diagnosis", "folds": 2, "budget": "10 epochs"})
+
     def read(self, data: Path) -> Dataset:
         """Read all connectomes and what there is to learn of them."""
         wish = examples.Wish(

@@ -48,6 +48,21 @@ class Axon(Segment):
     )
     tables: Literal["xlsx", "csv"] = setting("xlsx", "format of the tables of axons")
 
+    @classmethod
+    def demo(cls, folder: Path, fetch: bool = True) -> tuple[Path, dict[str, Any], str]:
+        """Return painted nerves with masks, the fields of a short run, and what they are."""
+        from neuroloom.microscopy.story import demo
+
+        return demo.nerves(
+            folder,
+            {
+                "folds": 1,
+                "margin": 4,
+                "budget": "60 steps",
+                "plan": {"features": "4", "patch": "32,32"},
+            },
+        )
+
     def read(self, data: Path) -> Dataset:
         """Find and check the images; greys 128 and 255 of one label file are myelin and axons."""
         known = self._named(data)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -71,6 +71,13 @@ class Measure(Recipe):
     border: bool = setting(True, "axons at the border, which are cut, are in the tables")
     include: list[str] = setting([], "only axon masks whose names match one of these globs")
     seed: int = setting(1, "of the bootstrap", ge=0)
+
+    @classmethod
+    def demo(cls, folder: Path, fetch: bool = True) -> tuple[Path, dict[str, Any], str]:
+        """Return painted masks, the fields that fit them, and what they are."""
+        from neuroloom.microscopy.story import demo
+
+        return demo.fibres(folder, {"pixel_size": demo.PIXEL})
 
     def prepare(self, data: Path) -> Prepared:
         """Pair the masks by name and compare their grids; nothing is written."""

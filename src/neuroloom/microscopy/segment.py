@@ -76,6 +76,23 @@ class Segment(DenseStudy):
         None, "size of a pixel of all images; default: as the files say", unit="um", gt=0
     )
 
+    @classmethod
+    def demo(cls, folder: Path, fetch: bool = True) -> tuple[Path, dict[str, Any], str]:
+        """Return painted sections with masks, the fields of a short run, and what they are."""
+        from neuroloom.microscopy.story import demo
+
+        return demo.sections(
+            folder,
+            {
+                "images": {"image": "raw_*.tif"},
+                "labels": {"lines": "lines_*.png", "spots": "spots_*.png"},
+                "split": "run",
+                "folds": 2,
+                "budget": "60 steps",
+                "plan": {"features": "4", "patch": "32,32"},
+            },
+        )
+
     def options(self) -> dict[str, Any]:
         """Return what is wished of a net: views of tissue, and pixels as coarse as labels bear."""
         if self.slab % 2 == 0:

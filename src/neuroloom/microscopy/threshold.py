@@ -63,6 +63,13 @@ class Threshold(Recipe):
     iou: float = setting(0.5, "least overlap of a found with a true object", gt=0, le=1)
     seed: int = setting(1, "of the bootstrap", ge=0)
 
+    @classmethod
+    def demo(cls, folder: Path, fetch: bool = True) -> tuple[Path, dict[str, Any], str]:
+        """Return painted nuclei, the fields that fit them, and what they are."""
+        from neuroloom.microscopy.story import demo
+
+        return demo.nuclei(folder, {})
+
     @property
     def steps(self) -> Sequence[Mapping[str, Any]]:
         """The steps of the pipeline."""

@@ -89,6 +89,13 @@ class Compare(Recipe):
     include: list[str] = setting([], "only files of models whose names match one of these globs")
     seed: int = setting(1, "of resamples, permutations and folds", ge=0)
 
+    @classmethod
+    def demo(cls, folder: Path, fetch: bool = True) -> tuple[Path, dict[str, Any], str]:
+        """Return simulated dissimilarities, the fields of a short run, and what they are."""
+        from neuroloom.representation.story import demo
+
+        return demo.matrices(folder, {"reference": ["it"], "resamples": 200, "permutations": 99})
+
     def prepare(self, data: Path) -> Prepared:
         """Read everything and see that it fits; nothing is written."""
         from neuroloom.representation.items import grouped, read_items, same_stimuli, select

@@ -86,6 +86,16 @@ class Extract(Recipe):
     include: list[str] = setting([], "only files whose names match one of these globs")
     seed: int = setting(1, "of random weights, of noise added to pictures", ge=0)
 
+    @classmethod
+    def demo(cls, folder: Path, fetch: bool = True) -> tuple[Path, dict[str, Any], str]:
+        """Return painted gratings, the fields of a short run, and what they are."""
+        from neuroloom.representation.story import demo
+
+        return demo.pictures(
+            folder,
+            {"model": "grid/resnet", "size": 32, "layers": ["body.1", "body.3"], "pool": "mean"},
+        )
+
     def prepare(self, data: Path) -> Prepared:
         """Open stimuli and net, and find the layers; nothing is written."""
         from neuroloom.representation.features import Choice, shape_of

@@ -59,6 +59,13 @@ class Artifacts(Study):
     include: list[str] = setting([], "globs on file names (or relative paths with /)")
     pattern: str | None = setting(None, 'keys in file names: "{subject}R{run}.edf"')
 
+    @classmethod
+    def demo(cls, folder: Path, fetch: bool = True) -> tuple[Path, dict[str, Any], str]:
+        """Return simulated EEG, the fields of a short run, and what it is."""
+        from neuroloom.signals.story import nights
+
+        return nights.motor(folder, {"budget": "2 epochs", "copies": 2, "replace": "none"})
+
     @model_validator(mode="after")
     def _fields_agree(self) -> Artifacts:
         if self.labels == "events" and not self.events:

@@ -82,6 +82,24 @@ class Detect(Study):
         None, "augmentations by name, or 'none'; default: the net's own"
     )
 
+    @classmethod
+    def demo(cls, folder: Path, fetch: bool = True) -> tuple[Path, dict[str, Any], str]:
+        """Return simulated sleep with spindles, the fields of a short run, and what it is."""
+        from neuroloom.signals.story import nights
+
+        return nights.spindles(
+            folder,
+            {
+                "events": {"spindle": "spindle"},
+                "rate": nights.RATE,
+                "band": (0.5, 25.0),
+                "window": 4.0,
+                "split": "subject",
+                "folds": 2,
+                "budget": "60 steps",
+            },
+        )
+
     @model_validator(mode="after")
     def _fields_agree(self) -> Detect:
         if not 0 < self.band[0] < self.band[1]:

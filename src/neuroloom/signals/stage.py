@@ -75,6 +75,23 @@ class Stage(Study):
         None, "augmentations by name, or 'none'; default: the net's own"
     )
 
+    @classmethod
+    def demo(cls, folder: Path, fetch: bool = True) -> tuple[Path, dict[str, Any], str]:
+        """Return simulated sleep, the fields of a short run, and what it is."""
+        from neuroloom.signals.story import nights
+
+        return nights.stages(
+            folder,
+            {
+                "rate": nights.RATE,
+                "band": (0.5, 25.0),
+                "epoch": nights.PAGE,
+                "split": "subject",
+                "folds": 2,
+                "budget": "4 epochs",
+            },
+        )
+
     @field_validator("classes", mode="after")
     @classmethod
     def _split_at_commas(cls, value: list[str]) -> list[str]:
