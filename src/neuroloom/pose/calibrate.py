@@ -74,6 +74,13 @@ class Calibrate(Recipe):
     include: list[str] = setting([], "only clips whose names match one of these globs", basic=True)
     seed: int = setting(1, "of the shaken starts", ge=0)
 
+    @classmethod
+    def demo(cls, folder: Path, fetch: bool = True) -> tuple[Path, dict[str, Any], str]:
+        """Return painted clips of a board, the fields that fit them, and what they are."""
+        from neuroloom.pose.story import board
+
+        return board.boards(folder, {"lens": "f k1 k2", "starts": 2})
+
     def prepare(self, data: Path) -> Prepared:
         """Find the board in every clip; nothing is written."""
         from neuroloom.pose.rig.board import detect_board, find_board, find_clips, read_board

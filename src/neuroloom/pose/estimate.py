@@ -60,6 +60,15 @@ class Estimate(Study):
         "auto", "numbers that the net computes with; auto: bf16 where it was measured faster"
     )
 
+    @classmethod
+    def demo(cls, folder: Path, fetch: bool = True) -> tuple[Path, dict[str, Any], str]:
+        """Return a painted project, the fields of a short run, and what it is."""
+        from neuroloom.pose.story import demo
+
+        return demo.project(
+            folder, {"budget": "60 steps", "folds": 2, "plan": {"batch": "4", "widths": "8,8,8,8"}}
+        )
+
     def read(self, data: Path) -> Dataset:
         """Read the project; pictures are read when they are learnt from."""
         from neuroloom.pose.data import read_frames

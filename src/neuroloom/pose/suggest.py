@@ -93,6 +93,13 @@ class Suggest(Recipe):
     include: list[str] = setting([], "only videos whose names match one of these globs")
     seed: int = setting(1, "of the first clusters", ge=0)
 
+    @classmethod
+    def demo(cls, folder: Path, fetch: bool = True) -> tuple[Path, dict[str, Any], str]:
+        """Return a painted clip with points, the fields that fit it, and what it is."""
+        from neuroloom.pose.story import demo
+
+        return demo.clip(folder, {"frames": 4})
+
     def prepare(self, data: Path) -> Prepared:
         """Find the videos and read their tracks; nothing is written."""
         from neuroloom.pose.doubted import find_videos, read_doubts

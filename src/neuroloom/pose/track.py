@@ -94,6 +94,13 @@ class Track(Recipe):
     include: list[str] = setting([], "only tracks whose names match one of these globs")
     seed: int = setting(1, "of the bootstrap", ge=0)
 
+    @classmethod
+    def demo(cls, folder: Path, fetch: bool = True) -> tuple[Path, dict[str, Any], str]:
+        """Return simulated detections, the fields that fit them, and what they are."""
+        from neuroloom.pose.story import demo
+
+        return demo.crossings(folder, {})
+
     def prepare(self, data: Path) -> Prepared:
         """Find and read the tracks and their truths; nothing is written."""
         from neuroloom.io.tracks import read_tracks

@@ -65,6 +65,13 @@ class Triangulate(Recipe):
     include: list[str] = setting([], "only tracks whose names match one of these globs")
     seed: int = setting(1, "of the bootstrap", ge=0)
 
+    @classmethod
+    def demo(cls, folder: Path, fetch: bool = True) -> tuple[Path, dict[str, Any], str]:
+        """Return simulated views, the fields that fit them, and what they are."""
+        from neuroloom.pose.story import demo
+
+        return demo.views(folder, {"limbs": ["nose-tail"]})
+
     def prepare(self, data: Path) -> Prepared:
         """Read the cameras and what they saw; impossible rigs are refused; nothing is written."""
         from neuroloom.pose.rig.check import require_possible

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from pydantic import field_validator
@@ -58,6 +58,13 @@ class Volumetric(Recipe):
     batch: int = setting(4, "moments in a step", ge=2)
     seeds: int = setting(1, "how many nets, whose mean is taken", ge=1)
     seed: int = setting(0, "the first seed", ge=0)
+
+    @classmethod
+    def demo(cls, folder: Path, fetch: bool = True) -> tuple[Path, dict[str, Any], str]:
+        """Return a painted scene, the fields of a short run, and what it is."""
+        from neuroloom.pose.story import demo
+
+        return demo.scene(folder, {"budget": "60 steps", "grid": 8, "batch": 2})
 
     @field_validator("budget")
     @classmethod
