@@ -70,7 +70,7 @@ class Triangulate(Recipe):
         """Return simulated views, the fields that fit them, and what they are."""
         from neuroloom.pose.story import demo
 
-        return demo.views(folder, {"limbs": ["nose-tail"]})
+        return demo.views(folder, {"smooth": 1.0})
 
     def prepare(self, data: Path) -> Prepared:
         """Read the cameras and what they saw; impossible rigs are refused; nothing is written."""

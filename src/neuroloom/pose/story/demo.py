@@ -111,7 +111,9 @@ def views(folder: Path, fields: dict[str, Any], frames: int = 30) -> Demo:
 
     place, rng, rig = Path(folder) / "views", np.random.default_rng(0), ring(300.0)
     place.mkdir(parents=True, exist_ok=True)
-    path = rng.normal(0, 30, (1, 4, 3)) + rng.normal(0, 2, (frames, 1, 3)).cumsum(0)
+    path = rng.normal(0, 30, (1, 4, 3)) + 20 * np.sin(
+        np.arange(frames)[:, None, None] / 10 + np.arange(3)
+    )
     write_rig(rig, place / "calibration.toml")
     for camera in rig:
         seen = camera.project(path) + rng.normal(0, 0.5, (frames, 4, 2))
