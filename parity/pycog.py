@@ -140,7 +140,7 @@ CHECKS = [
           NETS),
     Check(TOOL, "mante: weight of uncued over cued evidence in the choice", "<= 0.2", irrelevant,
           f"pycog-mante; {NETS}"),
-    Check(TOOL, "mante: |cos| of the axes of motion and colour", "<= 0.3", axes_apart,
+    Check(TOOL, "mante: absolute cosine of the axes of motion and colour", "<= 0.3", axes_apart,
           f"pycog-mante; {NETS}"),
     Check(TOOL, "rdm: change of the psychometric slope when the step is halved", "<= 0.2",
           slope_at_half_the_step, f"pycog-rdm-varstim; {NETS}"),

@@ -75,7 +75,9 @@ class Train(Recipe):
     density: float = setting(1.0, "share of the recurrent connections that exist", gt=0, le=1)
     areas: int = setting(1, "areas in a row: inputs reach the first, the last is read out", ge=1)
     autapses: bool = setting(False, "let units connect to themselves")
-    rule: Literal["abs", "relu"] = setting("abs", "how weights keep their sign: |w| or max(w, 0)")
+    rule: Literal["abs", "relu"] = setting(
+        "abs", "how weights keep their sign: abs(w) or max(w, 0)"
+    )
     rate: Literal["relu", "tanh", "sigmoid", "softplus"] = setting("relu", "current to rate")
     tau: float = setting(100.0, "time constant of the units", unit="ms", gt=0)
     dt: float = setting(20.0, "step of the trials", unit="ms", gt=0)
