@@ -31,12 +31,12 @@ class FileIndex:
 
 def frames_of(container: Any, stream: Any) -> Iterator[Any]:
     """Yield frames in the order of showing; a packet that is broken costs its own frames only."""
-    import av
+    from av.error import FFmpegError
 
     for packet in container.demux(stream):
         try:
             yield from packet.decode()
-        except av.error.FFmpegError:
+        except FFmpegError:
             continue
 
 
