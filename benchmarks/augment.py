@@ -13,37 +13,23 @@ cores. --dry leaves `results.csv` as it is.
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
-import venv
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 import decode  # noqa: E402
-from peers import ROOT  # noqa: E402
+from peers import environment  # noqa: E402
 
 NEEDS = ("torch==2.13.0", "torchio==1.2.1", "monai==1.6.1")
 PEERS = {"torchio": "torchio 1.2.1", "monai": "monai 1.6.1"}
 PATCHES = ((64, 64, 64), (40, 56, 40))
 
 
-def peer_python() -> Path:
-    """Return the interpreter of an environment with both peers, built first if it is missing."""
-    home = ROOT / ".venv-peer-augment"
-    python = home / ("Scripts" if sys.platform == "win32" else "bin") / "python"
-    if not (home / "complete").exists():
-        print(f"building {home.name} (a few minutes, once)", file=sys.stderr)
-        venv.create(home, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *NEEDS], check=True)
-        (home / "complete").touch()
-    return python
-
-
 def main() -> None:
     arguments = parse()
-    python = Path(arguments.python) if arguments.python else peer_python()
+    python = Path(arguments.python) if arguments.python else environment("augment", NEEDS)
     rows = []
     for patch in PATCHES:
         job = {

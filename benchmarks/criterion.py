@@ -12,16 +12,14 @@ batches is 0.95. Two rows: the steps of training alone, and with all that comes 
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
-import venv
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 import decode  # noqa: E402
-from peers import ROOT  # noqa: E402
+from peers import environment  # noqa: E402
 
 PEER = "psychrnn 1.0.0"
 NEEDS = ("tensorflow-cpu==2.15.1", "numpy<2", "psychrnn==1.0.0")
@@ -32,21 +30,9 @@ TITLES = {
 JOB = {"units": 50, "dale": 0.8, "dt": 10, "batch": 50, "target": 0.95, "last": 5, "threads": 1}
 
 
-def peer_python() -> Path:
-    """Return the interpreter of an environment with PsychRNN, built first if it is missing."""
-    home = ROOT / ".venv-peer-psychrnn"
-    python = home / ("Scripts" if sys.platform == "win32" else "bin") / "python"
-    if not (home / "complete").exists():
-        print(f"building {home.name} (a few minutes, once)", file=sys.stderr)
-        venv.create(home, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *NEEDS], check=True)
-        (home / "complete").touch()
-    return python
-
-
 def main() -> None:
     arguments = parse()
-    python = Path(arguments.python) if arguments.python else peer_python()
+    python = Path(arguments.python) if arguments.python else environment("psychrnn", NEEDS)
     ours = decode.run_side(Path(sys.executable), "criterion_ours.py", JOB)
     theirs = decode.run_side(python, "criterion_peer.py", JOB)
     print(f"steps: {ours['steps']} / {theirs['steps']}", file=sys.stderr)

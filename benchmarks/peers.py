@@ -49,6 +49,18 @@ NEEDS = (
 ALONE = ("torchinfo", "linear_attention_transformer", BRAINDECODE)
 
 
+def environment(name: str, needs: tuple[str, ...]) -> Path:
+    """Return the interpreter of `.venv-peer-NAME`, which holds `needs`, built if it is missing."""
+    home = ROOT / f".venv-peer-{name}"
+    python = home / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+    if not (home / "complete").exists():
+        print(f"building {home.name} (a few minutes, once)", file=sys.stderr)
+        venv.create(home, with_pip=True)
+        _pip(python, *needs)
+        (home / "complete").touch()
+    return python
+
+
 def peer_python() -> Path:
     """Return the interpreter of the peers' environment, building it first if it is missing."""
     python = PEER_VENV / ("Scripts" if sys.platform == "win32" else "bin") / "python"

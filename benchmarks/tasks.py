@@ -11,16 +11,14 @@ reach), and single steps of the Gymnasium environment. CPU time over 510 batches
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
-import venv
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 import decode  # noqa: E402
-from peers import ROOT  # noqa: E402
+from peers import environment  # noqa: E402
 
 PEER = "neurogym 2.3.1"
 NEEDS = ("torch==2.13.0", "neurogym==2.3.1")
@@ -31,21 +29,9 @@ TITLES = {
 }
 
 
-def peer_python() -> Path:
-    """Return the interpreter of an environment with NeuroGym, built first if it is missing."""
-    home = ROOT / ".venv-peer-tasks"
-    python = home / ("Scripts" if sys.platform == "win32" else "bin") / "python"
-    if not (home / "complete").exists():
-        print(f"building {home.name} (a few minutes, once)", file=sys.stderr)
-        venv.create(home, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *NEEDS], check=True)
-        (home / "complete").touch()
-    return python
-
-
 def main() -> None:
     arguments = parse()
-    python = Path(arguments.python) if arguments.python else peer_python()
+    python = Path(arguments.python) if arguments.python else environment("tasks", NEEDS)
     job = {
         "batch": 16, "steps": 100, "batches": 510, "repeats": arguments.repeats, "threads": 1,
     }  # fmt: skip
