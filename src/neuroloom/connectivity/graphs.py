@@ -146,6 +146,7 @@ class Graphs(Study):
         DataFrame
             name, path, subject, label (if known), predicted, p_<class>.
         """
-        from neuroloom.connectivity.connectomes.story import predict
+        from neuroloom.learn.apply import predict_examples
 
-        return predict(self, run, inputs, out)
+        wants = "a folder, a table or a file of connectomes"
+        return predict_examples(self, run, inputs, out, wants)

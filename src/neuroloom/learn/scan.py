@@ -202,3 +202,20 @@ def _is_whole(file: Path, count: int) -> bool:
             return bool(held.files) and len(held[held.files[0]]) == count
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return False
+
+
+def folder_to_go_on(out: Path) -> Path:
+    """Return the folder of a prediction, made; one whose scans were interrupted is gone on with.
+
+    Raises
+    ------
+    ConfigError
+        If it holds anything else.
+    """
+    from neuroloom.core.run import check_out
+
+    interrupted = (out / "scans").is_dir() and not (out / "status.json").is_file()
+    if not interrupted:
+        check_out(out)
+    out.mkdir(parents=True, exist_ok=True)
+    return out

@@ -31,9 +31,11 @@ def predict(
     """See `Estimate.predict`."""
     import pandas as pd
 
+    from neuroloom.learn.scan import folder_to_go_on
+
     if not inputs:
         raise ConfigError("predict needs a video, a folder of pictures, or a picture.")
-    folder = None if out is None else _folder(Path(out))
+    folder = None if out is None else folder_to_go_on(Path(out))
     ensemble = study.load_model(run)
     key = digest(run.folder / "model.safetensors")[:16]
     videos = [video for source in inputs for video in videos_of(source)]
@@ -44,17 +46,6 @@ def predict(
         facts = {"run": run.folder.name, "videos": len(tables), "rows": len(table)}
         write_json(folder / "status.json", {"state": "done", "recipe": "predict", **facts})
     return table
-
-
-def _folder(out: Path) -> Path:
-    """Return the folder that results go to; one that was interrupted is gone on with."""
-    from neuroloom.core.run import check_out
-
-    interrupted = (out / "scans").is_dir() and not (out / "status.json").is_file()
-    if not interrupted:
-        check_out(out)
-    out.mkdir(parents=True, exist_ok=True)
-    return out
 
 
 def videos_of(source: Path) -> list[Video]:

@@ -203,6 +203,6 @@ class WholeImage(Study):
         DataFrame
             name, path, subject, label (if known), predicted and, of classes, p_<class>.
         """
-        from neuroloom.volumes.predict import predict_whole
+        from neuroloom.learn.apply import predict_examples
 
-        return predict_whole(self, run, inputs, out)
+        return predict_examples(self, run, inputs, out, "a file or a folder of images")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from neuroloom.connectivity.connectomes import features
 from neuroloom.connectivity.connectomes.linear import fit_ridge, sharpen
 from neuroloom.connectivity.connectomes.nodes import Nodes
 from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.learn.solved import Solved, one_thread
 
 if TYPE_CHECKING:
     from neuroloom.learn.fit import FitJob
@@ -19,22 +19,6 @@ if TYPE_CHECKING:
 Arrays = dict[str, np.ndarray]
 ROUNDS = 2
 SMALLEST = 1e-6
-
-
-@dataclass
-class Solved:
-    """How a fit went that has no epochs."""
-
-    epochs: list[dict[str, Any]] = field(default_factory=list)
-    stopped: str = "solved in one step"
-
-
-def one_thread() -> Any:
-    """Keep linear algebra on one thread: equal bits, and no fight for cores."""
-    import scipy.linalg  # noqa: F401  (its own BLAS has to be loaded before it can be limited)
-    from threadpoolctl import threadpool_limits
-
-    return threadpool_limits(limits=1, user_api="blas")
 
 
 class Estimator(ABC):

@@ -111,7 +111,7 @@ class GraphLearner(NetLearner):
 
     def _linear(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Fit the linear path; its weights (output, node, node_to) are for standardised edges."""
-        from neuroloom.connectivity.connectomes.estimators import one_thread
+        from neuroloom.learn.solved import one_thread
 
         sharp = y if self.task == "classification" else None
         directed = bool(self.options.get("directed"))

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from neuroloom.connectivity.connectomes.saliency import PERMUTATIONS, Saliency, agreement, slopes
 from neuroloom.core.artifact import Shelf
-from neuroloom.core.errors import ConfigError
-from neuroloom.core.files import read_json, write_atomic, write_json
+from neuroloom.core.files import read_json
 from neuroloom.core.report import Facts, write_facts
-from neuroloom.core.run import check_out
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from neuroloom.connectivity.graphs import Graphs
     from neuroloom.core.run import Run
     from neuroloom.learn.crossfit import Fitted
@@ -257,35 +252,3 @@ def add_saliency(shelf: Shelf, prepared: Prepared, fits: list[Fitted], seed: int
         + (f": {shown}." if sure else ": none; do not read the pictures as findings."),
         "Saliency says what a model uses, not what causes a difference.",
     ]
-
-
-def predict(recipe: Graphs, run: Run, inputs: list[Path], out: Path | str | None) -> pd.DataFrame:
-    """See `Graphs.predict`."""
-    import pandas as pd
-
-    if not inputs:
-        raise ConfigError("predict needs a folder, a table or a file of connectomes.")
-    if out is not None:
-        check_out(Path(out))
-    ensemble = recipe.load_model(run)
-    parts = []
-    for source in inputs:
-        dataset = recipe.read_like(ensemble.facts, source, [])
-        outcome = recipe.outcome(ensemble, dataset)
-        table = dataset.table[["name", "path", "subject", "label"]].copy()
-        if dataset.task == "classification":
-            table["predicted"] = np.asarray(dataset.classes, dtype=object)[outcome.argmax(1)]
-            for k, name in enumerate(dataset.classes):
-                table[f"p_{name}"] = outcome[:, k]
-        else:
-            table["predicted"] = outcome
-        parts.append(table)
-    whole = pd.concat(parts, ignore_index=True)
-    if out is not None:
-        folder = Path(out)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(folder / "predictions.parquet", lambda p: whole.to_parquet(p, index=False))
-        write_atomic(folder / "predictions.csv", lambda p: whole.to_csv(p, index=False))
-        facts = {"run": run.folder.name, "examples": len(whole)}
-        write_json(folder / "status.json", {"state": "done", "recipe": "predict", **facts})
-    return whole

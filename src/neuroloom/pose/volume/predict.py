@@ -16,6 +16,7 @@ from neuroloom.core.files import digest, write_atomic, write_json
 from neuroloom.core.recording import TRACK_UNITS
 from neuroloom.io.video import is_video
 from neuroloom.learn.dense.learner import device_name
+from neuroloom.learn.scan import folder_to_go_on, read_scan, scan
 from neuroloom.pose.rig.cameras import Rig
 from neuroloom.pose.rig.files import NAMES, read_rig
 from neuroloom.pose.volume.films import Films, find_film
@@ -60,7 +61,7 @@ def predict(run: Run, inputs: list[Path], out: Path | str | None = None) -> pd.D
         raise ConfigError("predict needs a folder with a film of each camera.")
     kept, key = load(run.folder).to(device_name()), digest(run.folder / "model.safetensors")[:16]
     given = {name: films_of(source, kept) for name, source in _named(inputs).items()}
-    folder = None if out is None else _folder(Path(out))
+    folder = None if out is None else folder_to_go_on(Path(out))
     tables = [look_through(kept, *one, folder, name, key) for name, one in given.items()]
     table = pd.concat(tables, ignore_index=True)
     if folder is not None:
@@ -82,17 +83,6 @@ def _named(inputs: list[Path]) -> dict[str, Path]:
         name = (source if source.is_dir() else source.parent).resolve().name
         number = sum(known == name or known.startswith(f"{name}-") for known in out)
         out[f"{name}-{number + 1}" if number else name] = source
-    return out
-
-
-def _folder(out: Path) -> Path:
-    """Return the folder that results go to; one that was interrupted is gone on with."""
-    from neuroloom.core.run import check_out
-
-    interrupted = (out / "scans").is_dir() and not (out / "status.json").is_file()
-    if not interrupted:
-        check_out(out)
-    out.mkdir(parents=True, exist_ok=True)
     return out
 
 
@@ -124,8 +114,6 @@ def look_through(
 ) -> pd.DataFrame:
     """Return the rows of one folder's films; with `folder`, write its tracks there."""
     import tempfile
-
-    from neuroloom.learn.scan import read_scan, scan
 
     small = rig.scaled(1 / kept.shrink)
     cameras = json.dumps([[c.K.tolist(), c.pose.tolist(), c.distortion.tolist()] for c in rig])

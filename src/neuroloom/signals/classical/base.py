@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.learn.solved import Solved, one_thread
 from neuroloom.signals.classical.covariance import CHUNK, check_finite
 
 if TYPE_CHECKING:
@@ -17,14 +16,6 @@ if TYPE_CHECKING:
 
 SMALLEST_PROBABILITY = 1e-12
 Arrays = dict[str, np.ndarray]
-
-
-@dataclass
-class Solved:
-    """How a fit went that has no epochs: what a net's history is to a net."""
-
-    epochs: list[dict[str, Any]] = field(default_factory=list)
-    stopped: str = "solved in one step"
 
 
 class Features(ABC):
@@ -148,18 +139,6 @@ class Estimator:
                 f"{self.name} tells classes apart, but the target is continuous. Use model=riemann "
                 "(tangent space + ridge) or a net, or make classes of the target."
             )
-
-
-def one_thread() -> AbstractContextManager[Any]:
-    """Keep linear algebra on one thread for a while.
-
-    The matrices are small: threads gain nothing, cost seconds where processes compete for cores,
-    and make the last bits depend on the machine.
-    """
-    import scipy.linalg  # noqa: F401  (its own BLAS has to be loaded before it can be limited)
-    from threadpoolctl import threadpool_limits
-
-    return threadpool_limits(limits=1, user_api="blas")
 
 
 def is_regression(y: np.ndarray) -> bool:

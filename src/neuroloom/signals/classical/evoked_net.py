@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuroloom.learn.model import find_model
-from neuroloom.signals.classical.base import SMALLEST_PROBABILITY, Solved
+from neuroloom.learn.solved import Solved
+from neuroloom.signals.classical.base import SMALLEST_PROBABILITY
 from neuroloom.signals.classical.evoked import clip_level, clipped
 
 if TYPE_CHECKING:

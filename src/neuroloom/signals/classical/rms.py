@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuroloom.core.errors import DataError
-from neuroloom.signals.classical.base import Solved
+from neuroloom.learn.solved import Solved
 from neuroloom.signals.measures import find_events, match_events
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neuroloom.signals.classical.base import Solved
+from neuroloom.learn.solved import Solved
 
 if TYPE_CHECKING:
     from neuroloom.learn.fit import FitJob

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.learn.solved import Solved, one_thread
 from neuroloom.volumes.radiomics.elastic import choose_penalty, inner_folds
 
 if TYPE_CHECKING:
@@ -18,22 +18,6 @@ ALIKE = 0.95
 MISSING = 0.5
 SMALLEST = 1e-12
 Arrays = dict[str, np.ndarray]
-
-
-@dataclass
-class Solved:
-    """How a fit went that has no epochs."""
-
-    epochs: list[dict[str, Any]] = field(default_factory=list)
-    stopped: str = "solved in one step"
-
-
-def one_thread() -> Any:
-    """Keep linear algebra on one thread: equal bits, and no fight for cores."""
-    import scipy.linalg  # noqa: F401  (its own BLAS has to be loaded before it can be limited)
-    from threadpoolctl import threadpool_limits
-
-    return threadpool_limits(limits=1, user_api="blas")
 
 
 def learn_scaling(x: np.ndarray, alike: float = ALIKE) -> Arrays:

@@ -271,9 +271,11 @@ class Radiomics(Study):
         DataFrame
             name, path, subject, label (if known), predicted (of survival: log-hazard), p_<class>.
         """
-        from neuroloom.volumes.radiomics.story import predict
+        from neuroloom.learn.apply import predict_examples
 
-        return predict(self, run, inputs, out)
+        if not self.learns:
+            raise ConfigError("This run measured features and learnt nothing: it cannot predict.")
+        return predict_examples(self, run, inputs, out, "a folder, a manifest or a table")
 
 
 def _with_event(table: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:

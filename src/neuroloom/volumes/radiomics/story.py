@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from neuroloom.core.artifact import Shelf
-from neuroloom.core.errors import ConfigError
 from neuroloom.core.files import write_atomic, write_json
 from neuroloom.core.report import Facts, write_facts, write_report
-from neuroloom.core.run import check_out, data_error_if_changed
+from neuroloom.core.run import data_error_if_changed
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from neuroloom.core.run import Run
     from neuroloom.learn.crossfit import Fitted
     from neuroloom.learn.study import Prepared
@@ -169,42 +165,3 @@ def add_weights(shelf: Shelf, fits: list[Fitted], names: list[str]) -> list[str]
         f"{len(stable)} of the features shown are used in every fold. A weight says what a model "
         "uses, not what causes the outcome."
     ]
-
-
-def predict(
-    recipe: Radiomics, run: Run, inputs: list[Path], out: Path | str | None
-) -> pd.DataFrame:
-    """See `Radiomics.predict`."""
-    import pandas as pd
-
-    if not recipe.learns:
-        raise ConfigError("This run measured features and learnt nothing: it cannot predict.")
-    if not inputs:
-        raise ConfigError("predict needs a folder, a manifest or a table.")
-    if out is not None:
-        check_out(Path(out))
-    ensemble = recipe.load_model(run)
-    parts = []
-    for source in inputs:
-        dataset = recipe.read_like(ensemble.facts, source, [])
-        outcome = recipe.outcome(ensemble, dataset)
-        table = dataset.table[["name", "path", "subject", "label"]].copy()
-        if dataset.task == "classification":
-            table["predicted"] = np.asarray(dataset.classes, dtype=object)[outcome.argmax(1)]
-            for k, name in enumerate(dataset.classes):
-                table[f"p_{name}"] = outcome[:, k]
-        else:
-            table["predicted"] = outcome
-        parts.append(table)
-    whole = pd.concat(parts, ignore_index=True)
-    if out is not None:
-        _write(Path(out), whole, run)
-    return whole
-
-
-def _write(out: Path, table: pd.DataFrame, run: Run) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    write_atomic(out / "predictions.parquet", lambda path: table.to_parquet(path, index=False))
-    write_atomic(out / "predictions.csv", lambda path: table.to_csv(path, index=False))
-    facts = {"run": run.folder.name, "examples": len(table)}
-    write_json(out / "status.json", {"state": "done", "recipe": "predict", **facts})

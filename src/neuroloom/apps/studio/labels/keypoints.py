@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from io import BytesIO
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
     from neuroloom.io.labels import Labels
 
 SUFFIX = {"slp": "labels.slp", "label3d": "labels.mat", "coco": "labels.json", "nwb": "labels.nwb"}
-LATER = 0.7  # s between the last change and a new copy of the project
 ORIGINS = ("hand", "copy", "model", "undo", "swap")
 
 
@@ -31,6 +28,8 @@ class Keypoints(Work):
     The state is `points.npy`, written with every edit; the project itself follows within a second,
     and whenever somebody wants to read it.
     """
+
+    rest = 0.7
 
     kind, recipe, learnt_from, looked_at = "keypoints", "pose.estimate", "project", "pictures"
 
@@ -67,7 +66,6 @@ class Keypoints(Work):
         if file.is_file():
             kept = np.load(file, allow_pickle=False)
             self.points = kept if kept.shape == self.points.shape else self.points
-        self._timer: threading.Timer | None = None
         self._stale = not np.array_equal(self.points, self.labels.points, equal_nan=True)
 
     def progress(self) -> tuple[int, int, str]:
@@ -135,20 +133,8 @@ class Keypoints(Work):
             )  # fmt: skip
         write_atomic(self.folder / "points.npy", lambda p: _save(p, points))
         self.points, self._stale = points, True
-        self._soon()
+        self.flush_soon()
         return lines
-
-    def _soon(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = threading.Timer(LATER, self._flush_quietly)
-        self._timer.daemon = True
-        self._timer.start()
-
-    def _flush_quietly(self) -> None:
-        with contextlib.suppress(OSError, DataError), self.lock:  # deleted meanwhile; told later
-            if (self.folder / "work.json").is_file():
-                self.flush()
 
     def flush(self) -> None:
         """Write the project in its own format."""

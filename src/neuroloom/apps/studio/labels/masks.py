@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import shutil
-import threading
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,6 @@ from neuroloom.apps.studio.views import Window
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import write_json
 
-LATER = 3.0  # s between the last stroke and the mask's file
 MOST_IMAGES = 200
 MOST_LABELS = 255
 MOST_SLICES = 300
@@ -34,6 +32,8 @@ TOOLS = ("brush", "eraser", "polygon", "fill", "propagate", "model", "undo")
 
 class Masks(Work):
     """Labels of voxels, one number a structure."""
+
+    rest = 3.0
 
     kind, learnt_from, looked_at = "masks", "project", "project"
 
@@ -76,7 +76,6 @@ class Masks(Work):
         self.full = [_mask_file(self.folder, *pair).is_file() for pair in self._pairs()]
         self._stale: set[int] = set()
         self._found: Path | None = None
-        self._timer: threading.Timer | None = None
         file = self.folder / "strokes.jsonl"
         for line in file.read_text("utf-8").splitlines() if file.is_file() else []:
             with contextlib.suppress(ValueError):  # half a last line: it was never answered
@@ -173,7 +172,7 @@ class Masks(Work):
                 handle.write("".join(json.dumps(edit) + "\n" for edit in drawn))
                 handle.flush()
                 os.fsync(handle.fileno())
-            self._soon()
+            self.flush_soon()
         return lines
 
     def _checked(self, edit: dict[str, Any]) -> dict[str, Any]:
@@ -238,18 +237,6 @@ class Masks(Work):
         self.keep(labels=_names(names))
         _declare(self.project, names, self.stems, self.sizes)
         return {"label": name, "from": before, "to": name}
-
-    def _soon(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = threading.Timer(LATER, self._flush_quietly)
-        self._timer.daemon = True
-        self._timer.start()
-
-    def _flush_quietly(self) -> None:
-        with contextlib.suppress(OSError, DataError), self.lock:
-            if (self.folder / "work.json").is_file():
-                self.flush()
 
     def flush(self) -> None:
         """Write the masks that were painted on; then their strokes are no longer needed."""

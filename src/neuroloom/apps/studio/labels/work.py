@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from neuroloom.apps.studio.views import Window
-from neuroloom.core.errors import ConfigError
+from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json, write_json
 
 MOST_EDITS = 20_000  # of one request
@@ -35,12 +36,14 @@ class Work:
     kind = ""
     learnt_from = ""  # under the folder: what a recipe is given
     looked_at = ""  # under the folder: what a model is given
+    rest = 1.0  # s between the last change and `flush`
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.facts: dict[str, Any] = read_json(folder / "work.json")
         self.lock = threading.RLock()
         self.version = 0
+        self._timer: threading.Timer | None = None
         self.open()
 
     @property
@@ -81,6 +84,19 @@ class Work:
 
     def flush(self) -> None:
         """Bring `project/` up to date."""
+
+    def flush_soon(self) -> None:
+        """Flush once nothing has changed for a while."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = threading.Timer(self.rest, self._flush_quietly)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _flush_quietly(self) -> None:
+        with contextlib.suppress(OSError, DataError), self.lock:  # deleted meanwhile; told later
+            if (self.folder / "work.json").is_file():
+                self.flush()
 
     def export(self, format: str) -> Path:
         """Write the labels in a format and return the file."""

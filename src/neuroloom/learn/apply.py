@@ -1,4 +1,4 @@
-"""Predict new images with a trained run of whole images."""
+"""Predict new whole examples (images, cases, connectomes) with a trained study: a table."""
 
 from __future__ import annotations
 
@@ -16,17 +16,36 @@ if TYPE_CHECKING:
 
     from neuroloom.core.dataset import Dataset
     from neuroloom.core.run import Run
-    from neuroloom.volumes.whole import WholeImage
+    from neuroloom.learn.study import Study
 
 
-def predict_whole(
-    study: WholeImage, run: Run, inputs: list[Path], out: Path | str | None = None
+def predict_examples(
+    study: Study, run: Run, inputs: list[Path], out: Path | str | None, wants: str
 ) -> pd.DataFrame:
-    """See `WholeImage.predict`."""
+    """Return a row an example of `inputs`: whose it is, its label if known, what was predicted.
+
+    Parameters
+    ----------
+    study
+        Of the run.
+    run
+        Finished.
+    inputs
+        Files or folders.
+    out
+        Where `predictions.parquet`, `.csv` and `status.json` are written; None writes nothing.
+    wants
+        What predict needs, for the error: "a file or a folder of images".
+
+    Raises
+    ------
+    ConfigError
+        If there is no input, or `out` is not empty.
+    """
     import pandas as pd
 
     if not inputs:
-        raise ConfigError("predict needs a file or a folder of images.")
+        raise ConfigError(f"predict needs {wants}.")
     if out is not None:
         check_out(Path(out))
     ensemble = study.load_model(run)
@@ -41,9 +60,15 @@ def predict_whole(
 
 
 def predicted_table(dataset: Dataset, outcome: np.ndarray) -> pd.DataFrame:
-    """Return one row an image: whose it is, its label if known, and what was predicted."""
+    """Return a row an example: whose it is, its label if known, and what was predicted.
+
+    Parameters
+    ----------
+    outcome
+        Probabilities (n, class) of classes, numbers (n,) else.
+    """
     table = dataset.table[["name", "path", "subject", "label"]].copy()
-    if dataset.task == "regression":
+    if dataset.task != "classification":
         return table.assign(predicted=outcome)
     table["predicted"] = np.asarray(dataset.classes, dtype=object)[outcome.argmax(1)]
     for k, name in enumerate(dataset.classes):
