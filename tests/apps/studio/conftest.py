@@ -60,3 +60,13 @@ def write_table(folder: Path, rows: int = 120) -> Path:
     file = folder / "ages.csv"
     file.write_text("\n".join(lines))
     return file
+
+
+@pytest.fixture(scope="module")
+def driver():
+    """A headless browser, shared by the stories of a file."""
+    from tests.apps.studio.browsing import browser
+
+    made = browser()
+    yield made
+    made.quit()

@@ -26,13 +26,6 @@ def server(tmp_path):
     made.stop()
 
 
-@pytest.fixture(scope="module")
-def driver():
-    made = browsing.browser()
-    yield made
-    made.quit()
-
-
 def test_from_a_question_to_the_report(server, driver):
     """Find, take the demo data, change a setting, run, watch, read the report; all local."""
     driver.get(server.address)

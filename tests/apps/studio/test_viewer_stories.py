@@ -25,13 +25,6 @@ pytestmark = [
 INSIDE = "return document.querySelector(arguments[0])?.shadowRoot?.querySelector(arguments[1])"
 
 
-@pytest.fixture(scope="module")
-def driver():
-    made = browsing.browser()
-    yield made
-    made.quit()
-
-
 @pytest.fixture
 def server(tmp_path, driver):
     made = Server(tmp_path / "workspace")

@@ -36,13 +36,6 @@ def server(tmp_path, driver):
     made.stop()
 
 
-@pytest.fixture(scope="module")
-def driver():
-    made = browsing.browser()
-    yield made
-    made.quit()
-
-
 class Bench:
     """The bench of a kind on the page, reached as a user does: mouse, keys, buttons."""
 
