@@ -119,7 +119,7 @@ def test_resume_after_kill_9_is_bit_equal(tmp_path):
     child.send_signal(signal.SIGKILL)
     assert child.wait() == -signal.SIGKILL, "the fit ended before it could be killed"
     _, facts = read_checkpoint(path)
-    assert 0 < facts["step"] < 180
+    assert 0 < facts["pace"]["steps"] < 180
 
     resumed, whole = make(), make()
     resumed.fit(*windows(), job=FitJob(seed=2, epochs=60, checkpoint=path))
@@ -157,7 +157,7 @@ def test_checkpoint_holds_no_pickle(tmp_path):
     make().fit(*windows(), job=FitJob(epochs=1, checkpoint=path))
     tensors, facts = read_checkpoint(path)
     assert {"rng.torch", "rng.fit", "order"} <= tensors.keys()
-    assert facts["step"] == 3
+    assert facts["pace"]["steps"] == 3
     assert [file.name for file in tmp_path.iterdir()] == ["fit.safetensors"]
 
 

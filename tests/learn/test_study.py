@@ -74,8 +74,9 @@ def test_replay_follows_the_plan_that_a_time_became(data, tmp_path):
     plan = read_json(run.folder / "plan.json")
     assert plan["epochs"] >= 1
     assert events(run, "plan")
-    again = run.replay()
-    assert read_json(again.folder / "plan.json") == plan
+    assert plan["seconds"] > 0
+    again = run.replay()  # follows the steps, whatever the clock says
+    assert read_json(again.folder / "plan.json") == plan | {"seconds": None}
     assert same(run, again, *RESULTS)
 
 

@@ -127,6 +127,7 @@ class Run:
         for name in ("plan.json", "dataset.json"):
             if (self.folder / name).is_file():
                 shutil.copyfile(self.folder / name, again.folder / name)
+        _without_clock(again.folder / "plan.json")
         again._carry_out(recipe, prepared)
         return again
 
@@ -347,6 +348,12 @@ def environment() -> dict[str, Any]:
 
 def _default_out(recipe: Recipe) -> Path:
     return _free_name(Path("runs") / recipe.name, time.strftime("%Y%m%d-%H%M%S"))
+
+
+def _without_clock(file: Path) -> None:
+    """Take the time of a plan's fits out: a replay follows their steps, however long they take."""
+    if file.is_file() and "seconds" in (plan := read_json(file)):
+        write_json(file, plan | {"seconds": None})
 
 
 def _free_name(base: Path, suffix: str) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from neuroloom.core.errors import ConfigError
@@ -26,12 +26,16 @@ class Plan:
     """What every fit of a run does; `reason` says in a sentence how it came about.
 
     `precision` is that of `fit.Training` where it was measured; None leaves it to the net.
+    `seconds` is the wall time of a fit's steps, for a budget in time: what gets slower leaves steps
+    out. `turns` says for each fit where it did (`pace.Pace`), once it is done; a replay follows it.
     """
 
     epochs: int | None = None
     steps: int | None = None
     reason: str = ""
     precision: str | None = None
+    seconds: float | None = None
+    turns: dict[str, dict[str, list[tuple[int, float]]]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the plan as plain data."""
@@ -99,4 +103,5 @@ def plan_time(seconds: float, per_epoch: float, fits: float, ceiling: int) -> Pl
         reason = f"the time allowed {affordable:,} epochs a fit; the net's own {ceiling} suffice"
     else:
         reason = f"{epochs} epochs for each of {fits:.0f} fits are what the time allows"
-    return Plan(epochs=epochs, reason=f"{reason} ({1000 * per_epoch:.0f} ms an epoch measured)")
+    reason = f"{reason} ({1000 * per_epoch:.0f} ms an epoch measured)"
+    return Plan(epochs=epochs, reason=reason, seconds=max(seconds, 1.0) / max(fits, 1))

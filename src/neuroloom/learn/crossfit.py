@@ -11,6 +11,7 @@ import numpy as np
 
 from neuroloom.core.dataset import UNITS, Dataset
 from neuroloom.core.errors import ConfigError
+from neuroloom.core.files import read_json, write_json
 from neuroloom.core.split import Fold, Split, make_folds
 from neuroloom.learn.budget import Plan
 from neuroloom.learn.store import Ragged, read_arrays, write_arrays, write_ragged
@@ -139,13 +140,25 @@ def _fit_one(
             validation=(dataset.x[validation], y[validation]) if len(validation) else None,
             patience=PATIENCE,
             precision=plan.precision,
+            seconds=plan.seconds,
+            turns=plan.turns.get(job.key, {}),
         ),
     )
+    if history.turns and not plan.turns.get(job.key):
+        _note_turns(run, job, history.turns)
     place = run.work_folder / f"{job.key}.safetensors"
     _save(place, learner, _scores(learner, dataset, fold), history)
     checkpoint.unlink(missing_ok=True)
     counts = {"learnt": len(train), "validated": len(validation)}
     run.log("fitted", seed=job.seed, **facts, **counts, stopped=history.stopped)
+
+
+def _note_turns(run: Run, job: Job, turns: dict[str, list[tuple[int, float]]]) -> None:
+    """Write into the stored plan where a fit left steps out, so that a replay does the same."""
+    file = run.folder / "plan.json"
+    if file.is_file():
+        stored = read_json(file)
+        write_json(file, stored | {"turns": stored.get("turns", {}) | {job.key: turns}})
 
 
 def _save(path: Path, learner: Any, scores: Any, history: Any) -> None:

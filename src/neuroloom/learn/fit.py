@@ -21,6 +21,7 @@ import numpy as np
 
 from neuroloom.core.errors import ConfigError, RunError
 from neuroloom.core.files import write_atomic
+from neuroloom.learn.pace import Pace
 
 if TYPE_CHECKING:
     import torch
@@ -138,6 +139,10 @@ class FitJob:
         Epochs without a better validation loss after which the fit stops.
     threads, precision
         CPU threads and number format of this fit; None takes what the net wants.
+    seconds
+        Wall time that the steps may take: a fit that gets slower leaves some out (`pace.Pace`).
+    turns
+        Part of the fit ("" if it has one) -> the turns of pace that another fit took, to follow.
     """
 
     seed: int = 0
@@ -150,6 +155,8 @@ class FitJob:
     patience: int = 50
     threads: int | None = None
     precision: str | None = None
+    seconds: float | None = None
+    turns: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
 
 
 @dataclass
@@ -165,11 +172,14 @@ class History:
     step_seconds
         Wall time that a quarter of the steps stay below: what a step costs when the machine is not
         doing something else. A measurement, so it differs from run to run.
+    turns
+        Part of the fit -> where its pace changed, if it did (`pace.Pace.turns`).
     """
 
     epochs: list[dict[str, Any]] = field(default_factory=list)
     stopped: str = ""
     step_seconds: float = float("nan")
+    turns: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
 
 
 class Trainable(Protocol):
@@ -182,6 +192,7 @@ class Trainable(Protocol):
         """Bring the weights back into the net's limits after a step."""
 
     # And, if it has them, `at(share)`: told before each step what share of the fit is done;
+    # `effort(share)`: the share of the time that this share of the steps takes;
     # `review(epochs)`: told after each epoch, may add to the last entry of the history, and
     # returns why the fit shall end, or "".
 
@@ -250,7 +261,7 @@ def count_steps(n: int, training: Training, job: FitJob) -> tuple[int, int]:
     return max(1, total), per_epoch
 
 
-def learning_rate(step: int, total: int, training: Training) -> float:
+def learning_rate(step: float, total: int, training: Training) -> float:
     """Return the rate of a step: a rise along a cosine to the peak, then a fall to zero.
 
     One cycle as of Smith 2018 (arXiv:1803.09820), as a function of the step, so it has no state.
@@ -289,7 +300,10 @@ class _Fit:
         )
         self.generator = torch.Generator(self.device).manual_seed(job.seed)
         self.total, self.per_epoch = count_steps(len(x), training, job)
-        self.step, self.loss_sum, self.history = 0, 0.0, History()
+        self.pace = Pace(
+            self.total, job.seconds, getattr(module, "effort", None), list(job.turns.get("", []))
+        )
+        self.loss_sum, self.history = 0.0, History()
         self.order = torch.empty(0, dtype=torch.int64)
         self.best: dict[str, Tensor] = {}
         self.best_loss, self.best_epoch = float("inf"), 0
@@ -299,23 +313,40 @@ class _Fit:
 
     def run(self) -> History:
         self._resume()
-        seconds, saved = [], time.monotonic()
-        while self.step < self.total and not self.history.stopped:
+        seconds, saved, ended = [], time.monotonic(), time.perf_counter()
+        while not self.pace.done and not self.history.stopped:
             started = time.perf_counter()
             self._train_step()
-            seconds.append(time.perf_counter() - started)
-            if self.step % self.per_epoch == 0 or self.step == self.total:
+            now = time.perf_counter()
+            seconds.append(now - started)
+            self.pace.step(now - ended)
+            ended = now
+            if self.step % self.per_epoch == 0 or self.pace.done:
                 self._end_epoch()
             if self.job.checkpoint and time.monotonic() - saved > self.job.every_s:
                 self.save(self.job.checkpoint)
                 saved = time.monotonic()
         if not self.history.stopped:
-            self.history.stopped = f"all {self.total} steps done"
+            self.history.stopped = self._all_done()
+        self.history.turns = {"": self.pace.turns} if self.pace.turns else {}
         if self.job.checkpoint:
             self.save(self.job.checkpoint)
         self._keep_result()
         self.history.step_seconds = float(np.quantile(seconds, 0.25)) if seconds else float("nan")
         return self.history
+
+    @property
+    def step(self) -> int:
+        """Steps that were taken."""
+        return self.pace.steps
+
+    def _all_done(self) -> str:
+        if self.pace.steps == self.total:
+            return f"all {self.total} steps done"
+        return (
+            f"{self.pace.steps} of {self.total} steps done: the machine got slower, and the time "
+            "was kept"
+        )
 
     def _train_step(self) -> None:
         import torch
@@ -326,10 +357,10 @@ class _Fit:
             self.loss_sum = 0.0
         index = self.order.tensor_split(self.per_epoch)[within]
         for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(self.step, self.total, self.training)
+            group["lr"] = learning_rate(self.pace.at, self.total, self.training)
         self.net.train()
         if hasattr(self.net, "at"):
-            self.net.at(self.step / self.total)
+            self.net.at(self.pace.share)
         self.optimiser.zero_grad()
         loss = self.module.loss(self.x[index], self.y[index], self.generator)
         self.fabric.backward(loss)
@@ -338,7 +369,6 @@ class _Fit:
         self.optimiser.step()
         self.net.constrain()
         self._average()
-        self.step += 1
         self.loss_sum += float(loss.detach()) * len(index)
 
     def _average(self) -> None:
@@ -366,7 +396,7 @@ class _Fit:
         if hasattr(self.net, "review"):
             self.history.stopped = self.net.review(self.history.epochs) or self.history.stopped
         if self.job.progress:
-            self.job.progress(entry | {"steps": self.total})
+            self.job.progress(entry | {"steps": self.pace.expected})
 
     def _validate(self, epoch: int) -> float:
         """Measure the loss on the validation set and keep the weights if it is the lowest."""
@@ -419,7 +449,7 @@ class _Fit:
 
         facts = {
             "identity": self.identity,
-            "step": self.step,
+            "pace": self.pace.as_dict(),
             "loss_sum": self.loss_sum,
             "best_loss": self.best_loss,
             "best_epoch": self.best_epoch,
@@ -458,7 +488,8 @@ class _Fit:
                 f"{self.job.checkpoint}: this checkpoint is of another fit (other data, seed, net, "
                 "length or training). Delete it to start afresh."
             )
-        self.step, self.loss_sum = facts["step"], facts["loss_sum"]
+        self.pace.restore(facts["pace"])
+        self.loss_sum = facts["loss_sum"]
         self.best_loss, self.best_epoch = facts["best_loss"], facts["best_epoch"]
         self.history = History(facts["epochs"], facts["stopped"])
         self._restore(tensors)

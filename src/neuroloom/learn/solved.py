@@ -19,6 +19,7 @@ class Solved:
 
     epochs: list[dict[str, Any]] = field(default_factory=list)
     stopped: str = "solved in one step"
+    turns: dict[str, list[tuple[int, float]]] = field(default_factory=dict)  # of pace: none
 
 
 def one_thread() -> AbstractContextManager[Any]:

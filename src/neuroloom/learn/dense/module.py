@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from math import prod
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from neuroloom.learn.dense.augment.transform import SEEDS, Canvas, Transform
 from neuroloom.learn.dense.bank import Bank, Spot
 from neuroloom.learn.dense.planning.denseplan import DensePlan
 from neuroloom.learn.dense.twostage import spoilt, unpacked
+from neuroloom.learn.pace import effort_of_stages
 
 
 class DenseModule(nn.Module):
@@ -48,6 +50,9 @@ class DenseModule(nn.Module):
         self.bank: Bank | None = None
         self.hides = 0.0  # share of channels hidden by chance, where the net bears missing ones
         self.stage = 0
+        ends = [stage[0] for stage in plan.stages]
+        voxels = [prod(plan.patch_of(k)) * stage[3] for k, stage in enumerate(plan.stages)]
+        self._effort = effort_of_stages(ends, voxels)
 
     def forward(self, x: Tensor) -> Any:
         """Map patches to logits."""
@@ -57,6 +62,10 @@ class DenseModule(nn.Module):
         """Turn to the stage that belongs to this share of the fit."""
         ends = [stage[0] for stage in self.plan.stages]
         self.stage = next((k for k, end in enumerate(ends) if share < end), len(ends) - 1)
+
+    def effort(self, share: float) -> float:
+        """Return the share of the time that goes by until this share of the steps is done."""
+        return self._effort(share)
 
     def loss(self, x: Tensor, y: Tensor, generator: Generator | None) -> Tensor:
         """Mean loss of patches drawn from the cases numbered `x` (n,); `y` is not used."""

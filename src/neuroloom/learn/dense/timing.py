@@ -81,7 +81,7 @@ def plan_steps(
         f"ms a step measured on {os.cpu_count()} cores, {reserve:.0f} s kept for predicting, "
         "scoring and the report)"
     )
-    return Plan(steps=steps, reason=reason, precision=precision)
+    return Plan(steps=steps, reason=reason, precision=precision, seconds=left / fits)
 
 
 def chosen_precision(learner: Any, x: Any, wanted: str, seconds: float) -> str:

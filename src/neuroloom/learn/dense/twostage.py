@@ -61,7 +61,7 @@ def fit_in_two(learner: DenseLearner, x: DenseCases, job: FitJob) -> History:
     assert learner.plan is not None
     first, second = halves(job)
     learner.coarse = coarse_of(learner, learner.plan)
-    early = learner.coarse.fit(x, job=first)
+    early = named(learner.coarse.fit(x, job=first), "coarse")
     fine = learner.fit_stage(x, second, before_cases(learner, x))
     return joined(early, fine)
 
@@ -73,14 +73,30 @@ def halves(job: FitJob) -> tuple[FitJob, FitJob]:
     --------
     >>> from neuroloom.learn.fit import FitJob
     >>> [part.steps for part in halves(FitJob(steps=7))]
-    [3, 4]
+    [4, 3]
     """
-    steps = (None, None) if job.steps is None else (max(1, job.steps // 2), -(-job.steps // 2))
-    place = job.checkpoint and job.checkpoint.with_name(f"coarse-{job.checkpoint.name}")
-    return (
-        dataclasses.replace(job, steps=steps[0], checkpoint=place),
-        dataclasses.replace(job, steps=steps[1]),
-    )
+    early = part_of(job, "coarse", 0.5)
+    steps = None if job.steps is None else max(1, job.steps - (early.steps or 0))
+    late = dataclasses.replace(part_of(job, "", 0.5), steps=steps, checkpoint=job.checkpoint)
+    return early, late
+
+
+def part_of(job: FitJob, part: str, share: float) -> FitJob:
+    """Return the job of a part of a fit that has a share of its steps and of its time.
+
+    Examples
+    --------
+    >>> from neuroloom.learn.fit import FitJob
+    >>> job = FitJob(steps=10, seconds=60.0, turns={"coarse": [(3, 2.0)]})
+    >>> own = part_of(job, "coarse", 0.35)
+    >>> own.steps, own.seconds, own.turns
+    (4, 21.0, {'': [(3, 2.0)]})
+    """
+    steps = None if job.steps is None else max(1, round(job.steps * share))
+    place = job.checkpoint and job.checkpoint.with_name(f"{part}-{job.checkpoint.name}")
+    turns = {"": job.turns[part]} if part in job.turns else {}
+    seconds = None if job.seconds is None else share * job.seconds
+    return dataclasses.replace(job, steps=steps, checkpoint=place, turns=turns, seconds=seconds)
 
 
 def joined(early: History, fine: History) -> History:
@@ -91,7 +107,14 @@ def joined(early: History, fine: History) -> History:
         for one in fine.epochs
     ]
     stopped = f"coarse stage: {early.stopped}; fine stage: {fine.stopped}"
-    return dataclasses.replace(fine, epochs=[*early.epochs, *later], stopped=stopped)
+    turns = early.turns | fine.turns
+    return dataclasses.replace(fine, epochs=[*early.epochs, *later], stopped=stopped, turns=turns)
+
+
+def named(history: History, part: str) -> History:
+    """Return the history of a part of a fit, its turns under the part's name."""
+    turns = {part: history.turns[""]} if history.turns else {}
+    return dataclasses.replace(history, turns=turns)
 
 
 def before_cases(learner: DenseLearner, x: DenseCases) -> Iterator[Ints]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from neuroloom.core.errors import DataError, RunError
 from neuroloom.learn.dense.learner import STEPS_AN_EPOCH, device_name, whole_epoch
-from neuroloom.learn.dense.twostage import joined
+from neuroloom.learn.dense.twostage import joined, named, part_of
 from neuroloom.learn.fit import FitJob, History, Training, fit, own_randomness
 from neuroloom.pose.nets.agree import Structure
 from neuroloom.pose.nets.align import Floats, pose_of
@@ -144,10 +144,10 @@ class PoseLearner:
         history = History()
         for key, stage in stages(self.plan).items():
             share = stage.share * (1 - POLISH if key == "fine" and x.clips else 1)
-            one = self.fit_stage(key, stage, x, part_of(job, key, share))
+            one = named(self.fit_stage(key, stage, x, part_of(job, key, share)), key)
             history = joined(history, one) if history.epochs else one
         self.structure = self._structure(x)
-        return joined(history, self._polish(x, job)) if x.clips else history
+        return joined(history, named(self._polish(x, job), "polish")) if x.clips else history
 
     def _polish(self, x: PoseFrames, job: FitJob) -> History:
         """Learn on, from frames of clips whose points time confirmed, beside the labelled ones."""
@@ -351,19 +351,6 @@ def stages(plan: PosePlan) -> dict[str, Stage]:
     """Return the stages of a plan, in the order in which they are trained."""
     coarse = {} if plan.coarse is None else {"coarse": plan.coarse}
     return coarse | {"fine": plan.fine}
-
-
-def part_of(job: FitJob, key: str, share: float) -> FitJob:
-    """Return the job of a stage that has a share of the steps.
-
-    Examples
-    --------
-    >>> part_of(FitJob(steps=10), "coarse", 0.35).steps
-    4
-    """
-    steps = None if job.steps is None else max(1, round(job.steps * share))
-    place = job.checkpoint and job.checkpoint.with_name(f"{key}-{job.checkpoint.name}")
-    return dataclasses.replace(job, steps=steps, checkpoint=place)
 
 
 def animals_of(y: Floats) -> tuple[Floats, np.ndarray]:
