@@ -105,7 +105,9 @@ def _texts(name: str) -> tuple[frozenset[str], ...]:
     settings = [" ".join((info.name, info.help, *info.choices)) for info in describe(recipe)]
     said = [tool.text for tool in load_tools() if name in tool.ready]
     head = f"{name} {recipe.summary} {recipe.data_kind}"
-    return tuple(map(_stems, (head, about, " ".join(settings), " ".join(said))))
+    texts = (head, about, " ".join(settings), " ".join(said))
+    # A tuple of a finished list: one that grows item by item may not be seen by another thread.
+    return tuple([_stems(text) for text in texts])
 
 
 def _stems(text: str) -> frozenset[str]:

@@ -96,7 +96,7 @@ def schema(recipe: type[Recipe]) -> dict[str, Any]:
     return {
         "name": recipe.name,
         "summary": recipe.summary,
-        "about": _about(recipe),
+        "about": about(recipe),
         "data": recipe.data_kind,
         "needs_data": recipe.needs_data,
         "predicts": hasattr(recipe, "predict"),
@@ -243,7 +243,7 @@ def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _about(recipe: type[Recipe]) -> str:
+def about(recipe: type[Recipe]) -> str:
     """Return the first paragraph of a recipe's docstring, in plain text."""
     text = (recipe.__doc__ or "").split("\n\n")
     plain = re.sub(r"`+", "", text[0]) if text else ""

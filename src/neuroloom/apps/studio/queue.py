@@ -28,6 +28,7 @@ from neuroloom.core.files import read_json, write_json, write_text
 PATIENCE = 30.0
 TICK = 0.3
 STOPPED, REFUSED = 130, 2
+NEW_GROUP, BELOW_NORMAL = 0x00000200, 0x00004000  # Windows: flags of a new process
 CHILD = (sys.executable, "-m", "neuroloom.apps.studio.child")
 ENDED = ("done", "failed", "refused", "stopped", "interrupted")
 
@@ -254,7 +255,9 @@ class Queue:
     def _launch(self, job: Job) -> None:
         command = [*self._child, str(job.folder)]
         own_group: dict[str, Any] = (
-            {"creationflags": 0x00000200} if os.name == "nt" else {"start_new_session": True}
+            {"creationflags": NEW_GROUP | BELOW_NORMAL}
+            if os.name == "nt"
+            else {"start_new_session": True}
         )
         with (
             (job.folder / "out.jsonl").open("ab") as out,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import socket
 import sys
@@ -62,8 +63,7 @@ def serve(
         app = build(studio, host=host, port=port, token=secret)
         address = f"http://{_spoken(host)}:{port}/" + (f"?token={secret}" if secret else "")
         print(f"neuroloom studio of {studio.workspace.root}\n{address}", flush=True)
-        # The catalogue's words take a second to collect: done by the time someone asks.
-        threading.Thread(target=studio.find, args=("anything",), daemon=True).start()
+        threading.Thread(target=_warm, args=(studio,), daemon=True).start()
         if browser:
             threading.Timer(0.8, webbrowser.open, [address]).start()
         config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2)
@@ -71,6 +71,16 @@ def serve(
             uvicorn.Server(config).run(sockets=[listening])
     finally:
         studio.close()
+
+
+def _warm(studio: Studio) -> None:
+    """Collect the catalogue's words, which takes a second, before someone asks for them.
+
+    What is in memory then stays: cleaning up need not go through it again, which would hold a page.
+    """
+    studio.find("anything")
+    gc.collect()
+    gc.freeze()
 
 
 def build(studio: Studio, *, host: str, port: int, token: str | None) -> Any:

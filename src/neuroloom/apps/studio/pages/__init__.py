@@ -1,6 +1,6 @@
 """The pages; each is a file here, made of `pieces` in a `frame`, and asks `Studio` for everything.
 
-A new page: a file with `register(studio)`, a line in `register` below, and, to stand in the
+A new page: a file with `register(studio, page)`, its name in `register` below, and, to stand in the
 navigation, one in `frame.NAVIGATION`.
 """
 
@@ -22,8 +22,11 @@ def register(studio: Studio, *, may_add_folders: bool) -> None:
         run,
         runs,
     )
+    from neuroloom.apps.studio.pages.site import Site
 
-    for page in (find, recipe, runs, run, compare, models, label):
-        page.register(studio)
-    data.register(studio, may_add_folders=may_add_folders)
+    site = Site(studio)
+    for each in (find, recipe, runs, run, compare, models, label):
+        each.register(studio, site)
+    data.register(studio, site, may_add_folders=may_add_folders)
+    site.serve()
     lost.register(studio)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from nicegui import ui
-
 from neuroloom.apps.studio.pages.frame import frame
 from neuroloom.apps.studio.pages.pieces import (
     Tag,
@@ -20,13 +18,14 @@ from neuroloom.apps.studio.pages.pieces import (
     table,
     title,
 )
+from neuroloom.apps.studio.pages.site import Site
 from neuroloom.apps.studio.service import Studio
 
 
-def register(studio: Studio) -> None:
+def register(studio: Studio, page: Site) -> None:
     """Make the page."""
 
-    @ui.page("/compare")
+    @page("/compare")
     def compare(first: str = "", second: str = "") -> None:
         with frame(studio, "Compare", "/runs"):
             title(

@@ -22,6 +22,7 @@ from neuroloom.apps.studio.pages.pieces import (
     note,
     title,
 )
+from neuroloom.apps.studio.pages.site import Site
 from neuroloom.apps.studio.service import Studio
 from neuroloom.apps.studio.workspace import readable
 from neuroloom.core import registry
@@ -29,10 +30,10 @@ from neuroloom.core import registry
 LISTED = 60
 
 
-def register(studio: Studio, *, may_add_folders: bool) -> None:
+def register(studio: Studio, page: Site, *, may_add_folders: bool) -> None:
     """Make the pages."""
 
-    @ui.page("/data")
+    @page("/data")
     def data(path: str = "") -> None:
         with frame(studio, "Data", "/data"):
             title("Data", "Point at a file or folder; nothing in it is changed.")
@@ -42,8 +43,8 @@ def register(studio: Studio, *, may_add_folders: bool) -> None:
             else:
                 _start(studio)
 
-    @ui.page("/view")
-    def view(path: str, kind: str = "") -> None:
+    @page("/view")
+    def view(path: str = "", kind: str = "") -> None:
         with frame(studio, path.rpartition("/")[2], "/data"):
             title(path.rpartition("/")[2])
             Tag("p", path, "mono quiet")

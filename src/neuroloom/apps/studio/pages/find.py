@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from nicegui import ui
-
 from neuroloom.apps.studio.pages.frame import frame
 from neuroloom.apps.studio.pages.pieces import Tag, attend, box, empty, later, link, title
+from neuroloom.apps.studio.pages.site import Site
 from neuroloom.apps.studio.service import Studio
 from neuroloom.catalogue.answers import Answer
 
@@ -20,10 +19,10 @@ EXAMPLES = (
 )
 
 
-def register(studio: Studio) -> None:
+def register(studio: Studio, page: Site) -> None:
     """Make the page."""
 
-    @ui.page("/")
+    @page("/")
     def find(q: str = "") -> None:
         with frame(studio, "Find", "/"):
             title(

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from nicegui import ui
+from nicegui import context, ui
 
 from neuroloom.apps.studio.pages.pieces import Tag, attend, box, link
 from neuroloom.apps.studio.service import Studio
@@ -32,21 +32,31 @@ def _head() -> str:
     )
 
 
+class Navigation(Tag):
+    """The ways to the pages; the one that is open is marked."""
+
+    def __init__(self) -> None:
+        super().__init__("nav", "", "main", aria_label="Main")
+        with self:
+            self._links = {path: link(word, path) for path, word in NAVIGATION}
+
+    def point(self, here: str) -> None:
+        """Mark the page at this path."""
+        for path, one in self._links.items():
+            attend(one, aria_current="page" if path == here else None)
+
+
 @contextmanager
-def frame(studio: Studio, name: str, here: str) -> Iterator[None]:
-    """Build the frame of a page called `name` under the navigation's path `here`."""
-    ui.page_title(f"{name} · neuroloom studio")
+def shell(studio: Studio) -> Iterator[None]:
+    """Build what stays while pages change: navigation, skip link, theme, how busy it is."""
     ui.add_head_html(_head())
     with ui.header(wrap=False).classes("top"), box("top-inner"):
         link("neuroloom studio", "/", "brand")
-        with box("main", "nav") as navigation:
-            attend(navigation, aria_label="Main")
-            for path, word in NAVIGATION:
-                link(word, path, aria_current="page" if path == here else None)
+        Navigation()
         busy = Tag("span", "", "small quiet busy", role="status")
         theme = Tag("button", "Theme", "plain", type="button", onclick="studioTheme()")
         attend(theme, aria_label="Switch between light and dark")
-    with box("page") as content:
+    with box("content") as content:
         yield
     ui.skip_link(target=content)
 
@@ -59,3 +69,18 @@ def frame(studio: Studio, name: str, here: str) -> Iterator[None]:
 
     tell()
     ui.timer(2.0, tell)
+
+
+@contextmanager
+def frame(studio: Studio, name: str, here: str) -> Iterator[None]:
+    """Build the content of a page called `name` under the navigation's path `here`."""
+    client = context.client
+    ui.page_title(f"{name} · neuroloom studio")
+    for one in list(client.elements.values()):
+        if isinstance(one, Navigation):
+            one.point(here)
+            break
+    with box("page"):
+        yield
+    if client.has_socket_connection:  # a link was followed: readers and keys begin at its content
+        client.run_javascript("studioArrived()")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -16,11 +17,20 @@ GIVE = "(e) => emit(e.target.type === 'checkbox' ? e.target.checked : e.target.v
 
 
 class Input:
-    """A setting on the page: label, unit, help, the control, and what is wrong with it."""
+    """A setting on the page: label, unit, help, the control, and what is wrong with it.
+
+    It can hold a value, and a problem, before it is drawn.
+    """
 
     def __init__(self, field: FormField, changed: Changed) -> None:
         self.field, self._changed = field, changed
         self.value: Any = field.default
+        self.drawn, self._problem = False, ""
+        self.controls: list[Element] = []
+
+    def draw(self) -> None:
+        """Put it where the page is now."""
+        field, self.drawn = self.field, True
         with box(f"field{' wide' if field.kind == 'pairs' else ''}"):
             with Tag("label" if self._single else "span", "", "label") as head:
                 Tag("span", field.label)
@@ -35,8 +45,8 @@ class Input:
             self._wrong = Tag("div", "", "wrong", id=f"wrong-{field.name}", role="alert")
             self._wrong.set_visibility(False)
             Tag("div", self._help(), "help", id=f"help-{field.name}")
-        self.controls: list[Element] = []
-        self.set(field.default)
+        self.set(self.value)
+        self.say(self._problem)
 
     @property
     def _single(self) -> bool:
@@ -50,6 +60,8 @@ class Input:
     def set(self, value: Any) -> None:
         """Show another value."""
         self.value = list(value) if isinstance(value, tuple) else value
+        if not self.drawn:
+            return
         self._place.clear()
         self.controls = []
         with self._place:
@@ -57,6 +69,9 @@ class Input:
 
     def say(self, problem: str) -> None:
         """Show what is wrong, or nothing."""
+        self._problem = problem
+        if not self.drawn:
+            return
         self._wrong.set_text(problem)
         self._wrong.set_visibility(bool(problem))
         for control in self.controls:
@@ -106,19 +121,20 @@ def _text_field(one: Input) -> None:
 
 def _choice(one: Input) -> None:
     control = one.add("select")
-    with control:
-        if one.field.optional or one.field.default not in one.field.choices:
-            word = "automatic" if one.field.default is None else "none"
-            _option("", word, one.value in (None, ""))
-        for choice in one.field.choices:
-            _option(choice, choice, choice == one.value)
+    options = [(choice, choice, choice == one.value) for choice in one.field.choices]
+    if one.field.optional or one.field.default not in one.field.choices:
+        word = "automatic" if one.field.default is None else "none"
+        options.insert(0, ("", word, one.value in (None, "")))
+    control.props["innerHTML"] = "".join(_option(*option) for option in options)
     control.on(
         "change", lambda e: one.give(e.args if e.args else one.field.default), js_handler=GIVE
     )
 
 
-def _option(value: str, text: str, chosen: bool) -> None:
-    Tag("option", text, value=value, selected="selected" if chosen else None)
+def _option(value: str, text: str, chosen: bool) -> str:
+    """Return an option as HTML: as elements of their own, dozens would slow the page."""
+    selected = " selected" if chosen else ""
+    return f'<option value="{html.escape(value)}"{selected}>{html.escape(text)}</option>'
 
 
 def _list(one: Input) -> None:
@@ -203,7 +219,7 @@ def listen(control: Tag, take: Callable[[str], Any]) -> None:
         "input",
         lambda e: take(str(e.args)),
         js_handler=GIVE,
-        throttle=0.25,
+        throttle=0.1,
         leading_events=False,
     )
 

@@ -27,6 +27,7 @@ from neuroloom.apps.studio.pages.pieces import (
     say,
     title,
 )
+from neuroloom.apps.studio.pages.site import Site
 from neuroloom.apps.studio.service import Studio
 
 WORDS = {
@@ -42,10 +43,10 @@ LEAD = (
 )
 
 
-def register(studio: Studio) -> None:
+def register(studio: Studio, page: Site) -> None:
     """Make the pages."""
 
-    @ui.page("/label")
+    @page("/label")
     def label(path: str = ".") -> None:
         with frame(studio, "Label", "/label"):
             title("Label", LEAD)
@@ -62,14 +63,14 @@ def register(studio: Studio) -> None:
             for line in lines[:60]:
                 _card(studio, line)
 
-    @ui.page("/label/new")
-    def new(data: str, kind: str) -> None:
+    @page("/label/new")
+    def new(data: str = "", kind: str = "") -> None:
         with frame(studio, "New labelling", "/label"):
             title(f"Label {data.rpartition('/')[2]}", WORDS.get(kind, ""))
             Tag("p", data, "mono quiet")
             begin_form(studio, data, kind)
 
-    @ui.page("/label/{id}")
+    @page("/label/{id}")
     def bench(id: str) -> None:
         with frame(studio, id, "/label"):
             later("Opening", lambda: studio.desk.header(id), _bench, _not_there)

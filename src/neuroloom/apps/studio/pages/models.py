@@ -27,6 +27,7 @@ from neuroloom.apps.studio.pages.pieces import (
     title,
 )
 from neuroloom.apps.studio.pages.runs import headline
+from neuroloom.apps.studio.pages.site import Site
 from neuroloom.apps.studio.service import Studio
 from neuroloom.core.errors import NeuroloomError
 
@@ -34,10 +35,10 @@ EVERY = 1.0
 WORKING = ("waiting", "running", "stopping")
 
 
-def register(studio: Studio) -> None:
+def register(studio: Studio, page: Site) -> None:
     """Make the pages."""
 
-    @ui.page("/models")
+    @page("/models")
     def models() -> None:
         with frame(studio, "Models", "/models"):
             title(
@@ -47,12 +48,12 @@ def register(studio: Studio) -> None:
             )
             later("Collecting the models", studio.models, _list)
 
-    @ui.page("/models/{id}")
+    @page("/models/{id}")
     def model(id: str) -> None:
         with frame(studio, id, "/models"):
             later("Opening the card", lambda: studio.model(id), partial(_show, studio), _no_model)
 
-    @ui.page("/predictions/{id}")
+    @page("/predictions/{id}")
     def prediction(id: str) -> None:
         with frame(studio, id, "/models"):
             title("Prediction")

@@ -29,14 +29,15 @@ from neuroloom.apps.studio.pages.pieces import (
     note,
     title,
 )
+from neuroloom.apps.studio.pages.site import Site
 from neuroloom.apps.studio.service import Studio
 from neuroloom.core.errors import NeuroloomError
 
 
-def register(studio: Studio) -> None:
+def register(studio: Studio, page: Site) -> None:
     """Make the page."""
 
-    @ui.page("/recipe/{name}")
+    @page("/recipe/{name}")
     def recipe(name: str, demo: str = "", like: str = "", data: str = "") -> None:
         with frame(studio, name, "/"):
             try:
@@ -71,7 +72,7 @@ class Form:
     def build(self) -> None:
         """Build the page's elements."""
         summary = self.recipe.summary
-        title(summary[:1].upper() + summary[1:], form.schema(self.recipe)["about"])
+        title(summary[:1].upper() + summary[1:], form.about(self.recipe))
         self.told = box("stack")
         with box("two"):
             with box("stack"):
@@ -113,13 +114,25 @@ class Form:
                 for one in fields:
                     if one.basic:
                         self.inputs[one.name] = Input(one, self.check)
+                        self.inputs[one.name].draw()
             rest = [one for one in fields if not one.basic]
             if rest:
-                with box("", "details"):
-                    Tag("summary", f"{len(rest)} more settings")
-                    with box("fields"):
-                        for one in rest:
-                            self.inputs[one.name] = Input(one, self.check)
+                self._folded([Input(one, self.check) for one in rest])
+
+    def _folded(self, rest: list[Input]) -> None:
+        """Build the settings that few need: drawn when they are unfolded, and no sooner."""
+        self.inputs |= {one.field.name: one for one in rest}
+        with box("", "details") as fold:
+            Tag("summary", f"{len(rest)} more settings")
+            place = box("fields")
+
+        def unfold() -> None:
+            with place:
+                for one in rest:
+                    if not one.drawn:
+                        one.draw()
+
+        fold.on("toggle", unfold)
 
     def _start_card(self) -> None:
         with box("card", "section"):

@@ -29,6 +29,7 @@ from neuroloom.apps.studio.pages.pieces import (
     title,
 )
 from neuroloom.apps.studio.pages.runs import about, run_buttons, stage_of
+from neuroloom.apps.studio.pages.site import Site
 from neuroloom.apps.studio.service import Studio
 from neuroloom.apps.studio.workspace import readable
 from neuroloom.core.errors import NeuroloomError
@@ -38,10 +39,10 @@ WORKING = ("running", "stopping", "waiting")
 PICTURES = (".png", ".svg", ".jpg", ".jpeg")
 
 
-def register(studio: Studio) -> None:
+def register(studio: Studio, page: Site) -> None:
     """Make the page."""
 
-    @ui.page("/runs/{id}")
+    @page("/runs/{id}")
     def run(id: str) -> None:
         with frame(studio, id, "/runs"):
             try:

@@ -26,6 +26,7 @@ from neuroloom.apps.studio.pages.pieces import (
     span_of,
     title,
 )
+from neuroloom.apps.studio.pages.site import Site
 from neuroloom.apps.studio.service import Studio
 from neuroloom.apps.studio.workspace import readable
 
@@ -33,10 +34,10 @@ EVERY = 1.0
 SHOWN = 100
 
 
-def register(studio: Studio) -> None:
+def register(studio: Studio, page: Site) -> None:
     """Make the page."""
 
-    @ui.page("/runs")
+    @page("/runs")
     def runs() -> None:
         with frame(studio, "Runs", "/runs"):
             title("Runs", "Each is a folder of its own. Closing the browser stops nothing.")

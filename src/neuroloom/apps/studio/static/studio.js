@@ -24,6 +24,19 @@
     area.remove();
     done();
   };
+  // A form that only asks for another address changes the page as a link does.
+  document.addEventListener("submit", (event) => {
+    const form = event.target, where = form.getAttribute("action") || "";
+    if (form.method !== "get" || !where.startsWith("/")) return;
+    event.preventDefault();
+    const query = new URLSearchParams(new FormData(form)).toString();
+    emitEvent("sub_pages_navigate", query ? `${where}?${query}` : where);
+  });
+  window.studioArrived = () => {
+    const page = document.querySelector(".page");
+    page?.setAttribute("tabindex", "-1");
+    page?.focus({ preventScroll: true });
+  };
   // Files go to the HTTP API one by one, so that a folder of any size needs no memory here.
   window.studioUpload = async (files, folder, tell) => {
     let path = "";
