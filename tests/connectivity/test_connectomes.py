@@ -125,6 +125,15 @@ def test_types_of_nodes_are_found_beside(tmp_path):
     assert found.labels == [["K", "P", "K"]] * 2
 
 
+def test_a_column_without_a_head_has_no_name_to_be_asked_for(tmp_path):
+    for side, weights in (("left", TRUE), ("right", 2 * TRUE)):
+        np.savetxt(tmp_path / f"{side}_adjacency.csv", weights, delimiter=" ")
+        (tmp_path / f"{side}_labels.csv").write_text("K\nP\nK\n")
+    with pytest.raises(ConfigError, match="'diagnosis' to learn.*without target"):
+        make_examples(collect(tmp_path, target="diagnosis"), Wish(target="diagnosis"))
+    assert collect(tmp_path, target="type").labels == [["K", "P", "K"]] * 2
+
+
 def test_a_table_of_nodes_is_matched_by_name(tmp_path):
     (tmp_path / "worm.csv").write_text(",A,B,C\nA,0,2,0\nB,1,0,4\nC,0,3,0\n")
     (tmp_path / "worm_nodes.csv").write_text("node,side,type\nC,l,motor\nA,r,sensory\nB,l,n/a\n")

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from pydantic import field_validator
+
 from neuroloom.core.audit import Finding
 from neuroloom.core.files import digest, write_json
 from neuroloom.core.recipe import Recipe, setting
@@ -84,6 +86,15 @@ class Causal(Recipe):
     )
     include: list[str] = setting([], "only files whose names match one of these globs")
     pattern: str | None = setting(None, "keys in the file names: '{subject}_{run}.csv'")
+
+    @field_validator("budget")
+    @classmethod
+    def _in_epochs(cls, text: str) -> str:
+        from neuroloom.learn.budget import parse_budget, readable_budget
+
+        if parse_budget(readable_budget(text)).epochs is None:
+            raise ValueError(f"nets of nodes are counted in epochs ('50 epochs'), got '{text}'")
+        return text
 
     @classmethod
     def demo(cls, folder: Path, fetch: bool = True) -> tuple[Path, dict[str, Any], str]:

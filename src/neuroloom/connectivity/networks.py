@@ -160,8 +160,7 @@ def _epochs(recipe: Causal) -> int:
     from neuroloom.learn.budget import parse_budget
 
     epochs = parse_budget(recipe.budget).epochs
-    if epochs is None:
-        raise ConfigError(f"budget: nets of nodes are counted in epochs, got '{recipe.budget}'.")
+    assert epochs is not None, "the recipe takes epochs only"
     return epochs
 
 

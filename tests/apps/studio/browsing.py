@@ -49,7 +49,7 @@ class Server:
             f"{self.address}/api/{path}", data, {"content-type": "application/json"},
             method=method or ("POST" if data else "GET"),
         )  # fmt: skip
-        with urllib.request.urlopen(asked, timeout=60) as answer:
+        with urllib.request.urlopen(asked, timeout=300) as answer:
             return json.load(answer)
 
     def state(self, id: str) -> str:
@@ -115,3 +115,22 @@ def type_into(driver: Any, id: str, text: str) -> None:
     control.clear()
     control.send_keys(text)
     time.sleep(0.4)
+
+
+def open_fold(driver: Any, name: str) -> None:
+    """Open the part of a page that is folded under a line which holds `name`."""
+    path = f"//summary[contains(., '{name}')]"
+    fold = wait(lambda: next(iter(driver.find_elements("xpath", path)), None))
+    driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", fold)
+    fold.click()
+
+
+def inside(driver: Any, viewer: str, what: str) -> Any:
+    """Wait for a part of a viewer of data."""
+    script = "return document.querySelector(arguments[0])?.shadowRoot?.querySelector(arguments[1])"
+    return wait(lambda: driver.execute_script(script, f"studio-{viewer}", what), 60)
+
+
+def severe(driver: Any) -> list[Any]:
+    """Return what went wrong by the browser's console since the last look."""
+    return [line for line in driver.get_log("browser") if line["level"] == "SEVERE"]

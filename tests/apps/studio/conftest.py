@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import warnings
 from collections.abc import Callable
@@ -41,9 +42,12 @@ def client(studio) -> TestClient:
     return TestClient(build_api(studio), raise_server_exceptions=False)
 
 
+PATIENCE = float(os.environ.get("NEUROLOOM_PATIENCE", "1"))  # of a machine that does much else
+
+
 def wait(done: Callable[[], Any], seconds: float = 30.0) -> Any:
     """Wait until something is true; fail if it does not come."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * PATIENCE
     while not (found := done()):
         assert time.monotonic() < end, "it did not come"
         time.sleep(0.05)
@@ -70,3 +74,18 @@ def driver():
     made = browser()
     yield made
     made.quit()
+
+
+@pytest.fixture
+def server(tmp_path, driver):
+    """A studio as a user starts it; in the end nothing foreign was asked for or went wrong."""
+    from tests.apps.studio import browsing
+
+    made = browsing.Server(tmp_path / "workspace")
+    driver.get_log("browser"), driver.get_log("performance")  # what earlier stories left
+    yield made
+    wrong, foreign = browsing.severe(driver), browsing.foreign_requests(driver)
+    driver.get("about:blank")
+    made.stop()
+    assert wrong == []
+    assert foreign == []

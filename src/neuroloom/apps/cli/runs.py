@@ -13,6 +13,8 @@ from neuroloom.core.files import read_json, to_json
 from neuroloom.core.run import Run, check_out
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from neuroloom.learn.compare import Comparison
 
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
@@ -52,15 +54,24 @@ def predict(run: Path, inputs: Folders, /, *, out: Path | None = None) -> int:
     """
     out = out or run.with_name(f"{run.name}-predict")
     table = finished(run).predict(*inputs, out=out)
-    said = f"{len(table)} events found"
+    plain = (out / "predictions.csv").is_file()
+    print(f"{_what(table)}: {out}/predictions.{'csv' if plain else 'parquet'}")
+    return 0
+
+
+def _what(table: pd.DataFrame) -> str:
+    """Say in a few words what a table of predictions holds, by its columns."""
     if "label" in table:
         known = int(table["label"].notna().sum())
-        said = f"{len(table)} examples decoded, {known} of them labelled"
-    elif "keypoint" in table:
-        said = f"{len(table)} places of points found"
-    plain = (out / "predictions.csv").is_file()
-    print(f"{said}: {out}/predictions.{'csv' if plain else 'parquet'}")
-    return 0
+        return f"{len(table)} examples decoded, {known} of them labelled"
+    if "keypoint" in table:
+        return f"{len(table)} places of points found"
+    if "event" in table:
+        return f"{len(table)} event{'s' * (len(table) != 1)} found"
+    if "name" in table:
+        count = table["name"].nunique()
+        return f"{count} image{'s' * (count != 1)} done"
+    return f"{len(table)} rows written"
 
 
 def evaluate(

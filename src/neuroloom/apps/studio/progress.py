@@ -43,6 +43,7 @@ class Reader:
     def __init__(self, file: Path) -> None:
         self.file, self.progress = file, Progress()
         self._at, self._epochs = 0, 0
+        self._fits: dict[str, tuple[str, Any]] = {}  # name of a curve: whose it is
         self._began: tuple[float, float] | None = None  # share and time of the first known share
 
     def read(self, now: float) -> Progress:
@@ -93,15 +94,25 @@ class Reader:
         self.progress.left = (1 - share) / pace if pace > 0 and now - since > 2 else None
 
     def _draw(self, line: dict[str, Any]) -> None:
+        """Add to the curves; what is learnt again after an interruption replaces what was lost."""
         at = float(line.get("epoch") or line.get("step") or line.get("done") or 0)
-        fit = str(line.get("fold") or line.get("name") or f"fit {line.get('fit', 1)}")
+        fit = self._fit_name(line)
         for name, value in line.items():
             number = isinstance(value, int | float) and not isinstance(value, bool)
             if number and name not in NOT_CURVES and math.isfinite(value):
                 points = self.progress.curves.setdefault(name, {}).setdefault(fit, [])
+                while points and points[-1][0] >= at:
+                    points.pop()
                 points.append((at, float(value)))
                 if len(points) > POINTS:
                     del points[1::2]
+
+    def _fit_name(self, line: dict[str, Any]) -> str:
+        """Return the name of a fit's curve: its fold, and more where a fold is learnt twice."""
+        name = str(line.get("fold") or line.get("name") or f"fit {line.get('fit', 1)}")
+        role, fit = str(line.get("role", "")), line.get("fit")
+        first = self._fits.setdefault(name, (role, fit))
+        return name if first == (role, fit) else f"{name}, {role} {fit}".rstrip()
 
 
 def _share(line: dict[str, Any], epochs: int) -> float | None:

@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from neuroloom.apps.studio import form, results
+from neuroloom.apps.studio import form, results, shown
 from neuroloom.apps.studio.labels.desk import Desk
 from neuroloom.apps.studio.look import Look, look
 from neuroloom.apps.studio.progress import Progress, Reader
@@ -25,9 +25,10 @@ from neuroloom.apps.studio.workspace import BusyError, MissingError, Workspace
 from neuroloom.catalogue.answers import Answer, answers
 from neuroloom.core import hold, registry
 from neuroloom.core.errors import ConfigError, nearest
-from neuroloom.core.recipe import Recipe, to_yaml
+from neuroloom.core.recipe import Recipe, problems, to_yaml
 
 ASIDE = 300.0  # seconds that a question answered by a process may take
+DEMO_BUDGET = "60s"
 
 
 class Studio:
@@ -126,7 +127,10 @@ class Studio:
         return look(self.workspace.locate(data), self.workspace.shown)
 
     def demo(self, name: str) -> dict[str, Any]:
-        """Make a recipe's demo data, once; return `data`, `fields` that fit, and `what` it is."""
+        """Make a recipe's demo data, once; return `data`, `fields` that fit, and `what` it is.
+
+        A demo ends soon: where a budget can be a time, it is a short one.
+        """
         recipe = self.recipe(name)
         if not hasattr(recipe, "demo"):
             raise MissingError(f"{name} brings no demo data yet.")
@@ -136,7 +140,9 @@ class Studio:
             self.workspace.refuse_full_disk()
             self._aside("neuroloom.apps.studio.demo", name, str(folder))
         found = json.loads(made.read_text(encoding="utf-8"))
-        return found | {"data": self.workspace.shown(folder / found["data"])}
+        short = found["fields"] | {"budget": DEMO_BUDGET}
+        fields = found["fields"] if problems(recipe, short) else short
+        return found | {"data": self.workspace.shown(folder / found["data"]), "fields": fields}
 
     # Runs
 
@@ -189,8 +195,13 @@ class Studio:
             "notes": progress.notes or self._audit(id),
             "settings": settings,
             "artifacts": results.artifacts(self.workspace.runs / id),
+            "shown": self._held_out(id, facts) if line["state"] == "done" else [],
             "command": self._command(line, settings),
         }
+
+    def _held_out(self, id: str, facts: results.Facts) -> list[dict[str, Any]]:
+        folder, data = self.workspace.runs / id, Path(facts.data or ".")
+        return [asdict(one) for one in shown.of_run(self.workspace, folder, data)]
 
     def _known(self, id: str) -> Job | None:
         job = self.queue.find(id)
@@ -258,6 +269,11 @@ class Studio:
 
     def _data_shown(self, data: str) -> str:
         return self.workspace.shown(Path(data)) if data else ""
+
+    def class_names(self, id: str) -> dict[str, str]:
+        """Return the names of the classes that a run tells apart, by their numbers."""
+        self._known(id)
+        return shown.class_names(self.workspace.runs / id)
 
     def settings(self, id: str) -> dict[str, Any]:
         """Return recipe, data and fields of an earlier run, to fill a form with."""
@@ -414,25 +430,41 @@ class Studio:
     def predictions(self) -> list[dict[str, Any]]:
         """Return every prediction, the newest first."""
         jobs = [job for job in self.queue.all() if job.facts.get("kind") == "predict"]
-        return [self.prediction(job.id) for job in jobs]
+        return [self._prediction(job) for job in jobs]
 
     def prediction(self, id: str) -> dict[str, Any]:
-        """Return one prediction: state, message, and the files that came of it."""
+        """Return one prediction: state, message, its files, and what of it is looked at."""
         job = self.queue.get(id)
         if job.facts.get("kind") != "predict":
             raise MissingError(f"{id} is a run, no prediction.")
-        folder = self.workspace.predictions / id
+        return self._prediction(job) | {"shown": self._outcome(job)}
+
+    def _outcome(self, job: Job) -> list[dict[str, Any]]:
+        if job.state != "done":
+            return []
+        folder, run = self.workspace.predictions / job.id, self.workspace.runs / job.facts["model"]
+        try:
+            data = self.workspace.locate(job.facts["data"])
+        except MissingError:  # deleted since
+            data = Path(job.facts["data"])
+        found = shown.of_prediction(self.workspace, folder, data, run)
+        return [asdict(one) for one in found]
+
+    def _prediction(self, job: Job) -> dict[str, Any]:
+        folder = self.workspace.predictions / job.id
         files = sorted(file for file in folder.rglob("*") if file.is_file())
+        table = shown.table_in(folder)
         said = results.tail(job.folder / "out.jsonl").strip()
         failed = job.state in ("failed", "refused", "interrupted")
         return {
-            "id": id,
+            "id": job.id,
             "kind": "prediction",
             "model": job.facts["model"],
             "data": job.facts["data"],
             "state": job.state,
             "message": results.last_words(job.folder / "err.txt") if failed else said.split(":")[0],
             "queued": _iso(job.queued),
+            "table": self.workspace.shown(table) if table else "",
             "files": [self.workspace.shown(file) for file in files],
         }
 

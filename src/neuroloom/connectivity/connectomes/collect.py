@@ -217,8 +217,8 @@ def _shared(a: Path, b: Path) -> int:
 
 def _types(rows: list[list[str]], nodes: list[str], target: str | None) -> list[str] | None:
     """Return the type of each node from a bare column, or a table with a head; None if neither."""
-    if len(rows) == len(nodes) and len(rows[0]) == 1:
-        return [_known(row[0]) for row in rows]
+    if len(rows) == len(nodes) and len(rows[0]) == 1:  # it has no name: none can be asked for
+        return [_known(row[0]) for row in rows] if target in (None, "type") else None
     head = rows[0]
     if len(rows) != len(nodes) + 1:
         return None

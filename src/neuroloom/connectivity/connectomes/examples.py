@@ -159,9 +159,11 @@ def _labels(
         if facts is not None:
             return [None] * len(table), str(facts["task"])
         known = [str(name) for name in table]
+        none = "none, for no table with a head lies beside the connectomes; the types of nodes in "
+        none += "a column without a head are learnt without target"
         raise ConfigError(
-            f"There is no column '{target}' to learn.{nearest(str(target), known)} "
-            f"Known: {', '.join(known) or 'none, for no table lies beside the connectomes'}."
+            f"target: there is no column '{target}' to learn.{nearest(str(target), known)} "
+            f"Known: {', '.join(known) or none}."
         )
     values = [None if _missing(value) else value for value in table[target]]
     try:

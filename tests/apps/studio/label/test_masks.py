@@ -183,3 +183,28 @@ def test_the_slice_that_a_model_sees_differently_comes_first(client, begun, stud
     assert [(one["index"], one["doubt"]) for one in slices] == [(2, 1.0), (3, 0.5), (1, 0.0)]
     sent = client.get(f"{begun}/part/found?axis=0&index=2").content
     assert sent == found[2].tobytes()
+
+
+def test_slices_that_nobody_touched_teach_nothing(client, begun, place, studio, monkeypatch):
+    """One slice is painted: a net learns from that one; once the image is finished, from all."""
+    asked = []
+    monkeypatch.setattr(studio, "start", lambda *words: asked.append(words) or {"id": "run"})
+    id = begun.rpartition("/")[2]
+    paint(client, begun, {"image": 0, "axis": 0, "index": 1, "runs": [[3, 4, 2]]})
+    assert client.post(f"{begun}/train", json={}).status_code == 201
+    recipe, data, fields = asked[0]
+    assert (recipe, data, fields) == ("volumes.segment", f"labels/{id}/lesson", {"folds": 0})
+    found = find_cases(place.root / data)
+    assert found.ignore == 3
+    assert found.classes == {0: "background", 1: "left", 2: "right"}
+    label = found.cases[0].truth()
+    assert (label[1].ravel()[3:7] == 2).all()
+    assert (label[1] == 3).sum() == 0
+    assert (label[[0, 2, 3, 4]] == 3).all()
+    assert client.get(begun).json()["images"][0]["finished"] is False
+    paint(client, begun, {"image": 0, "finished": True})
+    assert client.get(begun).json()["images"][0]["finished"] is True
+    assert client.get(f"{begun}/log").json()[0]["finished"] is True
+    client.post(f"{begun}/train", json={})
+    assert asked[1][1] == f"labels/{id}/project"
+    assert (find_cases(place.root / asked[1][1]).cases[0].truth() > 0).sum() == 4

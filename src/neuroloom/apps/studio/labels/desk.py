@@ -147,7 +147,7 @@ class Desk:
         if not default:
             raise BusyError(f"No recipe learns from labels of the kind {work.kind} here.")
         with work.lock:
-            work.flush()
+            work.teach()
         given = {**work.fields(), **fields} if hasattr(work, "fields") else fields
         run = self.studio.start(recipe or default, f"labels/{id}/{work.learnt_from}", given)
         work.keep(runs=[*work.facts.get("runs", []), run["id"]])

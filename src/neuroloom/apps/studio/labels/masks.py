@@ -19,6 +19,7 @@ import numpy as np
 
 from neuroloom.apps.studio.labels.found import read_found, read_unsure, weigh_slices
 from neuroloom.apps.studio.labels.grid import number_of, planes
+from neuroloom.apps.studio.labels.lesson import known_voxels, planes_touched, write_lesson
 from neuroloom.apps.studio.labels.work import Work, names_of, plain_text, whole
 from neuroloom.apps.studio.views import Window
 from neuroloom.core.errors import ConfigError, DataError
@@ -27,6 +28,7 @@ from neuroloom.core.files import write_json
 MOST_IMAGES = 200
 MOST_LABELS = 255
 MOST_SLICES = 300
+MOST_LINES = 100_000  # of the log, when it is asked which planes somebody has looked at
 TOOLS = ("brush", "eraser", "polygon", "fill", "propagate", "model", "undo")
 
 
@@ -35,7 +37,12 @@ class Masks(Work):
 
     rest = 3.0
 
-    kind, learnt_from, looked_at = "masks", "project", "project"
+    kind, looked_at = "masks", "project"
+
+    @property
+    def learnt_from(self) -> str:  # type: ignore[override]
+        """Where the recipe finds what it learns: what nobody has looked at is set apart there."""
+        return "lesson" if self._partly() else "project"
 
     @property
     def recipe(self) -> str:
@@ -64,6 +71,7 @@ class Masks(Work):
         if options.get("mask_path") and len(images) == 1:
             given = to_array(read_image(options["mask_path"]))[0]
             _write(_mask_file(folder, stems[0], sizes[0]), _fitting(given, sizes[0]), images[0])
+            facts["given"] = stems
         _declare(folder / "project", names, stems, sizes)
         return facts
 
@@ -102,10 +110,11 @@ class Masks(Work):
 
     def header(self) -> dict[str, Any]:
         """Return structures, and of each image its size, planes and the range of its values."""
+        finished = {*self.facts.get("finished", []), *self.facts.get("given", [])}
         return {
             "labels": self.facts["labels"],
             "images": [
-                {"name": stem, "shape": list(size), "full": full}
+                {"name": stem, "shape": list(size), "full": full, "finished": stem in finished}
                 for (stem, size), full in zip(self._pairs(), self.full, strict=True)
             ],
             "runs": self.facts.get("runs", []),
@@ -157,13 +166,17 @@ class Masks(Work):
         """Paint runs of voxels: image, axis, index, `runs` [[start, length, number], …], tool.
 
         `start` counts the voxels of the plane, rows first. An edit {"label": name} adds a
-        structure, {"label": name, "number": k} renames one.
+        structure, {"label": name, "number": k} renames one, and {"image": k, "finished": true} says
+        that what is not painted of an image is background, not unknown.
         """
         checked = [self._checked(edit) for edit in edits]
         lines, drawn = [], []
         for edit in checked:
             if "label" in edit:
                 lines.append(self._name(edit))
+                continue
+            if "finished" in edit:
+                lines.append(self._finish(edit))
                 continue
             drawn.append(edit)
             lines.append({k: edit[k] for k in ("tool",)} | self._draw(edit))
@@ -176,7 +189,7 @@ class Masks(Work):
         return lines
 
     def _checked(self, edit: dict[str, Any]) -> dict[str, Any]:
-        if "label" in edit:
+        if "label" in edit or "finished" in edit:
             return edit
         image = whole(edit, "image", len(self.stems))
         size = self.sizes[image]
@@ -237,6 +250,40 @@ class Masks(Work):
         self.keep(labels=_names(names))
         _declare(self.project, names, self.stems, self.sizes)
         return {"label": name, "from": before, "to": name}
+
+    def _finish(self, edit: dict[str, Any]) -> dict[str, Any]:
+        """Say whether all that is not painted of an image is background."""
+        stem = self.stems[whole(edit, "image", len(self.stems))]
+        finished = [name for name in self.facts.get("finished", []) if name != stem]
+        self.keep(finished=[*finished, stem] if edit["finished"] else finished)
+        return {"image": stem, "finished": bool(edit["finished"])}
+
+    def _partly(self) -> dict[str, Any]:
+        """Return the images that are painted here and there: planes somebody has looked at."""
+        if len(self.sizes[0]) == 2:
+            return {}
+        over = {*self.facts.get("finished", []), *self.facts.get("given", [])}
+        full = {stem for stem, painted in zip(self.stems, self.full, strict=True) if painted}
+        touched = planes_touched(self.log(MOST_LINES))
+        return {stem: planes for stem, planes in touched.items() if stem in full - over}
+
+    def teach(self) -> None:
+        """Write what a net learns from, beside the masks themselves."""
+        self.flush()
+        partly = self._partly()
+        if not partly:
+            return
+        masks = {}
+        for image, stem in enumerate(self.stems):
+            if self.full[image]:
+                mask = self.mask(image)
+                known = known_voxels(mask.shape, partly[stem]) if stem in partly else mask >= 0
+                masks[stem] = (mask, known)
+        write_lesson(self.folder / "lesson", self.project, masks, self.facts["labels"])
+
+    def fields(self) -> dict[str, Any]:
+        """Return the settings that fit: nothing can be held out where one image is painted."""
+        return {"folds": 0} if sum(self.full) == 1 and self.recipe == "volumes.segment" else {}
 
     def flush(self) -> None:
         """Write the masks that were painted on; then their strokes are no longer needed."""

@@ -85,6 +85,10 @@ class Work:
     def flush(self) -> None:
         """Bring `project/` up to date."""
 
+    def teach(self) -> None:
+        """Bring up to date what a recipe learns from."""
+        self.flush()
+
     def flush_soon(self) -> None:
         """Flush once nothing has changed for a while."""
         if self._timer is not None:

@@ -7,7 +7,8 @@ from urllib.parse import quote
 from nicegui import ui
 
 from neuroloom.apps.studio import views
-from neuroloom.apps.studio.look import Item, Look, kind_of
+from neuroloom.apps.studio.look import Item, Look
+from neuroloom.apps.studio.pages import outcome
 from neuroloom.apps.studio.pages.frame import frame
 from neuroloom.apps.studio.pages.picker import dropzone, pick
 from neuroloom.apps.studio.pages.pieces import (
@@ -44,23 +45,15 @@ def register(studio: Studio, page: Site, *, may_add_folders: bool) -> None:
                 _start(studio)
 
     @page("/view")
-    def view(path: str = "", kind: str = "") -> None:
+    def view(path: str = "", kind: str = "", over: str = "", of: str = "") -> None:
         with frame(studio, path.rpartition("/")[2], "/data"):
             title(path.rpartition("/")[2])
             Tag("p", path, "mono quiet")
-            later("Opening", lambda: viewer_of(studio, path, kind), open_it, _not_shown)
 
-    def open_it(found: tuple[str, str]) -> None:
-        views.load(found[0]).show(studio, found[1])
+            def open_it(found: str) -> None:
+                outcome.show(studio, found, path, over, studio.class_names(of) if of else {})
 
-
-def viewer_of(studio: Studio, path: str, kind: str) -> tuple[str, str]:
-    """Return the name of the viewer for a file, and its path."""
-    name = kind or views.view_of(kind_of(studio.workspace.locate(path)))
-    if not name:
-        raise views.nothing_shows(path)
-    views.load(name).header(studio.workspace.locate(path))
-    return name, path
+            later("Opening", lambda: outcome.opened(studio, path, over, kind), open_it, _not_shown)
 
 
 def _not_shown(message: str) -> None:

@@ -10,6 +10,7 @@ from nicegui import ui
 
 from neuroloom.apps.studio import views
 from neuroloom.apps.studio.look import kind_of
+from neuroloom.apps.studio.pages import outcome
 from neuroloom.apps.studio.pages.frame import frame
 from neuroloom.apps.studio.pages.picker import dropzone, pick
 from neuroloom.apps.studio.pages.pieces import (
@@ -151,39 +152,51 @@ class Prediction:
             Tag("span", "on", "quiet")
             Tag("span", line["data"], "mono")
         self._place = box("stack")
-        self.refresh()
+        self.draw(line)
         ui.timer(EVERY, self.refresh)
 
-    def refresh(self) -> None:
+    async def refresh(self) -> None:
         """Draw it anew when its state changes."""
-        line = self.studio.prediction(self.id)
-        if line["state"] == self._state:
-            return
+        if self.studio.queue.get(self.id).state != self._state:
+            self.draw(await aside(self.studio.prediction, self.id))
+
+    def draw(self, line: dict[str, Any]) -> None:
+        """Show a prediction."""
         self._state = line["state"]
         self._place.clear()
         with self._place:
             badge(line["state"])
             if line["state"] in WORKING:
                 loading("Waiting for its turn" if line["state"] == "waiting" else "Predicting")
-            elif line["message"]:
+                return
+            if line["message"]:
                 note(line["message"], "good" if line["state"] == "done" else "wrong")
-            self._files(line["files"] if line["state"] not in WORKING else [])
+            self._results(line)
+            if line["files"]:
+                self._files(line["files"])
 
-    def _files(self, files: list[str]) -> None:
-        tables = [file for file in files if file.endswith(".csv")]
-        for file in tables[:1]:
+    def _results(self, line: dict[str, Any]) -> None:
+        rows = line["shown"]
+        if rows:
+            outcome.first_shown(self.studio, rows, "The result")
+        if len(rows) > 1:
+            outcome.ways(rows, "All results", line["model"])
+        if line["table"]:
             with box("card", "section"):
                 Tag("h2", "What the model says")
-                views.load("table").show(self.studio, file)
-        if files:
-            with box("card", "section"):
-                Tag("h2", "Files")
-                with box("plain stack", "ul"):
-                    for file in files:
-                        with box("row between", "li"):
-                            Tag("span", file.rpartition("/")[2], "mono")
-                            with box("row small"):
-                                if views.view_of(kind_of(self.studio.file(file))):
-                                    link("Look", f"/view?path={quote(file)}")
-                                link("Download", f"/api/files?path={quote(file)}",
-                                     download=file.rpartition("/")[2])  # fmt: skip
+                views.load("table").show(self.studio, line["table"])
+
+    def _files(self, files: list[str]) -> None:
+        with box("card", "section"):
+            Tag("h2", "Files")
+            with box("plain stack", "ul"):
+                for file in files:
+                    with box("row between", "li"):
+                        name = file.rpartition("/")[2]
+                        Tag("span", name, "mono")
+                        with box("row small"):
+                            if views.view_of(kind_of(self.studio.file(file))):
+                                link("Look", f"/view?path={quote(file)}",
+                                     aria_label=f"Look at {name} alone")  # fmt: skip
+                            link("Download", f"/api/files?path={quote(file)}", download=name,
+                                 aria_label=f"Download {name}")  # fmt: skip

@@ -200,12 +200,8 @@ class Form:
             waiting.delete()
         with self.told:
             note(made["what"], "good", "Demo data are ready; press Run.")
-        self.fill(made["fields"] | self._short())
+        self.fill(made["fields"])
         self.set_data(made["data"])
-
-    def _short(self) -> dict[str, Any]:
-        """Return what makes a demo end soon."""
-        return {"budget": "60s"} if "budget" in self.inputs else {}
 
     def fill(self, fields: dict[str, Any]) -> None:
         """Show these settings, all others at their defaults."""

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from nicegui import ui
 
 from neuroloom.apps.studio import views
-from neuroloom.apps.studio.pages import chart
+from neuroloom.apps.studio.pages import chart, outcome
 from neuroloom.apps.studio.pages.frame import frame
 from neuroloom.apps.studio.pages.pieces import (
     Bar,
@@ -125,6 +125,9 @@ class RunPage:
         for found in line["notes"]:
             if found["severity"] != "note":
                 note(found["detail"], found["severity"], found["title"])
+        if line["shown"]:
+            text = "What a net that had not seen the case says, on the case itself."
+            outcome.ways(line["shown"], "Predictions of held-out cases", self.id, text)
         if line["has_report"]:
             self._report()
         drawn = _curves(line)

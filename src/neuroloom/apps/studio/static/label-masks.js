@@ -28,19 +28,23 @@
       const fresh = this.make("input", { type: "text", placeholder: "new structure", aria: { label: "Name of a new structure" } });
       const add = async () => { if (fresh.value.trim()) { await this.send([{ label: fresh.value.trim() }]); fresh.value = ""; await this.refresh(); } };
       this.exporter = this.make("a", { textContent: "Download the mask", download: "" });
+      this.finished = this.make("input", { type: "checkbox", on: { change: () => this.send([{ image: this.image, finished: this.finished.checked }]).then(() => this.refresh()) } });
+      this.over_ = this.labelled("Finished: what is not painted is background", this.finished, true);
       this.budget = this.make("input", { type: "text", value: "30 min", autocomplete: "off" });
       this.state = this.make("div", { className: "hint", aria: { role: "status" } });
       this.model = this.make("select", {});
-      const train = this.make("details", {}, this.make("summary", { textContent: "Model" }), this.make("div", { className: "panel tools" }, this.labelled("Look at the images with", this.model), this.button("Predict", () => this.predict()), this.button("Most doubtful slice", () => this.doubtful(), { title: "n" }), this.button("Take what it found on this slice", () => this.takeFound(), { title: "m" }), this.labelled("Train on these masks for", this.budget), this.button("Train", () => this.train()), this.state));
+      const train = this.make("details", {}, this.make("summary", { textContent: "Model" }), this.make("div", { className: "panel tools" }, this.labelled("Look at the images with", this.model), this.button("Predict", () => this.predict()), this.button("Most doubtful slice", () => this.doubtful(), { title: "n" }), this.button("Take what it found on this slice", () => this.takeFound(), { title: "m" }), this.labelled("Train on these masks for", this.budget), this.button("Train", () => this.train()), this.state,
+        this.make("div", { className: "hint", textContent: "A few painted slices are enough to begin: slices that nobody has touched teach nothing, until an image is finished." })));
       this.fillModels(); this.poll();
       this.root.append(this.make("div", { className: "said" }, this.where), tools, this.make("div", { className: "side" }, this.make("div", { className: "panel" }, this.canvas, this.said,
         this.make("div", { className: "hint" }, ...HINT.flatMap(([key, what]) => [this.make("kbd", { textContent: key }), ` ${what}  `]))),
-        this.make("div", { className: "panel" }, this.list, this.make("div", { className: "tools" }, fresh, this.button("Add", add)), display, this.make("div", {}, this.exporter), train, this.logPanel())));
+        this.make("div", { className: "panel" }, this.list, this.make("div", { className: "tools" }, fresh, this.button("Add", add)), display, this.over_, this.make("div", {}, this.exporter), train, this.logPanel())));
       this.listen(); this.choose("brush");
       this.redrawWith(this.canvas, () => this.draw());
       return this.openImage();
     }
-    refreshed() { this.showList(); return this.openSlice(true); }
+    refreshed() { this.showList(); this.showFinished(); return this.openSlice(true); }
+    showFinished() { const one = this.head.images[this.image]; this.over_.hidden = one.shape.length < 3; this.finished.checked = one.finished; }
     async openImage() {
       try {
         this.grid = await this.json(this.address("/part/grid", { image: this.image }));
@@ -48,7 +52,7 @@
         this.from.value = this.low.value; this.to.value = this.high.value;
         this.plane.replaceChildren(...this.grid.planes.map((p, k) => this.make("option", { value: k, textContent: p.name })));
         this.axis = 0; this.exporter.href = this.address("/export", { format: this.head.images[this.image].name });
-        this.showList(); this.tell(`${this.head.done} of ${this.head.total} images have a mask.`);
+        this.showList(); this.showFinished(); this.tell(`${this.head.done} of ${this.head.total} images have a mask.`);
         await this.openPlane();
       } catch (error) { this.complain(error); }
     }

@@ -280,7 +280,7 @@
       const h = (this.h = await this.head());
       this.at = Object.fromEntries(["x", "y", "z"].map((axis, k) => [axis, Math.floor(h.shape[k] / 2)]));
       this.channel = 0;
-      this.overlay = "";
+      this.overlay = this.more.overlay || "";
       this.opacity = 0.5;
       this.asked = {};
       [this.low, this.high] = [h.low[0], h.high[0]];
@@ -295,7 +295,7 @@
       if (h.channels.length > 1) bar.append(labelled("Channel", select(h.channels.map((n, k) => [k, n]), 0, (v) => this.pick(Number(v)))));
       const offers = this.more.overlays || [];
       if (offers.length) {
-        bar.append(labelled("Mask on top", select([["", "none"], ...offers.map(([n, p]) => [p, n])], "", (v) => { this.overlay = v; this.all(); })));
+        bar.append(labelled("Mask on top", select([["", "none"], ...offers.map(([n, p]) => [p, n])], this.overlay, (v) => { this.overlay = v; this.all(); })));
         const clear = make("input", { type: "range", min: 0, max: 1, step: 0.05, value: 0.5 });
         clear.addEventListener("input", () => { this.opacity = clear.value; this.all(); });
         bar.append(labelled("Opacity", clear));

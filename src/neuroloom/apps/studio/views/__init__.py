@@ -74,8 +74,11 @@ class View:
         """
         raise NotImplementedError
 
-    def show(self, studio: Studio, data: str) -> None:
-        """Build the viewer of `data` (a path as the user names it) where the page is now."""
+    def show(self, studio: Studio, data: str, over: str = "") -> None:
+        """Build the viewer of `data` where the page is now, with the file `over` drawn on it.
+
+        Both are paths as the user names them; a viewer that draws nothing on top ignores `over`.
+        """
         raise NotImplementedError
 
 

@@ -55,7 +55,7 @@ class GraphView(View):
         places = _places(path, *changed(path)).round(4).tolist()
         return Window(to_json({"places": places, "links": links}).encode())
 
-    def show(self, studio: Studio, data: str) -> None:
+    def show(self, studio: Studio, data: str, over: str = "") -> None:
         """Build the viewer."""
         from neuroloom.apps.studio.views.element import place
 

@@ -73,7 +73,7 @@ class SignalView(View):
         )
         return Window(lead + out.astype("<f4").tobytes(), "application/octet-stream")
 
-    def show(self, studio: Studio, data: str) -> None:
+    def show(self, studio: Studio, data: str, over: str = "") -> None:
         """Build the viewer."""
         from neuroloom.apps.studio.views.element import place
 

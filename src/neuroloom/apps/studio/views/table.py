@@ -46,7 +46,7 @@ class TableView(View):
         ]
         return Window(to_json({"start": start, "rows": rows}).encode("utf-8", "backslashreplace"))
 
-    def show(self, studio: Studio, data: str) -> None:
+    def show(self, studio: Studio, data: str, over: str = "") -> None:
         """Build a table whose pages come from the server as they are turned."""
         from neuroloom.apps.studio.views.table_page import show
 

@@ -69,7 +69,7 @@ class VideoView(View):
             frame = video.read([index])[0]
         return picture(_narrowed(frame, whole(asked, "width", 960, 16, 4096)), "jpeg")
 
-    def show(self, studio: Studio, data: str) -> None:
+    def show(self, studio: Studio, data: str, over: str = "") -> None:
         """Build the viewer; tracks and videos that lie beside the file are offered."""
         from neuroloom.apps.studio.views.element import place
         from neuroloom.io.video import is_video
@@ -79,6 +79,8 @@ class VideoView(View):
         video, tracks = data, _tracks_beside(studio, data)
         if not is_video(studio.file(data)):
             video, tracks = _video_beside(studio, data), [[name, data]]
+        if over:
+            tracks = [[over.rpartition("/")[2], over], *(one for one in tracks if one[1] != over)]
         place("video", video or data, f"Frames of {name}", tracks=tracks, bare=not video)
 
 

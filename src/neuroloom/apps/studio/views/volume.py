@@ -85,14 +85,15 @@ class VolumeView(View):
         over = plane_of(mask, axis, index)
         return picture(paint(grey, over, min(max(number(asked, "opacity", 0.5), 0.0), 1.0)))
 
-    def show(self, studio: Studio, data: str) -> None:
+    def show(self, studio: Studio, data: str, over: str = "") -> None:
         """Build the viewer; masks that lie beside the file are offered."""
         from neuroloom.apps.studio.views.element import place
 
-        self.header(studio.file(data))
-        place(
-            "volume", data, f"Slices of {data.rpartition('/')[2]}", overlays=_offers(studio, data)
-        )
+        self.header(studio.workspace.locate(data))
+        own = [[over.rpartition("/")[2], over]] if over else []
+        offers = [*own, *(one for one in _offers(studio, data) if one[1] != over)]
+        name = f"Slices of {data.rpartition('/')[2]}"
+        place("volume", data, name, overlays=offers, overlay=over)
 
 
 def _offers(studio: Studio, data: str, most: int = 40) -> list[list[str]]:

@@ -1,0 +1,93 @@
+"""What a net learns from a few painted slices: what nobody has looked at teaches it nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neuroloom.core.files import write_json
+
+Planes = set[tuple[int, int]]
+
+
+def planes_touched(log: Iterable[dict[str, Any]]) -> dict[str, Planes]:
+    """Return the planes of each image that somebody corrected, from the log: (axis, index).
+
+    Examples
+    --------
+    >>> planes_touched([{"image": "brain", "axis": 0, "index": 3}, {"label": "left"}])
+    {'brain': {(0, 3)}}
+    """
+    found: dict[str, Planes] = defaultdict(set)
+    for line in log:
+        if "axis" in line and "index" in line:
+            found[str(line["image"])].add((int(line["axis"]), int(line["index"])))
+    return dict(found)
+
+
+def known_voxels(shape: tuple[int, ...], planes: Planes) -> np.ndarray:
+    """Return where somebody has looked: in all voxels of the planes.
+
+    Examples
+    --------
+    >>> known_voxels((3, 2, 2), {(0, 1)}).sum()
+    np.int64(4)
+    """
+    known = np.zeros(shape, bool)
+    for axis, index in planes:
+        np.moveaxis(known, axis, 0)[index] = True
+    return known
+
+
+def write_lesson(
+    folder: Path, project: Path, masks: dict[str, tuple[np.ndarray, np.ndarray]], names: list[str]
+) -> None:
+    """Write a data set of nnU-Net's layout whose unseen voxels carry the class `ignore`.
+
+    Parameters
+    ----------
+    folder
+        Written anew.
+    project
+        The data set that is painted on; its images are linked, not copied.
+    masks
+        Of each image with something painted: its mask, and where somebody has looked.
+    names
+        Of the structures, in the order of their numbers.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "labelsTr").mkdir(parents=True)
+    (folder / "imagesTr").mkdir()
+    for image in sorted((project / "imagesTr").iterdir()):
+        if image.name.rpartition("_")[0] in masks:
+            _link(image, folder / "imagesTr" / image.name)
+    labels = {"background": 0} | {name: k for k, name in enumerate(names, start=1)}
+    for stem, (mask, known) in masks.items():
+        _write(folder, project, stem, np.where(known, mask, len(labels)).astype(np.uint8))
+    facts = {
+        "channel_names": {"0": "image"},
+        "labels": labels | {"ignore": len(labels)},
+        "numTraining": len(masks),
+        "file_ending": ".nii.gz",
+    }
+    write_json(folder / "dataset.json", facts)
+
+
+def _link(image: Path, copy: Path) -> None:
+    try:
+        os.link(image, copy)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(image, copy)
+
+
+def _write(folder: Path, project: Path, stem: str, label: np.ndarray) -> None:
+    from neuroloom.io.images import read_image, write_image
+
+    painted = project / "labelsTr" / f"{stem}.nii.gz"
+    write_image(folder / "labelsTr" / painted.name, label, like=read_image(painted))
