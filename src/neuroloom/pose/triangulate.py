@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -15,17 +15,16 @@ if TYPE_CHECKING:
     from neuroloom.core.run import Run
     from neuroloom.pose.rig.lift import Lifted, Seen
 
-SMOOTH = 0.003
-
 
 @dataclass(frozen=True)
 class Prepared:
-    """What the cameras saw, limbs as pairs of points, and what the audit noticed."""
+    """What the cameras saw, limbs as pairs of points, how smooth, and what the audit noticed."""
 
     seen: Seen
     limbs: list[tuple[int, int]]
     hashes: dict[str, str]
     findings: list[Finding] = field(default_factory=list)
+    smooth: float = 0.0
 
 
 class Triangulate(Recipe):
@@ -53,7 +52,7 @@ class Triangulate(Recipe):
         basic=True,
     )  # fmt: skip
     smooth: float | None = setting(
-        None, "step variance over place variance; 0: none; default: 0.003 for tracks", ge=0,
+        None, "step variance over place variance; 0: none; default: what tells cameras best", ge=0,
         basic=True,
     )  # fmt: skip
     limbs: list[str] = setting([], "keypoints a fixed distance apart: nose-head", basic=True)
@@ -70,7 +69,7 @@ class Triangulate(Recipe):
         """Return simulated views, the fields that fit them, and what they are."""
         from neuroloom.pose.story import demo
 
-        return demo.views(folder, {"smooth": 1.0})
+        return demo.views(folder, {})
 
     def prepare(self, data: Path) -> Prepared:
         """Read the cameras and what they saw; impossible rigs are refused; nothing is written."""
@@ -84,14 +83,23 @@ class Triangulate(Recipe):
         findings = require_possible(rig)
         seen = find_seen(data, rig, self.include)
         hashes = seen.hashes | {file.name: digest(file)}
-        return Prepared(seen, parse_limbs(self.limbs, seen), hashes, [*findings, *seen.findings])
+        found = [*findings, *seen.findings]
+        made = Prepared(seen, parse_limbs(self.limbs, seen), hashes, found)
+        return replace(made, smooth=self._smooth(made))
+
+    def _smooth(self, prepared: Prepared) -> float:
+        """Return how smooth tracks are made: as asked for, or as tells best what was not used."""
+        from neuroloom.pose.rig.choose import choose_smooth
+
+        if self.smooth is not None or not prepared.seen.follows:
+            return self.smooth or 0.0
+        how = self.how(prepared)
+        return choose_smooth(prepared.seen, **{k: v for k, v in how.items() if k != "smooth"})
 
     def how(self, prepared: Prepared) -> dict[str, Any]:
         """Return what `lift` gets beside the pixels."""
-        default = SMOOTH if prepared.seen.follows else 0.0
-        smooth = default if self.smooth is None else self.smooth
         return {
-            "method": self.method, "tolerance": self.tolerance, "smooth": smooth,
+            "method": self.method, "tolerance": self.tolerance, "smooth": prepared.smooth,
             "least": self.least, "limbs": prepared.limbs,
         }  # fmt: skip
 
@@ -109,8 +117,9 @@ class Triangulate(Recipe):
         write_json(run.folder / "audit.json", [f.as_dict() for f in [note, *prepared.findings]])
         for found in [note, *prepared.findings]:
             run.log("audit", **found.as_dict())
-        write_json(run.folder / "plan.json", {"reason": "nothing is trained"})
-        run.log("plan", reason="nothing is trained")
+        reason = f"nothing is trained; tracks are smoothed with the ratio {prepared.smooth:g}"
+        write_json(run.folder / "plan.json", {"reason": reason})
+        run.log("plan", reason=reason)
         lifted = lift(prepared.seen, **self.how(prepared))
         run.log("fitted", role="places", fit=1, fits=2)
         told = left_out(prepared.seen, **self.how(prepared))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.pose.rig import read_rig, triangulate
-from neuroloom.pose.rig.lift import agreement, find_seen, left_out, lift, parse_limbs
+from neuroloom.pose.rig.choose import choose_smooth
+from neuroloom.pose.rig.lift import Seen, agreement, find_seen, left_out, lift, parse_limbs
 from neuroloom.pose.rig.limbs import hold_lengths, limb_lengths
 from neuroloom.pose.rig.smooth import combine, smooth_tracks
-from neuroloom.pose.triangulate import SMOOTH, Triangulate
+from neuroloom.pose.triangulate import Triangulate
 from tests.pose.rig.rigs import ring, write_views
 
 
@@ -54,6 +57,40 @@ def test_smoothing_is_nearer_the_truth_and_gross_errors_do_no_harm():
     held = np.linalg.norm(smooth_tracks(rig, pixels, 2.0, 0.05).points - path, axis=-1)
     assert np.quantile(held, 0.95) < 1.3 * np.quantile(calm, 0.95)
     assert np.quantile(np.linalg.norm(triangulate(rig, pixels) - path, axis=-1), 0.95) > 5
+
+
+def curve(frames: int = 90) -> np.ndarray:
+    """Paths (time, 3, 3) without any noise, mm."""
+    bend = np.arange(frames)[:, None, None] / 10 + np.arange(3)
+    return np.array([[[0.0, 5, 9]], [[20, -9, 4]], [[-15, 3, -8]]]).transpose(
+        1, 0, 2
+    ) + 20 * np.sin(bend)
+
+
+@pytest.mark.parametrize("cameras", [2, 4])
+@pytest.mark.parametrize("noise", [0.5, 8.0])
+def test_the_chosen_smoothness_is_near_the_best_for_the_truth(cameras, noise):
+    rig, rng, path = ring(cameras), np.random.default_rng(5), curve()
+    pixels = rig.project(path) + rng.normal(0, noise, (cameras, 90, 3, 2))
+    names = tuple(("mouse", str(k)) for k in range(3))
+    seen = Seen(rig, pixels[:, None], np.ones((cameras, 1, 90, 3)), names, np.arange(90))
+
+    def off(ratio: float) -> float:
+        return float(np.linalg.norm(lift(seen, smooth=ratio).places - path, axis=-1).mean())
+
+    best = min(off(ratio) for ratio in (0.003, 0.03, 0.3, 3.0))
+    assert off(choose_smooth(seen)) < 1.5 * best
+    assert off(0.003) > 3 * best
+
+
+def test_a_point_at_rest_is_smoothed_more_than_a_moving_one():
+    rig, rng = ring(3), np.random.default_rng(6)
+    pixels = rig.project(np.zeros((120, 2, 3))) + rng.normal(0, 2, (3, 120, 2, 2))
+    names = (("mouse", "nose"), ("mouse", "tail"))
+    seen = Seen(rig, pixels[:, None], np.ones((3, 1, 120, 2)), names, np.arange(120))
+    assert choose_smooth(seen) <= 0.1
+    moving = replace(seen, pixels=seen.pixels + 4.0 * np.arange(120)[:, None, None])
+    assert choose_smooth(moving) >= 0.3
 
 
 def test_the_deviation_covers_the_error():
@@ -125,22 +162,20 @@ def test_keypoints_must_be_the_same(tmp_path):
 def test_a_camera_told_by_the_others_of_the_fly(test_data):
     seen = find_seen(test_data / "pose/eks/fly", read_rig(test_data / "pose/eks/fly"))
     own, _ = seen.combined()
-    told, gap = left_out(seen, smooth=SMOOTH)
+    told, gap = left_out(seen, smooth=choose_smooth(seen))
     assert (np.median(gap, axis=(1, 2)) <= [2.50, 1.55, 4.50]).all()
     assert (agreement(told, own) >= [0.55, 0.58, 0.36]).all()
 
 
 @pytest.mark.long
 def test_gross_errors_of_the_fly_do_no_harm(test_data):
-    from dataclasses import replace
-
     seen = find_seen(test_data / "pose/eks/fly", read_rig(test_data / "pose/eks/fly"))
     own, _ = seen.combined()
     rng = np.random.default_rng(3)
     wrong = rng.random(own.shape[:-1]) < 0.05
     off = np.where(wrong[..., None], rng.uniform(-200, 200, own.shape), 0)
     spoilt = replace(seen, pixels=seen.pixels + off[:, None])
-    told, _ = left_out(spoilt, smooth=SMOOTH)
+    told, _ = left_out(spoilt, smooth=choose_smooth(spoilt))
     gap = np.linalg.norm(told - own, axis=-1)
     assert (np.quantile(gap, 0.95, axis=(1, 2)) <= [6.5, 4.3, 13]).all()
 

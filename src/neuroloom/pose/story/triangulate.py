@@ -219,8 +219,9 @@ def _facts(recipe: Triangulate, prepared: Prepared, lifted: Lifted) -> dict[str,
         "Pixels left out": f"{1 - lifted.used.sum() / max(there, 1):.1%}",
     }  # fmt: skip
     smoothed = (
-        f"Tracks were smoothed (random walk, ratio {how['smooth']:g}) by a Kalman smoother over "
-        "all cameras, with Student's t against gross errors."
+        f"Tracks were smoothed (random walk, ratio {how['smooth']:g}"
+        f"{'' if recipe.smooth is not None else ', chosen by how well what was not used is told'}) "
+        "by a Kalman smoother over all cameras, with Student's t against gross errors."
         if how["smooth"] else "Each moment was lifted by itself."
     )  # fmt: skip
     return {
