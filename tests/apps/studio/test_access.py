@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import warnings
 
 import pytest
@@ -161,6 +163,30 @@ def test_an_oversized_upload_leaves_nothing(local, place, content):
     assert [p for p in place.uploads.rglob("*") if p.is_file()] == []
 
 
+def test_a_disk_that_is_full_beforehand_takes_nothing(local, place):
+    place.keep_free = 2**62
+    for answer in (
+        local.post("/api/uploads?name=a.csv", content=b"x"),
+        local.post("/api/runs", json={"recipe": "signals.simulate"}),
+        local.post("/api/recipes/signals.decode/demo", json={}),
+    ):
+        assert answer.status_code == 409
+        assert "are kept free" in message(answer)
+    assert [p for p in place.uploads.rglob("*") if p.is_file()] == []
+    assert local.get("/api/state").json()["disk"]["low"] is True
+
+
+def test_a_disk_that_fills_up_meanwhile_keeps_no_half_file(local, place, monkeypatch):
+    async def no_space(work, *arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("neuroloom.apps.studio.api.run_in_threadpool", no_space)
+    answer = local.post("/api/uploads?name=a.csv", content=b"x" * 1000)
+    assert answer.status_code == 409
+    assert "could not be kept" in message(answer)
+    assert [p for p in place.uploads.rglob("*") if p.is_file()] == []
+
+
 def test_an_oversized_body_is_refused(local):
     answer = local.post("/api/runs", content=b"x" * 3_000_000)
     assert answer.status_code == 413
@@ -177,8 +203,6 @@ def test_a_script_in_a_file_name_is_text(local, place):
 
 
 def test_an_odd_name_that_is_no_unicode_is_shown(local, place):
-    import os
-
     name = os.fsdecode(b"caf\xe9.csv")
     (place.root / name).write_text("a,b\n1,2\n")
     assert local.get("/api/browse").status_code == 200

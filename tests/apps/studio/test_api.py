@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, settings, strategies
+from PIL import Image
 
 from neuroloom.apps.studio.api import build_api
 from neuroloom.apps.studio.service import Studio
 from neuroloom.apps.studio.workspace import BusyError, Workspace
 from neuroloom.core import registry
-from tests.apps.studio.conftest import message, wait, write_table
+from neuroloom.io.video import write_video
+from tests.apps.studio.conftest import TestClient, message, wait, write_table
 
 OVER = ("done", "failed", "refused", "stopped")
 
@@ -158,28 +161,70 @@ def test_200_requests_at_once_are_all_answered(client, place):
 
 
 def fuzz(place: Workspace, examples: int) -> None:
-    """Let schemathesis try the API on a studio that starts nothing."""
+    """Let schemathesis try the API on a studio with something of each kind, that starts nothing."""
     studio = Studio(place)
     studio.queue._start_waiting = lambda: None
     studio.open()
-    write_table(place.root / "tables")
-    schema = schemathesis.openapi.from_asgi("/openapi.json", build_api(studio))
-
+    app = build_api(studio)
+    schema = schemathesis.openapi.from_asgi("/openapi.json", app)
+    there = furnish(place, TestClient(app))
+    outside = place.root.parent
+    (outside / "secret").write_text("secret")
     try:
         for operation in schema.get_all_operations():
-            run_one(operation.ok(), examples)
+            run_one(operation.ok(), there, examples)
     finally:
         studio.close()
+    assert {path.name for path in outside.iterdir()} == {"secret", place.root.name}
+    assert (outside / "secret").read_text() == "secret"
 
 
-def run_one(operation, examples: int) -> None:
-    """Try one operation of the API with made-up requests."""
+def furnish(place: Workspace, client: TestClient) -> dict[str, list[str]]:
+    """Put files, labelling, a run and jobs there; return what made-up requests may be about."""
+    write_table(place.root / "tables")
+    pictures = place.root / "pictures"
+    pictures.mkdir()
+    for k in range(2):
+        Image.fromarray(np.full((6, 7), k, np.uint8)).save(pictures / f"p{k}.png")
+    write_video(place.root / "m.mp4", (np.full((16, 16, 3), k, np.uint8) for k in range(6)), 25)
+    done = place.runs / "done"
+    (done / "artifacts").mkdir(parents=True)
+    (done / "recipe.yaml").write_text("recipe: signals.simulate\n")
+    (done / "status.json").write_text('{"state": "done"}')
+    (done / "artifacts" / "a.csv").write_text("a\n1\n")
+    begin = {
+        "keypoints": ("m.mp4", {"keypoints": "a, b", "how": "even", "count": 2}),
+        "masks": ("pictures/p0.png", {"labels": "a"}), "bouts": ("m.mp4", {"behaviours": "a"}),
+        "classes": ("pictures", {"classes": "a, b"}),
+    }  # fmt: skip
+    labels = []
+    for kind, (data, options) in begin.items():
+        wanted = {"kind": kind, "data": data, "options": options}
+        labels.append(client.post("/api/labels", json=wanted).json()["id"])
+    waiting = client.post("/api/runs", json={"recipe": "signals.simulate"}).json()["id"]
+    return {
+        "/labels/": labels, "/runs/": ["done", waiting], "/recipes/": registry.names("recipe"),
+        "/view/": ["table", "signal", "volume", "video", "graph"], "/models/": ["done"],
+        "what": ["frame", "slice", "mask", "image", "tile"], "file": ["a.csv"],
+        "path": [".", "tables/ages.csv", "m.mp4", "pictures", "pictures/p0.png", "runs/done"],
+    }  # fmt: skip
+
+
+def run_one(operation, there: dict[str, list[str]], examples: int) -> None:
+    """Try one operation of the API with made-up requests, half of them about what is there."""
     if operation.path.endswith("/demo"):
         return
+    own = next((names for key, names in there.items() if f"/api{key}" in operation.path), ["done"])
 
     @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(case=operation.as_strategy())
-    def tried(case):
+    @given(case=operation.as_strategy(), data=strategies.data())
+    def tried(case, data):
+        for key in ("id", "name", "kind", "what", "file"):
+            if key in case.path_parameters and data.draw(strategies.booleans()):
+                known = there.get(key, own)
+                case.path_parameters[key] = data.draw(strategies.sampled_from(known))
+        if "path" in case.query and data.draw(strategies.booleans()):
+            case.query["path"] = data.draw(strategies.sampled_from(there["path"]))
         answer = case.call()
         assert answer.status_code < 500, f"{case.as_curl_command()} -> {answer.text[:500]}"
 
@@ -187,7 +232,7 @@ def run_one(operation, examples: int) -> None:
 
 
 def test_made_up_requests_never_break_it(place):
-    fuzz(place, 4)
+    fuzz(place, 3)
 
 
 @pytest.mark.long

@@ -33,7 +33,7 @@ def test_from_a_question_to_the_report(server, driver):
     search = driver.find_element("name", "q")
     search.send_keys("I have EEG and want to decode imagined movement\n")
     see(driver, "ways to do it")
-    click(driver, "Try signals.decode with demo data")
+    click(driver, "Try with demo data: signals.decode")
     see(driver, "Demo data are ready", 90)
     see(driver, "BIDS-like names")
     type_into(driver, "in-budget", "many epochs")

@@ -80,7 +80,7 @@ def _card(answer: Answer) -> None:
             if answer.demo:
                 link(
                     "Try with demo data", f"/recipe/{answer.recipe}?demo=1", "button",
-                    aria_label=f"Try {answer.recipe} with demo data",
+                    aria_label=f"Try with demo data: {answer.recipe}",
                 )  # fmt: skip
 
 

@@ -55,7 +55,7 @@ def shell(studio: Studio) -> Iterator[None]:
         Navigation()
         busy = Tag("span", "", "small quiet busy", role="status")
         theme = Tag("button", "Theme", "plain", type="button", onclick="studioTheme()")
-        attend(theme, aria_label="Switch between light and dark")
+        attend(theme, aria_label="Theme: light or dark")
     with box("content") as content:
         yield
     ui.skip_link(target=content)

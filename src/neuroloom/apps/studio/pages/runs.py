@@ -157,7 +157,7 @@ def run_buttons(studio: Studio, line: dict[str, Any], after: str = "") -> None:
         button(word, lambda: studio.resume(id), "main", aria_label=f"{word} {id}")
     link(
         "Run again with changes", f"/recipe/{line['recipe']}?like={quote(id)}", "button",
-        aria_label=f"Run {id} again with changes",
+        aria_label=f"Run again with changes: {id}",
     )  # fmt: skip
     if line["can_delete"]:
         button("Delete", lambda: _delete(studio, id, after), "plain", aria_label=f"Delete {id}")
