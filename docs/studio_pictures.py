@@ -21,6 +21,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import studio_states
+
 OUT = Path(__file__).parent / "studio"
 MOST_HEIGHT, COLOURS = 1500, 96
 LOOKS = [(mode, width) for mode in ("light", "dark") for width in (1280, 390)]
@@ -35,13 +37,23 @@ def main(wanted: list[str]) -> None:
         server, address = serve(Path(folder) / "workspace")
         driver = Chrome(options=options())
         try:
-            for name, path, prepare in pages(address):
+            for name, path, prepare in pages(address, wanted):
+                if not wanted or name in wanted:
+                    take(driver, address, name, path, prepare)
+            stop(server)
+            server, address = studio_states.full(Path(folder) / "full")
+            for name, path, prepare in studio_states.no_space():
                 if not wanted or name in wanted:
                     take(driver, address, name, path, prepare)
         finally:
             driver.quit()
-            server.send_signal(signal.SIGINT)
-            server.wait()
+            stop(server)
+
+
+def stop(server: subprocess.Popen[str]) -> None:
+    """End a server."""
+    server.send_signal(signal.SIGINT)
+    server.wait()
 
 
 def serve(folder: Path) -> tuple[subprocess.Popen[str], str]:
@@ -66,7 +78,7 @@ def options() -> Any:
     return made
 
 
-def pages(address: str) -> Any:
+def pages(address: str, wanted: list[str]) -> Any:
     """Yield name, path and what is done on each page; runs are started as they are needed."""
 
     def ask(path: str, body: Any = None) -> Any:
@@ -91,6 +103,12 @@ def pages(address: str) -> Any:
     yield "recipe", "/recipe/signals.decode", nothing
     yield "recipe-wrong", "/recipe/signals.simulate", wrong
     yield "recipe-browse", "/recipe/signals.decode", browse
+    yield from studio_states.uploads()
+    if not wanted or any(name.startswith(("label-", "model-used")) for name in wanted):
+        yield from studio_states.labelling(ask, finished)
+    if wanted and all(name.startswith(("label-", "upload", "disk", "model-used", "find", "recipe"))
+                      for name in wanted):  # fmt: skip
+        return
     demo = ask("recipes/signals.decode/demo", {})
     run = {"recipe": "signals.decode", "data": demo["data"]}
 
@@ -109,6 +127,7 @@ def pages(address: str) -> Any:
     ask(f"runs/{long}/stop", {})
     finished(long)
     yield "run-stopped", f"/runs/{long}", nothing
+    yield from studio_states.resumed(ask, long, finished)
     yield "run-refused", f"/runs/{refused}", nothing
     yield "run-done", f"/runs/{first}", nothing
     yield "compare", f"/compare?first={first}&second={second}", lambda driver: patient(driver, 40)
@@ -146,21 +165,23 @@ def patient(driver: Any, seconds: float) -> None:
 
 
 def take(driver: Any, address: str, name: str, path: str, prepare: Callable[[Any], None]) -> None:
-    """Take a page's four pictures."""
+    """Take a page's four pictures: it is opened once and then looked at in four ways."""
+    resize(driver, 1280, 900)
+    driver.get(address + path)
+    end = time.monotonic() + 30
+    while not driver.find_elements("tag name", "h1") and time.monotonic() < end:
+        time.sleep(0.1)
+    time.sleep(1.0)
+    patient(driver, 20)
+    prepare(driver)
     for mode, width in LOOKS:
         feature = {"features": [{"name": "prefers-color-scheme", "value": mode}]}
         driver.execute_cdp_cmd("Emulation.setEmulatedMedia", feature)
         resize(driver, width, 900)
-        driver.get(address + path)
-        end = time.monotonic() + 30
-        while not driver.find_elements("tag name", "h1") and time.monotonic() < end:
-            time.sleep(0.1)
-        time.sleep(1.0)
-        patient(driver, 20)
-        prepare(driver)
         time.sleep(0.8)
         height = driver.execute_script("return document.body.scrollHeight")
         resize(driver, width, min(max(height, 700), MOST_HEIGHT))
+        driver.execute_script("window.scrollTo(0, 0)")
         time.sleep(0.5)
         save(driver.get_screenshot_as_png(), OUT / f"{name}-{mode}-{width}.png")
         complain(driver, f"{name} {mode} {width}", width)

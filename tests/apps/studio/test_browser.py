@@ -71,6 +71,32 @@ def test_the_keyboard_alone_reaches_the_search(server, driver):
     assert "Your question" in names
 
 
+def test_a_link_changes_the_page_and_loads_none(server, driver):
+    """Links, a form and the way back leave the mark in the window; address and title follow."""
+    (server.folder / "tables").mkdir()
+    (server.folder / "tables" / "a b.csv").write_text("x,y\n1,2\n")
+    driver.get(f"{server.address}/runs")
+    see(driver, "No runs yet")
+    driver.execute_script("window.mark = 1")
+    click(driver, "Data")
+    see(driver, "Bring files")
+    driver.find_element("name", "path").send_keys("tables\n")
+    see(driver, "What was recognised", 60)
+    click(driver, "Look at a b.csv")
+    see(driver, "Rows 1 to 1 of 1", 60)
+    assert driver.current_url.endswith("/view?path=tables/a%20b.csv")
+    assert driver.title == "a b.csv · neuroloom studio"
+    marked = driver.find_elements("css selector", "nav.main a[aria-current]")
+    assert [one.text for one in marked] == ["Data"]
+    assert driver.execute_script("return document.activeElement.className") == "page"
+    driver.back()
+    see(driver, "What was recognised", 60)
+    assert driver.current_url.endswith("/data?path=tables")
+    assert driver.execute_script("return window.mark") == 1
+    driver.get(f"{server.address}/nothing")
+    see(driver, "There is no such page")
+
+
 def test_what_is_typed_is_not_written_over(server, driver):
     """The page changes by itself every two seconds; the text in a field is the user's."""
     driver.get(f"{server.address}/recipe/signals.simulate")
