@@ -78,10 +78,12 @@ def job_of(arguments: argparse.Namespace, folder: Path) -> dict:
     project = Path(arguments.data)
     labels = next((project / "labeled-data").rglob("CollectedData_*.csv"))
     with Video(next((project / "videos").glob("*.mp4"))) as video:
-        clip = write_video(folder / "clip.mp4", list(video.read(np.arange(FRAMES))), video.rate)
+        frames = list(video.read(np.arange(FRAMES)))
+        clip = write_video(folder / "clip.mp4", frames, video.rate)
+        few = write_video(folder / "few.mp4", frames[:FEW], video.rate)
     return {
         "project": str(project), "labels": str(labels), "video": str(clip), "test": list(TEST),
-        "threads": arguments.threads, "seconds": arguments.seconds, "few": FEW,
+        "threads": arguments.threads, "seconds": arguments.seconds, "few": str(few),
     }  # fmt: skip
 
 

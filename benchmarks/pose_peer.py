@@ -24,7 +24,6 @@ BACKBONE = {
     }
 }  # fmt: skip
 HEAD = {"single_instance": {"confmaps": {"part_names": None, "sigma": 2.5, "output_stride": 2}}}
-WARM = 4  # frames before DeepLabCut's clock starts
 
 
 def sleap(job: dict) -> dict:
@@ -89,10 +88,28 @@ def deeplabcut(job: dict) -> dict:
     import timm
 
     plain = timm.create_model
-    timm.create_model = lambda *a, **k: plain(*a, **(k | {"pretrained": False}))
-    from deeplabcut.pose_estimation_pytorch import apis, config
+    # No weights can be fetched here; DeepLabCut asks timm for those of ImageNet.
+    timm.create_model = lambda *names, **how: plain(*names, **(how | {"pretrained": False}))
+    from deeplabcut.pose_estimation_pytorch.apis.utils import get_pose_inference_runner
+    from deeplabcut.pose_estimation_pytorch.apis.videos import video_inference
+    from deeplabcut.pose_estimation_pytorch.config.make_pose_config import make_pytorch_pose_config
+    from deeplabcut.pose_estimation_pytorch.models import PoseModel
 
-    raise NotImplementedError((apis, config))
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        made = make_pytorch_pose_config(
+            Path(job["project"]) / "config.yaml", place / "pytorch_config.yaml", "resnet_50"
+        )
+        weights = PoseModel.build(made["model"]).state_dict()
+        torch.save({"model": weights}, place / "snapshot.pt")
+        runner = get_pose_inference_runner(
+            made, place / "snapshot.pt", batch_size=1, device="cpu", max_individuals=1
+        )
+        video_inference(job["few"], runner)
+        began = time.perf_counter()
+        found = video_inference(job["few"], runner)
+        seconds = time.perf_counter() - began
+    return {"frame_s": seconds / len(found)}
 
 
 if __name__ == "__main__":

@@ -131,7 +131,7 @@ def _render(eyes: Eyes, shape: tuple[int, int], rng: np.random.Generator) -> lis
     picture = skin + cover["open"] * (ball * (1 - shade) - skin)
     lashes = lash_layer(eyes, look, lids, shape)
     picture = picture * torch.exp(-_number(1.2 * look.whole[:, 10]) * lashes)
-    picture = add_glints(eyes, look, geometry, lids, picture)
+    picture = add_glints(eyes, look, geometry, lids, picture, cover["open"])
     image = _photograph(eyes, look, picture, rng)
     opened = cover["open"] > 0.5
     pupil, iris = opened & (cover["pupil"] > 0.5), opened & (cover["iris"] > 0)

@@ -195,14 +195,19 @@ def hair_layer(eyes: Eyes, look: Look, lids: Lids, shape: tuple[int, int]) -> Te
     return _splat(x, y, tone[..., None].expand(x.shape), shape)
 
 
-def add_glints(eyes: Eyes, look: Look, geometry: Geometry, lids: Lids, picture: Tensor) -> Tensor:
-    """Add the reflections of lamps on the cornea, and specks of tears along the lower lid."""
+def add_glints(
+    eyes: Eyes, look: Look, geometry: Geometry, lids: Lids, picture: Tensor, opened: Tensor
+) -> Tensor:
+    """Add reflections of lamps on the cornea, and specks of tears along the lower lid.
+
+    `opened` (n, y, x) is 1 between the lids: behind a lid there is nothing that mirrors.
+    """
     out = picture
     for k in range(min(GLINTS, round(float(eyes.glints.max(initial=0))))):
         x, y = _glint(look.glint[:, k], geometry)
         size = lids.unit * (0.02 + 0.06 * look.glint[:, k, 2])
         shown = torch.as_tensor(eyes.glints * eyes.present > k + 0.5)
-        out = _dot(out, x, y, size, shown * (0.5 + 0.8 * look.glint[:, k, 3]))
+        out = _dot(out, x, y, size, shown * (0.5 + 0.8 * look.glint[:, k, 3]), opened)
     if (most := min(SPECKS, round(float(eyes.specks.max(initial=0))))) > 0:
         along, off, size = look.speck[:, :most].unbind(-1)
         u = (2 * along - 1) * _number(eyes.width, 2)
@@ -227,13 +232,15 @@ def _glint(drawn: Tensor, geometry: Geometry) -> tuple[Tensor, Tensor]:
     return place[:, 0].float(), place[:, 1].float()
 
 
-def _dot(picture: Tensor, x: Tensor, y: Tensor, size: Tensor, level: Tensor) -> Tensor:
+def _dot(
+    picture: Tensor, x: Tensor, y: Tensor, size: Tensor, level: Tensor, opened: Tensor
+) -> Tensor:
     rows = torch.arange(picture.shape[1])[None, :] - y[:, None]
     columns = torch.arange(picture.shape[2])[None, :] - x[:, None]
     size = size.clamp(min=0.6)[:, None]
     down, across = torch.exp(-((rows / size) ** 2)), torch.exp(-((columns / size) ** 2))
     spot = ((2.5 * level)[:, None] * down)[:, :, None] * across[:, None, :]
-    return picture + spot.clamp(max=1.3)
+    return picture + opened * spot.clamp(max=1.3)
 
 
 def _splat(x: Tensor, y: Tensor, weight: Tensor, shape: tuple[int, int]) -> Tensor:

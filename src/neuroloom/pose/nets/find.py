@@ -74,16 +74,26 @@ def look_once(learner: PoseLearner, scene: Scene, views: Floats, rows: np.ndarra
 
 
 class Scene:
-    """Pictures, halved as often as a stage wants them, each once."""
+    """Pictures, halved as often as a stage wants them, each once.
+
+    Those of one shape are one tensor (n, channel, y, x), float32; else there is a list of them.
+    """
 
     def __init__(self, pictures: Sequence[np.ndarray], channels: int) -> None:
-        plain = [torch.tensor(as_channels(one, channels)) for one in pictures]
-        self.levels = {0: [one.permute(2, 0, 1) for one in plain]}
+        plain = [torch.tensor(as_channels(one, channels)).permute(2, 0, 1) for one in pictures]
+        alike = len({one.shape for one in plain}) == 1
+        self.levels: dict[int, Tensor | list[Tensor]] = {
+            0: torch.stack(plain).float() if alike else [one.float() for one in plain]
+        }
 
-    def at(self, level: int) -> list[Tensor]:
+    def at(self, level: int) -> Tensor | list[Tensor]:
         """Return the pictures (channel, y, x) at a level of the pyramid."""
         if level not in self.levels:
-            self.levels[level] = _halved(self.levels[0], level)
+            whole = self.levels[0]
+            self.levels[level] = (
+                halved(whole, level) if isinstance(whole, Tensor)
+                else [halved(frame[None], level)[0] for frame in whole]
+            )  # fmt: skip
         return self.levels[level]
 
     def look(self, key: str, plan: PosePlan, views: Floats, rows: Any = None) -> Tensor:
@@ -92,14 +102,10 @@ class Scene:
         assert stage is not None
         level = pyramid_level(stage.scale)
         frames = self.at(level)
-        chosen = frames if rows is None else [frames[int(row)] for row in rows]
-        return standardised(look_at(chosen, torch.as_tensor(views), stage.size, level))
-
-
-def _halved(frames: Sequence[Tensor], level: int) -> list[Tensor]:
-    if len({frame.shape for frame in frames}) == 1:
-        return list(halved(torch.stack(list(frames)), level))
-    return [halved(frame[None], level)[0] for frame in frames]
+        if rows is not None and not np.array_equal(rows, np.arange(len(frames))):
+            chosen = [int(row) for row in rows]
+            frames = frames[chosen] if isinstance(frames, Tensor) else [frames[k] for k in chosen]
+        return standardised(look_at(frames, torch.as_tensor(views), stage.size, level))
 
 
 def crops(learner: PoseLearner, found: Floats) -> Floats:
@@ -156,8 +162,8 @@ def seen(learner: PoseLearner, key: str, scene: Scene, views: Floats, rows: Any 
     """
     plan = learner.plan
     assert plan is not None
-    x = scene.look(key, plan, views, rows)
-    net: Any = learner.nets[key].to(device_name())
+    x = scene.look(key, plan, views, rows).contiguous(memory_format=torch.channels_last)
+    net: Any = learner.quick(key).to(device_name())
     both = plan.mirror if key == "fine" and plan.mirrored else None
     maps, stride = maps_of(net, x.to(device_name()), both).cpu(), int(net.stride)
     if key == "fine" and learner.structure is not None and plan.agree:

@@ -88,6 +88,7 @@ class PoseLearner:
     def __init__(self, name: str, wishes: PoseWishes, plan: PosePlan | None = None) -> None:
         self.name, self.wishes, self.plan = name, wishes, plan
         self.nets: dict[str, nn.Module] = {}
+        self._quick: dict[str, tuple[nn.Module, nn.Module]] = {}
         self.structure: Structure | None = None
         self.rehearsed: PoseLearner = self
         if plan is not None:
@@ -151,6 +152,7 @@ class PoseLearner:
 
     def _polish(self, x: PoseFrames, job: FitJob) -> History:
         """Learn on, from frames of clips whose points time confirmed, beside the labelled ones."""
+        from neuroloom.pose.nets.quick import stored
         from neuroloom.pose.nets.students import leap_rate, look_through, taught
 
         assert self.plan is not None
@@ -163,7 +165,7 @@ class PoseLearner:
         labelled = np.flatnonzero(np.asarray(module.frame_of) < len(x))
         numbers = _half_and_half(len(module.frame_of), labelled, training.batch)
         history = fit(module, numbers, np.zeros(len(numbers), np.float32), training, own)
-        self.nets["fine"] = module.net.to("cpu").eval()
+        self.nets["fine"] = stored(module.net)
         after = leap_rate(look_through(self, x.clips)[1], leap)
         said = (
             f" It also learnt from {len(both) - len(x)} frames of {len(x.clips)} unlabelled "
@@ -187,12 +189,14 @@ class PoseLearner:
 
     def fit_stage(self, key: str, stage: Stage, x: PoseFrames, job: FitJob) -> History:
         """Train one stage alone."""
+        from neuroloom.pose.nets.quick import stored
+
         module = self.module(key, stage, x, job.seed)
         assert self.plan is not None
         training = self.training(self.plan)
         numbers = whole_epoch(len(module.frame_of), training.batch)
         history = fit(module, numbers, np.zeros(len(numbers), np.float32), training, job)
-        self.nets[key] = module.net.to("cpu").eval()
+        self.nets[key] = stored(module.net)
         return history
 
     def module(self, key: str, stage: Stage, x: PoseFrames, seed: int) -> PoseModule:
@@ -281,14 +285,26 @@ class PoseLearner:
         size = (0, self.wishes.individuals, len(self.wishes.keypoints), 4)
         return np.concatenate(parts) if parts else np.zeros(size)
 
+    def quick(self, key: str) -> nn.Module:
+        """Return a stage's net as it predicts: the norms are folded into the convolutions."""
+        from neuroloom.pose.nets.quick import folded
+
+        if key not in self._quick or self._quick[key][0] is not self.nets[key]:
+            self._quick[key] = (self.nets[key], folded(self.nets[key]))
+        return self._quick[key][1]
+
     def find_in(self, pictures: Sequence[np.ndarray]) -> Floats:
         """Return what is found in pictures (y, x, channel) uint8; as `predict_scores`."""
         from neuroloom.pose.nets.find import find_one
         from neuroloom.pose.nets.many import find_many
 
-        if self.plan is not None and self.plan.individuals > 1:
-            return find_many(self, pictures)
-        return find_one(self, pictures)[:, None]
+        several = self.plan is not None and self.plan.individuals > 1
+        parts = []
+        # More at once is slower: what is worked on no longer fits into the processor's caches.
+        for k in range(0, len(pictures), PREDICT_BATCH):
+            some = pictures[k : k + PREDICT_BATCH]
+            parts.append(find_many(self, some) if several else find_one(self, some)[:, None])
+        return np.concatenate(parts)
 
     def state(self) -> dict[str, np.ndarray]:
         """Return weights and plan as named arrays."""

@@ -77,14 +77,8 @@ def look_through(learner: PoseLearner, clips: Sequence[Path]) -> tuple[list[Any]
             for first, last in stretches(len(video)):
                 own = [plain(frame) for frame in video.read(np.arange(first, last))]
                 pictures += own
-                found.append(in_batches(learner, own))
+                found.append(learner.find_in(own))
     return pictures, found
-
-
-def in_batches(learner: PoseLearner, pictures: Sequence[np.ndarray], size: int = 16) -> Floats:
-    """Return what the net finds in many pictures (n, individual, keypoint, 4)."""
-    parts = [learner.find_in(pictures[k : k + size]) for k in range(0, len(pictures), size)]
-    return np.concatenate(parts)
 
 
 def confirmed(found: Floats, leap: float, odd: NDArray[np.bool_] | None = None) -> Floats:

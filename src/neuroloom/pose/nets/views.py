@@ -94,7 +94,9 @@ def pyramid_level(scale: float) -> int:
 
 def halved(frames: Tensor, times: int) -> Tensor:
     """Average 2x2 pixels of frames (n, channel, y, x), `times` times; odd edges are repeated."""
-    out = frames.float()
+    out, side = frames.float(), 2**times
+    if frames.shape[2] % side == 0 and frames.shape[3] % side == 0:
+        return avg_pool2d(out, side) if times else out
     for _ in range(times):
         out = avg_pool2d(out, 2, ceil_mode=True, count_include_pad=False)
     return out

@@ -20,8 +20,8 @@ from neuroloom.pose.rig.lift import Seen, left_out, lift
 Floats = NDArray[np.float64]
 
 RATIOS = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
-LOOKED_AT = 300  # frames, from the middle of the recording
-BLOCKS = 12  # of neighbouring frames, which are alike
+LOOKED_AT = 600  # frames, from the middle of the recording
+BLOCKS = 20  # of neighbouring frames, which are alike
 PARTS = 5
 ERRORS = 2.0  # standard errors by which a ratio is shown to be worse
 
@@ -32,7 +32,7 @@ def choose_smooth(seen: Seen, ratios: tuple[float, ...] = RATIOS, **how: Any) ->
     Parameters
     ----------
     seen
-        Tracks; some 300 frames of them are looked at.
+        Tracks; some 600 frames of them are looked at.
     ratios
         To choose from, rising.
     how
