@@ -89,3 +89,11 @@ def test_own_masks_are_read(tmp_path):
     (tmp_path / "masks" / "1.png").unlink()
     with pytest.raises(DataError, match="1 has no mask"):
         find_labelled(tmp_path)
+
+
+def test_training_goes_by_command_line(tmp_path, capsys):
+    from neuroloom.apps.cli import main
+
+    words = ["run", "eye.train", "--steps", "2", "--judged", "2", "--tune"]
+    assert main([*words, "--out", str(tmp_path / "run")]) == 0
+    assert "from the shipped net" in capsys.readouterr().err

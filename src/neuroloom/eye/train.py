@@ -76,7 +76,9 @@ class Train(Recipe):
         write_json(run.folder / "audit.json", [found.as_dict() for found in prepared.findings])
         for found in prepared.findings:
             run.log("audit", **found.as_dict())
-        plan = {"steps": self.steps, "batch": 16, "from": "shipped" if self.tune else "scratch"}
+        start = "the shipped net" if self.tune else "scratch"
+        reason = f"{self.steps:,} steps of 16 pictures, from {start}"
+        plan = {"steps": self.steps, "batch": 16, "from": start, "reason": reason}
         write_json(run.folder / "plan.json", plan)
         run.log("plan", **plan)
         files = {
