@@ -33,6 +33,7 @@ from neuroloom.apps.studio.service import Studio
 from neuroloom.core.errors import NeuroloomError
 
 EVERY = 1.0
+FIRST = 9  # cards that are drawn at once
 WORKING = ("waiting", "running", "stopping")
 
 
@@ -83,19 +84,33 @@ def _no_model(message: str) -> None:
 
 
 def _cards(models: list[dict[str, Any]]) -> None:
-    with box("cards"):
-        for model in models:
-            with box("card", "article"):
-                Tag("h3", model["id"])
-                Tag("p", model["summary"], "small")
-                with box("row small"):
-                    Tag("span", model["recipe"], "mono")
-                    Tag("span", model["data"], "tag")
-                if model["headline"]:
-                    Tag("p", headline(model), "small quiet")
-                with box("row foot"):
-                    link("Open", f"/models/{quote(model['id'])}", "button main",
-                         aria_label=f"Open {model['id']}")  # fmt: skip
+    with box("cards") as place:
+        for model in models[:FIRST]:
+            _card(model)
+    if len(models) <= FIRST:
+        return
+
+    def all_of_them() -> None:
+        with place:
+            for model in models[FIRST:]:
+                _card(model)
+        more.delete()
+
+    more = button(f"Show {len(models) - FIRST} more", all_of_them)
+
+
+def _card(model: dict[str, Any]) -> None:
+    with box("card", "article"):
+        Tag("h3", model["id"])
+        Tag("p", model["summary"], "small")
+        with box("row small"):
+            Tag("span", model["recipe"], "mono")
+            Tag("span", model["data"], "tag")
+        if model["headline"]:
+            Tag("p", headline(model), "small quiet")
+        with box("row foot"):
+            link("Open", f"/models/{quote(model['id'])}", "button main",
+                 aria_label=f"Open {model['id']}")  # fmt: skip
 
 
 def _show(studio: Studio, model: dict[str, Any]) -> None:

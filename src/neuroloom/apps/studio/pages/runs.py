@@ -31,7 +31,8 @@ from neuroloom.apps.studio.service import Studio
 from neuroloom.apps.studio.workspace import readable
 
 EVERY = 1.0
-SHOWN = 100
+WORKING = ("running", "stopping")
+FIRST, MORE = 10, 40  # rows that are drawn at once, and with each wish for more
 
 
 def register(studio: Studio, page: Site) -> None:
@@ -54,6 +55,7 @@ class Runs:
         self.studio = studio
         self._chosen: set[str] = set()
         self._rows: dict[str, Row] = {}
+        self._most = FIRST
         with box("row between"):
             self._disk = Tag("p", "", "small quiet")
             self._compare = button("Compare the chosen two", self._go, disabled="disabled")
@@ -63,10 +65,13 @@ class Runs:
             self._empty = empty(
                 "No runs yet", "Find a recipe and start it; its run appears here.", ("Find", "/")
             )
+        self._older = button("Show older runs", self._show_more)
 
     def refresh(self) -> None:
         """Draw what changed."""
-        lines = self.studio.runs()[:SHOWN]
+        found = self.studio.runs()
+        lines = found[: self._most]
+        self._older.set_visibility(len(found) > len(lines))
         self._empty.set_visibility(not lines)
         for gone in set(self._rows) - {line["id"] for line in lines}:
             self._rows.pop(gone).frame.delete()
@@ -78,6 +83,10 @@ class Runs:
                     row = self._rows[line["id"]] = Row(self.studio, line["id"], self._choose)
                 row.frame.move(target_index=k)
             row.update(line)
+
+    def _show_more(self) -> None:
+        self._most += MORE
+        self.refresh()
 
     async def tell_disk(self) -> None:
         """Say how full the disk is."""
@@ -114,10 +123,8 @@ class Row:
                         link(id, f"/runs/{quote(id)}")
                 self._badge = box("row")
             self._about = Tag("p", "", "small quiet")
-            self._message = Tag("p", "", "note wrong")
-            with box("stack") as self._work:
-                self._bar = Bar(f"Progress of {id}")
-                self._stage = Tag("p", "", "small")
+            self._message = box("stack")
+            self._work = box("stack")
             self._headline = Tag("p", "")
             self._buttons = box("row")
 
@@ -126,18 +133,26 @@ class Row:
         if line["state"] != self._state:
             self._state = line["state"]
             self._redraw(line)
-        working = line["state"] in ("running", "stopping")
-        self._work.set_visibility(working)
-        if working:
+        if line["state"] in WORKING:
             self._bar.set(line["share"])
             self._stage.set_text(stage_of(line))
         self._about.set_text(about(line))
         self._headline.set_text(headline(line))
         self._headline.set_visibility(bool(line["headline"]))
-        self._message.set_text(line["message"])
-        self._message.set_visibility(bool(line["message"]))
 
     def _redraw(self, line: dict[str, Any]) -> None:
+        """Draw what depends on the state; there is no element for what the state does not have."""
+        working = line["state"] in WORKING
+        for place, used in ((self._message, line["message"]), (self._work, working)):
+            place.clear()
+            place.set_visibility(bool(used))
+        if line["message"]:
+            with self._message:
+                Tag("p", line["message"], "note wrong")
+        if working:
+            with self._work:
+                self._bar = Bar(f"Progress of {self.id}")
+                self._stage = Tag("p", "", "small")
         self._badge.clear()
         with self._badge:
             badge(line["state"])

@@ -19,7 +19,7 @@
       const tools = this.make("div", { className: "tools" }, ...(this.head.images.length > 1 ? [this.labelled("Image", this.images)] : []), this.labelled("Plane", this.plane),
         this.button("‹", () => this.goTo(this.index - 1), { aria: { label: "Previous slice" } }), this.slider, this.button("›", () => this.goTo(this.index + 1), { aria: { label: "Next slice" } }), this.tools,
         number("sizeField", "Brush, px", 6, (v) => { this.size = Math.max(1, v || 1); this.draw(); }, { min: 1, max: 200 }),
-        this.labelled("only between", this.gate, true), number("from", "from", 0, () => this.draw(), { step: "any" }), number("to", "to", 1, () => this.draw(), { step: "any" }),
+        this.make("div", { className: "group" }, this.labelled("only between", this.gate, true), number("from", "from", 0, () => this.draw(), { step: "any" }), number("to", "to", 1, () => this.draw(), { step: "any" })),
         this.button("Propagate to next slice", () => this.propagate(1)), ...this.common());
       const display = this.make("details", {}, this.make("summary", { textContent: "Display" }), this.make("div", { className: "tools" },
         number("low", "black", 0, () => this.paintPicture(), { step: "any" }), number("high", "white", 1, () => this.paintPicture(), { step: "any" }),

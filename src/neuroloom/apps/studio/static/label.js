@@ -9,6 +9,8 @@
     .tools button, .tools select, .tools input { min-height: 2.4rem; padding: 0.3rem 0.7rem; width: auto; }
     .tools input[type=text] { width: 9rem; } .tools input[type=number] { width: 5.5rem; }
     .tools input[type=range] { padding: 0; width: 9rem; accent-color: var(--accent); }
+    .group { display: flex; gap: 0.5rem; align-items: end; }
+    label.line { display: flex; gap: 0.4rem; align-items: center; font-size: 0.875rem; }
     .tools label.line { display: flex; gap: 0.4rem; align-items: center; min-height: 2.4rem; }
     .side { display: grid; gap: 0.75rem; grid-template-columns: minmax(0, 1fr) minmax(13rem, 17rem); align-items: start; }
     canvas { display: block; width: 100%; background: #000; border: 1px solid var(--line); border-radius: 8px; touch-action: none; }

@@ -181,7 +181,8 @@ def to_grey(plane: np.ndarray, low: float, high: float) -> np.ndarray:
     """Return values as grey levels; not a number is black."""
     span = max(high - low, 1e-12)
     scaled = (np.asarray(plane, np.float32) - low) * (255.0 / span)
-    return np.nan_to_num(scaled).clip(0, 255).astype(np.uint8)
+    known = scaled if plane.dtype.kind in "bui" else np.nan_to_num(scaled, copy=False)
+    return np.clip(known, 0, 255, out=known).astype(np.uint8)
 
 
 def paint(grey: np.ndarray, mask: np.ndarray, opacity: float) -> np.ndarray:
