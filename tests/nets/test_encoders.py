@@ -124,3 +124,33 @@ def test_an_integral_adds_up_over_what_is_put_beside():
         one = net.shares(x).sigmoid().sum()
         two = net.shares(torch.cat([x, x], 2)).sigmoid().sum()
     assert float(two) == pytest.approx(2 * float(one), rel=0.1)
+
+
+@pytest.mark.parametrize("upper", [0, 1])
+def test_an_integral_scores_two_classes_by_how_far_they_lie_from_the_cut(upper):
+    torch.manual_seed(0)
+    net = IntegralNet(1, (8, 8), 2, width=4, cut=20.0, upper=upper).eval()
+    mask = torch.zeros(3, 8, 8, dtype=torch.uint8)
+    for k, rows in enumerate((1, 3, 5)):
+        mask[k, :rows] = FULL
+    net.adapt(mask[:, None].float(), mask)
+    number = (torch.tensor([10.0, 20.0, 40.0]) - net.mean) / net.spread
+    chance = net.answer(number).softmax(1)[:, upper]
+    assert chance[0] < 0.5 < chance[2]
+    assert float(chance[1]) == pytest.approx(0.5)
+    with pytest.raises(ConfigError, match="two classes"):
+        IntegralNet(1, (8, 8), 3)
+
+
+def test_an_integral_learns_classes_without_masks():
+    torch.manual_seed(0)
+    x = torch.rand(40, 1, 8, 8) * torch.linspace(0.2, 2, 40).view(-1, 1, 1, 1)
+    y = (x.flatten(1).sum(1) > x.flatten(1).sum(1).median()).long()
+    net = IntegralNet(1, (8, 8), 2, width=8)
+    net.adapt(x, y)
+    optimiser = torch.optim.AdamW(net.parameters(), lr=0.01)
+    for _ in range(40):
+        optimiser.zero_grad()
+        net.loss(x, y, None).backward()
+        optimiser.step()
+    assert float((net.eval()(x).argmax(1) == y).float().mean()) > 0.8

@@ -66,7 +66,9 @@ def test_volumes_are_counted_on_the_labels_own_grid(tmp_path):
     whole = read_whole(found, Wish("regression", "label:volume", size=8, maps=True))
     expected = [blob(k)[1].sum() * 8.0 for k in range(3)]
     np.testing.assert_allclose(whole.table["label"], expected)
-    summed = whole.y.reshape(3, -1).sum(1) / 255 * whole.facts["unit_volume"]
+    np.testing.assert_allclose(whole.y, expected)
+    maps = whole.from_maps().y
+    summed = maps.reshape(3, -1).sum(1) / 255 * whole.facts["unit_volume"]
     np.testing.assert_allclose(summed, expected, rtol=0.02)
     with pytest.raises(DataError, match="no class 'front'"):
         read_whole(found, Wish("regression", "label:volume:front"))
@@ -161,3 +163,29 @@ def test_labels_dealt_anew_are_not_learnt(tmp_path):
     assert auc["low"] <= 0.5 <= auc["high"]
     right = Classify(**fields).run(data, tmp_path / "right")
     assert read_json(right.folder / "metrics.json")["auc"]["low"] > 0.6
+
+
+def test_small_and_large_are_told_apart_by_masks_and_not_once_these_are_dealt_anew(tmp_path):
+    data = write_blobs(tmp_path / "data", cases=30)
+    fields = {"target": "label:volume", "folds": 3, "budget": "8 epochs", "width": 4, "size": 12}
+    right = Classify(**fields).run(data, tmp_path / "right")
+    auc = read_json(right.folder / "metrics.json")["auc"]
+    assert auc["value"] > 0.95
+    assert set(right.predictions["model"]) == {"integral", "pca"}
+    wrong = Classify(**fields, shuffle=True).run(data, tmp_path / "shuffled")
+    auc = read_json(wrong.folder / "metrics.json")["auc"]
+    assert auc["low"] <= 0.5 <= auc["high"]
+    images = data / "images"
+    found = right.predict(images)
+    assert len(found) == 30
+    sizes = np.array([blob(k)[1].sum() for k in range(30)])
+    large = found.sort_values("name")["predicted"].to_numpy() == "large"
+    assert ((sizes > np.median(sizes)) == large).mean() > 0.85
+
+
+def test_where_size_is_learnt_no_image_is_resized(blobs):
+    study = Classify(target="label:volume", model="resnet", size=8)
+    prepared = study.prepare(blobs)
+    assert not study._maker(study.find("resnet"), prepared.dataset)().learning["resize"]
+    study = Classify(target="age", model="resnet", size=8)
+    assert study._maker(study.find("resnet"), study.read(blobs))().learning["resize"]

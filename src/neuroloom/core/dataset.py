@@ -47,8 +47,10 @@ class Dataset:
     extra
         Arrays and tables for the audit and the figures; never stored, never learnt from.
     truth
-        Targets of a dense task, shape (example, place), class index, -1 where unknown. Of a
-        regression whose number is a sum over places: how much each place holds, in 255ths.
+        Targets of a dense task, shape (example, place), class index, -1 where unknown.
+    maps
+        Where the target is a sum over places: how much each place holds, in 255ths (example,
+        *axes). Models that can learn from it get it in place of the sum; all are judged by the sum.
     """
 
     table: pd.DataFrame
@@ -59,6 +61,7 @@ class Dataset:
     findings: list[Finding] = field(default_factory=list)
     extra: dict[str, Any] = field(default_factory=dict)
     truth: np.ndarray | None = None
+    maps: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.table)
@@ -81,8 +84,13 @@ class Dataset:
     def take(self, rows: np.ndarray) -> Dataset:
         """Return the examples at `rows` (positions), in that order."""
         truth = None if self.truth is None else self.truth[rows]
+        maps = None if self.maps is None else self.maps[rows]
         table = self.table.iloc[rows].reset_index(drop=True)
-        return replace(self, table=table, x=self.x[rows], truth=truth)
+        return replace(self, table=table, x=self.x[rows], truth=truth, maps=maps)
+
+    def from_maps(self) -> Dataset:
+        """Return the examples with their maps, if there are some, as what is learnt."""
+        return self if self.maps is None else replace(self, truth=self.maps)
 
     def fingerprint(self) -> str:
         """Return a short hash of the examples and their targets (not of the samples)."""

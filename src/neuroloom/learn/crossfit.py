@@ -196,8 +196,8 @@ def hold_out(
             fold = make_folds(table, Split(by=unit, folds=1, seed=seed))[0]
         except ConfigError:
             continue
-        y = dataset.y[train]
-        if dataset.task != "classification" or set(y[fold.train]) >= set(y):
+        known = table["label"].to_numpy()
+        if dataset.task != "classification" or set(known[fold.train]) >= set(known):
             return train[fold.train], train[fold.test]
     return train, none
 

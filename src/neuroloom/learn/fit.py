@@ -21,6 +21,7 @@ import numpy as np
 
 from neuroloom.core.errors import ConfigError, RunError
 from neuroloom.core.files import write_atomic
+from neuroloom.core.heap import kept_memory
 from neuroloom.learn.pace import Pace
 
 if TYPE_CHECKING:
@@ -221,7 +222,8 @@ def fit(module: Any, x: np.ndarray, y: np.ndarray, training: Training, job: FitJ
     -----
     The global generator of torch, which dropout uses, is seeded inside and put back at the end.
     """
-    with own_randomness(job.seed), own_threads(job.threads or training.threads):
+    threads = own_threads(job.threads or training.threads)
+    with own_randomness(job.seed), threads, kept_memory():
         return _Fit(module, x, y, training, job).run()
 
 

@@ -408,16 +408,15 @@ def shuffled(dataset: Dataset, seed: int) -> Dataset:
     rng = np.random.default_rng([seed, 7])
     inside = table.groupby("path")["label"].nunique().max() > 1
     keys = table["path"].to_numpy() if inside else np.full(len(table), "")
-    labels = table["label"].to_numpy().copy()
-    truth = None if dataset.truth is None else dataset.truth.copy()
+    labels = table["label"].to_numpy()
+    places = np.arange(len(table))
     for key in dict.fromkeys(keys):
         rows = np.flatnonzero(keys == key)
-        order = rng.permutation(rows)
-        labels[rows] = labels[order]
-        if truth is not None and dataset.truth is not None:
-            truth[rows] = dataset.truth[order]
-    table["label"] = labels
-    return replace(dataset, table=table, truth=truth)
+        places[rows] = rng.permutation(rows)
+    table["label"] = labels[places]
+    truth = None if dataset.truth is None else dataset.truth[places]
+    maps = None if dataset.maps is None else dataset.maps[places]
+    return replace(dataset, table=table, truth=truth, maps=maps)
 
 
 def evaluation_units(table: pd.DataFrame, by: str) -> list[str]:

@@ -46,7 +46,7 @@ class NormAct(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (n, channel, *place) to the same shape."""
-        if _channels_lie_last(x) and not _traced():
+        if channels_lie_last(x) and not is_traced():
             y: Tensor = _Quick.apply(x, self.weight, self.bias, self.eps, self.slope)
             return y
         if x.shape[2:].numel() == 1:  # nothing varies: what torch refuses in training
@@ -64,15 +64,17 @@ class _Quick(torch.autograd.Function):
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float, slope: float | None
     ) -> Tensor:
         """Return the result and keep what the way back needs."""
-        parts = [
-            torch.native_batch_norm(one, weight, bias, None, None, True, 0.0, eps)
-            for one in x.split(1)
-        ]
-        y = parts[0][0] if len(parts) == 1 else torch.cat([part[0] for part in parts])
+        y = torch.empty_like(x)
+        kind = torch.promote_types(x.dtype, torch.float32)
+        moments = x.new_empty((len(x), 2, len(weight)), dtype=kind).unbind()
+        for given, made, (mean, scale) in zip(x.split(1), y.split(1), moments, strict=True):
+            torch.ops.aten.native_batch_norm.out(
+                given, weight, bias, None, None, True, 0.0, eps,
+                out=made, save_mean=mean, save_invstd=scale,
+            )  # fmt: skip
         if slope is not None:
             leaky_relu(y, slope, inplace=True)
         ctx.eps, ctx.slope = eps, slope
-        moments = [moment for part in parts for moment in part[1:]]
         ctx.save_for_backward(x, weight, y, *moments)
         return y
 
@@ -80,27 +82,37 @@ class _Quick(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> Any:
         """Return the gradients of the input, the weight and the bias."""
         x, weight, y, *moments = ctx.saved_tensors
-        grad = grads[0]
-        if ctx.slope is not None:
-            grad = torch.ops.aten.leaky_relu_backward(grad, y, ctx.slope, True)
-        one_by_one = zip(grad.split(1), x.split(1), moments[::2], moments[1::2], strict=True)
-        parts = [
-            torch.ops.aten.native_batch_norm_backward(
-                g, one, weight, None, None, mean, scale, True, ctx.eps, [True, True, True]
+        d_x, slopes = torch.empty_like(x), []
+        each = (part.split(1) for part in (grads[0], x, y, d_x))
+        # One example after the other, while it is still in the cache.
+        for (grad, given, made, out), (mean, scale) in zip(
+            zip(*each, strict=True), moments, strict=True
+        ):
+            if ctx.slope is not None:
+                grad = torch.ops.aten.leaky_relu_backward(grad, made, ctx.slope, True)
+            found, *more = torch.ops.aten.native_batch_norm_backward(
+                grad, given, weight, None, None, mean, scale, True, ctx.eps, [True, True, True]
             )
-            for g, one, mean, scale in one_by_one
-        ]
-        d_x, d_weight, d_bias = zip(*parts, strict=True)
-        return torch.cat(d_x), torch.stack(d_weight).sum(0), torch.stack(d_bias).sum(0), None, None
+            out.copy_(found)
+            slopes.append(torch.stack(more))
+        d_weight, d_bias = torch.stack(slopes).sum(0)
+        return d_x, d_weight, d_bias, None, None
 
 
-def _channels_lie_last(x: Tensor) -> bool:
+def channels_lie_last(x: Tensor) -> bool:
+    """Whether an image on the CPU has several channels, which lie last in memory.
+
+    Examples
+    --------
+    >>> channels_lie_last(torch.zeros(1, 2, 4, 4).to(memory_format=torch.channels_last))
+    True
+    """
     if x.device.type != "cpu" or x.ndim not in (4, 5) or x.shape[1] == 1:
         return False
     layout = torch.channels_last if x.ndim == 4 else torch.channels_last_3d
     return x.is_contiguous(memory_format=layout)
 
 
-def _traced() -> bool:
+def is_traced() -> bool:
     """Whether the net is being written down, for a compiler or another runtime, not run."""
     return torch.compiler.is_compiling() or torch.jit.is_tracing()

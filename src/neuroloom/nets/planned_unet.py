@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from neuroloom.core.errors import ConfigError
+from neuroloom.nets.lean_conv import LeanConv2d, LeanConv3d, LeanUp2d, LeanUp3d
 from neuroloom.nets.norm_act import NormAct
 
 Sizes = Sequence[int]
@@ -141,7 +142,7 @@ class _Maker:
     def conv(
         self, n_in: int, n_out: int, kernel: Sizes, stride: Sizes, *, bias: bool
     ) -> nn.Conv2d | nn.Conv3d:
-        kind = nn.Conv2d if self.dims == 2 else nn.Conv3d
+        kind = LeanConv2d if self.dims == 2 else LeanConv3d
         padding = tuple((k - 1) // 2 for k in kernel)
         layer = kind(n_in, n_out, tuple(kernel), tuple(stride), padding, bias=bias)  # type: ignore[arg-type]
         return _he(layer)  # type: ignore[return-value]
@@ -191,7 +192,7 @@ class _Maker:
         if kind == "linear":
             narrow = self.conv(n_in, n_out, self.one, self.one, bias=False)
             return nn.Sequential(narrow, _Enlarge(tuple(float(s) for s in stride)))
-        transposed = nn.ConvTranspose2d if self.dims == 2 else nn.ConvTranspose3d
+        transposed = LeanUp2d if self.dims == 2 else LeanUp3d
         return _he(transposed(n_in, n_out, tuple(stride), tuple(stride)))  # type: ignore[arg-type]
 
 

@@ -36,7 +36,8 @@ def fit_chosen(study: WholeImage, prepared: Prepared, plan: Plan, run: Run) -> l
         run.log("chosen", fold=fold.name, model=name, **scores)
         make = study._maker(study.find(name), prepared.dataset)
         own = [(Job(number, seed, "model"), fold) for seed in seeds]
-        fits += fit_jobs(own, prepared.dataset, make, plan, run, prepared.by)
+        taught = study.taught(name, prepared.dataset)
+        fits += fit_jobs(own, taught, make, plan, run, prepared.by)
     return fits
 
 
@@ -54,7 +55,8 @@ def choose(
         make = study._maker(study.find(name), dataset)
         role = f"inner-{name}-{'all' if number < 0 else number}"
         own = [(Job(k, study.seed, role), one) for k, one in enumerate(inner)]
-        fits = list(fit_jobs(own, dataset, make, plan, run, prepared.by))
+        taught = study.taught(name, dataset)
+        fits = list(fit_jobs(own, taught, make, plan, run, prepared.by))
         scores[name] = _error(dataset, inner, fits)
     return min(scores, key=lambda name: scores[name]), scores
 
@@ -105,9 +107,12 @@ def plan_choice(study: WholeImage, prepared: Prepared, run: Run) -> Plan:
     from neuroloom.learn.study import REPORT_SECONDS
 
     largest = max(prepared.folds, key=lambda fold: len(fold.train)).train
-    x, y = prepared.dataset.x[largest], prepared.dataset.y[largest]
     learners = [study._maker(study.find(name), prepared.dataset)() for name in nets]
-    seconds = [seconds_per_epoch(learner, x, y, study.seed) for learner in learners]
+    sets = [study.taught(name, prepared.dataset).take(largest) for name in nets]
+    seconds = [
+        seconds_per_epoch(learner, own.x, own.y, study.seed)
+        for learner, own in zip(learners, sets, strict=True)
+    ]
     judged = sum(len(fold.test) > 0 for fold in prepared.folds) + (study.folds == 0)
     # Inner fits learn from a share of the examples; the slowest may be the one that is chosen.
     share = 1 - 1 / study.inner_folds

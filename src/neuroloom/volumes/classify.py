@@ -18,12 +18,13 @@ class Classify(WholeImage):
 
     Images come onto one grid and are standardised one by one; they are split by subject, a net is
     trained and judged beside a linear model of the coarse image, and the report shows where the
-    net looked.
+    net looked. Small and large (`target="label:volume"`) are told apart by the net "integral",
+    which learns from the masks of the training images, unless another is named.
 
     Examples
     --------
-    >>> Classify(target="sex", tabular=["age"]).model
-    'resnet'
+    >>> Classify(target="sex", tabular=["age"]).model, Classify(target="label:volume").model
+    ('resnet', 'integral')
     """
 
     name: ClassVar[str] = "volumes.classify"
@@ -50,7 +51,7 @@ class Classify(WholeImage):
 
     def wish(self) -> Wish:
         """Return what is wanted of the data."""
-        return replace(super().wish(), cut=self.cut, maps=False)
+        return replace(super().wish(), cut=self.cut)
 
     def options(self) -> dict[str, Any]:
         """Return what differs from the net's own training."""

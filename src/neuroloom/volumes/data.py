@@ -107,7 +107,7 @@ def read_whole(found: FoundCases, wish: Wish, facts: Mapping[str, Any] | None = 
         },
         findings=findings_of(found, rows),
         extra={"hashes": hashes},
-        truth=masks if wish.maps and amount is not None and not kept else None,
+        maps=masks if wish.maps and amount is not None and not kept else None,
     )
 
 

@@ -5,12 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pydantic import model_validator
-
 from neuroloom.core.recipe import setting
 from neuroloom.volumes.whole import WholeImage
-
-INTEGRAL = "integral"
 
 
 class Regress(WholeImage):
@@ -45,14 +41,6 @@ class Regress(WholeImage):
             {"target": "label:volume", "folds": 2, "budget": "20 epochs", "width": 4},
             cases=12,
         )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _volumes_are_integrals(cls, fields: Any) -> Any:
-        plain = isinstance(fields, dict) and not fields.get("tabular") and "model" not in fields
-        if plain and not fields.get("models") and str(fields.get("target")).startswith("label:"):
-            return fields | {"model": INTEGRAL}
-        return fields
 
     def options(self) -> dict[str, Any]:
         """Return what differs from the net's own training."""

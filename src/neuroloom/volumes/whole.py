@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
+from pydantic import model_validator
 
 from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import ConfigError
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
     from neuroloom.learn.model import Model
     from neuroloom.volumes.data import Wish
 
-BASELINE = "pca"
+BASELINE, INTEGRAL = "pca", "integral"
+NOT_INTEGRAL = ("model", "models", "tabular", "loss", "balance")  # what it knows nothing of
 
 
 class WholeImage(Study):
@@ -54,6 +57,14 @@ class WholeImage(Study):
     )
     width: int | None = setting(None, "channels of the net's first level; default: its own", ge=2)
     lr: float | None = setting(None, "peak learning rate; default: the net's own", gt=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _volumes_are_integrals(cls, fields: Any) -> Any:
+        volume = isinstance(fields, dict) and str(fields.get("target")).startswith("label:")
+        if volume and not any(fields.get(name) for name in NOT_INTEGRAL):
+            return fields | {"model": INTEGRAL}
+        return fields
 
     def wish(self) -> Wish:
         """Return what is wanted of the data."""
@@ -155,11 +166,16 @@ class WholeImage(Study):
 
         return audit_whole(dataset)
 
+    def taught(self, name: str, dataset: Dataset) -> Dataset:
+        """Return the examples as a model learns from them: by where an amount is, if it can."""
+        return dataset.from_maps() if self.find(name).likes.get("maps") else dataset
+
     def _fit_role(
         self, role: str, name: str, prepared: Prepared, plan: Plan, run: Run
     ) -> list[Fitted]:
         """Fit; where there are candidates, choose among them inside each training fold first."""
         if role != "model" or not self.models:
+            prepared = replace(prepared, dataset=self.taught(name, prepared.dataset))
             return super()._fit_role(role, name, prepared, plan, run)
         from neuroloom.volumes.choose import fit_chosen
 
@@ -175,6 +191,7 @@ class WholeImage(Study):
     def _new_plan(self, prepared: Prepared, run: Run) -> Plan:
         """Share the budget among all candidates' fits, where there are candidates."""
         if not self.models:
+            prepared = replace(prepared, dataset=self.taught(self.model, prepared.dataset))
             return super()._new_plan(prepared, run)
         from neuroloom.volumes.choose import plan_choice
 

@@ -133,10 +133,10 @@ class GridLearner(NetLearner):
         images = np.ascontiguousarray(x, dtype=np.float32)
         if self.learning.get("n_table", 0):
             images = ((images - self.input["mean"]) / self.input["scale"]).astype(np.float32)
-        if self.task != "regression":
-            return images, np.asarray(y, dtype=np.int64)
         if y.ndim > 1 and learns_from_maps(self.model):
             return images, y
+        if self.task != "regression":
+            return images, np.asarray(y, dtype=np.int64)
         numbers = (amounts(y, self.unit) - self.target["mean"]) / self.target["scale"]
         return images, numbers.astype(np.float32)
 

@@ -32,6 +32,7 @@ def encoder(
     obeys: tuple[str, ...] = ("width", "loss", "augment", "lr"),
     tasks: tuple[str, ...] = ("classification", "regression"),
     table: bool = True,
+    amounts: bool = False,
     summary: str,
     source: str,
 ) -> Model:
@@ -49,6 +50,8 @@ def encoder(
         Arguments of the net.
     table
         Whether it can take numbers beside the image.
+    amounts
+        Whether it measures an amount, and so must know where one is cut into classes.
     """
 
     def build() -> Callable[..., Any]:
@@ -72,7 +75,9 @@ def encoder(
             raise ConfigError(f"model={name} takes images only: leave `tabular` out.")
         arguments = (fixed or {}) | ({"n_table": n_table} if table else {})
         arguments |= {} if width is None else {"width": width}
+        arguments |= halves(facts) if amounts and task == "classification" else {}
         usual = "ce" if task == "classification" else "mse"
+        sized = str(facts.get("target")).startswith("label:")
         return GridLearner(
             name,
             build(),
@@ -82,7 +87,12 @@ def encoder(
             training=Training(**(PLAIN | (training or {}) | options)),
             task=task,
             options=arguments,
-            learning={"loss": loss or usual, "augment": augment, "n_table": n_table},
+            learning={
+                "loss": loss or usual,
+                "augment": augment,
+                "n_table": n_table,
+                "resize": not sized,
+            },
             unit=float(facts.get("unit_volume", 1.0)),
         )
 
@@ -98,6 +108,20 @@ def encoder(
         name, summary, source, is_net=True, make=make, rebuild=rebuild, tasks=tasks,
         likes=likes or {}, obeys=obeys,
     )  # fmt: skip
+
+
+def halves(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return where an amount is cut into two classes, in places, and which class lies above.
+
+    Examples
+    --------
+    >>> halves({"cut": 30.0, "unit_volume": 2.0, "classes": ["large", "small"]})
+    {'cut': 15.0, 'upper': 0}
+    """
+    if facts.get("cut") is None:
+        return {}
+    cut = float(facts["cut"]) / float(facts.get("unit_volume", 1.0))
+    return {"cut": cut, "upper": list(facts["classes"]).index("large")}
 
 
 def projected(name: str, *, summary: str, source: str) -> Model:
@@ -242,7 +266,7 @@ efficientnet = _library("efficientnet", "efficientnet-b0", "Tan & Le 2019; MONAI
 integral = encoder(
     "integral", "integral:IntegralNet",
     training={"batch": 2, "lr": 3e-3, "epochs": 20, "muon": 25.0, "clip": 12.0},
-    tasks=("regression",), likes={"maps": True}, obeys=("width", "augment", "lr"), table=False,
+    likes={"maps": True}, obeys=("width", "augment", "lr"), table=False, amounts=True,
     summary="sums a soft map, for volumes and amounts; learns from masks where they are the target",
     source="Lempitsky & Zisserman 2010; Ronneberger et al. 2015",
 )  # fmt: skip

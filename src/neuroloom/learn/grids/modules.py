@@ -30,6 +30,8 @@ class Learning:
         How strongly images are varied in training; see `learn.grids.vary`.
     n_table
         Trailing channels that hold one number each; they are never varied.
+    resize
+        False where size is what is learnt: images are then not made larger or smaller.
 
     Examples
     --------
@@ -40,6 +42,7 @@ class Learning:
     loss: str = "ce"
     augment: str = "light"
     n_table: int = 0
+    resize: bool = True
 
     def __post_init__(self) -> None:
         if self.loss not in LOSSES:
@@ -104,7 +107,7 @@ class GridMembers(Members):
 
     def _varied(self, x: Tensor, y: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
         images = x.shape[1] - self.learning.n_table
-        resize = self.task != "regression"
+        resize = self.learning.resize and self.task != "regression"
         change = augmenter(self.learning.augment, images, x.shape[2:], resize=resize)
         if change is None:
             return x, y

@@ -6,11 +6,18 @@ from collections.abc import Sequence
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, interpolate, mse_loss
+from torch.nn.functional import (
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    interpolate,
+    mse_loss,
+)
 
+from neuroloom.core.errors import ConfigError
 from neuroloom.nets.encoders.blocks import conv_norm, fold_in, pad_to_multiple
 
 FULL = 255
+LOGISTIC = 1.702  # a logistic curve this steep is nearest to the normal distribution's
 _POINTWISE = {2: nn.Conv2d, 3: nn.Conv3d}
 
 
@@ -28,9 +35,18 @@ class IntegralNet(nn.Module):
     n_channels, shape
         Of an image, without the number of examples.
     n_outputs
-        1.
+        1, or 2 for classes of small and large amounts.
     width
         Channels at half resolution; twice and three times as many below.
+    cut
+        Where amounts are cut into two classes, in full places; None: learnt from the classes.
+    upper
+        Which class lies above the cut.
+
+    Raises
+    ------
+    ConfigError
+        If there are more than two classes.
 
     Examples
     --------
@@ -41,15 +57,29 @@ class IntegralNet(nn.Module):
 
     mean: Tensor
     spread: Tensor
+    doubt: Tensor
 
     def __init__(
-        self, n_channels: int, shape: Sequence[int], n_outputs: int = 1, *, width: int = 24
+        self,
+        n_channels: int,
+        shape: Sequence[int],
+        n_outputs: int = 1,
+        *,
+        width: int = 24,
+        cut: float | None = None,
+        upper: int = 1,
     ) -> None:
         super().__init__()
+        if n_outputs > 2:
+            raise ConfigError(
+                f"model=integral tells two classes apart, small and large, not {n_outputs}: "
+                "choose another model, such as resnet."
+            )
         dims = len(shape)
         parts = 2**dims
         middle, deep = 2 * width, 3 * width
-        self.shape = tuple(shape)
+        self.shape, self.n_outputs = tuple(shape), n_outputs
+        self.cut, self.upper = cut, upper
         self.top = _pair(dims, n_channels * parts, width)
         self.down = nn.Sequential(conv_norm(dims, width, middle, stride=2), _one(dims, middle))
         self.bottom = nn.Sequential(conv_norm(dims, middle, deep, stride=2), _one(dims, deep))
@@ -61,6 +91,7 @@ class IntegralNet(nn.Module):
         self.shift = nn.Parameter(torch.zeros(1))
         self.register_buffer("mean", torch.zeros(1))
         self.register_buffer("spread", torch.ones(1))
+        self.register_buffer("doubt", torch.ones(1))
 
     def shares(self, x: Tensor) -> Tensor:
         """Map images (n, channel, *axes) to logits of the share of each place, folded in blocks."""
@@ -75,8 +106,16 @@ class IntegralNet(nn.Module):
         return (total * self.gain + self.shift - self.mean) / self.spread
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map images to standardised numbers (n, 1)."""
-        return self.amount(self.shares(x))[:, None]
+        """Map images to standardised numbers (n, 1), or to scores of two classes (n, 2)."""
+        return self.answer(self.amount(self.shares(x)))
+
+    def answer(self, number: Tensor) -> Tensor:
+        """Return numbers (n, 1), or how far from the cut they lie, in doubts, for and against."""
+        if self.n_outputs == 1:
+            return number[:, None]
+        cut = 0.0 if self.cut is None else (self.cut - self.mean) / self.spread
+        far = LOGISTIC / 2 * (number - cut) / self.doubt
+        return torch.stack([far, -far] if self.upper == 0 else [-far, far], 1)
 
     def adapt(self, x: Tensor, y: Tensor) -> None:
         """Take the unit of the target from the training examples.
@@ -103,7 +142,7 @@ class IntegralNet(nn.Module):
 
     @torch.no_grad()
     def conclude(self, x: Tensor, y: Tensor) -> None:
-        """Fit gain and shift of the sum once more, by least squares on the training examples."""
+        """Fit gain, shift and doubt of the sum by least squares on the training examples."""
         if y.ndim == 1:
             return
         truth = y.flatten(1).sum(1) / FULL
@@ -112,10 +151,14 @@ class IntegralNet(nn.Module):
         slope = (spread * (truth - truth.mean())).sum() / spread.square().sum().clamp_min(1e-6)
         self.gain.copy_(slope.clamp(0.5, 1.5))
         self.shift.copy_(truth.mean() - self.gain * found.mean())
+        missed = (found * self.gain + self.shift - truth).square().mean().sqrt()
+        self.doubt.copy_((missed / self.spread).clamp_min(0.05))
 
     def loss(self, x: Tensor, y: Tensor, generator: Generator | None) -> Tensor:
-        """Squared error of the number and, with maps, of what each place holds."""
+        """Error of the number or the class and, with maps, of what each place holds."""
         logits = self.shares(x)
+        if y.ndim == 1 and self.n_outputs == 2:
+            return cross_entropy(self.answer(self.amount(logits)), y)
         if y.ndim == 1:
             return mse_loss(self.amount(logits), y)
         truth = fold_in(pad_to_multiple(y[:, None].to(x) / FULL, 2))

@@ -178,8 +178,8 @@ class Gamma(Transform):
         low, high = torch.aminmax(flat, dim=2, keepdim=True)
         span = (high - low).clamp_(min=TINY)
         # exp of a logarithm is four times as fast as a power, and as exact as float32 is.
-        raised = ((flat - low) / span).log_().mul_(spread(params["power"], flat)).exp_()
-        raised = raised.mul_(span).add_(low)
+        power = spread(params["power"], flat)
+        raised = (flat - low).log_().mul_(power).add_((1 - power) * span.log()).exp_().add_(low)
         if self.keep:
             raised = _match(raised, flat)
         raised = raised.neg_() if self.turned else raised
