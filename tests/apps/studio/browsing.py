@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -134,3 +135,13 @@ def inside(driver: Any, viewer: str, what: str) -> Any:
 def severe(driver: Any) -> list[Any]:
     """Return what went wrong by the browser's console since the last look."""
     return [line for line in driver.get_log("browser") if line["level"] == "SEVERE"]
+
+
+def picture(driver: Any, name: str) -> None:
+    """Keep a picture of the whole page, where `NEUROLOOM_PICTURES` names a folder for them."""
+    folder = os.environ.get("NEUROLOOM_PICTURES")
+    if not folder:
+        return
+    whole = {"format": "png", "captureBeyondViewport": True}
+    content = driver.execute_cdp_cmd("Page.captureScreenshot", whole)["data"]
+    (Path(folder) / f"{name}.png").write_bytes(base64.b64decode(content))

@@ -77,13 +77,14 @@ def driver():
 
 
 @pytest.fixture
-def server(tmp_path, driver):
+def server(tmp_path, driver, request):
     """A studio as a user starts it; in the end nothing foreign was asked for or went wrong."""
     from tests.apps.studio import browsing
 
     made = browsing.Server(tmp_path / "workspace")
     driver.get_log("browser"), driver.get_log("performance")  # what earlier stories left
     yield made
+    browsing.picture(driver, f"end-{request.node.name}")
     wrong, foreign = browsing.severe(driver), browsing.foreign_requests(driver)
     driver.get("about:blank")
     made.stop()

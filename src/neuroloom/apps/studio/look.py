@@ -15,6 +15,8 @@ MOST_FILES = 20_000
 LISTED = 500
 TABLES = (".csv", ".tsv", ".parquet")
 GRAPHS = (".graphml", ".gml")
+VOLUMES = (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd", ".mgz", ".dcm")
+FLAT, SOLID = {"microscopy", "img"}, {"mri", "mr", "ct", "pet", "volumes"}
 # What a recipe's `data_kind` says where it reads such files.
 WORDS = {
     "signal": ("eeg", "meg", "emg", "lfp", "psg"),
@@ -29,8 +31,8 @@ WORDS = {
 class Item:
     """One file that something can be done with.
 
-    `kind` is "signal", "image", "video", "tracks", "labels", "table" or "graph"; `keys` are
-    subject, session and run where they are known.
+    `name` is its path below what was looked at; `kind` is "signal", "image", "video", "tracks",
+    "labels", "table" or "graph"; `keys` are subject, session and run where they are known.
     """
 
     name: str
@@ -106,7 +108,8 @@ def look(path: Path, shown: Callable[[Path], str]) -> Look:
         layout = layout or f"A labelled project, format {project}"
     labels, more = _labels(signals)
     labels, notes, layout = labels | cases[2], [*notes, *cases[3]], layout or cases[0]
-    items = [_item(file, kind, found, shown) for file, kind in kinds.items() if kind]
+    root = path if path.is_dir() else path.parent
+    items = [_item(file, kind, found, shown, root) for file, kind in kinds.items() if kind]
     return Look(
         path=shown(path),
         layout=layout or _plain_layout(counts),
@@ -117,7 +120,7 @@ def look(path: Path, shown: Callable[[Path], str]) -> Look:
         labels=labels,
         items=items[:LISTED],
         notes=[*notes, *more, *_too_many(files, items)],
-        recipes=_recipes(set(counts)),
+        recipes=_recipes(set(counts), any(file.name.lower().endswith(VOLUMES) for file in kinds)),
     )
 
 
@@ -240,9 +243,10 @@ def _labels(signals: list[Path], most: int = 24) -> tuple[dict[str, int], list[s
     return dict(counts.most_common(40)), list(dict.fromkeys(notes))[:40]
 
 
-def _item(file: Path, kind: str, found: dict[Path, dict[str, str]], shown: Any) -> Item:
+def _item(file: Path, kind: str, found: dict[Path, dict[str, str]], shown: Any, root: Path) -> Item:
     size = file.stat().st_size if file.is_file() else 0
-    return Item(file.name, shown(file), kind, size, found.get(file, {}))
+    name = file.relative_to(root).as_posix()
+    return Item(name, shown(file), kind, size, found.get(file, {}))
 
 
 def _plain_layout(counts: Counter[str]) -> str:
@@ -260,13 +264,14 @@ def _too_many(files: list[Path], items: list[Item]) -> list[str]:
     return [f"The first {LISTED} of {len(items)} files are listed."] if len(items) > LISTED else []
 
 
-def _recipes(kinds: set[str]) -> list[str]:
-    """Return the recipes whose kind of data is among those that were found."""
+def _recipes(kinds: set[str], volumes: bool) -> list[str]:
+    """Return the recipes whose kind of data is among those that were found, the best fit first."""
     wanted = {word for kind in kinds for word in WORDS.get(kind, ())}
+    near = wanted - (FLAT if volumes else SOLID)
     fit = []
     for name in registry.names("recipe"):
         recipe = registry.load("recipe", name)
         said = set(recipe.data_kind.lower().replace(",", " ").split())
         if recipe.needs_data and said & wanted:
-            fit.append(name)
-    return fit
+            fit.append((-len(said & near), name))
+    return [name for _, name in sorted(fit)]

@@ -171,7 +171,7 @@ def test_the_slice_that_a_model_sees_differently_comes_first(client, begun, stud
     found = np.zeros((5, 42), np.uint8)
     found[1, :8], found[2, 20:28], found[3, :4] = 1, 1, 2
     unsure = np.zeros((5, 42), np.float32)
-    unsure[3], unsure[4] = 0.2, 0.4
+    unsure[3, :8], unsure[4] = 0.25, 0.4
     said = place.root / "said"
     said.mkdir()
     for name, values in (("brain", found), ("brain_uncertainty", unsure)):
@@ -196,7 +196,7 @@ def test_slices_that_nobody_touched_teach_nothing(client, begun, place, studio, 
     assert (recipe, data, fields) == ("volumes.segment", f"labels/{id}/lesson", {"folds": 0})
     found = find_cases(place.root / data)
     assert found.ignore == 3
-    assert found.classes == {0: "background", 1: "left", 2: "right"}
+    assert found.classes == {1: "left", 2: "right"}
     label = found.cases[0].truth()
     assert (label[1].ravel()[3:7] == 2).all()
     assert (label[1] == 3).sum() == 0

@@ -10,6 +10,7 @@ import numpy as np
 from neuroloom.apps.studio.workspace import MissingError
 from neuroloom.core.errors import DataError
 
+DIFFERS, UNSURE = "mask and net disagree", "the net is unsure"
 ENDINGS = (".nii.gz", ".png", ".tif", ".nii", ".mha", ".nrrd", ".tiff")
 
 
@@ -45,7 +46,7 @@ def weigh_slices(
     """Return (slice along the first axis, doubt from 0 to 1, why) of slices worth a look.
 
     Where somebody painted, the doubt is the share of voxels of either mask in which the two differ;
-    elsewhere the uncertainty summed over the slice, over the largest such sum of the image.
+    elsewhere the uncertainty summed over the slice, over the voxels that the model found there.
 
     Parameters
     ----------
@@ -71,12 +72,12 @@ def weigh_slices(
     either = np.asarray((there > 0) | (drawn > 0)).sum(1)
     painted: np.ndarray = np.any(drawn > 0, axis=1)
     total = np.zeros(len(found)) if unsure is None else unsure.reshape(len(unsure), -1).sum(1)
-    share = total / max(float(total.max()), 1e-9)
+    share = np.minimum(total / np.maximum(either, 1), 1.0)
     rows = []
     apart: np.ndarray = np.where(painted, differ / np.maximum(either, 1), share)
     for k in np.flatnonzero(either):
         value = apart[k]
-        why = "mask and net disagree" if painted[k] else "the net is unsure"
+        why = DIFFERS if painted[k] else UNSURE
         rows.append((int(k), round(float(value), 4), why))
     return rows
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from neuroloom.apps.studio.labels.found import read_found, read_unsure, weigh_slices
+from neuroloom.apps.studio.labels.found import DIFFERS, read_found, read_unsure, weigh_slices
 from neuroloom.apps.studio.labels.grid import number_of, planes
 from neuroloom.apps.studio.labels.lesson import known_voxels, planes_touched, write_lesson
 from neuroloom.apps.studio.labels.work import Work, names_of, plain_text, whole
@@ -315,7 +315,7 @@ class Masks(Work):
             unsure = read_unsure(prediction, stem, size)
             for index, value, why in weigh_slices(found, self.mask(image), unsure):
                 slices.append({"image": image, "index": index, "doubt": value, "why": why})
-        slices.sort(key=lambda one: -one["doubt"])
+        slices.sort(key=lambda one: (-one["doubt"], one["why"] != DIFFERS))
         return {"slices": slices[:MOST_SLICES]}
 
     def export(self, format: str) -> Path:

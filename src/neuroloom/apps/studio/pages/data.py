@@ -146,6 +146,9 @@ def _show(found: Look) -> None:
                 for name in found.recipes:
                     with box("", "li"):
                         link(said[name], f"/recipe/{name}?data={quote(found.path)}")
+                if {"image", "video", "signal", "labels"} & set(found.counts):
+                    with box("", "li"):
+                        link("Label them by hand", f"/label?path={quote(found.path)}")
             if not found.recipes:
                 Tag("p", "No recipe reads such files.", "quiet")
     for text in found.notes[:12]:

@@ -50,7 +50,7 @@ def register(studio: Studio, page: Site) -> None:
             except NeuroloomError as error:
                 missing("There is no such run", str(error), ("All runs", "/runs"))
                 return
-            title(id, about(line))
+            title(id)
             page = RunPage(studio, id)
             page.draw(line)
             ui.timer(EVERY, page.refresh)
@@ -61,6 +61,7 @@ class RunPage:
 
     def __init__(self, studio: Studio, id: str) -> None:
         self.studio, self.id, self._state = studio, id, ""
+        self._about = Tag("p", "", "lead")
         with box("row between"):
             self._badge = box("row")
             self._buttons = box("row")
@@ -85,6 +86,7 @@ class RunPage:
     def draw(self, line: dict[str, Any]) -> None:
         """Show a run."""
         working = line["state"] in WORKING
+        self._about.set_text(about(line))
         self._work.set_visibility(working)
         if working:
             self._bar.set(line["share"] if line["state"] != "waiting" else 0.0)
