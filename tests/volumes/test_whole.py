@@ -183,9 +183,8 @@ def test_small_and_large_are_told_apart_by_masks_and_not_once_these_are_dealt_an
     assert ((sizes > np.median(sizes)) == large).mean() > 0.85
 
 
-def test_where_size_is_learnt_no_image_is_resized(blobs):
-    study = Classify(target="label:volume", model="resnet", size=8)
-    prepared = study.prepare(blobs)
-    assert not study._maker(study.find("resnet"), prepared.dataset)().learning["resize"]
-    study = Classify(target="age", model="resnet", size=8)
-    assert study._maker(study.find("resnet"), study.read(blobs))().learning["resize"]
+def test_where_size_is_learnt_no_image_is_resized(blobs, slices):
+    for data, target, resize in ((blobs, "label:volume", False), (slices, "folder", True)):
+        study = Classify(**SLICES, target=target, model="resnet")
+        learner = study._maker(study.find("resnet"), study.read(data))()
+        assert learner.learning["resize"] == resize
