@@ -16,13 +16,16 @@ Ask = Callable[..., Any]
 Scene = tuple[str, str, Callable[[Any], None]]
 # A studio whose disk fills up after it was opened.
 FULL = """
-import sys, threading
+import sys
 from neuroloom.apps.studio.server import serve
 from neuroloom.apps.studio.service import Studio
 from neuroloom.apps.studio.workspace import Workspace
-place = Workspace(sys.argv[1])
-threading.Timer(1.0, lambda: setattr(place, "keep_free", 2**50)).start()
-serve(Studio(place), browser=False)
+class Full(Studio):
+    def open(self):
+        super().open()
+        self.workspace.keep_free = 2**40
+        return self
+serve(Full(Workspace(sys.argv[1])), browser=False)
 """
 TABLE = """const made = new File(["a,b\\n1,2\\n"], %r, {type: "text/csv"});
 const bag = new DataTransfer(); bag.items.add(made);
@@ -36,7 +39,11 @@ SAVED = (
 for (let r = 4; r < rows - 4; r++) runs.push([r * columns + 4, columns - 8, 1]);
 B.send([{ image: 0, axis: 0, index: B.index, runs }]).then(() => B.openSlice(true));"""
 )
-LOOKED = BENCH + "for (const d of B.root.querySelectorAll('details')) d.open = true; B.poll();"
+LOOKED = (
+    BENCH
+    + """for (const d of B.root.querySelectorAll("details")) d.open = true;
+B.poll().then(() => B.doubtful()).then(() => B.takeFound());"""
+)
 
 
 def labelling(ask: Ask, finished: Callable[..., str]) -> Iterator[Scene]:

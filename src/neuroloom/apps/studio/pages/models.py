@@ -16,6 +16,7 @@ from neuroloom.apps.studio.pages.picker import dropzone, pick
 from neuroloom.apps.studio.pages.pieces import (
     Tag,
     aside,
+    attend,
     badge,
     box,
     button,
@@ -137,7 +138,10 @@ def _show(studio: Studio, model: dict[str, Any]) -> None:
         with box("card", "section"):
             Tag("h2", "Card")
             if model["own"]:
-                ui.markdown(model["card"]).classes("text")
+                # Names of files hold underscores, which are no emphasis here.
+                card = ui.markdown(model["card"], extras=["tables", "code-friendly"])
+                card.classes("text")
+                attend(card, tabindex="0", role="region", aria_label=f"Card of {model['id']}")
                 link("The run that made it", f"/runs/{quote(model['id'])}")
             else:
                 Tag("p", model["card"])
