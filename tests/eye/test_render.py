@@ -105,3 +105,17 @@ def test_a_scene_has_one_eyeball():
 def test_a_range_upside_down_is_refused():
     with pytest.raises(ConfigError, match="yaw"):
         draw_eyes(1, Ranges(yaw=(10, -10)), np.random.default_rng(0))
+
+
+def test_no_lamp_is_mirrored_on_a_closed_lid():
+    rng = np.random.default_rng(4)
+    eyes = draw_eyes(6, replace(HUMAN, glints=(3, 3), specks=(0, 0), empty=0.0), rng)
+
+    def picture(shut: float, glints: float) -> np.ndarray:
+        ones = np.ones(len(eyes))
+        drawn = eyes.change(shut=shut * ones, glints=glints * ones)
+        return render(drawn, (60, 80), np.random.default_rng(5)).image.astype(int)
+
+    assert np.abs(picture(0.0, 3.0) - picture(0.0, 0.0)).max() > 50
+    bright = picture(1.0, 3.0) - picture(1.0, 0.0)
+    assert (bright > 50).mean() < 0.002
