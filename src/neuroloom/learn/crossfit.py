@@ -144,8 +144,7 @@ def _fit_one(
             turns=plan.turns.get(job.key, {}),
         ),
     )
-    if history.turns and not plan.turns.get(job.key):
-        _note_turns(run, job, history.turns)
+    note_turns(run, plan, job.key, history.turns)
     place = run.work_folder / f"{job.key}.safetensors"
     _save(place, learner, _scores(learner, dataset, fold), history)
     checkpoint.unlink(missing_ok=True)
@@ -153,12 +152,12 @@ def _fit_one(
     run.log("fitted", seed=job.seed, **facts, **counts, stopped=history.stopped)
 
 
-def _note_turns(run: Run, job: Job, turns: dict[str, list[tuple[int, float]]]) -> None:
+def note_turns(run: Run, plan: Plan, key: str, turns: dict[str, list[tuple[int, float]]]) -> None:
     """Write into the stored plan where a fit left steps out, so that a replay does the same."""
     file = run.folder / "plan.json"
-    if file.is_file():
+    if turns and not plan.turns.get(key) and file.is_file():
         stored = read_json(file)
-        write_json(file, stored | {"turns": stored.get("turns", {}) | {job.key: turns}})
+        write_json(file, stored | {"turns": stored.get("turns", {}) | {key: turns}})
 
 
 def _save(path: Path, learner: Any, scores: Any, history: Any) -> None:

@@ -306,6 +306,7 @@ class _Fit:
             self.total, job.seconds, getattr(module, "effort", None), list(job.turns.get("", []))
         )
         self.loss_sum, self.history = 0.0, History()
+        self.seconds: list[float] = []  # of each step
         self.order = torch.empty(0, dtype=torch.int64)
         self.best: dict[str, Tensor] = {}
         self.best_loss, self.best_epoch = float("inf"), 0
@@ -315,14 +316,10 @@ class _Fit:
 
     def run(self) -> History:
         self._resume()
-        seconds, saved, ended = [], time.monotonic(), time.perf_counter()
+        saved = time.monotonic()
+        self.ended = time.perf_counter()
         while not self.pace.done and not self.history.stopped:
-            started = time.perf_counter()
             self._train_step()
-            now = time.perf_counter()
-            seconds.append(now - started)
-            self.pace.step(now - ended)
-            ended = now
             if self.step % self.per_epoch == 0 or self.pace.done:
                 self._end_epoch()
             if self.job.checkpoint and time.monotonic() - saved > self.job.every_s:
@@ -334,7 +331,8 @@ class _Fit:
         if self.job.checkpoint:
             self.save(self.job.checkpoint)
         self._keep_result()
-        self.history.step_seconds = float(np.quantile(seconds, 0.25)) if seconds else float("nan")
+        if self.seconds:
+            self.history.step_seconds = float(np.quantile(self.seconds, 0.25))
         return self.history
 
     @property
@@ -372,6 +370,14 @@ class _Fit:
         self.net.constrain()
         self._average()
         self.loss_sum += float(loss.detach()) * len(index)
+        self._look_at_the_clock()
+
+    def _look_at_the_clock(self) -> None:
+        """Note how long the step took, with all that came between it and the one before."""
+        now = time.perf_counter()
+        self.seconds.append(now - self.ended)
+        self.pace.step(self.seconds[-1])
+        self.ended = now
 
     def _average(self) -> None:
         """Move the running mean; it starts as a plain mean so that early weights fade soon."""

@@ -202,6 +202,7 @@ class Pretrain(Recipe):
 
     def _fit(self, prepared: Gathered, run: Run) -> tuple[Any, list[dict[str, Any]]]:
         """Train by the stored plan, or settle one by measured speed; goes on after a cut."""
+        from neuroloom.learn.crossfit import note_turns
         from neuroloom.learn.fit import fit
 
         x, y = prepared.learnt.x, prepared.learnt.table["recording"].to_numpy(np.int64, copy=True)
@@ -211,10 +212,12 @@ class Pretrain(Recipe):
         checkpoint.parent.mkdir(parents=True, exist_ok=True)
         job = FitJob(
             seed=self.seed, epochs=plan.epochs, steps=plan.steps, checkpoint=checkpoint,
+            seconds=plan.seconds, turns=plan.turns.get("model", {}),
             progress=lambda line: run.tell({"event": "progress", **FACTS, **line}),
         )  # fmt: skip
         module = self.module(recordings)
         history = fit(module, x, y, TRAINING, job)
+        note_turns(run, plan, "model", history.turns)
         run.log("fitted", seed=self.seed, **FACTS, learnt=len(x), stopped=history.stopped)
         return module.to("cpu"), history.epochs
 
