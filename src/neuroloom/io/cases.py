@@ -40,6 +40,7 @@ from neuroloom.io.layouts import (
 from neuroloom.io.layouts_json import by_dataset_json
 from neuroloom.io.layouts_table import by_bids, by_manifest
 from neuroloom.io.truth import Coding, merged, raw_label
+from neuroloom.io.upright import Turn
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,6 +71,9 @@ class Case:
         (dy, dx) or (dz, dy, dx) and their unit where a file beside the image says so.
     missing
         Places of the channels that no file holds; the image is NaN there.
+    upright
+        Whether voxels of a volume are given with x to the right, y to the front and z up, instead
+        of in the order of its file; shape, spacing and header are then of the turned grid.
     """
 
     name: str
@@ -79,14 +83,34 @@ class Case:
     coding: Coding = field(default_factory=Coding)
     pixel: tuple[tuple[float, ...], str] | None = None
     missing: tuple[int, ...] = ()
+    upright: bool = False
 
     @cached_property
     def header(self) -> ImageHeader:
         """What the first file says about its grid; the pixel size from beside it counts first."""
+        header, turn = self._in_file, self._turn
+        if turn is None:
+            return header
+        return replace(
+            header,
+            shape=turn.shape_there,
+            spacing=turn.moved(header.spacing),
+            affine=turn.affine_there,
+        )
+
+    @cached_property
+    def _in_file(self) -> ImageHeader:
         header = peek_image(self.images[0])
         if self.pixel is None:
             return header
         return replace(header, spacing=self._own_spacing(header), unit=self.pixel[1])
+
+    @cached_property
+    def _turn(self) -> Turn | None:
+        if not self.upright or self._in_file.affine is None:
+            return None
+        turn = Turn(self._in_file.affine, self._in_file.shape)
+        return None if turn.is_none else turn
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -105,7 +129,7 @@ class Case:
 
     def image(self) -> np.ndarray:
         """Read the image, float32, shape (channel, *axes), axes (y, x) or (z, y, x)."""
-        return self._stacked([to_array(read_image(file)) for file in self.images])
+        return self._stacked([self._there(to_array(read_image(file))) for file in self.images])
 
     def window(self, window: Sequence[slice]) -> np.ndarray:
         """Read a part of the image, as `image` does; from disk only that where the format allows.
@@ -115,7 +139,8 @@ class Case:
         window
             One slice an axis, in array order.
         """
-        return self._stacked([read_window(file, window) for file in self.images])
+        part = window if self._turn is None else self._turn.window(window)
+        return self._stacked([self._there(read_window(file, part)) for file in self.images])
 
     def truth(self) -> np.ndarray | None:
         """Read the label as class numbers, 0 for none, shape (*axes); None without a label.
@@ -130,7 +155,7 @@ class Case:
         if self.label is None:
             return None
         if isinstance(self.label, Path):
-            return self.coding.numbers(raw_label(self.label), str(self.label))
+            return self._there(self.coding.numbers(raw_label(self.label), str(self.label)))
         lacking = set((self.coding.classes or {}).values()) - set(self.label)
         if lacking:
             raise DataError(
@@ -140,20 +165,27 @@ class Case:
         masks = {name: raw_label(path) for name, path in self.label.items()}
         if len(shapes := {mask.shape for mask in masks.values()}) > 1:
             raise DataError(f"{self.name}: its masks have the shapes {sorted(shapes)}.")
-        return merged(list(masks.values()))
+        return self._there(merged(list(masks.values())))
+
+    def in_file_order(self, values: np.ndarray) -> np.ndarray:
+        """Return values of this case's grid, shape (..., *axes), in the order of its file."""
+        return values if self._turn is None else np.ascontiguousarray(self._turn.back(values))
+
+    def _there(self, values: np.ndarray) -> np.ndarray:
+        return values if self._turn is None else np.ascontiguousarray(self._turn.there(values))
 
     def masks(self) -> dict[str, np.ndarray]:
-        """Read the label files as they are, by class; one file is called "label"."""
+        """Read the label files with the values they hold, by class; one is called "label"."""
         if self.label is None:
             return {}
         files = self.label if isinstance(self.label, dict) else {"label": self.label}
-        return {name: raw_label(path) for name, path in files.items()}
+        return {name: self._there(raw_label(path)) for name, path in files.items()}
 
     def recording(self) -> xr.DataArray:
-        """Read the first image as a recording, on whose grid results are written."""
+        """Read the first image as its file has it: on its grid results are written."""
         found = read_image(self.images[0])
         if self.pixel is not None and found.attrs["kind"] == "image":
-            found.attrs |= {"spacing": self._own_spacing(self.header), "unit": self.pixel[1]}
+            found.attrs |= {"spacing": self._in_file.spacing, "unit": self.pixel[1]}
         return found
 
     def _own_spacing(self, header: ImageHeader) -> tuple[float, ...]:
@@ -251,6 +283,10 @@ class FoundCases:
     cases: Cases
     regions: dict[str, tuple[int, ...]] = field(default_factory=dict)
     ignore: int | None = None
+
+    def upright(self) -> FoundCases:
+        """Return the same with all volumes turned one way; see `Case.upright`."""
+        return replace(self, cases=Cases([replace(case, upright=True) for case in self.cases]))
 
     def hashes(self) -> dict[str, str]:
         """Return relative path -> SHA-256 of every image and label."""

@@ -76,6 +76,7 @@ def read_whole(found: FoundCases, wish: Wish, facts: Mapping[str, Any] | None = 
         Naming the case that differs in channels, holds NaN, or has no such target.
     """
     kept = dict(facts or {})
+    found = found.upright()
     frame = Frame.of(kept) if kept else frame_of(found, wish)
     table = with_folders(found.table)
     columns = _columns(table, wish, kept)

@@ -51,6 +51,7 @@ def read_pairs(
     ConfigError
         If channels are named that are not there, or none is left to make them of.
     """
+    found = found.upright()
     frame = Frame.of(facts) if facts else even(frame_of(found, Wish(size=size)))
     hashes = found.hashes()
     refuse_duplicates({path: hashes[path] for images in found.table["image"] for path in images})

@@ -49,6 +49,28 @@ def test_the_metrics_are_those_of_the_contract(run):
     assert metrics["dice"]["baseline"] is not None
 
 
+@pytest.mark.parametrize("ways", ["LPS", "RIA", "SRP"])
+def test_a_scan_stored_another_way_round_gets_the_same_label(run, data, tmp_path, ways):
+    image = nib.load(data / "imagesTr/toy_004_0000.nii.gz")
+    orientations = nib.orientations
+    turn = orientations.ornt_transform(
+        orientations.io_orientation(image.affine), orientations.axcodes2ornt(ways)
+    )
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for channel in range(2):
+        channel_image = nib.load(data / f"imagesTr/toy_004_{channel:04d}.nii.gz")
+        nib.save(channel_image.as_reoriented(turn), folder / f"toy_004_{channel:04d}.nii.gz")
+    plain = run.predict(data, out=tmp_path / "plain").query("name == 'toy_004'")["file"].iloc[0]
+    other = run.predict(folder, out=tmp_path / "turned")["file"].iloc[0]
+    label, turned = (nib.load(tmp_path / p) for p in (f"plain/{plain}", f"turned/{other}"))
+    assert nib.aff2axcodes(turned.affine) == tuple(ways)
+    np.testing.assert_array_equal(
+        np.asarray(label.as_reoriented(turn).dataobj), np.asarray(turned.dataobj)
+    )
+    assert (np.asarray(label.dataobj) > 0).any()
+
+
 def test_a_prediction_lies_on_the_grid_of_its_input(run, data, tmp_path):
     table = run.predict(data, out=tmp_path / "p")
     assert set(table["name"]) == {f"toy_{k:03d}" for k in range(5)}

@@ -45,6 +45,7 @@ def read_cases(
     declared = None if declared is None else {int(k): str(v) for k, v in declared.items()}
     ignore = found.ignore if study.ignore is None else study.ignore
     problems = require_sound(check_cases(found.cases, declared, ignore))
+    found = found.upright()
     cases = DenseCases(found.cases)
     facts = trained or _facts(study, found, cases, declared, ignore)
     _same_channels(found, facts)

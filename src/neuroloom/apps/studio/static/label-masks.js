@@ -266,7 +266,8 @@
     }
     async predict() {
       if (!this.model.value) return this.tell("Train first: paint some images, then press Train.");
-      try { await this.json(this.address("/predict"), { model: this.model.value }); this.slices = null; this.poll(); } catch (error) { this.complain(error); }
+      this.slices = null;
+      try { await this.json(this.address("/predict"), { model: this.model.value }); this.poll(); } catch (error) { this.complain(error); }
     }
     async poll() {
       clearTimeout(this.timer); this.stop = () => clearTimeout(this.timer);

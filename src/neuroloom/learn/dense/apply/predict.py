@@ -81,7 +81,8 @@ def _one(
         write_label(folder, name, case, drawn, h)
         if is_dicom(case) and label.any():
             classes = {int(k): v for k, v in facts["classes_of"].items() if int(k)}
-            write_seg(folder / f"{name}_seg.dcm", label, case.images[0], classes)
+            ordered = case.in_file_order(label)
+            write_seg(folder / f"{name}_seg.dcm", ordered, case.images[0], classes)
         write_picture(folder / f"{name}_picture.png", case.image()[0], label, case.spacing)
     head = {"name": name, "path": dataset.table["path"].iloc[row]}
     tail = {"unit": facts["unit"], "doubt": sure, "flag": bool(why), "why": why, "file": file}
@@ -120,7 +121,7 @@ def write_held_out(folder: Path, name: str, case: Any, label: np.ndarray) -> str
         full[case.window] = label
         label = full
     file = f"{name}{label_suffix(whole)}"
-    write_image(folder / file, label, like=whole.recording())
+    write_image(folder / file, whole.in_file_order(label), like=whole.recording())
     return file
 
 
@@ -129,6 +130,7 @@ def write_label(folder: Path, name: str, case: Case, label: np.ndarray, h: np.nd
     from neuroloom.io.images import write_image
 
     like, suffix = case.recording(), label_suffix(case)
-    write_image(folder / f"{name}{suffix}", label, like=like)
+    write_image(folder / f"{name}{suffix}", case.in_file_order(label), like=like)
     other = suffix if suffix != ".png" else ".tif"
-    write_image(folder / f"{name}_uncertainty{other}", h.astype(np.float32), like=like)
+    unsure = case.in_file_order(h.astype(np.float32))
+    write_image(folder / f"{name}_uncertainty{other}", unsure, like=like)
