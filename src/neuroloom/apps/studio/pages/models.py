@@ -127,7 +127,7 @@ def _show(studio: Studio, model: dict[str, Any]) -> None:
         if chosen:
             await guarded(apply, chosen)
 
-    with box("two"):
+    with box("two reading"):
         with box("stack"):
             with box("card", "section"):
                 Tag("h2", "Try it on a file")
