@@ -64,7 +64,8 @@ class Artifacts(Study):
         """Return simulated EEG, the fields of a short run, and what it is."""
         from neuroloom.signals.story import nights
 
-        return nights.motor(folder, {"budget": "2 epochs", "copies": 2, "replace": "none"})
+        fields = {"budget": "15s", "copies": 1, "picks": ["C3", "Cz", "C4"]}
+        return nights.motor(folder, fields)
 
     @model_validator(mode="after")
     def _fields_agree(self) -> Artifacts:
