@@ -112,7 +112,7 @@ def test_a_killed_server_loses_nothing_of_a_running_study(server, driver):
     """The study goes on without its server; the next one finds it, stops it, and finishes it."""
     made = server.ask("recipes/signals.decode/demo", {})
     run = {"recipe": "signals.decode", "data": made["data"]}
-    run["fields"] = made["fields"] | {"budget": "200 epochs"}
+    run["fields"] = made["fields"] | {"budget": "90s"}
     id = server.ask("runs", run)["id"]
     wait(lambda: (server.ask(f"runs/{id}")["share"] or 0) > 0.01, 120)
     server.kill()
