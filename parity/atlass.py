@@ -15,7 +15,7 @@ from parity.harness import Check
 
 TOOL = "ATLASS"
 POOL, TEST, SLICES = 40, 24, 5  # cases to choose from, to judge on; slices of each
-FIRST, MORE, SEEDS = 20, 20, 3
+FIRST, MORE, SEEDS = 10, 10, 3
 FIELDS = {"folds": 0, "width": 8, "budget": "40 epochs"}
 DATA = (
     f"coronal slices of MSD hippocampus, {SLICES} a case: anterior, posterior or outside; a pool "
@@ -88,7 +88,7 @@ def said(where: Door, run: str, half: str) -> pd.DataFrame:
 def accuracy(where: Door, truth: dict[str, str], run: str) -> float:
     """Return the share of test images that are classed rightly."""
     table = said(where, run, "test")
-    right = table["y_pred"].astype(str) == pd.Series(truth).reindex(table.index)
+    right = table["predicted"].astype(str) == pd.Series(truth).reindex(table.index)
     return float(right.mean())
 
 
