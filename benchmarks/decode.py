@@ -136,7 +136,7 @@ def write(rows: list[dict[str, object]]) -> None:
         with RESULTS.open(encoding="utf-8", newline="") as file:
             kept = [line for line in csv.DictReader(file) if line["benchmark"] not in names]
     with RESULTS.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(kept + rows)
     for line in rows:
