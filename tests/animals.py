@@ -55,8 +55,13 @@ def write_clip(folder: Path, frames: int = 60) -> Path:
     return folder
 
 
-def write_herd(folder: Path, frames: int = 12, animals: int = 2, seed: int = 0) -> Path:
-    """A project of DeepLabCut with several dark animals on a bright floor in every frame."""
+def write_herd(
+    folder: Path, frames: int = 12, animals: int = 2, seed: int = 0, *, marked: bool = False
+) -> Path:
+    """A project of DeepLabCut with several dark animals on a bright floor in every frame.
+
+    Where they are `marked` each has a stripe of its own grey, and may be above or below the other.
+    """
     import pandas as pd
     from PIL import Image
 
@@ -69,13 +74,16 @@ def write_herd(folder: Path, frames: int = 12, animals: int = 2, seed: int = 0) 
     truth = np.full((frames, animals, 5, 2), np.nan)
     for frame in range(frames):
         image = np.full((96, 128), 200.0)
+        rows = rng.permutation(animals) if marked else np.arange(animals)
         for animal in range(animals if frame else 1):
-            a, b = rng.uniform(24, 104), 24 + 48 * animal + rng.uniform(-8, 8)
+            a, b = rng.uniform(24, 104), 24 + 48 * rows[animal] + rng.uniform(-8, 8)
             heading = rng.uniform(0, 2 * np.pi)
             cos, sin = np.cos(heading), np.sin(heading)
             along, beside = (x - a) * cos + (y - b) * sin, (y - b) * cos - (x - a) * sin
             image[(along / 14) ** 2 + (beside / 6) ** 2 < 1] = 40
             image[np.hypot(along - 11, beside) < 3] = 120
+            if marked:
+                image[(np.abs(along) < 3) & (np.abs(beside) < 4)] = 80 + 120 * animal
             turn = np.array([[cos, sin], [-sin, cos]])
             truth[frame, animal] = [a, b] + (BODY / 2) @ turn
         Image.fromarray(image.astype(np.uint8)).save(pictures / f"img{frame:03d}.png")

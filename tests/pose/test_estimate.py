@@ -123,7 +123,7 @@ def test_neighbouring_held_out_frames_are_one_unit():
 def test_animals_are_matched_whatever_their_order():
     truth = np.stack([np.array([[0, 0], [10, 0]]), np.array([[50, 50], [60, 50]])]).astype(float)
     found = np.concatenate([truth[::-1] + 1, np.ones((2, 2, 2))], -1)
-    for name, (true, own, alike) in paired(truth, found, ["a", "b"], 10.0).items():
+    for name, (true, own, alike, _) in paired(truth, found, ["a", "b"], 10.0).items():
         np.testing.assert_allclose(own[:, :2] - true, 1.0)
         assert alike > 0.5, name
 
@@ -146,6 +146,19 @@ def test_the_surer_of_two_nets_counts_more():
     assert mean[3] > 0.5
     missing = np.full((1, 1, 1, 4), np.nan)
     np.testing.assert_allclose(together([one, missing])[0, 0, 0, :2], [0, 0])
+
+
+def test_two_nets_that_list_animals_in_other_orders_agree():
+    rng = np.random.default_rng(0)
+    one = rng.uniform(0, 20, (6, 2, 4, 4))
+    one[:, 1, :, :2] += 100
+    other = one[:, ::-1] + 0.25
+    mean = together([one, other])
+    np.testing.assert_allclose(mean[..., :2], one[..., :2] + 0.125, atol=0.2)
+    only_first, only_second = one.copy(), one.copy()
+    only_first[:, 1], only_second[:, 0] = np.nan, np.nan
+    both = together([only_first, only_second[:, ::-1]])
+    np.testing.assert_allclose(both[..., :2], one[..., :2])
 
 
 @pytest.mark.parametrize("factor", [0.5, 1.0, 2.5])

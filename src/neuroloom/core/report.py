@@ -148,6 +148,11 @@ MEANINGS: dict[str, Meaning] = {
         "Average precision over ten thresholds of similarity, from 0.50 to 0.95: "
         "1 if every one is found nearly exactly and nothing else.",
     ),
+    "identity_accuracy": Meaning(
+        "Called by their name",
+        "Share of the animals found that were called by their own name, told by their looks.",
+        percent=True,
+    ),
     "expectation_slope": Meaning(
         "Real over expected error",
         "Slope of the error that was made over the error that was "

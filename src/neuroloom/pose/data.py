@@ -29,6 +29,7 @@ def read_frames(
     include: list[str],
     trained: dict[str, Any] | None = None,
     clips: Sequence[str] = (),
+    identity: bool | None = None,
 ) -> Dataset:
     """Read the labelled frames of a project.
 
@@ -42,6 +43,8 @@ def read_frames(
         Facts of the run that is to be applied; its keypoints then hold, in its order.
     clips
         Videos to learn from without labels: paths, or globs below `data`.
+    identity
+        Whether names of animals say who they are; None: as the project says.
 
     Returns
     -------
@@ -51,6 +54,8 @@ def read_frames(
 
     Raises
     ------
+    ConfigError
+        If animals are to be told apart and there is one name only.
     DataError
         If nothing usable is labelled, no picture is there, or keypoints of the run are missing.
     """
@@ -69,6 +74,7 @@ def read_frames(
         "mirror": list(skeleton.mirror),
         "edges": [list(pair) for pair in skeleton.edges],
         "individuals": list(labels.individuals),
+        "identity": _told_apart(labels, identity),
         "source": labels.source,
     }
     findings = [
@@ -80,6 +86,16 @@ def read_frames(
     extra = {"hashes": hashes, "labels": labels}
     x = PoseFrames(labels, clips=videos)
     return Dataset(table, x, "pose", [], facts, findings, extra, labels.points)  # type: ignore[arg-type]
+
+
+def _told_apart(labels: Labels, wished: bool | None) -> bool:
+    several = len(labels.individuals) > 1
+    if wished and not several:
+        raise ConfigError(
+            "identity tells animals of one frame apart; the project names one animal only. Leave "
+            "it out."
+        )
+    return several and bool(labels.kept("dlc", "identity", False) if wished is None else wished)
 
 
 def find_clips(data: Path, clips: Sequence[str]) -> list[Path]:

@@ -56,6 +56,10 @@ class Estimate(Study):
     light: float | None = setting(
         None, "how strongly light, noise and blur vary in training; default 1", ge=0, le=3
     )
+    identity: bool | None = setting(
+        None, "whether names of animals say who they are, to be told by their looks; default: as "
+        "a project of DeepLabCut says, else not",
+    )  # fmt: skip
     precision: Literal["auto", "32", "bf16"] = setting(
         "auto", "numbers that the net computes with; auto: bf16 where it was measured faster"
     )
@@ -73,7 +77,7 @@ class Estimate(Study):
         """Read the project; pictures are read when they are learnt from."""
         from neuroloom.pose.data import read_frames
 
-        return read_frames(data, self.include, clips=self.unlabelled)
+        return read_frames(data, self.include, clips=self.unlabelled, identity=self.identity)
 
     def read_like(self, facts: dict[str, Any], data: Path, include: list[str]) -> Dataset:
         """Read another project, which must have the run's keypoints."""
@@ -149,11 +153,14 @@ class Estimate(Study):
     def _judge(self, prepared: Prepared, run: Run, results: dict[str, Any]) -> pd.DataFrame:
         """Write predictions and metrics, and beside them how true the expected errors are."""
         from neuroloom.learn.study import add_scores
-        from neuroloom.pose.held_out import score_of_expectation
+        from neuroloom.pose.held_out import score_of_expectation, score_of_identity
 
         table = super()._judge(prepared, run, results)
         if len(table):
             add_scores(run.folder, score_of_expectation(table))
+        facts = prepared.dataset.facts
+        if len(table) and facts["identity"]:
+            add_scores(run.folder, score_of_identity(table, len(facts["individuals"]), self.seed))
         return table
 
     def _final(self, role: str, name: str, prepared: Prepared, fits: list[Fitted]) -> Ensemble:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 BLOCK = 5  # neighbouring held-out frames that count as one unit of an interval
+HALF = 0.5  # of a body's length: what two nets see nearer than that is one animal
 PARTS = 5  # of the held-out frames, where there is one fold, to cross-fit the calibration
 
 
@@ -101,7 +102,7 @@ def together(found: Sequence[Floats]) -> Floats:
     """
     if len(found) == 1:
         return found[0]
-    every = np.stack(found)
+    every = np.stack([found[0], *(in_order_of(found[0], other) for other in found[1:])])
     weight = 1 / np.maximum(np.nan_to_num(every[..., 3], nan=1e6), 0.05) ** 2
     weight = np.where(np.isfinite(every[..., :2]).all(-1), weight, 0.0)
     total = weight.sum(0)
@@ -111,6 +112,48 @@ def together(found: Sequence[Floats]) -> Floats:
     apart = np.linalg.norm(every[..., :2] - mean[..., :2], axis=-1)
     mean[..., 3] += np.nansum(np.nan_to_num(apart) * share, 0)
     return mean
+
+
+def in_order_of(first: Floats, other: Floats) -> Floats:
+    """Return what another net found with each animal in the place that it has in `first`.
+
+    Nets list animals in orders of their own. Bodies less than half a body apart are one animal; one
+    that only the other net sees takes a place that is free, or is left out where none is.
+
+    Parameters
+    ----------
+    first, other
+        Shape (n, individual, keypoint, 4).
+
+    Examples
+    --------
+    >>> first = np.zeros((1, 2, 2, 4)); first[0, :, 1, 0] = 10; first[0, 1, :, 1] = 50
+    >>> other = first[:, ::-1]
+    >>> np.array_equal(in_order_of(first, other), first)
+    True
+    """
+    if first.shape[1] == 1:
+        return other
+    out = np.full_like(other, np.nan)
+    for frame, (one, two) in enumerate(zip(first[..., :2], other[..., :2], strict=True)):
+        for place, own in _places(one, two):
+            out[frame, place] = other[frame, own]
+    return out
+
+
+def _places(one: Floats, two: Floats) -> list[tuple[int, int]]:
+    """Return (place in `one`, number in `two`) of the animals (individual, keypoint, 2) of both."""
+    from scipy.optimize import linear_sum_assignment
+
+    here, seen = (np.isfinite(own).all(-1).any(-1) for own in (one, two))
+    near = np.full(len(one), 0.0)
+    near[here] = HALF * np.linalg.norm(np.ptp(np.nan_to_num(one[here]), axis=1), axis=-1) + 1
+    apart = np.nan_to_num(distance_between(one, two), nan=np.inf)
+    pairs = zip(*linear_sum_assignment(np.minimum(apart, near[:, None])), strict=True)
+    sure = [(int(i), int(j)) for i, j in pairs if apart[i, j] < near[i]]
+    free = iter(np.flatnonzero(~here).tolist())
+    alone = [j for j in np.flatnonzero(seen).tolist() if j not in {j for _, j in sure}]
+    return sure + list(zip(free, alone, strict=False))
 
 
 def rows_of_frames(
@@ -134,12 +177,12 @@ def rows_of_frames(
     keep = [name for name in (*ENTITIES, "onset") if name in frames]
     parts = []
     for k, row in enumerate(rows):
-        for name, (true, own, alike) in paired(
+        for name, (true, own, alike, called) in paired(
             dataset.truth[row], found[k], dataset.facts["individuals"], scale
         ).items():
-            parts.append(_animal(k, name, true, own, alike, names))
-    columns = ["at", "individual", "keypoint", "true_x", "true_y", "x", "y", "near", "raw_px",
-               "error_px", "known", "oks", "score", "there", "found"]  # fmt: skip
+            parts.append(_animal(k, (name, called), true, own, alike, names))
+    columns = ["at", "individual", "called", "keypoint", "true_x", "true_y", "x", "y", "near",
+               "raw_px", "error_px", "known", "oks", "score", "there", "found"]  # fmt: skip
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
     at = table.pop("at").to_numpy(dtype=int)
     out = frames[keep].iloc[at].reset_index(drop=True)
@@ -153,8 +196,10 @@ def rows_of_frames(
 
 def paired(
     truth: Floats, found: Floats, names: Sequence[str], scale: float
-) -> dict[str, tuple[Floats, Floats, float]]:
-    """Return animal -> (true points, found points, similarity), matched to be most alike.
+) -> dict[str, tuple[Floats, Floats, float, str]]:
+    """Return animal -> (true points, found points, similarity, name in whose place it was found).
+
+    Animals are matched to be most alike, whatever they are called.
 
     Parameters
     ----------
@@ -173,15 +218,18 @@ def paired(
     nothing = np.full_like(found[0], np.nan)
     out = {}
     for k, own in enumerate(here.tolist()):
-        other = found[seen[pair[k]]] if k in pair else nothing
-        out[str(names[own])] = (truth[own], other, float(alike[k, pair[k]]) if k in pair else 0.0)
+        out[str(names[own])] = (truth[own], nothing, 0.0, "")
+        if k in pair:
+            place, like = int(seen[pair[k]]), float(alike[k, pair[k]])
+            out[str(names[own])] = (truth[own], found[place], like, str(names[place]))
     for number, one in enumerate(sorted(set(range(len(seen))) - set(pair.values()))):
-        out[f"no animal {number + 1}"] = (np.full_like(truth[0], np.nan), found[seen[one]], 0.0)
+        place, none = int(seen[one]), np.full_like(truth[0], np.nan)
+        out[f"no animal {number + 1}"] = (none, found[place], 0.0, str(names[place]))
     return out
 
 
 def _animal(
-    at: int, name: str, true: Floats, own: Floats, alike: float, names: np.ndarray
+    at: int, called: tuple[str, str], true: Floats, own: Floats, alike: float, names: np.ndarray
 ) -> pd.DataFrame:
     import pandas as pd
 
@@ -190,7 +238,8 @@ def _animal(
     sure = float(np.nanmean(own[seen, 2])) if seen.any() else np.nan
     return pd.DataFrame(
         {
-            "at": at, "individual": name, "keypoint": names, "true_x": true[:, 0],
+            "at": at, "individual": called[0], "called": called[1], "keypoint": names,
+            "true_x": true[:, 0],
             "true_y": true[:, 1], "x": own[:, 0], "y": own[:, 1], "near": own[:, 2],
             "raw_px": own[:, 3], "error_px": distances(true, own[:, :2]),
             "known": known.astype(float), "oks": alike, "score": sure,
@@ -254,3 +303,43 @@ def score_of_expectation(table: pd.DataFrame) -> dict[str, dict[str, float | Non
     known = float(value) if np.isfinite(value) else None
     rest = dict.fromkeys(("low", "high", "baseline", "chance"))
     return {"expectation_slope": {"value": known, **rest}}
+
+
+def score_of_identity(
+    table: pd.DataFrame, names: int, seed: int = 0
+) -> dict[str, dict[str, float | None]]:
+    """Return `identity_accuracy`: the share of animals found that were called by their own name.
+
+    Parameters
+    ----------
+    table
+        Rows as `tabulate` gives them.
+    names
+        How many animals there are; one name in so many is right by chance.
+    seed
+        Of the bootstrap over units.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> rows = pd.DataFrame({"role": "model", "seed": 0, "example": list("aabb"),
+    ...     "individual": ["m", "f"] * 2, "called": ["m", "f", "f", "m"], "there": 1.0,
+    ...     "found": 1.0, "unit": list("aabb")})
+    >>> score_of_identity(rows, 2)["identity_accuracy"]["value"]
+    0.5
+    """
+    import pandas as pd
+
+    from neuroloom.learn.intervals import RESAMPLES, interval, resample, tail
+
+    seen = table[(table["role"] == "model") & (table["there"] > 0) & (table["found"] > 0)]
+    one = seen.drop_duplicates(["seed", "example", "individual"])
+    if not len(one):
+        return {}
+    right = (one["individual"] == one["called"]).to_numpy(float)
+    numbers = pd.factorize(one["unit"], sort=True)[0]
+    value, rng = float(right.mean()), np.random.default_rng(seed)
+    draws = [weights @ right / weights.sum(1) for weights in resample(numbers, RESAMPLES, rng)]
+    low, high = interval(np.concatenate(draws), value, tail(numbers))
+    row = {"value": value, "low": low, "high": high, "baseline": None, "chance": 1 / names}
+    return {"identity_accuracy": row}

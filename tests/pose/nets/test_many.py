@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from neuroloom.core.errors import ConfigError
 from neuroloom.core.files import read_json
 from neuroloom.io.labels import read_labels
 from neuroloom.learn.fit import FitJob
+from neuroloom.pose.data import read_frames
 from neuroloom.pose.estimate import Estimate
 from neuroloom.pose.group import affinity_targets
 from neuroloom.pose.nets.find import Scene
@@ -22,6 +24,7 @@ from neuroloom.pose.nets.many import (
     many_loss,
     peaks_of,
 )
+from neuroloom.pose.nets.who import who_loss
 from tests.animals import NAMES, write_herd
 
 torch.set_num_threads(1)
@@ -150,3 +153,49 @@ def test_a_study_of_several_animals_runs_and_is_judged(tmp_path):
     assert stored
     table = run.predict(tmp_path / "project-pictures")
     assert table.groupby("frame")["keypoint"].count().max() <= 2 * 5
+
+
+def test_animals_of_a_project_with_names_are_told_apart_in_the_metrics(tmp_path):
+    data = write_herd(tmp_path / "project", marked=True)
+    run = Estimate(budget="4 steps", folds=2, identity=True).run(data, tmp_path / "run")
+    row = read_json(run.folder / "metrics.json")["identity_accuracy"]
+    assert row["chance"] == 0.5
+    assert row["low"] <= row["value"] <= row["high"]
+    assert row["baseline"] is None
+
+
+def test_a_project_of_deeplabcut_says_whether_names_mean_somebody(tmp_path):
+    data = write_herd(tmp_path / "project")
+    assert not read_frames(data, []).facts["identity"]
+    config = data / "config.yaml"
+    config.write_text(config.read_text().replace("identity: false", "identity: true"))
+    assert read_frames(data, []).facts["identity"]
+    assert not read_frames(data, [], identity=False).facts["identity"]
+
+
+def test_names_need_several_animals(tmp_path):
+    data = write_herd(tmp_path / "project", animals=1)
+    with pytest.raises(ConfigError, match="one animal only"):
+        Estimate(budget="4 steps", identity=True).run(data, tmp_path / "run")
+
+
+@pytest.mark.long
+def test_marked_animals_are_called_by_their_names_wherever_they_are(tmp_path):
+    """The net is judged on frames that it has not seen, in which animals have changed places."""
+    data = write_herd(tmp_path / "project", frames=60, marked=True)
+    run = Estimate(budget="300 steps", folds=1, identity=True).run(data, tmp_path / "run")
+    metrics = read_json(run.folder / "metrics.json")
+    assert metrics["identity_accuracy"]["value"] > 0.9
+    assert metrics["mean_error_px"]["value"] < 6
+
+
+def test_the_loss_of_names_reads_maps_where_the_keypoints_lie():
+    points = torch.tensor([[[3.0, 3.0], [9.0, 3.0], [99.0, 3.0]], [[3.0, 9.0], [9.0, 9.0], [0, 0]]])
+    maps = torch.zeros(2, 2, 8, 8, requires_grad=True)
+    right = torch.tensor([0, 1])
+    loss = who_loss(maps, points, right, 2)
+    assert loss.item() == pytest.approx(0.5 * np.log(2))
+    loss.backward()
+    assert int((maps.grad.abs().sum(1) > 0).sum()) == 2 + 3
+    better = maps.detach() - 3 * torch.sign(maps.grad)
+    assert float(who_loss(better, points, right, 2)) < 0.05

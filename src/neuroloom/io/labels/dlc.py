@@ -50,6 +50,7 @@ def read(path: Path) -> Labels:
     any_table = next(iter(tables.values()))
     extra = {
         "config": _config_text(root),
+        "identity": bool(config.get("identity")),
         "scorer": any_table.scorer,
         "index_cells": {name: table.index_cells for name, table in tables.items()},
         "multi": bool(any_table.individuals),

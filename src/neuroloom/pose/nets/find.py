@@ -17,6 +17,7 @@ from neuroloom.pose.nets.maps import places
 from neuroloom.pose.nets.module import look_at
 from neuroloom.pose.nets.vary import standardised
 from neuroloom.pose.nets.views import halved, pyramid_level, similarity, to_frame, whole_frame
+from neuroloom.pose.nets.who import told
 
 if TYPE_CHECKING:
     from neuroloom.pose.nets.learner import PoseLearner
@@ -46,14 +47,16 @@ def find_one(learner: PoseLearner, pictures: Sequence[np.ndarray]) -> Floats:
     scene = Scene(pictures, plan.channels)
     if plan.coarse is None:
         views = np.stack([whole_frame(one.shape[:2], plan.fine.size) for one in pictures])
-        return seen(learner, "fine", scene, views)
+        return seen(learner, "fine", scene, views)[0]
     views = np.stack([whole_frame(one.shape[:2], plan.coarse.size) for one in pictures])
-    first = seen(learner, "coarse", scene, views)
-    return look_once(learner, scene, crops(learner, first), np.arange(len(pictures)))
+    first, _ = seen(learner, "coarse", scene, views)
+    return look_once(learner, scene, crops(learner, first), np.arange(len(pictures)))[0]
 
 
-def look_once(learner: PoseLearner, scene: Scene, views: Floats, rows: np.ndarray) -> Floats:
-    """Return what the fine net sees in crops; a crop that lay amiss is taken anew, once.
+def look_once(
+    learner: PoseLearner, scene: Scene, views: Floats, rows: np.ndarray
+) -> tuple[Floats, Floats]:
+    """Return what the fine net has `seen` in crops; a crop that lay amiss is taken anew, once.
 
     Parameters
     ----------
@@ -64,13 +67,13 @@ def look_once(learner: PoseLearner, scene: Scene, views: Floats, rows: np.ndarra
     """
     plan = learner.plan
     assert plan is not None
-    found = seen(learner, "fine", scene, views, rows)
+    found, who = seen(learner, "fine", scene, views, rows)
     anew = crops(learner, found)
     moved = np.abs(anew[:, :, 2] - views[:, :, 2]).max(1)
     again = np.flatnonzero(moved > AGAIN * plan.fine.jitter.shift * plan.fine.scale)
     if len(again):
-        found[again] = seen(learner, "fine", scene, anew[again], rows[again])
-    return found
+        found[again], who[again] = seen(learner, "fine", scene, anew[again], rows[again])
+    return found, who
 
 
 class Scene:
@@ -146,33 +149,42 @@ def maps_of(net: Any, x: Tensor, mirror: Sequence[int] | None) -> Tensor:
     maps: Tensor = net(x)
     if mirror is None:
         return maps
-    image = net(x.flip(2)).flip(2)[:, list(mirror)]
-    both = maps.flatten(2).softmax(-1) + image.flatten(2).softmax(-1)
-    return (both / 2).clamp_min(1e-12).log().view_as(maps)
+    image, count = net(x.flip(2)).flip(2), len(mirror)
+    own, other = maps[:, :count], image[:, list(mirror)]
+    both = own.flatten(2).softmax(-1) + other.flatten(2).softmax(-1)
+    mean = (both / 2).clamp_min(1e-12).log().view_as(own)
+    names = (maps[:, count:] + image[:, count:]) / 2
+    return torch.cat([mean, names], 1) if names.shape[1] else mean
 
 
 @torch.inference_mode()
-def seen(learner: PoseLearner, key: str, scene: Scene, views: Floats, rows: Any = None) -> Floats:
+def seen(
+    learner: PoseLearner, key: str, scene: Scene, views: Floats, rows: Any = None
+) -> tuple[Floats, Floats]:
     """Return what a stage sees in views (n, 2, 3) of the pictures, in px of the frames.
 
     Returns
     -------
-    np.ndarray
+    found
         Shape (n, keypoint, 4).
+    who
+        Shape (n, name): logits of who it is; no names where animals are not told apart.
     """
     plan = learner.plan
     assert plan is not None
     x = scene.look(key, plan, views, rows).contiguous(memory_format=torch.channels_last)
     net: Any = learner.quick(key).to(device_name())
     both = plan.mirror if key == "fine" and plan.mirrored else None
-    maps, stride = maps_of(net, x.to(device_name()), both).cpu(), int(net.stride)
+    every, stride = maps_of(net, x.to(device_name()), both).cpu(), int(net.stride)
+    maps, names = every[:, : len(plan.keypoints)], every[:, len(plan.keypoints) :]
     if key == "fine" and learner.structure is not None and plan.agree:
         points, near, expected = agreed_places(maps, stride, learner.structure, plan.agree)
     else:
         points, near, expected = places(maps, stride)
     scale = np.sqrt(np.abs(np.linalg.det(views[:, :, :2])))[:, None]
     whole = to_frame(views, points.double().numpy())
-    return np.concatenate(
+    found = np.concatenate(
         [whole, near.double().numpy()[..., None], (expected.double().numpy() * scale)[..., None]],
         -1,
     )
+    return found, told(names, points, near, stride).double().numpy()

@@ -50,6 +50,8 @@ class PoseWishes:
         Fields of `learn.fit.Training` that differ from the usual.
     options
         Options of the net.
+    identity
+        Whether names of animals say who they are, to be told by their looks.
     """
 
     keypoints: tuple[str, ...]
@@ -60,6 +62,7 @@ class PoseWishes:
     light: float = 1.0
     training: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
+    identity: bool = False
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> PoseWishes:
@@ -121,12 +124,14 @@ class PoseLearner:
 
     def make_plan(self, x: PoseFrames) -> PosePlan:
         """Return the plan for these training frames."""
-        animals, _ = animals_of(x.points)
+        animals, _, _ = animals_of(x.points)
         keys = {"net": self.name} | self.wishes.keys
-        return make_plan(
+        plan = make_plan(
             animals, x.shapes(), self.wishes.keypoints, self.wishes.mirror, x.channels(), keys,
             self.wishes.options, self.wishes.individuals,
         )  # fmt: skip
+        names = self.wishes.individuals if self.wishes.identity else 0
+        return dataclasses.replace(plan, names=names)
 
     def fit(self, x: PoseFrames, y: Any = None, *, job: FitJob | None = None) -> History:
         """Plan, then train each stage from new initial weights, drawn with `job.seed`.
@@ -182,7 +187,7 @@ class PoseLearner:
         assert self.plan is not None
         if len(self.plan.keypoints) < 3:
             return None
-        points, frame_of = animals_of(x.points)
+        points, frame_of, _ = animals_of(x.points)
         shapes = x.shapes()
         views = self._views("fine", self.plan.fine, points, [shapes[row] for row in frame_of])
         return learn_structure(to_view(views, points))
@@ -209,7 +214,7 @@ class PoseLearner:
         assert plan is not None
         if key == "coarse" and plan.individuals > 1:
             return self._module_of_several(stage, x, seed)
-        points, frame_of = animals_of(x.points)
+        points, frame_of, who = animals_of(x.points)
         shapes = x.shapes()
         views = self._views(key, stage, points, [shapes[row] for row in frame_of])
         frames = x.tensors(plan.channels, pyramid_level(stage.scale))
@@ -219,6 +224,7 @@ class PoseLearner:
         return PoseModule(
             net, stage, [frame.to(device) for frame in frames], torch.as_tensor(views),
             frame_of.tolist(), torch.as_tensor(points), mirror, self.wishes.light,
+            who.tolist() if plan.names and key == "fine" else None,
         )  # fmt: skip
 
     def _module_of_several(self, stage: Stage, x: PoseFrames, seed: int) -> PoseModule:
@@ -355,7 +361,8 @@ class PoseLearner:
         # The coarse stage is a plain small net whatever the fine one is.
         name = plan.net if stage is plan.fine else "unet"
         options = plan.options if stage is plan.fine else {}
-        outputs = len(plan.keypoints) + (0 if stage is plan.fine else 2 * len(plan.edges))
+        more = plan.names if stage is plan.fine else 2 * len(plan.edges)
+        outputs = len(plan.keypoints) + more
         net = build_net(name, plan.channels, outputs, stage.widths, options)
         if stage is not plan.fine and plan.individuals > 1:
             # Peaks are rare: a net that begins with none learns sooner (Lin et al. 2017).
@@ -369,8 +376,8 @@ def stages(plan: PosePlan) -> dict[str, Stage]:
     return coarse | {"fine": plan.fine}
 
 
-def animals_of(y: Floats) -> tuple[Floats, np.ndarray]:
-    """Return the labelled animals (animal, keypoint, 2) and the frame of each.
+def animals_of(y: Floats) -> tuple[Floats, np.ndarray, np.ndarray]:
+    """Return the labelled animals (animal, keypoint, 2), the frame of each, and which it is there.
 
     Raises
     ------
@@ -380,14 +387,14 @@ def animals_of(y: Floats) -> tuple[Floats, np.ndarray]:
     Examples
     --------
     >>> y = np.full((2, 2, 3, 2), np.nan); y[1, 0] = 1.0
-    >>> [part.tolist() for part in animals_of(y)][1]
-    [1]
+    >>> [part.tolist() for part in animals_of(y)][1:]
+    [[1], [0]]
     """
     known = np.isfinite(y).all(-1).sum(-1) >= min(2, y.shape[2])
     frame, individual = np.nonzero(known)
     if len(frame) == 0:
         raise DataError("No frame to learn from has two labelled keypoints of one animal.")
-    return y[frame, individual].astype(float), frame
+    return y[frame, individual].astype(float), frame, individual
 
 
 def _half_and_half(animals: int, labelled: np.ndarray, batch: int) -> np.ndarray:

@@ -23,6 +23,7 @@ from neuroloom.pose.nets.align import Floats, placed, pose_of
 from neuroloom.pose.nets.find import Scene, crops, look_once
 from neuroloom.pose.nets.module import PoseModule
 from neuroloom.pose.nets.views import to_frame, whole_frame
+from neuroloom.pose.nets.who import names_of
 
 if TYPE_CHECKING:
     from neuroloom.pose.nets.learner import PoseLearner
@@ -136,7 +137,8 @@ def find_many(learner: PoseLearner, pictures: Sequence[np.ndarray]) -> Floats:
     -------
     np.ndarray
         Shape (n, individual, keypoint, 4): x, y, probability near the peak, expected error in px;
-        the surest animal first, NaN where there is none.
+        NaN where there is none. Each animal in the place of its name where they are told apart,
+        else the surest first.
     """
     plan = learner.plan
     assert plan is not None
@@ -146,7 +148,7 @@ def find_many(learner: PoseLearner, pictures: Sequence[np.ndarray]) -> Floats:
     if not len(rows):
         return out
     views = crops(learner, filled(bodies, plan.mean_shape))
-    found = look_once(learner, scene, views, rows)
+    found, who = look_once(learner, scene, views, rows)
     # What the coarse net saw of an animal says how sure it is that there is one.
     there = np.where(np.isfinite(bodies[..., 0]), bodies[..., 2], 0.0).mean(1)
     scale = body_scale(plan.mean_shape[None])
@@ -154,7 +156,8 @@ def find_many(learner: PoseLearner, pictures: Sequence[np.ndarray]) -> Floats:
         own = np.flatnonzero(rows == frame)
         score = there[own] + found[own, :, 2].mean(1)
         kept = suppress(found[own, :, :2], score, scale, SAME)[: plan.individuals]
-        out[frame, : len(kept)] = found[own[kept]]
+        place = names_of(who[own[kept]]) if plan.names else np.arange(len(kept))
+        out[frame, place] = found[own[kept]]
     return out
 
 

@@ -13,6 +13,7 @@ from neuroloom.pose.nets.maps import map_loss
 from neuroloom.pose.nets.plan import Stage
 from neuroloom.pose.nets.vary import moved, relit, standardised
 from neuroloom.pose.nets.views import look, pyramid_level
+from neuroloom.pose.nets.who import who_loss
 
 
 class PoseModule(nn.Module):
@@ -36,6 +37,8 @@ class PoseModule(nn.Module):
         For each keypoint its other side; None: views are never mirrored.
     light
         How strongly brightness, noise and so on vary; 1: the usual.
+    who
+        Number of the name of each animal, which further maps of the net tell; None: nobody's.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class PoseModule(nn.Module):
         points: Tensor,
         mirror: Sequence[int] | None,
         light: float = 1.0,
+        who: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         # A third quicker on a processor; weights and pictures must lie alike.
@@ -56,6 +60,7 @@ class PoseModule(nn.Module):
         self.frames, self.frame_of = list(frames), list(frame_of)
         self.views, self.points = views, points
         self.mirror = None if mirror is None else torch.as_tensor(list(mirror))
+        self.who = None if who is None else torch.as_tensor(list(who))
         self.level = pyramid_level(stage.scale)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -68,7 +73,12 @@ class PoseModule(nn.Module):
         own = on_cpu(generator or torch.Generator().manual_seed(0))
         pictures, points = self.draw(x.tolist(), own)
         stride = int(self.net.stride)  # type: ignore[arg-type]
-        return map_loss(self.net(pictures), points, stride, self.stage.spread)
+        maps, count = self.net(pictures), points.shape[1]
+        loss = map_loss(maps[:, :count], points, stride, self.stage.spread)
+        if self.who is None:
+            return loss
+        who = self.who[x.cpu()].to(points.device)
+        return loss + who_loss(maps[:, count:], points, who, stride)
 
     def draw(self, rows: Sequence[int], generator: Generator) -> tuple[Tensor, Tensor]:
         """Return changed views of some animals, and where their keypoints then are."""

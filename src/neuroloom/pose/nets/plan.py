@@ -89,6 +89,8 @@ class PosePlan:
         How many animals a frame has, at most.
     edges
         Pairs of keypoints along which the coarse net of several animals learns a field.
+    names
+        How many animals are told apart by their looks; 0: an animal is anyone.
     """
 
     keypoints: tuple[str, ...]
@@ -106,6 +108,7 @@ class PosePlan:
     options: dict[str, Any] = field(default_factory=dict)
     individuals: int = 1
     edges: tuple[tuple[int, int], ...] = ()
+    names: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Return the plan as plain data."""
