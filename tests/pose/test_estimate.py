@@ -14,7 +14,7 @@ from neuroloom.io.video import write_video
 from neuroloom.learn.fit import own_threads
 from neuroloom.pose.confidence import Calibration, calibrate, cross_calibrated, slope
 from neuroloom.pose.estimate import Estimate
-from neuroloom.pose.held_out import in_blocks, paired, together
+from neuroloom.pose.held_out import in_blocks, paired, score_of_expectation, together
 from tests.critters import NAMES, paint, place, points_of, write_project
 
 QUICK = {"budget": "3 steps", "plan": {"batch": "4", "widths": "8,8,8,8"}}
@@ -175,3 +175,24 @@ def test_expectations_without_meaning_are_flattened():
     found = calibrate(rng.uniform(1, 9, 200), rng.gamma(2, 1, 200))
     assert np.ptp(found.error) < 1.0
     assert Calibration.from_dict(found.as_dict()) == found
+
+
+def test_a_slope_of_expectations_that_are_all_one_is_not_given():
+    rows = pd.DataFrame(
+        {"role": "model", "unit": list("aabbcc"), "expected_px": 2.0, "error_px": np.arange(6.0)}
+    )
+    assert score_of_expectation(rows)["expectation_slope"]["value"] is None
+
+
+def test_one_error_that_is_far_off_makes_the_slope_unsure():
+    rng = np.random.default_rng(3)
+    said = rng.gamma(2.0, 1.5, 60)
+    rows = pd.DataFrame(
+        {"role": "model", "unit": np.arange(60) // 5, "expected_px": said, "error_px": said}
+    )
+    calm = score_of_expectation(rows)["expectation_slope"]
+    assert calm["low"] == pytest.approx(1.0)
+    assert calm["high"] == pytest.approx(1.0)
+    rows.loc[int(np.argmax(said)), "error_px"] = 90.0
+    wild = score_of_expectation(rows)["expectation_slope"]
+    assert wild["low"] < 1.1 < wild["value"] < wild["high"]

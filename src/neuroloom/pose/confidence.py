@@ -21,6 +21,7 @@ Floats = NDArray[np.float64]
 GROUP = 25  # points in a group, at least
 MOST_GROUPS = 20
 FOLDS = 5
+FLAT = 0.02  # of their mean: expectations that vary less are all one
 
 
 @dataclass(frozen=True)
@@ -160,9 +161,38 @@ def cross_calibrated(expected: Floats, error: Floats, part: NDArray[np.int64]) -
     return out
 
 
-def slope(expected: Floats, error: Floats) -> float:
-    """Return the slope of real over expected error, by least squares; 1 is calibrated."""
+def slope(expected: Floats, error: Floats, weights: Floats | None = None) -> Floats:
+    """Return the slope of real over expected error, by least squares; 1 is calibrated.
+
+    NaN where expectations are all but one: then there is nothing that a slope could tell.
+
+    Parameters
+    ----------
+    expected, error
+        Shape (n,), px; points that lack one do not count.
+    weights
+        Shape (resample, n): how often each point counts; None: once.
+
+    Returns
+    -------
+    Shape (resample,), or one number.
+
+    Examples
+    --------
+    >>> float(slope(np.array([1.0, 2.0, 3.0]), np.array([2.0, 4.0, 6.0])))
+    2.0
+    """
     known = np.isfinite(expected) & np.isfinite(error)
     said, off = expected[known], error[known]
-    spread = float(((said - said.mean()) ** 2).sum()) if said.size > 2 else 0.0
-    return float(((said - said.mean()) * off).sum() / spread) if spread > 0 else float("nan")
+    times = np.ones(said.size) if weights is None else weights[..., known]
+    total = np.maximum(times.sum(-1), 1e-12)
+    mean = (times @ said / total)[..., None]
+    away = said - mean
+    spread = (times * away**2).sum(-1)
+    flat = (
+        np.sqrt(spread / total) <= FLAT * mean[..., 0]
+        if said.size > 2
+        else np.full(spread.shape, True)
+    )
+    found: Floats = (times * away * off).sum(-1) / np.where(flat, np.nan, spread)
+    return found

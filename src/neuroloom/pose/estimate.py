@@ -157,7 +157,7 @@ class Estimate(Study):
 
         table = super()._judge(prepared, run, results)
         if len(table):
-            add_scores(run.folder, score_of_expectation(table))
+            add_scores(run.folder, score_of_expectation(table, self.seed))
         facts = prepared.dataset.facts
         if len(table) and facts["identity"]:
             add_scores(run.folder, score_of_identity(table, len(facts["individuals"]), self.seed))

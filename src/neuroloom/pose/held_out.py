@@ -296,13 +296,25 @@ def calibrated(table: pd.DataFrame, facts: dict[str, list[float]] | None) -> pd.
     return table.assign(expected_px=known.errors(raw), confidence=sure)
 
 
-def score_of_expectation(table: pd.DataFrame) -> dict[str, dict[str, float | None]]:
-    """Return `expectation_slope`: real over expected error, 1 where expectations are true."""
+def score_of_expectation(table: pd.DataFrame, seed: int = 0) -> dict[str, dict[str, float | None]]:
+    """Return `expectation_slope`: real over expected error, 1 where expectations are true.
+
+    The interval resamples units: one point that was far off may make the slope of a few frames.
+    """
+    import pandas as pd
+
+    from neuroloom.learn.intervals import RESAMPLES, interval, resample, tail
+
     mine = table[table["role"] == "model"]
-    value = slope(mine["expected_px"].to_numpy(float), mine["error_px"].to_numpy(float))
-    known = float(value) if np.isfinite(value) else None
-    rest = dict.fromkeys(("low", "high", "baseline", "chance"))
-    return {"expectation_slope": {"value": known, **rest}}
+    said, off = (mine[name].to_numpy(float) for name in ("expected_px", "error_px"))
+    value, none = float(slope(said, off)), {"baseline": None, "chance": None}
+    if not np.isfinite(value):
+        return {"expectation_slope": {"value": None, "low": None, "high": None, **none}}
+    numbers = pd.factorize(mine["unit"], sort=True)[0]
+    rng = np.random.default_rng(seed)
+    draws = [slope(said, off, weights) for weights in resample(numbers, RESAMPLES, rng)]
+    low, high = interval(np.concatenate(draws), value, tail(numbers))
+    return {"expectation_slope": {"value": value, "low": low, "high": high, **none}}
 
 
 def score_of_identity(

@@ -113,7 +113,9 @@ def summarise(rows: pd.DataFrame, seed: int) -> dict[str, dict[str, float | None
         score("error_centre_known", np.mean),
         score("com", np.mean),
         score("there", np.mean),
-        _numbers(slope(rows["expected_error"].to_numpy(float), rows["error"].to_numpy(float))),
+        _numbers(
+            float(slope(rows["expected_error"].to_numpy(float), rows["error"].to_numpy(float)))
+        ),
     )
     return dict(zip(METRICS, made, strict=True))
 
