@@ -71,8 +71,27 @@ def nuclei(data: Path) -> tuple[Pairs, Pairs]:
     return {"small": small}, {"large": large}
 
 
+def rats(data: Path) -> tuple[Pairs, Pairs]:
+    """Return the pictures of one rat's cord to learn from and those of another, greys as above."""
+    place = data / "volumes" / "ivadomed_testing" / "microscopy_png"
+    parts: tuple[Pairs, Pairs] = {}, {}
+    for part, animal in zip(parts, ("sub-rat3", "sub-rat2"), strict=True):
+        for file in sorted(place.rglob(f"{animal}/**/*_SEM.png")):
+            if "derivatives" in file.parts:
+                continue
+            labels = place / "derivatives" / "labels" / file.relative_to(place).parent
+            axon, myelin = (
+                pixels(labels / f"{file.stem}_seg-{kind}-manual.png") > 0
+                for kind in ("axon", "myelin")
+            )
+            mask = np.where(axon, 255, np.where(myelin, 128, 0)).astype(np.uint8)
+            part[file.stem] = pixels(file), mask
+    return parts
+
+
 SETS: dict[str, Callable[[Path], tuple[Pairs, Pairs]]] = {
     "axon": axon_demo, "mitochondria": mitochondria, "cord": nerve_cord, "nuclei": nuclei,
+    "rats": rats,
 }  # fmt: skip
 
 

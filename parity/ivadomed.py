@@ -15,6 +15,7 @@ from neuroloom.core.run import Run
 from neuroloom.io.images import read_image, write_image
 from neuroloom.learn.dense.measures.overlap import dice
 from neuroloom.volumes.segment import Segment
+from parity.crops import score
 from parity.harness import Check, minutes, spent
 from parity.studies import scratch, study
 
@@ -112,6 +113,8 @@ def one_subject(data: Path) -> float:
     return 0.0
 
 
+RATS = f"its SEM of rat cord: one animal to learn from, another to be judged on; {spent(5)}"
+
 CHECKS = [
     Check(TOOL, "three contrasts of one subject with one mask are refused as evidence", "== 1",
           one_subject, CORD),
@@ -119,4 +122,8 @@ CHECKS = [
           ">= 0.85", unseen_dice, DATA),
     Check(TOOL, "AUROC of the entropy for wrong voxels within 3 voxels of the predicted border",
           ">= 0.75", unseen_auroc, DATA),
+    Check(TOOL, "Dice of axons of an animal that training did not have", ">= 0.82",
+          score("rats", "microscopy.axon", "dice/axon", varied=True), RATS),
+    Check(TOOL, "Dice of myelin of an animal that training did not have", ">= 0.80",
+          score("rats", "microscopy.axon", "dice/myelin", varied=True), RATS),
 ]  # fmt: skip
