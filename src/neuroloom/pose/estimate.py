@@ -57,9 +57,8 @@ class Estimate(Study):
         None, "how strongly light, noise and blur vary in training; default 1", ge=0, le=3
     )
     identity: bool | None = setting(
-        None, "whether names of animals say who they are, to be told by their looks; default: as "
-        "a project of DeepLabCut says, else not",
-    )  # fmt: skip
+        None, "names say who an animal is, told by its looks; default: as DeepLabCut's project says"
+    )
     precision: Literal["auto", "32", "bf16"] = setting(
         "auto", "numbers that the net computes with; auto: bf16 where it was measured faster"
     )
