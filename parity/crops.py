@@ -76,9 +76,7 @@ def rats(data: Path) -> tuple[Pairs, Pairs]:
     place = data / "volumes" / "ivadomed_testing" / "microscopy_png"
     parts: tuple[Pairs, Pairs] = {}, {}
     for part, animal in zip(parts, ("sub-rat3", "sub-rat2"), strict=True):
-        for file in sorted(place.rglob(f"{animal}/**/*_SEM.png")):
-            if "derivatives" in file.parts:
-                continue
+        for file in sorted((place / animal).rglob("*_SEM.png")):
             labels = place / "derivatives" / "labels" / file.relative_to(place).parent
             axon, myelin = (
                 pixels(labels / f"{file.stem}_seg-{kind}-manual.png") > 0

@@ -17,6 +17,7 @@ from neuroloom.core.errors import DataError
 from neuroloom.io.cases import Case
 from neuroloom.io.images import ImageHeader, peek_image
 from neuroloom.io.truth import is_inside
+from neuroloom.io.upright import Turn
 
 _SHOWN = 10
 _OFF = 1e-3  # of a voxel, or of a millimetre if that is more
@@ -238,13 +239,9 @@ def _grid(seen: _Seen, file: Path) -> None:
 
 def _ways(affine: np.ndarray) -> str:
     """Return where the axes x, y, z point to, as "RAS" or "LPS"."""
-    letters, taken = [], set()
-    for axis in affine[:3, :3].T:
-        free = [i for i in range(3) if i not in taken]
-        main = max(free, key=lambda i: abs(axis[i]))
-        taken.add(main)
-        letters.append(("RL", "AP", "SI")[main][int(axis[main] < 0)])
-    return "".join(letters)
+    from nibabel.orientations import aff2axcodes
+
+    return "".join(str(way) for way in aff2axcodes(affine))
 
 
 def _overlap(seen: _Seen, file: Path) -> None:
@@ -442,15 +439,8 @@ def _thumb(truth: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """Return where something is drawn, (x, y, z) to the right, the front and up, on few cells."""
     from scipy.ndimage import zoom
 
-    drawn = (truth > 0).transpose().astype(np.float32)
-    ways = _ways(affine)
-    main = ["RL", "AP", "SI"]
-    order = [next(i for i, way in enumerate(ways) if way in pair) for pair in main]
-    drawn = drawn.transpose(order)
-    back = [axis for axis, i in enumerate(order) if ways[i] in "LPI"]
-    small: np.ndarray = zoom(
-        np.flip(drawn, tuple(back)), [_CELLS / size for size in drawn.shape], order=1
-    )
+    drawn = Turn(affine, truth.shape).there(truth > 0).T.astype(np.float32)
+    small: np.ndarray = zoom(drawn, [_CELLS / size for size in drawn.shape], order=1)
     return small
 
 

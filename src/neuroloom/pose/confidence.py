@@ -189,10 +189,6 @@ def slope(expected: Floats, error: Floats, weights: Floats | None = None) -> Flo
     mean = (times @ said / total)[..., None]
     away = said - mean
     spread = (times * away**2).sum(-1)
-    flat = (
-        np.sqrt(spread / total) <= FLAT * mean[..., 0]
-        if said.size > 2
-        else np.full(spread.shape, True)
-    )
+    flat = (np.sqrt(spread / total) <= FLAT * mean[..., 0]) | (said.size <= 2)
     found: Floats = (times * away * off).sum(-1) / np.where(flat, np.nan, spread)
     return found

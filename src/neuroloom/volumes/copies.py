@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from neuroloom.core import recording as recordings
 from neuroloom.core.errors import ConfigError
+from neuroloom.io.upright import Turn
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -66,25 +66,10 @@ def canonical(source: Source) -> Source:
     """
     if source.grid.attrs["kind"] != "volume":
         return source
-    affine = np.asarray(source.grid.attrs["affine"], dtype=float)
-    steps = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
-    order = max(permutations(range(3)), key=lambda p: sum(abs(steps[w, p[w]]) for w in range(3)))
-    mirrored = [steps[world, axis] < 0 for world, axis in enumerate(order)]
-    shape = source.x.shape[:0:-1]
-    back = np.zeros((4, 4))
-    back[3, 3] = 1
-    for world, axis in enumerate(order):
-        back[axis, world] = -1 if mirrored[world] else 1
-        back[axis, 3] = shape[axis] - 1 if mirrored[world] else 0
-    x = np.stack([_turn(own, order, mirrored) for own in source.x])
-    y = None if source.y is None else _turn(source.y, order, mirrored)
-    return Source(source.name, x, y, _volume_like(source.grid, x, affine @ back))
-
-
-def _turn(values: np.ndarray, order: Sequence[int], mirrored: Sequence[bool]) -> np.ndarray:
-    turned = values.T.transpose(order)
-    turned = np.flip(turned, tuple(axis for axis, flip in enumerate(mirrored) if flip))
-    return np.ascontiguousarray(turned.T)
+    turn = Turn(np.asarray(source.grid.attrs["affine"], float), source.x.shape[1:])
+    x = np.ascontiguousarray(turn.there(source.x))
+    y = None if source.y is None else np.ascontiguousarray(turn.there(source.y))
+    return Source(source.name, x, y, _volume_like(source.grid, x, turn.affine_there))
 
 
 def _volume_like(grid: xr.DataArray, x: np.ndarray, affine: np.ndarray) -> xr.DataArray:

@@ -153,15 +153,11 @@ def canonical(
     >>> turned[0, :, 0, 0].tolist()
     [4, 0]
     """
-    from scipy.optimize import linear_sum_assignment
+    from neuroloom.io.upright import Turn
 
-    turn = affine[:3, :3] / np.maximum(np.linalg.norm(affine[:3, :3], axis=0), 1e-12)
-    to, own = linear_sum_assignment(-np.abs(turn))
-    order = own[np.argsort(to)]
-    values = values.transpose(0, *(1 + order))
-    flips = tuple(slice(None, None, -1 if turn[axis, order[axis]] < 0 else 1) for axis in range(3))
-    sizes = tuple(spacing[k] for k in order)
-    return values[(slice(None), *flips)], (sizes[0], sizes[1], sizes[2])
+    turn = Turn(affine, values.shape[:0:-1])
+    x, y, z = turn.moved(spacing[::-1])[::-1]
+    return turn.there(values.transpose(0, 3, 2, 1)).transpose(0, 3, 2, 1), (x, y, z)
 
 
 def plane_of(values: np.ndarray, axis: str, index: int) -> np.ndarray:
