@@ -183,6 +183,35 @@ def interval(
     return float(min(low, value)), float(max(high, value))
 
 
+def bounds(
+    score: Callable[[Floats], Floats], value: float, unit: ArrayLike, seed: int
+) -> tuple[float, float]:
+    """Return the interval of a score, by a bootstrap over split units.
+
+    Parameters
+    ----------
+    score
+        From counts (resample, example), how often each example was drawn, to scores (resample,).
+    value
+        The score of the examples themselves.
+    unit
+        The split unit of each example, any labels (example,).
+    seed
+        Of the bootstrap.
+
+    Examples
+    --------
+    >>> x = np.arange(40.0)
+    >>> low, high = bounds(lambda w: w @ x / w.sum(1), x.mean(), np.arange(40) // 2, 0)
+    >>> bool(low < 19.5 < high)
+    True
+    """
+    numbers = np.unique(np.asarray(unit), return_inverse=True)[1]
+    rng = np.random.default_rng(seed)
+    draws = [score(weights) for weights in resample(numbers, RESAMPLES, rng)]
+    return interval(np.concatenate(draws), value, tail(numbers))
+
+
 def how_sure(n: int, value: float, low: float, high: float) -> str:
     """Say in a few words how far a share can be trusted.
 

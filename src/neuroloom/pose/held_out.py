@@ -301,19 +301,14 @@ def score_of_expectation(table: pd.DataFrame, seed: int = 0) -> dict[str, dict[s
 
     The interval resamples units: one point that was far off may make the slope of a few frames.
     """
-    import pandas as pd
-
-    from neuroloom.learn.intervals import RESAMPLES, interval, resample, tail
+    from neuroloom.learn.intervals import bounds
 
     mine = table[table["role"] == "model"]
     said, off = (mine[name].to_numpy(float) for name in ("expected_px", "error_px"))
     value, none = float(slope(said, off)), {"baseline": None, "chance": None}
     if not np.isfinite(value):
         return {"expectation_slope": {"value": None, "low": None, "high": None, **none}}
-    numbers = pd.factorize(mine["unit"], sort=True)[0]
-    rng = np.random.default_rng(seed)
-    draws = [slope(said, off, weights) for weights in resample(numbers, RESAMPLES, rng)]
-    low, high = interval(np.concatenate(draws), value, tail(numbers))
+    low, high = bounds(lambda w: slope(said, off, w), value, mine["unit"], seed)
     return {"expectation_slope": {"value": value, "low": low, "high": high, **none}}
 
 
@@ -340,18 +335,14 @@ def score_of_identity(
     >>> score_of_identity(rows, 2)["identity_accuracy"]["value"]
     0.5
     """
-    import pandas as pd
-
-    from neuroloom.learn.intervals import RESAMPLES, interval, resample, tail
+    from neuroloom.learn.intervals import bounds
 
     seen = table[(table["role"] == "model") & (table["there"] > 0) & (table["found"] > 0)]
     one = seen.drop_duplicates(["seed", "example", "individual"])
     if not len(one):
         return {}
     right = (one["individual"] == one["called"]).to_numpy(float)
-    numbers = pd.factorize(one["unit"], sort=True)[0]
-    value, rng = float(right.mean()), np.random.default_rng(seed)
-    draws = [weights @ right / weights.sum(1) for weights in resample(numbers, RESAMPLES, rng)]
-    low, high = interval(np.concatenate(draws), value, tail(numbers))
+    value = float(right.mean())
+    low, high = bounds(lambda w: w @ right / w.sum(1), value, one["unit"], seed)
     row = {"value": value, "low": low, "high": high, "baseline": None, "chance": 1 / names}
     return {"identity_accuracy": row}

@@ -19,6 +19,27 @@ def cell_places(shape: tuple[int, int], stride: int, device: torch.device | str 
     return torch.stack([u, v], -1).reshape(-1, 2).float() * stride + (stride - 1) / 2
 
 
+def within(points: Tensor, shape: tuple[int, int], stride: int) -> tuple[Tensor, Tensor]:
+    """Return which points (n, keypoint, 2) are known and in the view, and them, the others 0.
+
+    Parameters
+    ----------
+    points
+        px of the view; NaN where unknown.
+    shape, stride
+        Cells (v, u) of a map of the view, and the px that each covers.
+
+    Examples
+    --------
+    >>> known, _ = within(torch.tensor([[[7.0, 3.0], [8.0, 3.0], [torch.nan, 0.0]]]), (2, 4), 2)
+    >>> known.tolist()
+    [[True, False, False]]
+    """
+    edge = torch.tensor([shape[1], shape[0]], device=points.device) * stride
+    known = torch.isfinite(points).all(-1) & ((points >= -0.5) & (points < edge - 0.5)).all(-1)
+    return known, torch.where(known[..., None], points, 0.0)
+
+
 def map_loss(logits: Tensor, points: Tensor, stride: int, spread: float) -> Tensor:
     """Cross entropy of maps against Gaussians round the true places.
 
@@ -42,9 +63,7 @@ def map_loss(logits: Tensor, points: Tensor, stride: int, spread: float) -> Tens
     """
     _n, _k, *shape = logits.shape
     cells = cell_places((shape[0], shape[1]), stride, logits.device)
-    edge = torch.tensor([shape[1], shape[0]], device=logits.device) * stride
-    known = torch.isfinite(points).all(-1) & ((points >= -0.5) & (points < edge - 0.5)).all(-1)
-    place = torch.where(known[..., None], points, 0.0)
+    known, place = within(points, (shape[0], shape[1]), stride)
     # Separable: a Gaussian along each axis.
     axis_u, axis_v = cells[: shape[1], 0], cells[:: shape[1], 1]
     near = torch.exp(-((axis_u - place[..., :1]) ** 2) / (2 * spread**2))

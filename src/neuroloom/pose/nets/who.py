@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from neuroloom.pose.nets.align import Floats
+from neuroloom.pose.nets.maps import within
 
 WEIGHT = 0.5  # of the names' loss beside that of the keypoints
 
@@ -40,9 +41,7 @@ def told(maps: Tensor, points: Tensor, sure: Tensor, stride: int) -> Tensor:
     [[0.0, 6.0]]
     """
     height, width = maps.shape[2:]
-    edge = torch.tensor([width, height], device=points.device) * stride
-    known = torch.isfinite(points).all(-1) & ((points >= -0.5) & (points < edge - 0.5)).all(-1)
-    place = torch.where(known[..., None], points, 0.0)
+    known, place = within(points, (height, width), stride)
     column, row = ((place - (stride - 1) / 2) / stride).round().long().unbind(-1)
     at = row.clamp(0, height - 1) * width + column.clamp(0, width - 1)
     here = maps.flatten(2).gather(2, at[:, None].expand(-1, maps.shape[1], -1))

@@ -96,9 +96,7 @@ def score_of_doubt(predictions: pd.DataFrame, seed: int = 0) -> dict[str, dict[s
     >>> round(score_of_doubt(rows)["error_auroc"]["value"], 3)
     0.8
     """
-    import pandas as pd
-
-    from neuroloom.learn.intervals import RESAMPLES, interval, resample, tail
+    from neuroloom.learn.intervals import bounds
 
     known = predictions[predictions["error_auroc"].notna()]
     cases = known.groupby(["role", "example"])["error_auroc"].mean()
@@ -106,11 +104,8 @@ def score_of_doubt(predictions: pd.DataFrame, seed: int = 0) -> dict[str, dict[s
         return {}
     own = cases.loc["model"]
     units = known.drop_duplicates("example").set_index("example")["unit"].loc[own.index]
-    numbers = pd.factorize(units, sort=True)[0]
     value, values = float(own.mean()), own.to_numpy()
-    rng = np.random.default_rng(seed)
-    draws = [weights @ values / weights.sum(1) for weights in resample(numbers, RESAMPLES, rng)]
-    low, high = interval(np.concatenate(draws), value, tail(numbers))
+    low, high = bounds(lambda w: w @ values / w.sum(1), value, units, seed)
     beside = "baseline" in cases.index.get_level_values("role")
     baseline = float(cases.loc["baseline"].mean()) if beside else None
     row = {"value": value, "low": low, "high": high, "baseline": baseline, "chance": 0.5}
