@@ -1,4 +1,4 @@
-"""A fit ends in its time though the machine gets slower, and a replay takes the same steps."""
+"""A fit ends in its time though the machine changes, and a replay takes the same steps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from neuroloom.core.files import read_json, write_json
 from neuroloom.learn.budget import Plan
 from neuroloom.learn.fit import FitJob, Training, fit
-from neuroloom.learn.pace import Pace, effort_of_stages
+from neuroloom.learn.pace import LEAST, Pace, effort_of_stages
 
 
 def walked(pace, seconds):
@@ -66,6 +66,27 @@ def test_an_idle_machine_with_dear_stages_is_left_alone():
         return 0.97 * (1.0 if share < 0.85 else 3.0) / 1.3
 
     assert walked(Pace(1000, 1000.0, effort), seconds).turns == []
+
+
+@pytest.mark.parametrize("quicker", [1.2, 2.0, 3.0])
+def test_a_machine_that_was_busy_while_steps_were_planned_takes_more_of_them(quicker):
+    pace = walked(Pace(1000, seconds=1000.0, least=LEAST), lambda share: 1 / quicker)
+    assert pace.spent == pytest.approx(1000.0, rel=0.03)
+    assert pace.steps == pytest.approx(1000 * quicker, rel=0.1)
+    assert pace.share == pytest.approx(1.0)
+    again = walked(Pace(1000, turns=list(pace.turns)), lambda share: 9.0)
+    assert (again.steps, again.at) == (pace.steps, pace.at)
+
+
+def test_a_fit_uses_its_time_only_where_more_steps_help(monkeypatch):
+    clock = itertools.count()
+    quick = SimpleNamespace(perf_counter=lambda: float(next(clock)), monotonic=time.monotonic)
+    monkeypatch.setattr("neuroloom.learn.fit.time", quick)
+    first, history = fitted(FitJob(steps=100, seconds=200.0, all_seconds=True))
+    assert len(first.seen) == pytest.approx(200, rel=0.07)
+    assert "quicker than planned" in history.stopped
+    other, history = fitted(FitJob(steps=100, seconds=200.0))
+    assert (len(other.seen), history.stopped) == (100, "all 100 steps done")
 
 
 def test_turns_are_followed_without_a_clock():

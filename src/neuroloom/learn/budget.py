@@ -27,7 +27,8 @@ class Plan:
 
     `precision` is that of `fit.Training` where it was measured; None leaves it to the net.
     `seconds` is the wall time of a fit's steps, for a budget in time: what gets slower leaves steps
-    out. `turns` says for each fit where it did (`pace.Pace`), once it is done; a replay follows it.
+    out; with `all_seconds` what is quicker than planned takes more. `turns` says for each fit where
+    it did (`pace.Pace`), once it is done; a replay follows it.
     """
 
     epochs: int | None = None
@@ -35,6 +36,7 @@ class Plan:
     reason: str = ""
     precision: str | None = None
     seconds: float | None = None
+    all_seconds: bool = False
     turns: dict[str, dict[str, list[tuple[int, float]]]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:

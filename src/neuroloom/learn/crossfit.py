@@ -141,6 +141,7 @@ def _fit_one(
             patience=PATIENCE,
             precision=plan.precision,
             seconds=plan.seconds,
+            all_seconds=plan.all_seconds,
             turns=plan.turns.get(job.key, {}),
         ),
     )

@@ -22,7 +22,7 @@ import numpy as np
 from neuroloom.core.errors import ConfigError, RunError
 from neuroloom.core.files import write_atomic
 from neuroloom.core.heap import kept_memory
-from neuroloom.learn.pace import Pace
+from neuroloom.learn.pace import LEAST, Pace
 
 if TYPE_CHECKING:
     import torch
@@ -142,6 +142,8 @@ class FitJob:
         CPU threads and number format of this fit; None takes what the net wants.
     seconds
         Wall time that the steps may take: a fit that gets slower leaves some out (`pace.Pace`).
+    all_seconds
+        Whether a fit that turns out quicker than planned takes more steps, until its time is over.
     turns
         Part of the fit ("" if it has one) -> the turns of pace that another fit took, to follow.
     """
@@ -157,6 +159,7 @@ class FitJob:
     threads: int | None = None
     precision: str | None = None
     seconds: float | None = None
+    all_seconds: bool = False
     turns: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
 
 
@@ -303,8 +306,9 @@ class _Fit:
         self.generator = torch.Generator(self.device).manual_seed(job.seed)
         self.total, self.per_epoch = count_steps(len(x), training, job)
         self.pace = Pace(
-            self.total, job.seconds, getattr(module, "effort", None), list(job.turns.get("", []))
-        )
+            self.total, job.seconds, getattr(module, "effort", None), list(job.turns.get("", [])),
+            LEAST if job.all_seconds else 1.0,
+        )  # fmt: skip
         self.loss_sum, self.history = 0.0, History()
         self.seconds: list[float] = []  # of each step
         self.order = torch.empty(0, dtype=torch.int64)
@@ -343,6 +347,8 @@ class _Fit:
     def _all_done(self) -> str:
         if self.pace.steps == self.total:
             return f"all {self.total} steps done"
+        if self.pace.steps > self.total:
+            return f"{self.pace.steps} steps done: quicker than planned, and the time was used"
         return (
             f"{self.pace.steps} of {self.total} steps done: the machine got slower, and the time "
             "was kept"

@@ -1,4 +1,4 @@
-"""How fast a fit must go to end in its time: steps are left out when the machine gets busier."""
+"""How fast a fit must go to end in its time: the busier the machine, the fewer its steps."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ LOOKS = 20  # times a fit looks at the clock
 EARLIEST = 5.0  # seconds between two looks, at least
 TOLERANCE = 0.03  # a rate that would change by less stays
 MOST = 10.0  # planned steps that one may stand for: the rate must fall somehow
+LEAST = 0.25  # the same, at least, where a quick machine may take more steps than planned
 
 Effort = Callable[[float], float]
 
@@ -20,7 +21,9 @@ class Pace:
 
     The learning rate and the stages of a fit are functions of the planned step. A fit that is slow
     takes more than one planned step at a time, so that it still goes through the whole schedule and
-    ends when it must; one that is in time takes one, exactly.
+    ends when it must; one that is in time takes one, exactly. One that is quick takes one too, and
+    ends early, or less than one, and uses its time: the machine may have been busy while the steps
+    were planned.
 
     Attributes
     ----------
@@ -34,6 +37,8 @@ class Pace:
     turns
         (step, planned steps a step from there on), as another fit took them: with `seconds` None
         they are followed, so that a replay does the same.
+    least
+        Planned steps that one may stand for, at least: 1, or less if time is to be used up.
 
     Examples
     --------
@@ -48,6 +53,7 @@ class Pace:
     seconds: float | None = None
     effort: Effort | None = None
     turns: list[tuple[int, float]] = field(default_factory=list)
+    least: float = 1.0
     at: float = 0.0
     rate: float = 1.0
     steps: int = 0
@@ -62,7 +68,7 @@ class Pace:
     @property
     def done(self) -> bool:
         """Whether the planned way is at its end."""
-        return self.planned - self.at < 0.5
+        return self.planned - self.at < 0.5 * min(1.0, self.rate)
 
     @property
     def expected(self) -> int:
@@ -92,7 +98,7 @@ class Pace:
         taken = (self.spent - spent) * self.rate  # of the way since then, at one planned step each
         unit = taken / max(self._cost(at, self.at), 1e-9)
         left = unit * self._cost(self.at, self.planned)
-        wanted = min(max(1.0, left / max(self.seconds - self.spent, 1e-9)), MOST)
+        wanted = min(max(self.least, left / max(self.seconds - self.spent, 1e-9)), MOST)
         way = self.planned - self.at
         rate = way / max(1, int(way / wanted))
         if abs(rate / self.rate - 1) > TOLERANCE:

@@ -75,13 +75,17 @@ def plan_steps(
     )
     reserve += getattr(learner, "overhead_s", 0.0) * fits
     left = max(left - (time.monotonic() - began) - reserve, 1.0)
-    steps = int(max(1, min(left / (MARGIN * seconds * fits), MOST_STEPS)))
+    a_fit = left / (MARGIN * fits)
+    steps = int(max(1, min(a_fit / seconds, MOST_STEPS)))
     reason = (
         f"{steps:,} steps for each of {fits} fits are what the time allows ({1000 * seconds:.0f} "
         f"ms a step measured on {os.cpu_count()} cores, {reserve:.0f} s kept for predicting, "
         "scoring and the report)"
     )
-    return Plan(steps=steps, reason=reason, precision=precision, seconds=left / fits)
+    return Plan(
+        steps=steps, reason=reason, precision=precision, seconds=a_fit,
+        all_seconds=steps < MOST_STEPS,
+    )  # fmt: skip
 
 
 def chosen_precision(learner: Any, x: Any, wanted: str, seconds: float) -> str:
