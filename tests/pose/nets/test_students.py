@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,7 @@ from neuroloom.learn.fit import FitJob, own_threads
 from neuroloom.pose.data import find_clips
 from neuroloom.pose.nets.frames import PoseFrames
 from neuroloom.pose.nets.learner import PoseLearner, PoseWishes, _half_and_half
-from neuroloom.pose.nets.students import confirmed, leap_rate, stretches
+from neuroloom.pose.nets.students import confirmed, leap_rate, one_by_one, stretches
 from tests.critters import NAMES, paint, points_of, write_project
 
 
@@ -54,6 +56,23 @@ def test_jumps_are_counted_per_thousand_points():
     assert leap_rate([found], 20.0) == 0
     found[50, 0, 0, :2] += 40  # there and back again
     assert leap_rate([found], 20.0) == pytest.approx(1000 * 2 / (100 * len(NAMES)))
+
+
+def test_animals_without_names_are_followed_before_time_judges_them():
+    """Places of the lists are exchanged at random: it must not look like leaps of 60 px."""
+    paths = np.concatenate([as_found(walk(40)), as_found(walk(40) + [0.0, 60.0])], 1)
+    swapped = np.random.default_rng(0).random(40) < 0.4
+    found = paths.copy()
+    found[swapped] = found[swapped, ::-1]
+    learner = SimpleNamespace(plan=SimpleNamespace(individuals=2, names=0))
+    ordered = one_by_one(learner, found)
+    assert leap_rate([found], 20.0) > 300
+    assert leap_rate([ordered], 20.0) == 0
+    np.testing.assert_allclose(confirmed(ordered, 5.0), ordered[..., :2], atol=0.3)
+    unseen = np.full_like(found, np.nan)
+    np.testing.assert_array_equal(one_by_one(learner, unseen), unseen)
+    learner.plan.names = 2
+    np.testing.assert_array_equal(one_by_one(learner, found), found)
 
 
 def test_stretches_are_spread_over_a_long_video():

@@ -77,8 +77,23 @@ def look_through(learner: PoseLearner, clips: Sequence[Path]) -> tuple[list[Any]
             for first, last in stretches(len(video)):
                 own = [plain(frame) for frame in video.read(np.arange(first, last))]
                 pictures += own
-                found.append(learner.find_in(own))
+                found.append(one_by_one(learner, learner.find_in(own)))
     return pictures, found
+
+
+def one_by_one(learner: PoseLearner, found: Floats) -> Floats:
+    """Return what was found in a stretch with each animal in one place of the lists throughout.
+
+    A net that does not tell animals apart lists them in any order.
+    """
+    from neuroloom.pose.link.track import arrange, link
+
+    plan = learner.plan
+    assert plan is not None
+    seen = np.isfinite(found[..., :2]).all(-1).any()
+    if plan.individuals == 1 or plan.names or not seen:
+        return found
+    return arrange(found, link(found[..., :2], animals=plan.individuals).identity, plan.individuals)
 
 
 def confirmed(found: Floats, leap: float, odd: NDArray[np.bool_] | None = None) -> Floats:
