@@ -212,6 +212,19 @@ def bounds(
     return interval(np.concatenate(draws), value, tail(numbers))
 
 
+def bounds_of_mean(values: ArrayLike, unit: ArrayLike, seed: int) -> tuple[float, float]:
+    """Return the interval of a mean (example,), by a bootstrap over split units.
+
+    Examples
+    --------
+    >>> low, high = bounds_of_mean([1.0, 2.0, 3.0], [0, 1, 2], 0)
+    >>> bool(1.0 <= low < 2.0 < high <= 3.0)
+    True
+    """
+    x = np.asarray(values, float)
+    return bounds(lambda counts: counts @ x / counts.sum(1), float(x.mean()), unit, seed)
+
+
 def how_sure(n: int, value: float, low: float, high: float) -> str:
     """Say in a few words how far a share can be trusted.
 

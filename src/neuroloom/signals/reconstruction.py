@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from neuroloom.signals.places import Pieces
     from neuroloom.signals.pretrain import Pretrain
 
-GROUPS, RESAMPLES, FEWEST = 4, 1000, 4
+GROUPS, FEWEST = 4, 4
 METRIC = "explained_variance"
 
 
@@ -129,17 +129,13 @@ def _write_metrics(table: pd.DataFrame, seed: int, run: Run) -> None:
     """Write the share of hidden signal that was explained, with a bootstrap over recordings."""
     import pandas as pd
 
-    from neuroloom.learn.intervals import interval, resample, tail
+    from neuroloom.learn.intervals import bounds
 
     parts = {role: rows.reset_index(drop=True) for role, rows in table.groupby("role")}
     mine = parts["model"]
-    unit = pd.factorize(mine["unit"])[0]
     missed, signal = mine["missed"].to_numpy(), mine["there"].to_numpy()
     value = 1 - missed.sum() / signal.sum()
-    rng = np.random.default_rng([seed, 11])
-    chunks = resample(unit, RESAMPLES, rng)
-    draws = np.concatenate([1 - (w @ missed) / (w @ signal) for w in chunks])
-    low, high = interval(draws, value, tail(unit))
+    low, high = bounds(lambda w: 1 - (w @ missed) / (w @ signal), value, mine["unit"], seed)
     other = parts["baseline"]
     entry = {
         "value": float(value), "low": low, "high": high,

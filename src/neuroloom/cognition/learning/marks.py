@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from neuroloom.cognition.learning.session import Lesson, Taught
 
-RESAMPLES = 1000
 # Columns of the table that were not drawn as conditions of the trial.
 OWN = ("trial", "right", "truth", "answer", "reward", "seed", "role", "model", "number")
 
@@ -115,14 +114,10 @@ def _interval(right: np.ndarray, seeds: np.ndarray, seed: int) -> tuple[float, f
 
 
 def _bootstrap(values: np.ndarray, seeds: np.ndarray, seed: int) -> tuple[float, float]:
-    from neuroloom.learn.intervals import interval, resample, tail
+    from neuroloom.learn.intervals import bounds_of_mean
 
-    unit = np.unique(seeds, return_inverse=True)[1]
-    if unit.max(initial=0) == 0:
-        unit = np.arange(len(values))
-    rng = np.random.default_rng(seed)
-    draws = [counts @ values / counts.sum(1) for counts in resample(unit, RESAMPLES, rng)]
-    return interval(np.concatenate(draws), float(values.mean()), tail(unit))
+    several = len(np.unique(seeds)) > 1
+    return bounds_of_mean(values, seeds if several else np.arange(len(values)), seed)
 
 
 def signed_answers(table: pd.DataFrame, name: str) -> tuple[np.ndarray, np.ndarray] | None:

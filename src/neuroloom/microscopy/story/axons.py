@@ -11,7 +11,7 @@ from neuroloom.core.artifact import Shelf
 from neuroloom.core.files import write_atomic, write_json
 from neuroloom.core.report import Facts, write_facts, write_report
 from neuroloom.learn.figures import canvas, colour, styled
-from neuroloom.learn.intervals import interval, resample, tail
+from neuroloom.learn.intervals import bounds_of_mean
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,7 +28,6 @@ MEANING = {
     "axon_diameter": "Their mean diameter, um.",
     "myelin_thickness": "The mean thickness of their myelin, um.",
 }
-RESAMPLES = 1000
 SHOWN = 900
 
 
@@ -88,10 +87,8 @@ def summarise(axons: pd.DataFrame, seed: int) -> dict[str, dict[str, float | Non
             ("value", "low", "high", "baseline", "chance")
         )
         if len(own):
-            values, unit = own[column].to_numpy(float), pd.factorize(own["case"])[0]
-            rng = np.random.default_rng(seed)
-            draws = [w @ values / w.sum(axis=1) for w in resample(unit, RESAMPLES, rng)]
-            low, high = interval(np.concatenate(draws), float(values.mean()), tail(unit))
+            values = own[column].to_numpy(float)
+            low, high = bounds_of_mean(values, own["case"], seed)
             entry |= {"value": float(values.mean()), "low": low, "high": high}
         out[key] = entry
     return out

@@ -96,7 +96,7 @@ def score_of_doubt(predictions: pd.DataFrame, seed: int = 0) -> dict[str, dict[s
     >>> round(score_of_doubt(rows)["error_auroc"]["value"], 3)
     0.8
     """
-    from neuroloom.learn.intervals import bounds
+    from neuroloom.learn.intervals import bounds_of_mean
 
     known = predictions[predictions["error_auroc"].notna()]
     cases = known.groupby(["role", "example"])["error_auroc"].mean()
@@ -104,8 +104,7 @@ def score_of_doubt(predictions: pd.DataFrame, seed: int = 0) -> dict[str, dict[s
         return {}
     own = cases.loc["model"]
     units = known.drop_duplicates("example").set_index("example")["unit"].loc[own.index]
-    value, values = float(own.mean()), own.to_numpy()
-    low, high = bounds(lambda w: w @ values / w.sum(1), value, units, seed)
+    value, (low, high) = float(own.mean()), bounds_of_mean(own, units, seed)
     beside = "baseline" in cases.index.get_level_values("role")
     baseline = float(cases.loc["baseline"].mean()) if beside else None
     row = {"value": value, "low": low, "high": high, "baseline": baseline, "chance": 0.5}
