@@ -72,7 +72,8 @@ def _wrong_kind(error: CoercionError) -> str:
     hint = argument.hint
     parts = typing.get_args(hint) or (hint,)
     if any(typing.get_origin(part) is dict for part in (hint, *parts)):
-        return f"{name} needs a name and a value: {name}.{token.value} VALUE."
+        key, _, value = token.value.partition("=")
+        return f"{name} needs a name and a value: {name}.{key} {value or 'VALUE'}."
     choices = [c for p in (hint, *parts) for c in _choices(p)]
     if choices:
         close = nearest(token.value, choices)
