@@ -60,7 +60,7 @@ def test_jumps_are_counted_per_thousand_points():
 
 def test_animals_without_names_are_followed_before_time_judges_them():
     """Places of the lists are exchanged at random: it must not look like leaps of 60 px."""
-    paths = np.concatenate([as_found(walk(40)), as_found(walk(40) + [0.0, 60.0])], 1)
+    paths = np.concatenate([as_found(walk(40)), as_found(walk(40) + np.array([0.0, 60.0]))], 1)
     swapped = np.random.default_rng(0).random(40) < 0.4
     found = paths.copy()
     found[swapped] = found[swapped, ::-1]
