@@ -11,7 +11,7 @@ from neuroloom.io.labels import read_labels
 from neuroloom.learn.fit import FitJob, own_threads
 from neuroloom.pose.nets.frames import PoseFrames, as_channels, plain
 from neuroloom.pose.nets.learner import PoseLearner, PoseWishes, animals_of
-from neuroloom.pose.nets.unet import build_net
+from neuroloom.pose.nets.unet import build_net, members
 from tests.critters import NAMES, write_project
 
 SMALL = {"batch": 4, "widths": (8, 8, 8, 8)}
@@ -31,7 +31,8 @@ def frames(tmp_path_factory):
 
 def learner(frames, **more):
     skeleton = frames.labels.skeleton
-    return PoseLearner("unet", PoseWishes(NAMES, skeleton.mirror, keys=SMALL, **more))
+    keys = SMALL | more.pop("keys", {})
+    return PoseLearner("unet", PoseWishes(NAMES, skeleton.mirror, keys=keys, **more))
 
 
 def test_it_learns_and_comes_back_from_its_state(frames):
@@ -63,6 +64,28 @@ def test_a_fit_that_was_cut_ends_with_the_same_bits(frames, tmp_path):
     cut.fit(frames, job=job)
     for name, array in whole.state().items():
         np.testing.assert_array_equal(cut.state()[name], array, err_msg=name)
+
+
+def test_two_nets_share_the_steps_and_their_maps_are_averaged(frames):
+    model = learner(frames, keys={"nets": 2})
+    one, other = (learner(frames) for _ in range(2))
+    history = model.fit(frames, job=FitJob(steps=40, seed=3))
+    assert history.epochs[-1]["step"] == 40
+    both = members(model.nets["fine"])
+    pairs = zip(both[0].parameters(), both[1].parameters(), strict=True)
+    assert any((a != b).any() for a, b in pairs)
+    found = model.predict_scores(frames)
+    for net, alone in zip(both, (one, other), strict=True):
+        alone.fit(frames, job=FitJob(steps=1))
+        alone.nets |= {"coarse": model.nets["coarse"], "fine": net}
+    apart = np.stack([alone.predict_scores(frames) for alone in (one, other)])
+    near = np.abs(apart[0] - apart[1])[..., :2].max(-1) < 2.0
+    between = apart[:, near][..., :2].mean(0)
+    assert near.mean() > 0.2
+    np.testing.assert_allclose(found[near][..., :2], between, atol=1.0)
+    again = PoseLearner.from_spec(model.spec)
+    again.load(model.state())
+    np.testing.assert_array_equal(again.predict_scores(frames), found)
 
 
 def test_weights_of_another_net_are_refused(frames):

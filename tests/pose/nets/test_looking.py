@@ -10,7 +10,8 @@ from neuroloom.core.errors import ConfigError
 from neuroloom.pose.nets.agree import Structure, choose_peaks, learn_structure
 from neuroloom.pose.nets.align import mean_shape, placed, pose_of, robust_pose
 from neuroloom.pose.nets.maps import map_loss, places
-from neuroloom.pose.nets.plan import PosePlan, is_even, make_plan
+from neuroloom.pose.nets.plan import ENOUGH, PosePlan, is_even, make_plan, with_enough
+from neuroloom.pose.nets.ties import FEW, drawn, learn_ties
 from neuroloom.pose.nets.vary import Jitter, moved, relit
 from neuroloom.pose.nets.views import halved, look, similarity, to_frame, to_view, whole_frame
 from tests.critters import NAMES, SHAPE, place, points_of
@@ -107,6 +108,16 @@ def test_a_plan_sees_whole_frames_of_an_animal_that_fills_them(rng):
     assert not plan.mirrored
 
 
+def test_several_nets_share_a_fit_that_has_steps_enough(rng):
+    plan = make_plan(animals(rng), [(200, 240)], NAMES, MIRROR)
+    share = plan.fine.share
+    assert with_enough(plan, 2 * ENOUGH / share + 1).fine.nets == 2
+    assert "2 nets" in with_enough(plan, 10_000).reason
+    short = with_enough(plan, 2 * ENOUGH / share - 1)
+    assert (short.fine.nets, short.reason) == (1, plan.reason)
+    assert make_plan(animals(rng), [(200, 240)], NAMES, MIRROR, keys={"nets": 3}).fine.nets == 3
+
+
 def test_an_unknown_key_of_the_plan_names_the_nearest(rng):
     with pytest.raises(ConfigError, match="mirror"):
         make_plan(animals(rng), [(99, 99)], NAMES, MIRROR, keys={"miror": "yes"})
@@ -175,6 +186,47 @@ def test_keypoints_agree_on_which_peak_is_meant(rng):
     assert choose_peaks(place, near, structure, weight=0.0).tolist() == [[0, 0, 0]]
     again = Structure.from_arrays(structure.as_arrays())
     assert choose_peaks(place, near, again).tolist() == [[0, 1, 0]]
+
+
+def mirrored(rng, n):
+    """A paw, and its image in a mirror below: at the same x, anywhere along y; an ear elsewhere."""
+    paw = rng.uniform(20, 80, (n, 1, 2))
+    image = np.stack([paw[..., 0] + 4, rng.uniform(100, 160, (n, 1))], -1)
+    return np.concatenate([paw, image, rng.uniform(20, 80, (n, 1, 2))], 1)
+
+
+def test_two_views_of_a_point_are_tied_along_the_mirror_alone(rng):
+    ties = learn_ties(mirrored(rng, 60) + rng.normal(0, 1.5, (60, 3, 2)))
+    assert ties.pairs.tolist() == [[0, 1]]
+    np.testing.assert_allclose(np.abs(ties.along), [[1, 0]], atol=0.15)
+    assert float(ties.slack[0]) == pytest.approx(1.5 * np.sqrt(2), rel=0.3)
+    assert len(learn_ties(mirrored(rng, FEW - 1)).pairs) == 0
+    unknown = mirrored(rng, 60)
+    unknown[:45, 1] = np.nan
+    assert len(learn_ties(unknown).pairs) == 0
+
+
+def test_tied_places_are_nearer_to_the_truth_and_to_each_other(rng):
+    ties = learn_ties(mirrored(rng, 80) + rng.normal(0, 0.5, (80, 3, 2)))
+    truth = mirrored(rng, 200)
+    found = truth + rng.normal(0, 2, truth.shape)
+    held = drawn(found, np.full((200, 3), 4.0), ties)
+    gap = [np.abs(x[:, 1, 0] - x[:, 0, 0] - 4).mean() for x in (found, held)]
+    off = [np.linalg.norm(x - truth, axis=-1)[:, :2].mean() for x in (found, held)]
+    assert gap[1] < 0.5 * gap[0]
+    assert off[1] < 0.95 * off[0]
+    np.testing.assert_array_equal(held[:, 2], found[:, 2])
+
+
+def test_the_clearer_view_leads_and_a_torn_tie_pulls_nothing(rng):
+    ties = learn_ties(mirrored(rng, 80) + rng.normal(0, 0.3, (80, 3, 2)))
+    found = mirrored(rng, 2)
+    found[0, 1, 0] += 6.0
+    found[1, 1, 0] += 60.0
+    held = drawn(found, np.array([[2.0, 12.0, 2.0]] * 2), ties)
+    moved = np.abs(held - found)[..., 0]
+    assert moved[0, 1] > 10 * moved[0, 0] > 0
+    np.testing.assert_allclose(held[1], found[1], atol=1e-9)
 
 
 def test_a_view_and_its_mirror_image_give_the_same_maps():

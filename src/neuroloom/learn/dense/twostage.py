@@ -100,21 +100,21 @@ def part_of(job: FitJob, part: str, share: float) -> FitJob:
 
 
 def joined(early: History, fine: History) -> History:
-    """Return one history of both stages, epochs and steps counted on."""
+    """Return one history of two parts of a fit, epochs and steps counted on."""
     last = early.epochs[-1] if early.epochs else {"epoch": 0, "step": 0}
     later = [
         one | {"epoch": one["epoch"] + last["epoch"], "step": one["step"] + last["step"]}
         for one in fine.epochs
     ]
-    stopped = f"coarse stage: {early.stopped}; fine stage: {fine.stopped}"
+    stopped = f"{early.stopped}; {fine.stopped}"
     turns = early.turns | fine.turns
     return dataclasses.replace(fine, epochs=[*early.epochs, *later], stopped=stopped, turns=turns)
 
 
 def named(history: History, part: str) -> History:
-    """Return the history of a part of a fit, its turns under the part's name."""
+    """Return the history of a part of a fit, its turns and its end under the part's name."""
     turns = {part: history.turns[""]} if history.turns else {}
-    return dataclasses.replace(history, turns=turns)
+    return dataclasses.replace(history, turns=turns, stopped=f"{part}: {history.stopped}")
 
 
 def before_cases(learner: DenseLearner, x: DenseCases) -> Iterator[Ints]:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from neuroloom.pose.nets.maps import REACH, expected_error, near_peak, probabilities
+from neuroloom.pose.nets.ties import Ties, drawn, learn_ties
 
 Floats = NDArray[np.float64]
 PEAKS = 4
@@ -43,26 +44,25 @@ class Structure:
         Shape (keypoint, partner, 2): place of the partner less that of the keypoint.
     whiten
         Shape (keypoint, partner, 2, 2): inverse root of the covariance.
-    log_scale
-        Shape (keypoint, partner): half the logarithm of its determinant.
+    ties
+        Pairs that hold each other along some direction.
     """
 
     partners: NDArray[np.int64]
     mean: Floats
     whiten: Floats
-    log_scale: Floats
+    ties: Ties
 
     def as_arrays(self) -> dict[str, np.ndarray]:
         """Return named arrays."""
-        return {
-            "partners": self.partners, "mean": self.mean, "whiten": self.whiten,
-            "log_scale": self.log_scale,
-        }  # fmt: skip
+        own = {"partners": self.partners, "mean": self.mean, "whiten": self.whiten}
+        return own | self.ties.as_arrays()
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, Any]) -> Structure:
         """Rebuild it."""
-        return cls(*(np.array(arrays[n]) for n in ("partners", "mean", "whiten", "log_scale")))
+        partners, mean, whiten = (np.array(arrays[n]) for n in ("partners", "mean", "whiten"))
+        return cls(partners, mean, whiten, Ties.from_arrays(arrays))
 
 
 def learn_structure(points: Floats, least: float = 1.5) -> Structure:
@@ -103,7 +103,7 @@ def learn_structure(points: Floats, least: float = 1.5) -> Structure:
     row = np.arange(count)[:, None]
     chosen = cov[row, partners]
     root = np.linalg.inv(np.linalg.cholesky(chosen))
-    return Structure(partners, mean[row, partners], root, spread[row, partners])
+    return Structure(partners, mean[row, partners], root, learn_ties(points))
 
 
 def at_odds(points: Floats, structure: Structure) -> NDArray[np.bool_]:
@@ -171,7 +171,9 @@ def agreed_places(
     plain, close, _ = near_peak(p, stride, REACH)
     points = torch.where(first[..., None], plain, points)
     close = torch.where(first, close, near.gather(2, pick)[:, :, 0])
-    return points, close, expected_error(p, stride, points)
+    expected = expected_error(p, stride, points)
+    held = drawn(points.double().numpy(), expected.double().numpy(), structure.ties)
+    return torch.as_tensor(held), close, expected
 
 
 def choose_peaks(

@@ -13,7 +13,7 @@ from neuroloom.learn.dense.learner import device_name
 from neuroloom.pose.nets.agree import agreed_places
 from neuroloom.pose.nets.align import Floats, robust_pose
 from neuroloom.pose.nets.frames import as_channels
-from neuroloom.pose.nets.maps import places
+from neuroloom.pose.nets.maps import mean_maps, places
 from neuroloom.pose.nets.module import look_at
 from neuroloom.pose.nets.vary import standardised
 from neuroloom.pose.nets.views import halved, pyramid_level, similarity, to_frame, whole_frame
@@ -150,11 +150,8 @@ def maps_of(net: Any, x: Tensor, mirror: Sequence[int] | None) -> Tensor:
     if mirror is None:
         return maps
     image, count = net(x.flip(2)).flip(2), len(mirror)
-    own, other = maps[:, :count], image[:, list(mirror)]
-    both = own.flatten(2).softmax(-1) + other.flatten(2).softmax(-1)
-    mean = (both / 2).clamp_min(1e-12).log().view_as(own)
-    names = (maps[:, count:] + image[:, count:]) / 2
-    return torch.cat([mean, names], 1) if names.shape[1] else mean
+    order = [*mirror, *range(count, image.shape[1])]
+    return mean_maps([maps, image[:, order]], count)
 
 
 @torch.inference_mode()

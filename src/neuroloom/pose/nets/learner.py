@@ -17,7 +17,7 @@ from neuroloom.learn.fit import FitJob, History, Training, fit, own_randomness
 from neuroloom.pose.nets.agree import Structure
 from neuroloom.pose.nets.align import Floats, pose_of
 from neuroloom.pose.nets.frames import PoseFrames
-from neuroloom.pose.nets.plan import PosePlan, Stage, make_plan
+from neuroloom.pose.nets.plan import PosePlan, Stage, make_plan, with_enough
 from neuroloom.pose.nets.views import pyramid_level, similarity, to_view, whole_frame
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 PREDICT_BATCH = 16
 POLISH = 0.4  # of the fine steps, on frames of clips too
 RARE = -4.0  # logit of a peak before anything is learnt
+APART = 10_000  # between the seeds of nets that learn alike
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class PoseLearner:
         self.rehearsed: PoseLearner = self
         if plan is not None:
             with own_randomness(0):
-                self.nets = {key: self._net(plan, stage) for key, stage in stages(plan).items()}
+                self.nets = {key: self._nets(plan, one) for key, one in stages(plan).items()}
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -147,30 +148,24 @@ class PoseLearner:
         """
         job = job or FitJob()
         self.plan = self.make_plan(x)
+        if "nets" not in self.wishes.keys and job.steps is not None:
+            self.plan = with_enough(self.plan, job.steps)
         history = History()
         for key, stage in stages(self.plan).items():
             share = stage.share * (1 - POLISH if key == "fine" and x.clips else 1)
-            one = named(self.fit_stage(key, stage, x, part_of(job, key, share)), key)
+            one = self.fit_stage(key, stage, x, job, key, share)
             history = joined(history, one) if history.epochs else one
         self.structure = self._structure(x)
-        return joined(history, named(self._polish(x, job), "polish")) if x.clips else history
+        return joined(history, self._polish(x, job)) if x.clips else history
 
     def _polish(self, x: PoseFrames, job: FitJob) -> History:
         """Learn on, from frames of clips whose points time confirmed, beside the labelled ones."""
-        from neuroloom.pose.nets.quick import stored
         from neuroloom.pose.nets.students import leap_rate, look_through, taught
 
         assert self.plan is not None
         both, before, leap = taught(self, x)
-        own = part_of(job, "polish", self.plan.fine.share * POLISH)
-        module = self.module("fine", self.plan.fine, both, job.seed)
-        module.net.load_state_dict(self.nets["fine"].state_dict())
-        training = self.training(self.plan)
-        training = dataclasses.replace(training, lr=training.lr / 2)
-        labelled = np.flatnonzero(np.asarray(module.frame_of) < len(x))
-        numbers = _half_and_half(len(module.frame_of), labelled, training.batch)
-        history = fit(module, numbers, np.zeros(len(numbers), np.float32), training, own)
-        self.nets["fine"] = stored(module.net)
+        fine = self.plan.fine
+        history = self.fit_stage("fine", fine, both, job, "polish", fine.share * POLISH, len(x))
         after = leap_rate(look_through(self, x.clips)[1], leap)
         said = (
             f" It also learnt from {len(both) - len(x)} frames of {len(x.clips)} unlabelled "
@@ -192,16 +187,51 @@ class PoseLearner:
         views = self._views("fine", self.plan.fine, points, [shapes[row] for row in frame_of])
         return learn_structure(to_view(views, points))
 
-    def fit_stage(self, key: str, stage: Stage, x: PoseFrames, job: FitJob) -> History:
-        """Train one stage alone."""
-        from neuroloom.pose.nets.quick import stored
+    def fit_stage(
+        self,
+        key: str,
+        stage: Stage,
+        x: PoseFrames,
+        job: FitJob,
+        part: str,
+        share: float = 1.0,
+        labelled: int | None = None,
+    ) -> History:
+        """Train the nets of one stage, one after the other.
 
-        module = self.module(key, stage, x, job.seed)
+        Parameters
+        ----------
+        part
+            What the history and the checkpoints call this part of the fit.
+        share
+            Of the job's steps, for all nets of the stage.
+        labelled
+            How many of the frames come first and were labelled by hand: the nets that there are
+            learn on, at half the rate, and half of what they see are these. None: from new weights.
+        """
+        from neuroloom.pose.nets.quick import stored
+        from neuroloom.pose.nets.unet import members, together
+
         assert self.plan is not None
         training = self.training(self.plan)
-        numbers = whole_epoch(len(module.frame_of), training.batch)
-        history = fit(module, numbers, np.zeros(len(numbers), np.float32), training, job)
-        self.nets[key] = stored(module.net)
+        if labelled is not None:
+            training = dataclasses.replace(training, lr=training.lr / 2)
+        history, nets = History(), []
+        for number in range(stage.nets):
+            name = part if stage.nets == 1 else f"{part}-{number + 1}"
+            own = part_of(job, name, share / stage.nets)
+            own = dataclasses.replace(own, seed=job.seed + APART * number)
+            module = self.module(key, stage, x, own.seed)
+            if labelled is None:
+                rows = whole_epoch(len(module.frame_of), training.batch)
+            else:
+                module.net.load_state_dict(members(self.nets[key])[number].state_dict())
+                by_hand = np.flatnonzero(np.asarray(module.frame_of) < labelled)
+                rows = _half_and_half(len(module.frame_of), by_hand, training.batch)
+            one = named(fit(module, rows, np.zeros(len(rows), np.float32), training, own), name)
+            history = joined(history, one) if history.epochs else one
+            nets.append(stored(module.net))
+        self.nets[key] = together(nets, len(self.plan.keypoints))
         return history
 
     def module(self, key: str, stage: Stage, x: PoseFrames, seed: int) -> PoseModule:
@@ -268,9 +298,9 @@ class PoseLearner:
         probe.plan = self.make_plan(x)
         mean = 0.0
         for key, stage in stages(probe.plan).items():
-            first = probe.fit_stage(key, stage, x, FitJob(steps=3)).step_seconds
+            first = probe.fit_stage(key, stage, x, FitJob(steps=3), key).step_seconds
             steps = max(4, min(40, int(at_least / 2 / max(first, 1e-3))))
-            quick = probe.fit_stage(key, stage, x, FitJob(steps=steps)).step_seconds
+            quick = probe.fit_stage(key, stage, x, FitJob(steps=steps), key).step_seconds
             mean += stage.share * min(first, quick)
         self.rehearsed = probe
         return mean
@@ -338,7 +368,7 @@ class PoseLearner:
 
         self.plan = PosePlan.from_dict(json.loads(np.asarray(state["plan"]).tobytes()))
         with own_randomness(0):
-            self.nets = {key: self._net(self.plan, one) for key, one in stages(self.plan).items()}
+            self.nets = {key: self._nets(self.plan, one) for key, one in stages(self.plan).items()}
         own = {name[10:]: array for name, array in state.items() if name.startswith("structure.")}
         self.structure = Structure.from_arrays(own) if own else None
         for key, net in self.nets.items():
@@ -354,6 +384,13 @@ class PoseLearner:
                     f"The saved state does not fit the model '{self.name}': {error}"
                 ) from error
             net.eval()
+
+    def _nets(self, plan: PosePlan, stage: Stage) -> nn.Module:
+        """Return the untrained nets of a stage, as one."""
+        from neuroloom.pose.nets.unet import together
+
+        every = [self._net(plan, stage) for _ in range(stage.nets)]
+        return together(every, len(plan.keypoints))
 
     def _net(self, plan: PosePlan, stage: Stage) -> nn.Module:
         from neuroloom.pose.nets.unet import build_net

@@ -7,6 +7,8 @@ cells, is the error that the map itself expects.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -114,6 +116,23 @@ def probabilities(logits: Tensor) -> Tensor:
     [[[[0.25, 0.25, 0.25, 0.25]]]]
     """
     return logits.float().flatten(2).softmax(-1).view(logits.shape)
+
+
+def mean_maps(every: Sequence[Tensor], keypoints: int) -> Tensor:
+    """Return the mean of maps (n, map, v, u) that say the same, as logits.
+
+    Probabilities of the keypoints' maps, which come first, are averaged; the logits of the others.
+
+    Examples
+    --------
+    >>> one, other = torch.tensor([[[[9.0, -9.0]]]]), torch.tensor([[[[-9.0, 9.0]]]])
+    >>> probabilities(mean_maps([one, other], 1)).round(decimals=3).tolist()
+    [[[[0.5, 0.5]]]]
+    """
+    p = torch.stack([probabilities(one[:, :keypoints]) for one in every]).mean(0)
+    maps = p.clamp_min(1e-12).log()
+    rest = torch.stack([one[:, keypoints:].float() for one in every]).mean(0)
+    return torch.cat([maps, rest], 1) if rest.shape[1] else maps
 
 
 def near_peak(p: Tensor, stride: int, reach: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -9,7 +9,7 @@ no coarse one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ AGREE = 1.0
 UNEVEN = 0.15  # of the animal's size: how far a mirrored mean shape may lie from itself
 ALONE_PX, SEVERAL_PX = 24, 36  # length of an animal that the coarse net sees, at least
 COARSE_SIDE, FINE_SIDE, WHOLE_SIDE = 112, 176, 240
+NETS, ENOUGH = 2, 400  # nets that share the steps of the fine stage, and the steps each needs
 COARSE_WIDTHS, FINE_WIDTHS = (16, 24, 32, 48, 64), (16, 32, 48, 64, 96)
 
 
@@ -48,6 +49,9 @@ class Stage:
         How far views are moved in training.
     share
         Of the steps of a fit.
+    nets
+        How many share these steps and learn alike from weights of their own; their maps are
+        averaged.
     """
 
     size: tuple[int, int]
@@ -56,6 +60,7 @@ class Stage:
     jitter: Jitter
     spread: float = 2.0
     share: float = 1.0
+    nets: int = 1
 
 
 @dataclass(frozen=True)
@@ -158,8 +163,7 @@ def make_plan(
     keys
         Set by hand: "batch", "net", "size" (longer side of the fine view, px), "widths", "crop",
         "turn", "mirror" ("yes" or "no"), "spread", "share" (of the steps, for the coarse
-        stage), "agree".
-
+        stage), "agree", "nets" (that see the fine view).
     options
         Of the fine net.
     individuals
@@ -211,7 +215,21 @@ def make_plan(
     return PosePlan(*common, fine, coarse, flat, turned, reason=reason, **rest)
 
 
-KEYS = ("batch", "net", "size", "widths", "crop", "turn", "mirror", "spread", "share", "agree")
+KEYS = (
+    "batch", "net", "size", "widths", "crop", "turn", "mirror", "spread", "share", "agree", "nets",
+)  # fmt: skip
+
+
+def with_enough(plan: PosePlan, steps: float) -> PosePlan:
+    """Return a plan whose fine stage has no more nets than learn well in the steps of a fit.
+
+    Two nets that learnt half as long each are better than one only where half is enough: frames
+    are few, and longer training changes little.
+    """
+    fine = plan.fine
+    nets = max(1, min(fine.nets, int(steps * fine.share / ENOUGH)))
+    reason = plan.reason + f" Maps of {nets} nets are averaged." * (nets > 1)
+    return replace(plan, fine=replace(fine, nets=nets), reason=reason)
 
 
 def _require_known(keys: dict[str, Any]) -> None:
@@ -259,8 +277,8 @@ def _fine(reach: Floats, turned: bool, keys: dict[str, Any]) -> Stage:
     size = (rounded(needed[1] / scale + 6), rounded(needed[0] / scale + 6))
     jitter = Jitter(3.0, 0.12, 0.08, 0.35 if turned else 0.2)
     widths = tuple(keys.get("widths", FINE_WIDTHS))
-    share = 1 - float(keys.get("share", 0.35))
-    return Stage(size, scale, widths, jitter, float(keys.get("spread", 2.0)), share)
+    share, nets = 1 - float(keys.get("share", 0.35)), int(keys.get("nets", NETS))
+    return Stage(size, scale, widths, jitter, float(keys.get("spread", 2.0)), share, nets)
 
 
 def _coarse(largest: Floats, reach: Floats, turned: bool, individuals: int = 1) -> Stage:
@@ -278,6 +296,5 @@ def _whole(largest: Floats, keys: dict[str, Any]) -> Stage:
     scale = max(1.0, float(largest.max()) / float(keys.get("size", WHOLE_SIDE)))
     size = (rounded(largest[0] / scale), rounded(largest[1] / scale))
     jitter = Jitter(10.0, 0.2, 0.15, 0.3)
-    return Stage(
-        size, scale, tuple(keys.get("widths", FINE_WIDTHS)), jitter, float(keys.get("spread", 2.0))
-    )
+    widths, nets = tuple(keys.get("widths", FINE_WIDTHS)), int(keys.get("nets", NETS))
+    return Stage(size, scale, widths, jitter, float(keys.get("spread", 2.0)), nets=nets)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from neuroloom.core.errors import ConfigError, nearest
+from neuroloom.pose.nets.maps import mean_maps
 
 
 class _Unit(nn.Sequential):
@@ -85,6 +86,44 @@ class PoseUNet(nn.Module):
             wide = nn.functional.interpolate(narrow(x), size=skip.shape[2:], mode="nearest")
             x = up(wide + skip)
         return self.head(x)
+
+
+class Several(nn.Module):
+    """Nets that learnt the same from weights of their own; their maps are averaged.
+
+    Parameters
+    ----------
+    nets
+        Of one stride.
+    keypoints
+        How many of their maps are places of keypoints.
+    """
+
+    def __init__(self, nets: Sequence[nn.Module], keypoints: int) -> None:
+        super().__init__()
+        self.nets, self.keypoints = nn.ModuleList(nets), keypoints
+        self.stride = nets[0].stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map views (n, channel, v, u) to the mean of the nets' maps."""
+        return mean_maps([net(x) for net in self.nets], self.keypoints)
+
+
+def together(nets: Sequence[nn.Module], keypoints: int) -> nn.Module:
+    """Return nets that learnt the same as one.
+
+    Examples
+    --------
+    >>> pair = together([PoseUNet(1, 4, (8, 16)) for _ in range(2)], 4)
+    >>> pair(torch.zeros(1, 1, 32, 32)).shape, len(members(pair)), pair.stride
+    (torch.Size([1, 4, 16, 16]), 2, 2)
+    """
+    return nets[0] if len(nets) == 1 else Several(nets, keypoints)
+
+
+def members(net: nn.Module) -> list[nn.Module]:
+    """Return the nets of which one may be made."""
+    return list(net.nets) if isinstance(net, Several) else [net]
 
 
 def build_net(
