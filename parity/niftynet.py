@@ -18,7 +18,7 @@ LEARNT, JUDGED = 40, 10
 DATA = f"MSD hippocampus: {LEARNT} cases of fold 1 to learn from, {JUDGED} of fold 0 to judge on"
 # A short course of small patches, so that four nets take minutes: no net shows what it can.
 SHORT: dict[str, Any] = {
-    "budget": "200 steps", "plan": {"patch": "24,32,24", "features": "16", "batch": "2"},
+    "budget": "200 steps", "plan": {"patch": "24,32,24", "features": "8", "batch": "2"},
 }  # fmt: skip
 
 
