@@ -46,6 +46,34 @@ def test_the_mean_is_over_views() -> None:
     assert z.shape == said[0].shape
 
 
+@pytest.mark.parametrize(("views", "ways", "calls"), [
+    ("twelve", 8, 3), ("twelve", 4, 6), ("sixteen", 8, 1), ("sixteen", 4, 2),
+])  # fmt: skip
+def test_what_the_predictor_averages_itself_is_not_asked_again(views, ways, calls):
+    """It sees edges along one axis only, so turns matter, until it averages over them."""
+    volume = np.random.default_rng(1).random((1, 5, 6, 7))
+    asked = []
+
+    def once(x):
+        return np.abs(np.diff(x, axis=-1, append=0)) * np.arange(x.shape[-2])[:, None]
+
+    def every_way(x):
+        asked.append(len(x))
+        found = [once(x[..., ::a, ::b])[..., ::a, ::b] for a in (1, -1) for b in (1, -1)]
+        if ways == 8:
+            turned = x.swapaxes(-1, -2)
+            found += [
+                once(turned[..., ::a, ::b])[..., ::a, ::b].swapaxes(-1, -2)
+                for a in (1, -1)
+                for b in (1, -1)
+            ]
+        return np.mean(found, axis=0)
+
+    few = predict_views(every_way, volume, views, ways=ways)
+    assert len(asked) == calls
+    np.testing.assert_allclose(few, predict_views(every_way, volume, views), atol=1e-5)
+
+
 def test_slabs_along_every_axis() -> None:
     for axis in range(3):
         made = slabs(VOLUME, axis, 5)

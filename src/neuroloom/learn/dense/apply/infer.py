@@ -72,4 +72,6 @@ def _from_sides(net: nn.Module, x: np.ndarray, plan: DensePlan, wishes: Wishes) 
     def predict(slices: np.ndarray) -> np.ndarray:
         return np.stack([_every_way(net, each, plan, wishes) for each in slices])
 
-    return predict_views(predict, x, wishes.views, thickness=wishes.slab)
+    # A slice in all its turns and mirror images is the same from a side that is turned.
+    ways = 4 * (1 + bool(wishes.turns)) if len(mirrors(plan, wishes.mirror)) == 2 else 1
+    return predict_views(predict, x, wishes.views, thickness=wishes.slab, ways=ways)

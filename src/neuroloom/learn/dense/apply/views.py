@@ -91,6 +91,7 @@ def predict_views(
     merge: str = "mean",
     thickness: int = 1,
     chunk: int = 32,
+    ways: int = 1,
 ) -> Image:
     """Return the mean of what a 2-D predictor says from many sides: (class, z, y, x).
 
@@ -110,6 +111,10 @@ def predict_views(
         Slices that the net sees; see `slabs`.
     chunk
         Slices in one call.
+    ways
+        Of each slice that the predictor itself averages over: 1, 4 (mirror images along both axes,
+        half a turn among them) or 8 (these transposed, too). Views that would say the same again
+        are left out.
 
     Raises
     ------
@@ -129,8 +134,7 @@ def predict_views(
         raise DataError(f"The volume has shape {array.shape}, expected (channel, z, y, x).")
     if merge not in MERGES:
         raise ConfigError(f"merge is '{merge}', expected 'mean' or 'max'.")
-    if thickness == 1:  # backwards is then the same again
-        chosen = tuple(dict.fromkeys(View(v.axis, v.turns, v.flip) for v in chosen))
+    chosen = distinct(chosen, thickness, ways) if merge == "mean" else distinct(chosen, thickness)
     join = np.add if merge == "mean" else np.maximum
     total = _from(chosen[0], array, predict_slices, thickness, chunk)
     for view in chosen[1:]:
@@ -138,6 +142,25 @@ def predict_views(
     if merge == "mean":
         total /= len(chosen)
     return total
+
+
+def distinct(views: Sequence[View], thickness: int = 1, ways: int = 1) -> tuple[View, ...]:
+    """Return the views that say something of their own; see `predict_views`.
+
+    Examples
+    --------
+    >>> [len(distinct(VIEWS["twelve"], ways=ways)) for ways in (1, 4, 8)]
+    [12, 6, 3]
+    >>> [len(distinct(VIEWS["sixteen"], thickness, 8)) for thickness in (1, 3)]
+    [1, 2]
+    """
+    turns = {1: 4, 4: 2, 8: 1}[ways]
+    return tuple(
+        dict.fromkeys(
+            View(v.axis, v.turns % turns, v.flip and ways == 1, v.backwards and thickness > 1)
+            for v in views
+        )
+    )
 
 
 def _chosen(views: str | Sequence[View]) -> tuple[View, ...]:
