@@ -148,7 +148,7 @@ def test_a_fit_keeps_its_time_and_a_replay_its_weights(monkeypatch):
     first, history = fitted(FitJob(steps=200, seconds=100.0))
     assert next(clock) == pytest.approx(100, rel=0.05)
     assert len(first.seen) == pytest.approx(100, rel=0.05)
-    assert "got slower" in history.stopped
+    assert "longer than planned" in history.stopped
     assert all(a < b for a, b in itertools.pairwise(first.seen))
     second, again = fitted(FitJob(steps=200, turns=history.turns))
     assert again.turns == history.turns

@@ -350,8 +350,8 @@ class _Fit:
         if self.pace.steps > self.total:
             return f"{self.pace.steps} steps done: quicker than planned, and the time was used"
         return (
-            f"{self.pace.steps} of {self.total} steps done: the machine got slower, and the time "
-            "was kept"
+            f"{self.pace.steps} of {self.total} steps done: they took longer than planned, and the "
+            "time was kept"
         )
 
     def _train_step(self) -> None:

@@ -213,7 +213,14 @@ def bounds(
 
 
 def bounds_of_mean(values: ArrayLike, unit: ArrayLike, seed: int) -> tuple[float, float]:
-    """Return the interval of a mean (example,), by a bootstrap over split units.
+    """Return the interval of a mean, by a bootstrap over split units.
+
+    Parameters
+    ----------
+    values
+        Shape (example,).
+    unit, seed
+        As in `bounds`.
 
     Examples
     --------

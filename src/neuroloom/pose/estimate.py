@@ -51,7 +51,8 @@ class Estimate(Study):
         [], "videos to learn from without labels: paths, or globs below DATA", basic=True
     )
     plan: dict[str, str] = setting(
-        {}, "keys of the plan set by hand: size: '240' (px of the crop), nets, batch, crop, turn, mirror"
+        {},
+        "keys of the plan by hand: size: '240' (px of the crop), nets, batch, crop, turn, mirror",
     )
     light: float | None = setting(
         None, "how strongly light, noise and blur vary in training; default 1", ge=0, le=3

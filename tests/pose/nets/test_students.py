@@ -64,15 +64,15 @@ def test_animals_without_names_are_followed_before_time_judges_them():
     swapped = np.random.default_rng(0).random(40) < 0.4
     found = paths.copy()
     found[swapped] = found[swapped, ::-1]
-    learner = SimpleNamespace(plan=SimpleNamespace(individuals=2, names=0))
-    ordered = one_by_one(learner, found)
+    plan = SimpleNamespace(individuals=2, names=0)
+    ordered = one_by_one(plan, found)
     assert leap_rate([found], 20.0) > 300
     assert leap_rate([ordered], 20.0) == 0
     np.testing.assert_allclose(confirmed(ordered, 5.0), ordered[..., :2], atol=0.3)
     unseen = np.full_like(found, np.nan)
-    np.testing.assert_array_equal(one_by_one(learner, unseen), unseen)
-    learner.plan.names = 2
-    np.testing.assert_array_equal(one_by_one(learner, found), found)
+    np.testing.assert_array_equal(one_by_one(plan, unseen), unseen)
+    plan.names = 2
+    np.testing.assert_array_equal(one_by_one(plan, found), found)
 
 
 def test_stretches_are_spread_over_a_long_video():
@@ -87,15 +87,18 @@ def test_labelled_frames_are_half_of_what_is_seen():
     assert np.mean(numbers < 10) == pytest.approx(0.5, abs=0.01)
 
 
-def test_a_net_learns_on_from_a_clip_and_says_what_it_brought(tmp_path):
+@pytest.mark.parametrize("nets", [1, 2])
+def test_a_net_learns_on_from_a_clip_and_says_what_it_brought(tmp_path, nets):
     labels = read_labels(write_project(tmp_path / "p", 1, 8))
     rng = np.random.default_rng(0)
     pictures = [paint(points, rng)[..., None] for points in walk(24)]
     clip = write_video(tmp_path / "clip.mp4", pictures, 30.0)
     frames = PoseFrames(labels, clips=[clip])
-    keys = {"batch": 4, "widths": (8, 8, 8, 8)}
+    keys = {"batch": 4, "widths": (8, 8, 8, 8), "nets": nets}
     model = PoseLearner("unet", PoseWishes(NAMES, labels.skeleton.mirror, keys=keys))
-    model.fit(frames, job=FitJob(steps=12))
+    history = model.fit(frames, job=FitJob(steps=12))
+    assert history.stopped.count("polish") == nets
+    assert model.seconds_of_looking(frames) > 0
     assert "24 frames of 1 unlabelled video" in model.plan.reason
     again = PoseLearner.from_spec(model.spec)
     again.load(model.state())

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from neuroloom.learn.study import Prepared
 
 MARGIN = 1.05
-MOST_STEPS = 100_000
+MOST_STEPS = 100_000  # that are planned; a fit that has so many does not take more
 REPORT_S, REPORT_SHARE = 25.0, 0.12  # seconds that scores, figures and the report may take
 SCORE_S = 0.06  # of a case and million voxels, for its distances
 # What a setting says, as `fit.Training` has it; None is chosen by measurement, or by the net.
@@ -106,7 +106,7 @@ def chosen_precision(learner: Any, x: Any, wanted: str, seconds: float) -> str:
         return named
     if torch.cuda.is_available():
         return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
-    if not torch.cpu._is_amx_tile_supported():
+    if not torch.cpu._is_amx_tile_supported() or not hasattr(learner, "seconds_of_stage"):
         return "32-true"
     plan = learner.make_plan(x)
     quick = learner.fresh().seconds_of_stage(x, plan, 0, 3.0, "bf16-mixed")

@@ -63,7 +63,7 @@ def fit_in_two(learner: DenseLearner, x: DenseCases, job: FitJob) -> History:
     learner.coarse = coarse_of(learner, learner.plan)
     early = named(learner.coarse.fit(x, job=first), "coarse")
     fine = learner.fit_stage(x, second, before_cases(learner, x))
-    return joined(early, fine)
+    return joined(early, dataclasses.replace(fine, stopped=f"fine: {fine.stopped}"))
 
 
 def halves(job: FitJob) -> tuple[FitJob, FitJob]:

@@ -5,7 +5,7 @@ other view of the same paw lies straight below, the elbow is a forelimb away. Di
 between pairs of keypoints are learnt from the labels of the training frames, and peaks are chosen
 so that they fit each other and their maps (pictorial structures, Felzenszwalb & Huttenlocher 2005,
 https://doi.org/10.1023/B:VISI.0000042934.15159.49, on a graph with loops, by iterated conditional
-modes).
+modes). Places of the chosen peaks are then drawn to where `ties` hold.
 """
 
 from __future__ import annotations
@@ -161,7 +161,11 @@ def highest_peaks(p: Tensor, stride: int) -> tuple[Tensor, Tensor]:
 def agreed_places(
     logits: Tensor, stride: int, structure: Structure, weight: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return where maps say their keypoints are, given each other; as `maps.places`."""
+    """Return where maps say their keypoints are, given each other; as `maps.places`.
+
+    Probabilities near and expected errors are those of the chosen peaks; the places are drawn from
+    there to where ties hold.
+    """
     p = probabilities(logits)
     place, near = highest_peaks(p, stride)
     at = choose_peaks(place.double().numpy(), near.double().numpy(), structure, weight)

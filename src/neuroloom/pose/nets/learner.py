@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 PREDICT_BATCH = 16
 POLISH = 0.4  # of the fine steps, on frames of clips too
 RARE = -4.0  # logit of a peak before anything is learnt
-APART = 10_000  # between the seeds of nets that learn alike
+LOOKS = 2  # at videos without labels: before what they teach, and after
+SEEDS_APART = 10_000  # between the seeds of nets that learn alike
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ class PoseLearner:
         self._quick: dict[str, tuple[nn.Module, nn.Module]] = {}
         self.structure: Structure | None = None
         self.rehearsed: PoseLearner = self
+        self.overhead_s = 0.0  # of a fit, for what is neither a step nor a prediction
         if plan is not None:
             with own_randomness(0):
                 self.nets = {key: self._nets(plan, one) for key, one in stages(plan).items()}
@@ -148,14 +151,17 @@ class PoseLearner:
         """
         job = job or FitJob()
         self.plan = self.make_plan(x)
-        if "nets" not in self.wishes.keys and job.steps is not None:
-            self.plan = with_enough(self.plan, job.steps)
+        if "nets" not in self.wishes.keys:
+            self.plan = with_enough(self.plan, job.steps or 0)
         history = History()
         for key, stage in stages(self.plan).items():
             share = stage.share * (1 - POLISH if key == "fine" and x.clips else 1)
             one = self.fit_stage(key, stage, x, job, key, share)
             history = joined(history, one) if history.epochs else one
         self.structure = self._structure(x)
+        if self.structure is not None and self.plan.agree:
+            said = self.structure.ties.named(self.plan.keypoints)
+            self.plan = dataclasses.replace(self.plan, reason=self.plan.reason + said)
         return joined(history, self._polish(x, job)) if x.clips else history
 
     def _polish(self, x: PoseFrames, job: FitJob) -> History:
@@ -210,7 +216,7 @@ class PoseLearner:
             learn on, at half the rate, and half of what they see are these. None: from new weights.
         """
         from neuroloom.pose.nets.quick import stored
-        from neuroloom.pose.nets.unet import members, together
+        from neuroloom.pose.nets.unet import as_one, members
 
         assert self.plan is not None
         training = self.training(self.plan)
@@ -220,7 +226,7 @@ class PoseLearner:
         for number in range(stage.nets):
             name = part if stage.nets == 1 else f"{part}-{number + 1}"
             own = part_of(job, name, share / stage.nets)
-            own = dataclasses.replace(own, seed=job.seed + APART * number)
+            own = dataclasses.replace(own, seed=job.seed + SEEDS_APART * number)
             module = self.module(key, stage, x, own.seed)
             if labelled is None:
                 rows = whole_epoch(len(module.frame_of), training.batch)
@@ -231,7 +237,7 @@ class PoseLearner:
             one = named(fit(module, rows, np.zeros(len(rows), np.float32), training, own), name)
             history = joined(history, one) if history.epochs else one
             nets.append(stored(module.net))
-        self.nets[key] = together(nets, len(self.plan.keypoints))
+        self.nets[key] = as_one(nets, len(self.plan.keypoints))
         return history
 
     def module(self, key: str, stage: Stage, x: PoseFrames, seed: int) -> PoseModule:
@@ -303,7 +309,20 @@ class PoseLearner:
             quick = probe.fit_stage(key, stage, x, FitJob(steps=steps), key).step_seconds
             mean += stage.share * min(first, quick)
         self.rehearsed = probe
+        self.overhead_s = probe.seconds_of_looking(x)
         return mean
+
+    def seconds_of_looking(self, x: PoseFrames) -> float:
+        """Measure how long a fit looks through the videos without labels, before and after."""
+        from neuroloom.pose.nets.students import count_frames
+
+        if not x.clips:
+            return 0.0
+        some = [x[row] for row in range(min(len(x), PREDICT_BATCH))]
+        self.find_in(some)
+        began = time.perf_counter()
+        self.find_in(some)
+        return (time.perf_counter() - began) / len(some) * LOOKS * count_frames(x.clips)
 
     def predict_scores(self, x: PoseFrames) -> Floats:
         """Return what is found in each frame.
@@ -387,10 +406,10 @@ class PoseLearner:
 
     def _nets(self, plan: PosePlan, stage: Stage) -> nn.Module:
         """Return the untrained nets of a stage, as one."""
-        from neuroloom.pose.nets.unet import together
+        from neuroloom.pose.nets.unet import as_one
 
         every = [self._net(plan, stage) for _ in range(stage.nets)]
-        return together(every, len(plan.keypoints))
+        return as_one(every, len(plan.keypoints))
 
     def _net(self, plan: PosePlan, stage: Stage) -> nn.Module:
         from neuroloom.pose.nets.unet import build_net

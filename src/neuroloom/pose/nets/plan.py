@@ -83,7 +83,8 @@ class PosePlan:
         Whether views are mirrored in training: where the mean shape is its own mirror image once
         left and right have changed places.
     agree
-        How much it counts, where a map has several peaks, that keypoints fit each other; 0: not.
+        How much it counts, where a map has several peaks, that keypoints fit each other; 0: not,
+        and places are not drawn to their ties, either.
     batch
         Views in a step.
     reason
@@ -172,10 +173,12 @@ def make_plan(
     Raises
     ------
     ConfigError
-        If a key is unknown.
+        If a key is unknown, or there is to be no net.
     """
     keys = dict(keys or {})
     _require_known(keys)
+    if int(keys.get("nets", NETS)) < 1:
+        raise ConfigError(f"plan: nets must be at least 1, got {keys['nets']}.")
     largest = np.max([shape[:2] for shape in shapes], axis=0)
     shape = mean_shape(points)
     centre, angle = pose_of(points, shape)
@@ -228,8 +231,7 @@ def with_enough(plan: PosePlan, steps: float) -> PosePlan:
     """
     fine = plan.fine
     nets = max(1, min(fine.nets, int(steps * fine.share / ENOUGH)))
-    reason = plan.reason + f" Maps of {nets} nets are averaged." * (nets > 1)
-    return replace(plan, fine=replace(fine, nets=nets), reason=reason)
+    return replace(plan, fine=replace(fine, nets=nets))
 
 
 def _require_known(keys: dict[str, Any]) -> None:

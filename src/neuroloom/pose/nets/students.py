@@ -22,6 +22,7 @@ from neuroloom.pose.nets.frames import PoseFrames, plain
 
 if TYPE_CHECKING:
     from neuroloom.pose.nets.learner import PoseLearner
+    from neuroloom.pose.nets.plan import PosePlan
 
 STRETCHES, LENGTH = 5, 100  # stretches of a video, and frames of each
 WINDOW = 5  # frames of the running median
@@ -66,10 +67,23 @@ def stretches(frames: int) -> list[tuple[int, int]]:
     return [(int(start), int(start) + LENGTH) for start in starts]
 
 
+def count_frames(clips: Sequence[Path]) -> int:
+    """Return how many frames of videos are looked at."""
+    from neuroloom.io.video import Video
+
+    count = 0
+    for clip in clips:
+        with Video(clip) as video:
+            count += sum(last - first for first, last in stretches(len(video)))
+    return count
+
+
 def look_through(learner: PoseLearner, clips: Sequence[Path]) -> tuple[list[Any], list[Floats]]:
     """Return the pictures of all stretches, and what the net finds in each stretch."""
     from neuroloom.io.video import Video
 
+    plan = learner.plan
+    assert plan is not None
     pictures: list[np.ndarray] = []
     found = []
     for clip in clips:
@@ -77,19 +91,18 @@ def look_through(learner: PoseLearner, clips: Sequence[Path]) -> tuple[list[Any]
             for first, last in stretches(len(video)):
                 own = [plain(frame) for frame in video.read(np.arange(first, last))]
                 pictures += own
-                found.append(one_by_one(learner, learner.find_in(own)))
+                found.append(one_by_one(plan, learner.find_in(own)))
     return pictures, found
 
 
-def one_by_one(learner: PoseLearner, found: Floats) -> Floats:
+def one_by_one(plan: PosePlan, found: Floats) -> Floats:
     """Return what was found in a stretch with each animal in one place of the lists throughout.
 
-    A net that does not tell animals apart lists them in any order.
+    A net that does not tell animals apart lists them in any order. What is found of more animals
+    than there are, or for too short a time to be one of them, is left out.
     """
     from neuroloom.pose.link.track import arrange, link
 
-    plan = learner.plan
-    assert plan is not None
     seen = np.isfinite(found[..., :2]).all(-1).any()
     if plan.individuals == 1 or plan.names or not seen:
         return found

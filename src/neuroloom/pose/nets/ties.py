@@ -1,13 +1,15 @@
 """Ties: pairs of keypoints that move far together, and hardly apart, along some direction.
 
 Two views of one paw, beside and in a mirror, lie at the same x wherever it goes. Labels show such
-ties, and places that a net found are drawn to them: each as far as its
-map is blurred, so that of two views the clear one leads. It is the mode of a Gaussian Markov random
-field (Rue & Held 2005, section 2.2), whose nodes are what the maps say and whose edges are ties.
+ties, and places that a net found are drawn to where they hold: the more blurred its map, the
+further a place goes, so that of two views the clear one leads. What comes out is the mode of a
+Gaussian Markov random field (Rue & Held 2005, section 2.2), whose nodes are what the maps say and
+whose edges are ties.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +19,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 FEW = 20  # labelled pairs below which nothing is said of their difference
 SLACK = 4.0  # px of the view: SD of a difference, from which on it ties nothing
-APART = 0.2  # the same, of how far the two move: parts of one body bend more than that
+FAR = 0.2  # the same, of how far the two move: parts of one body bend more than that
 BLUR, CLEAREST = 0.4, 1.0  # SD of a found place: of the error that its map expects; px at least
 TORN = 3.0  # SDs from where a tie holds, from which on one of the two was mistaken
 
@@ -50,9 +52,23 @@ class Ties:
             "ties.slack": self.slack,
         }  # fmt: skip
 
+    def named(self, keypoints: Sequence[str]) -> str:
+        """Say which keypoints are tied.
+
+        Examples
+        --------
+        >>> none = Ties.from_arrays({})
+        >>> none.named(["paw"])
+        ''
+        """
+        said = [f"{keypoints[i]} and {keypoints[j]}" for i, j in self.pairs]
+        return f" Tied, as two views of a point are: {'; '.join(said)}." if said else ""
+
     @classmethod
     def from_arrays(cls, arrays: dict[str, Any]) -> Ties:
-        """Rebuild them."""
+        """Rebuild them; a model of before there were any has none."""
+        if "ties.pairs" not in arrays:
+            return cls(np.zeros((0, 2), np.int64), np.zeros((0, 2)), np.zeros(0), np.zeros(0))
         return cls(*(np.array(arrays[f"ties.{n}"]) for n in ("pairs", "along", "apart", "slack")))
 
 
@@ -63,6 +79,11 @@ def learn_ties(points: Floats) -> Ties:
     ----------
     points
         Shape (n, keypoint, 2), px of the view; NaN where unknown.
+
+    Returns
+    -------
+    Ties
+        Of those pairs that were labelled together often enough; the rest are free.
 
     Examples
     --------
@@ -83,7 +104,7 @@ def learn_ties(points: Floats) -> Ties:
         # The smaller of two is found too small by chance, the more so the fewer examples.
         sd = float(np.sqrt(max(variance[0], 0.0) * (1 + 2 / len(off))))
         goes = np.nanstd(points[:, [i, j]] @ axes[:, 0], axis=0).min()
-        if sd < SLACK and sd < APART * goes:
+        if sd < SLACK and sd < FAR * goes:
             pairs.append((int(i), int(j)))
             along.append(axes[:, 0])
             apart.append(float(off.mean(0) @ axes[:, 0]))

@@ -109,12 +109,12 @@ class Several(nn.Module):
         return mean_maps([net(x) for net in self.nets], self.keypoints)
 
 
-def together(nets: Sequence[nn.Module], keypoints: int) -> nn.Module:
+def as_one(nets: Sequence[nn.Module], keypoints: int) -> nn.Module:
     """Return nets that learnt the same as one.
 
     Examples
     --------
-    >>> pair = together([PoseUNet(1, 4, (8, 16)) for _ in range(2)], 4)
+    >>> pair = as_one([PoseUNet(1, 4, (8, 16)) for _ in range(2)], 4)
     >>> pair(torch.zeros(1, 1, 32, 32)).shape, len(members(pair)), pair.stride
     (torch.Size([1, 4, 16, 16]), 2, 2)
     """

@@ -181,10 +181,12 @@ def _method(plan: PosePlan) -> str:
         v, u = plan.coarse.size
         said += f"The coarse net sees {u} x {v} px. "
     v, u = fine.size
+    several = f", the mean of those that {fine.nets} nets give" if fine.nets > 1 else ""
     said += (
         f"The fine net sees {u} x {v} px of {fine.scale:.2f} px of the frame each"
         f"{', turned so that every animal points the same way' if plan.turned else ''}. It gives "
-        "each keypoint a probability over places; the point is the mean of it near its peak. "
+        f"each keypoint a probability over places{several}; the point is the mean of it "
+        "near its peak. "
         "Training views are shifted, turned, scaled, stretched"
         f"{', mirrored with left and right exchanged' if plan.mirrored else ''}, relit, blurred "
         "and partly covered."
