@@ -108,12 +108,14 @@ def test_a_plan_sees_whole_frames_of_an_animal_that_fills_them(rng):
     assert not plan.mirrored
 
 
-def test_several_nets_share_a_fit_that_has_steps_enough(rng):
-    plan = make_plan(animals(rng), [(200, 240)], NAMES, MIRROR)
-    share = plan.fine.share
-    assert with_enough(plan, 2 * ENOUGH / share + 1).fine.nets == 2
-    assert with_enough(plan, 2 * ENOUGH / share - 1).fine.nets == 1
-    assert make_plan(animals(rng), [(200, 240)], NAMES, MIRROR, keys={"nets": 3}).fine.nets == 3
+def test_several_nets_share_a_fit_of_whole_frames_that_has_steps_enough(rng):
+    points = animals(rng)
+    whole = make_plan(points, [(200, 240)], NAMES, MIRROR, keys={"crop": "no"})
+    assert with_enough(whole, 2 * ENOUGH + 1).fine.nets == 2
+    assert with_enough(whole, 2 * ENOUGH - 1).fine.nets == 1
+    crops = make_plan(points, [(200, 240)], NAMES, MIRROR, keys={"crop": "yes"})
+    assert with_enough(crops, 100_000).fine.nets == 1
+    assert make_plan(points, [(200, 240)], NAMES, MIRROR, keys={"nets": 3}).fine.nets == 3
 
 
 def test_an_unknown_key_of_the_plan_names_the_nearest(rng):

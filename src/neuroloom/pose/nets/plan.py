@@ -27,7 +27,7 @@ AGREE = 1.0
 UNEVEN = 0.15  # of the animal's size: how far a mirrored mean shape may lie from itself
 ALONE_PX, SEVERAL_PX = 24, 36  # length of an animal that the coarse net sees, at least
 COARSE_SIDE, FINE_SIDE, WHOLE_SIDE = 112, 176, 240
-NETS, ENOUGH = 2, 700  # nets that share the steps of the fine stage, and the steps each needs
+NETS, ENOUGH = 2, 700  # nets that share the steps where whole frames are seen; the steps of each
 COARSE_WIDTHS, FINE_WIDTHS = (16, 24, 32, 48, 64), (16, 32, 48, 64, 96)
 
 
@@ -226,8 +226,7 @@ KEYS = (
 def with_enough(plan: PosePlan, steps: float) -> PosePlan:
     """Return a plan whose fine stage has no more nets than learn well in the steps of a fit.
 
-    Two nets that learnt half as long each are better than one only where half is enough: frames
-    are few, and longer training changes little.
+    Two nets that learnt half as long each are better than one only where half is enough.
     """
     fine = plan.fine
     nets = max(1, min(fine.nets, int(steps * fine.share / ENOUGH)))
@@ -279,7 +278,7 @@ def _fine(reach: Floats, turned: bool, keys: dict[str, Any]) -> Stage:
     size = (rounded(needed[1] / scale + 6), rounded(needed[0] / scale + 6))
     jitter = Jitter(3.0, 0.12, 0.08, 0.35 if turned else 0.2)
     widths = tuple(keys.get("widths", FINE_WIDTHS))
-    share, nets = 1 - float(keys.get("share", 0.35)), int(keys.get("nets", NETS))
+    share, nets = 1 - float(keys.get("share", 0.35)), int(keys.get("nets", 1))
     return Stage(size, scale, widths, jitter, float(keys.get("spread", 2.0)), share, nets)
 
 
