@@ -10,7 +10,6 @@ from neuroloom.learn.dense.measures.instances import match_instances
 from neuroloom.microscopy.instances import (
     boundary_targets,
     depth,
-    distance_targets,
     instances_from_probability,
     keep_objects,
 )
@@ -56,13 +55,6 @@ def test_targets_of_a_net_lead_back_to_the_labels():
     assert ((target > 0) == (labels > 0)).all()
     found = instances_from_probability(*[(target == k).astype(float) for k in (1, 2)])
     assert match_instances(labels, found, 0.8).scores()["f1"] > 0.95
-
-
-def test_distance_targets_peak_at_one_in_every_object():
-    labels = discs(2)
-    target = distance_targets(labels)
-    assert (target[labels == 0] == 0).all()
-    assert {float(target[labels == k].max()) for k in range(1, labels.max() + 1)} == {1.0}
 
 
 def test_depth_knows_the_grid():

@@ -209,26 +209,3 @@ def boundary_targets(labels: ArrayLike, width: int = 1) -> NDArray[np.int8]:
     rim = maximum_filter(array, size, mode="nearest") != minimum_filter(array, size, mode="nearest")
     target = np.where(array > 0, INTERIOR, BACKGROUND)
     return np.where(rim & (array > 0), BOUNDARY, target).astype(np.int8)
-
-
-def distance_targets(
-    labels: ArrayLike, spacing: Sequence[float] | None = None
-) -> NDArray[np.float32]:
-    """Return how deep in its own object each pixel lies, 1 at the object's deepest.
-
-    Examples
-    --------
-    >>> distance_targets([0, 1, 1, 1, 2, 2, 0]).tolist()
-    [0.0, 0.5, 1.0, 0.5, 1.0, 1.0, 0.0]
-    """
-    from scipy.ndimage import find_objects
-
-    array = np.asarray(labels, np.int32)
-    target = np.zeros(array.shape, np.float32)
-    for number, box in enumerate(find_objects(array), start=1):
-        if box is None:
-            continue
-        own = array[box] == number
-        far = depth(np.pad(own, 1), spacing)[(slice(1, -1),) * own.ndim]
-        target[box][own] = (far / far.max())[own]
-    return target

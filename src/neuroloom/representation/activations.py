@@ -276,20 +276,3 @@ def combine(first: Mapping[str, np.ndarray], second: Any, operation: str) -> dic
         layer: act(values, second[layer] if isinstance(second, Mapping) else second)
         for layer, values in first.items()
     }
-
-
-def reduce_features(values: np.ndarray, components: int) -> tuple[Floats, Floats]:
-    """Return features (stimulus, …) on their first principal components, and variance shares.
-
-    Examples
-    --------
-    >>> x = np.outer([1.0, 2.0, 3.0], [1.0, 1.0])
-    >>> reduce_features(x, 1)[1].round(3)
-    array([1.])
-    """
-    flat = np.asarray(values, dtype=np.float64).reshape(len(values), -1)
-    centred = flat - flat.mean(0)
-    left, sizes, _ = np.linalg.svd(centred, full_matrices=False)
-    kept = min(components, len(sizes))
-    shares = sizes**2 / max(float((sizes**2).sum()), 1e-300)
-    return left[:, :kept] * sizes[:kept], shares[:kept]

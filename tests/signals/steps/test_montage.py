@@ -8,7 +8,7 @@ import pytest
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.recording import signal
 from neuroloom.io.names import template_positions
-from neuroloom.signals.steps.montage import TEN_TEN, MapMontage, with_relative_amplitude
+from neuroloom.signals.steps.montage import TEN_TEN, MapMontage
 
 CAP = "Fp1 Fp2 F7 F3 Fz F4 F8 T3 C3 Cz C4 T4 T5 P3 Pz P4 T6 O1 O2"
 TEN_TWENTY = CAP.split()
@@ -94,16 +94,3 @@ def test_what_cannot_be_mapped_is_refused():
         MapMontage().apply(recorded(["X1", "X2"], [1, 2]))
     with pytest.raises(ConfigError, match="no place 'CZ3'"):
         MapMontage(("CZ3",))
-
-
-def test_relative_amplitude():
-    x = np.random.default_rng(0).normal(size=(6, 3, 50)) * np.arange(1, 7)[:, None, None]
-    ranges = np.ptp(x, axis=(1, 2))
-    scaled = with_relative_amplitude(x, ranges.max())
-    assert scaled.shape == (6, 4, 50)
-    np.testing.assert_allclose(scaled[:, :3].min((1, 2)), -1)
-    np.testing.assert_allclose(scaled[:, :3].max((1, 2)), 1)
-    np.testing.assert_allclose((scaled[:, 3, 0] + 1) / 2 * ranges.max(), ranges)
-    assert np.isfinite(with_relative_amplitude(np.zeros((1, 2, 5)), 1.0)).all()
-    with pytest.raises(ConfigError, match="range"):
-        with_relative_amplitude(x, 0)

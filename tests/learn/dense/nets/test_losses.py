@@ -141,14 +141,6 @@ def test_regions_are_monais_sigmoid_losses(shape: tuple[int, ...]) -> None:
     assert float(ours) == pytest.approx(float(dice + binary), abs=1e-6)
 
 
-def test_regions_come_back_as_labels() -> None:
-    _, truth = example((6, 7))
-    encoded = losses.encode_regions(truth, [[1, 2, 3], [2, 3], [3]])
-    assert losses.decode_regions(encoded, [1, 2, 3]).equal(truth)
-    with pytest.raises(ConfigError, match="3 regions"):
-        losses.decode_regions(encoded, [1, 2])
-
-
 @pytest.mark.parametrize("name", INTEGER_LOSSES)
 @in_2d_and_3d
 def test_what_is_unknown_changes_nothing(name: str, shape: tuple[int, ...]) -> None:

@@ -268,36 +268,3 @@ def encode_regions(truth: Tensor, regions: Sequence[Sequence[int]]) -> Tensor:
     return torch.stack(
         [torch.isin(truth, torch.as_tensor(region, device=truth.device)) for region in regions], 1
     ).float()
-
-
-def decode_regions(p: Tensor, order: Sequence[int], threshold: float = 0.5) -> Tensor:
-    """Return labels from the probabilities of regions; later regions are painted over earlier ones.
-
-    Parameters
-    ----------
-    p
-        Probability of each region (n, region, *place).
-    order
-        The label that each region leaves behind, in the order of the channels
-        (`regions_class_order` of nnU-Net).
-    threshold
-        From where on a voxel belongs to a region.
-
-    Raises
-    ------
-    ConfigError
-        If there is not one label for each region.
-
-    Examples
-    --------
-    >>> decode_regions(torch.tensor([[[0.1, 0.9, 0.9], [0.0, 0.2, 0.8]]]), [1, 2])
-    tensor([[0, 1, 2]])
-    """
-    if len(order) != p.shape[1]:
-        raise ConfigError(
-            f"The order of regions needs one label for each of {p.shape[1]} regions, got {order}."
-        )
-    labels = torch.zeros_like(p[:, 0], dtype=torch.long)
-    for channel, label in enumerate(order):
-        labels[p[:, channel] > threshold] = label
-    return labels
