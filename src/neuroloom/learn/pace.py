@@ -10,7 +10,7 @@ LOOKS = 20  # times a fit looks at the clock
 EARLIEST = 5.0  # seconds between two looks, at least
 TOLERANCE = 0.03  # a rate that would change by less stays
 MOST = 10.0  # planned steps that one may stand for: the rate must fall somehow
-LEAST = 0.25  # the same, at least, where a quick machine may take more steps than planned
+LEAST = 0.05  # the same, at least, where a quick machine may take more steps than planned
 
 Effort = Callable[[float], float]
 
