@@ -227,6 +227,8 @@ def test_the_clearer_view_leads_and_a_torn_tie_pulls_nothing(rng):
     moved = np.abs(held - found)[..., 0]
     assert moved[0, 1] > 10 * moved[0, 0] > 0
     np.testing.assert_allclose(held[1], found[1], atol=1e-9)
+    murky = drawn(found, np.array([[2.0, 90.0, 90.0]] * 2), ties)  # may be another paw's
+    np.testing.assert_allclose(murky[1], found[1], atol=1e-9)
 
 
 def test_a_view_and_its_mirror_image_give_the_same_maps():

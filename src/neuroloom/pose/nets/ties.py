@@ -20,7 +20,9 @@ Floats = NDArray[np.float64]
 FEW = 20  # labelled pairs below which nothing is said of their difference
 SLACK = 4.0  # px of the view: SD of a difference, from which on it ties nothing
 FAR = 0.2  # the same, of how far the two move: parts of one body bend more than that
-BLUR, CLEAREST = 0.4, 1.0  # SD of a found place: of the error that its map expects; px at least
+BLUR = 0.6  # SD of a found place, of the error that its map expects
+CLEAREST, MURKIEST = 1.0, 4.0  # the same, px, at least and at most: a place that may be wholly
+# mistaken must not be carried to where it is not seen, or it leaps from frame to frame
 TORN = 3.0  # SDs from where a tie holds, from which on one of the two was mistaken
 
 
@@ -129,13 +131,13 @@ def drawn(points: Floats, expected: Floats, ties: Ties) -> Floats:
     Examples
     --------
     >>> tie = Ties(np.array([[0, 1]]), np.array([[1.0, 0.0]]), np.array([0.0]), np.array([0.1]))
-    >>> drawn(np.array([[[0.0, 0.0], [4.0, 9.0]]]), np.array([[2.5, 7.5]]), tie).round(1).tolist()
+    >>> drawn(np.array([[[0.0, 0.0], [4.0, 9.0]]]), np.array([[1.0, 5.0]]), tie).round(1).tolist()
     [[[0.4, 0.0], [0.4, 9.0]]]
     """
     if len(ties.pairs) == 0:
         return points
     count = points.shape[1]
-    sd = np.maximum(BLUR * expected, CLEAREST)
+    sd = np.clip(BLUR * expected, CLEAREST, MURKIEST)
     first, second = ties.pairs.T
     gap = np.einsum("ntx,tx->nt", points[:, second] - points[:, first], ties.along) - ties.apart
     usual = np.sqrt(ties.slack**2 + sd[:, first] ** 2 + sd[:, second] ** 2)
