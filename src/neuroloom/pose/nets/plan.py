@@ -27,7 +27,7 @@ AGREE = 1.0
 UNEVEN = 0.15  # of the animal's size: how far a mirrored mean shape may lie from itself
 ALONE_PX, SEVERAL_PX = 24, 36  # length of an animal that the coarse net sees, at least
 COARSE_SIDE, FINE_SIDE, WHOLE_SIDE = 112, 176, 240
-NETS, ENOUGH = 2, 700  # nets that share the steps where whole frames are seen; the steps of each
+NETS, ENOUGH = 2, 450  # nets that share the steps where whole frames are seen; the steps of each
 COARSE_WIDTHS, FINE_WIDTHS = (16, 24, 32, 48, 64), (16, 32, 48, 64, 96)
 
 
