@@ -99,6 +99,14 @@ def test_no_net_is_refused(frames):
         learner(frames, keys={"nets": 0}).fit(frames, job=FitJob(steps=2))
 
 
+@pytest.mark.parametrize(
+    ("key", "wanted"), [("nets", "whole"), ("batch", "whole"), ("size", "a n")]
+)
+def test_a_word_where_the_plan_needs_a_number_is_refused(frames, key, wanted):
+    with pytest.raises(ConfigError, match=f"{key} must be .*{wanted}.*'two'"):
+        learner(frames, keys={key: "two"}).fit(frames, job=FitJob(steps=2))
+
+
 def test_a_model_of_before_there_were_ties_opens(frames):
     model = learner(frames)
     model.fit(frames, job=FitJob(steps=2))

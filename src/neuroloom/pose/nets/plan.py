@@ -173,12 +173,11 @@ def make_plan(
     Raises
     ------
     ConfigError
-        If a key is unknown, or there is to be no net.
+        If a key is unknown, or not the number that it must be.
     """
     keys = dict(keys or {})
     _require_known(keys)
-    if int(keys.get("nets", NETS)) < 1:
-        raise ConfigError(f"plan: nets must be at least 1, got {keys['nets']}.")
+    _require_numbers(keys)
     largest = np.max([shape[:2] for shape in shapes], axis=0)
     shape = mean_shape(points)
     centre, angle = pose_of(points, shape)
@@ -221,6 +220,14 @@ def make_plan(
 KEYS = (
     "batch", "net", "size", "widths", "crop", "turn", "mirror", "spread", "share", "agree", "nets",
 )  # fmt: skip
+NUMBERS = {
+    "batch": int,
+    "nets": int,
+    "size": float,
+    "spread": float,
+    "share": float,
+    "agree": float,
+}
 
 
 def with_enough(plan: PosePlan, steps: float) -> PosePlan:
@@ -239,6 +246,17 @@ def _require_known(keys: dict[str, Any]) -> None:
             raise ConfigError(
                 f"plan: no key is called '{name}'.{nearest(name, KEYS)} Known: {', '.join(KEYS)}."
             )
+
+
+def _require_numbers(keys: dict[str, Any]) -> None:
+    for name, kind in NUMBERS.items():
+        try:
+            value = kind(keys.get(name, 1))
+        except ValueError:
+            wanted = "a whole number" if kind is int else "a number"
+            raise ConfigError(f"plan: {name} must be {wanted}, got '{keys[name]}'.") from None
+        if kind is int and value < 1:
+            raise ConfigError(f"plan: {name} must be at least 1, got {value}.")
 
 
 def is_even(shape: Floats, mirror: Sequence[int]) -> bool:
