@@ -9,9 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from neuroloom.core.errors import DataError
 
-Floats = NDArray[np.floating]
 Labels = NDArray[np.int32]
-Mask = NDArray[np.bool_]
 
 BACKGROUND, INTERIOR, BOUNDARY = 0, 1, 2
 

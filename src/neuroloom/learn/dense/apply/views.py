@@ -134,7 +134,7 @@ def predict_views(
         raise DataError(f"The volume has shape {array.shape}, expected (channel, z, y, x).")
     if merge not in MERGES:
         raise ConfigError(f"merge is '{merge}', expected 'mean' or 'max'.")
-    chosen = distinct(chosen, thickness, ways) if merge == "mean" else distinct(chosen, thickness)
+    chosen = distinct(chosen, thickness, ways if merge == "mean" else 1)
     join = np.add if merge == "mean" else np.maximum
     total = _from(chosen[0], array, predict_slices, thickness, chunk)
     for view in chosen[1:]:
@@ -155,6 +155,7 @@ def distinct(views: Sequence[View], thickness: int = 1, ways: int = 1) -> tuple[
     [1, 2]
     """
     turns = {1: 4, 4: 2, 8: 1}[ways]
+    # A single slice is the same backwards.
     return tuple(
         dict.fromkeys(
             View(v.axis, v.turns % turns, v.flip and ways == 1, v.backwards and thickness > 1)
