@@ -13,8 +13,8 @@ import numpy as np
 
 from neuroloom.core.errors import DataError, RunError
 from neuroloom.learn.dense.learner import STEPS_AN_EPOCH, device_name, whole_epoch
-from neuroloom.learn.dense.twostage import joined, named, part_of
 from neuroloom.learn.fit import FitJob, History, Training, fit, own_randomness
+from neuroloom.learn.parts import joined, named, part_of
 from neuroloom.pose.nets.agree import Structure
 from neuroloom.pose.nets.align import Floats, pose_of
 from neuroloom.pose.nets.frames import PoseFrames
