@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from neuroloom.learn.store import Ensemble
     from neuroloom.learn.study import Prepared
 
+# At which new images are looked at, if they may be of another animal: as far as training goes.
+SIZES = (0.5, 0.6, 0.7, 0.85, 1.0, 1.2, 1.4, 1.7)
+
 
 class Segment(DenseStudy):
     """Segment microscopy: membranes, mitochondria, nuclei, cells; sections, stacks, single images.
@@ -64,7 +67,9 @@ class Segment(DenseStudy):
     )
     slab: int = setting(1, "neighbouring slices that a 2-D net sees of a stack; odd", ge=1, le=15)
     varied: bool = setting(
-        False, "new images are of other animals, stains or microscopes: train on stronger changes"
+        False,
+        "new images are of other animals, stains or microscopes: train on stronger changes, "
+        "and look at each at the size at which the net is surest",
     )
     detail: float = setting(
         0.945, "Dice that labels must keep when pixels are made coarser; 1: pixels stay", gt=0, le=1
@@ -99,15 +104,17 @@ class Segment(DenseStudy):
             raise ConfigError(f"slab is {self.slab}, expected an odd number of slices.")
         wishes = super().options()
         if self.augment is None:
-            varied = self.varied or self.target == "instances"
-            wishes["augment"] = ("tissue-strong",) if varied else ("tissue",)
+            usual = "tissue-strong" if self.varied else "tissue"
+            wishes["augment"] = ("objects" if self.target == "instances" else usual,)
         if self.views != "one" or self.slab > 1:
             if self.configuration not in ("auto", "2d"):
                 raise ConfigError(
                     "views and slab are of 2-D nets: leave configuration out, or set it to 2d."
                 )
             wishes["configuration"] = "2d"
-        own = {"views": self.views, "slab": self.slab, "turns": self.mirror is None}
+        sizes = SIZES if self.varied and self.target != "instances" else ()
+        turns = self.mirror is None
+        own = {"views": self.views, "slab": self.slab, "turns": turns, "sizes": sizes}
         return wishes | own | {"tissue": 1.0 if self.target == "instances" else self.detail}
 
     def prepare(self, data: Path) -> Prepared:

@@ -27,7 +27,6 @@ STEPS_AN_EPOCH = 25
 REHEARSED = 64  # cases that a step is measured on
 PRESET_NETS = ("resenc-m", "resenc-l", "resenc-xl")
 HIDDEN = 0.3  # share of channels hidden in training, where some may be missing
-ALL_SIDES = ("three", "twelve")
 
 
 @dataclass(frozen=True)
@@ -72,6 +71,9 @@ class Wishes:
         How the net bears channels that a case lacks: "none", "hemis" or "film".
     contrasts
         "any" changes the contrast at random in training, for images of contrasts never seen.
+    sizes
+        At how many times its size a 2-D net may look at a new image: it takes the size at which it
+        is surest. Empty: images are as large as they are.
     """
 
     classes: dict[int, str]
@@ -94,6 +96,7 @@ class Wishes:
     tissue: float = 0.0
     missing: str = "none"
     contrasts: str = "as-they-are"
+    sizes: tuple[float, ...] = ()
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Wishes:
@@ -104,6 +107,7 @@ class Wishes:
             plain["regions"] = {k: tuple(v) for k, v in plain["regions"].items()}
         for name in ("channels", "augment", "mirror"):
             plain[name] = None if plain.get(name) is None else tuple(plain[name])
+        plain["sizes"] = tuple(plain.get("sizes", ()))
         return cls(**plain)
 
 
@@ -222,6 +226,7 @@ class DenseLearner:
 
     def begin(self, x: DenseCases, job: FitJob, before: Any = None) -> tuple[DenseModule, Bank]:
         """Return the module with new weights, and the bank that it draws patches from."""
+        from neuroloom.learn.dense.apply.views import ALL_SIDES
         from neuroloom.learn.dense.bank import Bank
 
         self.plan = self.make_plan(x)

@@ -19,7 +19,7 @@ def transforms(
     Parameters
     ----------
     names
-        As for `parse_augment`; None: the usual ones; "tissue" and "tissue-strong": for microscopy.
+        As for `parse_augment`; None: the usual ones; one of `tissue.KINDS`: for microscopy.
     mirror
         Axes of the file's array that may be mirrored; None: all.
 
@@ -34,15 +34,15 @@ def transforms(
     """
     from neuroloom.learn.dense.augment.pipeline import default_nnunet, parse_augment
     from neuroloom.learn.dense.augment.spatial import Flip
-    from neuroloom.learn.dense.augment.tissue import default_tissue
+    from neuroloom.learn.dense.augment.tissue import KINDS, default_tissue
 
     axes = mirrors(plan, mirror)
     if names is None and plan.vary == "light":
         return light(axes)
     if names is None:
         return default_nnunet(plan.patch, axes)
-    if list(names) in (["tissue"], ["tissue-strong"]):
-        return default_tissue(plan.patch, axes, strong=names[0] == "tissue-strong")
+    if len(names) == 1 and names[0] in KINDS:
+        return default_tissue(plan.patch, axes, names[0])
     flips = (Flip(0.5, axes=axes),) if axes and list(names) != ["none"] else ()
     return (*parse_augment(names), *flips)
 

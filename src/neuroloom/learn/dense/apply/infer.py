@@ -28,8 +28,28 @@ def probabilities(net: nn.Module, x: np.ndarray, plan: DensePlan, wishes: Wishes
     x
         (channel, *axes), as the plan wants it.
     plan, wishes
-        Patch and axes; mirrors and views.
+        Patch and axes; mirrors, views, and the sizes to try.
     """
+    if not wishes.sizes or plan.dims != 2:
+        return _as_large_as_it_is(net, x, plan, wishes)
+    from neuroloom.learn.dense.apply.size import fitted, resized, surest
+    from neuroloom.learn.dense.apply.views import ALL_SIDES
+
+    def look(picture: np.ndarray) -> np.ndarray:
+        seen = np.concatenate([picture] * wishes.slab)
+        return np.asarray(_tiled(net, seen, plan, ()))
+
+    size = surest(look, x, wishes.sizes, regions=bool(plan.regions))
+    if size == 1:
+        return _as_large_as_it_is(net, x, plan, wishes)
+    axes = min(3 if wishes.views in ALL_SIDES else 2, x.ndim - 1)
+    found = _as_large_as_it_is(net, resized(x, size, axes), plan, wishes)
+    return fitted(found, x.shape[1:])
+
+
+def _as_large_as_it_is(
+    net: nn.Module, x: np.ndarray, plan: DensePlan, wishes: Wishes
+) -> np.ndarray:
     if x.ndim - 1 > plan.dims and (wishes.views != "one" or wishes.slab > 1):
         return _from_sides(net, x, plan, wishes)
     return _every_way(net, x, plan, wishes)

@@ -18,6 +18,7 @@ from neuroloom.core.errors import ConfigError, DataError, nearest
 Image = NDArray[np.float32]
 Slices = Callable[[Image], Any]
 MERGES = ("mean", "max")
+ALL_SIDES = ("three", "twelve")  # views along every axis
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ from neuroloom.learn.dense.augment.spatial import Affine, Elastic, Flip
 from neuroloom.learn.dense.augment.transform import Canvas, Params, Transform
 
 STACK_DEGREES = 30.0
+KINDS = ("tissue", "tissue-strong", "objects")
+USUAL_SIZES, STRONG_SIZES = (0.7, 1.4), (0.5, 1.7)
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def _turned(batch: Tensor, quarters: Tensor) -> Tensor:
 
 
 def default_tissue(
-    patch: Sequence[int], mirror: Sequence[int] | None = None, *, strong: bool = False
+    patch: Sequence[int], mirror: Sequence[int] | None = None, kind: str = "tissue"
 ) -> tuple[Transform, ...]:
     """Return the augmentations for microscopy, where a few images must stand for many.
 
@@ -78,22 +80,27 @@ def default_tissue(
         Shape of the patch.
     mirror
         Axes that may be mirrored; all if None. Where one may not, nothing is turned by quarters.
-    strong
-        For images that will be of other animals, stains and microscopes: half of the patches get
-        brightness through a random rising curve, sizes change by 0.5-1.7, and light more often.
+    kind
+        "tissue-strong" is for images that will be of other animals, stains and microscopes: half of
+        the patches get brightness through a random rising curve, sizes change by 0.5-1.7, and light
+        more often. "objects" is as strong, and half of the patches get light that may be three
+        times as bright on one side: one nucleus is often much dimmer than the next. Of axons, which
+        are known by being dark, it made Dice 0.02 lower.
 
     Examples
     --------
     >>> " ".join(own.name for own in default_tissue((64, 64)))
     'affine elastic noise blur brightness contrast bias-field low-resolution gamma flip turn'
-    >>> [own.name for own in default_tissue((64, 64), strong=True)][2]
+    >>> [own.name for own in default_tissue((64, 64), kind="tissue-strong")][2]
     'lookup'
     """
     ways = tuple(range(len(patch))) if mirror is None else tuple(mirror)
     symmetric = len(ways) == len(patch)
     degrees = 180.0 if len(patch) == 2 and symmetric else STACK_DEGREES
+    strong = kind != "tissue"
     often = 2.0 if strong else 1.0
-    sizes, alone = ((0.5, 1.7), 0.5) if strong else ((0.7, 1.4), 0.3)
+    sizes, alone = (STRONG_SIZES, 0.5) if strong else (USUAL_SIZES, 0.3)
+    light = BiasField(0.8, p=0.5) if kind == "objects" else BiasField(0.2, p=0.1 * often)
     return (
         Affine(degrees, sizes, alone=alone),
         Elastic(4.0, p=0.15),
@@ -102,7 +109,7 @@ def default_tissue(
         Blur(1.2, 0.5, p=0.15 * often),
         Brightness(0.25 * often, p=0.15 * often),
         Contrast(0.25, p=0.15 * often),
-        BiasField(0.2, p=0.1 * often),
+        light,
         LowResolution(0.5, 1.0, p=0.15),
         Gamma(low=0.7, high=1.5, keep=True, p=0.2 * often),
         *((Flip(0.5, axes=ways),) if ways else ()),
