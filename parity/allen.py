@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from parity.harness import Check
+from parity.crops import score
+from parity.harness import Check, spent
 
 TOOL = "Allen Cell Structure Segmenter"
 LARGE = "DSB 2018 nuclei, 512 x 512, 125 objects"
@@ -26,6 +27,9 @@ def nuclei(data: Path, which: str, pipeline: str) -> float:
     image, truth = (to_array(read_image(data / "microscopy" / "nuclei" / f))[0]
                     for f in FILES[which])  # fmt: skip
     return match_instances(truth, run_pipeline(pipeline, image)).scores()["f1"]
+
+
+net_of_nuclei = score("nuclei", "microscopy.segment", "f1@0.5")
 
 
 def worst_width(data: Path) -> float:
@@ -73,6 +77,9 @@ CHECKS = [
           lambda data: nuclei(data, SMALL, "nuclei"), SMALL),
     Check(TOOL, "F1 of nuclei beyond Otsu's threshold and watershed", ">= 0.05",
           lambda data: nuclei(data, LARGE, "nuclei") - nuclei(data, LARGE, "nuclei-otsu"), LARGE),
+    Check(TOOL, "F1 of nuclei by a net that learnt the smaller image, beyond that of the pipeline",
+          ">= 0.0", lambda data: net_of_nuclei(data) - nuclei(data, LARGE, "nuclei"),
+          f"{SMALL}, then {LARGE}; {spent(5)}"),
     Check(TOOL, "relative error of the width of Gaussian spots and tubes, 2-D and 3-D, worst",
           "<= 0.05", worst_width),
     Check(TOOL, "voxels that merging, excluding or editing changed amiss", "== 0", voxels_astray),

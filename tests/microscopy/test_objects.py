@@ -60,3 +60,23 @@ def test_counts_by_hand():
     counts = counts_of_objects([1, 1, 1, 1, 0, 2], [4, 4, 4, 0, 0, 5])
     assert counts["objects_matched@0.5"] == 2
     assert counts["objects_matched@0.8"] == 1
+
+
+def test_images_are_as_smooth_as_their_objects_are_large():
+    from types import SimpleNamespace
+
+    from neuroloom.microscopy.objects import Objects
+
+    label, rng = discs(11.5), np.random.default_rng(0)
+    noise = rng.normal(0, 6, label.shape)
+    case = SimpleNamespace(image=lambda: (20 + 100 * (label > 0) + noise)[None], spacing=(1.0, 1.0))
+    own, given = Objects(case), Objects(case, 60.0)
+    assert own.diameter == pytest.approx(23, rel=0.3)
+    assert given.diameter == 60.0
+    # A Gaussian of s pixels leaves 1 / (2 s sqrt(pi)) of white noise.
+    alone = label == 0
+    raw = (np.log(20 + noise.clip(-19)) - np.log(20))[alone].std() / np.log(6)
+    left = own.image()[0][alone & (np.roll(label, 4, 0) + np.roll(label, -4, 0) == 0)].std()
+    assert left < 0.6 * raw
+    assert given.image()[0][alone].std() != pytest.approx(left, rel=0.2)
+    assert np.median(own.image()[0][label > 0]) == pytest.approx(1, abs=0.2)

@@ -15,7 +15,7 @@ from neuroloom.core.errors import DataError
 from neuroloom.core.split import Fold
 from neuroloom.learn.dense.cases import DenseCases
 from neuroloom.learn.dense.planning.tissue import EDGE, LOOKED_AT, zoom_out
-from neuroloom.microscopy.objects import Objects, image_diameter, look_numbered
+from neuroloom.microscopy.objects import Objects, look_numbered
 from neuroloom.microscopy.strips import cut_case, neighbour_of
 
 if TYPE_CHECKING:
@@ -73,8 +73,8 @@ def as_seen(study: Segment, dataset: Dataset, run: dict[str, Any] | None = None)
     spacing = _pixels(study, known)
     findings = [*dataset.findings, *_doubtful(cases, known)]
     if known["objects"]:
-        cases = [Objects(case) for case in cases]
-        spacing = _in_diameters(study.diameter)
+        cases = [Objects(case, study.diameter) for case in cases]
+        spacing = _in_diameters
         known |= {"classes_of": OBJECTS, "parts": {known["objects"]: [1, 2]}, "regions": None}
     x: Any = DenseCases(cases, spacing=spacing)
     return replace(dataset, x=x, facts=known, findings=findings)
@@ -138,19 +138,10 @@ def _doubtful(cases: Sequence[Any], known: dict[str, Any]) -> list[Finding]:
     return found
 
 
-def _in_diameters(given: float | None) -> Callable[[Any], tuple[float, ...]]:
+def _in_diameters(case: Any) -> tuple[float, ...]:
     """Return pixel sizes as parts of the diameter of an object, so that objects are of one size."""
-    memory: dict[str, float] = {}
-
-    def spacing(case: Any) -> tuple[float, ...]:
-        name = str(case.images[0])
-        if name not in memory:
-            steps = tuple(float(s) for s in case.spacing)
-            whole = getattr(case, "uncut", case)
-            memory[name] = given or image_diameter(whole.whole.image()[0], steps)
-        return tuple(float(s) / case.spacing[-1] / memory[name] for s in case.spacing)
-
-    return spacing
+    objects = getattr(case, "uncut", case)
+    return tuple(float(s) / case.spacing[-1] / objects.diameter for s in case.spacing)
 
 
 def in_strips(

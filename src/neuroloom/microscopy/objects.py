@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,8 @@ from neuroloom.microscopy.instances import (
     typical_depth,
 )
 
+BLUR = 0.05  # that images are smoothed by, in diameters of an object
+ONE_PEAK = 0.1  # that what parts objects is smoothed by, likewise
 RIM = 0.08  # width of the rim that is learnt, in diameters of an object
 SMALLEST = 0.1  # of the area of a typical object: less is a speck
 MANY = 8  # so many numbers in a label, each in one piece, are objects and not classes
@@ -48,10 +52,13 @@ def image_diameter(image: ArrayLike, spacing: tuple[float, ...] | None = None) -
     return 2 * typical_depth(depth(mask, steps))
 
 
-def levelled(image: ArrayLike) -> NDArray[np.float32]:
+def levelled(
+    image: ArrayLike, sigma: float = 0.0, spacing: Sequence[float] = ()
+) -> NDArray[np.float32]:
     """Return an image whose background is about 0 and whose objects are about 1.
 
-    A logarithm gives dim objects as clear an edge as bright ones. Then each channel is shifted and
+    A logarithm gives dim objects as clear an edge as bright ones, and the noise of a dark
+    background as much weight, which is smoothed. Then each channel is shifted and
     scaled by its medians outside and inside of what a local threshold of the first channel finds,
     so that it does not matter how much of an image is objects.
 
@@ -59,6 +66,10 @@ def levelled(image: ArrayLike) -> NDArray[np.float32]:
     ----------
     image
         (channel, *axes).
+    sigma
+        Of the Gaussian, pixels of the last axis.
+    spacing
+        Of the axes; none: all alike.
 
     Examples
     --------
@@ -69,9 +80,11 @@ def levelled(image: ArrayLike) -> NDArray[np.float32]:
     (True, True)
     """
     from neuroloom.microscopy.pipelines.objects import local_foreground
-    from neuroloom.microscopy.pipelines.smooth import compress
+    from neuroloom.microscopy.pipelines.smooth import compress, smooth
 
-    channels = [compress(channel) for channel in np.asarray(image, float)]
+    channels = [
+        smooth(compress(channel), sigma, spacing=spacing) for channel in np.asarray(image, float)
+    ]
     inside = local_foreground(channels[0])
     if inside.all() or not inside.any():
         return np.stack([(c - c.mean()) / (c.std() or 1) for c in channels]).astype(np.float32)
@@ -128,14 +141,25 @@ def look_numbered(label: ArrayLike) -> bool:
 class Objects:
     """A case whose label numbers objects, as the net is to see it.
 
-    Its image is `levelled`, and its label has background 0, interior 1 and rim 2.
+    Its image is `levelled`, as smooth for the size of its objects as any other, and its label has
+    background 0, interior 1 and rim 2.
     """
 
     whole: Any
+    given: float | None = None
+
+    @cached_property
+    def diameter(self) -> float:
+        """Of an object, pixels of the last axis: as given, else what the image tells."""
+        return self.given or image_diameter(self.whole.image()[0], self._steps)
+
+    @property
+    def _steps(self) -> tuple[float, ...]:
+        return tuple(float(s) for s in self.whole.spacing)
 
     def image(self) -> np.ndarray:
         """Return the levelled image, (channel, *axes) float32."""
-        return levelled(self.whole.image())
+        return levelled(self.whole.image(), BLUR * self.diameter, self._steps)
 
     def numbers(self) -> Labels | None:
         """Return the objects numbered, (*axes); connected pieces of a mask count as objects."""
@@ -186,7 +210,7 @@ def numbered(p: ArrayLike, diameter: float | None = None) -> Labels:
     axes = inner.ndim
     size = np.pi / 4 * across**2 if axes == 2 else np.pi / 6 * across**3
     return instances_from_probability(
-        inner, rim, smooth=max(0.5, 0.04 * across), least=SMALLEST * size
+        inner, rim, smooth=max(0.5, ONE_PEAK * across), least=SMALLEST * size
     )
 
 
