@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 
+from neuroloom.microscopy.data import as_seen
 from neuroloom.microscopy.instances import boundary_targets
 from neuroloom.microscopy.objects import (
+    BLUR,
+    Objects,
     counts_of_objects,
     image_diameter,
     label_diameter,
     look_numbered,
     numbered,
 )
+from neuroloom.microscopy.segment import Segment
+
+
+@dataclass
+class SimpleDataset:
+    """What `as_seen` asks of a data set."""
+
+    x: Any
+    facts: dict[str, Any] = field(default_factory=dict)
+    findings: list[Any] = field(default_factory=list)
 
 
 def discs(radius: float, size: int = 160, step: float = 3.2) -> np.ndarray:
@@ -63,20 +80,41 @@ def test_counts_by_hand():
 
 
 def test_images_are_as_smooth_as_their_objects_are_large():
-    from types import SimpleNamespace
-
-    from neuroloom.microscopy.objects import Objects
-
-    label, rng = discs(11.5), np.random.default_rng(0)
+    label, rng = np.pad(discs(11.5), ((0, 0), (0, 240))), np.random.default_rng(0)
+    alone = np.zeros(label.shape, bool)
+    alone[20:-20, 200:-20] = True  # nothing is near
     noise = rng.normal(0, 6, label.shape)
-    case = SimpleNamespace(image=lambda: (20 + 100 * (label > 0) + noise)[None], spacing=(1.0, 1.0))
-    own, given = Objects(case), Objects(case, 60.0)
-    assert own.diameter == pytest.approx(23, rel=0.3)
-    assert given.diameter == 60.0
-    # A Gaussian of s pixels leaves 1 / (2 s sqrt(pi)) of white noise.
-    alone = label == 0
-    raw = (np.log(20 + noise.clip(-19)) - np.log(20))[alone].std() / np.log(6)
-    left = own.image()[0][alone & (np.roll(label, 4, 0) + np.roll(label, -4, 0) == 0)].std()
-    assert left < 0.6 * raw
-    assert given.image()[0][alone].std() != pytest.approx(left, rel=0.2)
-    assert np.median(own.image()[0][label > 0]) == pytest.approx(1, abs=0.2)
+    case = SimpleNamespace(image=lambda: (60 + 200 * (label > 0) + noise)[None], spacing=(1.0, 1.0))
+    rough = Objects(case, 23.0, blur=0.0).image()[0][alone].std()
+    assert Objects(case).diameter == pytest.approx(23, rel=0.3)
+    for diameter in (23.0, 60.0):
+        left = Objects(case, diameter).image()[0][alone].std()
+        # A Gaussian of s pixels leaves 1 / (2 s sqrt(pi)) of white noise.
+        assert left / rough == pytest.approx(1 / (2 * BLUR * diameter * np.pi**0.5), rel=0.25)
+
+
+def test_a_run_of_before_sees_images_as_it_learnt_them():
+    facts = {"axes": {"objects": "nuclei", "unit": "px", "pixel": 1.0}}
+    dataset = SimpleDataset([SimpleNamespace(unit="px", spacing=(1.0, 1.0), name="a")])
+    assert as_seen(Segment(), dataset, facts).x[0].blur == 0.0
+    facts["axes"]["blur"] = 0.03
+    assert as_seen(Segment(), dataset, facts).x[0].blur == 0.03
+
+
+def test_balls_of_a_stack_of_thick_slices_are_parted():
+    z, y, x = np.mgrid[:12, :84, :84].astype(float)
+    truth = np.zeros(z.shape, int)
+    for number, (cy, cx) in enumerate((a, b) for a in (11, 32, 53, 74) for b in (11, 32, 53, 74)):
+        ball = np.sqrt((5 * (z - 5.5)) ** 2 + (y - cy) ** 2 + (x - cx) ** 2) < 10.5
+        truth[ball] = number + 1
+    p = np.stack([truth == 0, truth > 0, np.zeros_like(truth)]).astype(float)
+    found = counts_of_objects(truth, numbered(p, 21.0, (5.0, 1.0, 1.0)))
+    assert found["objects_pred"] == found["objects_matched@0.9"] == 16
+
+
+def test_what_a_net_is_to_learn_from_follows_the_target():
+    plain, varied = Segment(), Segment(varied=True)
+    objects = Segment(varied=True, target="instances")
+    found = [recipe.options() for recipe in (plain, varied, objects)]
+    assert [own["augment"] for own in found] == [("tissue",), ("tissue-strong",), ("objects",)]
+    assert [bool(own["sizes"]) for own in found] == [False, True, False]

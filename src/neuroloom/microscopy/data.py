@@ -15,7 +15,7 @@ from neuroloom.core.errors import DataError
 from neuroloom.core.split import Fold
 from neuroloom.learn.dense.cases import DenseCases
 from neuroloom.learn.dense.planning.tissue import EDGE, LOOKED_AT, zoom_out
-from neuroloom.microscopy.objects import Objects, look_numbered
+from neuroloom.microscopy.objects import BLUR, Objects, look_numbered
 from neuroloom.microscopy.strips import cut_case, neighbour_of
 
 if TYPE_CHECKING:
@@ -73,7 +73,8 @@ def as_seen(study: Segment, dataset: Dataset, run: dict[str, Any] | None = None)
     spacing = _pixels(study, known)
     findings = [*dataset.findings, *_doubtful(cases, known)]
     if known["objects"]:
-        cases = [Objects(case, study.diameter) for case in cases]
+        blur = known.setdefault("blur", 0.0 if run else BLUR)
+        cases = [Objects(case, study.diameter, blur) for case in cases]
         spacing = _in_diameters
         known |= {"classes_of": OBJECTS, "parts": {known["objects"]: [1, 2]}, "regions": None}
     x: Any = DenseCases(cases, spacing=spacing)

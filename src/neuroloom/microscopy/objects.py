@@ -85,7 +85,7 @@ def levelled(
     channels = [
         smooth(compress(channel), sigma, spacing=spacing) for channel in np.asarray(image, float)
     ]
-    inside = local_foreground(channels[0])
+    inside = local_foreground(channels[0], spacing=spacing)
     if inside.all() or not inside.any():
         return np.stack([(c - c.mean()) / (c.std() or 1) for c in channels]).astype(np.float32)
     found = []
@@ -147,6 +147,7 @@ class Objects:
 
     whole: Any
     given: float | None = None
+    blur: float = BLUR
 
     @cached_property
     def diameter(self) -> float:
@@ -159,7 +160,7 @@ class Objects:
 
     def image(self) -> np.ndarray:
         """Return the levelled image, (channel, *axes) float32."""
-        return levelled(self.whole.image(), BLUR * self.diameter, self._steps)
+        return levelled(self.whole.image(), self.blur * self.diameter, self._steps)
 
     def numbers(self) -> Labels | None:
         """Return the objects numbered, (*axes); connected pieces of a mask count as objects."""
@@ -189,12 +190,12 @@ class Objects:
 
     def __getattr__(self, name: str) -> Any:
         """Return what it has in common with its case: name, shape, spacing, files."""
-        if name.startswith("__") or name == "whole":
+        if name.startswith("__") or name in ("whole", "diameter"):
             raise AttributeError(name)
         return getattr(self.whole, name)
 
 
-def numbered(p: ArrayLike, diameter: float | None = None) -> Labels:
+def numbered(p: ArrayLike, diameter: float | None = None, spacing: Sequence[float] = ()) -> Labels:
     """Return the objects that probabilities of background, interior and rim make.
 
     Parameters
@@ -202,16 +203,20 @@ def numbered(p: ArrayLike, diameter: float | None = None) -> Labels:
     p
         (3, *axes).
     diameter
-        Of an object, pixels; None: what the foreground tells.
+        Of an object, pixels of the last axis; None: what the foreground tells.
+    spacing
+        Of the axes; none: all alike.
     """
     inner, rim = np.asarray(p)[1], np.asarray(p)[2]
-    far = depth(inner + rim > 0.5)
+    steps = tuple(spacing) or (1.0,) * inner.ndim
+    far = depth(inner + rim > 0.5, steps)
     across = diameter or 2 * typical_depth(far)
-    axes = inner.ndim
-    size = np.pi / 4 * across**2 if axes == 2 else np.pi / 6 * across**3
+    whole = np.pi / 4 * across**2 if inner.ndim == 2 else np.pi / 6 * across**3
+    pixel = float(np.prod([step / steps[-1] for step in steps]))
     return instances_from_probability(
-        inner, rim, smooth=max(0.5, ONE_PEAK * across), least=SMALLEST * size
-    )
+        inner, rim, smooth=max(0.5, ONE_PEAK * across), least=SMALLEST * whole / pixel,
+        spacing=steps,
+    )  # fmt: skip
 
 
 def counts_of_objects(truth: ArrayLike, found: ArrayLike) -> dict[str, int]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from neuroloom.learn.store import Ensemble
     from neuroloom.learn.study import Prepared
 
-# At which new images are looked at, if they may be of another animal: as far as training goes.
+# Times as large as they are, at which new images are looked at that may be of another animal.
 SIZES = (0.5, 0.6, 0.7, 0.85, 1.0, 1.2, 1.4, 1.7)
 
 
@@ -183,7 +183,8 @@ class Segment(DenseStudy):
 
         if not dataset.facts.get("objects"):
             return {}
-        return counts_of_objects(dataset.x[row].numbers(), numbered(p, self.diameter))
+        case = dataset.x[row]
+        return counts_of_objects(case.numbers(), numbered(p, self.diameter, case.spacing))
 
     def deliver(
         self, dataset: Dataset, row: int, p: np.ndarray, label: np.ndarray, folder: Path | None
@@ -193,8 +194,9 @@ class Segment(DenseStudy):
 
         if not dataset.facts.get("objects"):
             return label, {}
-        found = numbered(p, self.diameter)
-        across = label_diameter(found) * float(dataset.x[row].spacing[-1])
+        steps = dataset.x[row].spacing
+        found = numbered(p, self.diameter, steps)
+        across = label_diameter(found) * float(steps[-1])
         return found, {"objects": int(found.max(initial=0)), "diameter": across}
 
     def tabulate(self, prepared: Prepared, fits: list[Fitted]) -> pd.DataFrame:

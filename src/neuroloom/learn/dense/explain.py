@@ -10,7 +10,7 @@ al. 2018).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -116,7 +116,7 @@ def looks(learner: DenseLearner, cases: Any, names: Sequence[str]) -> Iterator[L
     names
         Of the cases.
     """
-    from neuroloom.learn.dense.apply.infer import probabilities
+    from neuroloom.learn.dense.apply.infer import at_size, best_size, probabilities
 
     plan, net = learner.plan, learner.model
     assert plan is not None
@@ -124,19 +124,22 @@ def looks(learner: DenseLearner, cases: Any, names: Sequence[str]) -> Iterator[L
     with own_randomness(0):
         random = learner._net(plan).eval()
     for name, done in zip(names, learner.inputs(cases), strict=True):
-        p = probabilities(net, done.x, plan, learner.wishes)
+        size = best_size(net, done.x, plan, learner.wishes)
+        seen = at_size(done.x, size, learner.wishes)
+        p = probabilities(net, seen, plan, replace(learner.wishes, sizes=()))
         for part, place in _places(learner).items():
             found = p[place] > 0.5 if plan.regions else p.argmax(0) == place
             if not found.any():
                 continue
-            x, mask = _plane(done.x, found, plan.dims, learner.wishes.slab)
+            x, mask = _plane(seen, found, plan.dims, learner.wishes.slab)
             tile, mask = _tile(x, mask, plan.patch)
             slope, control = (
                 slope_of(own, tile, mask, place, regions=bool(plan.regions))
                 for own in (net, random)
             )
             middle = tile[len(tile) // 2 if learner.wishes.slab > 1 else 0]
-            yield Look(name, part, middle, mask, slope, control, plan.spacing[-plan.dims :])
+            spacing = tuple(step / size for step in plan.spacing[-plan.dims :])
+            yield Look(name, part, middle, mask, slope, control, spacing)
 
 
 def _places(learner: DenseLearner) -> dict[str, int]:

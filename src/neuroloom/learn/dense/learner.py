@@ -155,6 +155,11 @@ class DenseLearner:
         plan = None if spec["plan"] is None else DensePlan.from_dict(spec["plan"])
         return cls(spec["name"], Wishes.from_dict(spec["wishes"]), plan)
 
+    @property
+    def dearest(self) -> float:
+        """How many times as long as one image another of the same shape may take to predict."""
+        return max(1.0, *self.wishes.sizes) ** 2 if self.wishes.sizes else 1.0
+
     def fresh(self) -> DenseLearner:
         """Return an untrained learner of the same kind."""
         return DenseLearner(self.name, self.wishes)

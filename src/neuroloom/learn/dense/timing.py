@@ -123,5 +123,5 @@ def _seconds_per_case(learner: Any, dataset: Any, rows: list[int]) -> float:
     began = time.monotonic()
     for _ in probe.predict_scores(dataset.x[np.array([middle])]):
         pass
-    predicting = time.monotonic() - began
+    predicting = (time.monotonic() - began) * getattr(probe, "dearest", 1.0)
     return predicting + SCORE_S * max(float(np.median(sizes)) / 1e6, 0.3)

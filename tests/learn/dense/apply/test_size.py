@@ -1,13 +1,15 @@
 """The size at which a new image is looked at: that at which the net is surest."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from neuroloom.learn.dense.apply.infer import probabilities
-from neuroloom.learn.dense.apply.size import resized, surest
+from neuroloom.learn.dense.apply.infer import at_size, probabilities
+from neuroloom.learn.dense.apply.size import EDGE as LARGEST
+from neuroloom.learn.dense.apply.size import brought_to, pieces_of, surest
 from neuroloom.learn.dense.learner import Wishes
 from neuroloom.learn.dense.planning.denseplan import DensePlan
 
@@ -45,17 +47,41 @@ def squares(edge: int, shape: tuple[int, int] = (96, 96)) -> np.ndarray:
     return np.tile(one, times)[None, : shape[0], : shape[1]]
 
 
-@pytest.mark.parametrize(("edge", "size"), [(5, 1.0), (10, 0.5)])
-def test_the_size_that_the_net_knows_is_found(edge: int, size: float) -> None:
-    net = OfOneSize().eval()
+def look_of(net: torch.nn.Module):
+    """Return a look of a net at one picture."""
 
     def look(x: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
             return net(torch.from_numpy(np.ascontiguousarray(x))[None])[0].softmax(0).numpy()
 
-    assert surest(look, squares(edge), (0.5, 1.0, 1.5)) == size
+    return look
+
+
+@pytest.mark.parametrize(("edge", "size"), [(5, 1.0), (10, 0.5)])
+def test_the_size_that_the_net_knows_is_found(edge: int, size: float) -> None:
+    look = look_of(OfOneSize().eval())
+    assert surest(look, pieces_of(squares(edge)), (0.5, 1.0, 1.5)) == size
     stack = np.stack([squares(edge)[0]] * 7)[None]
-    assert surest(look, stack, (0.5, 1.0, 1.5)) == size
+    assert surest(look, pieces_of(stack), (0.5, 1.0, 1.5)) == size
+
+
+def test_what_is_alike_at_every_size_stays_as_large_as_it_is() -> None:
+    look = look_of(OfOneSize().eval())
+    assert surest(look, [np.zeros((1, 96, 96), np.float32)], (0.5, 0.6, 1.0, 1.7)) == 1.0
+
+
+def test_a_net_that_is_sure_of_emptiness_is_not_believed() -> None:
+    def look(x: np.ndarray) -> np.ndarray:
+        # Things that have become too dim by shrinking are not seen at all, and surely so.
+        dot = np.where(x[0] > 0.9, 0.93, 0.001)
+        return np.stack([1 - dot, dot])
+
+    image = np.zeros((1, 96, 96), np.float32)
+    image[0, 6::24, 6::24] = image[0, 6::24, 7::24] = 1
+    image[0, 7::24, 6::24] = image[0, 7::24, 7::24] = 1
+    shifted = np.roll(image, 1, (1, 2))  # pixels are halved between two of the smaller picture
+    assert (look(brought_to(shifted, (48, 48)))[1] < 0.5).all()
+    assert surest(look, [shifted], (0.5, 1.0)) == 1.0
 
 
 def test_things_twice_as_large_are_found_on_the_image_s_own_grid() -> None:
@@ -71,25 +97,62 @@ def test_a_stack_keeps_its_slices_and_a_size_of_one_changes_nothing() -> None:
     net, stack = OfOneSize().eval(), np.stack([squares(5)[0]] * 3)[None]
     found = probabilities(net, stack, PLAN, WISHES)
     np.testing.assert_array_equal(found, probabilities(net, stack, PLAN, replace(WISHES, sizes=())))
-    slab = replace(WISHES, views="twelve")
-    assert probabilities(net, np.stack([squares(10)[0]] * 40)[None], PLAN, slab).shape[1:] == (
-        40, 96, 96,
-    )  # fmt: skip
+    deep = np.stack([squares(10)[0]] * 40)[None]
+    assert (
+        probabilities(net, deep, PLAN, replace(WISHES, views="twelve")).shape[1:] == deep.shape[1:]
+    )
+    assert at_size(deep, 0.5, WISHES).shape == (1, 40, 48, 48)
+    assert at_size(deep, 0.5, replace(WISHES, views="twelve")).shape == (1, 20, 48, 48)
+
+
+def test_a_slab_is_looked_at_with_the_slices_that_it_has() -> None:
+    stack = np.arange(2 * 9, dtype=np.float32).reshape(2, 9, 1, 1) * np.ones((8, 8), np.float32)
+    from neuroloom.learn.dense.apply.views import slabs
+
+    every = slabs(stack, 0, 3)
+    for piece in pieces_of(stack, 3):
+        assert any(np.array_equal(piece, one) for one in every)
+
+
+def test_a_large_image_is_looked_at_in_a_few_places() -> None:
+    large = np.zeros((1, 3 * LARGEST, 2 * LARGEST), np.float32)
+    assert [piece.shape for piece in pieces_of(large)] == [(1, LARGEST, LARGEST)] * 4
+    deep = np.broadcast_to(np.zeros((), np.float32), (1, 99, LARGEST + 1, 50))
+    assert [piece.shape for piece in pieces_of(deep)] == [(1, LARGEST, 50)] * 4
+
+
+def test_what_comes_back_is_resampled_as_images_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    from neuroloom.learn.dense.apply import size
+    from neuroloom.learn.dense.planning.resample import resample_image
+
+    rng, alike = np.random.default_rng(0), (1.0, 1.0, 1.0)
+    image = rng.random((2, 6, 20, 15)).astype(np.float32)
+    for shape in ((6, 33, 9), (9, 33, 9)):
+        wanted = resample_image(image, shape, alike, alike, order=1)
+        np.testing.assert_allclose(brought_to(image, shape), wanted, atol=1e-5)
+    monkeypatch.setattr(size, "room", lambda shape: np.zeros(shape, np.float16))
+    spilt = brought_to(image.astype(np.float16), (9, 33, 9))
+    assert spilt.dtype == np.float16
+    np.testing.assert_allclose(spilt, wanted, atol=2e-3)
+
+
+def test_regions_have_borders_of_their_own() -> None:
+    def look(x: np.ndarray) -> np.ndarray:
+        sure = 0.99 if x.shape[-1] < 96 else 0.6
+        return np.stack([np.full(x.shape[1:], sure), np.full(x.shape[1:], 1 - sure)])
+
+    assert surest(look, [squares(5)], (0.5, 1.0), regions=True) == 0.5
 
 
 def test_an_image_that_would_be_tiny_stays_as_it_is() -> None:
-    said = iter([0.9, 0.6])
-
     def look(x: np.ndarray) -> np.ndarray:
-        sure = next(said)
-        return np.full((2, *x.shape[1:]), 0.5) + np.array([sure - 0.5, 0.5 - sure])[:, None, None]
+        raise AssertionError("there is nothing to choose")
 
-    assert surest(look, np.zeros((1, 40, 40), np.float32), (0.5, 1.0, 1.5)) == 1.0
-    assert resized(np.zeros((2, 3, 8, 6), np.float32), 0.5, 3).shape == (2, 2, 4, 3)
+    assert surest(look, [np.zeros((1, 40, 40), np.float32)], (0.5, 1.0)) == 1.0
 
 
-def test_wishes_come_back_from_json() -> None:
-    import json
-
+def test_wishes_come_back_from_json_and_old_ones_leave_images_as_they_are() -> None:
     plain = json.loads(json.dumps(vars(WISHES)))
     assert Wishes.from_dict(plain).sizes == (0.5, 1.0, 1.5)
+    del plain["sizes"]
+    assert Wishes.from_dict(plain).sizes == ()

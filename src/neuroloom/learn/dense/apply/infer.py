@@ -30,21 +30,37 @@ def probabilities(net: nn.Module, x: np.ndarray, plan: DensePlan, wishes: Wishes
     plan, wishes
         Patch and axes; mirrors, views, and the sizes to try.
     """
-    if not wishes.sizes or plan.dims != 2:
-        return _as_large_as_it_is(net, x, plan, wishes)
-    from neuroloom.learn.dense.apply.size import fitted, resized, surest
-    from neuroloom.learn.dense.apply.views import ALL_SIDES
-
-    def look(picture: np.ndarray) -> np.ndarray:
-        seen = np.concatenate([picture] * wishes.slab)
-        return np.asarray(_tiled(net, seen, plan, ()))
-
-    size = surest(look, x, wishes.sizes, regions=bool(plan.regions))
+    size = best_size(net, x, plan, wishes)
     if size == 1:
         return _as_large_as_it_is(net, x, plan, wishes)
-    axes = min(3 if wishes.views in ALL_SIDES else 2, x.ndim - 1)
-    found = _as_large_as_it_is(net, resized(x, size, axes), plan, wishes)
-    return fitted(found, x.shape[1:])
+    from neuroloom.learn.dense.apply.size import brought_to
+
+    found = _as_large_as_it_is(net, at_size(x, size, wishes), plan, wishes)
+    return brought_to(found, x.shape[1:])
+
+
+def best_size(net: nn.Module, x: np.ndarray, plan: DensePlan, wishes: Wishes) -> float:
+    """Return the size, among those that are to be tried, at which a 2-D net is surest of an image.
+
+    Each look is one pass of a few pieces of the image, neither mirrored nor turned.
+    """
+    if not wishes.sizes or plan.dims != 2:
+        return 1.0
+    from neuroloom.learn.dense.apply.size import pieces_of, surest
+
+    def look(picture: np.ndarray) -> np.ndarray:
+        return np.asarray(_tiled(net, picture, plan, ()))
+
+    pieces = pieces_of(x, wishes.slab)
+    return surest(look, pieces, wishes.sizes, regions=bool(plan.regions))
+
+
+def at_size(x: np.ndarray, size: float, wishes: Wishes) -> np.ndarray:
+    """Return an image (channel, *axes) resized in its slices or, seen from all sides, all round."""
+    from neuroloom.learn.dense.apply.size import resized
+    from neuroloom.learn.dense.apply.views import ALL_SIDES
+
+    return resized(x, size, min(3 if wishes.views in ALL_SIDES else 2, x.ndim - 1))
 
 
 def _as_large_as_it_is(
