@@ -176,7 +176,7 @@ class PoseLearner:
         said = (
             f" It also learnt from {len(both) - len(x)} frames of {len(x.clips)} unlabelled "
             f"video{'s' * (len(x.clips) > 1)}: of 1,000 points, {before:.1f} leapt more than "
-            f"{leap:.0f} px from a frame to the next before, {after:.1f} after."
+            f"{leap:.0f} px away from their neighbours in time before, {after:.1f} after."
         )
         self.plan = dataclasses.replace(self.plan, reason=self.plan.reason + said)
         return history

@@ -127,15 +127,10 @@ def confirmed(found: Floats, leap: float, odd: NDArray[np.bool_] | None = None) 
     >>> confirmed(found, 10.0)[:, 0, 0, 0].tolist()
     [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
     """
-    from scipy.ndimage import median_filter
-
     places = np.array(found[..., :2])
-    known = np.isfinite(places).all(-1)
-    plain_ = np.nan_to_num(places)
-    middle = median_filter(plain_, (min(WINDOW, len(plain_)), 1, 1, 1), mode="nearest")
-    near = np.linalg.norm(plain_ - middle, axis=-1) <= leap
+    near = astray(places) <= leap  # False where it is missing
     # Whether it was sure counts for what stands alone; what its neighbours confirm is kept.
-    steady = known & near & (np.nan_to_num(found[..., 2]) >= SURE / 2)
+    steady = near & (np.nan_to_num(found[..., 2]) >= SURE / 2)
     places[~steady if odd is None else ~steady | odd] = np.nan
     return _bridged(places)
 
@@ -176,18 +171,41 @@ def _bridged(places: Floats) -> Floats:
     return out
 
 
-def leap_rate(found: Sequence[Floats], leap: float) -> float:
-    """Return the share of points, per thousand, that leap between neighbouring frames.
+def astray(places: Floats) -> Floats:
+    """Return how far points lie from the running median of five frames, px; NaN where missing.
+
+    Parameters
+    ----------
+    places
+        Of one stretch, (n, individual, keypoint, 2).
 
     Examples
     --------
-    >>> still = np.zeros((5, 1, 1, 4)); still[2:, 0, 0, 0] = 50
-    >>> leap_rate([still], 20.0)
-    250.0
+    >>> run = np.zeros((7, 1, 1, 2)); run[:, 0, 0, 0] = [0, 30, 60, 300, 120, 150, 180]
+    >>> astray(run)[:, 0, 0].tolist()
+    [0.0, 0.0, 0.0, 180.0, 30.0, 30.0, 0.0]
     """
-    steps = [np.linalg.norm(np.diff(one[..., :2], axis=0), axis=-1).ravel() for one in found]
-    every = np.concatenate(steps) if steps else np.zeros(0)
-    known = every[np.isfinite(every)]
+    from scipy.ndimage import median_filter
+
+    plain_ = np.nan_to_num(places)
+    middle = median_filter(plain_, (min(WINDOW, len(plain_)), 1, 1, 1), mode="nearest")
+    off: Floats = np.linalg.norm(plain_ - middle, axis=-1)
+    return np.where(np.isfinite(places).all(-1), off, np.nan)
+
+
+def leap_rate(found: Sequence[Floats], leap: float) -> float:
+    """Return the share of points, per thousand, that leap away from where they were and will be.
+
+    A paw that swings fast goes on in its way and is near the running median; a mistake is not.
+
+    Examples
+    --------
+    >>> found = np.zeros((5, 1, 1, 4)); found[2, 0, 0, 0] = 50
+    >>> leap_rate([found], 20.0)
+    200.0
+    """
+    off = np.concatenate([astray(one[..., :2]).ravel() for one in found] or [np.zeros(0)])
+    known = off[np.isfinite(off)]
     return float(1000 * (known > leap).mean()) if known.size else 0.0
 
 
