@@ -6,7 +6,7 @@ import dataclasses
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,8 @@ import numpy as np
 from neuroloom.core.errors import RunError
 from neuroloom.learn.dense.cases import DenseCases
 from neuroloom.learn.dense.planning.denseplan import DensePlan, override_both
-from neuroloom.learn.fit import FitJob, History, Training, fit, own_randomness, own_threads
+from neuroloom.learn.epochs import device_name, whole_epoch
+from neuroloom.learn.fit import FitJob, History, Training, fit, own_randomness
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from neuroloom.learn.dense.bank import Bank
     from neuroloom.learn.dense.module import DenseModule
 
-STEPS_AN_EPOCH = 25
 REHEARSED = 64  # cases that a step is measured on
 PRESET_NETS = ("resenc-m", "resenc-l", "resenc-xl")
 HIDDEN = 0.3  # share of channels hidden in training, where some may be missing
@@ -388,25 +388,3 @@ def _some_labels(cases: DenseCases, plan: DensePlan) -> list[np.ndarray]:
     rows = np.unique(np.linspace(0, len(cases) - 1, min(len(cases), LOOKED_AT)).round().astype(int))
     found = (cases[int(row)].truth() for row in rows)
     return [label.transpose(plan.transpose) for label in found if label is not None]
-
-
-def device_name() -> str:
-    """Return "cuda" if there is one, else "cpu"."""
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def whole_epoch(examples: int, batch: int) -> np.ndarray:
-    """Return the numbers of the examples, so often that an epoch has enough steps to speak of.
-
-    Examples
-    --------
-    >>> len(whole_epoch(10, 2)), len(whole_epoch(1000, 2))
-    (50, 1000)
-    """
-    times = max(1, -(-STEPS_AN_EPOCH * batch // examples))
-    return np.tile(np.arange(examples, dtype=np.int64), times)
-
-
-__all__: Sequence[str] = ("DenseLearner", "Wishes", "device_name", "own_threads")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuroloom.core.errors import DataError, RunError
-from neuroloom.learn.dense.learner import STEPS_AN_EPOCH, device_name, whole_epoch
+from neuroloom.learn.epochs import device_name, whole_epoch
 from neuroloom.learn.fit import FitJob, History, Training, fit, own_randomness
 from neuroloom.learn.parts import joined, named, part_of
 from neuroloom.pose.nets.agree import Structure
@@ -457,5 +457,4 @@ def _half_and_half(animals: int, labelled: np.ndarray, batch: int) -> np.ndarray
     """Return the numbers of all animals, the labelled ones so often that they are half."""
     rest = np.setdiff1d(np.arange(animals), labelled)
     times = max(1, round(len(rest) / max(len(labelled), 1)))
-    numbers = np.concatenate([np.tile(labelled, times), rest]).astype(np.int64)
-    return np.tile(numbers, max(1, -(-STEPS_AN_EPOCH * batch // len(numbers))))
+    return whole_epoch(np.concatenate([np.tile(labelled, times), rest]), batch)

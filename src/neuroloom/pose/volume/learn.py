@@ -116,7 +116,7 @@ def training(batch: int) -> Training:
 
 def run_part(part: Any, moments: int, how: Training, job: FitJob) -> History:
     """Fit a part on moments numbered from 0; the net is on the CPU afterwards."""
-    from neuroloom.learn.dense.learner import whole_epoch
+    from neuroloom.learn.epochs import whole_epoch
 
     numbers = whole_epoch(moments, how.batch)
     history = fit(part, numbers, np.zeros(len(numbers), np.float32), how, job)

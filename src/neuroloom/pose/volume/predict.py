@@ -15,7 +15,7 @@ from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import digest, write_atomic, write_json
 from neuroloom.core.recording import TRACK_UNITS
 from neuroloom.io.video import is_video
-from neuroloom.learn.dense.learner import device_name
+from neuroloom.learn.epochs import device_name
 from neuroloom.learn.scan import folder_to_go_on, read_scan, scan
 from neuroloom.pose.rig.cameras import Rig
 from neuroloom.pose.rig.files import NAMES, read_rig

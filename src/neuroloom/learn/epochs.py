@@ -1,0 +1,36 @@
+"""Epochs of small data, and where nets learn."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+STEPS = 25  # that an epoch has at least, to speak of
+
+
+def whole_epoch(examples: int | NDArray[np.integer], batch: int) -> NDArray[np.int64]:
+    """Return the numbers of examples, so often that an epoch has enough steps to speak of.
+
+    Parameters
+    ----------
+    examples
+        How many, numbered from 0, or their numbers.
+    batch
+        Examples of a step.
+
+    Examples
+    --------
+    >>> len(whole_epoch(10, 2)), len(whole_epoch(1000, 2))
+    (50, 1000)
+    >>> whole_epoch(np.array([4, 7]), 1)[:4].tolist()
+    [4, 7, 4, 7]
+    """
+    numbers = np.asarray(np.arange(examples) if isinstance(examples, int) else examples, np.int64)
+    return np.tile(numbers, max(1, -(-STEPS * batch // len(numbers))))
+
+
+def device_name() -> str:
+    """Return "cuda" if there is one, else "cpu"."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
