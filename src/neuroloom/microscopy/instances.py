@@ -12,6 +12,7 @@ from neuroloom.core.errors import DataError
 Labels = NDArray[np.int32]
 
 BACKGROUND, INTERIOR, BOUNDARY = 0, 1, 2
+TOLD = 0.5  # what a net's boundaries weigh beside the form of the foreground
 
 
 def per_axis(length: float, spacing: Sequence[float]) -> tuple[float, ...]:
@@ -116,8 +117,8 @@ def instances_from_probability(
     """Turn a net's probabilities into numbered objects.
 
     Pixels are foreground where interior and boundary together pass `threshold`. The landscape is
-    the depth in it, over the depth of a typical object, and with a boundary map also the interior
-    less the boundary probability. One seed a peak, then a watershed within the foreground.
+    the depth in it, over the depth of a typical object, and with a boundary map also half of the
+    interior less the boundary probability. One seed a peak, then a watershed within the foreground.
 
     Parameters
     ----------
@@ -161,7 +162,7 @@ def instances_from_probability(
     far = depth(mask, steps)
     landscape = far / typical_depth(far)
     if boundary is not None:
-        landscape = landscape + inner - edge
+        landscape = landscape + TOLD * (inner - edge)
     landscape = gaussian_filter(landscape, per_axis(smooth, steps))
     return keep_objects(flood(landscape, find_peaks(landscape, h, mask), mask), least)
 

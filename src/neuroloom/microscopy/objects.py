@@ -21,6 +21,7 @@ from neuroloom.microscopy.instances import (
 
 BLUR = 0.05  # that images are smoothed by, in diameters of an object
 ONE_PEAK = 0.1  # that what parts objects is smoothed by, likewise
+SADDLE = 0.15  # how deep the saddle between two objects is, in depths of one
 RIM = 0.08  # width of the rim that is learnt, in diameters of an object
 SMALLEST = 0.1  # of the area of a typical object: less is a speck
 MANY = 8  # so many numbers in a label, each in one piece, are objects and not classes
@@ -214,7 +215,7 @@ def numbered(p: ArrayLike, diameter: float | None = None, spacing: Sequence[floa
     whole = np.pi / 4 * across**2 if inner.ndim == 2 else np.pi / 6 * across**3
     pixel = float(np.prod([step / steps[-1] for step in steps]))
     return instances_from_probability(
-        inner, rim, smooth=max(0.5, ONE_PEAK * across), least=SMALLEST * whole / pixel,
+        inner, rim, h=SADDLE, smooth=max(0.5, ONE_PEAK * across), least=SMALLEST * whole / pixel,
         spacing=steps,
     )  # fmt: skip
 
