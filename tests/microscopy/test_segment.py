@@ -69,6 +69,21 @@ def test_left_out_sections_stand_beside_the_neighbours_mask(sections, tmp_path):
     assert "memory" in facts["meanings"]["dice/copied neighbour"]
 
 
+def test_files_that_are_mere_numbers_are_sections_where_the_split_says_so(tmp_path):
+    for half, kind in (("images", "raw"), ("labels", "lines")):
+        (tmp_path / half).mkdir()
+        source = grids.write_sections(tmp_path / "source" / half, sections=3)
+        for number in range(3):
+            (file,) = source.glob(f"{kind}_{number:02d}.*")
+            file.rename(tmp_path / half / f"{number:02d}{file.suffix}")
+    titles = {
+        by: {found.title for found in Segment(split=by, folds=3).prepare(tmp_path).findings}
+        for by in ("run", "subject")
+    }
+    assert "Neighbouring sections on both sides" in titles["run"]
+    assert "Neighbouring sections on both sides" not in titles["subject"]
+
+
 def test_objects_are_learnt_counted_and_written_as_numbers(tmp_path):
     data = grids.write_nuclei(tmp_path / "data")
     run = Segment(
