@@ -113,8 +113,8 @@ def test_balls_of_a_stack_of_thick_slices_are_parted():
 
 
 def test_what_a_net_is_to_learn_from_follows_the_target():
-    plain, varied = Segment(), Segment(varied=True)
-    objects = Segment(varied=True, target="instances")
-    found = [recipe.options() for recipe in (plain, varied, objects)]
-    assert [own["augment"] for own in found] == [("tissue",), ("tissue-strong",), ("objects",)]
-    assert [bool(own["sizes"]) for own in found] == [False, True, False]
+    recipes = [Segment(), Segment(varied=True), Segment(sizes="kept"), Segment(target="instances")]
+    found = [recipe.options() for recipe in recipes]
+    kinds = ["tissue", "tissue-strong", "tissue", "objects"]
+    assert [own["augment"] for own in found] == [(kind,) for kind in kinds]
+    assert [bool(own["sizes"]) for own in found] == [True, True, False, False]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from neuroloom.learn.store import Ensemble
     from neuroloom.learn.study import Prepared
 
-# Times as large as they are, at which new images are looked at that may be of another animal.
+# Times as large as they are, at which images are looked at: another animal's things are larger.
 SIZES = (0.5, 0.6, 0.7, 0.85, 1.0, 1.2, 1.4, 1.7)
 
 
@@ -34,7 +34,8 @@ class Segment(DenseStudy):
     One image is enough: it is cut into strips, and the net is judged on strips that it has not
     seen. Pixels are made as coarse as the labels bear, patches are turned and mirrored every way,
     and predictions are the mean over eight views. Labels that number objects (nuclei, cells) are
-    learnt as interior and rim, brought to one size, and found again one by one.
+    learnt as interior and rim, brought to one size, and found again one by one. Where they are
+    classes, an image is looked at at the size at which the net is surest.
 
     Examples
     --------
@@ -67,10 +68,12 @@ class Segment(DenseStudy):
     )
     slab: int = setting(1, "neighbouring slices that a 2-D net sees of a stack; odd", ge=1, le=15)
     varied: bool = setting(
-        False,
-        "new images are of other animals, stains or microscopes: train on stronger changes, "
-        "and look at each at the size at which the net is surest",
+        False, "new images are of other animals, stains or microscopes: train on stronger changes"
     )
+    sizes: Literal["found", "kept"] = setting(
+        "found", "classes by 2-D nets: each image is looked at at the size at which the net is "
+        "clearly surest, or as it is"
+    )  # fmt: skip
     detail: float = setting(
         0.945, "Dice that labels must keep when pixels are made coarser; 1: pixels stay", gt=0, le=1
     )
@@ -112,7 +115,7 @@ class Segment(DenseStudy):
                     "views and slab are of 2-D nets: leave configuration out, or set it to 2d."
                 )
             wishes["configuration"] = "2d"
-        sizes = SIZES if self.varied and self.target != "instances" else ()
+        sizes = SIZES if self.sizes == "found" and self.target != "instances" else ()
         turns = self.mirror is None
         own = {"views": self.views, "slab": self.slab, "turns": turns, "sizes": sizes}
         return wishes | own | {"tissue": 1.0 if self.target == "instances" else self.detail}
