@@ -71,9 +71,8 @@ class Segment(DenseStudy):
         False, "new images are of other animals, stains or microscopes: train on stronger changes"
     )
     sizes: Literal["found", "kept"] = setting(
-        "found", "classes by 2-D nets: each image is looked at at the size at which the net is "
-        "clearly surest, or as it is"
-    )  # fmt: skip
+        "found", "2-D nets look at an image at the size at which they are surest, or as it is"
+    )
     detail: float = setting(
         0.945, "Dice that labels must keep when pixels are made coarser; 1: pixels stay", gt=0, le=1
     )
