@@ -7,8 +7,8 @@ labels alone and is looked at without ties; the other has `--unlabelled` the vid
 then find the points in every frame of that video. A jump is a point more than 0.04 of the frame
 away from the running median of five frames. Two views show one keypoint at one x, but for a shift
 that the labels tell: what is left of the difference is how far the views disagree. Errors on the
-ten frames are printed beside, so that a gain which costs accuracy is seen. --runs takes runs that
-there are. The rows hold jumps of 1,000 points, and px.
+ten frames are printed beside (with ties on both sides), so that a loss by the video is seen. --runs
+takes runs that there are. The rows hold jumps of 1,000 points, and px.
 """
 
 from __future__ import annotations

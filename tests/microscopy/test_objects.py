@@ -118,3 +118,13 @@ def test_what_a_net_is_to_learn_from_follows_the_target():
     kinds = ["tissue", "tissue-strong", "tissue", "objects"]
     assert [own["augment"] for own in found] == [(kind,) for kind in kinds]
     assert [bool(own["sizes"]) for own in found] == [True, True, False, False]
+
+
+def test_pixels_that_are_not_believed_are_squares_of_objects_too():
+    case = SimpleNamespace(
+        unit="um", spacing=(0.1, 0.2), name="a", image=lambda: np.ones((1, 9, 9))
+    )
+    facts = {"axes": {"objects": "nuclei", "unit": "um", "pixel": 0.1, "blur": BLUR}}
+    seen = as_seen(Segment(diameter=10.0), SimpleDataset([case]), facts)
+    assert seen.x[0].steps == (0.1, 0.1)
+    assert seen.x.spacing(seen.x[0]) == pytest.approx((0.1, 0.1))

@@ -70,18 +70,36 @@ def test_left_out_sections_stand_beside_the_neighbours_mask(sections, tmp_path):
 
 
 def test_files_that_are_mere_numbers_are_sections_where_the_split_says_so(tmp_path):
+    data = tmp_path / "data"
     for half, kind in (("images", "raw"), ("labels", "lines")):
-        (tmp_path / half).mkdir()
+        (data / half).mkdir(parents=True)
         source = grids.write_sections(tmp_path / "source" / half, sections=3)
         for number in range(3):
             (file,) = source.glob(f"{kind}_{number:02d}.*")
-            file.rename(tmp_path / half / f"{number:02d}{file.suffix}")
+            file.rename(data / half / f"{number:02d}{file.suffix}")
     titles = {
-        by: {found.title for found in Segment(split=by, folds=3).prepare(tmp_path).findings}
+        by: {found.title for found in Segment(split=by, folds=3).prepare(data).findings}
         for by in ("run", "subject")
     }
     assert "Neighbouring sections on both sides" in titles["run"]
     assert "Neighbouring sections on both sides" not in titles["subject"]
+    for number, animal in enumerate(("rat", "mouse", "human")):
+        for half in ("images", "labels"):
+            (file,) = (data / half).glob(f"{number:02d}.*")
+            file.rename(data / half / f"{animal}{file.suffix}")
+    others = Segment(split="run", folds=3).prepare(data).findings
+    assert "Neighbouring sections on both sides" not in {found.title for found in others}
+
+
+def test_objects_of_one_image_are_judged_in_strips_of_it(tmp_path):
+    data = grids.write_nuclei(tmp_path / "data")
+    run = Segment(
+        target="instances", split="space", folds=1, margin=4, budget="6 steps",
+        plan={"features": "4", "patch": "32,32"},
+    ).run(data, tmp_path / "r")  # fmt: skip
+    table = pd.read_parquet(run.folder / "predictions.parquet")
+    assert (table["objects_true"] > 0).all()
+    assert "f1@0.5" in read_json(run.folder / "metrics.json")
 
 
 def test_objects_are_learnt_counted_and_written_as_numbers(tmp_path):

@@ -74,7 +74,7 @@ def as_seen(study: Segment, dataset: Dataset, run: dict[str, Any] | None = None)
     findings = [*dataset.findings, *_doubtful(cases, known)]
     if known["objects"]:
         blur = known.setdefault("blur", 0.0 if run else BLUR)
-        cases = [Objects(case, study.diameter, blur) for case in cases]
+        cases = [Objects(case, study.diameter, blur, spacing(case)) for case in cases]
         spacing = _in_diameters
         known |= {"classes_of": OBJECTS, "parts": {known["objects"]: [1, 2]}, "regions": None}
     x: Any = DenseCases(cases, spacing=spacing)
@@ -142,7 +142,7 @@ def _doubtful(cases: Sequence[Any], known: dict[str, Any]) -> list[Finding]:
 def _in_diameters(case: Any) -> tuple[float, ...]:
     """Return pixel sizes as parts of the diameter of an object, so that objects are of one size."""
     objects = getattr(case, "uncut", case)
-    return tuple(float(s) / case.spacing[-1] / objects.diameter for s in case.spacing)
+    return tuple(s / objects.steps[-1] / objects.diameter for s in objects.steps)
 
 
 def in_strips(
@@ -230,7 +230,7 @@ def _neighbours(prepared: Prepared) -> list[tuple[int, int, int]]:
     if prepared.by == "space" or dataset.facts["objects"]:
         return []
     subjects = dataset.table["subject"].astype(str).tolist()
-    if prepared.by == "run" and len(set(subjects)) == len(subjects):
+    if prepared.by == "run" and all(name.isdigit() for name in subjects):
         subjects = [""] * len(subjects)  # 00.tif, 01.tif: sections, as the split says, not animals
     for number, fold in enumerate(prepared.folds):
         for row in fold.test:

@@ -149,19 +149,21 @@ class Objects:
     whole: Any
     given: float | None = None
     blur: float = BLUR
+    believed: tuple[float, ...] | None = None
+
+    @property
+    def steps(self) -> tuple[float, ...]:
+        """Size of a pixel along each axis: as is believed, else as the file says."""
+        return self.believed or tuple(float(s) for s in self.whole.spacing)
 
     @cached_property
     def diameter(self) -> float:
         """Of an object, pixels of the last axis: as given, else what the image tells."""
-        return self.given or image_diameter(self.whole.image()[0], self._steps)
-
-    @property
-    def _steps(self) -> tuple[float, ...]:
-        return tuple(float(s) for s in self.whole.spacing)
+        return self.given or image_diameter(self.whole.image()[0], self.steps)
 
     def image(self) -> np.ndarray:
         """Return the levelled image, (channel, *axes) float32."""
-        return levelled(self.whole.image(), self.blur * self.diameter, self._steps)
+        return levelled(self.whole.image(), self.blur * self.diameter, self.steps)
 
     def numbers(self) -> Labels | None:
         """Return the objects numbered, (*axes); connected pieces of a mask count as objects."""

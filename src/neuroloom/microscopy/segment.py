@@ -186,7 +186,7 @@ class Segment(DenseStudy):
         if not dataset.facts.get("objects"):
             return {}
         case = dataset.x[row]
-        return counts_of_objects(case.numbers(), numbered(p, self.diameter, case.spacing))
+        return counts_of_objects(case.numbers(), numbered(p, self.diameter, case.steps))
 
     def deliver(
         self, dataset: Dataset, row: int, p: np.ndarray, label: np.ndarray, folder: Path | None
@@ -196,9 +196,9 @@ class Segment(DenseStudy):
 
         if not dataset.facts.get("objects"):
             return label, {}
-        steps = dataset.x[row].spacing
+        steps = dataset.x[row].steps
         found = numbered(p, self.diameter, steps)
-        across = label_diameter(found) * float(steps[-1])
+        across = label_diameter(found) * float(np.prod(steps)) ** (1 / len(steps))
         return found, {"objects": int(found.max(initial=0)), "diameter": across}
 
     def tabulate(self, prepared: Prepared, fits: list[Fitted]) -> pd.DataFrame:

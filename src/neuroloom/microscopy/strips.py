@@ -74,6 +74,11 @@ class Strip:
         truth = self.whole.truth()
         return None if truth is None else np.ascontiguousarray(truth[self.window])
 
+    def numbers(self) -> np.ndarray | None:
+        """Return the strip of the numbered objects, (*axes), of a case that has such."""
+        numbers = self.whole.numbers()
+        return None if numbers is None else np.ascontiguousarray(numbers[self.window])
+
     def __getattr__(self, name: str) -> Any:
         """Return what a strip has in common with its case: spacing, unit, files."""
         if name.startswith("__") or name == "whole":

@@ -66,6 +66,14 @@ def test_what_runs_does_not_jump():
     assert leap_rate([found], 80.0) == pytest.approx(1000 / (101 * len(NAMES)))
 
 
+def test_a_still_point_that_is_often_missing_does_not_jump():
+    found = np.full((400, 1, 2, 4), 200.0)
+    gone = np.random.default_rng(0).random((400, 1, 2)) < 0.4
+    found[gone] = np.nan
+    assert leap_rate([found], 16.0) == 0
+    assert np.isnan(confirmed(found[:4] * np.nan, 5.0)).all()
+
+
 def test_animals_without_names_are_followed_before_time_judges_them():
     """Places of the lists are exchanged at random: it must not look like leaps of 60 px."""
     paths = np.concatenate([as_found(walk(40)), as_found(walk(40) + np.array([0.0, 60.0]))], 1)

@@ -158,7 +158,12 @@ class DenseLearner:
     @property
     def dearest(self) -> float:
         """How many times as long as one image another of the same shape may take to predict."""
-        return max(1.0, *self.wishes.sizes) ** 2 if self.wishes.sizes else 1.0
+        from neuroloom.learn.dense.apply.views import ALL_SIDES
+
+        if self.plan is None or self.plan.dims != 2:
+            return 1.0
+        axes = 3 if self.wishes.views in ALL_SIDES else 2
+        return max([1.0, *self.wishes.sizes]) ** axes
 
     def fresh(self) -> DenseLearner:
         """Return an untrained learner of the same kind."""

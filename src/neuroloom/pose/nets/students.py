@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from neuroloom.pose.nets.plan import PosePlan
 
 STRETCHES, LENGTH = 5, 100  # stretches of a video, and frames of each
-WINDOW = 5  # frames of the running median
+WINDOW, FEWEST = 5, 3  # frames of the running median, and how many of them must show the point
 BRIDGE = 6  # frames that a gap may have
 LEAP = 0.04  # of the frame's longer side: what counts as a jump
 SURE = 0.5  # probability near the peak, or the point is not trusted
@@ -172,7 +172,9 @@ def _bridged(places: Floats) -> Floats:
 
 
 def astray(places: Floats) -> Floats:
-    """Return how far points lie from the running median of five frames, px; NaN where missing.
+    """Return how far points lie from the running median of five frames, px.
+
+    NaN where a point is missing, or stands nearly alone: too few of the five are known.
 
     Parameters
     ----------
@@ -185,12 +187,14 @@ def astray(places: Floats) -> Floats:
     >>> astray(run)[:, 0, 0].tolist()
     [0.0, 0.0, 0.0, 180.0, 30.0, 30.0, 0.0]
     """
-    from scipy.ndimage import median_filter
-
-    plain_ = np.nan_to_num(places)
-    middle = median_filter(plain_, (min(WINDOW, len(plain_)), 1, 1, 1), mode="nearest")
-    off: Floats = np.linalg.norm(plain_ - middle, axis=-1)
-    return np.where(np.isfinite(places).all(-1), off, np.nan)
+    wide = min(WINDOW, len(places))
+    before = wide // 2
+    padded = np.pad(places, [(before, wide - 1 - before), (0, 0), (0, 0), (0, 0)], mode="edge")
+    around = np.lib.stride_tricks.sliding_window_view(padded, wide, axis=0)
+    few = np.isfinite(around).sum(-1) < min(FEWEST, wide)
+    middle = np.nanmedian(np.where(few[..., None], 0.0, around), axis=-1)
+    off: Floats = np.linalg.norm(places - np.where(few, np.nan, middle), axis=-1)
+    return off
 
 
 def leap_rate(found: Sequence[Floats], leap: float) -> float:
