@@ -79,8 +79,7 @@ def measured(run: Path, *, ties: bool) -> dict[str, float]:
 
     learner: Any = next(iter(load_ensemble(run / "model.safetensors").members.values()))[0]
     if not ties:
-        none = Ties(np.zeros((0, 2), int), np.zeros((0, 2)), np.zeros(0), np.zeros(0))
-        learner.structure = dataclasses.replace(learner.structure, ties=none)
+        learner.structure = dataclasses.replace(learner.structure, ties=Ties.from_arrays({}))
     (file,) = sorted((MOUSE / "videos").glob("*.mp4"))
     with Video(file) as video:
         pictures = [plain(frame) for frame in video.read(np.arange(len(video)))]

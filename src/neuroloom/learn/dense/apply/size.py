@@ -167,14 +167,8 @@ def brought_to(image: Any, shape: Sequence[int]) -> NDArray[np.floating]:
 
     if tuple(shape) == image.shape[1:]:
         return np.asarray(image)
-    made = room((len(image), *shape))
-    flat = shape[0] == image.shape[1] or len(shape) == 2
+    made, mode = room((len(image), *shape)), "bilinear" if len(shape) == 2 else "trilinear"
     for out, channel in zip(made, image, strict=True):
         one = torch.from_numpy(np.array(channel, np.float32))
-        if flat and len(shape) == 3:  # slice by slice
-            for layer, plane in zip(out, one, strict=True):
-                layer[...] = interpolate(plane[None, None], tuple(shape[1:]), mode="bilinear")[0, 0]
-        else:
-            mode = "bilinear" if len(shape) == 2 else "trilinear"
-            out[...] = interpolate(one[None, None], tuple(shape), mode=mode)[0, 0]
+        out[...] = interpolate(one[None, None], tuple(shape), mode=mode)[0, 0]
     return made

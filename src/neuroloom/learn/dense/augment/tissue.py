@@ -24,7 +24,6 @@ from neuroloom.learn.dense.augment.transform import Canvas, Params, Transform
 
 STACK_DEGREES = 30.0
 KINDS = ("tissue", "tissue-strong", "objects")
-USUAL_SIZES, STRONG_SIZES = (0.7, 1.4), (0.5, 1.7)
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ def default_tissue(
     degrees = 180.0 if len(patch) == 2 and symmetric else STACK_DEGREES
     strong = kind != "tissue"
     often = 2.0 if strong else 1.0
-    sizes, alone = (STRONG_SIZES, 0.5) if strong else (USUAL_SIZES, 0.3)
+    sizes, alone = ((0.5, 1.7), 0.5) if strong else ((0.7, 1.4), 0.3)
     light = BiasField(0.8, p=0.5) if kind == "objects" else BiasField(0.2, p=0.1 * often)
     return (
         Affine(degrees, sizes, alone=alone),
