@@ -64,3 +64,13 @@ def test_transposed(dims, options):
     ours, theirs = twins(dims, 4, 3, kinds=UPS, **options)
     x = image(dims, 4)
     assert_same(ours, theirs, x)
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_one_voxel_kernels_with_a_stride(dims, monkeypatch):
+    """Never torch's own code: with few channels it writes outside its arrays (2.13, 2-D)."""
+    ours, theirs = twins(dims, 4, 8, 1, stride=(2, 1, 3)[:dims])
+    given = image(dims, 4)
+    assert_same(ours, theirs, given)
+    monkeypatch.setattr(KINDS[dims][1], "_conv_forward", pytest.fail)
+    ours(given)

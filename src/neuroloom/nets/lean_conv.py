@@ -14,15 +14,19 @@ class _Lean(nn.modules.conv._ConvNd):
     """What both have in common.
 
     With channels last, a kernel of one voxel is a matrix product: torch's own path for it in 3-D is
-    several times as slow. Kernels of three go by minimal filtering where that is quicker.
+    several times as slow, and in 2-D with a stride and few channels torch 2.13 writes outside its
+    arrays on the way back. Kernels of three go by minimal filtering where that is quicker.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (n, channel, *place) to the same, as torch does."""
-        if not _suits(x) or set(self.stride) != {1} or self.groups != 1:
+        if not _suits(x) or self.groups != 1:
             return super().forward(x)  # type: ignore[misc, no-any-return]
         if set(self.kernel_size) == {1} and set(self.padding) == {0}:
-            return linear(x.movedim(1, -1), self.weight.flatten(1), self.bias).movedim(-1, 1)
+            places = (slice(None), *(slice(None, None, step) for step in self.stride))
+            return linear(x.movedim(1, -1)[places], self.weight.flatten(1), self.bias).movedim(
+                -1, 1
+            )
         if self._spans_three() and _is_single(x) and winograd.pays(x, self.out_channels):
             y = winograd.convolve(x, self.weight)
             return y if self.bias is None else y + self.bias.view(-1, *(1,) * (x.ndim - 2))
@@ -30,7 +34,8 @@ class _Lean(nn.modules.conv._ConvNd):
 
     def _spans_three(self) -> bool:
         around = set(self.padding) == {1} and self.padding_mode == "zeros"
-        return around and set(self.kernel_size) == {3} and set(self.dilation) == {1}
+        whole = set(self.stride) == {1} and set(self.dilation) == {1}
+        return around and whole and set(self.kernel_size) == {3}
 
 
 def _suits(x: Tensor) -> bool:

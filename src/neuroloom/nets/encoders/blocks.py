@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-_CONV = {2: nn.Conv2d, 3: nn.Conv3d}
+from neuroloom.nets.lean_conv import LeanConv2d, LeanConv3d
+
+_CONV = {2: LeanConv2d, 3: LeanConv3d}
 _NORM = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 _MAX = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
 

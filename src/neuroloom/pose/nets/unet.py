@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from neuroloom.core.errors import ConfigError, nearest
+from neuroloom.nets.lean_conv import LeanConv2d
 from neuroloom.pose.nets.maps import mean_maps
 
 
@@ -34,7 +35,7 @@ class Residual(nn.Module):
             nn.Conv2d(outputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs)
         )
         plain = inputs == outputs and stride == 1
-        self.short = nn.Identity() if plain else nn.Conv2d(inputs, outputs, 1, stride, bias=False)
+        self.short = nn.Identity() if plain else LeanConv2d(inputs, outputs, 1, stride, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map features to features."""
