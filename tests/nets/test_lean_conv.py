@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from neuroloom.nets.lean_conv import LeanConv2d, LeanConv3d, LeanUp2d, LeanUp3d
+from neuroloom.nets.lean_conv import LeanConv2d, LeanConv3d, LeanUp2d, LeanUp3d, lay_last
+from neuroloom.nets.norm_act import channels_lie_last
 
 LAYOUT = {2: torch.channels_last, 3: torch.channels_last_3d}
 KINDS = {2: (LeanConv2d, nn.Conv2d), 3: (LeanConv3d, nn.Conv3d)}
@@ -74,3 +75,20 @@ def test_one_voxel_kernels_with_a_stride(dims, monkeypatch):
     assert_same(ours, theirs, given)
     monkeypatch.setattr(KINDS[dims][1], "_conv_forward", pytest.fail)
     ours(given)
+
+
+def test_an_image_without_examples_is_torchs_error():
+    with pytest.raises(RuntimeError, match="channels"):
+        LeanConv3d(4, 3, 1)(torch.randn(2, 4, 5, 6).contiguous(memory_format=LAYOUT[2]))
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_what_is_laid_last_returns_channels_that_lie_last(dims, channels):
+    lean, plain = KINDS[dims]
+    net = nn.Sequential(lean(channels, 6, 3), nn.ReLU(), plain(6, 4, 3))
+    kept = net[2].weight.stride()
+    lay_last(net)
+    x = torch.randn(2, channels, *(9,) * dims)
+    assert channels_lie_last(net[:2](x))
+    assert net[2].weight.stride() == kept

@@ -521,7 +521,8 @@ class _Fit:
         for i, parameter in enumerate(self._parameters()):
             state = part(f"optimiser.{i}.")
             if state:
-                self.optimiser.optimizer.state[parameter] = state
+                laid = {key: _laid_like(parameter, value) for key, value in state.items()}
+                self.optimiser.optimizer.state[parameter] = laid
         self.order = tensors["order"].to(self.device)
         torch.set_rng_state(tensors["rng.torch"])
         self.generator.set_state(tensors["rng.fit"])
@@ -591,3 +592,12 @@ def _identity(module: Any, x: np.ndarray, training: Training, job: FitJob, total
     digest = hashlib.sha256(json.dumps(facts).encode())
     digest.update(np.ascontiguousarray(x[:1]).tobytes())
     return digest.hexdigest()
+
+
+def _laid_like(parameter: Tensor, value: Tensor) -> Tensor:
+    """Return a moment that lies in memory as its weights do: fused optimisers pair them so."""
+    import torch
+
+    if value.shape != parameter.shape:
+        return value
+    return torch.empty_like(parameter, dtype=value.dtype).copy_(value)

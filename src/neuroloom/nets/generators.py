@@ -8,9 +8,9 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn.functional import interpolate, l1_loss, leaky_relu, mse_loss
 
-from neuroloom.nets.encoders.blocks import conv_norm, pad_to_multiple
+from neuroloom.nets.encoders.blocks import CONV, conv_norm, pad_to_multiple
 
-_POINTWISE = {2: nn.Conv2d, 3: nn.Conv3d}
+_PLAIN = {2: nn.Conv2d, 3: nn.Conv3d}  # whose gradients have gradients
 
 
 class Maker(nn.Module):
@@ -61,14 +61,14 @@ class AutoEncoder(Maker):
         self.encoder = nn.Sequential(
             conv_norm(dims, n_channels, width, stride=2),
             conv_norm(dims, width, 2 * width, stride=2),
-            _POINTWISE[dims](2 * width, code, 1),
+            CONV[dims](2 * width, code, 1),
         )
         self.decoder = nn.Sequential(
             conv_norm(dims, code, 2 * width),
             conv_norm(dims, 2 * width, width * 2**dims),
             Unfold(dims),
             conv_norm(dims, width, width),
-            _POINTWISE[dims](width, n_channels * 2**dims, 1),
+            CONV[dims](width, n_channels * 2**dims, 1),
             Unfold(dims),
         )
 
@@ -111,7 +111,7 @@ class SuperResolution(Maker):
     ) -> None:
         super().__init__()
         dims = len(shape)
-        convolution = _POINTWISE[dims]
+        convolution = CONV[dims]
         self.mode = "bilinear" if dims == 2 else "trilinear"
         self.first = convolution(n_channels, width, 3, padding=1)
         self.layers = nn.ModuleList(convolution(width, width, 3, padding=1) for _ in range(depth))
@@ -159,7 +159,7 @@ class Translator(Maker):
         self.up_middle = conv_norm(dims, 2 * width, 2 * width)
         self.to_top = conv_norm(dims, 2 * width, width, 1)
         self.up_top = conv_norm(dims, width, width)
-        self.output = _POINTWISE[dims](width, n_outputs, 1)
+        self.output = CONV[dims](width, n_outputs, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (n, channel, *axes) to (n, n_outputs, *axes)."""
@@ -247,9 +247,9 @@ class Adversary(nn.Module):
         self.seed = nn.Linear(code + n_outputs, 4 * width * places)
         self.grow = nn.Sequential(
             nn.ReLU(), _Larger(dims, 4 * width, 2 * width), _Larger(dims, 2 * width, width),
-            _Larger(dims, width, width), _POINTWISE[dims](width, n_channels, 3, padding=1),
+            _Larger(dims, width, width), CONV[dims](width, n_channels, 3, padding=1),
         )  # fmt: skip
-        convolution = _POINTWISE[dims]
+        convolution = _PLAIN[dims]
         self.look = nn.Sequential(
             convolution(n_channels, width, 3, stride=2, padding=1), nn.LeakyReLU(0.2),
             convolution(width, 2 * width, 3, stride=2, padding=1), nn.LeakyReLU(0.2),
@@ -299,7 +299,7 @@ class Adversary(nn.Module):
 class _Larger(nn.Module):
     def __init__(self, dims: int, given: int, made: int) -> None:
         super().__init__()
-        self.layer = _POINTWISE[dims](given, made, 3, padding=1)
+        self.layer = CONV[dims](given, made, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         larger = self.layer(interpolate(x, scale_factor=2))

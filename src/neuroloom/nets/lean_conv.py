@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from neuroloom.nets import winograd
-from neuroloom.nets.norm_act import channels_lie_last, is_traced
+from neuroloom.nets.norm_act import LAST, channels_lie_last, is_traced
 
 
 class _Lean(nn.modules.conv._ConvNd):
@@ -15,18 +15,19 @@ class _Lean(nn.modules.conv._ConvNd):
 
     With channels last, a kernel of one voxel is a matrix product: torch's own path for it in 3-D is
     several times as slow, and in 2-D with a stride and few channels torch 2.13 writes outside its
-    arrays on the way back. Kernels of three go by minimal filtering where that is quicker.
+    arrays on the way back. Kernels of three go by minimal filtering where that is quicker; that has
+    no second derivative.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (n, channel, *place) to the same, as torch does."""
-        if not _suits(x) or self.groups != 1:
+        fits = x.ndim == self.weight.ndim and x.shape[1] == self.in_channels
+        if not fits or self.groups != 1 or not _suits(x):
             return super().forward(x)  # type: ignore[misc, no-any-return]
         if set(self.kernel_size) == {1} and set(self.padding) == {0}:
-            places = (slice(None), *(slice(None, None, step) for step in self.stride))
-            return linear(x.movedim(1, -1)[places], self.weight.flatten(1), self.bias).movedim(
-                -1, 1
-            )
+            step = (slice(None), *(slice(None, None, n) for n in self.stride))
+            y = linear(x.movedim(1, -1)[step], self.weight.flatten(1), self.bias)
+            return y.movedim(-1, 1)
         if self._spans_three() and _is_single(x) and winograd.pays(x, self.out_channels):
             y = winograd.convolve(x, self.weight)
             return y if self.bias is None else y + self.bias.view(-1, *(1,) * (x.ndim - 2))
@@ -43,6 +44,10 @@ def _suits(x: Tensor) -> bool:
 
 
 def _is_single(x: Tensor) -> bool:
+    """Whether numbers are float32 and stay so: minimal filtering is too coarse for fewer digits.
+
+    With more of them it would be good enough; but whoever asks for float64 wants torch's numbers.
+    """
     return x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
 
 
@@ -106,3 +111,21 @@ class LeanUp3d(_LeanUp, nn.ConvTranspose3d):
     >>> LeanUp3d(3, 2, (1, 2, 2), (1, 2, 2))(torch.zeros(1, 3, 4, 4, 4)).shape
     torch.Size([1, 2, 4, 8, 8])
     """
+
+
+def lay_last(net: nn.Module) -> None:
+    """Let the kernels of lean convolutions lie with their channels last, and so what they return.
+
+    Other convolutions keep their layout: torch's own are not always quicker that way.
+
+    Examples
+    --------
+    >>> import torch
+    >>> net = nn.Sequential(LeanConv2d(1, 4, 3), nn.ReLU())
+    >>> lay_last(net)
+    >>> channels_lie_last(net(torch.zeros(1, 1, 8, 8)))
+    True
+    """
+    for part in net.modules():
+        if isinstance(part, _Lean | _LeanUp):
+            part.to(memory_format=LAST[part.weight.ndim])  # type: ignore[call-overload]

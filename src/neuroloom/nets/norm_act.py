@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import instance_norm, leaky_relu
 
+LAST = {4: torch.channels_last, 5: torch.channels_last_3d}  # layouts, by the number of axes
+
 
 class NormAct(nn.Module):
     """Instance norm with weights, then leaky ReLU.
@@ -107,10 +109,9 @@ def channels_lie_last(x: Tensor) -> bool:
     >>> channels_lie_last(torch.zeros(1, 2, 4, 4).to(memory_format=torch.channels_last))
     True
     """
-    if x.device.type != "cpu" or x.ndim not in (4, 5) or x.shape[1] == 1:
+    if x.device.type != "cpu" or x.ndim not in LAST or x.shape[1] == 1:
         return False
-    layout = torch.channels_last if x.ndim == 4 else torch.channels_last_3d
-    return x.is_contiguous(memory_format=layout)
+    return x.is_contiguous(memory_format=LAST[x.ndim])
 
 
 def is_traced() -> bool:

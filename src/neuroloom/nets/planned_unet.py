@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from neuroloom.core.errors import ConfigError
-from neuroloom.nets.lean_conv import LeanConv2d, LeanConv3d, LeanUp2d, LeanUp3d
+from neuroloom.nets.lean_conv import LeanConv2d, LeanConv3d, LeanUp2d, LeanUp3d, lay_last
 from neuroloom.nets.norm_act import NormAct
 
 Sizes = Sequence[int]
@@ -105,7 +105,7 @@ class PlannedUNet(nn.Module):
             make.conv(width, out_channels, (1,) * dims, (1,) * dims, bias=True)
             for width in features[:supervised]
         )
-        self.to(memory_format=torch.channels_last if dims == 2 else torch.channels_last_3d)
+        lay_last(self)
 
     def forward(self, x: Tensor) -> Tensor | list[Tensor]:
         """Map images (n, channel, *place) to logits (n, class, *place); in training to a list."""

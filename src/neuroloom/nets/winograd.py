@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import product
 from math import prod
 from typing import Any
 
@@ -33,7 +34,7 @@ _LEAST_GAIN = 1.15
 _SUMS, _WEIGHTS = 24, 27
 
 # Where the polynomials are evaluated, beside infinity. Of a dozen sets the one with the least error
-# in 3-D: 1.6e-5 of the standard deviation at most, direct 0.9e-5, the usual 0, 1, -1, 2, -2 12e-5.
+# in 3-D, a seventh of that of the usual 0, 1, -1, 2, -2.
 _POINTS = (0.0, 5 / 8, -5 / 8, 3 / 2, -3 / 2)
 
 
@@ -66,7 +67,8 @@ def convolve(x: Tensor, weight: Tensor) -> Tensor:
     Parameters
     ----------
     x
-        (n, channel, *place), float32 with the channels last in memory; 2 or 3 axes.
+        (n, channel, *place), float32 with the channels last in memory; 2 or 3 axes. What is not a
+        number spoils the whole tile of four places an axis.
     weight
         (output, channel, 3, 3) or (output, channel, 3, 3, 3).
 
@@ -74,7 +76,8 @@ def convolve(x: Tensor, weight: Tensor) -> Tensor:
     -------
     Tensor
         (n, output, *place) with the channels last: what torch's convolution with a padding of one
-        returns, to about 2e-5 of its standard deviation.
+        returns, to 2e-5 of its standard deviation with 64 channels in 3-D, 3e-5 with 256; a direct
+        one is off by 0.2 to 1e-5. It has a gradient, but no second one.
 
     Examples
     --------
@@ -83,26 +86,28 @@ def convolve(x: Tensor, weight: Tensor) -> Tensor:
     >>> torch.allclose(convolve(x, weight), torch.conv2d(x, weight, padding=1), atol=1e-4)
     True
     """
-    y: Tensor = _Convolution.apply(x, weight)  # type: ignore[no-untyped-call]
-    return y
+    y: Tensor = _Convolution.apply(x.movedim(1, -1), weight)  # type: ignore[no-untyped-call]
+    return y.movedim(-1, 1)
 
 
 class _Convolution(torch.autograd.Function):
+    """Of (n, *place, channel) to (n, *place, output)."""
+
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
         ctx.save_for_backward(x, weight)
-        return _convolved(x.movedim(1, -1), weight).movedim(-1, 1)
+        return _convolved(x, weight)
 
     @staticmethod
     @once_differentiable  # type: ignore[misc]
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:  # type: ignore[override]
         x, weight = ctx.saved_tensors
-        grad, d_x, d_weight = grad.movedim(1, -1).contiguous(), None, None
+        d_x = d_weight = None
         if ctx.needs_input_grad[0]:
             turned = weight.transpose(0, 1).flip(tuple(range(2, weight.ndim)))
-            d_x = _convolved(grad, turned).movedim(-1, 1)
+            d_x = _convolved(grad, turned)
         if ctx.needs_input_grad[1]:
-            d_weight = _slope(x.movedim(1, -1), grad)
+            d_weight = _slope(x, grad)
         return d_x, d_weight
 
 
@@ -117,10 +122,10 @@ def _convolved(x: Tensor, weight: Tensor) -> Tensor:
     room = _Room(x)
     for block in _blocks(seen, kernels.numel()):
         part = _along(_matrix("see"), room.copy(seen[block]), axes, room)
-        product = room.like((*part.shape[:-1], outputs), part)
-        flat = product.view(len(kernels), -1, outputs)
+        mixed = room.apart(part, (*part.shape[:-1], outputs))
+        flat = mixed.view(len(kernels), -1, outputs)
         torch.bmm(part.view(len(kernels), -1, inputs), kernels, out=flat)
-        said[block].copy_(_along(_matrix("say"), product, axes, room))
+        said[block].copy_(_along(_matrix("say"), mixed, axes, room))
     return _cut(y, x.shape[1:-1])
 
 
@@ -145,16 +150,16 @@ class _Room:
     def __init__(self, like: Tensor) -> None:
         self.arrays = [like.new_empty(0), like.new_empty(0)]
 
-    def like(self, shape: Sequence[int], beside: Tensor | None = None) -> Tensor:
-        """Return an array of a shape in the place that `beside` does not lie in."""
+    def apart(self, x: Tensor, shape: Sequence[int]) -> Tensor:
+        """Return an array of a shape, to be written, in the one that `x` does not lie in."""
         first = self.arrays[0]
-        turn = int(beside is not None and beside.data_ptr() == first.data_ptr())
+        turn = int(x.data_ptr() == first.data_ptr())
         if self.arrays[turn].numel() < prod(shape):
             self.arrays[turn] = first.new_empty(prod(shape))
         return self.arrays[turn][: prod(shape)].view(*shape)
 
     def copy(self, x: Tensor) -> Tensor:
-        return self.like(x.shape).copy_(x)
+        return self.apart(x, x.shape).copy_(x)
 
 
 def _along(matrix: Tensor, x: Tensor, axes: int, room: _Room | None = None) -> Tensor:
@@ -164,7 +169,7 @@ def _along(matrix: Tensor, x: Tensor, axes: int, room: _Room | None = None) -> T
         lead = prod(shape[:axis])
         given = x.reshape(lead, shape[axis], -1)
         shape[axis] = len(matrix)
-        out = None if room is None else room.like((lead, len(matrix), given.shape[-1]), x)
+        out = None if room is None else room.apart(x, (lead, len(matrix), given.shape[-1]))
         x = torch.bmm(matrix.expand(lead, *matrix.shape), given, out=out)
     return x.view(shape)
 
@@ -185,22 +190,32 @@ def _padded(x: Tensor, around: int) -> Tensor:
 
 
 def _cut(x: Tensor, places: Sequence[int]) -> Tensor:
+    if x.shape[1:-1] == tuple(places):
+        return x
     return x[(slice(None), *(slice(n) for n in places))].contiguous()
 
 
 def _blocks(tiles: Tensor, weights: int) -> Iterator[tuple[slice, ...]]:
-    """Yield slices of the tiles, as many as the caches hold: examples, or rows of tiles of one.
+    """Yield slices of the tiles, as many as the caches hold: examples, or parts of one.
 
-    A block has at least as many numbers as there are weights, which each block reads.
+    Parameters
+    ----------
+    tiles
+        (*inside, n, *tile, channel).
+    weights
+        How many there are: each block reads all, so it has at least as many numbers itself.
     """
     axes = (tiles.ndim - 2) // 2
-    n, rows = tiles.shape[axes : axes + 2]
-    most = max(1, max(_BLOCK, weights) // (tiles[(slice(None),) * axes + (0, 0)].numel()))
-    examples, step = max(1, most // rows), min(rows, most)
-    step = -(-rows // -(-rows // step))  # rows of about one size
-    for first in range(0, n, examples):
-        for row in range(0, rows, step):
-            yield (*(slice(None),) * axes, slice(first, first + examples), slice(row, row + step))
+    counts = tiles.shape[axes:-1]
+    most = max(_BLOCK, weights) // (_TILE**axes * tiles.shape[-1])  # tiles
+    steps = []
+    for axis, count in enumerate(counts):
+        step = min(count, max(1, most // prod(counts[axis + 1 :])))
+        steps.append(-(-count // -(-count // step)))  # parts of about one size
+    starts = (range(0, count, step) for count, step in zip(counts, steps, strict=True))
+    for first in product(*starts):
+        parts = (slice(a, a + step) for a, step in zip(first, steps, strict=True))
+        yield (*(slice(None),) * axes, *parts)
 
 
 @cache

@@ -151,3 +151,46 @@ def test_wrong_names_are_refused():
         find_model("resnet", "grid").make(FACTS, "classification", 2, loss="hinge")
     with pytest.raises(ConfigError, match="images only"):
         find_model("integral", "grid").make(FACTS | {"n_table": 1}, "regression", 1)
+
+
+@pytest.mark.parametrize("name", ["resnet", "vgg", "integral"])
+def test_wide_layers_are_the_quick_ones(name, monkeypatch):
+    """From the first layer on channels lie last, so that minimal filtering is reached."""
+    from neuroloom.nets import winograd
+
+    calls, real = [], winograd.convolve
+    monkeypatch.setattr(winograd, "convolve", lambda *given: calls.append(1) or real(*given))
+    facts = FACTS | {"shape": [32, 32, 32]}
+    learner = find_model(name, "grid").make(facts, "classification", 2, width=32)
+    learner.predict_scores(np.zeros((8, 1, 32, 32, 32), np.float32))
+    assert calls
+
+
+def test_a_fit_goes_on_as_if_it_had_not_stopped(tmp_path):
+    """Moments of the optimiser come back in the layout of weights whose channels lie last."""
+
+    class Stopped(Exception):  # noqa: N818
+        pass
+
+    def stop(entry):
+        if entry["epoch"] == 3:
+            raise Stopped
+
+    x, y = corner(24)
+
+    def fitted(job):
+        learner = GridLearner(
+            "resnet", ResNet, n_channels=1, shape=(16, 16), n_outputs=2, options={"width": 4},
+            training=Training(batch=8, lr=1e-2),
+        )  # fmt: skip
+        learner.fit(x, y, job=job)
+        return learner.state()
+
+    broken = FitJob(seed=1, epochs=6, checkpoint=tmp_path / "fit.safetensors", every_s=0)
+    broken.progress = stop
+    with pytest.raises(Stopped):
+        fitted(broken)
+    broken.progress = None
+    resumed, whole = fitted(broken), fitted(FitJob(seed=1, epochs=6))
+    for key, value in whole.items():
+        np.testing.assert_array_equal(resumed[key], value)

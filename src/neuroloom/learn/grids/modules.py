@@ -13,8 +13,8 @@ from neuroloom.core.errors import ConfigError
 from neuroloom.learn.fit import Training
 from neuroloom.learn.grids.vary import augmenter
 from neuroloom.learn.modules import Members
+from neuroloom.nets.lean_conv import lay_last
 
-_LAYOUT = {4: torch.channels_last, 5: torch.channels_last_3d}
 LOSSES = ("ce", "focal", "triplet", "contrastive", "mse", "mae")
 
 
@@ -82,9 +82,7 @@ class GridMembers(Members):
         # There is no crop: a piece as long as any axis is the whole image.
         super().__init__(build, training, 2**30, task)
         self.learning = learning or Learning()
-        for weight in self.parameters():
-            if weight.ndim in _LAYOUT:  # channels last: quicker on a CPU
-                weight.data = weight.data.contiguous(memory_format=_LAYOUT[weight.ndim])
+        lay_last(self)
 
     def outputs(self, x: Tensor) -> Tensor:
         """Return the outputs of each member (member, n, output)."""

@@ -10,7 +10,7 @@ from torch.nn.functional import pad
 
 from neuroloom.nets.lean_conv import LeanConv2d, LeanConv3d
 
-_CONV = {2: LeanConv2d, 3: LeanConv3d}
+CONV = {2: LeanConv2d, 3: LeanConv3d}  # by the number of axes
 _NORM = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 _MAX = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
 
@@ -19,7 +19,7 @@ def conv(
     dims: int, given: int, made: int, size: int = 3, *, stride: int = 1, groups: int = 1
 ) -> nn.Module:
     """Return a convolution of `dims` axes that keeps the size (up to its stride), without bias."""
-    return _CONV[dims](
+    return CONV[dims](
         given, made, size, stride=stride, padding=size // 2, groups=groups, bias=False
     )
 

@@ -14,11 +14,10 @@ from torch.nn.functional import (
 )
 
 from neuroloom.core.errors import ConfigError
-from neuroloom.nets.encoders.blocks import conv_norm, fold_in, pad_to_multiple
+from neuroloom.nets.encoders.blocks import CONV, conv_norm, fold_in, pad_to_multiple
 
 FULL = 255
 LOGISTIC = 1.702  # a logistic curve this steep is nearest to the normal distribution's
-_POINTWISE = {2: nn.Conv2d, 3: nn.Conv3d}
 
 
 class IntegralNet(nn.Module):
@@ -86,7 +85,7 @@ class IntegralNet(nn.Module):
         self.to_middle = conv_norm(dims, deep, middle, 1)
         self.to_top = conv_norm(dims, middle, width, 1)
         self.up_middle, self.up_top = _one(dims, middle), _one(dims, width)
-        self.output = _POINTWISE[dims](width, parts, 1)
+        self.output = CONV[dims](width, parts, 1)
         self.gain = nn.Parameter(torch.ones(1))
         self.shift = nn.Parameter(torch.zeros(1))
         self.register_buffer("mean", torch.zeros(1))
