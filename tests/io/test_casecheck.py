@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -92,6 +93,42 @@ def test_values_that_nobody_declared(tmp_path: Path) -> None:
     only(audit(root), "error", r"holds 7 \(3 voxels\); declared are 0, 1, 2")
     assert audit(root, None) == []
     assert check_cases(find_cases(root).cases, CLASSES, ignore=7) == []
+
+
+def labelled(root: Path, slips: dict[int, int], cases: int = 6) -> Path:
+    """Write cases of 2,000 labelled voxels; `slips`: case -> voxels that become 7."""
+    rng = np.random.default_rng(0)
+    for half in ("images", "labels"):
+        (root / half).mkdir(parents=True)
+    for case in range(cases):
+        label = np.zeros((20, 20, 20), np.uint8)
+        label[case : case + 10, 5:15] = 1
+        label[10, 10, : slips.get(case, 0)] = 7
+        image = rng.normal(size=label.shape).astype(np.float32)
+        for half, content in (("images", image), ("labels", label)):
+            nibabel.Nifti1Image(content, np.eye(4)).to_filename(root / half / f"c{case}.nii.gz")
+    return root
+
+
+def slips_found(root: Path) -> list[str]:
+    return [p.text for p in audit(root, None) if "no other case" in p.text]
+
+
+def test_a_slip_of_the_brush(tmp_path: Path) -> None:
+    """One class more, of a voxel or two in one of many cases, would be learnt and judged."""
+    (found,) = slips_found(labelled(tmp_path / "a", {2: 1}))
+    assert found.startswith("c2.nii.gz: 1 voxel of the label holds 7, and no other case")
+    (found,) = slips_found(labelled(tmp_path / "b", {2: 2}))
+    assert found.startswith("c2.nii.gz: 2 voxels of the label hold 7")
+
+
+@pytest.mark.parametrize("slips", [{2: 1, 4: 1}, {2: 9}])
+def test_a_class_of_two_cases_or_of_many_voxels_is_none(tmp_path: Path, slips: Any) -> None:
+    assert slips_found(labelled(tmp_path, slips)) == []
+
+
+def test_of_few_cases_nothing_is_said(tmp_path: Path) -> None:
+    assert slips_found(labelled(tmp_path, {2: 1}, cases=4)) == []
 
 
 def test_an_empty_label_is_a_note(tmp_path: Path) -> None:

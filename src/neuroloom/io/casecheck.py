@@ -26,6 +26,9 @@ _SQUARE = 1.05
 # A label is compared with the mean of the others on a grid of so many cells an axis.
 _CELLS = 12
 _FEWEST, _CLEARLY = 5, 0.1
+# A value that one label alone holds is a slip if it covers so small a share of what is drawn; more
+# values than these are numbers of objects.
+_SLIP, _CLASSES = 1e-3, 32
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ class _Seen:
     label_hash: str = ""
     mirror_hash: str = ""
     thumb: np.ndarray | None = None
+    values: dict[int, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
     def say(self, severity: str, file: Path, text: str) -> None:
@@ -93,7 +97,7 @@ def check_cases(
     seen = [_look(case, allowed) for case in cases]
     found = [problem for one in seen for problem in one.problems]
     readable = [one for one in seen if one.header is not None]
-    for judge in (_kinds, _channel_counts, _pixel_sizes, _label_names, _twins, _flips):
+    for judge in (_kinds, _channel_counts, _pixel_sizes, _label_names, _slips, _twins, _flips):
         found += judge(readable)
     order = {"error": 0, "warning": 1, "note": 2}
     return sorted(found, key=lambda problem: order[problem.severity])
@@ -181,7 +185,9 @@ def _label(seen: _Seen, allowed: set[int] | None) -> None:
     if truth is None:
         return
     file = _label_files(case)[0]
-    found = np.unique(truth)
+    found, counts = np.unique(truth, return_counts=True)
+    pairs = zip(found.tolist(), counts.tolist(), strict=True)
+    seen.values = {int(value): count for value, count in pairs if int(value)}
     strange = [int(value) for value in found if allowed is not None and int(value) not in allowed]
     if strange:
         listed, count = ", ".join(map(str, strange)), int(np.isin(truth, strange).sum())
@@ -361,6 +367,25 @@ def _label_names(seen: list[_Seen]) -> list[Problem]:
         for one, own in named
         if own != usual
     ]
+
+
+def _slips(seen: list[_Seen]) -> list[Problem]:
+    """Find values that a few voxels of one label hold, and no other label."""
+    drawn = [one for one in seen if one.values]
+    cases = Counter(value for one in drawn for value in one.values)
+    if len(drawn) < _FEWEST or len(cases) > _CLASSES:
+        return []
+    found = []
+    for one in drawn:
+        most = _SLIP * sum(one.values.values())
+        for value, count in one.values.items():
+            if cases[value] == 1 and count <= most:
+                text = (
+                    f"{count} voxel{'s' * (count > 1)} of the label hold{'s' * (count == 1)} "
+                    f"{value}, and no other case has that class; correct the label if it is a slip."
+                )
+                found.append(_problem("warning", one, text))
+    return found
 
 
 def _twins(seen: list[_Seen]) -> list[Problem]:
