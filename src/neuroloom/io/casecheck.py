@@ -188,9 +188,9 @@ def _label(seen: _Seen, allowed: set[int] | None) -> None:
     found, counts = np.unique(truth, return_counts=True)
     pairs = zip(found.tolist(), counts.tolist(), strict=True)
     seen.values = {int(value): count for value, count in pairs if int(value)}
-    strange = [int(value) for value in found if allowed is not None and int(value) not in allowed]
+    strange = [value for value in seen.values if allowed is not None and value not in allowed]
     if strange:
-        listed, count = ", ".join(map(str, strange)), int(np.isin(truth, strange).sum())
+        listed, count = ", ".join(map(str, strange)), sum(seen.values[k] for k in strange)
         declared = ", ".join(map(str, sorted(allowed or ())))
         seen.say(
             "error",

@@ -73,6 +73,9 @@ class LeanConv3d(_Lean, nn.Conv3d):
     """
 
 
+CONV = {2: LeanConv2d, 3: LeanConv3d}  # by the number of axes
+
+
 class _LeanUp(nn.modules.conv._ConvTransposeNd):
     """What both have in common: each place becomes a block of places, by one matrix product."""
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from neuroloom.core.errors import ConfigError
-from neuroloom.nets.lean_conv import LeanConv2d, LeanConv3d, LeanUp2d, LeanUp3d, lay_last
+from neuroloom.nets.lean_conv import CONV, LeanUp2d, LeanUp3d, lay_last
 from neuroloom.nets.norm_act import NormAct
 
 Sizes = Sequence[int]
@@ -142,9 +142,8 @@ class _Maker:
     def conv(
         self, n_in: int, n_out: int, kernel: Sizes, stride: Sizes, *, bias: bool
     ) -> nn.Conv2d | nn.Conv3d:
-        kind = LeanConv2d if self.dims == 2 else LeanConv3d
         padding = tuple((k - 1) // 2 for k in kernel)
-        layer = kind(n_in, n_out, tuple(kernel), tuple(stride), padding, bias=bias)  # type: ignore[arg-type]
+        layer = CONV[self.dims](n_in, n_out, tuple(kernel), tuple(stride), padding, bias=bias)  # type: ignore[arg-type]
         return _he(layer)  # type: ignore[return-value]
 
     def block(

@@ -224,7 +224,7 @@ def _matrix(name: str) -> Tensor:
 
     The Cook-Toom way: products of polynomials from their values at points and at infinity.
     """
-    points, ends = np.array(_POINTS), np.eye(_TILE)[-1]
+    points = np.array(_POINTS)
     others = [np.delete(points, k) for k in range(len(points))]
     if name == "see":
         rows = [*(np.append(np.poly(rest)[::-1], 0) for rest in others), np.poly(points)[::-1]]
@@ -234,5 +234,5 @@ def _matrix(name: str) -> Tensor:
         powers = np.vander(points, _KERNEL, increasing=True) / np.array(scale)[:, None]
         made = np.vstack([powers, np.eye(_KERNEL)[-1]])
     else:
-        made = np.column_stack([np.vander(points, _STEP, increasing=True).T, ends[-_STEP:]])
+        made = np.column_stack([np.vander(points, _STEP, increasing=True).T, np.eye(_STEP)[-1]])
     return torch.tensor(made, dtype=torch.float32)

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from neuroloom.nets.lean_conv import LeanConv2d, LeanConv3d
+from neuroloom.nets.lean_conv import CONV
 
-CONV = {2: LeanConv2d, 3: LeanConv3d}  # by the number of axes
 _NORM = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 _MAX = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
 
