@@ -39,10 +39,20 @@ def within_five(data: Path) -> float:
     return value(openfield(data), "pck@5")
 
 
+def five_folds(data: Path) -> Run:
+    """Return the run over five folds of twenty neighbouring frames."""
+    project = data / "pose" / "dlc-openfield"
+    return study("pose.estimate", project, folds=5, budget=minutes(5))
+
+
 def in_five_folds(data: Path) -> float:
     """Return the mean error over five folds of twenty neighbouring frames, px."""
-    project = data / "pose" / "dlc-openfield"
-    return value(study("pose.estimate", project, folds=5, budget=minutes(5)), "mean_error_px")
+    return value(five_folds(data), "mean_error_px")
+
+
+def from_expected(run: Run) -> float:
+    """Return how far the slope of real over expected errors lies from 1."""
+    return abs(value(run, "expectation_slope") - 1)
 
 
 def frames_opened(data: Path) -> float:
@@ -74,6 +84,9 @@ CHECKS = [
     Check(TOOL, "share of points within 5 px on later frames", ">= 0.94", within_five,
           f"{FRAMES}; {spent(10)}"),
     Check(TOOL, "mean error over five folds of neighbouring frames, px", "<= 2.6", in_five_folds,
+          f"openfield, 100 frames; {spent(5)} in all"),
+    Check(TOOL, "slope of real over expected error over the five folds: how far from 1", "<= 0.15",
+          lambda data: from_expected(five_folds(data)),
           f"openfield, 100 frames; {spent(5)} in all"),
     Check(TOOL, "frames of a video whose tracks pandas opens as DeepLabCut's table", "== 1000",
           frames_opened, "openfield, m3v1_first1000.mp4"),

@@ -9,7 +9,7 @@ import numpy as np
 
 from neuroloom.core.run import Run
 from neuroloom.io.labels import read_labels, write_labels
-from parity.deeplabcut import value
+from parity.deeplabcut import from_expected, value
 from parity.harness import Check, minutes, spent
 from parity.studies import scratch, study
 
@@ -83,6 +83,8 @@ CHECKS = [
     Check(TOOL, "mean error of 32 points of a fly, px", "<= 2.4", mean_error,
           f"{FRAMES}; {spent(8)}"),
     Check(TOOL, "share of points within 5 px", ">= 0.94", within_five, f"{FRAMES}; {spent(8)}"),
+    Check(TOOL, "slope of real over expected error: how far from 1", "<= 0.15",
+          lambda data: from_expected(fly(data)), f"{FRAMES}; {spent(8)}"),
     Check(TOOL, "median error over that of cells of four px", "<= 0.75", finer_than_cells, FRAMES),
     Check(TOOL, "largest change of a point in the annotation set written again, px", "<= 1e-9",
           round_trip, "dpk-fly"),
