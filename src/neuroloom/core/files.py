@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,31 @@ def digest(path: Path) -> str:
         return hashlib.sha256(joined.encode()).hexdigest()
     with Path(path).open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def names_apart(paths: Sequence[Path]) -> list[str]:
+    """Return a name of its own for each path: its stem, and of its folders as many as are needed.
+
+    Examples
+    --------
+    >>> names_apart([Path("s1/cam0.mp4"), Path("s2/cam0.mp4"), Path("s2/cam1.mp4")])
+    ['s1_cam0', 's2_cam0', 'cam1']
+    >>> names_apart([Path("a.mp4"), Path("a.avi")])
+    ['a', 'a_2']
+    """
+    names = [path.stem for path in paths]
+    deepest = max((len(path.parts) for path in paths), default=0)
+    for depth in range(2, deepest + 1):
+        twice = {name for name, count in Counter(names).items() if count > 1}
+        for place, path in enumerate(paths):
+            if names[place] in twice and len(path.parts) >= depth:
+                folders = [part.strip("/\\:") for part in path.parts[-depth:-1]]
+                names[place] = "_".join([*folders, path.stem])
+    out: list[str] = []
+    for name in names:
+        tries = (name if number == 1 else f"{name}_{number}" for number in range(1, len(names) + 1))
+        out.append(next(one for one in tries if one not in out))
+    return out
 
 
 def _plain(value: Any) -> Any:

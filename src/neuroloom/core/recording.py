@@ -177,6 +177,7 @@ def tracks(
     unit: str = "px",
     source: str = "",
     frames: np.ndarray | None = None,
+    times: np.ndarray | None = None,
 ) -> xr.DataArray:
     """Build a checked `tracks` recording: where the points of animals are over time.
 
@@ -198,8 +199,10 @@ def tracks(
     source
         Name of the file, without its folder.
     frames
-        Shape (time,): which frame of the video a row is; 0, 1, 2, … if not given. The coordinate
-        `time` (s) is the frame over the rate.
+        Shape (time,): which frame of the video a row is; 0, 1, 2, … if not given.
+    times
+        Shape (time,), s: when a frame was taken, where the rate varies; else the frame over the
+        rate.
 
     Raises
     ------
@@ -227,13 +230,14 @@ def tracks(
     shape = (len(points), *expected)
     sure = np.full(shape, np.nan) if confidence is None else np.asarray(confidence, float)
     number = np.arange(len(points)) if frames is None else np.asarray(frames)
-    if sure.shape != shape or number.shape != shape[:1]:
+    when = number / rate if times is None else np.asarray(times, float)
+    if sure.shape != shape or {number.shape, when.shape} != {shape[:1]}:
         raise DataError(
             f"{name}: expected a confidence of shape {shape} and {shape[0]} frames, got "
             f"{sure.shape} and {number.shape}."
         )
     coords = {
-        "time": ("time", number / rate),
+        "time": ("time", when),
         "space": ("space", np.asarray(list("xyz"[: points.shape[1]]))),
         "keypoints": ("keypoints", np.asarray(keypoints, dtype=str)),
         "individuals": ("individuals", np.asarray(individuals, dtype=str)),

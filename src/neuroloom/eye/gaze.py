@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -27,6 +27,15 @@ class Looked:
     job: Job
     eyeball: Eyeball | None
     table: pd.DataFrame | None
+
+
+@dataclass
+class Seen:
+    """What the jobs done so far found: pupils and shape of each video, eyeballs by name."""
+
+    videos: videos.Videos
+    tables: dict[Path, tuple[pd.DataFrame, tuple[int, int]]] = field(default_factory=dict)
+    eyeballs: dict[str, Eyeball] = field(default_factory=dict)
 
 
 class Gaze(Recipe):
@@ -95,12 +104,11 @@ class Gaze(Recipe):
     def work(self, prepared: Jobs, run: Run) -> None:
         """Do job after job, then write tables, eyeballs, overlays and the report."""
         begin(replace(prepared.videos, findings=prepared.findings), run)
-        tables: dict[Path, tuple[pd.DataFrame, tuple[int, int]]] = {}
-        eyeballs: dict[str, Eyeball] = {}
+        seen = Seen(prepared.videos)
         done: list[Looked] = []
         for job in prepared.jobs:
             try:
-                done.append(self.look(job, run, tables, eyeballs))
+                done.append(self.look(job, run, seen))
             except DataError as error:
                 if not prepared.batch and len(prepared.jobs) == 1:
                     raise
@@ -112,13 +120,11 @@ class Gaze(Recipe):
             raise DataError("None of the jobs could be done; log.jsonl says why of each.")
         self.illustrate(run, prepared, done)
 
-    def look(
-        self, job: Job, run: Run, tables: dict[Path, tuple[pd.DataFrame, tuple[int, int]]],
-        eyeballs: dict[str, Eyeball],
-    ) -> Looked:  # fmt: skip
+    def look(self, job: Job, run: Run, seen: Seen) -> Looked:
         """Do one job; videos that were seen before are not scanned again."""
+        eyeballs = seen.eyeballs
         if job.fit is not None:
-            table, shape = self.pupils(job.fit, run, tables)
+            table, shape = self.pupils(job.fit, run, seen)
             like = Eyeball(1.0, (0.0, 0.0), (0.0, 0.0, 1.0), self.radius)
             like = like if self.refraction else replace(like, index=1.0)
             eyeballs[job.model] = gazes.fit_table(table, shape, self.sure, self.focal, like)
@@ -128,24 +134,23 @@ class Gaze(Recipe):
         eyeball = eyeballs.get(job.model) if job.with_gaze else None
         if job.infer is None:
             return Looked(job, eyeball, None)
-        table, _ = self.pupils(job.infer, run, tables)
+        table, _ = self.pupils(job.infer, run, seen)
         found = table if eyeball is None else gazes.gaze_table(table, eyeball, self.sure)
         return Looked(job, eyeball, found)
 
-    def pupils(
-        self, file: Path, run: Run, tables: dict[Path, tuple[pd.DataFrame, tuple[int, int]]]
-    ) -> tuple[pd.DataFrame, tuple[int, int]]:
+    def pupils(self, file: Path, run: Run, seen: Seen) -> tuple[pd.DataFrame, tuple[int, int]]:
         """Return the pupils of a video and the shape of its frames."""
         from neuroloom.io.video import Video
 
-        if file not in tables:
-            net, folder = videos.net_of(self.weights), run.work_folder / file.name
+        if file not in seen.tables:
+            name = seen.videos.name_of(file)
+            net, folder = videos.net_of(self.weights), run.work_folder / name
             with Video(file, grey=True) as video:
                 view = videos.look_at(video, net, videos.check_roi(self.roi), self.invert)
-                told = telling(run, file.stem)
+                told = telling(run, name)
                 videos.scan_pupils(video, view, net, folder, side=self.side, told=told)
-                tables[file] = videos.pupil_table(video, folder), video.shape[:2]
-        return tables[file]
+                seen.tables[file] = videos.pupil_table(video, folder), video.shape[:2]
+        return seen.tables[file]
 
     def file_of(self, job: Job) -> str:
         """Return the name under which the eyeball of a job is kept."""

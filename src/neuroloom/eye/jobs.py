@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import DataError
+from neuroloom.core.files import names_apart
 from neuroloom.eye.videos import Videos, find_videos
 
 if TYPE_CHECKING:
@@ -94,21 +95,24 @@ def read_jobs(path: Path) -> Jobs:
         )
     jobs: list[Job] = []
     findings: list[Finding] = []
-    files: dict[str, Path] = {}
+    files: dict[Path, None] = {}
     for number, row in enumerate(table.itertuples(index=False), start=2):
         try:
             job = _job(row, path.parent, {known.model for known in jobs if known.fit})
+            if job.name in [known.name for known in jobs]:
+                raise DataError(f"the result '{job.name}' is that of a line above.")
         except DataError as error:
             text = f"Line {number} was skipped: {error}"
             findings.append(Finding("objection", "Table", text))
             continue
         jobs.append(job)
-        files |= {_name(video): video for video in (job.fit, job.infer) if video}
+        files |= dict.fromkeys(video for video in (job.fit, job.infer) if video)
     if not jobs:
         told = findings[0].detail if findings else "it has no rows."
         raise DataError(f"{path}: no row can be done. {told}")
     note = Finding("note", "Table", f"{len(jobs)} of {len(table)} rows can be done.")
-    return Jobs(jobs, Videos(files, []), [note, *findings], batch=True)
+    named = dict(zip(names_apart(list(files)), files, strict=True))
+    return Jobs(jobs, Videos(named, []), [note, *findings], batch=True)
 
 
 def _job(row: pd.Series, folder: Path, fitted: set[str]) -> Job:
@@ -128,7 +132,7 @@ def _job(row: pd.Series, folder: Path, fitted: set[str]) -> Job:
         kept = str(folder / model)
     else:
         kept = model.stem
-    name = Path(str(row.result).strip()).stem or _name(infer or fit)  # type: ignore[arg-type]
+    name = Path(str(row.result).strip()).stem or (infer or fit).stem  # type: ignore[union-attr]
     return Job(name, fit, infer, kept or name, gaze)
 
 
@@ -144,7 +148,3 @@ def _video(text: object, folder: Path, column: str) -> Path:
     except DataError:
         raise DataError(f"{column} '{name}' cannot be read as a video.") from None
     return file
-
-
-def _name(video: Path) -> str:
-    return video.stem

@@ -112,7 +112,7 @@ class Pupil(Recipe):
 
 def begin(prepared: Videos, run: Run) -> None:
     """Write what stands at the head of a run; refuse videos that changed since it began."""
-    hashes = {file.name: digest(file) for file in prepared.files.values()}
+    hashes = {f"{name}{file.suffix}": digest(file) for name, file in prepared.files.items()}
     file = run.folder / "dataset.json"
     if file.is_file():
         data_error_if_changed(read_json(file)["files"], hashes)

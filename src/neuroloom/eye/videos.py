@@ -12,6 +12,7 @@ import numpy as np
 
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.core.files import names_apart
 from neuroloom.eye.pupils import SHIPPED, Box, find_eye, find_pupils, load_net
 
 if TYPE_CHECKING:
@@ -40,6 +41,10 @@ class Videos:
     files: dict[str, Path]
     findings: list[Finding] = field(default_factory=list)
 
+    def name_of(self, file: Path) -> str:
+        """Return what a video is called."""
+        return next(name for name, own in self.files.items() if own == file)
+
 
 def find_videos(data: Path, include: list[str]) -> Videos:
     """Return the videos of a file or folder by name; those that cannot be read are findings.
@@ -58,7 +63,7 @@ def find_videos(data: Path, include: list[str]) -> Videos:
     wanted = [f for f in listed if not include or any(fnmatch(f.name, glob) for glob in include)]
     if not wanted:
         raise DataError(f"{data}: no video here{' matches include' if listed else ''}.")
-    files: dict[str, Path] = {}
+    files: list[Path] = []
     findings, lengths = [], []
     for file in wanted:
         try:
@@ -70,14 +75,12 @@ def find_videos(data: Path, include: list[str]) -> Videos:
                 raise
             findings.append(Finding("objection", "Video", _private(error, file)))
             continue
-        name = (
-            "_".join([*file.parent.relative_to(data).parts, file.stem]) if not alone else file.stem
-        )
-        files[name if name not in files else file.name] = file
+        files.append(file)
     if not files:
         raise DataError(f"{data}: none of {len(wanted)} videos can be read. {findings[0].detail}")
     told = f"{len(files)} videos of {sum(lengths)} frames."
-    return Videos(files, [Finding("note", "Videos", told), *findings])
+    named = dict(zip(names_apart(files), files, strict=True))
+    return Videos(named, [Finding("note", "Videos", told), *findings])
 
 
 def _private(error: DataError, file: Path) -> str:

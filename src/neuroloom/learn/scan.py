@@ -143,6 +143,7 @@ def parts_of(folder: str | Path) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
 def _begin(folder: Path, video: Footage, settings: dict[str, Any]) -> None:
     """Write what the scan is of, or compare it with what the folder says."""
     about = {"video": video.path.name, "frames": len(video), "shape": list(video.shape)} | settings
+    about |= {"bytes": video.path.stat().st_size} if video.path.is_file() else {}
     file = folder / _ABOUT
     if not file.is_file():
         write_json(file, about)

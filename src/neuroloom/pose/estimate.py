@@ -178,7 +178,7 @@ class Estimate(Study):
         illustrate(self, run, prepared, fits)
 
     def predict(self, run: Run, inputs: list[Path], out: Path | str | None = None) -> pd.DataFrame:
-        """Find keypoints in videos, folders of pictures, pictures, or another project.
+        """Find keypoints in videos, folders of pictures, or pictures.
 
         Parameters
         ----------

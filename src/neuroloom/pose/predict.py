@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuroloom.core.errors import ConfigError, DataError
-from neuroloom.core.files import digest, write_atomic, write_json
+from neuroloom.core.files import digest, names_apart, write_atomic, write_json
 from neuroloom.pose.held_out import calibrated, together
 from neuroloom.pose.nets.frames import plain
 
@@ -29,8 +29,7 @@ def predict(
     study: Estimate, run: Run, inputs: list[Path], out: Path | str | None = None
 ) -> pd.DataFrame:
     """See `Estimate.predict`."""
-    import pandas as pd
-
+    from neuroloom.io.video import Video
     from neuroloom.learn.scan import folder_to_go_on
 
     if not inputs:
@@ -38,17 +37,33 @@ def predict(
     folder = None if out is None else folder_to_go_on(Path(out))
     ensemble = study.load_model(run)
     key = digest(run.folder / "model.safetensors")[:16]
-    videos = [video for source in inputs for video in videos_of(source)]
-    tables = [predict_video(ensemble, video, folder, key) for video in videos]
-    table = pd.concat(tables, ignore_index=True)
+    files = list(dict.fromkeys(file for source in inputs for file in videos_of(source)))
+    tables, notes = [], []
+    for name, file in zip(names_apart(files), files, strict=True):
+        with Video(file) as video:
+            tables.append(predict_video(ensemble, video, name, folder, key))
+            notes += [f"{file.name}: {note}" for note in video.notes]
+    table = joined(tables)
     if folder is not None:
         write_atomic(folder / "predictions.parquet", lambda p: table.to_parquet(p, index=False))
-        facts = {"run": run.folder.name, "videos": len(tables), "rows": len(table)}
+        facts = {"run": run.folder.name, "videos": len(files), "rows": len(table), "notes": notes}
         write_json(folder / "status.json", {"state": "done", "recipe": "predict", **facts})
     return table
 
 
-def videos_of(source: Path) -> list[Video]:
+def joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """Return tables of several videos as one; columns of few words stay as compact as they were."""
+    import pandas as pd
+    from pandas.api.types import union_categoricals
+
+    words = [name for name in tables[0] if isinstance(tables[0][name].dtype, pd.CategoricalDtype)]
+    whole = pd.concat([table.drop(columns=words) for table in tables], ignore_index=True)
+    for place, name in enumerate(words):
+        whole.insert(place, name, union_categoricals([table[name] for table in tables]))
+    return whole[list(tables[0])]
+
+
+def videos_of(source: Path) -> list[Path]:
     """Return the videos at a path: a file, a folder of pictures, or all videos of a folder.
 
     Raises
@@ -56,28 +71,30 @@ def videos_of(source: Path) -> list[Video]:
     DataError
         If there is none.
     """
-    from neuroloom.io.video import PICTURES, Video, is_video
+    from neuroloom.io.video import PICTURES, is_video
 
     source = Path(source)
     if not source.exists():
         raise DataError(f"{source}: there is no such file or folder.")
     if is_video(source) or (source.is_file() and source.suffix.lower() in PICTURES):
-        return [Video(source)]
+        return [source]
     inside = sorted(path for path in source.rglob("*") if is_video(path)) if source.is_dir() else []
     if not inside:
         raise DataError(
             f"{source}: is no video, picture or folder of them; known are .mp4, .avi, .mov, .png …"
         )
-    return [Video(path) for path in inside]
+    return inside
 
 
 def predict_video(
-    ensemble: Ensemble, video: Video, folder: Path | None, key: str = ""
+    ensemble: Ensemble, video: Video, name: str, folder: Path | None, key: str = ""
 ) -> pd.DataFrame:
     """Find keypoints in every frame of a video; with a folder, write tracks and a labelled video.
 
     Parameters
     ----------
+    name
+        What the video's results are called: no other one's are.
     key
         What the results depend on beside the video: the digest of the model.
     """
@@ -87,13 +104,12 @@ def predict_video(
 
     finder = found_by(ensemble)
     with tempfile.TemporaryDirectory() as none:
-        place = Path(none) if folder is None else folder / "scans" / video.path.name
+        place = Path(none) if folder is None else folder / "scans" / name
         place.mkdir(parents=True, exist_ok=True)
         found = read_scan(scan(video, finder, place, block=BLOCK, key=key))["found"]
-    table = table_of(ensemble, video, found)
+    table = table_of(ensemble, video, name, found)
     if folder is not None:
-        tracks = tracks_of(ensemble, video, table)
-        write_results(ensemble, video, tracks, folder)
+        write_results(ensemble, video, tracks_of(ensemble, video, table), folder / name)
     return table
 
 
@@ -115,7 +131,7 @@ def _found(member: Any, pictures: list[np.ndarray]) -> np.ndarray:
     return np.asarray(member.predict_scores(pictures))
 
 
-def table_of(ensemble: Ensemble, video: Video, found: np.ndarray) -> pd.DataFrame:
+def table_of(ensemble: Ensemble, video: Video, name: str, found: np.ndarray) -> pd.DataFrame:
     """Return a row a frame, individual and keypoint, with calibrated expectations."""
     import pandas as pd
 
@@ -123,13 +139,15 @@ def table_of(ensemble: Ensemble, video: Video, found: np.ndarray) -> pd.DataFram
     n, animals, points, _ = found.shape
     frame = np.repeat(np.arange(n), animals * points)
     flat = found.reshape(-1, 4)
+    who, what = np.divmod(np.arange(animals * points), points)
+    one = (np.zeros(len(frame), np.int8), [f"{name}{video.path.suffix}"])
     table = pd.DataFrame(
         {
-            "video": video.path.name,
+            "video": pd.Categorical.from_codes(*one),
             "frame": frame,
             "time_s": np.asarray(video.times)[frame],
-            "individual": np.tile(np.repeat(axes["individuals"][:animals], points), n),
-            "keypoint": np.tile(axes["keypoints"], n * animals),
+            "individual": pd.Categorical.from_codes(np.tile(who, n), axes["individuals"][:animals]),
+            "keypoint": pd.Categorical.from_codes(np.tile(what, n), axes["keypoints"]),
             "x": flat[:, 0], "y": flat[:, 1], "near": flat[:, 2], "raw_px": flat[:, 3],
         }
     )  # fmt: skip
@@ -146,25 +164,25 @@ def tracks_of(ensemble: Ensemble, video: Video, table: pd.DataFrame) -> xr.DataA
     shape = (len(video), -1, len(names))
     xy = np.stack([table[c].to_numpy(float).reshape(shape) for c in ("x", "y")], 1)
     sure = table["confidence"].to_numpy(float).reshape(shape)
-    return tracks(
+    made = tracks(
         xy.transpose(0, 1, 3, 2), names, animals[: xy.shape[2]], video.rate,
-        confidence=sure.transpose(0, 2, 1), unit="px", source=video.path.name,
+        confidence=sure.transpose(0, 2, 1), unit="px", source=video.path.name, times=video.times,
     )  # fmt: skip
+    edges = [[int(start), int(end)] for start, end in axes.get("edges", [])]
+    made.attrs |= {"video": str(video.path), "edges": edges}
+    return made
 
 
-def write_results(
-    ensemble: Ensemble, video: Video, tracks: xr.DataArray, folder: Path
-) -> list[Path]:
-    """Write tracks in the project's own format and as a table, and a labelled video."""
+def write_results(ensemble: Ensemble, video: Video, tracks: xr.DataArray, stem: Path) -> list[Path]:
+    """Write tracks in the project's own format, and a labelled video, as `stem` and an ending."""
     from neuroloom.io.tracks import ending_of, write_tracks
     from neuroloom.learn.overlay import labelled_video
 
-    axes = ensemble.facts["axes"]
-    name = video.path.stem
-    written = [folder / f"{name}{ending_of(str(axes.get('source', 'dlc')))}"]
+    source = str(ensemble.facts["axes"].get("source", "dlc"))
+    written = [stem.with_name(f"{stem.name}{ending_of(source)}")]
     write_tracks(tracks, written[0])
     if len(video) > 1:
-        edges = [(int(a), int(b)) for a, b in axes.get("edges", [])]
-        path = folder / f"{name}_labelled.mp4"
+        path = stem.with_name(f"{stem.name}_labelled.mp4")
+        edges = [(start, end) for start, end in tracks.attrs["edges"]]
         written.append(labelled_video(video, tracks, path, edges, sure=SURE))
     return written

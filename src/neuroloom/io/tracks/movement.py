@@ -62,14 +62,15 @@ def write(recording: xr.DataArray, path: Path) -> Path:
     import xarray as xr
 
     places = {dim: (dim, recording.coords[dim].values) for dim in DIMS["tracks"]}
-    about = {
+    about: dict[str, Any] = {
         "ds_type": "poses",
         "source_software": str(recording.attrs.get("scorer", "neuroloom")),
         "source_file": str(recording.attrs["source"]),
-        "fps": float(recording.attrs["rate"]),
-        "time_unit": "seconds",
         "space_unit": str(recording.attrs["unit"]),
     }
+    rate = float(recording.attrs["rate"])
+    # A rate of 1 is that of tracks of which nobody said one: their time counts frames.
+    about |= {"time_unit": "frames"} if rate == 1 else {"time_unit": "seconds", "fps": rate}
     arrays = {
         "position": (DIMS["tracks"], recording.values),
         "confidence": (_TRUSTED, recording.confidence.transpose(*_TRUSTED).values),

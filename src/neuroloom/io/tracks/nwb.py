@@ -56,8 +56,8 @@ def read(path: Path, rate: float | None = None) -> xr.DataArray:
     for animal, point, (values, trust) in found:
         points[:, :, what.index(point), who.index(animal)] = values
         sure[:, what.index(point), who.index(animal)] = trust
-    hertz, frames = times
-    return tracks(points, what, who, hertz, sure, unit, path.name, frames)
+    hertz, frames, stamps = times
+    return tracks(points, what, who, hertz, sure, unit, path.name, frames, stamps)
 
 
 def write(recording: xr.DataArray, path: Path) -> Path:
@@ -91,20 +91,20 @@ def _unit(series: Any) -> str:
     return _UNITS.get(stated.decode() if isinstance(stated, bytes) else str(stated), "px")
 
 
-def _times(series: Any, rate: float | None) -> tuple[float, np.ndarray]:
-    """Return the frame rate, and the numbers of the frames."""
+def _times(series: Any, rate: float | None) -> tuple[float, np.ndarray, np.ndarray | None]:
+    """Return the frame rate, the numbers of the frames, and their times where they are stated."""
     count = len(series["data"])
     if "timestamps" in series:
         stamps = np.asarray(series["timestamps"][()], float)
         step = float(np.median(np.diff(stamps))) if count > 1 else 1.0
         hertz = rate or (1.0 / step if step > 0 else 1.0)
         frames = np.rint((stamps - min(0.0, float(stamps[0]))) * hertz).astype(int)
-        return hertz, frames if (np.diff(frames) > 0).all() else np.arange(count)
+        return hertz, frames if (np.diff(frames) > 0).all() else np.arange(count), stamps
     start = series.get("starting_time")
     stated = float(start.attrs.get("rate", 0)) if start is not None else 0.0
     hertz = stated or rate or 1.0
     first = round(float(start[()]) * hertz) if start is not None else 0
-    return hertz, np.arange(count) + max(0, first)
+    return hertz, np.arange(count) + max(0, first), None
 
 
 def _fill(file: Path, recording: xr.DataArray) -> None:
