@@ -13,7 +13,7 @@ from neuroloom.io.labels import read_labels
 from neuroloom.io.tracks import read_tracks
 from neuroloom.io.video import Video
 from neuroloom.pose.choose import choose_frames, coverage, features_of, rank_doubts, small_frames
-from neuroloom.pose.doubted import find_videos
+from neuroloom.pose.doubted import beside, find_videos
 from neuroloom.pose.link.pairs import to_detections
 from neuroloom.pose.suggest import Suggest
 from tests.animals import write_clip
@@ -51,6 +51,26 @@ def test_a_project_to_correct_holds_what_the_net_found(run):
         np.testing.assert_allclose(labels.points[row], tracks[number], atol=1e-9)
     with Video(run.study[1] / "arena.mp4") as video:
         assert np.array_equal(labels.image(0), video.read([min(chosen)])[0])
+
+
+def test_tracks_belong_to_the_video_that_they_are_called_after(tmp_path):
+    for name in ("mouse1.mp4", "mouse1_left.mp4", "mouse1DLC_net.h5", "mouse10.h5",
+                 "mouse1_leftDLC_net.h5", "mouse1.csv"):  # fmt: skip
+        (tmp_path / name).touch()
+    assert [file.name for file in beside(tmp_path / "mouse1.mp4")] == [
+        "mouse1.csv",
+        "mouse1DLC_net.h5",
+    ]
+    assert [file.name for file in beside(tmp_path / "mouse1_left.mp4")] == ["mouse1_leftDLC_net.h5"]
+
+
+def test_videos_of_one_name_have_suggestions_of_their_own(tmp_path):
+    for place in ("s1", "s2"):
+        write_clip(tmp_path / "data" / place)
+    run = Suggest(frames=3, apart=4).run(tmp_path / "data", tmp_path / "run")
+    table = Shelf(run.folder / "artifacts").read("suggestions")
+    assert table["name"].value_counts().to_dict() == {"s1_arena": 3, "s2_arena": 3}
+    assert len(list((run.folder / "artifacts/frames").glob("s*_arena/*.png"))) == 6
 
 
 def test_without_tracks_frames_stand_for_all(tmp_path):

@@ -118,3 +118,53 @@ def test_a_video_alone_is_tracked_before_its_background(tmp_path):
     # The clip's keypoint "back" is the middle of its body.
     off = np.linalg.norm(written[:, 0, 1] - truth[:, 0, 3], axis=-1)
     assert np.nanmedian(off) < 1.5
+
+
+def test_frames_that_a_file_leaves_out_are_no_neighbours(tmp_path):
+    case = simulate(2, 120, seed=3)
+    whole = as_recording(case.found, [f"slot_{i}" for i in range(case.found.shape[1])])
+    gap = [*range(20, 60), *range(100, 120)]
+    (tmp_path / "data").mkdir()
+    write_tracks(whole.isel(time=gap), tmp_path / "data/clip.h5", "dlc")
+    run = Track(animals=2, fill=10).run(tmp_path / "data", tmp_path / "run")
+    written = read_tracks(run.folder / "artifacts/clip.tracked.h5")
+    assert written.frame.values.tolist() == list(range(20, 120))
+    inside = written.sel(time=written.frame.isin(range(60, 100)))
+    assert np.isnan(inside.values).all()
+    assert "40 frames are not in the file" in (run.folder / "audit.json").read_text()
+    swaps = Shelf(run.folder / "artifacts").read("suspects")
+    assert swaps["frame"].between(20, 119).all()
+
+
+def test_files_of_one_name_keep_their_own_tracks(tmp_path):
+    for number, place in enumerate(("s1", "s2")):
+        write_crossings(tmp_path / place, files=1, frames=40 + 20 * number)
+        (tmp_path / "data" / place).mkdir(parents=True)
+        (tmp_path / place / "clip0.h5").rename(tmp_path / "data" / place / "clip0.h5")
+        (tmp_path / "data/truth" / place).mkdir(parents=True)
+        target = tmp_path / "data/truth" / place / "clip0.h5"
+        (tmp_path / place / "truth/clip0.h5").rename(target)
+    pairs = find_track_pairs(tmp_path / "data")
+    assert [pair.name for pair in pairs] == ["s1_clip0", "s2_clip0"]
+    assert [pair.truth.parent.name for pair in pairs] == ["s1", "s2"]
+    run = Track(animals=2).run(tmp_path / "data", tmp_path / "run")
+    lengths = [
+        read_tracks(run.folder / f"artifacts/{pair.name}.tracked.h5").sizes["time"]
+        for pair in pairs
+    ]
+    assert lengths == [40, 60]
+
+
+def test_the_rate_is_stated_or_time_counts_frames(tmp_path):
+    data = write_crossings(tmp_path / "data", files=1) / "clip0.h5"
+    plain = Track(animals=2, format="movement").run(data, tmp_path / "plain")
+    timed = Track(animals=2, format="movement", rate=50).run(data, tmp_path / "timed")
+    import xarray as xr
+
+    units, last = [], []
+    for run in (plain, timed):
+        with xr.open_dataset(run.folder / "artifacts/clip0.tracked.nc", decode_times=False) as held:
+            units.append((held.attrs["time_unit"], held.attrs.get("fps")))
+            last.append(float(held.time[-1]))
+    assert units == [("frames", None), ("seconds", 50.0)]
+    assert last == [119.0, 119 / 50]

@@ -13,6 +13,7 @@ from neuroloom.core.audit import Finding
 from neuroloom.core.errors import DataError
 from neuroloom.pose.doubt import SMALL, disagreement, frame_doubts, shrink
 from neuroloom.pose.link.pairs import SUFFIXES, to_detections
+from neuroloom.pose.link.spans import over_one_span
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -41,17 +42,20 @@ def find_videos(data: Path, include: Sequence[str] = ()) -> list[Path]:
 
 
 def read_doubts(
-    video: Path, tracks: Sequence[str], data: Path, span: tuple[int, int | None, int]
+    source: tuple[Path, str],
+    tracks: Sequence[str],
+    data: Path,
+    span: tuple[int, int | None, int],
 ) -> tuple[Doubted, list[Finding]]:
     """Return a video with what is in doubt in its frames.
 
     Parameters
     ----------
-    video
-        The file.
+    source
+        The file, and what it is called.
     tracks
         Files, also relative to the data; if empty, those beside the video whose names begin with
-        its name.
+        its name, and with no other video's that is longer.
     data
         Where the search began.
     span
@@ -67,6 +71,7 @@ def read_doubts(
     from neuroloom.io.video import Video
     from neuroloom.pose.suggest import Doubted
 
+    video, name = source
     with Video(video) as opened:
         count = len(opened)
     start, stop, most = span
@@ -75,14 +80,14 @@ def read_doubts(
         raise DataError(f"{video.name}: has {count} frames, none from {start} to before {stop}.")
     step = -(-(stop - start) // most)
     numbers = np.arange(start, stop, step)
-    files = [_named(name, data) for name in tracks] or _beside(video)
+    files = [_named(file, data) for file in tracks] or beside(video)
     told = []
     if step > 1:
         told.append(Finding("note", video.name, f"Every {step}th of {count} frames is looked at."))
     if not files:
         told.append(Finding("note", video.name, "No tracks: frames are chosen that stand for all."))
-        return Doubted(video, numbers, {}, None, count), told
-    recordings = [read_tracks(file) for file in files]
+        return Doubted(video, name, numbers, {}, None, count), told
+    recordings = over_one_span([read_tracks(file) for file in files])
     doubts, points, frames = _doubts(recordings, files)
     row_of = {int(frame): row for row, frame in enumerate(frames)}
     numbers = np.array([n for n in numbers if int(n) in row_of], int)
@@ -91,9 +96,9 @@ def read_doubts(
     rows = np.array([row_of[int(n)] for n in numbers])
     listed = ", ".join(file.name for file in files)
     told.append(Finding("note", video.name, f"Tracks: {listed}."))
-    kept = {name: values[rows] for name, values in doubts.items()}
+    kept = {reason: values[rows] for reason, values in doubts.items()}
     names = [tuple(map(str, recordings[0][dim].values)) for dim in ("keypoints", "individuals")]
-    return Doubted(video, numbers, kept, points[rows], count, names[0], names[1]), told
+    return Doubted(video, name, numbers, kept, points[rows], count, names[0], names[1]), told
 
 
 def _named(name: str, data: Path) -> Path:
@@ -104,10 +109,26 @@ def _named(name: str, data: Path) -> Path:
     raise DataError(f"tracks: there is no file '{name}', neither by itself nor in the data.")
 
 
-def _beside(video: Path) -> list[Path]:
-    """Return files of tracks whose names begin with the video's."""
-    near = video.parent.glob(f"{video.stem}*")
-    return sorted(p for p in near if p.is_file() and p.suffix.lower() in SUFFIXES)
+def beside(video: Path) -> list[Path]:
+    """Return the files of tracks beside a video that are its own.
+
+    Their names begin with the video's: `mouse1DLC_resnet50.h5` is of `mouse1.mp4`, but
+    `mouse10.h5` is of `mouse10.mp4`, whether that is there or not.
+    """
+    from neuroloom.io.video import is_video
+
+    near = sorted(video.parent.iterdir())
+    longer = [
+        other.stem for other in near
+        if is_video(other) and other.stem != video.stem and other.stem.startswith(video.stem)
+    ]  # fmt: skip
+    return [
+        file for file in near
+        if file.is_file() and file.suffix.lower() in SUFFIXES
+        and file.name.startswith(video.stem)
+        and not (video.stem[-1:].isdigit() and file.name[len(video.stem)].isdigit())
+        and not any(file.name.startswith(stem) for stem in longer)
+    ]  # fmt: skip
 
 
 def _doubts(

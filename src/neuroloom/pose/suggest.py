@@ -10,7 +10,7 @@ import numpy as np
 
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import DataError
-from neuroloom.core.files import digest, write_atomic, write_json
+from neuroloom.core.files import digest, names_apart, write_atomic, write_json
 from neuroloom.core.recipe import Recipe, setting
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ class Doubted:
     ----------
     video
         Where it lies.
+    name
+        What it is called: no other one is.
     numbers
         Frames that are looked at.
     doubts
@@ -40,6 +42,7 @@ class Doubted:
     """
 
     video: Path
+    name: str
     numbers: np.ndarray
     doubts: dict[str, np.ndarray]
     points: np.ndarray | None
@@ -114,11 +117,16 @@ class Suggest(Recipe):
                 "with `include`."
             )
         span = (self.start, self.stop, self.most)
-        found = [read_doubts(video, self.tracks, data, span) for video in videos]
+        found = [
+            read_doubts((video, name), self.tracks, data, span)
+            for video, name in zip(videos, names_apart(videos), strict=True)
+        ]
         told = [note for one in found for note in one[1]]
         told.insert(0, Finding("note", "Files", f"{len(videos)} videos."))
-        hashes = {video.name: digest(video) for video in videos if video.is_file()}
-        return Prepared([one[0] for one in found], hashes, told)
+        doubted = [one[0] for one in found]
+        files = {f"{one.name}{one.video.suffix}": one.video for one in doubted}
+        hashes = {name: digest(file) for name, file in files.items() if file.is_file()}
+        return Prepared(doubted, hashes, told)
 
     def work(self, prepared: Prepared, run: Run) -> None:
         """Choose, write the frames, and report."""
@@ -136,7 +144,7 @@ class Suggest(Recipe):
             tables.append(table)
             covers.append(cover)
             place = {"role": "frames", "fit": len(tables), "fits": len(prepared.videos)}
-            run.log("fitted", name=one.video.name, chosen=int(table["chosen"].sum()), **place)
+            run.log("fitted", name=one.name, chosen=int(table["chosen"].sum()), **place)
         whole = pd.concat(tables, ignore_index=True)
         write_atomic(run.folder / "predictions.parquet", lambda p: whole.to_parquet(p, index=False))
         self.illustrate(run, prepared, whole, covers)
@@ -162,7 +170,7 @@ class Suggest(Recipe):
         options: dict[str, Any] = {"numbers": one.numbers, "apart": self.apart, "known": known}
         chosen = choose.choose_frames(features, doubt, self.frames, rng, **options)
         even = np.linspace(0, len(small) - 1, len(chosen)).round().astype(int)
-        table = pd.DataFrame({"name": one.video.stem, "frame": one.numbers, "doubt": doubt})
+        table = pd.DataFrame({"name": one.name, "frame": one.numbers, "doubt": doubt})
         table = table.assign(reason=reason, **one.doubts, chosen=False)
         table.loc[chosen, "chosen"] = True
         return table, (choose.coverage(features, chosen), choose.coverage(features, even))

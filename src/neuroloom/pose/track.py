@@ -25,6 +25,7 @@ ENDINGS = {
     "dlc": ".h5", "lightning-pose": ".csv", "slp": ".slp", "analysis": ".analysis.h5",
     "movement": ".nc", "nwb": ".nwb",
 }  # fmt: skip
+KEPT = ("video", "edges", "scorer")  # what a file says beside its tracks, written again
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,11 @@ class Tracked:
 
 @dataclass(frozen=True)
 class Prepared:
-    """The files, and what the audit noticed."""
+    """The files, their tracks and truths with a row for every frame, and what the audit noticed."""
 
     pairs: list[TrackPair]
     recordings: list[xr.DataArray]
+    truths: list[xr.DataArray | None]
     findings: list[Finding] = field(default_factory=list)
 
 
@@ -72,6 +74,9 @@ class Track(Recipe):
     )
     video: str | None = setting(
         None, "the video of the one file of tracks: animals may differ in colour", basic=True
+    )
+    rate: float | None = setting(
+        None, "frames a second; default: the file's or the video's", unit="Hz", gt=0, basic=True
     )
     least: float = setting(
         0.0, "confidence below which a keypoint counts as missing", ge=0, le=1, basic=True
@@ -103,7 +108,6 @@ class Track(Recipe):
 
     def prepare(self, data: Path) -> Prepared:
         """Find and read the tracks and their truths; nothing is written."""
-        from neuroloom.io.tracks import read_tracks
         from neuroloom.io.video import is_video
 
         if data.is_file() and is_video(data):
@@ -114,15 +118,46 @@ class Track(Recipe):
                 f"video: it belongs to one file of tracks, the data have {len(pairs)}; narrow "
                 "them with `include`."
             )
-        recordings = [read_tracks(pair.file) for pair in pairs]
-        for recording in recordings:
-            to_detections(recording)
-        without = [pair.name for pair in pairs if pair.truth is None]
         told = [Finding("note", "Files", f"{len(pairs)} files of tracks.")]
+        rate = self._rate()
+        both = [self._read(pair, rate, told) for pair in pairs]
+        without = [pair.name for pair in pairs if pair.truth is None]
         if without and len(without) < len(pairs):
             listed = ", ".join(without[:9])
             told.append(Finding("warning", "Truth", f"{len(without)} have no truth: {listed}."))
-        return Prepared(pairs, recordings, told)
+        recordings = [recording for recording, _ in both]
+        if all(recording.attrs["rate"] == 1 for recording in recordings):
+            detail = "No file says how many frames a second it has: times count frames. See `rate`."
+            told.append(Finding("note", "No frame rate", detail))
+        return Prepared(pairs, recordings, [truth for _, truth in both], told)
+
+    def _rate(self) -> float | None:
+        """Return the frame rate that was stated, or that of the video, Hz."""
+        from neuroloom.io.video import Video
+
+        if self.rate is not None or self.video is None:
+            return self.rate
+        with Video(self.video) as video:
+            return video.rate
+
+    def _read(
+        self, pair: TrackPair, rate: float | None, told: list[Finding]
+    ) -> tuple[xr.DataArray, xr.DataArray | None]:
+        """Return tracks and truth over the same frames, none of them left out."""
+        from neuroloom.io.tracks import read_tracks
+        from neuroloom.pose.link.spans import over_one_span
+
+        files = {"": pair.file} | ({} if pair.truth is None else {" of the truth": pair.truth})
+        read = {what: read_tracks(file, rate) for what, file in files.items()}
+        for what, one in read.items():
+            to_detections(one)
+            frames = one.coords["frame"].values
+            left_out = int(frames[-1] - frames[0]) + 1 - len(frames)
+            if left_out:
+                detail = f"{pair.name}: {left_out} frames{what} are not in the file: nobody there."
+                told.append(Finding("note", "Frames left out", detail))
+        recording, *truth = over_one_span(list(read.values()))
+        return recording, truth[0] if truth else None
 
     def _prepare_video(self, data: Path) -> Prepared:
         """Find the animals of a video before its still background; nothing is trained."""
@@ -139,7 +174,19 @@ class Track(Recipe):
         truth = find_track_pairs(data, self.truth)[0].truth
         told = "Animals were found as what differs from the still background: front, middle, back."
         found = [Finding("note", "No tracks", told)]
-        return Prepared([TrackPair(data.stem, data, truth)], [recording], found)
+        pair = TrackPair(data.stem, data, truth)
+        return Prepared([pair], [recording], [self._truth_of(recording, truth)], found)
+
+    def _truth_of(self, recording: xr.DataArray, file: Path | None) -> xr.DataArray | None:
+        """Return the truth of a video's frames."""
+        from neuroloom.io.tracks import read_tracks
+        from neuroloom.pose.link.spans import every_frame
+
+        if file is None:
+            return None
+        frames = recording.coords["frame"].values
+        rate = float(recording.attrs["rate"])
+        return every_frame(read_tracks(file, rate), int(frames[0]), int(frames[-1]))
 
     def work(self, prepared: Prepared, run: Run) -> None:
         """Link, write the tracks, measure, and report."""
@@ -150,16 +197,18 @@ class Track(Recipe):
         run.log("plan", reason="nothing is trained")
         write_json(run.folder / "dataset.json", _dataset(prepared.pairs))
         done = []
-        for pair, recording in zip(prepared.pairs, prepared.recordings, strict=True):
-            done.append(self.track(pair, recording))
+        every = zip(prepared.pairs, prepared.recordings, prepared.truths, strict=True)
+        for pair, recording, true in every:
+            done.append(self.track(pair, recording, true))
             self.write(done[-1], run.folder / "artifacts")
             place = {"role": "tracks", "fit": len(done), "fits": len(prepared.pairs)}
             run.log("fitted", name=pair.name, animals=done[-1].linked.animals, **place)
         self.illustrate(run, prepared, done)
 
-    def track(self, pair: TrackPair, recording: xr.DataArray) -> Tracked:
+    def track(
+        self, pair: TrackPair, recording: xr.DataArray, true: xr.DataArray | None = None
+    ) -> Tracked:
         """Return who is who in one file."""
-        from neuroloom.io.tracks import read_tracks
         from neuroloom.pose.blobs import NAMES, orient
         from neuroloom.pose.link.track import (
             arrange,
@@ -180,9 +229,9 @@ class Track(Recipe):
         if tuple(recording.coords["keypoints"].values) == NAMES:
             tracks = orient(tracks)
         confidence = np.nan_to_num(arrange(sure, linked.identity, linked.animals))
-        if pair.truth is None:
+        if true is None:
             return Tracked(pair, recording, linked, tracks, confidence)
-        truth = to_detections(read_tracks(pair.truth))[0]
+        truth = to_detections(true)[0]
         plain = link_nearest(points, linked.animals)
         plain_tracks = fill_gaps(arrange(points, plain, linked.animals), self.fill)
         return Tracked(pair, recording, linked, tracks, confidence, truth, plain_tracks)
@@ -227,7 +276,7 @@ def to_recording(done: Tracked) -> xr.DataArray:
     came = done.recording
     names = [str(own) for own in came.coords["individuals"].values]
     more = [f"individual_{number}" for number in range(len(names), done.linked.animals)]
-    return tracks(
+    made = tracks(
         done.points.transpose(0, 3, 2, 1),
         [str(own) for own in came.coords["keypoints"].values],
         [*names, *more][: done.linked.animals],
@@ -235,10 +284,13 @@ def to_recording(done: Tracked) -> xr.DataArray:
         done.confidence.transpose(0, 2, 1),
         source=str(came.attrs.get("source", "")),
         frames=came.coords["frame"].values,
+        times=came.coords["time"].values,
     )
+    made.attrs |= {name: came.attrs[name] for name in KEPT if name in came.attrs}
+    return made
 
 
 def _dataset(pairs: list[TrackPair]) -> dict[str, Any]:
-    files = {pair.file.name: digest(pair.file) for pair in pairs}
-    truths = {f"truth/{pair.truth.name}": digest(pair.truth) for pair in pairs if pair.truth}
+    files = {f"{pair.name}{pair.file.suffix}": digest(pair.file) for pair in pairs}
+    truths = {f"truth/{pair.name}": digest(pair.truth) for pair in pairs if pair.truth}
     return {"files": files | truths, "names": [pair.name for pair in pairs]}

@@ -35,6 +35,18 @@ def test_a_swap_may_end(three):
     assert not np.array_equal(swapped[2:5], three[2:5], equal_nan=True)
 
 
+def test_frames_are_named_by_their_number(three):
+    late = tracks(
+        three.values, list("abcd"), ["x", "y", "z"], 30.0, three.confidence.values,
+        frames=np.arange(100, 140, 2),
+    )  # fmt: skip
+    swapped = swap_from(late, 112, "x", "y", until=130)
+    changed = ~np.isclose(swapped.values, late.values, equal_nan=True).all((1, 2, 3))
+    assert np.flatnonzero(changed).tolist() == list(range(6, 15))
+    with pytest.raises(ConfigError, match="no frame 6: the tracks have those from 100 to 138"):
+        swap_from(late, 6, "x", "y")
+
+
 def test_what_is_merged_is_one_track(three):
     merged = merge(three, "x", "z")
     assert list(merged.individuals.values) == ["x", "y"]

@@ -1,4 +1,7 @@
-"""Corrections of tracks: each returns new tracks, so that keeping the old ones is undo."""
+"""Corrections of tracks: each returns new tracks, so that keeping the old ones is undo.
+
+Frames are named by their numbers in the video.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +27,11 @@ def swap_from(
     tracks
         A `tracks` recording.
     frame
-        Position of the first frame that changes.
+        Number of the first frame that changes.
     a, b
         Names of individuals.
     until
-        First frame that does not change any more; the end if not given.
+        Number of the first frame that does not change any more; the end if not given.
 
     Raises
     ------
@@ -36,7 +39,7 @@ def swap_from(
         If there is no such animal or frame.
     """
     order = _positions(tracks, a, b)
-    part = slice(_frame(tracks, frame), None if until is None else _frame(tracks, until))
+    part = slice(_row(tracks, frame), None if until is None else _row(tracks, until))
     out = tracks.copy(deep=True)
     out.values[part, ..., order] = tracks.values[part, ..., order[::-1]]
     for name in _along_individuals(tracks):
@@ -58,9 +61,10 @@ def merge(tracks: xr.DataArray, into: str, other: str) -> xr.DataArray:
     seen = np.isfinite(tracks.values).all(1).any(1)
     both = np.flatnonzero(seen[:, keep] & seen[:, gone])
     if len(both):
+        first = int(tracks.coords["frame"].values[both[0]])
         raise ConfigError(
             f"'{into}' and '{other}' are both seen in {len(both)} frames, the first is "
-            f"{both[0]}: they are two animals there. Swap them first, or cut one of them."
+            f"{first}: they are two animals there. Swap them first, or cut one of them."
         )
     out = tracks.copy(deep=True)
     from_other = np.flatnonzero(seen[:, gone])
@@ -77,7 +81,7 @@ def cut(tracks: xr.DataArray, name: str, start: int, stop: int) -> xr.DataArray:
     """Return the tracks with an animal taken out of the frames from `start` up to `stop`."""
     (at,) = _positions(tracks, name)
     out = tracks.copy(deep=True)
-    out.values[_frame(tracks, start) : stop, ..., at] = np.nan
+    out.values[_row(tracks, start) : _row(tracks, stop), ..., at] = np.nan
     return out
 
 
@@ -112,9 +116,11 @@ def _positions(tracks: xr.DataArray, *names: str) -> list[int]:
     return [known.index(name) for name in names]
 
 
-def _frame(tracks: xr.DataArray, frame: int) -> int:
-    if not 0 <= frame <= tracks.sizes["time"]:
+def _row(tracks: xr.DataArray, frame: int) -> int:
+    """Return the row of a frame, or of the next one that the tracks have."""
+    known = tracks.coords["frame"].values
+    if not known[0] <= frame <= known[-1] + 1:
         raise ConfigError(
-            f"There is no frame {frame}: the tracks have {tracks.sizes['time']}, from 0 on."
+            f"There is no frame {frame}: the tracks have those from {known[0]} to {known[-1]}."
         )
-    return frame
+    return int(np.searchsorted(known, frame))

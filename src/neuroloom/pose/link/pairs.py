@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neuroloom.core.errors import DataError
+from neuroloom.core.files import names_apart
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -26,7 +27,7 @@ class TrackPair:
     Parameters
     ----------
     name
-        Of the file, without its suffix.
+        Of the file, without its suffix; with its folder where another has it too.
     file
         Where the tracks lie.
     truth
@@ -49,7 +50,8 @@ def find_track_pairs(
         A file, or a folder that is searched through.
     truth
         A file or folder, also relative to `data`. In a folder, truths have the names of their
-        tracks; `truth/` beside the tracks is found by itself.
+        tracks, and lie in folders like theirs where several have one name; `truth/` beside the
+        tracks is found by itself.
     include
         Globs on the names of the tracks.
 
@@ -66,7 +68,11 @@ def find_track_pairs(
         raise DataError(
             f"{data}: there is no file of tracks; expected one that ends in {', '.join(SUFFIXES)}."
         )
-    pairs = [TrackPair(path.stem, path, _truth_of(path, named, len(found))) for path in found]
+    stems = [path.stem for path in found]
+    pairs = [
+        TrackPair(name, path, _truth_of(path, root, named, len(found), stems.count(path.stem)))
+        for name, path in zip(names_apart(found), found, strict=True)
+    ]
     if truth is not None and not any(pair.truth for pair in pairs):
         raise DataError(
             f"truth: no file in '{truth}' is called as one of the tracks ({found[0].stem}, …)."
@@ -90,13 +96,18 @@ def _is_tracks(path: Path, truth: Path | None) -> bool:
     return truth is None or (path != truth and truth not in path.parents)
 
 
-def _truth_of(path: Path, truth: Path | None, count: int) -> Path | None:
+def _truth_of(path: Path, root: Path, truth: Path | None, count: int, alike: int) -> Path | None:
+    """Return the truth of a file, one of `count`, of which `alike` are called the same."""
     if truth is None or (truth.is_file() and count > 1):
         return None
     if truth.is_file():
         return truth
-    same = [p for p in sorted(truth.rglob("*")) if p.is_file() and p.suffix.lower() in SUFFIXES]
-    return next((p for p in same if p.stem == path.stem), None)
+    every = [p for p in sorted(truth.rglob("*")) if p.is_file() and p.suffix.lower() in SUFFIXES]
+    same = [p for p in every if p.stem == path.stem]
+    if alike == 1:
+        return next(iter(same), None)
+    folder = path.relative_to(root).parent
+    return next((p for p in same if p.relative_to(truth).parent == folder), None)
 
 
 def to_detections(tracks: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:

@@ -58,7 +58,7 @@ def report_suggestions(
     chosen = chosen.assign(why=chosen["reason"].map(WHY))
     pictures = []
     for one in prepared.videos:
-        own = chosen[chosen["name"] == one.video.stem]
+        own = chosen[chosen["name"] == one.name]
         pictures += write_frames(one, own, run.folder / "artifacts" / "frames")
     write_projects(recipe, prepared.videos, chosen, run.folder / "artifacts")
     shelf.add_table(
@@ -72,9 +72,9 @@ def report_suggestions(
         caption="Dots are what the net found.", alt=f"{len(pictures)} frames of the videos",
     )  # fmt: skip
     for number, one in enumerate(prepared.videos[:COLUMNS]):
-        own = table[table["name"] == one.video.stem]
+        own = table[table["name"] == one.name]
         shelf.add_figure(
-            f"over-time-{number}", over_time(own), title=f"Doubt over time: {one.video.stem}",
+            f"over-time-{number}", over_time(own), title=f"Doubt over time: {one.name}",
             caption="Lines are the chosen frames.", section="data",
         )  # fmt: skip
     write_facts(run.folder, Facts(**_facts(recipe, prepared, chosen)))
@@ -98,7 +98,7 @@ def write_frames(one: Doubted, chosen: pd.DataFrame, folder: Path) -> list[tuple
     from neuroloom.io.video import Video
     from neuroloom.learn.overlay import draw_points
 
-    place = folder / one.video.stem
+    place = folder / one.name
     place.mkdir(parents=True, exist_ok=True)
     row_of = {int(number): row for row, number in enumerate(one.numbers)}
     width = len(str(one.frames - 1))
@@ -137,12 +137,12 @@ def write_projects(
     for one in videos:
         if one.points is None:
             continue
-        numbers = np.sort(chosen.loc[chosen["name"] == one.video.stem, "frame"].to_numpy(int))
+        numbers = np.sort(chosen.loc[chosen["name"] == one.name, "frame"].to_numpy(int))
         labels = filled_in(one, numbers)
         if model is not None and model.skeleton.keypoints == labels.skeleton.keypoints:
             labels = replace(labels, skeleton=model.skeleton)
         place = folder / "to-label"
-        place = place / one.video.stem if len(videos) > 1 else place
+        place = place / one.name if len(videos) > 1 else place
         written += write_labels(labels, place, format_)
     return written
 
@@ -155,7 +155,7 @@ def filled_in(one: Doubted, numbers: np.ndarray) -> Labels:
     rows = [row_of[int(number)] for number in numbers]
     assert one.points is not None
     images = [f"{one.video.name}::{number}" for number in numbers]
-    frames = pd.DataFrame({"video": one.video.stem, "frame": numbers, "image": images})
+    frames = pd.DataFrame({"video": one.name, "frame": numbers, "image": images})
     skeleton = Skeleton(one.keypoints, swaps=guess_swaps(one.keypoints))
     place = one.video.parent
     return Labels(skeleton, frames, one.points[rows], one.individuals, place, "neuroloom")
@@ -189,7 +189,7 @@ def over_time(table: pd.DataFrame) -> Figure:
 def _facts(recipe: Suggest, prepared: Prepared, chosen: pd.DataFrame) -> dict[str, Any]:
     counts = chosen["why"].value_counts()
     rows = {
-        "Videos": ", ".join(one.video.name for one in prepared.videos[:9]),
+        "Videos": ", ".join(one.name for one in prepared.videos[:9]),
         "Frames looked at": f"{sum(len(one.numbers) for one in prepared.videos):,}",
         "Chosen": str(len(chosen)),
         "Reasons": ", ".join(f"{why} ({count})" for why, count in counts.items()),

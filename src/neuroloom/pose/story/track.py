@@ -161,7 +161,7 @@ def suspect_table(done: list[Tracked]) -> pd.DataFrame:
                 {
                     "name": one.pair.name,
                     "frame": frames[at].astype(int),
-                    "seconds": frames[at] / float(one.recording.attrs["rate"]),
+                    "seconds": one.recording.coords["time"].values[at],
                     "one": names[swaps["one"].to_numpy(int)],
                     "other": names[swaps["other"].to_numpy(int)],
                     "p_swap": swaps["p_swap"].to_numpy(float),
@@ -230,8 +230,7 @@ def paths(one: Tracked) -> Figure:
 @styled
 def times(one: Tracked) -> Figure:
     """Draw when each animal was found, and how likely a swap was over time."""
-    rate = float(one.recording.attrs["rate"])
-    frames = np.asarray(one.recording.coords["frame"].values) / rate
+    frames = one.recording.coords["time"].values
     seen = np.isfinite(one.points).all(-1).any(-1)
     figure, (above, below) = canvas(3.4, rows=2, sharex=True, height_ratios=[1, 2])
     for row in one.linked.swaps.itertuples():
