@@ -56,6 +56,9 @@ class Triangulate(Recipe):
         basic=True,
     )  # fmt: skip
     limbs: list[str] = setting([], "keypoints a fixed distance apart: nose-head", basic=True)
+    rate: float | None = setting(
+        None, "frames a second, where the files do not say", unit="Hz", gt=0, basic=True
+    )
     least: float = setting(
         0.0, "confidence below which a point counts as missing", ge=0, le=1, basic=True
     )
@@ -81,7 +84,7 @@ class Triangulate(Recipe):
         rig = read_rig(file)
         rig = rig.take(self.cameras) if self.cameras else rig
         findings = require_possible(rig)
-        seen = find_seen(data, rig, self.include)
+        seen = find_seen(data, rig, self.include, self.rate)
         hashes = seen.hashes | {file.name: digest(file)}
         found = [*findings, *seen.findings]
         made = Prepared(seen, parse_limbs(self.limbs, seen), hashes, found)

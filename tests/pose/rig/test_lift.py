@@ -191,3 +191,19 @@ def test_labels_of_moments_are_not_smoothed(test_data):
     assert how["smooth"] == 0
     found = lift(prepared.seen, **how).places
     assert np.nanmax(np.linalg.norm(found - prepared.seen.truth, axis=-1)) < 1e-5
+
+
+def test_cameras_are_brought_together_by_their_frames(tmp_path):
+    folder = write_views(tmp_path / "s", n=24)
+    rig = read_rig(folder)
+    whole = find_seen(folder, rig)
+    rows = (folder / "mouse_cam1.csv").read_text().splitlines()
+    left_out = {5, 6, 7, 23}
+    kept = [row for row in rows if row.split(",")[0] not in map(str, left_out)]
+    (folder / "mouse_cam1.csv").write_text("\n".join(kept) + "\n")
+    seen = find_seen(folder, rig)
+    assert seen.frames.tolist() == list(range(24))
+    assert np.isnan(seen.pixels[1][:, sorted(left_out)]).all()
+    there = [k for k in range(24) if k not in left_out]
+    np.testing.assert_array_equal(seen.pixels[:, :, there], whole.pixels[:, :, there])
+    assert "cam1: 20" in seen.findings[0].detail

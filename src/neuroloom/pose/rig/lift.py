@@ -96,11 +96,20 @@ class Lifted:
     used: NDArray[np.bool_]
 
 
-def find_seen(data: Path, rig: Rig, include: Sequence[str] = ()) -> Seen:
+def find_seen(data: Path, rig: Rig, include: Sequence[str] = (), rate: float | None = None) -> Seen:
     """Find what the cameras of a rig saw: a label3d .mat, or a file of tracks for each camera.
 
     A file belongs to the camera whose name is in its name or in the name of its folder; several of
-    one camera are several networks.
+    one camera are several networks. Cameras are brought together by the numbers of their frames.
+
+    Parameters
+    ----------
+    data, rig
+        Where the files are, and the cameras.
+    include
+        Globs on the names of the files.
+    rate
+        Frames a second, Hz, where a file does not say.
 
     Raises
     ------
@@ -122,7 +131,7 @@ def find_seen(data: Path, rig: Rig, include: Sequence[str] = ()) -> Seen:
     findings = [Finding("warning", "A camera without tracks", f"camera '{name}' is left out.")
                 for name in lacking]  # fmt: skip
     rig = rig.take(name for name in rig.names if by_camera[name])
-    return _from_tracks(rig, {name: by_camera[name] for name in rig.names}, findings)
+    return _from_tracks(rig, {name: by_camera[name] for name in rig.names}, findings, rate)
 
 
 def _files_of(data: Path, rig: Rig, include: Sequence[str]) -> dict[str, list[Path]]:
@@ -155,10 +164,12 @@ def _camera_of(path: Path, rig: Rig) -> str:
     return ""
 
 
-def _from_tracks(rig: Rig, files: dict[str, list[Path]], findings: list[Finding]) -> Seen:
+def _from_tracks(
+    rig: Rig, files: dict[str, list[Path]], findings: list[Finding], rate: float | None
+) -> Seen:
     from neuroloom.io.tracks import read_tracks
 
-    read = {name: [read_tracks(file) for file in own] for name, own in files.items()}
+    read = {name: [read_tracks(file, rate) for file in own] for name, own in files.items()}
     networks = {len(own) for own in read.values()}
     if len(networks) > 1:
         told = ", ".join(f"{name}: {len(own)}" for name, own in read.items())
@@ -169,23 +180,48 @@ def _from_tracks(rig: Rig, files: dict[str, list[Path]], findings: list[Finding]
     for name, own in read.items():
         for recording, file in zip(own, files[name], strict=True):
             _same_points(recording, keypoints, individuals, file)
-    lengths = {name: min(r.sizes["time"] for r in own) for name, own in read.items()}
-    n = min(lengths.values())
-    if max(lengths.values()) > n:
-        told = ", ".join(f"{name}: {length}" for name, length in lengths.items())
-        findings.append(Finding("warning", "Lengths", f"Frames by camera: {told}; {n} are used."))
-    picked = [[r.sel(keypoints=keypoints, individuals=individuals)[:n] for r in own]
+    frames = _moments(read, findings)
+    picked = [[_at(r.sel(keypoints=keypoints, individuals=individuals), frames) for r in own]
               for own in read.values()]  # fmt: skip
     pixels = np.stack([np.stack([_points(r) for r in own]) for own in picked])
     sure = np.stack([np.stack([_confidence(r) for r in own]) for own in picked])
     names = tuple((i, k) for i in individuals for k in keypoints)
-    frames = np.asarray(first.coords["frame"].values if "frame" in first.coords
-                        else np.arange(n))[:n].astype(np.int64)  # fmt: skip
     return Seen(
         rig, pixels, sure, names, frames, float(first.attrs["rate"]),
         bool((np.diff(frames) == 1).all()),
         files=tuple(file for own in files.values() for file in own), findings=tuple(findings),
     )  # fmt: skip
+
+
+def _moments(read: dict[str, list[xr.DataArray]], findings: list[Finding]) -> NDArray[np.int64]:
+    """Return the numbers of the frames that two cameras or more have.
+
+    A few that are lacking between are there all the same: nobody saw anything then.
+    """
+    own = {
+        name: np.unique(np.concatenate([r.coords["frame"].values for r in every])).astype(np.int64)
+        for name, every in read.items()
+    }
+    every, cameras = np.unique(np.concatenate(list(own.values())), return_counts=True)
+    frames: NDArray[np.int64] = every[cameras >= 2]
+    if not len(frames):
+        spans = ", ".join(f"{name}: {one[0]} to {one[-1]}" for name, one in own.items())
+        raise DataError(f"No two cameras have tracks of the same frames; there are {spans}.")
+    if len(every) > len(frames) or (cameras < len(own)).any():
+        told = ", ".join(f"{name}: {len(one)}" for name, one in own.items())
+        findings.append(
+            Finding("warning", "Lengths", f"Frames by camera: {told}; {len(frames)} are of two or "
+                    "more and are used, a camera that lacks one sees nothing there.")
+        )  # fmt: skip
+    whole = np.arange(frames[0], frames[-1] + 1)
+    return whole if len(whole) <= 2 * len(frames) else frames
+
+
+def _at(recording: xr.DataArray, frames: NDArray[np.int64]) -> xr.DataArray:
+    """Return tracks with a row for each of some frames, by number; NaN where there is none."""
+    known = recording.coords["frame"].values.astype(np.int64)
+    by_frame = recording.assign_coords(row=("time", known)).swap_dims(time="row").drop_vars("time")
+    return by_frame.reindex(row=frames).swap_dims(row="time").drop_vars("row")
 
 
 def _same_points(
