@@ -61,7 +61,11 @@ SMALL = {
         {"budget": "6 steps", "folds": 2, "plan": {"batch": "4", "widths": "8,8,8,8"}},
         [
             *("mean_error_px", "median_error_px", "rmse_px", "pck@5", "oks_map"),
-            *(f"mean_error_px/{name}" for name in critters.NAMES),
+            *(
+                f"{metric}/{name}"
+                for name in critters.NAMES
+                for metric in ("mean_error_px", "rmse_px", "pck@5")
+            ),
             "expectation_slope",
         ],
         samples={"budget": "7 steps", "model": "mean-pose"},

@@ -15,6 +15,7 @@ from neuroloom.learn.fit import own_threads
 from neuroloom.pose.confidence import Calibration, calibrate, cross_calibrated, slope
 from neuroloom.pose.estimate import Estimate
 from neuroloom.pose.held_out import in_blocks, paired, score_of_expectation, together
+from tests.animals import write_herd
 from tests.critters import NAMES, paint, place, points_of, write_project
 
 QUICK = {"budget": "3 steps", "plan": {"batch": "4", "widths": "8,8,8,8"}}
@@ -102,6 +103,42 @@ def test_a_video_gets_a_row_a_frame_and_tracks_in_the_projects_format(tmp_path):
     x = tracks.xs("x", axis=1, level="coords").to_numpy().ravel()
     np.testing.assert_allclose(x, table["x"].to_numpy(), atol=1e-6)
     assert (tmp_path / "out/clip_labelled.mp4").stat().st_size > 0
+
+
+def test_videos_of_one_name_keep_their_own_results(tmp_path):
+    run = Estimate(**QUICK).run(write_project(tmp_path / "p", 1, 6), tmp_path / "r")
+    rng = np.random.default_rng(0)
+    for session in ("s1", "s2"):
+        pictures = [paint(points_of(*place(rng)), rng)[..., None] for _ in range(5)]
+        write_video(tmp_path / session / "cam0.mp4", pictures, 25.0)
+    both = run.predict(tmp_path / "s1", tmp_path / "s2", out=tmp_path / "out")
+    assert list(both["video"].cat.categories) == ["s1_cam0.mp4", "s2_cam0.mp4"]
+    for session in ("s1", "s2"):
+        alone = run.predict(tmp_path / session / "cam0.mp4")
+        own = both[both["video"] == f"{session}_cam0.mp4"]
+        np.testing.assert_array_equal(own["x"], alone["x"])
+        x = pd.read_hdf(tmp_path / f"out/{session}_cam0.h5").xs("x", axis=1, level="coords")
+        np.testing.assert_allclose(x.to_numpy().ravel(), own["x"], atol=1e-6)
+
+
+def test_a_point_that_is_never_labelled_is_not_found(tmp_path):
+    project = write_project(tmp_path / "p", 1, 6)
+    for file in project.rglob("*.csv"):
+        rows = [line.split(",") for line in file.read_text().splitlines()]
+        blank = [[*row[:7], "", ""] if row[0].endswith(".png") else row for row in rows]
+        file.write_text("\n".join(",".join(row) for row in blank))
+    run = Estimate(**QUICK, folds=0).run(project, tmp_path / "r")
+    Image.new("L", (80, 64), 180).save(tmp_path / "one.png")
+    assert list(run.predict(tmp_path / "one.png")["keypoint"]) == ["nose", "earL", "earR"]
+    assert "tail: labelled in no frame" in (run.folder / "audit.json").read_text()
+
+
+def test_frames_of_more_animals_than_were_learnt_can_be_scored(tmp_path):
+    run = Estimate(**QUICK, folds=0).run(write_herd(tmp_path / "one", 8, 1), tmp_path / "r")
+    run.evaluate(write_herd(tmp_path / "two", 6, 2), tmp_path / "e")
+    rows = pd.read_parquet(tmp_path / "e/predictions.parquet")
+    mine = rows[(rows["role"] == "model") & (rows["there"] > 0)]
+    assert mine.groupby("example")["individual"].nunique().max() == 2
 
 
 def test_a_picture_can_be_predicted_and_text_cannot(tmp_path):

@@ -167,7 +167,8 @@ def scores_of_frames(
     Returns
     -------
     The frames (n,) in order, and name -> (n, m): "error", "known" (of all points),
-    "error/<keypoint>" (of all animals), "oks", "score", "there", "found" (of all animals).
+    "error/<keypoint>", "known/<keypoint>" (of all animals), "oks", "score", "there" and "found" (of
+    all animals).
 
     Raises
     ------
@@ -189,7 +190,8 @@ def scores_of_frames(
         grid[place, animal, column] = rows[name].to_numpy(dtype=float)
     out = {"error": grids["error_px"].reshape(frames.size, -1)}
     out["known"] = grids["known"].reshape(frames.size, -1)
-    out |= {f"error/{name}": grids["error_px"][:, :, k] for k, name in enumerate(keypoints)}
+    for k, name in enumerate(keypoints):
+        out[f"error/{name}"], out[f"known/{name}"] = (grid[:, :, k] for grid in grids.values())
     for name in ("oks", "score", "there", "found"):
         out[name] = np.zeros(shape[:2])
         out[name][place, animal] = np.nan_to_num(rows[name].to_numpy(dtype=float))
@@ -214,12 +216,17 @@ def metrics(keypoints: Sequence[str]) -> dict[str, Callable[[dict[str, Floats], 
         ),
     }
     for name in keypoints if len(keypoints) > 1 else ():
-        out[f"mean_error_px/{name}"] = _of_keypoint(name)
+        out |= {f"{metric}/{name}": made for metric, made in _of_keypoint(name).items()}
     return out
 
 
-def _of_keypoint(name: str) -> Callable[[dict[str, Floats], Weights], Any]:
-    return lambda part, w: mean_error(part[f"error/{name}"], w)
+def _of_keypoint(name: str) -> dict[str, Callable[[dict[str, Floats], Weights], Any]]:
+    error, known = f"error/{name}", f"known/{name}"
+    return {
+        "mean_error_px": lambda part, w: mean_error(part[error], w),
+        "rmse_px": lambda part, w: rmse(part[error], w),
+        f"pck@{REACH_PX:g}": lambda part, w: share_within(part[error], part[known], w),
+    }
 
 
 def _parts(error: ArrayLike, weights: Weights) -> tuple[Floats, NDArray[np.bool_], Floats]:

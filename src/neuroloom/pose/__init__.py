@@ -19,8 +19,9 @@ RECIPES = {
     "Suggest": "suggest",
     "Track": "track",
     "Triangulate": "triangulate",
+    "Volumetric": "volumetric",
 }
-__all__ = ["Calibrate", "Estimate", "Suggest", "Track", "Triangulate"]
+__all__ = ["Calibrate", "Estimate", "Suggest", "Track", "Triangulate", "Volumetric"]
 
 
 def __getattr__(name: str) -> Any:

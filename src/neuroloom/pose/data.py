@@ -12,6 +12,7 @@ from neuroloom.core.audit import Finding
 from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import digest
+from neuroloom.pose.animals import as_trained, to_learn
 from neuroloom.pose.nets.frames import PoseFrames
 
 if TYPE_CHECKING:
@@ -64,28 +65,39 @@ def read_frames(
     labels = chosen(read_labels(data), include, data)
     if not any(str(image) for image in labels.frames["image"]):
         raise DataError(f"{data}: the points have no pictures beside them to learn from.")
+    told = list(labels.notes)
     if trained is not None:
-        labels = reordered(labels, trained["keypoints"], data)
+        labels, places = as_trained(labels, trained, data)
+        facts = trained | {"individuals": places}
+    else:
+        known = _told_apart(labels, identity)
+        labels, changed = to_learn(labels, known)
+        told += changed
+        facts = _facts(labels, known)
     table = frame_table(labels)
-    skeleton = labels.skeleton
-    facts = trained or {
-        "kind": "frames",
-        "keypoints": list(skeleton.keypoints),
-        "mirror": list(skeleton.mirror),
-        "edges": [list(pair) for pair in skeleton.edges],
-        "individuals": list(labels.individuals),
-        "identity": _told_apart(labels, identity),
-        "source": labels.source,
-    }
     findings = [
         Finding("note", "How the data were read", f"A project of the format {labels.source}.")
     ]
-    findings += [Finding("warning", "Noticed while reading", note) for note in labels.notes]
+    findings += [Finding("warning", "Noticed while reading", note) for note in told]
     videos = find_clips(data, clips)
     hashes = hashes_of(labels, data) | {video.name: digest(video) for video in videos}
     extra = {"hashes": hashes, "labels": labels}
     x = PoseFrames(labels, clips=videos)
     return Dataset(table, x, "pose", [], facts, findings, extra, labels.points)  # type: ignore[arg-type]
+
+
+def _facts(labels: Labels, identity: bool) -> dict[str, Any]:
+    """Return what a run stores of a project: names, bones, sides and animals."""
+    skeleton = labels.skeleton
+    return {
+        "kind": "frames",
+        "keypoints": list(skeleton.keypoints),
+        "mirror": list(skeleton.mirror),
+        "edges": [list(pair) for pair in skeleton.edges],
+        "individuals": list(labels.individuals),
+        "identity": identity,
+        "source": labels.source,
+    }
 
 
 def _told_apart(labels: Labels, wished: bool | None) -> bool:
@@ -138,29 +150,6 @@ def chosen(labels: Labels, include: list[str], data: Path) -> Labels:
     if not any(keep):
         raise DataError(f"{data}: include={include} matches none of {len(labels)} frames.")
     return labels.take(np.asarray(keep))
-
-
-def reordered(labels: Labels, keypoints: list[str], data: Path) -> Labels:
-    """Return the labels with the run's keypoints in its order; others are left out.
-
-    Raises
-    ------
-    DataError
-        If one of them is missing.
-    """
-    from dataclasses import replace
-
-    from neuroloom.io.labels import Skeleton
-
-    have = list(labels.skeleton.keypoints)
-    missing = [name for name in keypoints if name not in have]
-    if missing:
-        raise DataError(
-            f"{data}: lacks the keypoint{'s' * (len(missing) > 1)} {', '.join(missing)} that the "
-            f"model finds; it has {', '.join(have)}. Were they renamed?"
-        )
-    order = [have.index(name) for name in keypoints]
-    return replace(labels, skeleton=Skeleton(tuple(keypoints)), points=labels.points[:, :, order])
 
 
 def frame_table(labels: Labels) -> pd.DataFrame:

@@ -141,6 +141,17 @@ class Labels:
         table = self.frames.iloc[chosen].reset_index(drop=True)
         return replace(self, frames=table, points=self.points[chosen])
 
+    def with_points(self, order: Sequence[int]) -> Labels:
+        """Return the labels with some keypoints, by number in the order given, and their bones."""
+        place = {old: new for new, old in enumerate(order)}
+        names = tuple(self.skeleton.keypoints[old] for old in order)
+        edges, swaps = (
+            tuple((place[a], place[b]) for a, b in pairs if a in place and b in place)
+            for pairs in (self.skeleton.edges, self.skeleton.swaps)
+        )
+        skeleton = Skeleton(names, edges, swaps)
+        return replace(self, skeleton=skeleton, points=self.points[:, :, list(order)])
+
 
 def guess_swaps(names: Sequence[str]) -> tuple[tuple[int, int], ...]:
     """Return left-right pairs that the names of points tell: left/right, l/r, L/R.

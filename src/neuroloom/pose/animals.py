@@ -1,0 +1,121 @@
+"""Which animals and points of a project a net learns, and in which places new ones belong."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neuroloom.core.errors import DataError
+from neuroloom.io.labels.model import listed
+
+if TYPE_CHECKING:
+    from neuroloom.io.labels import Labels
+
+NOBODY = "single"  # DeepLabCut's name of the animal that unique points belong to
+
+
+def to_learn(labels: Labels, identity: bool) -> tuple[Labels, list[str]]:
+    """Return labels without what no net can learn, and what was changed, a sentence each.
+
+    Points that belong to no animal and those that are labelled in no frame are left out. Where
+    animals are not told apart, names of tracks say nothing: there are as many animals as a frame
+    has at most.
+
+    Parameters
+    ----------
+    labels
+        Of a project.
+    identity
+        Whether a net is to learn who is who.
+    """
+    labels, told = _without_unique(labels)
+    labels = _without_unseen(labels)
+    if identity or "tracks" not in labels.extra:
+        return labels, told
+    labels, more = _as_slots(labels)
+    return labels, told + more
+
+
+def _without_unique(labels: Labels) -> tuple[Labels, list[str]]:
+    """Leave out the unique points of DeepLabCut: a body cannot be put together with them."""
+    unique = set(labels.kept("dlc", "unique", ()))
+    names = labels.skeleton.keypoints
+    left = [place for place, name in enumerate(names) if name not in unique]
+    animals = [place for place, name in enumerate(labels.individuals) if name != NOBODY]
+    if not unique or not left or not animals:
+        return labels, []
+    who = tuple(labels.individuals[place] for place in animals)
+    labels = replace(labels, individuals=who, points=labels.points[:, animals]).with_points(left)
+    shown = np.isfinite(labels.points).all(-1).any((1, 2))
+    told = f"Points that belong to no animal are not learnt: {listed(sorted(unique))}."
+    return labels.take(shown), [told]
+
+
+def _without_unseen(labels: Labels) -> Labels:
+    """Leave out what no frame shows, which reading has noted."""
+    seen = np.isfinite(labels.points).all(-1).any((0, 1))
+    return labels if seen.all() else labels.with_points(np.flatnonzero(seen).tolist())
+
+
+def _as_slots(labels: Labels) -> tuple[Labels, list[str]]:
+    """Give the animals of each frame the first places, where tracks are more than animals."""
+    there = np.isfinite(labels.points).all(-1).any(-1)
+    most = max(1, int(there.sum(1).max(initial=0)))
+    if most == len(labels.individuals):
+        return labels, []
+    points = _first_places(labels.points, there)[:, :most]
+    told = f"{len(labels.individuals)} tracks, at most {most} in a frame: so many animals."
+    names = tuple(f"individual_{number}" for number in range(most))
+    return replace(labels, individuals=names, points=points), [told]
+
+
+def _first_places(points: np.ndarray, there: np.ndarray) -> np.ndarray:
+    order = np.argsort(~there, axis=1, kind="stable")
+    out: np.ndarray = np.take_along_axis(points, order[..., None, None], axis=1)
+    return out
+
+
+def as_trained(labels: Labels, trained: dict[str, Any], data: Path) -> tuple[Labels, list[str]]:
+    """Return labels with the run's keypoints in its order, and the names of the animals' places.
+
+    Where the run tells animals apart each has the place of its name; animals that it does not know,
+    or more of them than it finds, have places of their own behind.
+
+    Parameters
+    ----------
+    labels
+        Of a project.
+    trained
+        Facts of the run.
+    data
+        Where the project lies.
+
+    Raises
+    ------
+    DataError
+        If one of the keypoints is missing.
+    """
+    have, wanted = list(labels.skeleton.keypoints), list(trained["keypoints"])
+    missing = [name for name in wanted if name not in have]
+    if missing:
+        raise DataError(
+            f"{data}: lacks the keypoint{'s' * (len(missing) > 1)} {', '.join(missing)} that the "
+            f"model finds; it has {', '.join(have)}. Were they renamed?"
+        )
+    labels = labels.with_points([have.index(name) for name in wanted])
+    there = np.isfinite(labels.points).all(-1).any(-1)
+    places = list(trained["individuals"])
+    if not trained.get("identity"):
+        most = int(there.sum(1).max(initial=0))
+        places += [f"individual_{number}" for number in range(len(places), most)]
+        points = _first_places(labels.points, there)[:, : len(places)]
+    else:
+        places += [name for name in labels.individuals if name not in places]
+        points = np.full((len(labels), len(places), *labels.points.shape[2:]), np.nan)
+        points[:, [places.index(name) for name in labels.individuals]] = labels.points
+    lacking = len(places) - points.shape[1]
+    points = np.pad(points, ((0, 0), (0, lacking), (0, 0), (0, 0)), constant_values=np.nan)
+    return replace(labels, individuals=tuple(places), points=points), places
