@@ -55,6 +55,13 @@ def from_expected(run: Run) -> float:
     return abs(value(run, "expectation_slope") - 1)
 
 
+def mirrored(data: Path) -> Run:
+    """Return the run on the mirror mouse, judged on its last ten labelled frames."""
+    project = data / "pose" / "lp-mirror-mouse"
+    last = [str(Path(name).name) for name in read_labels(project).frames["image"].iloc[-10:]]
+    return study("pose.estimate", project, test=last, budget=minutes(10))
+
+
 def frames_opened(data: Path) -> float:
     """Return the frames of a video whose tracks pandas opens as DeepLabCut's table."""
     out = scratch() / "openfield-tracks"
@@ -78,6 +85,7 @@ def round_trip(data: Path) -> float:
     return float(max(off, np.abs(again.points - labels.points).max()))
 
 
+MOUSE = "mirror mouse of Lightning Pose, seen twice: the last 10 of its frames"
 CHECKS = [
     Check(TOOL, "mean error on later frames, px (DeepLabCut 3 with ImageNet: 2.01; a human: 2.69)",
           "<= 2.4", mean_error, f"{FRAMES}; {spent(10)}"),
@@ -88,6 +96,12 @@ CHECKS = [
     Check(TOOL, "slope of real over expected error over the five folds: how far from 1", "<= 0.15",
           lambda data: from_expected(five_folds(data)),
           f"openfield, 100 frames; {spent(5)} in all"),
+    Check(TOOL, "mean error where paws and views are easily taken for each other, px", "<= 9",
+          lambda data: value(mirrored(data), "mean_error_px"), f"{MOUSE}; {spent(10)}"),
+    Check(TOOL, "median error there, px (labels of the two views differ by as much)", "<= 2.2",
+          lambda data: value(mirrored(data), "median_error_px"), f"{MOUSE}; {spent(10)}"),
+    Check(TOOL, "share of points within 5 px there", ">= 0.85",
+          lambda data: value(mirrored(data), "pck@5"), f"{MOUSE}; {spent(10)}"),
     Check(TOOL, "frames of a video whose tracks pandas opens as DeepLabCut's table", "== 1000",
           frames_opened, "openfield, m3v1_first1000.mp4"),
     Check(TOOL, "largest change of a label after writing and reading the project, px", "<= 1e-9",

@@ -168,3 +168,17 @@ def test_the_rate_is_stated_or_time_counts_frames(tmp_path):
             last.append(float(held.time[-1]))
     assert units == [("frames", None), ("seconds", 50.0)]
     assert last == [119.0, 119 / 50]
+
+
+def test_smooth_tracks_are_nearer_the_truth(tmp_path):
+    data = write_crossings(tmp_path / "data", files=1)
+    truth = to_detections(read_tracks(data / "truth/clip0.h5"))[0]
+    off = []
+    for smooth in (False, True):
+        run = Track(animals=2, smooth=smooth).run(data, tmp_path / f"run{smooth}")
+        found = to_detections(read_tracks(run.folder / "artifacts/clip0.tracked.h5"))[0]
+        order = min(
+            ([0, 1], [1, 0]), key=lambda o: np.nanmean(np.abs(found[:, o] - truth))
+        )  # fmt: skip
+        off.append(np.nanmean(np.linalg.norm(found[:, order] - truth, axis=-1)))
+    assert off[1] < 0.8 * off[0]

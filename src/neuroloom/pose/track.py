@@ -82,6 +82,9 @@ class Track(Recipe):
         0.0, "confidence below which a keypoint counts as missing", ge=0, le=1, basic=True
     )
     fill: int = setting(40, "longest gap to fill in, frames; 0 fills none", ge=0, basic=True)
+    smooth: bool = setting(
+        False, "draw smooth paths, as stiff as tells frames that are left out best", basic=True
+    )
     sizes: bool = setting(False, "tell animals apart by their size, too", basic=True)
     patience: int = setting(15, "frames that an animal may be unseen before it is stitched", ge=1)
     doubtful: float = setting(
@@ -210,6 +213,7 @@ class Track(Recipe):
     ) -> Tracked:
         """Return who is who in one file."""
         from neuroloom.pose.blobs import NAMES, orient
+        from neuroloom.pose.link.smooth import smooth_tracks
         from neuroloom.pose.link.track import (
             arrange,
             drop_doubtful,
@@ -225,7 +229,9 @@ class Track(Recipe):
         linked = link(
             points, sure.sum(-1), animals=self.animals, patience=self.patience, looks=looks
         )
-        tracks = fill_gaps(arrange(points, linked.identity, linked.animals), self.fill)
+        tracks = arrange(points, linked.identity, linked.animals)
+        tracks = smooth_tracks(tracks) if self.smooth else tracks
+        tracks = fill_gaps(tracks, self.fill)
         if tuple(recording.coords["keypoints"].values) == NAMES:
             tracks = orient(tracks)
         confidence = np.nan_to_num(arrange(sure, linked.identity, linked.animals))
