@@ -12,6 +12,7 @@ from PIL import Image
 
 from neuroloom.core.errors import DataError
 from neuroloom.io.video import Video, is_video, write_video
+from neuroloom.learn.scan import read_scan, scan
 
 REAL = (
     "pose/sleap/centered_pair_small.mp4", "pose/sleap/small_robot.mp4",
@@ -180,6 +181,25 @@ def test_a_frame_that_is_broken_is_said(tmp_path):
         video.read([0])
         with pytest.raises(DataError, match=r"frame \d+ of 60 cannot be decoded"):
             list(video.blocks(8))
+
+
+def test_broken_frames_can_be_patched(tmp_path):
+    path = noisy(tmp_path / "a.mp4")
+    truth = sequential(path)
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 9000] = bytes(9000)
+    path.write_bytes(content)
+    with Video(path, patch=True) as video:
+        found = np.concatenate([part for _, part in video.blocks(8)])
+        sound = ~video.damaged
+        assert 1 <= video.damaged.sum() < 40
+        np.testing.assert_array_equal(found[sound], truth[sound])
+        first = int(np.argmax(video.damaged))
+        np.testing.assert_array_equal(found[first], truth[first - 1])
+        assert not video.read([first]).any()
+        done = scan(video, lambda frames: {"mean": frames.mean((1, 2, 3))}, tmp_path / "s", block=8)
+    np.testing.assert_array_equal(read_scan(done)["damaged"], ~sound)
 
 
 def test_half_a_file_is_no_video(tmp_path):

@@ -145,7 +145,7 @@ class Gaze(Recipe):
         if file not in seen.tables:
             name = seen.videos.name_of(file)
             net, folder = videos.net_of(self.weights), run.work_folder / name
-            with Video(file, grey=True) as video:
+            with Video(file, grey=True, patch=True) as video:
                 view = videos.look_at(video, net, videos.check_roi(self.roi), self.invert)
                 told = telling(run, name)
                 videos.scan_pupils(video, view, net, folder, side=self.side, told=told)

@@ -98,7 +98,7 @@ class Pupil(Recipe):
         """Measure one video; `folder` keeps what is done, so that a second call goes on."""
         from neuroloom.io.video import Video
 
-        with Video(file, grey=True) as video:
+        with Video(file, grey=True, patch=True) as video:
             view = videos.look_at(video, net, videos.check_roi(self.roi), self.invert)
             videos.scan_pupils(video, view, net, folder, side=self.side, told=told)
             return Seen(name, file, view, videos.pupil_table(video, folder, self.scale))

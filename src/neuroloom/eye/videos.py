@@ -191,13 +191,18 @@ def pupil_table(video: Video, folder: Path, scale: float | None = None) -> pd.Da
         frame, time_s, x_px, y_px (centre of the top-left pixel: 0, 0), major_px, minor_px (whole
         axes), angle_deg (of the long axis, from +x to +y), diameter_px (the long axis: what a round
         pupil seen aslant keeps), area_px2, with a scale diameter_mm and area_mm2 (of the pupil's
-        disc), confidence, eye, blink (probabilities), rim (share of the rim seen).
+        disc), confidence, eye, blink (probabilities), rim (share of the rim seen). Frames that
+        cannot be decoded have no pupil.
     """
     import pandas as pd
 
     from neuroloom.learn.scan import read_scan
 
     held = read_scan(folder)
+    unseen = held.get("damaged", np.zeros(len(held["eye"]), bool))
+    held["ellipse"][unseen] = np.nan
+    for name in ("confidence", "eye", "blink", "seen"):
+        held[name][unseen] = 0.0
     x, y, a, b, angle = held["ellipse"].T
     columns = {
         "frame": np.arange(len(x)), "time_s": np.asarray(video.times), "x_px": x, "y_px": y,

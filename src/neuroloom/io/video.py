@@ -31,6 +31,7 @@ SUFFIXES = frozenset(
 )  # fmt: skip
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
 _AHEAD = 2  # blocks that are decoded before they are asked for
+_TRIES = 3  # key frames from which a frame is decoded before it counts as damaged
 
 
 def is_video(path: str | Path) -> bool:
@@ -59,6 +60,9 @@ class Video:
         Return one channel, the brightness; less memory and quicker.
     rate
         Frames a second of a folder of pictures; other files know theirs.
+    patch
+        Show the frame before (black, where one is read by itself) in place of one that cannot be
+        decoded, so that a long recording is not lost for it; `damaged` says which.
 
     Attributes
     ----------
@@ -70,6 +74,8 @@ class Video:
         Shape (frame,): s, from the first frame.
     notes
         What a careful reader should know; that the frame rate changes, for example.
+    damaged
+        Shape (frame,): which of the frames read so far could not be decoded.
 
     Raises
     ------
@@ -87,8 +93,10 @@ class Video:
     (5, (32, 48, 3), 25.0, array([80.,  0.]))
     """
 
-    def __init__(self, path: str | Path, grey: bool = False, rate: float | None = None) -> None:
-        self.path, self._grey = Path(path), grey
+    def __init__(
+        self, path: str | Path, grey: bool = False, rate: float | None = None, patch: bool = False
+    ) -> None:
+        self.path, self._grey, self.patch = Path(path), grey, patch
         if not self.path.exists():
             raise DataError(f"{self.path}: there is no such video.")
         stills = self.path.is_dir() or self.path.suffix.lower() in PICTURES
@@ -98,6 +106,7 @@ class Video:
         self.shape: tuple[int, int, int] = first.shape
         self.rate, self.times = self._index.rate, self._index.times
         self.notes = self._index.notes
+        self.damaged = np.zeros(len(self), bool)
 
     def __len__(self) -> int:
         """Return the count of frames."""
@@ -131,7 +140,7 @@ class Video:
             )
         frames = np.empty((len(wanted), *self.shape), np.uint8)
         for number in np.unique(wanted):
-            frames[wanted == number] = self._checked(self._reader.frame(int(number)), int(number))
+            frames[wanted == number] = self._frame(self._reader, int(number))
         return frames
 
     def blocks(
@@ -150,14 +159,27 @@ class Video:
 
     def _decode(self, spans: list[tuple[int, int]]) -> Iterator[tuple[int, np.ndarray]]:
         reader = self._open()
+        before: np.ndarray | None = None
         try:
             for first, last in spans:
                 frames = np.empty((last - first, *self.shape), np.uint8)
                 for number in range(first, last):
-                    frames[number - first] = self._checked(reader.frame(number), number)
+                    frames[number - first] = before = self._frame(reader, number, before)
                 yield first, frames
         finally:
             reader.close()
+
+    def _frame(
+        self, reader: _File | _Stills, number: int, before: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Return a frame; with `patch` what was before it, or black, if it is damaged."""
+        try:
+            return self._checked(reader.frame(number), number)
+        except DataError:
+            if not self.patch:
+                raise
+        self.damaged[number] = True
+        return np.zeros(self.shape, np.uint8) if before is None else before
 
     def _checked(self, frame: np.ndarray, number: int) -> np.ndarray:
         if frame.shape != self.shape:
@@ -238,6 +260,7 @@ class _File:
         self._path, self._index, self._grey = path, index, grey
         self._reformatter = VideoReformatter()  # kept, since it plans the conversion once
         self._next = 0  # the place of the frame that is decoded next
+        self._failed = -1  # the last frame that could not be decoded
         self._begin()
 
     def frame(self, number: int) -> np.ndarray:
@@ -246,16 +269,20 @@ class _File:
         before = int(np.searchsorted(keys, number, "right")) - 1
         key = keys[before] if before >= 0 else 0
         found = self._forward(number) if key <= self._next <= number else None
-        while found is None and before >= 0:
+        # Decoding from a key frame further back helps where frames of one group need another's.
+        again = before >= 0 and keys[before] <= self._failed < number
+        last_try = max(before - (1 if again else _TRIES), -1)
+        while found is None and before > last_try:
             self._container.seek(int(self._index.stamps[keys[before]]), stream=self._stream)
             self._flow = frames_of(self._container, self._stream)
             found = self._forward(number)
             before -= 1
-        if found is None:  # some containers cannot seek to their first frame
+        if found is None and last_try < 0:  # some containers cannot seek to their first frame
             self.close()
             self._begin()
             found = self._forward(number)
         if found is None:
+            self._failed = number
             raise DataError(
                 f"{self._path}: frame {number} of {len(self._index.stamps)} cannot be decoded; the "
                 "file is damaged or cut off. Write it anew with ffmpeg, or use the part before it."

@@ -55,7 +55,8 @@ def scan(
     Parameters
     ----------
     video
-        Its frames are decoded by a thread meanwhile.
+        Its frames are decoded by a thread meanwhile. Of one that patches damaged frames the
+        results have "damaged", too: True where the frame was not seen.
     function
         From frames (n, y, x, channel) uint8 to arrays by name, the first axis being n. It must not
         remember earlier blocks: after an interruption it does not see them.
@@ -168,6 +169,8 @@ def _through(
     found: dict[str, list[np.ndarray]] = {}
     for first, frames in video.blocks(block, *span):
         results = {name: np.asarray(values) for name, values in function(frames).items()}
+        if getattr(video, "patch", False):
+            results["damaged"] = video.damaged[first : first + len(frames)]  # type: ignore[attr-defined]
         wrong = {
             name: one.shape
             for name, one in results.items()

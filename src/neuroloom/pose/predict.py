@@ -40,15 +40,16 @@ def predict(
     files = list(dict.fromkeys(file for source in inputs for file in videos_of(source)))
     tables, notes = [], []
     for name, file in zip(names_apart(files), files, strict=True):
-        with Video(file) as video:
-            tables.append(predict_video(ensemble, video, name, folder, key))
-            notes += [f"{file.name}: {note}" for note in video.notes]
-    table = joined(tables)
+        with Video(file, patch=True) as video:
+            table, told = predict_video(ensemble, video, name, folder, key)
+            tables.append(table)
+            notes += [f"{file.name}: {note}" for note in told]
+    whole = joined(tables)
     if folder is not None:
-        write_atomic(folder / "predictions.parquet", lambda p: table.to_parquet(p, index=False))
-        facts = {"run": run.folder.name, "videos": len(files), "rows": len(table), "notes": notes}
+        write_atomic(folder / "predictions.parquet", lambda p: whole.to_parquet(p, index=False))
+        facts = {"run": run.folder.name, "videos": len(files), "rows": len(whole), "notes": notes}
         write_json(folder / "status.json", {"state": "done", "recipe": "predict", **facts})
-    return table
+    return whole
 
 
 def joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
@@ -88,7 +89,7 @@ def videos_of(source: Path) -> list[Path]:
 
 def predict_video(
     ensemble: Ensemble, video: Video, name: str, folder: Path | None, key: str = ""
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, list[str]]:
     """Find keypoints in every frame of a video; with a folder, write tracks and a labelled video.
 
     Parameters
@@ -97,6 +98,10 @@ def predict_video(
         What the video's results are called: no other one's are.
     key
         What the results depend on beside the video: the digest of the model.
+
+    Returns
+    -------
+    A row a frame, individual and keypoint; and what is to be known of the video, a sentence each.
     """
     import tempfile
 
@@ -106,11 +111,22 @@ def predict_video(
     with tempfile.TemporaryDirectory() as none:
         place = Path(none) if folder is None else folder / "scans" / name
         place.mkdir(parents=True, exist_ok=True)
-        found = read_scan(scan(video, finder, place, block=BLOCK, key=key))["found"]
+        held = read_scan(scan(video, finder, place, block=BLOCK, key=key))
+        found = np.where(held["damaged"][:, None, None, None], np.nan, held["found"])
     table = table_of(ensemble, video, name, found)
     if folder is not None:
         write_results(ensemble, video, tracks_of(ensemble, video, table), folder / name)
-    return table
+    return table, [*video.notes, *lost(np.flatnonzero(held["damaged"]))]
+
+
+def lost(frames: np.ndarray) -> list[str]:
+    """Say that some frames of a video, by number, cannot be decoded."""
+    if not len(frames):
+        return []
+    return [
+        f"{len(frames)} frames cannot be decoded, the first is {frames[0]}: nothing was looked for "
+        "there."
+    ]
 
 
 def found_by(ensemble: Ensemble) -> Any:
