@@ -12,7 +12,7 @@ from neuroloom.core.dataset import ENTITIES
 from neuroloom.learn.dense.apply.large import slabs
 from neuroloom.learn.dense.measures.doubt import doubt, entropy, error_auroc
 from neuroloom.learn.dense.measures.judge import rows_of_case
-from neuroloom.learn.dense.measures.overlap import counts_of, dice, mask_of
+from neuroloom.learn.dense.measures.overlap import counts_of, dice, mask_of, without_ignored
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -125,16 +125,17 @@ def gains(study: DenseStudy, prepared: Prepared, fits: Sequence[Fitted]) -> dict
         for case in held(prepared, fits):
             truth = prepared.dataset.x[case.row].truth()
             label = decode(case.p, facts)
-            found.setdefault(case.fit.job.fold, []).append(_gain(truth, label, facts["parts"]))
+            found.setdefault(case.fit.job.fold, []).append(_gain(truth, label, facts))
     return {fold: np.stack(rows) for fold, rows in found.items()}
 
 
-def _gain(truth: Label, label: Label, parts: dict[str, Any]) -> np.ndarray:
+def _gain(truth: Label, label: Label, facts: dict[str, Any]) -> np.ndarray:
     gained = []
-    for name, value in parts.items():
-        alone = {name: value}
-        before = dice(*counts_of(truth, label, alone))[0]
-        after = dice(*counts_of(truth, keep_largest(label, value), alone))[0]
+    for name, value in facts["parts"].items():
+        before, after = (
+            dice(*counts_of(*without_ignored(truth, found, facts["ignore"]), {name: value}))[0]
+            for found in (label, keep_largest(label, value))
+        )
         gained.append(after - before)
     return np.nan_to_num(np.array(gained, float))
 
@@ -184,7 +185,8 @@ def rows_of(
     truth = case.truth()
     label = kept(decode(p, facts), facts["parts"], names)
     h = entropy(p, regions=bool(facts["regions"]))
-    sure = {"doubt": doubt(h, label), "error_auroc": error_auroc(h, truth, label)}
+    known = {"regions": facts["regions"], "ignore": facts["ignore"]}
+    sure = {"doubt": doubt(h, label), "error_auroc": error_auroc(h, truth, label, **known)}
     entities = dataset.table.iloc[row][list(ENTITIES)].to_dict()
     start = {"example": dataset.table["name"].iloc[row], **entities, **head}
     judged = rows_of_case(
@@ -231,25 +233,43 @@ def rows_of_new(
 
 
 def usual(study: DenseStudy, prepared: Prepared, fits: Sequence[Fitted]) -> dict[str, Any]:
-    """Return what is stored beside a model: kept classes, usual doubt, and usual volumes."""
+    """Return what is stored beside a model: kept classes, usual doubt, and usual volumes.
+
+    Volumes are those of the labels; where these leave parts of an image open, as scribbles do,
+    those that were found in held-out cases, if there are any.
+    """
     facts = prepared.dataset.facts
-    gained = list(gains(study, prepared, fits).values())
-    doubts = []
+    largest = chosen(study, facts["parts"], list(gains(study, prepared, fits).values()))
+    doubts, found = [], []
     for case in held(prepared, fits):
-        label = decode(case.p, facts)
+        label = kept(decode(case.p, facts), facts["parts"], largest)
         doubts.append(doubt(entropy(case.p, regions=bool(facts["regions"])), label))
-    volumes: dict[str, list[float]] = {name: [] for name in facts["parts"]}
-    for case_ in prepared.dataset.x:
-        truth, voxel = case_.truth(), float(np.prod(case_.spacing))
-        for name, values in facts["parts"].items():
-            volumes[name].append(float(mask_of(truth, values).sum()) * voxel)
+        found.append(volumes_of(label, prepared.dataset.x[case.row].spacing, facts["parts"]))
+    if facts["ignore"] is None:
+        whole = prepared.dataset.x
+        found = [volumes_of(case.truth(), case.spacing, facts["parts"]) for case in whole]
     middle = float(np.median(doubts)) if doubts else None
     spread = float(1.4826 * np.median(np.abs(np.array(doubts) - middle))) if doubts else None
+    columns = {name: [one[name] for one in found] for name in facts["parts"] if found}
     return {
-        "largest": chosen(study, facts["parts"], gained),
+        "largest": largest,
         "doubt": [middle, spread],
-        "volumes": {name: [min(v), max(v)] for name, v in volumes.items()},
+        "volumes": {name: [min(column), max(column)] for name, column in columns.items()},
     }
+
+
+def volumes_of(
+    label: Label, spacing: Sequence[float], parts: dict[str, Sequence[int]]
+) -> dict[str, float]:
+    """Return the volume of each class in the cubed (2-D: squared) unit of the spacing.
+
+    Examples
+    --------
+    >>> volumes_of(np.array([[1, 1, 0]]), (2.0, 2.0), {"cell": [1]})
+    {'cell': 8.0}
+    """
+    voxel = float(np.prod(spacing))
+    return {name: float(mask_of(label, values).sum()) * voxel for name, values in parts.items()}
 
 
 def why_flagged(usually: dict[str, Any], sure: float, volumes: dict[str, float]) -> str:

@@ -13,9 +13,8 @@ from neuroloom.core.files import write_atomic, write_json
 from neuroloom.core.run import check_out
 from neuroloom.io.dicom_seg import write_seg
 from neuroloom.learn.dense.apply.picture import write_picture
-from neuroloom.learn.dense.held_out import decode, kept, why_flagged
+from neuroloom.learn.dense.held_out import decode, kept, volumes_of, why_flagged
 from neuroloom.learn.dense.measures.doubt import doubt, entropy
-from neuroloom.learn.dense.measures.overlap import mask_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,8 +70,7 @@ def _one(
     facts, case = dataset.facts, dataset.x[row]
     label = kept(decode(p, facts), facts["parts"], ensemble.facts["largest"])
     h = entropy(p, regions=bool(facts["regions"]))
-    voxel = float(np.prod(case.spacing))
-    volumes = {k: float(mask_of(label, v).sum()) * voxel for k, v in facts["parts"].items()}
+    volumes = volumes_of(label, case.spacing, facts["parts"])
     sure = doubt(h, label)
     why = why_flagged(ensemble.facts, sure, volumes)
     drawn, more = study.deliver(dataset, row, p, label, folder)
