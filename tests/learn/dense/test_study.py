@@ -143,6 +143,17 @@ def test_one_case_is_refused_in_a_sentence(data, tmp_path):
     ("fields", "words"),
     [
         ({"plan": {"pach": "8,8,8"}}, "pach"),
+        ({"plan": {"batch": "four"}}, "batch is 'four'"),
+        ({"plan": {"batch": "["}}, "batch is"),
+        ({"plan": {"stages": "1,1,1,1"}}, "for each stage"),
+        ({"plan": {"normalisation": "zscor"}}, "zscore"),
+        ({"plan": {"net": "dynunett"}}, "dynunet"),
+        ({"plan": {"patch": "8,8"}}, "expected 3 values"),
+        ({"plan": {"normalisation": "ct,ct,ct"}}, "expected 2 values"),
+        ({"augment": ["mixup"]}, "mixup.*losses"),
+        ({"augment": ["gamma", "histogram"]}, "histogram.*volumes.augment"),
+        ({"augment": ["crop-pad"]}, "crop-pad.*patch"),
+        ({"augment": ["blurr"]}, "blur"),
         ({"model": "dynunett"}, "dynunet"),
         ({"shuffle": True}, "shuffle"),
         ({"regions": {"whole": "1,9"}}, "regions"),
@@ -152,6 +163,15 @@ def test_one_case_is_refused_in_a_sentence(data, tmp_path):
 def test_a_wrong_setting_is_named(fields, words, data, tmp_path):
     with pytest.raises(ConfigError, match=words):
         Segment(**SMALL | fields).run(data, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "fields", [{"plan": {"batch": "four"}}, {"plan": {"pach": "8"}}, {"augment": ["mixup"]}]
+)
+def test_a_wrong_word_is_refused_before_anything_is_read(fields, tmp_path):
+    with pytest.raises(ConfigError):
+        Segment(**SMALL | fields).prepare(tmp_path / "nothing")
 
 
 def test_regions_are_learnt_and_scored_as_unions(data, tmp_path):

@@ -253,4 +253,7 @@ def _value(text: str) -> Any:
     for mark in ";,":
         if mark in text:
             return tuple(_value(part.strip()) for part in text.split(mark) if part.strip())
-    return yaml.safe_load(text)
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text

@@ -175,7 +175,13 @@ def test_a_plan_survives_yaml_and_json() -> None:
         ({"configuration": "3d_fulres"}, "Did you mean '3d_fullres'"),
         ({"foreground_share": 2}, "between 0 and 1"),
         ({"transpose": (0, 0, 1)}, "order of the axes"),
-        ({"image_order": 9}, "0 to 5"),
+        ({"batch": "four"}, "expected a whole number"),
+        ({"stages": (1, 1, 1, 1)}, "for each stage, such as"),
+        ({"stages": ((1, 1, 1),)}, "for each stage, such as"),
+        ({"classes": "cell"}, "names with values"),
+        ({"normalisation": "zscor"}, "Did you mean 'zscore'"),
+        ({"transpose": 0}, "such as"),
+        ({"image_order": 9}, "0, 1, 2, 3, 4, 5"),
     ],
 )
 def test_impossible_overrides_are_refused(keys: dict[str, object], words: str) -> None:
@@ -189,6 +195,18 @@ def test_overrides_are_rounded_and_noted() -> None:
     assert "(41, 56, 40) rounded up" in made.reasons["patch"]
     assert made.features == (16, 32, 64, 128)
     assert made.reasons["features"] == "given by the user"
+
+
+def test_one_value_stands_for_all_axes_stages_and_channels() -> None:
+    made = plan_like_nnunet(HIPPOCAMPUS)
+    keys = {"normalisation": "nonorm", "patch": 32, "blocks": 1, "decoder_blocks": 3, "spacing": 2}
+    other = made.override(**keys)
+    assert other.normalisation == ("nonorm",)
+    assert (other.patch, other.spacing) == ((32, 32, 32), (2.0, 2.0, 2.0))
+    assert (other.blocks, other.decoder_blocks) == ((1,) * 4, (3,) * 3)
+    two = Fingerprint(["T1w", "T2w"])
+    two.update(CaseFacts((1, 1, 1), (60, 60, 60), (60, 60, 60), np.ones((2, 1), np.float32)))
+    assert plan_like_nnunet(two).override(normalisation="ct").normalisation == ("ct", "ct")
 
 
 def test_nothing_to_plan_from() -> None:
