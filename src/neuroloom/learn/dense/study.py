@@ -377,12 +377,14 @@ class DenseStudy(Study):
             Files or folders.
         out
             Where a label image a case, on the grid and in the format of its input, a map of the
-            uncertainty, and `predictions.parquet` / `.csv` are written; None writes nothing.
+            uncertainty, `predictions.parquet` / `.csv`, and what the audit noticed of the images,
+            `audit.json`, are written; None writes nothing.
 
         Returns
         -------
         DataFrame
-            name, class, volume (in the cubed unit of the grid), uncertainty, flag and why.
+            name, class, volume (in the cubed unit of the grid), uncertainty, flag and why; what the
+            audit noticed is in `attrs["findings"]`.
         """
         from neuroloom.learn.dense.apply.predict import predict
 

@@ -50,10 +50,13 @@ def predict(
             names.add(name)
             rows += _one(study, ensemble, dataset, row, p, name, folder)
     table = pd.DataFrame(rows)
+    findings = [one.as_dict() for dataset in datasets for one in dataset.findings]
     if folder is not None:
         write_atomic(folder / "predictions.parquet", lambda p: table.to_parquet(p, index=False))
         write_atomic(folder / "predictions.csv", lambda p: table.to_csv(p, index=False))
+        write_json(folder / "audit.json", findings)
         write_json(folder / "status.json", {"state": "done", "recipe": study.name})
+    table.attrs["findings"] = findings
     return table
 
 
