@@ -159,7 +159,10 @@ def test_the_pixel_size_of_new_images_is_told_or_said_in_a_file_beside_them(tmp_
     predict(run.folder, [new], out=tmp_path / "p")
     assert "other: the size of a pixel is missing" in capsys.readouterr().err
     assert "0.1 um was taken" in (tmp_path / "p/audit.json").read_text()
-    assert pd.read_csv(tmp_path / "p/predictions.csv")["pixel_um"].unique().tolist() == [0.1]
+    rows = pd.read_csv(tmp_path / "p/predictions.csv")
+    assert rows["pixel_um"].unique().tolist() == [0.1]
+    assert rows["flag"].isna().all()
+    assert rows["why"].str.startswith("not judged").all()
     (new / "other_pixel_size_um.txt").write_text("0.3")
     table = run.predict(new, out=tmp_path / "q")
     assert table["pixel_um"].unique().tolist() == [0.3]

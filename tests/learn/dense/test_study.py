@@ -83,6 +83,8 @@ def test_a_prediction_lies_on_the_grid_of_its_input(run, data, tmp_path):
     found = np.asarray(label.dataobj)
     big = table.query("name == 'toy_004' and `class` == 'big'")["volume"].iloc[0]
     assert big == pytest.approx((found == 1).sum() * volume)
+    assert table["flag"].notna().all()
+    assert (table["flag"] == (table["why"] != "")).all()
 
 
 def test_labels_of_held_out_cases_stay_in_the_run_as_they_were_judged(run, data):

@@ -272,6 +272,17 @@ def volumes_of(
     return {name: float(mask_of(label, values).sum()) * voxel for name, values in parts.items()}
 
 
+def knows_usual(usually: dict[str, Any]) -> bool:
+    """Tell whether anything is known that a new case can be held against.
+
+    Examples
+    --------
+    >>> knows_usual({"doubt": [None, None], "volumes": {}})
+    False
+    """
+    return usually["doubt"][0] is not None or bool(usually["volumes"])
+
+
 def why_flagged(usually: dict[str, Any], sure: float, volumes: dict[str, float]) -> str:
     """Return why a prediction should be looked at, or nothing.
 

@@ -383,8 +383,8 @@ class DenseStudy(Study):
         Returns
         -------
         DataFrame
-            name, class, volume (in the cubed unit of the grid), uncertainty, flag and why; what the
-            audit noticed is in `attrs["findings"]`.
+            name, class, volume (in the cubed unit of the grid), uncertainty, flag (null where
+            nothing says what is usual) and why; what the audit noticed is in `attrs["findings"]`.
         """
         from neuroloom.learn.dense.apply.predict import predict
 
