@@ -47,6 +47,19 @@ def test_the_pixel_size_must_come_from_somewhere(tmp_path):
         Measure(axon="*_axons.tif").prepare(data)
 
 
+def test_every_image_is_asked_whether_its_pixel_size_can_be(tmp_path):
+    data = grids.write_fibres(tmp_path, images=3)
+    for number, size in enumerate((0.1, 70, 0.1)):
+        folder = data / f"s{number}"
+        folder.mkdir()
+        for file in data.glob(f"s{number}_*"):
+            file.rename(folder / file.name)
+        (folder / "pixel_size_in_micrometer.txt").write_text(f"{size}\n")
+    told = {found.severity: found.detail for found in Measure().prepare(data).findings}
+    assert told["note"] == "s0_s0, s2_s2: 0.1 um a pixel."
+    assert told["warning"].startswith("s1_s1: 70 um a pixel. Axons")
+
+
 def test_nuclei_are_written_and_scored(tmp_path):
     data = grids.write_nuclei(tmp_path / "data")
     run = Threshold().run(data, tmp_path / "out")
