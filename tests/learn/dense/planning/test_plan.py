@@ -1,12 +1,15 @@
 """Plans equal nnU-Net's, and departures from them are said."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.learn.dense.learner import DenseLearner, Wishes
 from neuroloom.learn.dense.planning.denseplan import DensePlan
 from neuroloom.learn.dense.planning.fingerprint import CaseFacts, Fingerprint
 from neuroloom.learn.dense.planning.plan import (
@@ -139,6 +142,24 @@ def test_a_cpu_and_a_clock_make_the_plan_smaller_and_say_why() -> None:
     assert changed == {"batch", "features"}
     assert "9 cut to 2" in ours.reasons["batch"]
     assert plan(HIPPOCAMPUS, 600, "cuda").batch == theirs.batch
+
+
+@pytest.mark.parametrize(("gigabytes", "smaller"), [(4.0, True), (8.4, False), (150.0, False)])
+def test_the_memory_of_a_gpu_limits_the_patch(
+    monkeypatch: pytest.MonkeyPatch, gigabytes: float, smaller: bool
+) -> None:
+    learner = DenseLearner("dynunet", Wishes({0: "background", 1: "bone"}))
+    cases = SimpleNamespace(fingerprint=lambda channels: ULNA)
+    assert learner.make_plan(cases).device == "cpu"
+    card = SimpleNamespace(total_memory=int(gigabytes * 1e9))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: card)
+    made, theirs = learner.make_plan(cases), plans_like_nnunet(ULNA)["3d_cascade_fullres"]
+    assert (made.device, made.configuration) == ("cuda", "3d_cascade_fullres")
+    assert (np.prod(made.patch) < np.prod(theirs.patch)) == smaller
+    assert (made.patch == theirs.patch) != smaller
+    assert ("fits 4 GB" in made.reasons["patch"]) == smaller
 
 
 def test_short_budgets_take_the_coarse_stage() -> None:
