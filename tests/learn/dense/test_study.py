@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import nibabel as nib
 import numpy as np
 import pandas as pd
@@ -197,6 +199,28 @@ def test_regions_are_painted_from_the_widest_on():
     assert painted(facts["regions"]) == [(1, 1), (0, 2)]
     p = np.array([[0.1, 0.2, 0.9], [0.2, 0.9, 0.9]])
     assert decode(p, facts).tolist() == [0, 1, 2]
+
+
+def test_regions_are_painted_in_the_order_that_the_data_set_says(tmp_path):
+    labels = {"background": 0, "core": 2, "whole": [1, 2]}
+    folder = grids.write_nnunet(tmp_path / "d", cases=5, labels=labels)
+    file = folder / "dataset.json"
+    file.write_text(json.dumps(read_json(file) | {"regions_class_order": [2, 1]}))
+    facts = Segment(**SMALL).prepare(folder).dataset.facts
+    assert facts["painted"] == [2, 1]
+    p = np.array([[0.1, 0.9, 0.9], [0.9, 0.1, 0.9]])
+    assert decode(p, facts).tolist() == [1, 2, 1]
+    own = Segment(**SMALL | {"regions": {"small": "2", "all": "1,2"}}).prepare(folder).dataset.facts
+    assert own["painted"] == []
+    assert decode(p, own).tolist() == [1, 2, 2]
+
+
+def test_regions_that_overlap_in_part_give_each_voxel_the_label_of_just_these():
+    rng = np.random.default_rng(0)
+    regions = {"a": [1, 2, 5], "b": [2, 3], "c": [3, 4, 5]}
+    truth = rng.integers(0, 6, (6, 7, 8))
+    p = np.stack([np.where(np.isin(truth, own), 0.9, 0.1) for own in regions.values()])
+    assert (decode(p, {"regions": regions}) == truth).all()
 
 
 def test_rows_are_the_same_with_seeds_apart(data, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,13 +60,48 @@ def decode(p: np.ndarray, facts: dict[str, Any]) -> Label:
     """
     label = np.zeros(p.shape[1:], np.int16)
     if facts["regions"]:
-        for k, value in painted(facts["regions"]):
-            label[np.asarray(p[k]) > 0.5] = value
-        return label
+        return paint(p, facts["regions"], facts.get("painted", ()))
     values = np.array(sorted(int(value) for value in facts["classes_of"]), np.int16)
     for part in slabs(label.shape):
         label[part] = values[np.asarray(p[:, part]).argmax(0)]
     return label
+
+
+def paint(p: np.ndarray, regions: dict[str, Sequence[int]], order: Sequence[int] = ()) -> Label:
+    """Return label values (*axes) from probabilities of regions (region, *axes).
+
+    Parameters
+    ----------
+    order
+        The value that each region is painted with, the later region over the earlier: nnU-Net's
+        `regions_class_order`. Empty: the widest region first (`painted`); where regions overlap
+        in part, a voxel has the first label that lies in just the regions that it was put in.
+
+    Examples
+    --------
+    >>> p = np.array([[0.9, 0.9, 0.1], [0.1, 0.9, 0.9]])
+    >>> regions = {"left": [1, 2], "right": [2, 3]}
+    >>> paint(p, regions).tolist(), paint(p, regions, [1, 3]).tolist()
+    ([1, 2, 3], [1, 3, 3])
+    """
+    label = np.zeros(p.shape[1:], np.int16)
+    for k, value in enumerate(order) if order else painted(regions):
+        label[np.asarray(p[k]) > 0.5] = value
+    if not order and _overlap_in_part(regions):
+        values = sorted({value for own in regions.values() for value in own}, reverse=True)
+        for part in slabs(label.shape):
+            inside = [np.asarray(own[part]) > 0.5 for own in p]
+            for value in values:
+                wanted = [value in own for own in regions.values()]
+                fits = [here == there for here, there in zip(inside, wanted, strict=True)]
+                label[part][np.all(fits, axis=0)] = value
+    return label
+
+
+def _overlap_in_part(regions: dict[str, Sequence[int]]) -> bool:
+    """Tell whether two regions share labels and neither lies in the other."""
+    pairs = combinations([set(values) for values in regions.values()], 2)
+    return any(one & other and one - other and other - one for one, other in pairs)
 
 
 def painted(regions: dict[str, Sequence[int]]) -> list[tuple[int, int]]:
