@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,22 @@ def test_nnunet(tmp_path: Path) -> None:
     assert found.cases[2].truth() is None
     window = (slice(2, 5), slice(0, 12), slice(3, 4))
     np.testing.assert_array_equal(case.window(window), case.image()[:, 2:5, :, 3:4])
+
+
+OVERLAPPING = {"background": 0, "left": [1, 2], "right": [2, 3], "rim": 3, "ignore": 4}
+
+
+def test_the_order_in_which_nnunet_paints_regions(tmp_path: Path) -> None:
+    write_nnunet(tmp_path, labels=OVERLAPPING)
+    assert find_cases(tmp_path).painted == ()
+    file = tmp_path / "dataset.json"
+    facts = json.loads(file.read_text())
+    file.write_text(json.dumps(facts | {"regions_class_order": [1, 2, 3]}))
+    assert find_cases(tmp_path).painted == (1, 2, 3)
+    for odd in ([1, 2], [1, 2, 7], "123"):
+        file.write_text(json.dumps(facts | {"regions_class_order": odd}))
+        with pytest.raises(DataError, match=r"regions_class_order is .* regions left, right, rim"):
+            find_cases(tmp_path)
 
 
 def test_nnunet_regions_and_ignore(tmp_path: Path) -> None:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
+from scipy.ndimage import maximum_filter, minimum_filter
 
 from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.core.recording import image
+from neuroloom.io.images import read_image, to_array, write_image
 from neuroloom.microscopy import Measure, Threshold
 from neuroloom.microscopy.morphometry import AXON_COLUMNS
 from tests import grids
@@ -43,15 +47,52 @@ def test_the_pixel_size_must_come_from_somewhere(tmp_path):
         Measure(axon="*_axons.tif").prepare(data)
 
 
-def test_nuclei_are_written_and_scored(tmp_path):
-    from neuroloom.io.images import read_image, to_array
+def test_every_image_is_asked_whether_its_pixel_size_can_be(tmp_path):
+    data = grids.write_fibres(tmp_path, images=3)
+    for number, size in enumerate((0.1, 70, 0.1)):
+        folder = data / f"s{number}"
+        folder.mkdir()
+        for file in data.glob(f"s{number}_*"):
+            file.rename(folder / file.name)
+        (folder / "pixel_size_in_micrometer.txt").write_text(f"{size}\n")
+    told = {found.severity: found.detail for found in Measure().prepare(data).findings}
+    assert told["note"] == "s0_s0, s2_s2: 0.1 um a pixel."
+    assert told["warning"].startswith("s1_s1: 70 um a pixel. Axons")
 
+
+def test_nuclei_are_written_and_scored(tmp_path):
     data = grids.write_nuclei(tmp_path / "data")
     run = Threshold().run(data, tmp_path / "out")
     metrics = json.loads((run.folder / "metrics.json").read_text())
     assert metrics["f1"]["value"] == 1.0
+    assert "each number is one object" in (run.folder / "audit.json").read_text()
     found = to_array(read_image(run.folder / "artifacts" / "masks" / "n0.tif"))
     assert found.max() == 5
+
+
+@pytest.mark.parametrize("smooth", [False, True])
+def test_pieces_of_a_mask_are_the_true_objects(smooth, tmp_path):
+    data = grids.write_nuclei(tmp_path / "data", images=2)
+    for file in (data / "labels").iterdir():
+        numbers = to_array(read_image(file))[0]
+        mask = np.where(maximum_filter(numbers, 3) == minimum_filter(numbers, 3), numbers, 0) > 0
+        mask = mask * np.uint8(255)
+        mask[::12] = 200 * (mask[::12] > 0) if smooth else mask[::12]
+        write_image(file, image(mask))
+    run = Threshold().run(data, tmp_path / "out")
+    metrics = json.loads((run.folder / "metrics.json").read_text())
+    assert metrics["f1"]["value"] == 1.0
+    assert metrics["f1"]["baseline"] > 0.9
+    assert "each connected piece counts" in (run.folder / "audit.json").read_text()
+
+
+def test_greys_that_are_neither_a_mask_nor_numbers_are_refused(tmp_path):
+    data = grids.write_nuclei(tmp_path / "data", images=1)
+    greys = np.random.default_rng(0).integers(0, 256, (96, 96)).astype(np.uint8)
+    write_image(data / "labels" / "n0.tif", image(greys))
+    with pytest.raises(DataError, match="n0.*greys"):
+        Threshold().run(data, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_mask_of_ones_own_steps_without_labels(tmp_path):

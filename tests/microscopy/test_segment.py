@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +13,7 @@ from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json
 from neuroloom.io.images import read_image, to_array
 from neuroloom.microscopy.axon import Axon
+from neuroloom.microscopy.data import believed
 from neuroloom.microscopy.segment import Segment
 from tests import grids
 
@@ -141,6 +145,48 @@ def test_axons_are_learnt_from_one_grey_mask_or_two(masks, tmp_path):
     assert {"n0_image_seg-axon.png", "n0_image_seg-axonmyelin.png"} <= names
     sizes = pd.read_excel(tmp_path / "p/n0_image_axon_morphometrics.xlsx", index_col=0)
     assert len(sizes) == table["axons"].iloc[0]
+
+
+def test_the_pixel_size_of_new_images_is_told_or_said_in_a_file_beside_them(tmp_path, capsys):
+    from neuroloom.apps.cli.runs import predict
+
+    data = grids.write_nerve(tmp_path / "data")
+    fields = {"budget": "4 steps", "plan": {"features": "4", "patch": "32,32"}, "folds": 0}
+    run = Axon(**fields).run(data, tmp_path / "r")
+    new = tmp_path / "new"
+    new.mkdir()
+    shutil.copy(data / "n0_image.png", new / "other.png")
+    predict(run.folder, [new], out=tmp_path / "p")
+    assert "other: the size of a pixel is missing" in capsys.readouterr().err
+    assert "0.1 um was taken" in (tmp_path / "p/audit.json").read_text()
+    rows = pd.read_csv(tmp_path / "p/predictions.csv")
+    assert rows["pixel_um"].unique().tolist() == [0.1]
+    assert rows["flag"].isna().all()
+    assert rows["why"].str.startswith("not judged").all()
+    (new / "other_pixel_size_um.txt").write_text("0.3")
+    table = run.predict(new, out=tmp_path / "q")
+    assert table["pixel_um"].unique().tolist() == [0.3]
+    assert {found["severity"] for found in table.attrs["findings"]} == {"note"}
+
+
+@pytest.mark.parametrize(
+    ("unit", "size", "beside", "taken", "kind"),
+    [
+        ("px", 1.0, False, 0.1, "taken over"),
+        ("um", 0.3, False, 0.1, "taken over"),
+        ("um", 0.3, True, 0.3, "beside"),
+        ("um", 0.1, True, 0.1, ""),
+    ],
+)
+def test_a_file_beside_a_new_image_comes_before_the_pixel_size_of_the_run(
+    unit, size, beside, taken, kind
+):
+    pixel = ((size, size), "um") if beside else None
+    case = SimpleNamespace(spacing=(size, size), unit=unit, pixel=pixel)
+    known = {"unit": "px", "pixel": 0.1}
+    study = Segment(pixel_size=0.1)
+    assert believed(study, known, case, new=True) == ((taken, taken), kind)
+    assert believed(study, known, case, new=False) == ((0.1, 0.1), "")
 
 
 def test_axons_and_myelin_must_both_be_there(tmp_path):

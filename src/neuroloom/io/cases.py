@@ -272,6 +272,9 @@ class FoundCases:
         Name to the numbers it unites, of nnU-Net's region-based labels.
     ignore
         The number that is neither learned nor scored, where one is declared.
+    painted
+        The number that each region is painted with, the later over the earlier; empty where the
+        data set does not say it.
     """
 
     table: pd.DataFrame
@@ -283,6 +286,7 @@ class FoundCases:
     cases: Cases
     regions: dict[str, tuple[int, ...]] = field(default_factory=dict)
     ignore: int | None = None
+    painted: tuple[int, ...] = ()
 
     def upright(self) -> FoundCases:
         """Return the same with all volumes turned one way; see `Case.upright`."""
@@ -365,6 +369,7 @@ def find_cases(
         cases=cases,
         regions=layout.regions,
         ignore=layout.ignore,
+        painted=layout.painted,
     )
 
 

@@ -47,6 +47,7 @@ class Layout:
     channels: list[str] = field(default_factory=list)
     classes: dict[int, str] | None = None
     regions: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    painted: tuple[int, ...] = ()
     ignore: int | None = None
     strict: bool = False
     each_a_subject: bool = False

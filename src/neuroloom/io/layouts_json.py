@@ -38,6 +38,7 @@ def by_dataset_json(root: Path) -> Layout | None:
     layout = Layout(rows, f"{kind}; each case counts as a subject", notes, each_a_subject=True)
     layout.channels = _channel_names(facts)
     layout.classes, layout.regions, layout.ignore = declared(facts.get("labels", {}), path)
+    layout.painted = _painted(facts.get("regions_class_order"), layout, path)
     layout.strict = layout.classes is not None
     return layout
 
@@ -69,6 +70,23 @@ def declared(
     every = sorted({number for numbers in pairs.values() for number in numbers} - {0})
     classes = {number: single.get(number, str(number)) for number in every}
     return classes or None, pairs if has_regions else {}, ignore
+
+
+def _painted(order: Any, layout: Layout, path: Path) -> tuple[int, ...]:
+    """Return the label that each region is painted with, in this order; none where none is said."""
+    if order is None or not layout.regions:
+        return ()
+    known = sorted(layout.classes or {})
+    if (
+        not isinstance(order, list)
+        or len(order) != len(layout.regions)
+        or any(value not in known for value in order)
+    ):
+        raise DataError(
+            f"{path}: regions_class_order is {order}, expected one of the labels "
+            f"{', '.join(map(str, known))} for each of the regions {', '.join(layout.regions)}."
+        )
+    return tuple(order)
 
 
 def _facts(path: Path) -> dict[str, Any]:

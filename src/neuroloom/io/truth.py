@@ -117,6 +117,20 @@ def is_inside(raw: np.ndarray) -> np.ndarray:
     return inside
 
 
+def is_two_tone(raw: np.ndarray) -> bool:
+    """Tell whether a label is a mask of one class: of two values, or with edges smoothed to grey.
+
+    Examples
+    --------
+    >>> is_two_tone(np.array([0, 255, 255])), is_two_tone(np.array([0, 1, 2]))
+    (True, False)
+    """
+    if raw.dtype == np.uint8 and raw.max(initial=0) == 255:
+        between = (raw > 0) & (raw < 255)
+        return bool(between.mean() <= _EDGE_SHARE * max((raw > 0).mean(), 0.01))
+    return len(np.unique(raw)) <= 2
+
+
 def merged(masks: Sequence[np.ndarray]) -> np.ndarray:
     """Return 1..K from one mask a class; where they overlap the later one counts.
 
@@ -164,8 +178,7 @@ def _whole(raw: np.ndarray, name: str) -> np.ndarray:
 
 def _two_tone(raw: np.ndarray, name: str) -> np.ndarray:
     """Return 0 and 1 of black and white with smooth edges."""
-    between = (raw > 0) & (raw < 255)
-    if between.mean() > _EDGE_SHARE * max((raw > 0).mean(), 0.01):
+    if not is_two_tone(raw):
         greys = ", ".join(map(str, np.unique(raw)[:8]))
         raise DataError(
             f"{name}: a mask of the greys {greys}; say which is which, for example "

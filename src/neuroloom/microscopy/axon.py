@@ -110,16 +110,18 @@ class Axon(Segment):
         self, dataset: Dataset, row: int, p: np.ndarray, label: np.ndarray, folder: Path | None
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Write the masks and the table of axons of a new image, and sum the table up."""
-        from neuroloom.microscopy.fibres import sum_up, table_of, write_masks
+        from neuroloom.microscopy.fibres import sum_up, table_of, width_of, write_masks
         from neuroloom.microscopy.morphometry import write_tables
 
         table = table_of(label, dataset, row, self.shape)
+        known = dataset.facts["unit"] != "px" or self.pixel_size is not None
         if folder is not None:
             name = str(dataset.table["name"].iloc[row])
             write_masks(folder, name, label, dataset, row)
-            if dataset.facts["unit"] != "px" or self.pixel_size:
+            if known:
                 write_tables(table, folder / f"{name}_axon_morphometrics.{self.tables}")
-        return label, sum_up(table)
+        width = width_of(dataset, row) if known else float("nan")
+        return label, sum_up(table) | {"pixel_um": width}
 
     def evaluate(
         self, run: Run, data: Path, out: Path | str | None = None, include: list[str] | None = None

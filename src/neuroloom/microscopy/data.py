@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from neuroloom.core.audit import Finding
 from neuroloom.core.dataset import ENTITIES, Dataset
 from neuroloom.core.errors import DataError
 from neuroloom.core.split import Fold
+from neuroloom.io.layouts import few
 from neuroloom.learn.dense.cases import DenseCases
 from neuroloom.learn.dense.planning.tissue import EDGE, LOOKED_AT, zoom_out
 from neuroloom.microscopy.objects import BLUR, Objects, look_numbered
@@ -29,6 +30,24 @@ COPIED = "copied"
 STRIPS = 3
 WIDE = 64  # pixels of a strip, where its number is free
 ACROSS = 20.0  # pixels that the diameter of an object has as the net sees it
+PIXELS = {
+    "doubtful": (
+        "Pixel sizes that were not believed",
+        "the size of a pixel is missing or not square, so {pixel:g} {unit} was taken, as in the "
+        "other images.",
+    ),
+    "taken over": (
+        "Pixel size taken over from the run",
+        "{pixel:g} um a pixel was taken, the `pixel_size` of the run; their own files say none, or "
+        "another.",
+    ),
+    "beside": (
+        "Another pixel size than that of the run",
+        "the size that a file beside them says was taken, and not {pixel:g} um, the `pixel_size` "
+        "of the run.",
+    ),
+}
+BESIDE = "A text file beside an image, NAME_pixel_size_um.txt, says how wide its pixels are."
 OBJECTS = {"0": "background", "1": "interior", "2": "rim"}
 
 
@@ -70,8 +89,12 @@ def as_seen(study: Segment, dataset: Dataset, run: dict[str, Any] | None = None)
         known["pixel"] = usual_pixel(own, study.pixel_size)
         known["objects"] = _means_objects(study, dataset)
     cases: list[Any] = list(dataset.x)
-    spacing = _pixels(study, known)
-    findings = [*dataset.findings, *_doubtful(cases, known)]
+    new = run is not None
+
+    def spacing(case: Any) -> tuple[float, ...]:
+        return believed(study, known, case, new=new)[0]
+
+    findings = [*dataset.findings, *_told(study, known, cases, new=new)]
     if known["objects"]:
         blur = known.setdefault("blur", 0.0 if run else BLUR)
         cases = [Objects(case, study.diameter, blur, spacing(case)) for case in cases]
@@ -102,40 +125,44 @@ def _means_objects(study: Segment, dataset: Dataset) -> str:
     return str(next(iter(named[0]))) if named else "objects"
 
 
-def _pixels(study: Segment, known: dict[str, Any]) -> Callable[[Any], tuple[float, ...]]:
-    """Return how large the pixels of a case are, in the unit of the training images.
+def believed(
+    study: Segment, known: dict[str, Any], case: Any, *, new: bool
+) -> tuple[tuple[float, ...], str]:
+    """Return how large the pixels of a case are, and which finding that is worth, if any.
 
-    Pixels of an image that are said to be oblong, or to have no size where the others have one, are
-    taken as squares of the usual width.
+    `pixel_size` holds for all images but new ones with a file beside them that says another. Where
+    nothing is given, pixels that are said to be oblong, or to have no size where the others have
+    one, are taken as squares of the usual width.
+
+    Returns
+    -------
+    Sizes in the unit of the training images, and a key of `PIXELS` or "".
     """
-
-    def spacing(case: Any) -> tuple[float, ...]:
-        said = tuple(float(s) for s in case.spacing)
-        if study.pixel_size is not None:
-            return (*said[:-2], study.pixel_size, study.pixel_size)
-        oblong = len(said) == 2 and max(said) > SQUARE * min(said)
+    said = tuple(float(s) for s in case.spacing)
+    oblong = len(said) == 2 and max(said) > SQUARE * min(said)
+    if study.pixel_size is None:
         if oblong or (case.unit == "px") != (known["unit"] == "px"):
-            return (*said[:-2], known["pixel"], known["pixel"])
-        return said
+            return (*said[:-2], known["pixel"], known["pixel"]), "doubtful"
+        return said, ""
+    own = (*said[:-2], study.pixel_size, study.pixel_size)
+    if not new or np.allclose(said[-2:], own[-2:]):
+        return own, ""
+    beside = case.pixel is not None and not oblong
+    return (said, "beside") if beside else (own, "taken over")
 
-    return spacing
 
-
-def _doubtful(cases: Sequence[Any], known: dict[str, Any]) -> list[Finding]:
-    mixed = [case.name for case in cases if (case.unit == "px") != (known["unit"] == "px")]
-    oblong = [case.name for case in cases if len(case.spacing) == 2
-              and max(case.spacing) > SQUARE * min(case.spacing)]  # fmt: skip
-    found = []
-    if names := list(dict.fromkeys([*mixed, *oblong])):
-        found.append(
-            Finding(
-                "warning",
-                "Pixel sizes that were not believed",
-                f"{', '.join(names[:5])}: the size of a pixel is missing or not square, so "
-                f"{known['pixel']:g} {known['unit']} was taken, as in the other images. "
-                "`pixel_size` says it for all.",
-            )
-        )
+def _told(
+    study: Segment, known: dict[str, Any], cases: Sequence[Any], *, new: bool
+) -> list[Finding]:
+    """Say which pixel sizes were taken for images that do not say so themselves."""
+    names: dict[str, list[str]] = {}
+    for case in cases:
+        names.setdefault(believed(study, known, case, new=new)[1], []).append(case.name)
+    found, way = [], BESIDE if new else "`pixel_size` says it for all."
+    for kind, (title, text) in PIXELS.items():
+        if kind in names:
+            told = f"{few(dict.fromkeys(names[kind]))}: {text.format(**known)} {way}"
+            found.append(Finding("warning", title, told))
     return found
 
 

@@ -57,8 +57,13 @@ def table_of(
 ) -> pd.DataFrame:
     """Return the table of the axons of an image, in um; in pixels where their size is unknown."""
     axon, myelin = masks_of(label, dataset.facts)
+    return morphometry(without_specks(axon), myelin, width_of(dataset, row), shape)
+
+
+def width_of(dataset: Dataset, row: int) -> float:
+    """Return the width of an image's pixels, um; 1 where no image says how wide they are."""
     width = float(dataset.x.spacing(dataset.x[row])[-1])  # type: ignore[attr-defined]
-    return morphometry(without_specks(axon), myelin, width * UNITS[dataset.facts["unit"]], shape)
+    return width * UNITS[dataset.facts["unit"]]
 
 
 def sum_up(table: pd.DataFrame) -> dict[str, float]:

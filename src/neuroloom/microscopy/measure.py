@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -12,6 +13,7 @@ from neuroloom.core.audit import Finding
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import digest, write_json
 from neuroloom.core.recipe import Recipe, setting
+from neuroloom.io.layouts import few, included
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,8 +83,6 @@ class Measure(Recipe):
 
     def prepare(self, data: Path) -> Prepared:
         """Pair the masks by name and compare their grids; nothing is written."""
-        from neuroloom.io.layouts import included
-
         found = {role: _by_stem(data, getattr(self, role)) for role in ROLES}
         if not found["axon"]:
             raise DataError(f"{data}: no file matches axon '{self.axon}'.")
@@ -101,7 +101,7 @@ class Measure(Recipe):
             raise DataError(f"{data}: no axon mask matches include {', '.join(self.include)}.")
         for section in sections:
             _check_grids(section)
-        return Prepared(sections, [_plausible(section) for section in sections][:1])
+        return Prepared(sections, _plausible(sections))
 
     def work(self, prepared: Prepared, run: Run) -> None:
         """Measure image after image, and write tables, metrics and the report."""
@@ -210,10 +210,17 @@ def _check_grids(section: Section) -> None:
             )
 
 
-def _plausible(section: Section) -> Finding:
-    pixel = section.pixel_um
-    text = f"{section.name}: {pixel:g} um a pixel."
-    if 0.001 <= pixel <= 1:
-        return Finding("note", "Pixel size", text)
-    told = f"{text} Axons of 0.2 to 10 um can hardly be measured so; look whether the unit is um."
-    return Finding("warning", "Pixel size", told)
+def _plausible(sections: Sequence[Section]) -> list[Finding]:
+    """Return a finding for each size of a pixel, and the images that have it."""
+    names: dict[float, list[str]] = {}
+    for section in sections:
+        names.setdefault(section.pixel_um, []).append(section.name)
+    found = []
+    for pixel, own in names.items():
+        text = f"{few(own)}: {pixel:g} um a pixel."
+        if 0.001 <= pixel <= 1:
+            found.append(Finding("note", "Pixel size", text))
+            continue
+        text += " Axons of 0.2 to 10 um can hardly be measured so; look whether the unit is um."
+        found.append(Finding("warning", "Pixel size", text))
+    return found

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neuroloom.core.errors import DataError
+from neuroloom.io.truth import is_inside, is_two_tone
 from neuroloom.microscopy.instances import (
     Labels,
     boundary_targets,
@@ -167,20 +168,34 @@ class Objects:
 
     def numbers(self) -> Labels | None:
         """Return the objects numbered, (*axes); connected pieces of a mask count as objects."""
-        masks = list(self.whole.masks().values())
-        if not masks:
+        from scipy.ndimage import label as pieces_of
+
+        label = self._label()
+        if label is None:
             return None
+        if is_two_tone(label):
+            return pieces_of(is_inside(label), np.ones((3,) * label.ndim))[0].astype(np.int32)
+        if label.dtype == np.uint8 and label.max() == 255 and not look_numbered(label):
+            raise DataError(
+                f"{self.whole.name}: the label holds greys up to 255 that lie in many pieces; "
+                "expected a mask in black and white, or a number for each object."
+            )
+        return label.astype(np.int32)
+
+    @property
+    def are_pieces(self) -> bool:
+        """Whether its label is a mask, whose connected pieces count as objects."""
+        label = self._label()
+        return label is not None and is_two_tone(label)
+
+    def _label(self) -> NDArray[Any] | None:
+        masks: dict[str, NDArray[Any]] = self.whole.masks()
         if len(masks) > 1:
             raise DataError(
                 f"{self.whole.name}: objects are numbered in one file, these labels are "
-                f"{len(masks)} files; give one, or set `target: semantic`."
+                f"{len(masks)} files ({', '.join(masks)}); give one of them."
             )
-        from scipy.ndimage import label as pieces_of
-
-        label = masks[0]
-        if len(np.unique(label)) <= 2:
-            return pieces_of(label > 0, np.ones((3,) * label.ndim))[0].astype(np.int32)
-        return label.astype(np.int32)
+        return next(iter(masks.values()), None)
 
     def truth(self) -> NDArray[np.int8] | None:
         """Return background, interior and rim, (*axes)."""

@@ -166,7 +166,7 @@ class Segment(DenseStudy):
         if not dataset.facts["objects"]:
             return super()._maker(model, dataset)
         pixel = f"{1 / ACROSS:g}"
-        seen = {"normalisation": "nonorm," * len(dataset.facts["channels"])}
+        seen = {"normalisation": "nonorm"}
         seen |= {"spacing": f"{pixel},{pixel}"} if dataset.facts["dims"] == 2 else {}
         update = {"target": "instances", "plan": seen | self.plan}
         return super(Segment, self.model_copy(update=update))._maker(model, dataset)

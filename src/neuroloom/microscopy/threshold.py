@@ -14,6 +14,8 @@ from neuroloom.core.audit import Finding
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import write_json
 from neuroloom.core.recipe import Recipe, setting
+from neuroloom.io.layouts import few
+from neuroloom.microscopy.objects import Objects
 from neuroloom.microscopy.pipelines.engine import check_steps, read_pipeline, run_pipeline
 from neuroloom.microscopy.pipelines.named import steps_of
 
@@ -85,18 +87,11 @@ class Threshold(Recipe):
         kind = check_steps(steps, self.pipeline)
         found = find_cases(data, self.include, self.images, self.labels)
         for case in found.cases:
-            self._check(case)
+            _check(case, objects=kind == "labels")
         findings = [Finding("note", "Files", text) for text in (found.layout, *found.notes)]
+        if kind == "labels":
+            findings += _said_of_objects(found.cases)
         return Prepared(found, steps, kind, findings)
-
-    def _check(self, case: Case) -> None:
-        if case.label is None:
-            return
-        truth = case.truth()
-        if truth is not None and truth.shape != case.shape:
-            raise DataError(
-                f"{case.name}: the label has {truth.shape} pixels, the image {case.shape}."
-            )
 
     def work(self, prepared: Prepared, run: Run) -> None:
         """Segment case after case, write the results, score and report."""
@@ -152,15 +147,42 @@ class Threshold(Recipe):
             "objects": float(labels.max()),
             "share": float((labels > 0).mean()),
         }
-        truth = case.truth()
+        whole = labels.dtype != bool
+        truth = _truth(case, objects=whole)
         if truth is None:
             return out
-        whole = labels.dtype != bool
         plain = run_pipeline("nuclei-otsu", image, case.spacing)
         for role, found in (("", labels), ("baseline_", plain)):
             counts = _objects(truth, found, self.iou) if whole else _pixels(truth, found)
             out |= {role + name: value for name, value in counts.items()}
         return out
+
+
+def _truth(case: Case, *, objects: bool) -> Labels | None:
+    """Return the objects of a label, numbered, or its pixels; None without a label."""
+    return Objects(case).numbers() if objects else case.truth()
+
+
+def _check(case: Case, *, objects: bool) -> None:
+    truth = _truth(case, objects=objects)
+    if truth is not None and truth.shape != case.shape:
+        raise DataError(f"{case.name}: the label has {truth.shape} pixels, the image {case.shape}.")
+
+
+def _said_of_objects(cases: Sequence[Case]) -> list[Finding]:
+    """Say in which labels the objects are numbers, and in which connected pieces of a mask."""
+    labelled = [case for case in cases if case.label is not None]
+    masks = [case.name for case in labelled if Objects(case).are_pieces]
+    told = []
+    if masks:
+        told.append(
+            f"The labels of {few(masks)} are masks: each connected piece counts as one object, so "
+            "objects that touch in a mask are one."
+        )
+    if len(masks) < len(labelled):
+        more = "the others" if masks else "all images"
+        told.append(f"In the labels of {more} each number is one object.")
+    return [Finding("note", "True objects", " ".join(told))] if told else []
 
 
 def _objects(truth: Labels, found: Labels, iou: float) -> dict[str, float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import nibabel as nib
 import numpy as np
 import pandas as pd
@@ -83,6 +85,8 @@ def test_a_prediction_lies_on_the_grid_of_its_input(run, data, tmp_path):
     found = np.asarray(label.dataobj)
     big = table.query("name == 'toy_004' and `class` == 'big'")["volume"].iloc[0]
     assert big == pytest.approx((found == 1).sum() * volume)
+    assert table["flag"].notna().all()
+    assert (table["flag"] == (table["why"] != "")).all()
 
 
 def test_labels_of_held_out_cases_stay_in_the_run_as_they_were_judged(run, data):
@@ -143,6 +147,17 @@ def test_one_case_is_refused_in_a_sentence(data, tmp_path):
     ("fields", "words"),
     [
         ({"plan": {"pach": "8,8,8"}}, "pach"),
+        ({"plan": {"batch": "four"}}, "batch is 'four'"),
+        ({"plan": {"batch": "["}}, "batch is"),
+        ({"plan": {"stages": "1,1,1,1"}}, "for each stage"),
+        ({"plan": {"normalisation": "zscor"}}, "zscore"),
+        ({"plan": {"net": "dynunett"}}, "dynunet"),
+        ({"plan": {"patch": "8,8"}}, "expected 3 values"),
+        ({"plan": {"normalisation": "ct,ct,ct"}}, "expected 2 values"),
+        ({"augment": ["mixup"]}, "mixup.*losses"),
+        ({"augment": ["gamma", "histogram"]}, "histogram.*volumes.augment"),
+        ({"augment": ["crop-pad"]}, "crop-pad.*patch"),
+        ({"augment": ["blurr"]}, "blur"),
         ({"model": "dynunett"}, "dynunet"),
         ({"shuffle": True}, "shuffle"),
         ({"regions": {"whole": "1,9"}}, "regions"),
@@ -152,6 +167,15 @@ def test_one_case_is_refused_in_a_sentence(data, tmp_path):
 def test_a_wrong_setting_is_named(fields, words, data, tmp_path):
     with pytest.raises(ConfigError, match=words):
         Segment(**SMALL | fields).run(data, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "fields", [{"plan": {"batch": "four"}}, {"plan": {"pach": "8"}}, {"augment": ["mixup"]}]
+)
+def test_a_wrong_word_is_refused_before_anything_is_read(fields, tmp_path):
+    with pytest.raises(ConfigError):
+        Segment(**SMALL | fields).prepare(tmp_path / "nothing")
 
 
 def test_regions_are_learnt_and_scored_as_unions(data, tmp_path):
@@ -175,6 +199,28 @@ def test_regions_are_painted_from_the_widest_on():
     assert painted(facts["regions"]) == [(1, 1), (0, 2)]
     p = np.array([[0.1, 0.2, 0.9], [0.2, 0.9, 0.9]])
     assert decode(p, facts).tolist() == [0, 1, 2]
+
+
+def test_regions_are_painted_in_the_order_that_the_data_set_says(tmp_path):
+    labels = {"background": 0, "core": 2, "whole": [1, 2]}
+    folder = grids.write_nnunet(tmp_path / "d", cases=5, labels=labels)
+    file = folder / "dataset.json"
+    file.write_text(json.dumps(read_json(file) | {"regions_class_order": [2, 1]}))
+    facts = Segment(**SMALL).prepare(folder).dataset.facts
+    assert facts["painted"] == [2, 1]
+    p = np.array([[0.1, 0.9, 0.9], [0.9, 0.1, 0.9]])
+    assert decode(p, facts).tolist() == [1, 2, 1]
+    own = Segment(**SMALL | {"regions": {"small": "2", "all": "1,2"}}).prepare(folder).dataset.facts
+    assert own["painted"] == []
+    assert decode(p, own).tolist() == [1, 2, 2]
+
+
+def test_regions_that_overlap_in_part_give_each_voxel_the_label_of_just_these():
+    rng = np.random.default_rng(0)
+    regions = {"a": [1, 2, 5], "b": [2, 3], "c": [3, 4, 5]}
+    truth = rng.integers(0, 6, (6, 7, 8))
+    p = np.stack([np.where(np.isin(truth, own), 0.9, 0.1) for own in regions.values()])
+    assert (decode(p, {"regions": regions}) == truth).all()
 
 
 def test_rows_are_the_same_with_seeds_apart(data, tmp_path):

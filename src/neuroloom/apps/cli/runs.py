@@ -54,6 +54,9 @@ def predict(run: Path, inputs: Folders, /, *, out: Path | None = None) -> int:
     """
     out = out or run.with_name(f"{run.name}-predict")
     table = finished(run).predict(*inputs, out=out)
+    for found in table.attrs.get("findings", []):
+        if found["severity"] != "note":
+            complain(f"{found['title']}. {found['detail']}")
     plain = (out / "predictions.csv").is_file()
     print(f"{_what(table)}: {out}/predictions.{'csv' if plain else 'parquet'}")
     return 0

@@ -249,14 +249,11 @@ def _rows(prepared: Prepared, fits: Fits) -> Iterator[dict[str, Any]]:
 
 def _dice(prepared: Prepared, truth: np.ndarray, p: np.ndarray) -> float:
     from neuroloom.learn.dense.held_out import decode
-    from neuroloom.learn.dense.measures.overlap import counts_of, dice
+    from neuroloom.learn.dense.measures.overlap import counts_of, dice, without_ignored
 
     facts = prepared.dataset.facts
-    label = decode(p, facts)
-    if facts["ignore"] is not None:
-        known = truth != facts["ignore"]
-        truth, label = np.where(known, truth, 0), np.where(known, label, 0)
-    return float(np.nanmean(dice(*counts_of(truth, label, facts["parts"]))))
+    both = without_ignored(truth, decode(p, facts), facts["ignore"])
+    return float(np.nanmean(dice(*counts_of(*both, facts["parts"]))))
 
 
 def choose(scores: pd.DataFrame) -> dict[str, Any]:

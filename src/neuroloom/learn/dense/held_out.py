@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from neuroloom.core.dataset import ENTITIES
 from neuroloom.learn.dense.apply.large import slabs
 from neuroloom.learn.dense.measures.doubt import doubt, entropy, error_auroc
 from neuroloom.learn.dense.measures.judge import rows_of_case
-from neuroloom.learn.dense.measures.overlap import counts_of, dice, mask_of
+from neuroloom.learn.dense.measures.overlap import counts_of, dice, mask_of, without_ignored
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,13 +60,48 @@ def decode(p: np.ndarray, facts: dict[str, Any]) -> Label:
     """
     label = np.zeros(p.shape[1:], np.int16)
     if facts["regions"]:
-        for k, value in painted(facts["regions"]):
-            label[np.asarray(p[k]) > 0.5] = value
-        return label
+        return paint(p, facts["regions"], facts.get("painted", ()))
     values = np.array(sorted(int(value) for value in facts["classes_of"]), np.int16)
     for part in slabs(label.shape):
         label[part] = values[np.asarray(p[:, part]).argmax(0)]
     return label
+
+
+def paint(p: np.ndarray, regions: dict[str, Sequence[int]], order: Sequence[int] = ()) -> Label:
+    """Return label values (*axes) from probabilities of regions (region, *axes).
+
+    Parameters
+    ----------
+    order
+        The value that each region is painted with, the later region over the earlier: nnU-Net's
+        `regions_class_order`. Empty: the widest region first (`painted`); where regions overlap
+        in part, a voxel has the first label that lies in just the regions that it was put in.
+
+    Examples
+    --------
+    >>> p = np.array([[0.9, 0.9, 0.1], [0.1, 0.9, 0.9]])
+    >>> regions = {"left": [1, 2], "right": [2, 3]}
+    >>> paint(p, regions).tolist(), paint(p, regions, [1, 3]).tolist()
+    ([1, 2, 3], [1, 3, 3])
+    """
+    label = np.zeros(p.shape[1:], np.int16)
+    for k, value in enumerate(order) if order else painted(regions):
+        label[np.asarray(p[k]) > 0.5] = value
+    if not order and _overlap_in_part(regions):
+        values = sorted({value for own in regions.values() for value in own}, reverse=True)
+        for part in slabs(label.shape):
+            inside = [np.asarray(own[part]) > 0.5 for own in p]
+            for value in values:
+                wanted = [value in own for own in regions.values()]
+                fits = [here == there for here, there in zip(inside, wanted, strict=True)]
+                label[part][np.all(fits, axis=0)] = value
+    return label
+
+
+def _overlap_in_part(regions: dict[str, Sequence[int]]) -> bool:
+    """Tell whether two regions share labels and neither lies in the other."""
+    pairs = combinations([set(values) for values in regions.values()], 2)
+    return any(one & other and one - other and other - one for one, other in pairs)
 
 
 def painted(regions: dict[str, Sequence[int]]) -> list[tuple[int, int]]:
@@ -125,16 +161,17 @@ def gains(study: DenseStudy, prepared: Prepared, fits: Sequence[Fitted]) -> dict
         for case in held(prepared, fits):
             truth = prepared.dataset.x[case.row].truth()
             label = decode(case.p, facts)
-            found.setdefault(case.fit.job.fold, []).append(_gain(truth, label, facts["parts"]))
+            found.setdefault(case.fit.job.fold, []).append(_gain(truth, label, facts))
     return {fold: np.stack(rows) for fold, rows in found.items()}
 
 
-def _gain(truth: Label, label: Label, parts: dict[str, Any]) -> np.ndarray:
+def _gain(truth: Label, label: Label, facts: dict[str, Any]) -> np.ndarray:
     gained = []
-    for name, value in parts.items():
-        alone = {name: value}
-        before = dice(*counts_of(truth, label, alone))[0]
-        after = dice(*counts_of(truth, keep_largest(label, value), alone))[0]
+    for name, value in facts["parts"].items():
+        before, after = (
+            dice(*counts_of(*without_ignored(truth, found, facts["ignore"]), {name: value}))[0]
+            for found in (label, keep_largest(label, value))
+        )
         gained.append(after - before)
     return np.nan_to_num(np.array(gained, float))
 
@@ -184,7 +221,8 @@ def rows_of(
     truth = case.truth()
     label = kept(decode(p, facts), facts["parts"], names)
     h = entropy(p, regions=bool(facts["regions"]))
-    sure = {"doubt": doubt(h, label), "error_auroc": error_auroc(h, truth, label)}
+    known = {"regions": facts["regions"], "ignore": facts["ignore"]}
+    sure = {"doubt": doubt(h, label), "error_auroc": error_auroc(h, truth, label, **known)}
     entities = dataset.table.iloc[row][list(ENTITIES)].to_dict()
     start = {"example": dataset.table["name"].iloc[row], **entities, **head}
     judged = rows_of_case(
@@ -231,25 +269,54 @@ def rows_of_new(
 
 
 def usual(study: DenseStudy, prepared: Prepared, fits: Sequence[Fitted]) -> dict[str, Any]:
-    """Return what is stored beside a model: kept classes, usual doubt, and usual volumes."""
+    """Return what is stored beside a model: kept classes, usual doubt, and usual volumes.
+
+    Volumes are those of the labels; where these leave parts of an image open, as scribbles do,
+    those that were found in held-out cases, if there are any.
+    """
     facts = prepared.dataset.facts
-    gained = list(gains(study, prepared, fits).values())
-    doubts = []
+    largest = chosen(study, facts["parts"], list(gains(study, prepared, fits).values()))
+    doubts, found = [], []
     for case in held(prepared, fits):
-        label = decode(case.p, facts)
+        label = kept(decode(case.p, facts), facts["parts"], largest)
         doubts.append(doubt(entropy(case.p, regions=bool(facts["regions"])), label))
-    volumes: dict[str, list[float]] = {name: [] for name in facts["parts"]}
-    for case_ in prepared.dataset.x:
-        truth, voxel = case_.truth(), float(np.prod(case_.spacing))
-        for name, values in facts["parts"].items():
-            volumes[name].append(float(mask_of(truth, values).sum()) * voxel)
+        found.append(volumes_of(label, prepared.dataset.x[case.row].spacing, facts["parts"]))
+    if facts["ignore"] is None:
+        whole = prepared.dataset.x
+        found = [volumes_of(case.truth(), case.spacing, facts["parts"]) for case in whole]
     middle = float(np.median(doubts)) if doubts else None
     spread = float(1.4826 * np.median(np.abs(np.array(doubts) - middle))) if doubts else None
+    columns = {name: [one[name] for one in found] for name in facts["parts"] if found}
     return {
-        "largest": chosen(study, facts["parts"], gained),
+        "largest": largest,
         "doubt": [middle, spread],
-        "volumes": {name: [min(v), max(v)] for name, v in volumes.items()},
+        "volumes": {name: [min(column), max(column)] for name, column in columns.items()},
     }
+
+
+def volumes_of(
+    label: Label, spacing: Sequence[float], parts: dict[str, Sequence[int]]
+) -> dict[str, float]:
+    """Return the volume of each class in the cubed (2-D: squared) unit of the spacing.
+
+    Examples
+    --------
+    >>> volumes_of(np.array([[1, 1, 0]]), (2.0, 2.0), {"cell": [1]})
+    {'cell': 8.0}
+    """
+    voxel = float(np.prod(spacing))
+    return {name: float(mask_of(label, values).sum()) * voxel for name, values in parts.items()}
+
+
+def knows_usual(usually: dict[str, Any]) -> bool:
+    """Tell whether anything is known that a new case can be held against.
+
+    Examples
+    --------
+    >>> knows_usual({"doubt": [None, None], "volumes": {}})
+    False
+    """
+    return usually["doubt"][0] is not None or bool(usually["volumes"])
 
 
 def why_flagged(usually: dict[str, Any], sure: float, volumes: dict[str, float]) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from neuroloom.core.errors import RunError
 from neuroloom.learn.dense.cases import DenseCases
 from neuroloom.learn.dense.planning.denseplan import DensePlan, override_both
-from neuroloom.learn.epochs import device_name, whole_epoch
+from neuroloom.learn.epochs import device_memory, device_name, whole_epoch
 from neuroloom.learn.fit import FitJob, History, Training, fit, own_randomness
 
 if TYPE_CHECKING:
@@ -190,6 +190,7 @@ class DenseLearner:
             wishes.budget_s,
             device_name(),
             os.cpu_count() or 1,
+            device_memory(),
             configuration=wishes.configuration,
             preset=self.name if self.name in PRESET_NETS else wishes.preset,
             classes=wishes.classes,

@@ -97,6 +97,7 @@ def _facts(
             "right label files, or do `values` say which grey is which class?"
         )
     regions = _regions(study.regions, classes) or dict(found.regions) or None
+    painted = () if study.regions else found.painted
     first = found.cases[0]
     channels = study.channels or found.channels or _numbered(len(first.image()))
     parts: dict[str, Any] = {name: [value] for value, name in classes.items() if value}
@@ -106,6 +107,7 @@ def _facts(
         "classes_of": {str(k): v for k, v in classes.items()},
         "channels": list(channels),
         "regions": regions and {name: list(values) for name, values in regions.items()},
+        "painted": list(painted),
         "ignore": ignore,
         "parts": parts,
         "mirror": study.mirrored(first, list(classes.values())),
@@ -253,4 +255,7 @@ def _value(text: str) -> Any:
     for mark in ";,":
         if mark in text:
             return tuple(_value(part.strip()) for part in text.split(mark) if part.strip())
-    return yaml.safe_load(text)
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text

@@ -184,17 +184,17 @@ class DenseStudy(Study):
                 f"model={self.model}."
             )
         prepared = super().prepare(data)
-        self._require_configuration(prepared)
+        self._require_plan(prepared)
         return prepared
 
-    def _require_configuration(self, prepared: Prepared) -> None:
-        """Refuse a configuration that these data do not admit before anything is written."""
+    def _require_plan(self, prepared: Prepared) -> None:
+        """Refuse what these data do not admit, a configuration or a key, before a run begins."""
         model = self.find(self.model)
         if self.configurations:
             from neuroloom.learn.dense.configurations import wanted
 
             wanted(self, prepared)
-        if self.configuration != "auto" and model.is_net:
+        elif (self.plan or self.configuration != "auto") and model.is_net:
             largest = max(prepared.folds, key=lambda fold: len(fold.train)).train
             self._maker(model, prepared.dataset)().make_plan(prepared.dataset.x[largest])
 
@@ -223,12 +223,25 @@ class DenseStudy(Study):
 
     def _refuse_idle_settings(self, model: Model) -> None:
         super()._refuse_idle_settings(model)
+        self._refuse_odd_words()
         if self.configurations:
             from neuroloom.learn.dense.configurations import refuse_senseless
 
             refuse_senseless(self, is_net=model.is_net)
         if self.final == "refit" and self.folds == 0:
             raise ConfigError("folds=0 fits on all cases already: leave final out.")
+
+    def _refuse_odd_words(self) -> None:
+        """Refuse keys of the plan and augmentations that fit no data."""
+        from neuroloom.learn.dense.planning.denseplan import check_keys
+        from neuroloom.learn.dense.read import keys_of
+
+        keys = check_keys(keys_of(self.plan))
+        self.find(keys.get("net", self.model))
+        if self.augment is not None:
+            from neuroloom.learn.dense.usual import refuse_unfit
+
+            refuse_unfit(self.augment)
 
     def _fit_everything(self, prepared: Prepared, run: Run) -> dict[str, list[Fitted]]:
         """Fit the baseline and the model, or the configurations of it among which is chosen."""
@@ -364,12 +377,14 @@ class DenseStudy(Study):
             Files or folders.
         out
             Where a label image a case, on the grid and in the format of its input, a map of the
-            uncertainty, and `predictions.parquet` / `.csv` are written; None writes nothing.
+            uncertainty, `predictions.parquet` / `.csv`, and what the audit noticed of the images,
+            `audit.json`, are written; None writes nothing.
 
         Returns
         -------
         DataFrame
-            name, class, volume (in the cubed unit of the grid), uncertainty, flag and why.
+            name, class, volume (in the cubed unit of the grid), uncertainty, flag (null where
+            nothing says what is usual) and why; what the audit noticed is in `attrs["findings"]`.
         """
         from neuroloom.learn.dense.apply.predict import predict
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from neuroloom.core.errors import ConfigError
 from neuroloom.learn.dense.planning.denseplan import DensePlan
 
 if TYPE_CHECKING:
@@ -45,6 +46,43 @@ def transforms(
         return default_tissue(plan.patch, axes, names[0])
     flips = (Flip(0.5, axes=axes),) if axes and list(names) != ["none"] else ()
     return (*parse_augment(names), *flips)
+
+
+def refuse_unfit(names: Sequence[str]) -> None:
+    """Refuse changes that patches cannot be trained with, before anything is read.
+
+    Parameters
+    ----------
+    names
+        As for `transforms`.
+
+    Raises
+    ------
+    ConfigError
+        If a name is unknown, or it blends labels, needs the histograms of other images, or changes
+        the size of a patch.
+
+    Examples
+    --------
+    >>> refuse_unfit(["rotate=15", "gamma"])
+    """
+    from neuroloom.learn.dense.augment.histogram import Histogram
+    from neuroloom.learn.dense.augment.pipeline import parse_augment
+    from neuroloom.learn.dense.augment.regrid import Regrid
+    from neuroloom.learn.dense.augment.tissue import KINDS
+
+    if len(names) == 1 and names[0] in KINDS:
+        return
+    for own in parse_augment(names):
+        why = ""
+        if own.across:
+            why = "blends labels, which the losses do not take; leave it out"
+        elif isinstance(own, Histogram):
+            why = "needs the histograms of other images; `volumes.augment` writes copies with it"
+        elif isinstance(own, Regrid):
+            why = "changes the size of patches; `plan` has the keys patch and spacing for that"
+        if why:
+            raise ConfigError(f"augment: '{own.name}' {why}.")
 
 
 def light(mirror: Sequence[int] = ()) -> tuple[Transform, ...]:

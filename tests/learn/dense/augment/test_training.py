@@ -279,7 +279,11 @@ def test_another_chains_parameters_are_refused():
 
 @pytest.mark.parametrize(
     ("asked", "told"),
-    [(["blurr"], "Did you mean 'blur'"), (["gamma=much"], "must be a number")],
+    [
+        (["blurr"], "Did you mean 'blur'"),
+        (["gamma=much"], "must be a number"),
+        (["gamma=nan"], "must be a number"),
+    ],
 )
 def test_wrong_names_and_strengths(asked, told):
     with pytest.raises(ConfigError, match=told):

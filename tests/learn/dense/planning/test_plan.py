@@ -1,12 +1,15 @@
 """Plans equal nnU-Net's, and departures from them are said."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.learn.dense.learner import DenseLearner, Wishes
 from neuroloom.learn.dense.planning.denseplan import DensePlan
 from neuroloom.learn.dense.planning.fingerprint import CaseFacts, Fingerprint
 from neuroloom.learn.dense.planning.plan import (
@@ -141,6 +144,24 @@ def test_a_cpu_and_a_clock_make_the_plan_smaller_and_say_why() -> None:
     assert plan(HIPPOCAMPUS, 600, "cuda").batch == theirs.batch
 
 
+@pytest.mark.parametrize(("gigabytes", "smaller"), [(4.0, True), (8.4, False), (150.0, False)])
+def test_the_memory_of_a_gpu_limits_the_patch(
+    monkeypatch: pytest.MonkeyPatch, gigabytes: float, smaller: bool
+) -> None:
+    learner = DenseLearner("dynunet", Wishes({0: "background", 1: "bone"}))
+    cases = SimpleNamespace(fingerprint=lambda channels: ULNA)
+    assert learner.make_plan(cases).device == "cpu"
+    card = SimpleNamespace(total_memory=int(gigabytes * 1e9))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: card)
+    made, theirs = learner.make_plan(cases), plans_like_nnunet(ULNA)["3d_cascade_fullres"]
+    assert (made.device, made.configuration) == ("cuda", "3d_cascade_fullres")
+    assert (np.prod(made.patch) < np.prod(theirs.patch)) == smaller
+    assert (made.patch == theirs.patch) != smaller
+    assert ("fits 4 GB" in made.reasons["patch"]) == smaller
+
+
 def test_short_budgets_take_the_coarse_stage() -> None:
     short, long = plan(ULNA, 600, "cpu", 2), plan(ULNA, 48 * 3600, "cpu", 2)
     assert short.configuration == "3d_lowres"
@@ -175,7 +196,13 @@ def test_a_plan_survives_yaml_and_json() -> None:
         ({"configuration": "3d_fulres"}, "Did you mean '3d_fullres'"),
         ({"foreground_share": 2}, "between 0 and 1"),
         ({"transpose": (0, 0, 1)}, "order of the axes"),
-        ({"image_order": 9}, "0 to 5"),
+        ({"batch": "four"}, "expected a whole number"),
+        ({"stages": (1, 1, 1, 1)}, "for each stage, such as"),
+        ({"stages": ((1, 1, 1),)}, "for each stage, such as"),
+        ({"classes": "cell"}, "names with values"),
+        ({"normalisation": "zscor"}, "Did you mean 'zscore'"),
+        ({"transpose": 0}, "such as"),
+        ({"image_order": 9}, "0, 1, 2, 3, 4, 5"),
     ],
 )
 def test_impossible_overrides_are_refused(keys: dict[str, object], words: str) -> None:
@@ -189,6 +216,18 @@ def test_overrides_are_rounded_and_noted() -> None:
     assert "(41, 56, 40) rounded up" in made.reasons["patch"]
     assert made.features == (16, 32, 64, 128)
     assert made.reasons["features"] == "given by the user"
+
+
+def test_one_value_stands_for_all_axes_stages_and_channels() -> None:
+    made = plan_like_nnunet(HIPPOCAMPUS)
+    keys = {"normalisation": "nonorm", "patch": 32, "blocks": 1, "decoder_blocks": 3, "spacing": 2}
+    other = made.override(**keys)
+    assert other.normalisation == ("nonorm",)
+    assert (other.patch, other.spacing) == ((32, 32, 32), (2.0, 2.0, 2.0))
+    assert (other.blocks, other.decoder_blocks) == ((1,) * 4, (3,) * 3)
+    two = Fingerprint(["T1w", "T2w"])
+    two.update(CaseFacts((1, 1, 1), (60, 60, 60), (60, 60, 60), np.ones((2, 1), np.float32)))
+    assert plan_like_nnunet(two).override(normalisation="ct").normalisation == ("ct", "ct")
 
 
 def test_nothing_to_plan_from() -> None:

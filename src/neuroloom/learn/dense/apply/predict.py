@@ -13,9 +13,8 @@ from neuroloom.core.files import write_atomic, write_json
 from neuroloom.core.run import check_out
 from neuroloom.io.dicom_seg import write_seg
 from neuroloom.learn.dense.apply.picture import write_picture
-from neuroloom.learn.dense.held_out import decode, kept, why_flagged
+from neuroloom.learn.dense.held_out import decode, kept, knows_usual, volumes_of, why_flagged
 from neuroloom.learn.dense.measures.doubt import doubt, entropy
-from neuroloom.learn.dense.measures.overlap import mask_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from neuroloom.learn.dense.study import DenseStudy
     from neuroloom.learn.store import Ensemble
 
+NOT_JUDGED = "not judged: no case was held out that would say what is usual"
 LABEL_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha", ".tif", ".tiff", ".png")
 
 
@@ -50,11 +50,14 @@ def predict(
                 raise DataError(f"Two inputs are called '{name}'; predict them one by one.")
             names.add(name)
             rows += _one(study, ensemble, dataset, row, p, name, folder)
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows).astype({"flag": "boolean"})
+    findings = [one.as_dict() for dataset in datasets for one in dataset.findings]
     if folder is not None:
         write_atomic(folder / "predictions.parquet", lambda p: table.to_parquet(p, index=False))
         write_atomic(folder / "predictions.csv", lambda p: table.to_csv(p, index=False))
+        write_json(folder / "audit.json", findings)
         write_json(folder / "status.json", {"state": "done", "recipe": study.name})
+    table.attrs["findings"] = findings
     return table
 
 
@@ -71,10 +74,10 @@ def _one(
     facts, case = dataset.facts, dataset.x[row]
     label = kept(decode(p, facts), facts["parts"], ensemble.facts["largest"])
     h = entropy(p, regions=bool(facts["regions"]))
-    voxel = float(np.prod(case.spacing))
-    volumes = {k: float(mask_of(label, v).sum()) * voxel for k, v in facts["parts"].items()}
+    volumes = volumes_of(label, case.spacing, facts["parts"])
     sure = doubt(h, label)
-    why = why_flagged(ensemble.facts, sure, volumes)
+    judged = knows_usual(ensemble.facts)
+    why = why_flagged(ensemble.facts, sure, volumes) if judged else NOT_JUDGED
     drawn, more = study.deliver(dataset, row, p, label, folder)
     file = f"{name}{label_suffix(case)}"
     if folder is not None:
@@ -85,7 +88,8 @@ def _one(
             write_seg(folder / f"{name}_seg.dcm", ordered, case.images[0], classes)
         write_picture(folder / f"{name}_picture.png", case.image()[0], label, case.spacing)
     head = {"name": name, "path": dataset.table["path"].iloc[row]}
-    tail = {"unit": facts["unit"], "doubt": sure, "flag": bool(why), "why": why, "file": file}
+    tail = {"unit": facts["unit"], "doubt": sure, "flag": bool(why) if judged else None}
+    tail |= {"why": why, "file": file}
     return [head | {"class": k, "volume": v} | tail | more for k, v in volumes.items()]
 
 

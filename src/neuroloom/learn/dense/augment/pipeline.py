@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -288,15 +289,21 @@ def _parse(request: str) -> Transform:
     make = registry.load("augmentation", registry.key("augmentation", name, FAMILY))
     if not equals:
         return make()
-    try:
-        strength = float(number)
-    except ValueError:
+    strength = _number(number)
+    if not math.isfinite(strength):
         raise ConfigError(
             f"augment: the strength in '{request}' must be a number, such as '{name}=0.2'."
-        ) from None
+        )
     parameters = inspect.signature(make).parameters.values()
     free = [own.name for own in parameters if own.kind is not own.KEYWORD_ONLY]
     if not free:
         raise ConfigError(f"augment: '{name}' has no strength to set; write the bare name.")
     default = inspect.signature(make).parameters[free[0]].default
     return make(**{free[0]: type(default)(strength) if isinstance(default, int) else strength})
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neuroloom.learn.dense.apply.large import slabs
+from neuroloom.learn.dense.measures.overlap import mask_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,11 +114,25 @@ def score_of_doubt(predictions: pd.DataFrame, seed: int = 0) -> dict[str, dict[s
 
 
 def error_auroc(
-    h: NDArray[np.float32], truth: ArrayLike, label: ArrayLike, reach: int = REACH
+    h: NDArray[np.float32],
+    truth: ArrayLike,
+    label: ArrayLike,
+    reach: int = REACH,
+    *,
+    regions: Mapping[str, Sequence[int]] | None = None,
+    ignore: int | None = None,
 ) -> float:
     """Return the AUROC of the entropy for wrong voxels, counted near the predicted border.
 
     NaN where none or all of these are wrong.
+
+    Parameters
+    ----------
+    regions
+        Name -> label values of overlapping regions: a voxel is wrong where it is in one of them and
+        was not put there, or the reverse. None: where the labels differ.
+    ignore
+        Label of the truth whose voxels are neither right nor wrong.
 
     Examples
     --------
@@ -126,10 +142,26 @@ def error_auroc(
     """
     from scipy.stats import rankdata
 
-    band = near_border(label, reach)
-    wrong = (np.asarray(truth) != np.asarray(label))[band]
+    true, found = np.asarray(truth), np.asarray(label)
+    band = near_border(found, reach)
+    if ignore is not None:
+        band &= true != ignore
+    wrong = _wrong(true[band], found[band], regions)
     bad, good = int(wrong.sum()), int((~wrong).sum())
     if not bad or not good:
         return float("nan")
     ranks = rankdata(h[band])
     return float((ranks[wrong].sum() - bad * (bad + 1) / 2) / (bad * good))
+
+
+def _wrong(
+    truth: NDArray[np.integer],
+    label: NDArray[np.integer],
+    regions: Mapping[str, Sequence[int]] | None,
+) -> NDArray[np.bool_]:
+    if not regions:
+        return truth != label
+    wrong = np.zeros(truth.shape, bool)
+    for values in regions.values():
+        wrong |= mask_of(truth, values) != mask_of(label, values)
+    return wrong

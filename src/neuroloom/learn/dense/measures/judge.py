@@ -61,12 +61,9 @@ def rows_of_case(
     >>> row["tp"], row["fn"], row["volume_true"], row["hd95"]
     (12, 4, 4.0, 0.5)
     """
-    a, b = overlap.same_grid(truth, predicted)
-    keep = None if ignore is None else a != ignore
-    if keep is not None:
-        a, b = np.where(keep, a, 0), np.where(keep, b, 0)
+    a, b = overlap.without_ignored(truth, predicted, ignore)
+    left_out = 0 if ignore is None else int((np.asarray(truth) == ignore).sum())
     counted = overlap.counts_of(a, b, classes)
-    left_out = 0 if keep is None else int((~keep).sum())
     voxel = float(np.prod(spacing))
     rows = []
     for number, (name, labels) in enumerate(classes.items()):

@@ -57,6 +57,23 @@ def same_grid(truth: ArrayLike, predicted: ArrayLike) -> tuple[NDArray[Any], NDA
     return a, b
 
 
+def without_ignored(
+    truth: ArrayLike, predicted: ArrayLike, ignore: int | None
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return both labels with 0 wherever the truth has the label that is not scored.
+
+    Examples
+    --------
+    >>> [found.tolist() for found in without_ignored([1, 9, 9], [1, 1, 0], 9)]
+    [[1, 0, 0], [1, 0, 0]]
+    """
+    a, b = same_grid(truth, predicted)
+    if ignore is None:
+        return a, b
+    known = a != ignore
+    return np.where(known, a, 0), np.where(known, b, 0)
+
+
 def confusion(truth: ArrayLike, predicted: ArrayLike, n_classes: int) -> Ints:
     """Return the voxels (n_classes, n_classes) with each pair of true and predicted label.
 

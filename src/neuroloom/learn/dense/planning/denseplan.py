@@ -4,15 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any
+from functools import cache
+from typing import Any, get_type_hints
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from neuroloom.core.errors import ConfigError, nearest
+from neuroloom.learn.dense.planning.resample import SCHEMES
 from neuroloom.learn.dense.planning.topology import Ints, divisor_of, round_up
 
 Floats = tuple[float, ...]
 MAX_FEATURES = {2: 512, 3: 320}
 OWN_GRID = ("spacing", "median_shape", "configuration", "previous")
 CONFIGURATIONS = ("2d", "3d_fullres", "3d_lowres", "3d_cascade_fullres")
+FOR_ALL = (
+    "spacing", "patch", "median_shape", "features", "blocks", "decoder_blocks", "normalisation",
+    "use_nonzero_mask",
+)  # fmt: skip
+POSITIVE = ("spacing", "median_shape", "budget_s")
+POSITIVE_WHOLE = ("patch", "features", "blocks", "decoder_blocks", "batch", "strides", "kernels")
+CHOICES: dict[str, Sequence[Any]] = {
+    "dims": (2, 3),
+    "configuration": CONFIGURATIONS,
+    "normalisation": SCHEMES,
+    "vary": ("full", "light"),
+    "image_order": range(6),
+    "label_order": range(6),
+    "probability_order": range(6),
+}
+# What a key of such a type is, and how the command line writes it where that is not plain.
+WRITTEN = {
+    "str": "a word",
+    "bool": "true or false",
+    "int": "a whole number",
+    "int | None": "a whole number, or none",
+    "float": "a number",
+    "float | None": "a number, or none",
+    "Ints": "whole numbers, such as '32,48,32'",
+    "Floats": "numbers, such as '1,0.5,0.5'",
+    "tuple[str, ...]": "words, one for each channel",
+    "tuple[bool, ...]": "true or false for each channel",
+    "tuple[Ints, ...]": "whole numbers for each stage, such as '1,1;2,2'",
+    "tuple[tuple[float, float, float, int], ...]": "(until, zoom, share, patches) for each stage, "
+    "such as '0.85,1,0.8,1;1,1,1,1'",
+}
 
 
 @dataclass(frozen=True)
@@ -166,19 +201,17 @@ class DensePlan:
     def override(self, **keys: Any) -> DensePlan:
         """Return the plan with other values; each is checked, and said in `reasons`.
 
-        `features` may be one number, which every stage doubles. A patch that the strides do not
-        divide is rounded up.
+        One value stands for every axis, stage or channel; of `features` it is the first, which
+        every stage doubles. A patch that the strides do not divide is rounded up.
 
         Raises
         ------
         ConfigError
             If a key is unknown (the nearest is named) or a value cannot be.
         """
-        _known(keys)
-        typed = {key: _typed(key, value) for key, value in keys.items()}
-        if isinstance(typed.get("features"), int):
-            depth = len(typed.get("strides", self.strides))
-            typed["features"] = widths(typed["features"], depth, self.dims)
+        typed = check_keys(keys)
+        frame = {key: typed[key] for key in ("dims", "strides", "channels") if key in typed}
+        typed = _for_all(replace(self, **frame), typed)
         said = {key: "given by the user" for key in typed if key != "reasons"}
         made = replace(self, **typed, **({} if "reasons" in typed else _said(self, said)))
         check(made)
@@ -228,52 +261,66 @@ def widths(base: int, depth: int, dims: int, most: int | None = None) -> Ints:
     return tuple(min(most or MAX_FEATURES[dims], base * 2**i) for i in range(depth))
 
 
+def check_keys(keys: Mapping[str, Any]) -> dict[str, Any]:
+    """Return keys of a plan with values of their types, whatever the data are.
+
+    Raises
+    ------
+    ConfigError
+        If a key is unknown (the nearest is named), or no plan can have such a value.
+
+    Examples
+    --------
+    >>> check_keys({"patch": [32, 48], "normalisation": "zscore"})
+    {'patch': (32, 48), 'normalisation': 'zscore'}
+    """
+    _known(keys)
+    typed = {key: _typed(key, value) for key, value in keys.items()}
+    for key, value in typed.items():
+        _check_value(key, value)
+    return typed
+
+
 def check(plan: DensePlan) -> None:
     """Raise a ConfigError that names the first key whose value cannot be."""
-    _check_choices(plan)
-    depth = len(plan.strides)
-    for key in ("spacing", "patch", "median_shape"):
-        _check_length(key, getattr(plan, key), plan.dims, "axis of the patch")
-        _check_positive(key, getattr(plan, key))
-    for key in ("kernels", "features", "blocks"):
-        _check_length(key, getattr(plan, key), depth, "stage")
-    _check_length("decoder_blocks", plan.decoder_blocks, depth - 1, "stage of the decoder")
-    for key in ("normalisation", "use_nonzero_mask", "intensity"):
-        _check_length(key, getattr(plan, key), len(plan.channels), "channel")
-    for key in ("features", "blocks", "decoder_blocks", "batch"):
-        value = getattr(plan, key)
-        _check_positive(key, value if isinstance(value, tuple) else (value,))
+    for one in fields(plan):
+        _check_value(one.name, getattr(plan, one.name))
+    for key, (count, of) in _counts(plan).items():
+        _check_length(key, getattr(plan, key), count, of)
     for key in ("strides", "kernels"):
         for stage in getattr(plan, key):
             _check_length(key, stage, plan.dims, "axis of the patch")
-            _check_positive(key, stage)
 
 
-def _check_choices(plan: DensePlan) -> None:
-    if plan.dims not in (2, 3):
-        raise ConfigError(f"dims is {plan.dims}, expected 2 or 3.")
-    if sorted(plan.transpose) != list(range(len(plan.transpose))):
-        raise ConfigError(f"transpose is {plan.transpose}, expected an order of the axes.")
-    if plan.configuration not in CONFIGURATIONS:
-        hint = nearest(plan.configuration, CONFIGURATIONS)
-        known = ", ".join(CONFIGURATIONS)
-        raise ConfigError(f"configuration is '{plan.configuration}', expected {known}.{hint}")
-    if not 0 <= plan.foreground_share <= 1:
-        raise ConfigError(
-            f"foreground_share is {plan.foreground_share}, expected a share between 0 and 1."
-        )
-    for key in ("image_order", "label_order", "probability_order"):
-        if getattr(plan, key) not in range(6):
-            raise ConfigError(f"{key} is {getattr(plan, key)}, expected 0 to 5.")
-    if plan.vary not in ("full", "light"):
-        raise ConfigError(f"vary is '{plan.vary}', expected 'full' or 'light'.")
-    if not plan.stages or plan.stages[-1][0] != 1 or any(len(s) != 4 for s in plan.stages):
-        raise ConfigError(
-            f"stages is {plan.stages}, expected (until, zoom, share, patches) for each stage, the "
-            "last until 1."
-        )
-    if plan.budget_s is not None and plan.budget_s <= 0:
-        raise ConfigError(f"budget_s is {plan.budget_s}, expected seconds larger than 0, or none.")
+def _counts(plan: DensePlan) -> dict[str, tuple[int, str]]:
+    """Return key -> how many values it has, and what each of them is for."""
+    depth = len(plan.strides)
+    counts: dict[str, tuple[int, str]] = {}
+    for key in ("spacing", "patch", "median_shape"):
+        counts[key] = (plan.dims, "axis of the patch")
+    for key in ("kernels", "features", "blocks"):
+        counts[key] = (depth, "stage")
+    counts["decoder_blocks"] = (depth - 1, "stage of the decoder")
+    for key in ("normalisation", "use_nonzero_mask", "intensity"):
+        counts[key] = (len(plan.channels), "channel")
+    return counts
+
+
+def _check_value(key: str, value: Any) -> None:
+    """Refuse a value that this key cannot have in any plan."""
+    values = value if isinstance(value, tuple) else (value,)
+    if key in CHOICES and (odd := [one for one in values if one not in CHOICES[key]]):
+        known = ", ".join(map(str, CHOICES[key]))
+        hint = nearest(str(odd[0]), [str(one) for one in CHOICES[key]])
+        raise ConfigError(f"{key} is {odd[0]!r}, expected one of {known}.{hint}")
+    if key in POSITIVE or key in POSITIVE_WHOLE:
+        _check_positive(key, values)
+    if key == "transpose" and sorted(values) != list(range(len(values))):
+        raise ConfigError(f"transpose is {value}, expected an order of the axes.")
+    if key == "foreground_share" and not 0 <= value <= 1:
+        raise ConfigError(f"foreground_share is {value}, expected a share between 0 and 1.")
+    if key == "stages" and (not values or values[-1][0] != 1):
+        raise ConfigError(f"stages is {value}, expected the last stage to last until 1.")
 
 
 def _check_length(key: str, value: Any, expected: int, of: str) -> None:
@@ -281,12 +328,13 @@ def _check_length(key: str, value: Any, expected: int, of: str) -> None:
         raise ConfigError(f"{key} is {value}, expected {expected} values, one for each {of}.")
 
 
-def _check_positive(key: str, values: Sequence[float]) -> None:
-    whole = key not in ("spacing", "median_shape")
-    odd = [v for v in values if v <= 0 or (whole and int(v) != v)]
-    if odd:
-        kind = "whole numbers" if whole else "numbers"
-        raise ConfigError(f"{key} holds {odd[0]}, expected {kind} larger than 0.")
+def _check_positive(key: str, values: Sequence[Any]) -> None:
+    for value in values:
+        if isinstance(value, tuple):
+            _check_positive(key, value)
+        elif value is not None and not value > 0:
+            kind = "numbers" if key in POSITIVE else "whole numbers"
+            raise ConfigError(f"{key} holds {value}, expected {kind} larger than 0.")
 
 
 def _known(keys: Mapping[str, Any]) -> None:
@@ -328,19 +376,43 @@ def _plain(value: Any) -> Any:
         return {key: _plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(part) for part in value]
-    return value.item() if hasattr(value, "item") else value
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def _typed(key: str, value: Any) -> Any:
-    """Turn lists into tuples, and the names of numbers into numbers, as JSON and YAML lose them."""
-    if key == "classes":
-        return {int(number): str(name) for number, name in value.items()}
-    if key == "regions" and value is not None:
-        return {str(name): tuple(int(n) for n in labels) for name, labels in value.items()}
-    if key in ("spacing", "median_shape"):
-        return tuple(float(part) for part in value)
-    return _tuples(value)
+    """Return the value as the key's type: lists become tuples, names of numbers numbers.
+
+    One value is let through where a key has one for each axis, stage or channel.
+    """
+    if key == "previous":
+        return value
+    plain = _plain(value)
+    alone = key in FOR_ALL and not isinstance(plain, list)
+    try:
+        made = _types()[key].validate_python([plain] if alone else plain)
+    except ValidationError:
+        kind = {one.name: str(one.type) for one in fields(DensePlan)}[key]
+        expected = WRITTEN.get(kind, "names with values")
+        raise ConfigError(f"{key} is {value!r}, expected {expected}.") from None
+    return made[0] if alone else made
 
 
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(part) for part in value) if isinstance(value, list | tuple) else value
+@cache
+def _types() -> dict[str, TypeAdapter[Any]]:
+    """Return what checks and converts a value of each key, by the types of `DensePlan`."""
+    hints = get_type_hints(DensePlan)
+    lenient = ConfigDict(coerce_numbers_to_str=True)
+    return {
+        key: TypeAdapter(hint, config=lenient) for key, hint in hints.items() if key != "previous"
+    }
+
+
+def _for_all(plan: DensePlan, typed: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values with a single one said for every axis, stage or channel of the plan."""
+    found = dict(typed)
+    for key in FOR_ALL:
+        if key in found and not isinstance(found[key], tuple):
+            count = _counts(plan)[key][0]
+            alike = (found[key],) * count
+            found[key] = widths(found[key], count, plan.dims) if key == "features" else alike
+    return found

@@ -1,0 +1,94 @@
+"""What is learnt of held-out cases, where labels leave most of an image open."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from neuroloom.core.split import Fold
+from neuroloom.learn.dense.held_out import gains, rows_of, usual, why_flagged
+
+OPEN = 9
+
+
+def study(largest: str = "no") -> SimpleNamespace:
+    return SimpleNamespace(largest=largest, tolerance=1.0, judge_more=lambda *_: {})
+
+
+def prepared(truths: list[np.ndarray], ignore: int | None) -> SimpleNamespace:
+    """Return what is needed of prepared data: every case is a fold of its own."""
+    cases = [SimpleNamespace(truth=lambda own=own: own, spacing=(2.0, 1.0)) for own in truths]
+    facts = {
+        "classes_of": {"0": "background", "1": "cell"},
+        "regions": None,
+        "parts": {"cell": [1]},
+        "ignore": ignore,
+    }
+    rows = np.arange(len(truths))
+    folds = [Fold(f"fold {k}", np.delete(rows, k), np.array([k]), [f"case {k}"]) for k in rows]
+    return SimpleNamespace(dataset=SimpleNamespace(x=cases, facts=facts), folds=folds)
+
+
+def fits(labels: list[np.ndarray]) -> list[SimpleNamespace]:
+    """Return a fit a fold that is all but sure of these labels."""
+    return [
+        SimpleNamespace(
+            job=SimpleNamespace(fold=k),
+            scores=[np.stack([0.9 - 0.8 * label, 0.1 + 0.8 * label])],
+        )
+        for k, label in enumerate(labels)
+    ]
+
+
+def scribbled() -> tuple[np.ndarray, np.ndarray]:
+    """A whole cell that was found, (8, 12), and a scribble through it and beside it."""
+    found = np.zeros((8, 12), int)
+    found[1:7, 1:7] = 1
+    truth = np.full((8, 12), OPEN)
+    truth[3, 1:7], truth[7] = 1, 0
+    return truth, found
+
+
+def test_a_piece_where_nobody_looked_does_not_speak_for_keeping_the_largest():
+    truth, found = scribbled()
+    found[1:3, 10:] = 1
+    gained = gains(study("auto"), prepared([truth], OPEN), fits([found]))
+    assert gained[0].tolist() == [[0.0]]
+    found[7, 11] = 1
+    assert gains(study("auto"), prepared([truth], OPEN), fits([found]))[0].item() > 0
+
+
+def test_usual_volumes_beside_scribbles_are_those_that_were_found():
+    truth, found = scribbled()
+    larger = np.roll(found, 1, 1) | found
+    stored = usual(study(), prepared([truth, truth], OPEN), fits([found, larger]))
+    assert stored["volumes"] == {"cell": [72.0, 84.0]}
+    assert why_flagged(stored, stored["doubt"][0], {"cell": 80.0}) == ""
+
+
+def test_usual_volumes_beside_whole_labels_are_those_of_the_labels():
+    _, found = scribbled()
+    stored = usual(study(), prepared([found], None), fits([found * 0]))
+    assert stored["volumes"] == {"cell": [72.0, 72.0]}
+
+
+def test_scribbles_alone_say_of_no_volume_what_is_usual():
+    truth, _ = scribbled()
+    assert usual(study(), prepared([truth], OPEN), [])["volumes"] == {}
+
+
+def test_what_flags_errors_is_counted_where_somebody_looked():
+    import pandas as pd
+
+    truth, found = scribbled()
+    data = prepared([truth], OPEN).dataset
+    data.table = pd.DataFrame(
+        {"name": ["a"], "path": ["a"], "subject": ["1"], "session": ["1"], "run": ["1"]}
+    )
+    p = fits([found])[0].scores[0]
+    p[:, 3, 6] = [0.55, 0.45]
+    row = rows_of(study(), data, 0, p, [], {})[0]
+    assert row["fn"] == 1
+    assert row["error_auroc"] == pytest.approx(1.0)
