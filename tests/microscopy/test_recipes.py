@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.core.recording import image
+from neuroloom.io.images import write_image
 from neuroloom.microscopy import Measure, Threshold
 from neuroloom.microscopy.morphometry import AXON_COLUMNS
 from tests import grids
@@ -52,6 +55,15 @@ def test_nuclei_are_written_and_scored(tmp_path):
     assert metrics["f1"]["value"] == 1.0
     found = to_array(read_image(run.folder / "artifacts" / "masks" / "n0.tif"))
     assert found.max() == 5
+
+
+def test_all_images_that_cannot_be_segmented_or_scored_are_listed_at_once(tmp_path):
+    data = grids.write_nuclei(tmp_path / "data", images=3)
+    files = sorted((data / "images").iterdir()), sorted((data / "labels").iterdir())
+    files[0][0].write_bytes(b"no picture")
+    write_image(files[1][2], image(np.ones((7, 9), np.uint8)))
+    with pytest.raises(DataError, match=r"(?s)2 problems in 2 cases.*n0.*n2.*the label's grid"):
+        Threshold().prepare(data)
 
 
 def test_a_mask_of_ones_own_steps_without_labels(tmp_path):

@@ -7,10 +7,11 @@ import pytest
 import torch
 from scipy.linalg import sqrtm
 
-from neuroloom.core.errors import ConfigError
+from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json
+from neuroloom.core.recording import volume
 from neuroloom.io.cases import find_cases
-from neuroloom.io.images import read_image
+from neuroloom.io.images import read_image, write_image
 from neuroloom.learn.fit import FitJob
 from neuroloom.learn.model import find_model
 from neuroloom.nets.generators import Adversary, SuperResolution, Unfold, _turned
@@ -31,6 +32,14 @@ def test_fidelity_is_as_in_scikit_image():
     assert psnr(real, made) == pytest.approx(peak_signal_noise_ratio(real, made, data_range=span))
     assert ssim(real, made) == pytest.approx(structural_similarity(real, made, data_range=span))
     assert np.isnan(psnr(np.ones(4), np.zeros(4)))
+
+
+def test_all_images_that_cannot_serve_are_listed_at_once(tmp_path):
+    data = write_blobs(tmp_path, cases=4)
+    (data / "images/case_01.nii.gz").write_bytes(b"no volume")
+    write_image(data / "images/case_02.nii.gz", volume(np.full((5, 5, 5), np.nan), np.eye(4)))
+    with pytest.raises(DataError, match=r"(?s)2 problems in 2 cases.*case_01.*case_02.*NaN"):
+        read_pairs(find_cases(data), "autoencoder")
 
 
 def test_what_is_given_is_the_mean_over_blocks(tmp_path):

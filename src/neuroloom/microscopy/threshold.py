@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroloom.core.audit import Finding
-from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.core.errors import ConfigError
 from neuroloom.core.files import write_json
 from neuroloom.core.recipe import Recipe, setting
 from neuroloom.microscopy.pipelines.engine import check_steps, read_pipeline, run_pipeline
@@ -78,25 +78,17 @@ class Threshold(Recipe):
         return steps_of(self.pipeline)
 
     def prepare(self, data: Path) -> Prepared:
-        """Find the images and check the pipeline; nothing is written."""
+        """Find and check the images and the pipeline; nothing is written."""
+        from neuroloom.io.casecheck import check_cases, findings_of_problems, require_sound
         from neuroloom.io.cases import find_cases
 
         steps = self.steps
         kind = check_steps(steps, self.pipeline)
         found = find_cases(data, self.include, self.images, self.labels)
-        for case in found.cases:
-            self._check(case)
+        problems = require_sound(check_cases(found.cases, found.classes, found.ignore, "image"))
         findings = [Finding("note", "Files", text) for text in (found.layout, *found.notes)]
+        findings += findings_of_problems(problems)
         return Prepared(found, steps, kind, findings)
-
-    def _check(self, case: Case) -> None:
-        if case.label is None:
-            return
-        truth = case.truth()
-        if truth is not None and truth.shape != case.shape:
-            raise DataError(
-                f"{case.name}: the label has {truth.shape} pixels, the image {case.shape}."
-            )
 
     def work(self, prepared: Prepared, run: Run) -> None:
         """Segment case after case, write the results, score and report."""

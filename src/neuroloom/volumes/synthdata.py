@@ -10,7 +10,15 @@ import numpy as np
 from neuroloom.core.audit import refuse_duplicates
 from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import ConfigError, DataError, nearest
-from neuroloom.volumes.data import KEPT, Wish, findings_of, frame_of, names_of, read_images
+from neuroloom.volumes.data import (
+    KEPT,
+    Wish,
+    audited,
+    findings_of,
+    frame_of,
+    names_of,
+    read_images,
+)
 from neuroloom.volumes.frames import Frame
 from neuroloom.volumes.targets import labels_of, with_folders
 
@@ -50,7 +58,10 @@ def read_pairs(
     ------
     ConfigError
         If channels are named that are not there, or none is left to make them of.
+    DataError
+        One that lists every case that cannot serve.
     """
+    findings = audited(found, labels=False)
     found = found.upright()
     frame = Frame.of(facts) if facts else even(frame_of(found, Wish(size=size)))
     hashes = found.hashes()
@@ -83,7 +94,7 @@ def read_pairs(
             "n_table": 0,
             "layout": found.layout,
         },
-        findings=findings_of(found, rows),
+        findings=[*findings_of(found, rows), *findings],
         extra={"hashes": hashes},
         truth=y,
     )

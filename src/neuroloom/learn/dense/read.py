@@ -16,7 +16,6 @@ from neuroloom.core.split import Fold
 from neuroloom.learn.dense.cases import DenseCases
 
 if TYPE_CHECKING:
-    from neuroloom.io.casecheck import Problem
     from neuroloom.io.cases import FoundCases
     from neuroloom.learn.dense.study import DenseStudy
 
@@ -38,7 +37,7 @@ def read_cases(
     DataError
         One, that lists everything that is wrong with the cases.
     """
-    from neuroloom.io.casecheck import check_cases, require_sound
+    from neuroloom.io.casecheck import check_cases, findings_of_problems, require_sound
 
     found = find(study, data, include, len(trained["channels"]) if trained else 0)
     declared = trained["classes_of"] if trained else found.classes
@@ -53,7 +52,8 @@ def read_cases(
     table["label"] = [None if case.label is None else "mask" for case in found.cases]
     table["example"] = np.arange(len(table))
     extra = {"hashes": found.hashes(), "found": found}
-    findings = [Finding("note", "How the files were read", _sentence(found)), *_findings(problems)]
+    findings = [Finding("note", "How the files were read", _sentence(found))]
+    findings += findings_of_problems(problems)
     return Dataset(table, cases, "segmentation", [], facts, findings, extra)  # type: ignore[arg-type]
 
 
@@ -141,18 +141,6 @@ def _same_channels(found: FoundCases, facts: dict[str, Any]) -> None:
                 f"{case.name}: has {given} channels, expected {wanted}: "
                 f"{', '.join(facts['channels'])}."
             )
-
-
-def _findings(problems: list[Problem]) -> list[Finding]:
-    """Return warnings one by one, and notes of one kind together."""
-    kinds = {"warning": "Doubtful images or labels", "note": "Worth knowing"}
-    found = []
-    for severity, title in kinds.items():
-        texts = list(dict.fromkeys(p.text for p in problems if p.severity == severity))
-        if texts:
-            more = f" And {len(texts) - 8} more like these." if len(texts) > 8 else ""
-            found.append(Finding(severity, title, " ".join(texts[:8]) + more))  # type: ignore[arg-type]
-    return found
 
 
 def audit_cases(dataset: Dataset) -> list[Finding]:

@@ -133,36 +133,45 @@ def measure_cases(found: FoundCases, wish: Wish) -> Table:
     Raises
     ------
     DataError
-        Naming cases without mask, with another grid, with an empty mask …
+        Naming cases without mask, with a mask that lies elsewhere, with an empty mask …
     """
     import pandas as pd
 
     from neuroloom.core.audit import refuse_duplicates
+    from neuroloom.io.casecheck import check_cases, findings_of_problems, require_sound
 
+    problems = check_cases(found.cases, found.classes, found.ignore, use="region")
+    doubts = findings_of_problems(require_sound(problems))
     hashes = found.hashes()
     refuse_duplicates({path: hashes[path] for images in found.table["image"] for path in images})
-    rows, wrong, reasons = [], [], dict[str, list[str]]()
-    for case in found.cases:
-        try:
-            measured = measure_case(case, wish, found.classes)
-        except DataError as error:
-            wrong.append(f"{case.name}: {error}")
-            continue
-        rows.append(measured.values)
-        for reason in dict.fromkeys(measured.reasons.values()):
+    measured = _measured(found, wish)
+    reasons: dict[str, list[str]] = {}
+    for case, own in zip(found.cases, measured, strict=True):
+        for reason in dict.fromkeys(own.reasons.values()):
             reasons.setdefault(reason, []).append(case.name)
-    if wrong:
-        more = f" (and {len(wrong) - SHOWN} more)" if len(wrong) > SHOWN else ""
-        raise DataError(" ".join(wrong[:SHOWN]) + more)
-    features = pd.DataFrame(rows)
+    features = pd.DataFrame([own.values for own in measured])
     for column in wish.columns:
         features[column] = _numbers(found.table, column)
     layout = found.layout.rstrip(".")
     findings = [Finding("note", "How the data were read", f"{layout}.")]
     findings += [Finding("note", "Noticed while reading", note) for note in found.notes]
+    findings += doubts
     findings += [_undefined(reason, names) for reason, names in reasons.items()]
     table = found.table.drop(columns=["image", "label"])
     return Table(table, features, findings, hashes, found.layout)
+
+
+def _measured(found: FoundCases, wish: Wish) -> list[Measured]:
+    measured, wrong = [], []
+    for case in found.cases:
+        try:
+            measured.append(measure_case(case, wish, found.classes))
+        except DataError as error:
+            wrong.append(f"{case.name}: {error}")
+    if wrong:
+        more = f" (and {len(wrong) - SHOWN} more)" if len(wrong) > SHOWN else ""
+        raise DataError(" ".join(wrong[:SHOWN]) + more)
+    return measured
 
 
 def _undefined(reason: str, names: list[str]) -> Finding:
