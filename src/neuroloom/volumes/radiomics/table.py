@@ -11,7 +11,13 @@ import numpy as np
 
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import DataError, nearest
-from neuroloom.volumes.radiomics.extract import Chain, Measured, extract
+from neuroloom.volumes.radiomics.extract import (
+    Chain,
+    Measured,
+    delineate,
+    measure,
+    measure_response,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -210,9 +216,11 @@ def measure_case(case: Case, wish: Wish, classes: dict[int, str] | None = None) 
     for roi in wish.rois or ("",):
         mask = truth > 0 if roi == "" else truth == _class_number(roi, classes)
         head = f"{roi}:" if len(wish.rois) > 1 else ""
-        for filtered, own in _images(image, spacing, wish):
-            found = extract(own, mask, spacing, _chain_of(wish.chain, filtered))
-            before = f"{head}{filtered}/" if filtered else head
+        region = delineate(image, mask, spacing, wish.chain)
+        for name in ("", *wish.filters):
+            chain = wish.chain
+            found = measure_response(region, name, chain) if name else measure(region, chain)
+            before = f"{head}{name}/" if name else head
             values |= {before + tag: value for tag, value in found.values.items()}
             reasons |= {before + tag: why for tag, why in found.reasons.items()}
     return Measured(values, reasons)
@@ -236,28 +244,6 @@ def _class_number(roi: str, classes: dict[int, str] | None) -> int:
     if roi.isdigit():
         return int(roi)
     raise DataError(f"the mask has no class '{roi}'.{nearest(roi, known)}")
-
-
-def _images(image: np.ndarray, spacing: Any, wish: Wish) -> list[tuple[str, np.ndarray]]:
-    """Return the image, and its response to every filter, by name."""
-    found = [("", image)]
-    if wish.filters:
-        from neuroloom.volumes.radiomics.filters import respond
-
-        found += [(name, respond(image, name, spacing)) for name in wish.filters]
-    return found
-
-
-def _chain_of(chain: Chain, filtered: str) -> Chain:
-    """Responses have no unit: their bins are counted, and the region's form is measured once."""
-    if not filtered:
-        return chain
-    from dataclasses import replace
-
-    families = tuple(name for name in chain.families if name != "morph")
-    return replace(
-        chain, families=families, method="number", inside=None, whole=False, ivh="continuous"
-    )
 
 
 def is_number_target(values: Sequence[Any]) -> bool:
