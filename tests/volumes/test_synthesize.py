@@ -19,7 +19,7 @@ from neuroloom.volumes.fidelity import psnr, ssim
 from neuroloom.volumes.novelty import copied, frechet
 from neuroloom.volumes.synthdata import coarser, inside, read_pairs
 from neuroloom.volumes.synthesize import Synthesize
-from tests.grids import write_blobs, write_slices
+from tests.grids import write_blobs, write_contrasts, write_slices
 
 
 def test_fidelity_is_as_in_scikit_image():
@@ -141,3 +141,19 @@ def test_settings_of_another_kind_are_refused(tmp_path):
         Synthesize(kind="contrast").prepare(data)
     with pytest.raises(ConfigError, match="no channel 'T9'"):
         Synthesize(kind="contrast", make=["T9"]).prepare(data)
+
+
+def test_a_contrast_of_bids_is_made_of_the_other(tmp_path):
+    data = write_contrasts(tmp_path / "data", subjects=5)
+    fields = {"kind": "contrast", "make": ["T2w"], "folds": 2, "size": 12}
+    run = Synthesize(**fields, model="intensities").run(data, tmp_path / "run")
+    metrics = read_json(run.folder / "metrics.json")
+    assert metrics["psnr"]["value"] > 25
+    # New people need no T2w; who has one is compared with it.
+    new = write_contrasts(tmp_path / "new", subjects=3, lacking=("sub-1_T2w",))
+    table = run.predict(new, out=tmp_path / "made").set_index("name")
+    assert table["psnr"].isna().tolist() == [False, True, False]
+    assert run.evaluate(new, tmp_path / "judged")["value"].notna().all()
+    (new / "sub-2/anat/sub-2_T1w.nii.gz").unlink()
+    with pytest.raises(DataError, match="sub-2: lacks T1w"):
+        run.predict(new)

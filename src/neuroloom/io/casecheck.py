@@ -173,6 +173,8 @@ def _look(case: Case, allowed: set[int] | None, use: Use) -> _Seen:
         image = case.image()
         seen.channels = len(image)
         seen.image_hash = _hash(image)
+        for file in case.images[1:]:
+            _place(seen, file, "channel")
     except DataError as error:
         seen.say("error", first, _shorn(str(error), first))
         seen.header = None
@@ -272,14 +274,21 @@ def _grid(seen: _Seen, file: Path) -> None:
             f"{own.shape}; resample it onto the image.",
         )
         return
-    if own.affine is None or other.affine is None or "px" in (own.unit, other.unit):
+    _place(seen, file, "label")
+
+
+def _place(seen: _Seen, file: Path, what: str) -> None:
+    """Compare where a label or a further channel lies with where the image does."""
+    own, other = seen.header, peek_image(file)
+    if own is None or own.affine is None or other.affine is None or "px" in (own.unit, other.unit):
         return
+    image = seen.case.images[0].name
     ways, theirs = _ways(own.affine), _ways(other.affine)
     if ways != theirs:
         seen.say(
             "error",
             file,
-            f"the label's axes point to {theirs}, those of {image} to {ways}: "
+            f"the {what}'s axes point to {theirs}, those of {image} to {ways}: "
             "it is flipped or turned; write it on the image's grid.",
         )
         return
@@ -289,7 +298,7 @@ def _grid(seen: _Seen, file: Path) -> None:
         seen.say(
             "error",
             file,
-            f"the label lies elsewhere than {image}: their affines differ by "
+            f"the {what} lies elsewhere than {image}: their affines differ by "
             f"{off.max():.4g} mm; write it on the image's grid.",
         )
 

@@ -42,6 +42,9 @@ class Wish:
         Where numbers become two classes, "small" and "large"; None takes their median.
     maps
         Whether the model learns from where an amount is, beside how much there is.
+    apart
+        Whether channels of flat images, too, are standardised one by one: what is to be made of
+        another must not reach it.
     """
 
     task: Task = "classification"
@@ -50,6 +53,7 @@ class Wish:
     size: int | None = None
     cut: float | None = None
     maps: bool = False
+    apart: bool = False
 
 
 def read_whole(found: FoundCases, wish: Wish, facts: Mapping[str, Any] | None = None) -> Dataset:
@@ -164,9 +168,8 @@ def read_images(
     for row, case in enumerate(found.cases):
         image = first if row == 0 else case.image()
         _check_axes(case, image, frame)
-        x[row, :channels] = put_on(
-            standardised(image, together=len(frame.shape) == 2), case.spacing, frame
-        )
+        together = len(frame.shape) == 2 and not wish.apart
+        x[row, :channels] = put_on(standardised(image, together=together), case.spacing, frame)
         mask = amount.mask(case, found.classes) if amount else None
         if amount:
             place = float(np.prod(case.spacing))

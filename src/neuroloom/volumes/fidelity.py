@@ -52,7 +52,7 @@ def ssim(real: np.ndarray, made: np.ndarray) -> float:
     window = min(WINDOW, *real.shape)
     window -= 1 - window % 2
     span = float(np.ptp(real))
-    if window < 3 or span == 0:
+    if window < 3 or span == 0 or np.isnan(span):
         return float("nan")
     return float(structural_similarity(real, made, win_size=window, data_range=span))
 

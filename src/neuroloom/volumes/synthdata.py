@@ -66,16 +66,21 @@ def read_pairs(
     frame = Frame.of(facts) if facts else even(frame_of(found, Wish(size=size)))
     hashes = found.hashes()
     refuse_duplicates({path: hashes[path] for images in found.table["image"] for path in images})
-    images, _, _, count = read_images(found, frame, [], Wish(size=size), None)
+    wish = Wish(size=size, apart=kind == "contrast")
+    images, _, _, count = read_images(found, frame, [], wish, None)
     channels = list(found.channels or names_of(count))
     if len(channels) != count:
         raise DataError(f"The images have {count} channels, {len(channels)} are declared.")
     x, y, given, made = _parted(images, channels, kind, make)
+    lacking = [k for k, name in enumerate(channels) if name not in given]
+    _require_given(found, channels, lacking)
     groups = ["all"]
     if kind == "gan":
         y, groups = _classes(found, target, facts)
     rows = with_folders(found.table)
-    rows = rows[[name for name in KEPT if name in rows]].assign(onset=0.0, stop=1.0, label=1.0)
+    rows = rows[[name for name in KEPT if name in rows]].assign(onset=0.0, stop=1.0)
+    # What lacks the image to be made can be predicted, not judged.
+    rows["label"] = [np.nan if case.missing else 1.0 for case in found.cases]
     extents = [_extent(case.shape, case.spacing, frame) for case in found.cases]
     rows["extent"] = ["x".join(map(str, extent)) for extent in extents]
     return Dataset(
@@ -90,6 +95,7 @@ def read_pairs(
             "unit": frame.unit,
             "channels": given,
             "made": made,
+            "all_channels": channels,
             "groups": groups,
             "n_table": 0,
             "layout": found.layout,
@@ -98,6 +104,13 @@ def read_pairs(
         extra={"hashes": hashes},
         truth=y,
     )
+
+
+def _require_given(found: FoundCases, channels: list[str], made: list[int]) -> None:
+    """Refuse cases that lack what others are made of."""
+    for case in found.cases:
+        if short := [channels[k] for k in case.missing if k not in made]:
+            raise DataError(f"{case.name}: lacks {', '.join(short)}, of which others are made.")
 
 
 def _classes(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -65,6 +66,9 @@ class Synthesize(Study):
         None, "places along the longest axis of the common grid; default 160 (2-D), 64 (3-D)", ge=2,
         basic=True,
     )  # fmt: skip
+    channels: list[str] = setting(
+        [], "names of the channels; of BIDS the contrasts that are channels; default: all of them"
+    )
     include: list[str] = setting([], "globs on file names (or relative paths with /)")
     images: list[str] = setting([], "globs that pick the images, where no layout is recognised")
     pattern: str | None = setting(None, 'keys in file names: "{subject}_{session}"')
@@ -99,7 +103,14 @@ class Synthesize(Study):
         from neuroloom.io.cases import find_cases
         from neuroloom.volumes.synthdata import read_pairs
 
-        found = find_cases(data, include, self.images, (), self.pattern)
+        known = facts["all_channels"] if facts else []
+        asked = known or self.channels or (["*"] if self.kind == "contrast" else [])
+        found = find_cases(
+            data, include, self.images, (), self.pattern, channels=asked,
+            incomplete=bool(known), n_channels=len(known),
+        )  # fmt: skip
+        if names := known or self.channels:
+            found = replace(found, channels=names)
         return read_pairs(
             found, self.kind, make=self.make, target=self.target, size=self.size, facts=facts
         )

@@ -39,7 +39,7 @@ def read_cases(
     """
     from neuroloom.io.casecheck import check_cases, findings_of_problems, require_sound
 
-    found = find(study, data, include, len(trained["channels"]) if trained else 0)
+    found = find(study, data, include, trained["channels"] if trained else None)
     declared = trained["classes_of"] if trained else found.classes
     declared = None if declared is None else {int(k): str(v) for k, v in declared.items()}
     ignore = found.ignore if study.ignore is None else study.ignore
@@ -57,8 +57,10 @@ def read_cases(
     return Dataset(table, cases, "segmentation", [], facts, findings, extra)  # type: ignore[arg-type]
 
 
-def find(study: DenseStudy, data: Path, include: list[str], n_channels: int = 0) -> FoundCases:
-    """Find cases as the study's settings say."""
+def find(
+    study: DenseStudy, data: Path, include: list[str], trained: list[str] | None = None
+) -> FoundCases:
+    """Find cases as the study's settings say; `trained` are the channels of a finished run."""
     from neuroloom.io.cases import find_cases
 
     labels: Any = study.labels
@@ -67,7 +69,8 @@ def find(study: DenseStudy, data: Path, include: list[str], n_channels: int = 0)
     images: Any = list(study.images.values()) if len(study.images) == 1 else study.images
     return find_cases(
         data, include, images, labels, study.pattern, study.values or None, study.classes,
-        incomplete=study.missing != "none", n_channels=n_channels,
+        channels=trained or study.channels, incomplete=study.missing != "none",
+        n_channels=len(trained or ()),
     )  # fmt: skip
 
 
