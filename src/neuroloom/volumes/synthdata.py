@@ -19,7 +19,7 @@ from neuroloom.volumes.data import (
     names_of,
     read_images,
 )
-from neuroloom.volumes.frames import Frame
+from neuroloom.volumes.frames import Frame, places_of
 from neuroloom.volumes.targets import labels_of, with_folders
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def read_pairs(
             "layout": found.layout,
         },
         findings=[*findings_of(found, rows), *findings],
-        extra={"hashes": hashes},
+        extra={"hashes": hashes, "cases": found.cases},
         truth=y,
     )
 
@@ -185,7 +185,7 @@ def _channel(name: str, channels: list[str]) -> int:
 def _extent(shape: Sequence[int], spacing: Sequence[float], frame: Frame) -> tuple[int, ...]:
     """Return how many places of the frame, around its centre, the image itself fills."""
     sizes = zip(shape, spacing, frame.spacing, frame.shape, strict=True)
-    return tuple(min(max(1, round(n * old / new)), most) for n, old, new, most in sizes)
+    return tuple(min(places_of(n, old, new), most) for n, old, new, most in sizes)
 
 
 def inside(image: np.ndarray, extent: str) -> np.ndarray:

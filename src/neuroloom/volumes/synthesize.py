@@ -191,8 +191,10 @@ class Synthesize(Study):
         inputs
             Files or folders.
         out
-            Where the table and the images (`<name>_made.nii.gz`, or `.tif` in 2-D), on the common
-            grid and standardised, are written; None writes nothing.
+            Where the table and the images (`<name>_made.nii.gz`, or `.tif` in 2-D) are written;
+            None writes nothing. What was made of an image lies on its grid, with its affine, and is
+            in its unit; another contrast has mean 0 and SD 1, as its unit is not known. New images
+            (kind gan) lie on the common grid, standardised.
 
         Returns
         -------
