@@ -166,6 +166,25 @@ def write_bids(folder: Path, false_size: bool = False) -> Path:
     return folder
 
 
+def write_contrasts(folder: Path, subjects: int = 4, lacking: tuple[str, ...] = ()) -> Path:
+    """Write BIDS of one visit a subject: T1w, T2w (its negative) and one lesion mask.
+
+    `lacking` names images that are left out, as "sub-1_T2w".
+    """
+    for subject in range(subjects):
+        content, mask = blob(subject)
+        place, stem = Path(f"sub-{subject}") / "anat", f"sub-{subject}"
+        noise = np.random.default_rng([9, subject]).normal(0, 5, content.shape)
+        drawn = {"T1w": content, "T2w": (300 - 2 * content + noise).astype(np.float32)}
+        for contrast, voxels in drawn.items():
+            if f"{stem}_{contrast}" not in lacking:
+                path = folder / place / f"{stem}_{contrast}.nii.gz"
+                write_image(path, volume(voxels.T, OBLIQUE.astype(np.float32)))
+        label = folder / "derivatives/labels" / place / f"{stem}_label-lesion_mask.nii.gz"
+        write_image(label, volume(mask.T.astype(np.uint8), OBLIQUE.astype(np.float32)))
+    return folder
+
+
 def write_dicom(
     folder: Path,
     voxels: np.ndarray,

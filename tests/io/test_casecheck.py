@@ -95,6 +95,40 @@ def test_values_that_nobody_declared(tmp_path: Path) -> None:
     assert check_cases(find_cases(root).cases, CLASSES, ignore=7) == []
 
 
+def test_channels_of_a_case_that_lie_apart(tmp_path: Path) -> None:
+    root = write_nnunet(tmp_path)
+    path = root / "imagesTr" / "toy_001_0001.nii.gz"
+    moved = nibabel.load(path).affine.copy()
+    moved[0, 3] += 2
+    change(path, lambda image: image, moved)
+    only(audit(root), "error", r"0001\.nii\.gz: the channel lies elsewhere than toy_001_0000.*2 mm")
+
+
+def test_what_cases_serve_decides_what_is_wrong_with_them(tmp_path: Path) -> None:
+    root = folder(tmp_path)
+
+    def holed(image: np.ndarray) -> np.ndarray:
+        image[0, 0, 0] = np.nan
+        return image
+
+    change(root / "images" / "c1.nii.gz", holed)
+    change(root / "labels" / "c2.nii.gz", np.zeros_like)
+    twice = (root / "images" / "c3.nii.gz").read_bytes()
+    (root / "images" / "c4.nii.gz").write_bytes(twice)
+    cases = find_cases(root).cases
+    errors = {
+        use: {p.case for p in check_cases(cases, CLASSES, None, use) if p.severity == "error"}
+        for use in ("model", "image", "region")
+    }
+    assert errors == {"model": {"c1", "c4"}, "image": {"c1"}, "region": {"c2"}}
+    (root / "labels" / "c0.nii.gz").unlink()
+    change(root / "images" / "c5.nii.gz", lambda image: image * np.nan)
+    found = [p.text for p in check_cases(find_cases(root).cases, CLASSES, None, "region")[:3]]
+    assert "c0.nii.gz: has no mask" in found[0]
+    assert "the label is empty" in found[1]
+    assert "of the region's" in found[2]
+
+
 def labelled(root: Path, slips: dict[int, int], cases: int = 6) -> Path:
     """Write cases of 2,000 labelled voxels; `slips`: case -> voxels that become 7."""
     rng = np.random.default_rng(0)

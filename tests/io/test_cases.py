@@ -18,6 +18,7 @@ from tests.grids import (
     two_balls,
     write_bids,
     write_case,
+    write_contrasts,
     write_dicom,
     write_msd,
     write_nnunet,
@@ -116,6 +117,45 @@ def test_bids(tmp_path: Path) -> None:
     truth = found.cases[0].truth()
     assert truth is not None
     assert [int((truth == number).sum()) for number in (1, 2)] == [6 * 14, 6 * 14]
+
+
+def test_contrasts_of_bids_are_cases_unless_channels_are_asked_for(tmp_path: Path) -> None:
+    write_contrasts(tmp_path, subjects=2)
+    found = find_cases(tmp_path)
+    assert found.table["name"].tolist() == [f"sub-{s}_{c}" for s in (0, 1) for c in ("T1w", "T2w")]
+    assert "Labels without an image" in found.notes[0]
+    assert find_cases(tmp_path, channels=["CT"]).table["name"].tolist() == list(found.table["name"])
+    for asked in (["T2w", "T1w"], ["*"]):
+        joined = find_cases(tmp_path, channels=asked)
+        assert joined.table["name"].tolist() == ["sub-0", "sub-1"]
+        assert joined.channels == (asked if len(asked) == 2 else ["T1w", "T2w"])
+        names = [path.name for path in joined.cases[1].images]
+        assert names == [f"sub-1_{contrast}.nii.gz" for contrast in joined.channels]
+        assert joined.table["label"].notna().all()
+        assert "are the channels of a case" in joined.layout
+        assert joined.cases[0].image().shape == (2, 12, 14, 12)
+    alone = find_cases(tmp_path, channels=["T2w"])
+    assert alone.table["image"].tolist() == [(f"sub-{s}/anat/sub-{s}_T2w.nii.gz",) for s in (0, 1)]
+    assert "Contrasts that are no channel were passed over: T1w." in alone.notes
+
+
+def test_a_lacking_contrast_of_bids_is_named_or_borne(tmp_path: Path) -> None:
+    write_contrasts(tmp_path, lacking=("sub-1_T1w", "sub-2_T2w"))
+    with pytest.raises(DataError, match=r"sub-1, sub-2 have fewer than the 2 channels"):
+        find_cases(tmp_path, channels=["T1w", "T2w"])
+    found = find_cases(tmp_path, channels=["T1w", "T2w"], incomplete=True)
+    assert [case.missing for case in found.cases] == [(), (0,), (1,), ()]
+    with pytest.raises(DataError, match="no case has the channel FLAIR"):
+        find_cases(tmp_path, channels=["T1w", "FLAIR"], incomplete=True)
+
+
+def test_a_contrast_with_its_own_label_and_two_runs_of_one_contrast(tmp_path: Path) -> None:
+    names = [f"sub-1/anat/sub-1_run-{r}_{c}.png" for r in (1, 2) for c in ("T1w", "T2w")]
+    labels = [f"derivatives/labels/sub-1/anat/sub-1_run-1_{c}_seg.png" for c in ("T1w", "T2w")]
+    found = find_cases(pictures(tmp_path, [*names, *labels]), channels=["T2w", "T1w"])
+    assert found.table["name"].tolist() == ["sub-1_run-1", "sub-1_run-2"]
+    assert found.table["label"].tolist() == [labels[1], None]
+    assert found.table["run"].tolist() == ["1", "2"]
 
 
 def test_pixel_sizes_give_x_first(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from neuroloom.microscopy.pipelines import PIPELINES, check_steps, read_pipeline
 from neuroloom.microscopy.pipelines.filters import measure_width
 from neuroloom.microscopy.pipelines.masks import fill_holes, remove_small, thin
 from neuroloom.microscopy.pipelines.smooth import smooth_edges
+from tests.structures import phantom
 
 
 # Between coarse slices a width of less than a pixel cannot be told, so that there 2.5 is the least.
@@ -39,36 +40,6 @@ def test_a_width_beyond_the_scales_is_said():
     y, x = np.mgrid[:41, :41] - 20
     with pytest.raises(DataError, match="narrower or wider"):
         measure_width(np.exp(-(y**2 + x**2) / 200), (20, 20), "spot", (1.0, 1.5, 2.0))
-
-
-def phantom(kind, seed=0, shape=(10, 96, 96)):
-    """A noisy 3-D image of a structure, and its mask."""
-    rng = np.random.default_rng(seed)
-    z, y, x = np.mgrid[tuple(slice(n) for n in shape)].astype(float)
-    truth = np.zeros(shape, bool)
-    if kind == "spots":
-        for c in rng.uniform([2, 6, 6], [10, 90, 90], (25, 3)):
-            truth |= (z - c[0]) ** 2 + (y - c[1]) ** 2 + (x - c[2]) ** 2 < 2.0**2
-    elif kind == "filaments":
-        for _ in range(8):
-            turn, c = rng.uniform(0, np.pi), rng.uniform([3, 20, 20], [9, 76, 76])
-            off = (y - c[1]) * np.cos(turn) - (x - c[2]) * np.sin(turn)
-            truth |= off**2 + (z - c[0]) ** 2 < 1.5**2
-    elif kind in ("shells", "filled"):
-        for cy, cx, r in ((30, 30, 18), (66, 64, 20)):
-            far = np.hypot(y - cy, x - cx)
-            truth |= far < r if kind == "filled" else np.abs(far - r) < 1.5
-        if kind == "filled":
-            image = np.zeros(shape)
-            for cy, cx, r in ((30, 30, 18), (66, 64, 20)):
-                image += np.exp(-((np.hypot(y - cy, x - cx) - r) ** 2) / 2)
-            return 100 + 60 * image + 4 * rng.normal(size=shape), truth
-    else:
-        for c in [(6, 25, 25), (6, 30, 70), (6, 70, 40), (6, 72, 78)]:
-            far = ((z - c[0]) / 5) ** 2 + ((y - c[1]) / 11) ** 2 + ((x - c[2]) / 9) ** 2
-            truth |= far < 1
-    light = ndimage.gaussian_filter(truth.astype(float), 0.8)
-    return 100 + 60 * light + 4 * rng.normal(size=shape), truth
 
 
 @pytest.mark.parametrize("name", PIPELINES)

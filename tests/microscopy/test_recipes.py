@@ -95,6 +95,15 @@ def test_greys_that_are_neither_a_mask_nor_numbers_are_refused(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_all_images_that_cannot_be_segmented_or_scored_are_listed_at_once(tmp_path):
+    data = grids.write_nuclei(tmp_path / "data", images=3)
+    files = sorted((data / "images").iterdir()), sorted((data / "labels").iterdir())
+    files[0][0].write_bytes(b"no picture")
+    write_image(files[1][2], image(np.ones((7, 9), np.uint8)))
+    with pytest.raises(DataError, match=r"(?s)2 problems in 2 cases.*n0.*n2.*the label's grid"):
+        Threshold().prepare(data)
+
+
 def test_a_mask_of_ones_own_steps_without_labels(tmp_path):
     data = grids.write_nuclei(tmp_path / "data", images=1)
     mine = tmp_path / "mine.yaml"

@@ -5,7 +5,7 @@ import pytest
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json
 from neuroloom.core.recording import image, volume
-from neuroloom.io.images import write_image
+from neuroloom.io.images import read_image, to_array, write_image
 from neuroloom.volumes import measures
 from neuroloom.volumes.measure import Measure
 from neuroloom.volumes.pairs import find_pairs
@@ -160,3 +160,52 @@ def test_mistakes_are_said_before_anything_is_written(data, tmp_path):
     with pytest.raises(ConfigError, match="leave out one of"):
         Measure(instances=True, classes={"a": "1"}).run(data, tmp_path / "a")
     assert not (tmp_path / "a").exists()
+
+
+def write_image_pairs(folder):
+    rng = np.random.default_rng(0)
+    for case in range(4):
+        real = rng.normal(100, 20, (2, 9, 10, 11)).astype(np.float32)
+        made = real + (case + 1) * rng.normal(size=real.shape).astype(np.float32)
+        write_image(
+            folder / "reference" / f"s{case}.nii.gz", volume(real.transpose(0, 3, 2, 1), AFFINE)
+        )
+        write_image(
+            folder / "made" / f"s{case}_made.nii.gz", volume(made.transpose(0, 3, 2, 1), AFFINE)
+        )
+    return folder
+
+
+def test_images_are_measured_beside_their_references(tmp_path):
+    data = write_image_pairs(tmp_path / "d")
+    names = [name for name, own in measures.METRICS.items() if own.of == "image"]
+    assert len(names) == 7
+    done = Measure(metrics=names).run(data, tmp_path / "run")
+    table = pd.read_csv(done.folder / "artifacts" / "measures.csv")
+    assert len(table) == 8
+    pair = [to_array(read_image(data / file)) for file in
+            ("reference/s2.nii.gz", "made/s2_made.nii.gz")]  # fmt: skip
+    expected = measures.measure_image(pair[0][1], pair[1][1], names)
+    mine = table[table["case"] == "s2"].iloc[1]
+    for name, value in expected.items():
+        assert mine[name] == pytest.approx(value, rel=1e-9), name
+    told = read_json(done.folder / "metrics.json")
+    assert told["psnr"]["low"] < told["psnr"]["value"] < told["psnr"]["high"]
+    assert set(told) == {"psnr", "ssim"}
+    summed = pd.read_csv(done.folder / "artifacts" / "summary.csv")
+    assert summed["channel"].nunique() == 2
+    assert "reference images" in (done.folder / "report.html").read_text()
+
+
+def test_images_that_cannot_be_compared_are_listed_at_once(tmp_path):
+    data = write_image_pairs(tmp_path / "d")
+    holed = np.full((11, 10, 9), np.nan, np.float32)
+    write_image(data / "made" / "s1_made.nii.gz", volume(holed, AFFINE))
+    write_image(data / "made" / "s2_made.nii.gz", volume(np.stack([holed] * 2), AFFINE))
+    with pytest.raises(DataError, match=r"(?s)2 of 4 .*s1: .* 2 channels.*s2: 1980 values.*NaN"):
+        Measure(metrics=["SSIM"]).run(data, tmp_path / "run")
+    with pytest.raises(ConfigError, match="DICE compares masks, SSIM images"):
+        Measure(metrics=["SSIM", "DICE"]).run(data, tmp_path / "run")
+    with pytest.raises(ConfigError, match="compares images, to which lesions, missing=empty"):
+        Measure(metrics=["SSIM"], lesions=True, missing="empty").run(data, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

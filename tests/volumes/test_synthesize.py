@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import nibabel
 import numpy as np
 import pytest
 import torch
 from scipy.linalg import sqrtm
 
-from neuroloom.core.errors import ConfigError
+from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json
+from neuroloom.core.recording import volume
 from neuroloom.io.cases import find_cases
-from neuroloom.io.images import read_image
+from neuroloom.io.images import read_image, write_image
 from neuroloom.learn.fit import FitJob
 from neuroloom.learn.model import find_model
 from neuroloom.nets.generators import Adversary, SuperResolution, Unfold, _turned
 from neuroloom.volumes.fidelity import psnr, ssim
+from neuroloom.volumes.frames import Frame, put_back, put_on
 from neuroloom.volumes.novelty import copied, frechet
 from neuroloom.volumes.synthdata import coarser, inside, read_pairs
 from neuroloom.volumes.synthesize import Synthesize
-from tests.grids import write_blobs, write_slices
+from tests.grids import write_blobs, write_contrasts, write_slices
 
 
 def test_fidelity_is_as_in_scikit_image():
@@ -31,6 +34,41 @@ def test_fidelity_is_as_in_scikit_image():
     assert psnr(real, made) == pytest.approx(peak_signal_noise_ratio(real, made, data_range=span))
     assert ssim(real, made) == pytest.approx(structural_similarity(real, made, data_range=span))
     assert np.isnan(psnr(np.ones(4), np.zeros(4)))
+
+
+def test_all_images_that_cannot_serve_are_listed_at_once(tmp_path):
+    data = write_blobs(tmp_path, cases=4)
+    (data / "images/case_01.nii.gz").write_bytes(b"no volume")
+    write_image(data / "images/case_02.nii.gz", volume(np.full((5, 5, 5), np.nan), np.eye(4)))
+    with pytest.raises(DataError, match=r"(?s)2 problems in 2 cases.*case_01.*case_02.*NaN"):
+        read_pairs(find_cases(data), "autoencoder")
+
+
+def test_what_is_made_lies_on_the_grid_of_its_image_in_its_unit(tmp_path):
+    affine = np.array([[0, 1.2, 0, -31.0], [-0.9, 0, 0, 12.5], [0, 0, 2.0, 7.25], [0, 0, 0, 1]])
+    smooth = np.add.outer(np.add.outer(np.arange(20.0), 3 * np.arange(16.0)), 7 * np.arange(11.0))
+    for case in range(4):
+        content = 500 + (case + 1) * smooth
+        write_image(tmp_path / f"d/c{case}.nii.gz", volume(content.astype(np.float32), affine))
+    fields = {"pattern": "{subject}", "folds": 0, "size": 14}
+    run = Synthesize(**fields, model="pca-images").run(tmp_path / "d", tmp_path / "run")
+    run.predict(tmp_path / "d", out=tmp_path / "made")
+    for case in range(4):
+        made = nibabel.load(tmp_path / f"made/c{case}_made.nii.gz")
+        given = nibabel.load(tmp_path / f"d/c{case}.nii.gz")
+        np.testing.assert_array_equal(made.affine, given.affine)
+        off = np.asarray(made.dataobj) - np.asarray(given.dataobj)
+        # The common grid has places of 1.6 x 1.6 x 2 mm: only the border is not interpolated.
+        assert np.abs(off[2:-2, 2:-2, 2:-2]).max() < 0.01 * np.ptp(np.asarray(given.dataobj))
+
+
+def test_an_image_comes_back_from_the_frame_and_what_was_cut_off_does_not():
+    rng = np.random.default_rng(0)
+    image = rng.normal(size=(2, 7, 9)).astype(np.float32)
+    wide = Frame((12, 5), (1.0, 2.0))
+    back = put_back(put_on(image, (1.0, 2.0), wide), wide, (7, 9), (1.0, 2.0))
+    np.testing.assert_array_equal(back[:, :, 2:7], image[:, :, 2:7])
+    assert np.isnan(back[:, :, [0, 1, 7, 8]]).all()
 
 
 def test_what_is_given_is_the_mean_over_blocks(tmp_path):
@@ -132,3 +170,26 @@ def test_settings_of_another_kind_are_refused(tmp_path):
         Synthesize(kind="contrast").prepare(data)
     with pytest.raises(ConfigError, match="no channel 'T9'"):
         Synthesize(kind="contrast", make=["T9"]).prepare(data)
+
+
+def test_a_contrast_of_bids_is_made_of_the_other(tmp_path):
+    data = write_contrasts(tmp_path / "data", subjects=5)
+    fields = {"kind": "contrast", "make": ["T2w"], "folds": 2}
+    run = Synthesize(**fields, model="intensities").run(data, tmp_path / "run")
+    metrics = read_json(run.folder / "metrics.json")
+    assert metrics["psnr"]["value"] > 25
+    # New people need no T2w; who has one is compared with it.
+    new = write_contrasts(tmp_path / "new", subjects=3, lacking=("sub-1_T2w",))
+    table = run.predict(new, out=tmp_path / "made").set_index("name")
+    assert table["psnr"].isna().tolist() == [False, True, False]
+    made = nibabel.load(tmp_path / "made" / "sub-0_made.nii.gz")
+    real = nibabel.load(new / "sub-0/anat/sub-0_T2w.nii.gz")
+    np.testing.assert_array_equal(made.affine, real.affine)
+    assert made.shape == real.shape
+    values, expected = np.asarray(made.dataobj), np.asarray(real.dataobj)
+    assert np.corrcoef(values.ravel(), expected.ravel())[0, 1] > 0.9
+    assert abs(values.mean()) < 0.1
+    assert run.evaluate(new, tmp_path / "judged")["value"].notna().all()
+    (new / "sub-2/anat/sub-2_T1w.nii.gz").unlink()
+    with pytest.raises(DataError, match="sub-2: lacks T1w"):
+        run.predict(new)

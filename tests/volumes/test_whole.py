@@ -92,13 +92,17 @@ def test_columns_of_a_table_join_the_image(blobs):
         read_whole(found, Wish("regression", "sex"))
 
 
-def test_a_value_that_is_no_number_names_its_case(tmp_path):
-    data = write_blobs(tmp_path, cases=3)
-    bad = blob(1)[0]
+def test_all_cases_that_cannot_serve_are_listed_at_once(tmp_path):
+    data = write_blobs(tmp_path, cases=6)
+    bad, mask = blob(1)
     bad[0, 0, 0] = np.nan
     write_image(data / "images/case_01.nii.gz", volume(bad.T, np.eye(4)))
-    with pytest.raises(DataError, match="case_01: 1 of its values"):
+    flipped = volume(mask.T.astype(np.uint8), np.diag([-1.0, 1.0, 1.0, 1.0]))
+    write_image(data / "labels/case_04.nii.gz", flipped)
+    with pytest.raises(DataError, match=r"(?s)case_01.*1 of 2016 voxels are NaN.*case_04.*flipped"):
         Regress(target="label:volume").prepare(data)
+    with pytest.raises(DataError, match=r"1 problems in 1 cases.*\n- case_01"):
+        Regress(target="age").prepare(data / "ages.csv")
 
 
 def test_slices_stay_with_their_subject_unless_random_is_asked_for(slices):

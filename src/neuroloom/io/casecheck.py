@@ -10,16 +10,20 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
+from neuroloom.core.audit import Finding
 from neuroloom.core.errors import DataError
 from neuroloom.io.cases import Case
 from neuroloom.io.images import ImageHeader, peek_image
 from neuroloom.io.truth import is_inside
 from neuroloom.io.upright import Turn
 
+Use = Literal["model", "image", "region"]
 _SHOWN = 10
+_TOLD = 8
 _OFF = 1e-3  # of a voxel, or of a millimetre if that is more
 _OTHER_SIZE = 1.5
 _SQUARE = 1.05
@@ -73,6 +77,7 @@ def check_cases(
     cases: Iterable[Case],
     classes: Mapping[int, str] | Sequence[str] | None = None,
     ignore: int | None = None,
+    use: Use = "model",
 ) -> list[Problem]:
     """Read all cases and return all problems; an empty list where there is none.
 
@@ -84,6 +89,11 @@ def check_cases(
         Number to name, or the names of 1..K, that the labels may hold; None: anything.
     ignore
         A number that labels may hold besides.
+    use
+        What the cases serve. "model": one model learns from all of them, so they are of one kind,
+        with the same channels and names of masks, none there twice. "image": each is worked on by
+        itself. "region": of each only what its label marks is measured, so something must be
+        marked, and NaN elsewhere is no error.
 
     Examples
     --------
@@ -94,10 +104,11 @@ def check_cases(
     allowed = None if classes is None else {0, *_numbers(classes)}
     if allowed is not None and ignore is not None:
         allowed.add(ignore)
-    seen = [_look(case, allowed) for case in cases]
+    seen = [_look(case, allowed, use) for case in cases]
     found = [problem for one in seen for problem in one.problems]
     readable = [one for one in seen if one.header is not None]
-    for judge in (_kinds, _channel_counts, _pixel_sizes, _label_names, _slips, _twins, _flips):
+    together = (_kinds, _channel_counts, _label_names, _twins) if use == "model" else ()
+    for judge in (*together, _pixel_sizes, _slips, _flips):
         found += judge(readable)
     order = {"error": 0, "warning": 1, "note": 2}
     return sorted(found, key=lambda problem: order[problem.severity])
@@ -127,28 +138,55 @@ def require_sound(problems: Sequence[Problem]) -> list[Problem]:
     raise DataError("\n".join(lines))
 
 
+def findings_of_problems(problems: Sequence[Problem]) -> list[Finding]:
+    """Return what the report says of warnings and notes: one finding for all of a kind.
+
+    Examples
+    --------
+    >>> findings_of_problems([Problem("note", "a", "a.nii", "a.nii: the label is empty.")])[0].title
+    'Worth knowing'
+    """
+    kinds: dict[Literal["warning", "note"], str] = {
+        "warning": "Doubtful images or labels",
+        "note": "Worth knowing",
+    }
+    found = []
+    for severity, title in kinds.items():
+        texts = list(dict.fromkeys(p.text for p in problems if p.severity == severity))
+        if texts:
+            more = f" And {len(texts) - _TOLD} more like these." if len(texts) > _TOLD else ""
+            found.append(Finding(severity, title, " ".join(texts[:_TOLD]) + more))
+    return found
+
+
 def _numbers(classes: Mapping[int, str] | Sequence[str]) -> list[int]:
     return list(classes) if isinstance(classes, Mapping) else list(range(1, len(classes) + 1))
 
 
-def _look(case: Case, allowed: set[int] | None) -> _Seen:
+def _look(case: Case, allowed: set[int] | None, use: Use) -> _Seen:
     """Read image and label of a case once."""
     seen = _Seen(case)
     first = case.images[0]
+    image = truth = None
     try:
         seen.header = case.header
         image = case.image()
         seen.channels = len(image)
         seen.image_hash = _hash(image)
-        _voxels(seen, image)
+        for file in case.images[1:]:
+            _place(seen, file, "channel")
     except DataError as error:
         seen.say("error", first, _shorn(str(error), first))
         seen.header = None
     try:
-        _label(seen, allowed)
+        truth = _label(seen, allowed, use)
     except DataError as error:
         file = _label_files(case)[0]
         seen.say("error", file, _shorn(str(error), file))
+    if image is not None and use == "region":
+        _marked(seen, image, truth)
+    elif image is not None:
+        _voxels(seen, image)
     return seen
 
 
@@ -168,22 +206,35 @@ def _voxels(seen: _Seen, image: np.ndarray) -> None:
         seen.say("warning", first, f"the image is {image.min():g} everywhere; nothing is on it.")
 
 
+def _marked(seen: _Seen, image: np.ndarray, truth: np.ndarray | None) -> None:
+    """Check the voxels that the label marks."""
+    if truth is None or truth.shape != image.shape[1:]:
+        return
+    inside = image[:, truth > 0]
+    bad = inside.size - np.count_nonzero(np.isfinite(inside))
+    if bad:
+        text = f"{bad} of the region's {inside.size} voxels are NaN or infinite; mend them."
+        seen.say("error", seen.case.images[0], text)
+
+
 def _label_files(case: Case) -> list[Path]:
     if case.label is None:
         return []
     return list(case.label.values()) if isinstance(case.label, dict) else [case.label]
 
 
-def _label(seen: _Seen, allowed: set[int] | None) -> None:
-    """Check grid and values of the label."""
+def _label(seen: _Seen, allowed: set[int] | None, use: Use) -> np.ndarray | None:
+    """Check grid and values of the label, and return it."""
     case = seen.case
     if case.label is None:
-        return
+        if use == "region":
+            seen.say("error", case.images[0], "has no mask; outline the region to be measured.")
+        return None
     for file in _label_files(case):
         _grid(seen, file)
     truth = case.truth()
     if truth is None:
-        return
+        return None
     file = _label_files(case)[0]
     found, counts = np.unique(truth, return_counts=True)
     pairs = zip(found.tolist(), counts.tolist(), strict=True)
@@ -199,12 +250,14 @@ def _label(seen: _Seen, allowed: set[int] | None) -> None:
             f"declared are {declared}. Declare it or correct the label.",
         )
     if not truth.any():
-        seen.say("note", file, "the label is empty: nothing is drawn on this case.")
-        return
+        severity = "error" if use == "region" else "note"
+        seen.say(severity, file, "the label is empty: nothing is drawn on this case.")
+        return truth
     _overlap(seen, file)
     seen.label_hash, seen.mirror_hash = _hash(truth), _hash(truth[..., ::-1])
     if seen.header is not None and seen.header.affine is not None and seen.header.unit == "mm":
         seen.thumb = _thumb(truth, seen.header.affine)
+    return truth
 
 
 def _grid(seen: _Seen, file: Path) -> None:
@@ -221,14 +274,21 @@ def _grid(seen: _Seen, file: Path) -> None:
             f"{own.shape}; resample it onto the image.",
         )
         return
-    if own.affine is None or other.affine is None or "px" in (own.unit, other.unit):
+    _place(seen, file, "label")
+
+
+def _place(seen: _Seen, file: Path, what: str) -> None:
+    """Compare where a label or a further channel lies with where the image does."""
+    own, other = seen.header, peek_image(file)
+    if own is None or own.affine is None or other.affine is None or "px" in (own.unit, other.unit):
         return
+    image = seen.case.images[0].name
     ways, theirs = _ways(own.affine), _ways(other.affine)
     if ways != theirs:
         seen.say(
             "error",
             file,
-            f"the label's axes point to {theirs}, those of {image} to {ways}: "
+            f"the {what}'s axes point to {theirs}, those of {image} to {ways}: "
             "it is flipped or turned; write it on the image's grid.",
         )
         return
@@ -238,7 +298,7 @@ def _grid(seen: _Seen, file: Path) -> None:
         seen.say(
             "error",
             file,
-            f"the label lies elsewhere than {image}: their affines differ by "
+            f"the {what} lies elsewhere than {image}: their affines differ by "
             f"{off.max():.4g} mm; write it on the image's grid.",
         )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -310,6 +310,7 @@ def find_cases(
     values: Mapping[str, float] | None = None,
     classes: Sequence[str] = (),
     *,
+    channels: Sequence[str] = (),
     incomplete: bool = False,
     n_channels: int = 0,
 ) -> FoundCases:
@@ -330,6 +331,9 @@ def find_cases(
         Class to grey value, for labels drawn in greys: {"myelin": 128, "axon": 255}.
     classes
         Names of the classes 1..K; greys are then numbered by their size.
+    channels
+        Contrasts of BIDS (T1w, T2w …) that are the channels of one case, or "*" for all; else each
+        image of a subject is a case. Other layouts say themselves which files are channels.
     incomplete
         Whether cases may lack channels: a file of their own, or a cell of the table.
     n_channels
@@ -347,10 +351,12 @@ def find_cases(
     """
     data = Path(data)
     _check_there(data)
-    layout, root = _recognised(data, images, labels, n_channels)
+    layout, root = _recognised(data, images, labels, channels, n_channels)
     layout.rows = [row for row in layout.rows if any(included(p, include) for p in row.images)]
     if not layout.rows:
         raise DataError(f"{data}: no image matches include {', '.join(include)}.")
+    if not n_channels:
+        _require_each(layout, data)
     if not incomplete:
         _require_complete(layout, data)
     _name_subjects(layout, pattern)
@@ -377,6 +383,7 @@ def _recognised(
     data: Path,
     images: Sequence[str] | Mapping[str, str],
     labels: Sequence[str] | Mapping[str, str],
+    channels: Sequence[str],
     n_channels: int,
 ) -> tuple[Layout, Path]:
     """Return the layout and the folder that its paths are relative to."""
@@ -391,7 +398,8 @@ def _recognised(
         return by_globs(data, images, labels), data
     if labels:
         raise DataError(f"{data}: globs of labels need globs of images, images=['raw_*.tif'].")
-    for recognise in (by_dataset_json, by_bids, by_folders, by_words):
+    bids = partial(by_bids, channels=channels)
+    for recognise in (by_dataset_json, bids, by_folders, by_words):
         layout = recognise(data)
         if layout is not None:
             return layout, data
@@ -415,9 +423,18 @@ def _require_complete(layout: Layout, data: Path) -> None:
     lacked = sorted({names[k] for row in short for k in row.missing if k < len(names)})
     raise DataError(
         f"{data}: {few([row.name for row in short])} have fewer than the {wanted} channels of the "
-        f"others ({', '.join(lacked)}); add the missing files or take the case out. Segmentation "
-        "can also learn from what is there: `missing=hemis` or `film`."
+        f"others ({', '.join(lacked)}); add the missing files, take the case out, or name fewer "
+        "`channels` of BIDS. Segmentation can also learn from what is there: `missing=hemis` or "
+        "`film`."
     )
+
+
+def _require_each(layout: Layout, data: Path) -> None:
+    """Refuse a channel that no case has: it cannot be learnt from, and may be misspelt."""
+    nowhere = set.intersection(*(set(row.missing) for row in layout.rows))
+    if nowhere and layout.channels:
+        names = ", ".join(layout.channels[k] for k in sorted(nowhere))
+        raise DataError(f"{data}: no case has the channel {names}; correct it or leave it out.")
 
 
 def _name_subjects(layout: Layout, pattern: str | None) -> None:

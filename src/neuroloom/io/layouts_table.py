@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +29,12 @@ _PERSONAL = re.compile(r"name|birth|dob|mrn|patient_?id|address|phone|mail|insur
 _SUBJECT_COLUMNS = ("subject", "subjectid", "subject_id", "participant_id", "patient", "patientid")
 
 
-def by_bids(root: Path) -> Layout | None:
-    """Recognise BIDS: sub-* folders with images, labels in derivatives/labels or another one."""
+def by_bids(root: Path, channels: Sequence[str] = ()) -> Layout | None:
+    """Recognise BIDS: sub-* folders with images, labels in derivatives/labels or another one.
+
+    Every image is a case, unless `channels` name contrasts (the last word of a name, T1w), or "*"
+    for all of them: then the images of one subject and session are the channels of one case.
+    """
     people = [item for item in sorted(root.iterdir()) if _is_person(item)]
     if not people:
         return None
@@ -37,20 +43,85 @@ def by_bids(root: Path) -> Layout | None:
     if not images:
         return None
     folder, masks = _masks(root)
-    owners = _owners(images, masks)
-    several = {kind for kinds in owners.values() for kind in kinds}
-    classes = sorted(several)
-    rows, notes = [], []
-    for file in images:
-        there = owners.get(file, {})
+    joined = _joined(images, channels)
+    groups = _groups(images, joined) if joined else [_Group(image_stem(f), {"": f}) for f in images]
+    owners = _owners(groups, masks)
+    classes = sorted({kind for kinds in owners.values() for kind in kinds})
+    rows = []
+    for group in groups:
+        there = owners.get(group.name, {})
         named = {kind: there[kind] for kind in classes if kind in there}
         label = (named or None) if len(classes) > 1 else next(iter(named.values()), None)
-        rows.append(Row(image_stem(file), (file,), label, _keys(file), _pixel(root, file)))
+        rows.append(_bids_row(root, group, joined, label))
     _join(root, rows)
-    notes += _nested(root, masks, owners)
+    notes = [*_passed_over(images, groups), *_nested(root, masks, owners)]
     said = f"BIDS, labels in {folder}" if folder else "BIDS without labels"
+    said += f", the contrasts {', '.join(joined)} are the channels of a case" if joined else ""
     numbers = dict(enumerate(classes, start=1)) if len(classes) > 1 else None
-    return Layout(rows, said, notes, classes=numbers)
+    return Layout(rows, said, notes, joined, numbers)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """The images of one case: contrast -> file; a case of one image has no word for its own."""
+
+    name: str
+    files: dict[str, str]
+
+
+def _contrast(file: str) -> str:
+    """Return "T1w" of "sub-01_ses-2_T1w.nii.gz"."""
+    return image_stem(file).rsplit("_", 1)[-1]
+
+
+def _joined(images: list[str], channels: Sequence[str]) -> list[str]:
+    """Return the contrasts that are channels; none where the names are no contrasts."""
+    there = sorted({_contrast(file) for file in images})
+    if list(channels) == ["*"]:
+        return there
+    return list(channels) if set(channels) & set(there) else []
+
+
+def _groups(images: list[str], channels: list[str]) -> list[_Group]:
+    """Group the contrasts of a subject and session; two of one by their names."""
+    visits: dict[str, list[str]] = {}
+    for file in images:
+        if _contrast(file) in channels:
+            visits.setdefault(_visit(file), []).append(file)
+    found: dict[str, dict[str, str]] = {}
+    for visit, files in visits.items():
+        alone = len({_contrast(file) for file in files}) == len(files)
+        for file in files:
+            name = visit if alone else image_stem(file).rsplit("_", 1)[0]
+            found.setdefault(name, {})[_contrast(file)] = file
+    return [
+        _Group(name, {own: files[own] for own in channels if own in files})
+        for name, files in found.items()
+    ]
+
+
+def _visit(file: str) -> str:
+    """Return "sub-01_ses-2"."""
+    words = image_stem(file).split("_")
+    return "_".join(word for word in words if word.startswith(("sub-", "ses-", "sample-")))
+
+
+def _bids_row(
+    root: Path, group: _Group, channels: list[str], label: str | dict[str, str] | None
+) -> Row:
+    paths = tuple(group.files.values())
+    keys = _keys(paths[0])
+    if channels:
+        keys["contrast"] = "+".join(group.files)
+    missing = tuple(k for k, name in enumerate(channels) if name not in group.files)
+    return Row(group.name, paths, label, keys, _pixel(root, paths[0]), missing)
+
+
+def _passed_over(images: list[str], groups: list[_Group]) -> list[str]:
+    used = {file for group in groups for file in group.files.values()}
+    if left := sorted({_contrast(file) for file in images if file not in used}):
+        return [f"Contrasts that are no channel were passed over: {few(left)}."]
+    return []
 
 
 def by_manifest(data: Path) -> Layout:
@@ -145,16 +216,26 @@ def _masks(root: Path) -> tuple[str, list[str]]:
     return "", []
 
 
-def _owners(images: list[str], masks: list[str]) -> dict[str, dict[str, str]]:
-    """Return image -> kind of label -> file: a label's name begins with its image's."""
-    stems = {image_stem(file): file for file in images}
-    found: dict[str, dict[str, str]] = {}
+def _owners(groups: list[_Group], masks: list[str]) -> dict[str, dict[str, str]]:
+    """Return case -> kind of label -> file: a label's name begins with its image's, or its case's.
+
+    Where several channels of a case have a label of one kind, the first channel's is taken.
+    """
+    stems = {group.name: (group.name, len(group.files)) for group in groups}
+    for group in groups:
+        own = enumerate(group.files.values())
+        stems |= {image_stem(file): (group.name, place) for place, file in own}
+    found: dict[str, dict[str, tuple[int, str]]] = {}
     for mask in masks:
         stem = image_stem(mask)
-        own = [name for name in stems if stem.startswith(f"{name}_")]
-        if own:
-            found.setdefault(stems[max(own, key=len)], {})[_kind(stem)] = mask
-    return found
+        begins = [name for name in stems if stem.startswith(f"{name}_")]
+        if begins:
+            case, place = stems[max(begins, key=len)]
+            kinds = found.setdefault(case, {})
+            kinds[_kind(stem)] = min(kinds.get(_kind(stem), (place, mask)), (place, mask))
+    return {
+        case: {kind: mask for kind, (_, mask) in kinds.items()} for case, kinds in found.items()
+    }
 
 
 def _kind(stem: str) -> str:
@@ -168,7 +249,7 @@ def _keys(file: str) -> dict[str, Any]:
     found: dict[str, Any] = dict(bids.entities(file))
     if sample := re.search(r"_sample-([A-Za-z0-9]+)", file.rsplit("/", 1)[-1]):
         found["sample"] = sample[1]
-    return {**found, "contrast": image_stem(file).rsplit("_", 1)[-1]}
+    return {**found, "contrast": _contrast(file)}
 
 
 def _nested(root: Path, masks: list[str], owners: dict[str, dict[str, str]]) -> list[str]:

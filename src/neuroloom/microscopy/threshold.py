@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroloom.core.audit import Finding
-from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.core.errors import ConfigError
 from neuroloom.core.files import write_json
 from neuroloom.core.recipe import Recipe, setting
 from neuroloom.io.layouts import few
@@ -80,15 +80,16 @@ class Threshold(Recipe):
         return steps_of(self.pipeline)
 
     def prepare(self, data: Path) -> Prepared:
-        """Find the images and check the pipeline; nothing is written."""
+        """Find and check the images and the pipeline; nothing is written."""
+        from neuroloom.io.casecheck import check_cases, findings_of_problems, require_sound
         from neuroloom.io.cases import find_cases
 
         steps = self.steps
         kind = check_steps(steps, self.pipeline)
         found = find_cases(data, self.include, self.images, self.labels)
-        for case in found.cases:
-            _check(case, objects=kind == "labels")
+        problems = require_sound(check_cases(found.cases, found.classes, found.ignore, "image"))
         findings = [Finding("note", "Files", text) for text in (found.layout, *found.notes)]
+        findings += findings_of_problems(problems)
         if kind == "labels":
             findings += _said_of_objects(found.cases)
         return Prepared(found, steps, kind, findings)
@@ -161,12 +162,6 @@ class Threshold(Recipe):
 def _truth(case: Case, *, objects: bool) -> Labels | None:
     """Return the objects of a label, numbered, or its pixels; None without a label."""
     return Objects(case).numbers() if objects else case.truth()
-
-
-def _check(case: Case, *, objects: bool) -> None:
-    truth = _truth(case, objects=objects)
-    if truth is not None and truth.shape != case.shape:
-        raise DataError(f"{case.name}: the label has {truth.shape} pixels, the image {case.shape}.")
 
 
 def _said_of_objects(cases: Sequence[Case]) -> list[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,6 +42,9 @@ class Wish:
         Where numbers become two classes, "small" and "large"; None takes their median.
     maps
         Whether the model learns from where an amount is, beside how much there is.
+    apart
+        Whether channels of flat images, too, are standardised one by one: what is to be made of
+        another must not reach it.
     """
 
     task: Task = "classification"
@@ -50,6 +53,7 @@ class Wish:
     size: int | None = None
     cut: float | None = None
     maps: bool = False
+    apart: bool = False
 
 
 def read_whole(found: FoundCases, wish: Wish, facts: Mapping[str, Any] | None = None) -> Dataset:
@@ -73,16 +77,18 @@ def read_whole(found: FoundCases, wish: Wish, facts: Mapping[str, Any] | None = 
     Raises
     ------
     DataError
-        Naming the case that differs in channels, holds NaN, or has no such target.
+        One that lists every case that cannot serve (`io.casecheck.check_cases`), or names the one
+        that has no such target.
     """
     kept = dict(facts or {})
+    amount = Amount.parse(wish.target)
+    findings = audited(found, labels=amount is not None)
     found = found.upright()
     frame = Frame.of(kept) if kept else frame_of(found, wish)
     table = with_folders(found.table)
     columns = _columns(table, wish, kept)
     hashes = found.hashes()
     refuse_duplicates({path: hashes[path] for images in found.table["image"] for path in images})
-    amount = Amount.parse(wish.target)
     x, masks, amounts, channels = read_images(found, frame, columns, wish, amount)
     _fill_columns(x, table, columns)
     labels, origin = _labels(found, wish, amount, amounts, bool(kept))
@@ -106,10 +112,24 @@ def read_whole(found: FoundCases, wish: Wish, facts: Mapping[str, Any] | None = 
             "unit_volume": frame.place,
             "layout": found.layout,
         },
-        findings=findings_of(found, rows),
+        findings=[*findings_of(found, rows), *findings],
         extra={"hashes": hashes},
         maps=masks if wish.maps and amount is not None and not kept else None,
     )
+
+
+def audited(found: FoundCases, *, labels: bool) -> list[Finding]:
+    """Check all cases, with their labels where these are used, and return what is doubtful.
+
+    Raises
+    ------
+    DataError
+        One, that lists everything that is wrong with the cases.
+    """
+    from neuroloom.io.casecheck import check_cases, findings_of_problems, require_sound
+
+    cases = found.cases if labels else [replace(case, label=None) for case in found.cases]
+    return findings_of_problems(require_sound(check_cases(cases, found.classes, found.ignore)))
 
 
 def frame_of(found: FoundCases, wish: Wish) -> Frame:
@@ -147,10 +167,9 @@ def read_images(
     amounts: list[float] = []
     for row, case in enumerate(found.cases):
         image = first if row == 0 else case.image()
-        _check(case, image, channels, frame)
-        x[row, :channels] = put_on(
-            standardised(image, together=len(frame.shape) == 2), case.spacing, frame
-        )
+        _check_axes(case, image, frame)
+        together = len(frame.shape) == 2 and not wish.apart
+        x[row, :channels] = put_on(standardised(image, together=together), case.spacing, frame)
         mask = amount.mask(case, found.classes) if amount else None
         if amount:
             place = float(np.prod(case.spacing))
@@ -168,19 +187,9 @@ def _room(shape: tuple[int, ...]) -> np.ndarray:
     return np.memmap(file, np.float32, "w+", shape=shape)  # type: ignore[arg-type]
 
 
-def _check(case: Case, image: np.ndarray, channels: int, frame: Frame) -> None:
-    if len(image) != channels:
-        raise DataError(
-            f"{case.name}: has {len(image)} channels, the cases before have {channels}. Narrow "
-            "`include`, or make all images alike."
-        )
+def _check_axes(case: Case, image: np.ndarray, frame: Frame) -> None:
     if image.ndim - 1 != len(frame.shape):
         raise DataError(f"{case.name}: has {image.ndim - 1} axes, expected {len(frame.shape)}.")
-    bad = int((~np.isfinite(image)).sum())
-    if bad:
-        raise DataError(
-            f"{case.name}: {bad} of its values are NaN or infinite. Mend the file or leave it out."
-        )
 
 
 def _fill_columns(x: np.ndarray, table: pd.DataFrame, columns: list[Column]) -> None:

@@ -11,6 +11,7 @@ from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import ConfigError
 from neuroloom.core.files import write_atomic, write_json
 from neuroloom.core.run import check_out
+from neuroloom.volumes.frames import Frame, put_back, scale_of
 from neuroloom.volumes.novelty import nearest
 from neuroloom.volumes.synthdata import inside
 
@@ -52,7 +53,7 @@ def ssim(real: np.ndarray, made: np.ndarray) -> float:
     window = min(WINDOW, *real.shape)
     window -= 1 - window % 2
     span = float(np.ptp(real))
-    if window < 3 or span == 0:
+    if window < 3 or span == 0 or np.isnan(span):
         return float("nan")
     return float(structural_similarity(real, made, win_size=window, data_range=span))
 
@@ -125,19 +126,43 @@ def predict_images(
 
 
 def _write_images(out: Path, dataset: Dataset, made: np.ndarray) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    of_noise = dataset.truth is not None and np.ndim(dataset.truth) == 1
+    for row, one in enumerate(made):
+        stem = out / f"{str(dataset.table['name'].iloc[row]).replace('/', '_')}_made"
+        if of_noise:
+            _write_new(stem, dataset, row, one)
+        else:
+            _write_on_input(stem, dataset, row, one)
+
+
+def _write_on_input(stem: Path, dataset: Dataset, row: int, made: np.ndarray) -> None:
+    """Write what was made of an image on the grid of its file, and in its unit if it has one."""
+    from neuroloom.io.images import write_image
+
+    case, frame = dataset.extra["cases"][row], Frame.of(dataset.facts)
+    back = put_back(made, frame, case.shape, case.spacing)
+    if dataset.facts["made"] == dataset.facts["channels"]:
+        mean, spread = scale_of(case.image(), together=len(frame.shape) == 2)
+        back = back * spread + mean
+    content = case.in_file_order(back.astype(np.float32))
+    suffix = ".tif" if len(frame.shape) == 2 else ".nii.gz"
+    write_image(f"{stem}{suffix}", content, like=case.recording())
+
+
+def _write_new(stem: Path, dataset: Dataset, row: int, made: np.ndarray) -> None:
+    """Write an image that was made of noise on the common grid, standardised."""
     from neuroloom.core.recording import image, volume
     from neuroloom.io.images import write_image
 
-    out.mkdir(parents=True, exist_ok=True)
     facts = dataset.facts
-    for name, extent, one in zip(dataset.table["name"], dataset.table["extent"], made, strict=True):
-        shown, stem = inside(one, extent).astype(np.float32), str(name).replace("/", "_")
-        if facts["kind"] == "image":
-            size = (float(facts["spacing"][0]), float(facts["spacing"][1]))
-            write_image(out / f"{stem}_made.tif", image(shown, size, facts["unit"]))
-            continue
-        affine = np.diag([*facts["spacing"][::-1], 1.0])
-        write_image(out / f"{stem}_made.nii.gz", volume(shown.transpose(0, 3, 2, 1), affine))
+    shown = inside(made, str(dataset.table["extent"].iloc[row])).astype(np.float32)
+    if facts["kind"] == "image":
+        size = (float(facts["spacing"][0]), float(facts["spacing"][1]))
+        write_image(f"{stem}.tif", image(shown, size, facts["unit"]))
+        return
+    affine = np.diag([*facts["spacing"][::-1], 1.0])
+    write_image(f"{stem}.nii.gz", volume(shown.transpose(0, 3, 2, 1), affine))
 
 
 def _write_table(out: Path, table: pd.DataFrame, run: Run) -> None:

@@ -132,10 +132,68 @@ def put_mask_on(mask: np.ndarray, spacing: Sequence[float], frame: Frame) -> np.
     return _centred(whole, frame.shape, 0)
 
 
+def put_back(
+    image: np.ndarray, frame: Frame, shape: Sequence[int], spacing: Sequence[float]
+) -> np.ndarray:
+    """Return (channel, *axes) of the frame on the grid that `put_on` took an image from.
+
+    Linear between places of the frame; NaN where the frame had cut the image off.
+
+    Parameters
+    ----------
+    image
+        Shape (channel, *frame.shape).
+    shape, spacing
+        Of the grid, in array order and in the frame's unit.
+
+    Examples
+    --------
+    >>> frame = Frame((2, 4), (2.0, 1.0))
+    >>> image = np.arange(8.0).reshape(1, 2, 4)
+    >>> put_back(image, frame, (4, 2), (1.0, 1.0))[0].tolist()
+    [[1.0, 2.0], [2.0, 3.0], [4.0, 5.0], [5.0, 6.0]]
+    """
+    image = np.asarray(image, np.float32)
+    for axis, (count, old, new) in enumerate(zip(shape, spacing, frame.spacing, strict=True), 1):
+        image = np.moveaxis(_back(np.moveaxis(image, axis, 0), count, old, new), 0, axis)
+    return np.ascontiguousarray(image)
+
+
+def _back(values: np.ndarray, count: int, old: float, new: float) -> np.ndarray:
+    """Return places of size `new` along the first axis as `count` places of size `old`."""
+    places = places_of(count, old, new)
+    kept = min(len(values), places)
+    whole = np.full((places, *values.shape[1:]), np.nan, np.float32)
+    there, here = (places - kept) // 2, (len(values) - kept) // 2
+    whole[there : there + kept] = values[here : here + kept]
+    if _alike(old, new):
+        return whole
+    at = (np.arange(count) + 0.5 - count / 2) * old / new + places / 2 - 0.5
+    at = np.clip(at, 0, places - 1)
+    low, high = np.floor(at).astype(int), np.ceil(at).astype(int)
+    share = (at - low).astype(np.float32).reshape(-1, *(1 for _ in values.shape[1:]))
+    return whole[low] * (1 - share) + whole[high] * share
+
+
+def places_of(count: int, old: float, new: float) -> int:
+    """Return into how many places of size `new` a frame puts `count` places of size `old`.
+
+    Examples
+    --------
+    >>> places_of(10, 1.0, 2.0), places_of(200, 1.0, 1.005)
+    (5, 200)
+    """
+    return count if _alike(old, new) else max(1, round(count * old / new))
+
+
+def _alike(old: float, new: float) -> bool:
+    return bool(np.isclose(old, new, rtol=ALIKE))
+
+
 def _resampled(image: np.ndarray, spacing: Sequence[float], frame: Frame) -> np.ndarray:
     """Resample by the mean over each new place, or linearly where places become smaller."""
     for axis, (old, new) in enumerate(zip(spacing, frame.spacing, strict=True), start=1):
-        if not np.isclose(old, new, rtol=ALIKE):
+        if not _alike(old, new):
             image = np.moveaxis(
                 np.tensordot(_averages(image.shape[axis], old, new), image, (1, axis)), 0, axis
             )
@@ -147,7 +205,7 @@ def _averages(count: int, old: float, new: float) -> np.ndarray:
 
     Where cells become smaller the new one is taken as wide as an old one, which interpolates.
     """
-    places = max(1, round(count * old / new))
+    places = places_of(count, old, new)
     centre = (np.arange(places) + 0.5 - places / 2) * new
     half = max(new, old) / 2
     edges = (np.arange(count + 1) - count / 2) * old
@@ -184,8 +242,21 @@ def standardised(image: np.ndarray, *, together: bool = False) -> np.ndarray:
     >>> standardised(np.array([[[0.0, 2.0]]])).tolist()
     [[[-1.0, 1.0]]]
     """
+    mean, spread = scale_of(image, together=together)
+    return ((np.asarray(image, np.float64) - mean) / spread).astype(np.float32)
+
+
+def scale_of(image: np.ndarray, *, together: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and SD of each channel, or of all, that broadcast with (channel, *axes).
+
+    The SD of a flat channel is 1, so that nothing is divided by 0.
+
+    Examples
+    --------
+    >>> [value.ravel().tolist() for value in scale_of(np.array([[[0.0, 2.0]], [[5.0, 5.0]]]))]
+    [[1.0, 5.0], [1.0, 1.0]]
+    """
     axes = tuple(range(0 if together else 1, image.ndim))
     wide = np.asarray(image, np.float64)
     spread = wide.std(axes, keepdims=True)
-    centred = wide - wide.mean(axes, keepdims=True)
-    return (centred / np.where(spread > 0, spread, 1.0)).astype(np.float32)
+    return wide.mean(axes, keepdims=True), np.where(spread == 0, 1.0, spread)

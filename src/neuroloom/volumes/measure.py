@@ -1,4 +1,4 @@
-"""`volumes.measures`: how well predicted labels agree with true ones, by case and class."""
+"""`volumes.measures`: how well predicted labels, or images, agree with true ones, by case."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import digest, write_atomic, write_json
 from neuroloom.core.recipe import Recipe, setting
 from neuroloom.volumes import measures
-from neuroloom.volumes.pairs import LabelPair, check_grids, find_pairs
+from neuroloom.volumes.pairs import FOUND_WORDS, TRUE_WORDS, LabelPair, check_grids, find_pairs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from neuroloom.learn.dense.measures.overlap import Classes
 
 WHOLE = "foreground"
+OF_MASKS = ("classes", "tolerance", "lesions", "instances", "ignore", "beta", "overlap")
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """The pairs, the classes in them, and what the audit noticed."""
+    """The pairs, the classes in them (none of images), and what the audit noticed."""
 
     pairs: list[LabelPair]
     classes: dict[str, tuple[int, ...]]
@@ -36,10 +37,11 @@ class Prepared:
 
 
 class Measure(Recipe):
-    """Measure predicted segmentations against the truth, whoever made them.
+    """Measure predicted segmentations, or images, against the truth, whoever made them.
 
     Every case and class by the measures of pymia (and two more), lesion by lesion and instance by
-    instance where that is asked for; then summed up over cases. Nothing is trained.
+    instance where that is asked for; then summed up over cases. Measures of grey values (R2, MAE,
+    MSE, RMSE, NRMSE, PSNR, SSIM) compare images, channel by channel. Nothing is trained.
 
     Examples
     --------
@@ -48,16 +50,18 @@ class Measure(Recipe):
     """
 
     name: ClassVar[str] = "volumes.measures"
-    summary: ClassVar[str] = "measure predicted segmentations against the truth"
+    summary: ClassVar[str] = "measure predicted segmentations or images against the truth"
     data_kind: ClassVar[str] = "Img"
 
     truth: str | None = setting(
-        None, "folder or glob of the true labels; default: truth/, labels/ …", basic=True
+        None, "folder or glob of the true labels or images; default: truth/, labels/ …", basic=True
     )
     prediction: str | None = setting(
-        None, "folder or glob of the predicted labels; default: prediction/, pred/ …", basic=True
+        None, "folder or glob of the predicted ones; default: prediction/, pred/ …", basic=True
     )
-    metrics: list[str] = setting([], "measures by name; default: the usual ten", basic=True)
+    metrics: list[str] = setting(
+        [], "measures by name; default: the usual ten of masks", basic=True
+    )
     classes: dict[str, str] = setting(
         {}, "name of a class -> its label, or labels of a region: '1,2'", basic=True
     )
@@ -66,7 +70,9 @@ class Measure(Recipe):
     )
     lesions: bool = setting(False, "also count connected components one by one", basic=True)
     instances: bool = setting(False, "labels number instances (cells), 0 is none", basic=True)
-    by: list[str] = setting(["class"], "columns to sum up by: class, or keys of pattern or table")
+    by: list[str] | None = setting(
+        None, "columns to sum up by: class (channel of images), or keys of pattern or table"
+    )
     pattern: str | None = setting(None, "keys in the names of the truths: '{subject}_{visit}'")
     include: list[str] = setting([], "only truths whose names match one of these globs")
     missing: Literal["refuse", "empty", "skip"] = setting(
@@ -85,28 +91,61 @@ class Measure(Recipe):
         return demo.predictions(folder, {"lesions": True, "pattern": "{subject}_{visit}"})
 
     @property
+    def kind(self) -> Literal["mask", "image"]:
+        """What the measures are of."""
+        return measures.kind_of(self.metrics)
+
+    @property
     def chosen(self) -> list[str]:
         """Names of the measures."""
-        return list(measures.find_measures(self.metrics or measures.USUAL))
+        return list(measures.find_measures(self.metrics or measures.USUAL, self.kind))
+
+    @property
+    def groups(self) -> list[str]:
+        """Columns to sum up by."""
+        own = "class" if self.kind == "mask" else "channel"
+        return [own] if self.by is None else self.by
 
     def prepare(self, data: Path) -> Prepared:
-        """Pair the files, and compare grids and labels; nothing is written."""
+        """Pair the files, and compare grids and contents; nothing is written."""
+        from neuroloom.volumes.imagepairs import MADE_WORDS, REAL_WORDS, check_images
+
         _ = self.chosen
+        self._refuse_idle_settings()
+        words = (TRUE_WORDS, FOUND_WORDS) if self.kind == "mask" else (REAL_WORDS, MADE_WORDS)
+        pairs, notes = find_pairs(
+            data, self.truth, self.prediction, self.include, self.pattern, words
+        )
+        pairs, lacking = self._present(pairs)
+        check_grids(pairs)
+        classes = {}
+        if self.kind == "image":
+            check_images(pairs)
+        else:
+            classes = self._classes(pairs)
+        findings = [Finding("note", "Files", note) for note in notes] + lacking
+        parts = "class" if self.kind == "mask" else "channel"
+        columns = {parts, "case", *(key for pair in pairs for key in pair.keys)}
+        if odd := [name for name in self.groups if name not in columns]:
+            held = ", ".join(sorted(columns))
+            raise ConfigError(f"by: there is no '{odd[0]}' to sum up by; there are {held}.")
+        return Prepared(pairs, classes, findings, pairs[0].header.unit)
+
+    def _refuse_idle_settings(self) -> None:
+        """Refuse settings that exclude each other, or mean nothing to images."""
         if self.instances and self.classes:
             raise ConfigError(
                 "instances: the labels number instances, so that they cannot be classes too; "
                 "leave out one of `classes` and `instances`."
             )
-        pairs, notes = find_pairs(data, self.truth, self.prediction, self.include, self.pattern)
-        pairs, lacking = self._present(pairs)
-        check_grids(pairs)
-        classes = self._classes(pairs)
-        findings = [Finding("note", "Files", note) for note in notes] + lacking
-        columns = {"class", "case", *(key for pair in pairs for key in pair.keys)}
-        if odd := [name for name in self.by if name not in columns]:
-            held = ", ".join(sorted(columns))
-            raise ConfigError(f"by: there is no '{odd[0]}' to sum up by; there are {held}.")
-        return Prepared(pairs, classes, findings, pairs[0].header.unit)
+        given = self.settings()
+        idle = [name for name in OF_MASKS if name in given]
+        idle += ["missing=empty"] if self.missing == "empty" else []
+        if self.kind == "image" and idle:
+            raise ConfigError(
+                f"{self.chosen[0]} compares images, to which {', '.join(idle)} means nothing: "
+                "leave it out."
+            )
 
     def _present(self, pairs: list[LabelPair]) -> tuple[list[LabelPair], list[Finding]]:
         lacking = [pair.name for pair in pairs if pair.predicted is None]
@@ -156,14 +195,14 @@ class Measure(Recipe):
         """Return the rows of one case: "predictions", "measures", and "lesions" where asked."""
         from neuroloom.learn.dense.measures.judge import rows_of_case
 
+        if self.kind == "image":
+            return self._measure_images(pair, number)
         truth, found = pair.arrays()
         header = pair.header
         if self.ignore is not None:
             kept = truth != self.ignore
             truth, found = np.where(kept, truth, 0), np.where(kept, found, 0)
-        head = {"example": number, "case": pair.name} | pair.keys
-        rated = {"unit": str(pair.keys.get("subject", pair.name)), "fold": 0, "seed": self.seed}
-        rated |= {"model": "prediction", "role": "model"}
+        head, rated = self._heads(pair, number)
         tolerance = self.tolerance_of(header.unit, header.spacing)
         a, b = (truth > 0, found > 0) if self.instances else (truth, found)
         judged = rows_of_case(a, b, header.spacing, classes, tolerance)
@@ -183,6 +222,20 @@ class Measure(Recipe):
             "measures": [head | row for row in rows],
             "lesions": lesions,
         }
+
+    def _heads(self, pair: LabelPair, number: int) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return what every row says of a case, and what rows of predictions say besides."""
+        rated = {"unit": str(pair.keys.get("subject", pair.name)), "fold": 0, "seed": self.seed}
+        rated |= {"model": "prediction", "role": "model"}
+        return {"example": number, "case": pair.name} | pair.keys, rated
+
+    def _measure_images(self, pair: LabelPair, number: int) -> dict[str, list[Any]]:
+        from neuroloom.volumes.imagepairs import rows_of_images
+
+        whole, rows = rows_of_images(pair, self.chosen)
+        head, rated = self._heads(pair, number)
+        measured = [head | row for row in rows]
+        return {"predictions": [head | rated | whole], "measures": measured, "lesions": []}
 
     def tolerance_of(self, unit: str, spacing: tuple[float, ...]) -> float:
         """Return the tolerance for surfaces: as given, 1 mm, or one voxel."""
@@ -211,17 +264,19 @@ class Measure(Recipe):
         import pandas as pd
 
         from neuroloom.learn.study import write_scores
-        from neuroloom.volumes.story.measures import report_measures
+        from neuroloom.volumes.story.measures import report_images, report_measures
 
         tables = {
             name: pd.DataFrame([row for part in parts for row in part[name]])
             for name in ("predictions", "measures", "lesions")
         }
         names = list(prepared.classes)
-        write_scores(run.folder, tables["predictions"], "segmentation", names, self.seed)
+        task = "segmentation" if self.kind == "mask" else "synthesis"
+        write_scores(run.folder, tables["predictions"], task, names, self.seed)
         run.log("scored", examples=len(prepared.pairs))
         write_tables(run.folder / "artifacts", tables["measures"])
-        report_measures(self, run, prepared, tables)
+        report = report_measures if self.kind == "mask" else report_images
+        report(self, run, prepared, tables)
 
 
 def _labels(name: str, text: str) -> tuple[int, ...]:

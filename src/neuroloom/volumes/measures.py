@@ -259,6 +259,29 @@ MORE: dict[str, Measure] = {
 }
 
 
+def kind_of(names: Sequence[str]) -> Literal["mask", "image"]:
+    """Return what measures are of.
+
+    Raises
+    ------
+    ConfigError
+        If some are of masks and some of images.
+
+    Examples
+    --------
+    >>> kind_of(["DICE"]), kind_of(["SSIM", "mae"])
+    ('mask', 'image')
+    """
+    known = METRICS | MORE
+    kinds = {known[name.upper()].of: name.upper() for name in names if name.upper() in known}
+    if len(kinds) > 1:
+        raise ConfigError(
+            f"metrics: {kinds['mask']} compares masks, {kinds['image']} images; measure masks and "
+            "images in runs of their own."
+        )
+    return next(iter(kinds), "mask")
+
+
 def find_measures(names: Sequence[str], of: str = "mask") -> dict[str, Measure]:
     """Return measures by name, in that order; case does not matter.
 

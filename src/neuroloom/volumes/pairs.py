@@ -29,7 +29,7 @@ NEAR = 1e-3
 
 @dataclass(frozen=True)
 class LabelPair:
-    """A true and a predicted label.
+    """A true and a predicted label, or image.
 
     Attributes
     ----------
@@ -65,6 +65,7 @@ def find_pairs(
     predicted: str | None = None,
     include: Sequence[str] = (),
     pattern: str | None = None,
+    words: tuple[Sequence[str], Sequence[str]] = (TRUE_WORDS, FOUND_WORDS),
 ) -> tuple[list[LabelPair], list[str]]:
     """Pair files of two folders by name, or the columns truth and prediction of a table.
 
@@ -79,6 +80,8 @@ def find_pairs(
         Globs on the names of the truths.
     pattern
         Keys in the names, "{subject}_{visit}".
+    words
+        Usual names of either folder, which names of files may begin or end with.
 
     Returns
     -------
@@ -94,12 +97,12 @@ def find_pairs(
     if not data.is_dir():
         raise DataError(f"{data}: expected a folder with truth/ and prediction/, or a CSV.")
     one, other = (
-        _files(data, truth, TRUE_WORDS, "truth"),
-        _files(data, predicted, FOUND_WORDS, "prediction"),
+        _files(data, truth, words[0], "truth"),
+        _files(data, predicted, words[1], "prediction"),
     )
     one = [file for file in one if included(file.name, include)]
-    found = {_key(file, FOUND_WORDS): file for file in other}
-    keyed = {_key(file, TRUE_WORDS): file for file in one}
+    found = {_key(file, words[1]): file for file in other}
+    keyed = {_key(file, words[0]): file for file in one}
     if len(found) < len(other) or len(keyed) < len(one):
         raise DataError(
             f"{data}: two files are called alike but for their ending or folder, so that they "

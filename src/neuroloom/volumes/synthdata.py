@@ -10,8 +10,16 @@ import numpy as np
 from neuroloom.core.audit import refuse_duplicates
 from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import ConfigError, DataError, nearest
-from neuroloom.volumes.data import KEPT, Wish, findings_of, frame_of, names_of, read_images
-from neuroloom.volumes.frames import Frame
+from neuroloom.volumes.data import (
+    KEPT,
+    Wish,
+    audited,
+    findings_of,
+    frame_of,
+    names_of,
+    read_images,
+)
+from neuroloom.volumes.frames import Frame, places_of
 from neuroloom.volumes.targets import labels_of, with_folders
 
 if TYPE_CHECKING:
@@ -50,21 +58,29 @@ def read_pairs(
     ------
     ConfigError
         If channels are named that are not there, or none is left to make them of.
+    DataError
+        One that lists every case that cannot serve.
     """
+    findings = audited(found, labels=False)
     found = found.upright()
     frame = Frame.of(facts) if facts else even(frame_of(found, Wish(size=size)))
     hashes = found.hashes()
     refuse_duplicates({path: hashes[path] for images in found.table["image"] for path in images})
-    images, _, _, count = read_images(found, frame, [], Wish(size=size), None)
+    wish = Wish(size=size, apart=kind == "contrast")
+    images, _, _, count = read_images(found, frame, [], wish, None)
     channels = list(found.channels or names_of(count))
     if len(channels) != count:
         raise DataError(f"The images have {count} channels, {len(channels)} are declared.")
     x, y, given, made = _parted(images, channels, kind, make)
+    lacking = [k for k, name in enumerate(channels) if name not in given]
+    _require_given(found, channels, lacking)
     groups = ["all"]
     if kind == "gan":
         y, groups = _classes(found, target, facts)
     rows = with_folders(found.table)
-    rows = rows[[name for name in KEPT if name in rows]].assign(onset=0.0, stop=1.0, label=1.0)
+    rows = rows[[name for name in KEPT if name in rows]].assign(onset=0.0, stop=1.0)
+    # What lacks the image to be made can be predicted, not judged.
+    rows["label"] = [np.nan if case.missing else 1.0 for case in found.cases]
     extents = [_extent(case.shape, case.spacing, frame) for case in found.cases]
     rows["extent"] = ["x".join(map(str, extent)) for extent in extents]
     return Dataset(
@@ -79,14 +95,22 @@ def read_pairs(
             "unit": frame.unit,
             "channels": given,
             "made": made,
+            "all_channels": channels,
             "groups": groups,
             "n_table": 0,
             "layout": found.layout,
         },
-        findings=findings_of(found, rows),
-        extra={"hashes": hashes},
+        findings=[*findings_of(found, rows), *findings],
+        extra={"hashes": hashes, "cases": found.cases},
         truth=y,
     )
+
+
+def _require_given(found: FoundCases, channels: list[str], made: list[int]) -> None:
+    """Refuse cases that lack what others are made of."""
+    for case in found.cases:
+        if short := [channels[k] for k in case.missing if k not in made]:
+            raise DataError(f"{case.name}: lacks {', '.join(short)}, of which others are made.")
 
 
 def _classes(
@@ -161,7 +185,7 @@ def _channel(name: str, channels: list[str]) -> int:
 def _extent(shape: Sequence[int], spacing: Sequence[float], frame: Frame) -> tuple[int, ...]:
     """Return how many places of the frame, around its centre, the image itself fills."""
     sizes = zip(shape, spacing, frame.spacing, frame.shape, strict=True)
-    return tuple(min(max(1, round(n * old / new)), most) for n, old, new, most in sizes)
+    return tuple(min(places_of(n, old, new), most) for n, old, new, most in sizes)
 
 
 def inside(image: np.ndarray, extent: str) -> np.ndarray:

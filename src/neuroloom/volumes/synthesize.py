@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -65,6 +66,9 @@ class Synthesize(Study):
         None, "places along the longest axis of the common grid; default 160 (2-D), 64 (3-D)", ge=2,
         basic=True,
     )  # fmt: skip
+    channels: list[str] = setting(
+        [], "names of the channels; of BIDS the contrasts that are channels; default: all of them"
+    )
     include: list[str] = setting([], "globs on file names (or relative paths with /)")
     images: list[str] = setting([], "globs that pick the images, where no layout is recognised")
     pattern: str | None = setting(None, 'keys in file names: "{subject}_{session}"')
@@ -99,7 +103,14 @@ class Synthesize(Study):
         from neuroloom.io.cases import find_cases
         from neuroloom.volumes.synthdata import read_pairs
 
-        found = find_cases(data, include, self.images, (), self.pattern)
+        known = facts["all_channels"] if facts else []
+        asked = known or self.channels or (["*"] if self.kind == "contrast" else [])
+        found = find_cases(
+            data, include, self.images, (), self.pattern, channels=asked,
+            incomplete=bool(known), n_channels=len(known),
+        )  # fmt: skip
+        if names := known or self.channels:
+            found = replace(found, channels=names)
         return read_pairs(
             found, self.kind, make=self.make, target=self.target, size=self.size, facts=facts
         )
@@ -180,8 +191,10 @@ class Synthesize(Study):
         inputs
             Files or folders.
         out
-            Where the table and the images (`<name>_made.nii.gz`, or `.tif` in 2-D), on the common
-            grid and standardised, are written; None writes nothing.
+            Where the table and the images (`<name>_made.nii.gz`, or `.tif` in 2-D) are written;
+            None writes nothing. What was made of an image lies on its grid, with its affine, and is
+            in its unit; another contrast has mean 0 and SD 1, as its unit is not known. New images
+            (kind gan) lie on the common grid, standardised.
 
         Returns
         -------

@@ -50,6 +50,17 @@ def test_an_empty_cell_of_a_table_is_a_lacking_channel(data, tmp_path):
     assert [case.missing for case in found.cases] == [(), (1,)]
 
 
+def test_contrasts_of_bids_are_channels_that_may_lack(tmp_path):
+    data = grids.write_contrasts(tmp_path / "bids", subjects=4, lacking=("sub-1_T2w",))
+    asked = {**SMALL, "channels": ["T1w", "T2w"]}
+    with pytest.raises(DataError, match=r"sub-1 have fewer than the 2 .*\(T2w\).*missing=hemis"):
+        Segment(**asked).prepare(data)
+    run = Segment(**asked, missing="film").run(data, tmp_path / "r")
+    assert run.predictions.query("role == 'model'")["example"].nunique() == 4
+    new = grids.write_contrasts(tmp_path / "new", subjects=1, lacking=("sub-0_T1w",))
+    assert run.predict(new)["name"].tolist() == ["sub-0"]
+
+
 def test_what_lacks_is_not_measured():
     image = np.zeros((2, 4, 5), np.float32)
     image[0, 1:3, 1:4], image[1] = 3.0, np.nan

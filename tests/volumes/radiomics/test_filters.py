@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_laplace, uniform_filter
 
-from neuroloom.core.errors import ConfigError
+from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.volumes.radiomics.discretise import interpolate
+from neuroloom.volumes.radiomics.extract import Chain, delineate, measure, measure_response
 from neuroloom.volumes.radiomics.filters import daubechies, gabor_kernel, log_kernel, parse, respond
 
 UNIT = (1.0, 1.0, 1.0)
@@ -119,6 +121,52 @@ def test_wavelets_pass_constants_low_and_stop_them_high():
     flat = np.ones((24, 24, 24))
     assert respond(flat, "wavelet:haar:LLL:1", UNIT) == pytest.approx(np.sqrt(8))
     assert respond(flat, "wavelet:db3:LLH:2", UNIT) == pytest.approx(0, abs=1e-9)
+
+
+def ball_in_noise():
+    rng = np.random.default_rng(3)
+    z, y, x = np.indices((14, 16, 18)) - np.array([7, 8, 9])[:, None, None, None]
+    return rng.normal(100, 20, z.shape), z**2 + y**2 + x**2 < 36
+
+
+@pytest.mark.parametrize("order", [1, 3])
+def test_filters_work_on_the_interpolated_image(order):
+    image, mask = ball_in_noise()
+    chain = Chain(spacing=(2.0, 2.0, 2.0), order=order, families=("morph", "stat"))
+    region = delineate(image, mask, UNIT, chain)
+    found = measure_response(region, "mean:3", chain).values
+    fine = interpolate(image, UNIT, chain.spacing, order)
+    inside = interpolate(mask, UNIT, chain.spacing) >= 0.5
+    values = uniform_filter(fine, 3, mode="reflect")[inside]
+    assert found["stat_mean"] == pytest.approx(values.mean(), rel=1e-9)
+    assert found["stat_var"] == pytest.approx(values.var(), rel=1e-9)
+    assert not any(tag.startswith("morph") for tag in found)
+
+
+def test_range_and_outliers_judge_intensities_not_responses():
+    image, mask = ball_in_noise()
+    chain = Chain(inside=(90.0, 130.0), outliers=1.0, method="width", families=("stat", "ih"))
+    values = image[mask]
+    near = np.abs(image - values.mean()) <= values.std()
+    kept = mask & (image >= 90) & (image <= 130) & near
+    # Neither criterion keeps anything of the responses themselves, whose mean is 0.
+    response = respond(image, "wavelet:haar:HHH:1", UNIT)[kept]
+    found = measure_response(delineate(image, mask, UNIT, chain), "wavelet:haar:HHH:1", chain)
+    assert found.notes["voxels_resegmented"] == kept.sum() < mask.sum()
+    assert found.values["stat_mean"] == pytest.approx(response.mean(), rel=1e-9)
+    assert found.values["stat_min"] == response.min()
+
+
+def test_what_is_missing_beside_the_region_is_refused_where_a_filter_needs_it():
+    image, mask = ball_in_noise()
+    bare = np.where(mask, image, np.nan)
+    chain = Chain(families=("stat",))
+    region = delineate(bare, mask, UNIT, chain)
+    assert measure(region, chain).values["stat_mean"] == pytest.approx(image[mask].mean())
+    with pytest.raises(DataError, match="response to mean:3 are not finite"):
+        measure_response(region, "mean:3", chain)
+    with pytest.raises(DataError, match="what lies beside the region"):
+        delineate(bare, mask, UNIT, Chain(spacing=(0.7, 0.7, 0.7)))
 
 
 @pytest.mark.parametrize(

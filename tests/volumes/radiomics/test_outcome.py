@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+import nibabel
 import numpy as np
 import pandas as pd
 import pytest
@@ -289,19 +292,40 @@ def spoilt(folder, **columns):
 
 
 def test_every_case_that_cannot_be_measured_is_named_at_once(tmp_path):
-    import nibabel
-
-    manifest = write_regions(tmp_path / "data", n=4)
-    whole = nibabel.load(tmp_path / "data" / "case000_mask.nii.gz")
-    empty = np.zeros(whole.shape, np.uint8)
-    cut = np.asarray(whole.dataobj)[:-1]
-    nibabel.save(nibabel.Nifti1Image(empty, whole.affine), tmp_path / "data/case001_mask.nii.gz")
-    nibabel.save(nibabel.Nifti1Image(cut, whole.affine), tmp_path / "data/case002_mask.nii.gz")
+    manifest = write_regions(tmp_path / "data", n=6)
+    masks = [tmp_path / f"data/case{case:03d}_mask.nii.gz" for case in range(6)]
+    whole = nibabel.load(masks[0])
+    drawn = np.asarray(whole.dataobj)
+    moved = whole.affine.copy()
+    moved[0, 3] += 3
+    nibabel.save(nibabel.Nifti1Image(0 * drawn, whole.affine), masks[1])
+    nibabel.save(nibabel.Nifti1Image(drawn[:-1], whole.affine), masks[2])
+    nibabel.save(nibabel.Nifti1Image(drawn, whole.affine @ np.diag([-1, 1, 1, 1])), masks[3])
+    nibabel.save(nibabel.Nifti1Image(drawn, moved), masks[4])
     with pytest.raises(DataError) as error:
         Radiomics().run(manifest, tmp_path / "run")
-    assert "case001_image: The mask is empty" in str(error.value)
-    assert "case002_image" in str(error.value)
+    says = ("label is empty", "the label's grid", "it is flipped", "lies elsewhere")
+    for case, words in enumerate(says, start=1):
+        assert re.search(f"case{case:03d}_mask.nii.gz: .*{words}", str(error.value))
     assert not (tmp_path / "run").exists()
+
+
+def test_one_image_may_have_several_regions_and_no_value_beside_them(tmp_path):
+    manifest = write_regions(tmp_path / "data", n=2)
+    path = tmp_path / "data" / "case000_image.nii.gz"
+    whole = nibabel.load(tmp_path / "data/case000_mask.nii.gz")
+    first = np.asarray(whole.dataobj) > 0
+    content = np.where(first, np.asarray(nibabel.load(path).dataobj), np.nan)
+    half = (first & (np.arange(first.shape[2]) < first.shape[2] // 2)).astype(np.uint8)
+    nibabel.save(nibabel.Nifti1Image(content, whole.affine), path)
+    nibabel.save(nibabel.Nifti1Image(half, whole.affine), tmp_path / "data/half.nii.gz")
+    table = pd.read_csv(manifest)
+    table.loc[1, ["image", "label"]] = [table["image"][0], "half.nii.gz"]
+    table.assign(name=["whole", "half"]).to_csv(manifest, index=False)
+    found = Radiomics(families=["morph", "stat"]).measure(manifest)
+    assert found.features.notna().all(axis=None)
+    volumes = found.features["morph_vol_approx"]
+    assert 0.3 < volumes[1] / volumes[0] < 0.7
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,6 @@ from neuroloom.core.split import Fold
 from neuroloom.learn.dense.cases import DenseCases
 
 if TYPE_CHECKING:
-    from neuroloom.io.casecheck import Problem
     from neuroloom.io.cases import FoundCases
     from neuroloom.learn.dense.study import DenseStudy
 
@@ -38,9 +37,9 @@ def read_cases(
     DataError
         One, that lists everything that is wrong with the cases.
     """
-    from neuroloom.io.casecheck import check_cases, require_sound
+    from neuroloom.io.casecheck import check_cases, findings_of_problems, require_sound
 
-    found = find(study, data, include, len(trained["channels"]) if trained else 0)
+    found = find(study, data, include, trained["channels"] if trained else None)
     declared = trained["classes_of"] if trained else found.classes
     declared = None if declared is None else {int(k): str(v) for k, v in declared.items()}
     ignore = found.ignore if study.ignore is None else study.ignore
@@ -53,12 +52,15 @@ def read_cases(
     table["label"] = [None if case.label is None else "mask" for case in found.cases]
     table["example"] = np.arange(len(table))
     extra = {"hashes": found.hashes(), "found": found}
-    findings = [Finding("note", "How the files were read", _sentence(found)), *_findings(problems)]
+    findings = [Finding("note", "How the files were read", _sentence(found))]
+    findings += findings_of_problems(problems)
     return Dataset(table, cases, "segmentation", [], facts, findings, extra)  # type: ignore[arg-type]
 
 
-def find(study: DenseStudy, data: Path, include: list[str], n_channels: int = 0) -> FoundCases:
-    """Find cases as the study's settings say."""
+def find(
+    study: DenseStudy, data: Path, include: list[str], trained: list[str] | None = None
+) -> FoundCases:
+    """Find cases as the study's settings say; `trained` are the channels of a finished run."""
     from neuroloom.io.cases import find_cases
 
     labels: Any = study.labels
@@ -67,7 +69,8 @@ def find(study: DenseStudy, data: Path, include: list[str], n_channels: int = 0)
     images: Any = list(study.images.values()) if len(study.images) == 1 else study.images
     return find_cases(
         data, include, images, labels, study.pattern, study.values or None, study.classes,
-        incomplete=study.missing != "none", n_channels=n_channels,
+        channels=trained or study.channels, incomplete=study.missing != "none",
+        n_channels=len(trained or ()),
     )  # fmt: skip
 
 
@@ -143,18 +146,6 @@ def _same_channels(found: FoundCases, facts: dict[str, Any]) -> None:
                 f"{case.name}: has {given} channels, expected {wanted}: "
                 f"{', '.join(facts['channels'])}."
             )
-
-
-def _findings(problems: list[Problem]) -> list[Finding]:
-    """Return warnings one by one, and notes of one kind together."""
-    kinds = {"warning": "Doubtful images or labels", "note": "Worth knowing"}
-    found = []
-    for severity, title in kinds.items():
-        texts = list(dict.fromkeys(p.text for p in problems if p.severity == severity))
-        if texts:
-            more = f" And {len(texts) - 8} more like these." if len(texts) > 8 else ""
-            found.append(Finding(severity, title, " ".join(texts[:8]) + more))  # type: ignore[arg-type]
-    return found
 
 
 def audit_cases(dataset: Dataset) -> list[Finding]:

@@ -66,7 +66,9 @@ class DenseStudy(Study):
     ignore: int | None = setting(
         None, "label that is not learnt from and not scored, as outside of scribbles"
     )
-    channels: list[str] = setting([], "names of the channels; CT is normalised as CT")
+    channels: list[str] = setting(
+        [], "names of the channels, of BIDS contrasts to join (T1w, T2w); CT is normalised as CT"
+    )
     plan: dict[str, str] = setting(
         {}, "keys of the plan set by hand: patch: '32,48,32', features: '16', batch: '4'"
     )

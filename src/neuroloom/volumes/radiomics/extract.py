@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -85,6 +85,28 @@ class Measured:
     notes: dict[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Region:
+    """An image on the grid where it is measured, and the region there.
+
+    Attributes
+    ----------
+    image
+        Interpolated intensities (z, y, x), or a filter's response to them.
+    mask
+        The region, bool, that its form is of.
+    kept
+        What re-segmentation left of it, by the intensities.
+    spacing
+        Size of a voxel (z, y, x), mm.
+    """
+
+    image: np.ndarray
+    mask: np.ndarray
+    kept: np.ndarray
+    spacing: Spacing
+
+
 def extract(
     image: np.ndarray, mask: np.ndarray, spacing: Spacing, chain: Chain | None = None
 ) -> Measured:
@@ -114,15 +136,67 @@ def extract(
     (487, {})
     """
     chain = chain or Chain()
+    return measure(delineate(image, mask, spacing, chain), chain)
+
+
+def delineate(image: np.ndarray, mask: np.ndarray, spacing: Spacing, chain: Chain) -> Region:
+    """Interpolate image and mask, and re-segment the mask by the intensities; see `extract`.
+
+    Examples
+    --------
+    >>> image = np.arange(8.0).reshape(2, 2, 2)
+    >>> found = delineate(image, image >= 0, (1.0, 1.0, 1.0), Chain(inside=(2, 5)))
+    >>> int(found.mask.sum()), int(found.kept.sum())
+    (8, 4)
+    """
     region = np.asarray(mask) != 0
     check_region(image, region, spacing)
     x, region, size = _on_grid(np.asarray(image, float), region, spacing, chain)
-    kept = discretise.resegment(x, region, chain.inside, chain.outliers)
-    values = _plain(x, region, kept, size, chain) | _discretised(x, region, kept, chain)
+    _require_finite(x[region])
+    return Region(x, region, discretise.resegment(x, region, chain.inside, chain.outliers), size)
+
+
+def measure(region: Region, chain: Chain) -> Measured:
+    """Return the features of a region that is delineated; see `extract`."""
+    x, mask, kept = region.image, region.mask, region.kept
+    values = _plain(x, mask, kept, region.spacing, chain) | _discretised(x, mask, kept, chain)
     order = {name: rank for rank, name in enumerate(ALL_FAMILIES)}
     values = dict(sorted(values.items(), key=lambda item: order[item[0].split("_", 1)[0]]))
-    notes = {"voxels": float(region.sum()), "voxels_resegmented": float(kept.sum())}
+    notes = {"voxels": float(mask.sum()), "voxels_resegmented": float(kept.sum())}
     return Measured(values, _reasons(values, x[kept]), notes)
+
+
+def measure_response(region: Region, name: str, chain: Chain) -> Measured:
+    """Return the features of a filter's response on the grid of a region (IBSI 2).
+
+    The filter works on the interpolated image, and the region is the one that the intensities
+    left. Responses have no unit: their bins are counted, and the region's form is not theirs.
+
+    Parameters
+    ----------
+    name
+        Of the filter; see `filters.parse`.
+
+    Raises
+    ------
+    DataError
+        If NaN beside the region reach into its responses.
+
+    Examples
+    --------
+    >>> image = np.random.default_rng(0).random((6, 6, 6))
+    >>> chain = Chain(families=("morph", "stat"))
+    >>> found = delineate(image, image > 0.2, (1.0, 1.0, 1.0), chain)
+    >>> "stat_mean" in measure_response(found, "mean:3", chain).values
+    True
+    """
+    from neuroloom.volumes.radiomics.filters import respond
+
+    response = respond(region.image, name, region.spacing)
+    _require_finite(response[region.kept], f" of the response to {name}")
+    families = tuple(family for family in chain.families if family != "morph")
+    counted = replace(chain, families=families, method="number", ivh="continuous")
+    return measure(replace(region, image=response), counted)
 
 
 def check_region(image: np.ndarray, mask: np.ndarray, spacing: Spacing) -> None:
@@ -149,9 +223,16 @@ def check_region(image: np.ndarray, mask: np.ndarray, spacing: Spacing) -> None:
         raise DataError("The mask is empty: no voxel is in the region.")
     if count == 1:
         raise DataError("The mask holds one voxel: it has neither a shape nor a texture.")
-    lost = int((~np.isfinite(image[mask])).sum())
+    _require_finite(image[mask])
+
+
+def _require_finite(x: np.ndarray, what: str = "") -> None:
+    lost = int((~np.isfinite(x)).sum())
     if lost:
-        raise DataError(f"{lost} of the region's {count} intensities are not finite numbers.")
+        raise DataError(
+            f"{lost} of the region's {x.size} intensities{what} are not finite numbers. Mend them; "
+            "interpolation and filters also need what lies beside the region."
+        )
 
 
 def _on_grid(

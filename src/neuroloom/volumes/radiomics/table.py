@@ -11,7 +11,13 @@ import numpy as np
 
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import DataError, nearest
-from neuroloom.volumes.radiomics.extract import Chain, Measured, extract
+from neuroloom.volumes.radiomics.extract import (
+    Chain,
+    Measured,
+    delineate,
+    measure,
+    measure_response,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -133,36 +139,45 @@ def measure_cases(found: FoundCases, wish: Wish) -> Table:
     Raises
     ------
     DataError
-        Naming cases without mask, with another grid, with an empty mask …
+        Naming cases without mask, with a mask that lies elsewhere, with an empty mask …
     """
     import pandas as pd
 
     from neuroloom.core.audit import refuse_duplicates
+    from neuroloom.io.casecheck import check_cases, findings_of_problems, require_sound
 
+    problems = check_cases(found.cases, found.classes, found.ignore, use="region")
+    doubts = findings_of_problems(require_sound(problems))
     hashes = found.hashes()
     refuse_duplicates({path: hashes[path] for images in found.table["image"] for path in images})
-    rows, wrong, reasons = [], [], dict[str, list[str]]()
-    for case in found.cases:
-        try:
-            measured = measure_case(case, wish, found.classes)
-        except DataError as error:
-            wrong.append(f"{case.name}: {error}")
-            continue
-        rows.append(measured.values)
-        for reason in dict.fromkeys(measured.reasons.values()):
+    measured = _measured(found, wish)
+    reasons: dict[str, list[str]] = {}
+    for case, own in zip(found.cases, measured, strict=True):
+        for reason in dict.fromkeys(own.reasons.values()):
             reasons.setdefault(reason, []).append(case.name)
-    if wrong:
-        more = f" (and {len(wrong) - SHOWN} more)" if len(wrong) > SHOWN else ""
-        raise DataError(" ".join(wrong[:SHOWN]) + more)
-    features = pd.DataFrame(rows)
+    features = pd.DataFrame([own.values for own in measured])
     for column in wish.columns:
         features[column] = _numbers(found.table, column)
     layout = found.layout.rstrip(".")
     findings = [Finding("note", "How the data were read", f"{layout}.")]
     findings += [Finding("note", "Noticed while reading", note) for note in found.notes]
+    findings += doubts
     findings += [_undefined(reason, names) for reason, names in reasons.items()]
     table = found.table.drop(columns=["image", "label"])
     return Table(table, features, findings, hashes, found.layout)
+
+
+def _measured(found: FoundCases, wish: Wish) -> list[Measured]:
+    measured, wrong = [], []
+    for case in found.cases:
+        try:
+            measured.append(measure_case(case, wish, found.classes))
+        except DataError as error:
+            wrong.append(f"{case.name}: {error}")
+    if wrong:
+        more = f" (and {len(wrong) - SHOWN} more)" if len(wrong) > SHOWN else ""
+        raise DataError(" ".join(wrong[:SHOWN]) + more)
+    return measured
 
 
 def _undefined(reason: str, names: list[str]) -> Finding:
@@ -201,9 +216,11 @@ def measure_case(case: Case, wish: Wish, classes: dict[int, str] | None = None) 
     for roi in wish.rois or ("",):
         mask = truth > 0 if roi == "" else truth == _class_number(roi, classes)
         head = f"{roi}:" if len(wish.rois) > 1 else ""
-        for filtered, own in _images(image, spacing, wish):
-            found = extract(own, mask, spacing, _chain_of(wish.chain, filtered))
-            before = f"{head}{filtered}/" if filtered else head
+        region = delineate(image, mask, spacing, wish.chain)
+        for name in ("", *wish.filters):
+            chain = wish.chain
+            found = measure_response(region, name, chain) if name else measure(region, chain)
+            before = f"{head}{name}/" if name else head
             values |= {before + tag: value for tag, value in found.values.items()}
             reasons |= {before + tag: why for tag, why in found.reasons.items()}
     return Measured(values, reasons)
@@ -227,28 +244,6 @@ def _class_number(roi: str, classes: dict[int, str] | None) -> int:
     if roi.isdigit():
         return int(roi)
     raise DataError(f"the mask has no class '{roi}'.{nearest(roi, known)}")
-
-
-def _images(image: np.ndarray, spacing: Any, wish: Wish) -> list[tuple[str, np.ndarray]]:
-    """Return the image, and its response to every filter, by name."""
-    found = [("", image)]
-    if wish.filters:
-        from neuroloom.volumes.radiomics.filters import respond
-
-        found += [(name, respond(image, name, spacing)) for name in wish.filters]
-    return found
-
-
-def _chain_of(chain: Chain, filtered: str) -> Chain:
-    """Responses have no unit: their bins are counted, and the region's form is measured once."""
-    if not filtered:
-        return chain
-    from dataclasses import replace
-
-    families = tuple(name for name in chain.families if name != "morph")
-    return replace(
-        chain, families=families, method="number", inside=None, whole=False, ivh="continuous"
-    )
 
 
 def is_number_target(values: Sequence[Any]) -> bool:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from neuroloom.volumes.measure import Measure, Prepared
 
 WORST = 10
+HOW_SURE = "The interval is a bootstrap over subjects where they are known, else cases."
 _CITED = {
     "surface": "Nikolov S et al. (2021). J Med Internet Res 23(7):e26151 (surface distances).",
     "names": "Jungo A et al. (2021). Comput Methods Programs Biomed 198:105796 (pymia's names).",
@@ -36,7 +37,7 @@ def report_measures(
     shelf = Shelf(run.folder / "artifacts")
     table, rated = tables["measures"], tables["predictions"]
     extra = [c for c in table.columns if c not in (*recipe.chosen, *_HEAD) and _is_score(table, c)]
-    summed = measures.aggregate(table, recipe.by, [*recipe.chosen, *extra])
+    summed = measures.aggregate(table, recipe.groups, [*recipe.chosen, *extra])
     shelf.add_table(
         "summary", summed, title="Over cases", section="result",
         caption="Undefined values are left out of the means and counted beside them.",
@@ -50,6 +51,35 @@ def report_measures(
     if len(tables["lesions"]):
         shelf.add_table("lesions", tables["lesions"], title="Every lesion", section="result")
     write_facts(run.folder, Facts(**_facts(recipe, prepared, table)))
+    run.log("reported", report=write_report(run.folder).name)
+
+
+def report_images(
+    recipe: Measure, run: Run, prepared: Prepared, tables: dict[str, pd.DataFrame]
+) -> None:
+    """Write the summed-up table, the figure, the facts and the page of pairs of images."""
+    shelf = Shelf(run.folder / "artifacts")
+    table, rated = tables["measures"], tables["predictions"]
+    shelf.add_table(
+        "summary", measures.aggregate(table, recipe.groups, recipe.chosen), title="Over cases",
+        section="result", caption="Undefined values are left out of the means and counted.",
+    )  # fmt: skip
+    shelf.add_figure(
+        "distributions",
+        distributions(rated.assign(**{"class": "images"}), ["images"],
+                      {"psnr": "PSNR (dB)", "ssim": "SSIM"}),
+        title="Each case", caption="One dot is one case, mean over its channels.",
+        alt=f"PSNR and SSIM by case; median PSNR {rated['psnr'].median():.1f} dB, "
+        f"SSIM {rated['ssim'].median():.3f}.",
+        section="result",
+    )  # fmt: skip
+    worst = rated.sort_values("psnr", kind="stable")[["case", "psnr", "ssim"]].head(WORST)
+    shelf.add_table(
+        "worst", worst.reset_index(drop=True), title="The worst cases", section="result",
+        caption=f"The {WORST} lowest PSNR.",
+    )  # fmt: skip
+    shelf.add_file("measures", "table", "measures.parquet", title="Every case", section="result")
+    write_facts(run.folder, Facts(**_facts_of_images(recipe, prepared, table)))
     run.log("reported", report=write_report(run.folder).name)
 
 
@@ -123,7 +153,7 @@ def distributions(rated: pd.DataFrame, classes: Sequence[str], shown: dict[str, 
         axes.set_xticks(range(len(classes)), classes, rotation=0 if len(classes) < 4 else 90)
         axes.set_xlim(-0.6, len(classes) - 0.4)
         axes.set_title(label, fontsize=10)
-        if column != "hd95":
+        if column in ("dice", "nsd", "ssim"):
             axes.set_ylim(top=1.02)
     return figure
 
@@ -145,15 +175,45 @@ def volume_plot(rated: pd.DataFrame, classes: Sequence[str], unit: str) -> Figur
     return figure
 
 
-def _facts(recipe: Measure, prepared: Prepared, table: pd.DataFrame) -> dict[str, Any]:
+def _grid_of(prepared: Prepared) -> str:
     header = prepared.pairs[0].header
     shape, spacing = (" × ".join(f"{v:g}" for v in part) for part in (header.shape, header.spacing))
+    return f"{shape}, voxels of {spacing} {header.unit}"
+
+
+def _facts_of_images(recipe: Measure, prepared: Prepared, table: pd.DataFrame) -> dict[str, Any]:
+    rows = {
+        "Cases": str(len(prepared.pairs)),
+        "Channels": ", ".join(table["channel"].unique()),
+        "Grid of the first case": _grid_of(prepared),
+        "Measures": ", ".join(recipe.chosen),
+    }
+    return {
+        "title": "Images against their references",
+        "question": "How near do the predicted images come to the reference images?",
+        "primary": "psnr",
+        "example": "case",
+        "unit": "subject" if "subject" in table else "case",
+        "how_sure": HOW_SURE,
+        "data": [{"label": label, "value": value} for label, value in rows.items()],
+        "notes": [f"{found.title}: {found.detail}" for found in prepared.findings],
+        "method": [
+            f"Measured with neuroloom {__version__}. psnr and ssim above are per range of the "
+            "reference, as in volumes.synthesize; PSNR and SSIM of the tables are per its largest "
+            "value, as in pymia."
+        ],
+        "citations": [_CITED["names"]],
+    }
+
+
+def _facts(recipe: Measure, prepared: Prepared, table: pd.DataFrame) -> dict[str, Any]:
+    header = prepared.pairs[0].header
     tolerance = recipe.tolerance_of(header.unit, header.spacing)
     empty = int((table["undefined"] != "").sum())
     rows = {
         "Cases": str(len(prepared.pairs)),
         "Classes": ", ".join(prepared.classes),
-        "Grid of the first case": f"{shape}, voxels of {spacing} {header.unit}",
+        "Grid of the first case": _grid_of(prepared),
         "Tolerance of surfaces": f"{tolerance:g} {header.unit}",
         "Measures": ", ".join(recipe.chosen),
     }
@@ -166,7 +226,7 @@ def _facts(recipe: Measure, prepared: Prepared, table: pd.DataFrame) -> dict[str
         "primary": "dice",
         "example": "case",
         "unit": "subject" if "subject" in table else "case",
-        "how_sure": "The interval is a bootstrap over subjects where they are known, else cases.",
+        "how_sure": HOW_SURE,
         "data": [{"label": label, "value": value} for label, value in rows.items()],
         "notes": notes,
         "method": [
