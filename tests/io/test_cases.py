@@ -156,6 +156,10 @@ def test_a_contrast_with_its_own_label_and_two_runs_of_one_contrast(tmp_path: Pa
     assert found.table["name"].tolist() == ["sub-1_run-1", "sub-1_run-2"]
     assert found.table["label"].tolist() == [labels[1], None]
     assert found.table["run"].tolist() == ["1", "2"]
+    (tmp_path / labels[0]).unlink()
+    alone = find_cases(tmp_path, channels=["T1w"])
+    assert alone.table["label"].tolist() == [None, None]
+    assert labels[1] in alone.notes[-1]
 
 
 def test_pixel_sizes_give_x_first(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import nibabel
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.linalg import sqrtm
@@ -193,3 +194,18 @@ def test_a_contrast_of_bids_is_made_of_the_other(tmp_path):
     (new / "sub-2/anat/sub-2_T1w.nii.gz").unlink()
     with pytest.raises(DataError, match="sub-2: lacks T1w"):
         run.predict(new)
+
+
+def test_channels_are_told_by_their_names_in_new_data(tmp_path):
+    data = write_contrasts(tmp_path / "d", subjects=4)
+    rows = [{"image_T1w": f"d/sub-{s}/anat/sub-{s}_T1w.nii.gz",
+             "image_T2w": f"d/sub-{s}/anat/sub-{s}_T2w.nii.gz", "subject": s}
+            for s in range(4)]  # fmt: skip
+    table = pd.DataFrame(rows)
+    table.to_csv(tmp_path / "one.csv", index=False)
+    table[["image_T2w", "image_T1w", "subject"]].to_csv(tmp_path / "other.csv", index=False)
+    fields = {"kind": "contrast", "make": ["T2w"], "folds": 0, "model": "intensities"}
+    run = Synthesize(**fields).run(data, tmp_path / "run")
+    expected = run.predict(data)["psnr"].tolist()
+    for manifest in ("one.csv", "other.csv"):
+        assert run.predict(tmp_path / manifest)["psnr"].tolist() == pytest.approx(expected)

@@ -45,7 +45,7 @@ def by_bids(root: Path, channels: Sequence[str] = ()) -> Layout | None:
     folder, masks = _masks(root)
     joined = _joined(images, channels)
     groups = _groups(images, joined) if joined else [_Group(image_stem(f), {"": f}) for f in images]
-    owners = _owners(groups, masks)
+    owners = _owners(images, groups, masks)
     classes = sorted({kind for kinds in owners.values() for kind in kinds})
     rows = []
     for group in groups:
@@ -216,12 +216,14 @@ def _masks(root: Path) -> tuple[str, list[str]]:
     return "", []
 
 
-def _owners(groups: list[_Group], masks: list[str]) -> dict[str, dict[str, str]]:
+def _owners(images: list[str], groups: list[_Group], masks: list[str]) -> dict[str, dict[str, str]]:
     """Return case -> kind of label -> file: a label's name begins with its image's, or its case's.
 
-    Where several channels of a case have a label of one kind, the first channel's is taken.
+    Where several channels of a case have a label of one kind, the first channel's is taken; that
+    of a contrast which is no channel is nobody's.
     """
-    stems = {group.name: (group.name, len(group.files)) for group in groups}
+    stems = {image_stem(file): ("", 0) for file in images}
+    stems |= {group.name: (group.name, len(group.files)) for group in groups}
     for group in groups:
         own = enumerate(group.files.values())
         stems |= {image_stem(file): (group.name, place) for place, file in own}
@@ -229,8 +231,8 @@ def _owners(groups: list[_Group], masks: list[str]) -> dict[str, dict[str, str]]
     for mask in masks:
         stem = image_stem(mask)
         begins = [name for name in stems if stem.startswith(f"{name}_")]
-        if begins:
-            case, place = stems[max(begins, key=len)]
+        case, place = stems[max(begins, key=len)] if begins else ("", 0)
+        if case:
             kinds = found.setdefault(case, {})
             kinds[_kind(stem)] = min(kinds.get(_kind(stem), (place, mask)), (place, mask))
     return {

@@ -140,7 +140,8 @@ def _write_on_input(stem: Path, dataset: Dataset, row: int, made: np.ndarray) ->
     """Write what was made of an image on the grid of its file, and in its unit if it has one."""
     from neuroloom.io.images import write_image
 
-    case, frame = dataset.extra["cases"][row], Frame.of(dataset.facts)
+    name, frame = dataset.table["name"].iloc[row], Frame.of(dataset.facts)
+    case = next(one for one in dataset.extra["cases"] if one.name == name)
     back = put_back(made, frame, case.shape, case.spacing)
     if dataset.facts["made"] == dataset.facts["channels"]:
         mean, spread = scale_of(case.image(), together=len(frame.shape) == 2)

@@ -71,9 +71,12 @@ def read_pairs(
     channels = list(found.channels or names_of(count))
     if len(channels) != count:
         raise DataError(f"The images have {count} channels, {len(channels)} are declared.")
+    trained = (facts or {}).get("all_channels", channels)
+    order = _order(channels, trained)
+    if order != sorted(order):
+        images, channels = images[:, order], [channels[k] for k in order]
     x, y, given, made = _parted(images, channels, kind, make)
-    lacking = [k for k, name in enumerate(channels) if name not in given]
-    _require_given(found, channels, lacking)
+    _require_given(found, given)
     groups = ["all"]
     if kind == "gan":
         y, groups = _classes(found, target, facts)
@@ -106,11 +109,27 @@ def read_pairs(
     )
 
 
-def _require_given(found: FoundCases, channels: list[str], made: list[int]) -> None:
-    """Refuse cases that lack what others are made of."""
+def _order(channels: list[str], trained: list[str]) -> list[int]:
+    """Return the places of channels in the order that a model was trained in, where names say it.
+
+    Examples
+    --------
+    >>> _order(["T2", "T1"], ["T1", "T2"]), _order(["a", "b"], ["T1", "T2"])
+    ([1, 0], [0, 1])
+    """
+    if sorted(channels) != sorted(trained):
+        return list(range(len(channels)))
+    return [channels.index(name) for name in trained]
+
+
+def _require_given(found: FoundCases, given: list[str]) -> None:
+    """Refuse cases that lack a channel which is not to be made."""
     for case in found.cases:
-        if short := [channels[k] for k in case.missing if k not in made]:
-            raise DataError(f"{case.name}: lacks {', '.join(short)}, of which others are made.")
+        if short := [found.channels[k] for k in case.missing if found.channels[k] in given]:
+            raise DataError(
+                f"{case.name}: lacks {', '.join(short)}, of which images are made; add the file or "
+                "leave the case out."
+            )
 
 
 def _classes(

@@ -103,14 +103,13 @@ class Synthesize(Study):
         from neuroloom.io.cases import find_cases
         from neuroloom.volumes.synthdata import read_pairs
 
-        known = facts["all_channels"] if facts else []
+        known = (facts or {}).get("all_channels", [])
         asked = known or self.channels or (["*"] if self.kind == "contrast" else [])
         found = find_cases(
             data, include, self.images, (), self.pattern, channels=asked,
             incomplete=bool(known), n_channels=len(known),
         )  # fmt: skip
-        if names := known or self.channels:
-            found = replace(found, channels=names)
+        found = replace(found, channels=self.channels or found.channels or known)
         return read_pairs(
             found, self.kind, make=self.make, target=self.target, size=self.size, facts=facts
         )
