@@ -71,6 +71,11 @@ class Case:
         (dy, dx) or (dz, dy, dx) and their unit where a file beside the image says so.
     missing
         Places of the channels that no file holds; the image is NaN there.
+    order
+        Places of the channels in the order that is asked for, -1 for one that is not there; empty:
+        all as they come.
+    numbering
+        Number of a class in its files -> the number that is asked for; others stay.
     upright
         Whether voxels of a volume are given with x to the right, y to the front and z up, instead
         of in the order of its file; shape, spacing and header are then of the turned grid.
@@ -83,6 +88,8 @@ class Case:
     coding: Coding = field(default_factory=Coding)
     pixel: tuple[tuple[float, ...], str] | None = None
     missing: tuple[int, ...] = ()
+    order: tuple[int, ...] = ()
+    numbering: Mapping[int, int] = field(default_factory=dict)
     upright: bool = False
 
     @cached_property
@@ -145,7 +152,8 @@ class Case:
     def truth(self) -> np.ndarray | None:
         """Read the label as class numbers, 0 for none, shape (*axes); None without a label.
 
-        Of several files the classes are 1..K in their order; where they overlap the later counts.
+        Of several files the classes are numbered as declared, else in their order; where they
+        overlap the later counts.
 
         Raises
         ------
@@ -155,17 +163,24 @@ class Case:
         if self.label is None:
             return None
         if isinstance(self.label, Path):
-            return self._there(self.coding.numbers(raw_label(self.label), str(self.label)))
-        lacking = set((self.coding.classes or {}).values()) - set(self.label)
+            found = self.coding.numbers(raw_label(self.label), str(self.label))
+        else:
+            found = self._merged(self.label)
+        return self._there(_renumbered(found, self.numbering))
+
+    def _merged(self, label: dict[str, Path]) -> np.ndarray:
+        """Join one mask a class, in the order of the classes."""
+        classes = list(dict.fromkeys([*(self.coding.classes or {}).values(), *label]))
+        lacking = set(classes) - set(label)
         if lacking:
             raise DataError(
                 f"{self.name}: lacks a mask of {', '.join(sorted(lacking))}, it has "
-                f"{', '.join(self.label)}; an empty mask says that there is none on the image."
+                f"{', '.join(label)}; an empty mask says that there is none on the image."
             )
-        masks = {name: raw_label(path) for name, path in self.label.items()}
-        if len(shapes := {mask.shape for mask in masks.values()}) > 1:
+        masks = [raw_label(label[name]) for name in classes]
+        if len(shapes := {mask.shape for mask in masks}) > 1:
             raise DataError(f"{self.name}: its masks have the shapes {sorted(shapes)}.")
-        return self._there(merged(list(masks.values())))
+        return merged(masks)
 
     def in_file_order(self, values: np.ndarray) -> np.ndarray:
         """Return values of this case's grid, shape (..., *axes), in the order of its file."""
@@ -210,7 +225,20 @@ class Case:
         joined = np.ascontiguousarray(joined, dtype=np.float32)
         for place in self.missing:
             joined = np.insert(joined, place, np.nan, axis=0)
-        return joined
+        if not self.order:
+            return joined
+        lacking = np.full_like(joined[0], np.nan)
+        return np.stack([lacking if place < 0 else joined[place] for place in self.order])
+
+
+def _renumbered(truth: np.ndarray, numbering: Mapping[int, int]) -> np.ndarray:
+    changes = {old: new for old, new in numbering.items() if old != new}
+    if not changes:
+        return truth
+    found = truth.astype(np.result_type(truth, np.min_scalar_type(max(changes.values()))))
+    for old, new in changes.items():
+        found[truth == old] = new
+    return found
 
 
 class Cases(Sequence[Case]):
@@ -266,6 +294,8 @@ class FoundCases:
         Their names where something says them, else empty.
     classes
         Number to name as declared, None where nothing says it.
+    kind
+        What the only kind of masks is called; they may hold one class or several.
     cases
         The cases themselves, in the order of the table.
     regions
@@ -281,12 +311,26 @@ class FoundCases:
     channels: list[str]
     classes: dict[int, str] | None
     cases: Cases
+    kind: str = ""
     regions: dict[str, tuple[int, ...]] = field(default_factory=dict)
     ignore: int | None = None
 
+    def changed(self, **fields: Any) -> FoundCases:
+        """Return the same with these fields of every case, such as its order or numbering."""
+        return replace(self, cases=Cases([replace(case, **fields) for case in self.cases]))
+
     def upright(self) -> FoundCases:
         """Return the same with all volumes turned one way; see `Case.upright`."""
-        return replace(self, cases=Cases([replace(case, upright=True) for case in self.cases]))
+        return self.changed(upright=True)
+
+    def named(self) -> FoundCases:
+        """Return the same with class 1 called as its masks are, if they hold no other class."""
+        if self.classes or not self.kind:
+            return self
+        truths = (case.truth() for case in self.cases)
+        if any(truth is not None and truth.max(initial=0) > 1 for truth in truths):
+            return self
+        return replace(self, classes={1: self.kind})
 
     def hashes(self) -> dict[str, str]:
         """Return relative path -> SHA-256 of every image and label."""
@@ -363,6 +407,7 @@ def find_cases(
         channels=layout.channels,
         classes=numbers,
         cases=cases,
+        kind=layout.kind,
         regions=layout.regions,
         ignore=layout.ignore,
     )

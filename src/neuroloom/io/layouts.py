@@ -46,6 +46,7 @@ class Layout:
     notes: list[str] = field(default_factory=list)
     channels: list[str] = field(default_factory=list)
     classes: dict[int, str] | None = None
+    kind: str = ""  # what the masks are called where there is one a case, of a class or of several
     regions: dict[str, tuple[int, ...]] = field(default_factory=dict)
     ignore: int | None = None
     strict: bool = False

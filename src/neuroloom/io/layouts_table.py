@@ -49,8 +49,12 @@ def by_bids(root: Path) -> Layout | None:
     _join(root, rows)
     notes += _nested(root, masks, owners)
     said = f"BIDS, labels in {folder}" if folder else "BIDS without labels"
-    numbers = dict(enumerate(classes, start=1)) if len(classes) > 1 else None
-    return Layout(rows, said, notes, classes=numbers)
+    layout = Layout(rows, said, notes)
+    if len(classes) > 1:
+        layout.classes = dict(enumerate(classes, start=1))
+    elif classes != ["label"]:
+        layout.kind = "".join(classes)
+    return layout
 
 
 def by_manifest(data: Path) -> Layout:

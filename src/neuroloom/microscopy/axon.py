@@ -89,8 +89,8 @@ class Axon(Segment):
         images, labels = ({}, {}) if self.images else globs_of_masks(data)
         if labels:
             return self.model_copy(update={"images": images, "labels": labels})
-        declared = find(self, data, self.include).classes or {}
-        if {"axon", "myelin"} <= set(declared.values()):
+        found = find(self, data, self.include)
+        if {"axon", "myelin"} & {found.kind, *(found.classes or {}).values()}:
             return self
         return self.model_copy(update={"values": GREYS})
 

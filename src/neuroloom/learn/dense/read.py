@@ -14,6 +14,7 @@ from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.split import Fold
 from neuroloom.learn.dense.cases import DenseCases
+from neuroloom.learn.dense.match import match_channels, match_classes
 
 if TYPE_CHECKING:
     from neuroloom.io.casecheck import Problem
@@ -31,7 +32,8 @@ def read_cases(
     Parameters
     ----------
     trained
-        Facts of the run that is to be applied; its channels and classes then hold.
+        Facts of the run that is to be applied; its channels and classes then hold, and those of
+        the data become them by name.
 
     Raises
     ------
@@ -41,13 +43,15 @@ def read_cases(
     from neuroloom.io.casecheck import check_cases, require_sound
 
     found = find(study, data, include, len(trained["channels"]) if trained else 0)
-    declared = trained["classes_of"] if trained else found.classes
-    declared = None if declared is None else {int(k): str(v) for k, v in declared.items()}
     ignore = found.ignore if study.ignore is None else study.ignore
-    problems = require_sound(check_cases(found.cases, declared, ignore))
-    found = found.upright()
-    cases = DenseCases(found.cases)
-    facts = trained or _facts(study, found, cases, declared, ignore)
+    problems = require_sound(check_cases(found.cases, _allowed(found, trained), ignore))
+    found = found.named().upright()
+    if trained:
+        found, facts = _as_trained(study, found, trained, ignore)
+        cases = DenseCases(found.cases)
+    else:
+        cases = DenseCases(found.cases)
+        facts = _facts(study, found, cases, ignore)
     _same_channels(found, facts)
     table = found.table.drop(columns=["image"]).copy()
     table["label"] = [None if case.label is None else "mask" for case in found.cases]
@@ -76,14 +80,41 @@ def _sentence(found: FoundCases) -> str:
     return " ".join([f"{layout}.", *found.notes])
 
 
+def _allowed(found: FoundCases, trained: dict[str, Any] | None) -> dict[int, str] | None:
+    """Return what labels may hold: the data's numbers where their names count, else the run's."""
+    if trained is None or trained["classes_of"] is None:
+        return None if trained else found.classes
+    known = _classes_of(trained)
+    if found.classes and match_classes(found.classes, known):
+        return found.classes
+    return known | ({1: found.kind} if found.kind else {})
+
+
+def _classes_of(facts: dict[str, Any]) -> dict[int, str]:
+    return {int(number): str(name) for number, name in facts["classes_of"].items()}
+
+
+def _as_trained(
+    study: DenseStudy, found: FoundCases, trained: dict[str, Any], ignore: int | None
+) -> tuple[FoundCases, dict[str, Any]]:
+    """Return new cases with the run's classes and channels, and the facts that hold for them."""
+    order = match_channels(found.channels, trained, incomplete=study.missing != "none")
+    if trained["classes_of"] is None:
+        return found.changed(order=order), trained
+    known = _classes_of(trained)
+    numbering = match_classes(found.classes or {}, known)
+    if ignore is not None:
+        left_out = trained["ignore"] if trained["ignore"] is not None else max(known) + 1
+        numbering[ignore] = left_out
+        trained = trained | {"ignore": left_out}
+    return found.changed(order=order, numbering=numbering), trained
+
+
 def _facts(
-    study: DenseStudy,
-    found: FoundCases,
-    cases: DenseCases,
-    declared: dict[int, str] | None,
-    ignore: int | None,
+    study: DenseStudy, found: FoundCases, cases: DenseCases, ignore: int | None
 ) -> dict[str, Any]:
     """Return what the net and the scores must know of channels and classes."""
+    declared = found.classes
     labelled = np.array([case.label is not None for case in found.cases])
     if declared is None:
         seen: set[int] = set()
@@ -105,6 +136,7 @@ def _facts(
     return {
         "classes_of": {str(k): v for k, v in classes.items()},
         "channels": list(channels),
+        "called": list(found.channels),
         "regions": regions and {name: list(values) for name, values in regions.items()},
         "ignore": ignore,
         "parts": parts,
