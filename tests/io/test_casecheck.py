@@ -162,6 +162,25 @@ def test_kinds_and_channels(tmp_path: Path) -> None:
     only(problems, "error", r"flat\.png: has 2 axes among cases with 3")
 
 
+def test_channels_that_lie_elsewhere(tmp_path: Path) -> None:
+    root = write_nnunet(tmp_path)
+    for case in (0, 2):
+        path = root / "imagesTr" / f"toy_00{case}_0001.nii.gz"
+        moved = nibabel.load(path).affine.copy()
+        moved[2, 3] += 5.0
+        change(path, lambda image: image, moved)
+    problems = audit(root)
+    assert [problem.file for problem in problems] == ["toy_000_0001.nii.gz", "toy_002_0001.nii.gz"]
+    text = r"lies elsewhere than toy_000_0000\.nii\.gz, by 2 voxels"
+    only(problems[:1], "error", text)
+
+
+def test_a_hair_between_channels_is_none(tmp_path: Path) -> None:
+    path = write_nnunet(tmp_path) / "imagesTr" / "toy_000_0001.nii.gz"
+    change(path, lambda image: image, nibabel.load(path).affine + 1e-3)
+    assert audit(tmp_path) == []
+
+
 def read_image_2d() -> object:
     from neuroloom.core.recording import image
 

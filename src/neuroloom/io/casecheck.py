@@ -142,7 +142,8 @@ def _look(case: Case, allowed: set[int] | None) -> _Seen:
         seen.image_hash = _hash(image)
         _voxels(seen, image)
     except DataError as error:
-        seen.say("error", first, _shorn(str(error), first))
+        file = next((file for file in case.images if str(error).startswith(f"{file}: ")), first)
+        seen.say("error", file, _shorn(str(error), file))
         seen.header = None
     try:
         _label(seen, allowed)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 _MANIFESTS = (".csv", ".tsv")
+_APART = 0.1  # of a voxel: channels that lie farther apart are on two grids
 _UNKNOWN = (
     "Nothing says whose the images are: all count as one subject's; give `pattern` to say which "
     "part of a name is the subject, or a table with a column subject."
@@ -78,7 +80,8 @@ class Case:
         Number of a class in its files -> the number that is asked for; others stay.
     upright
         Whether voxels of a volume are given with x to the right, y to the front and z up, instead
-        of in the order of its file; shape, spacing and header are then of the turned grid.
+        of in the order of its first file; shape, spacing and header are then of the turned grid.
+        The other files are turned to it by their own affines.
     """
 
     name: str
@@ -114,9 +117,36 @@ class Case:
 
     @cached_property
     def _turn(self) -> Turn | None:
+        """How the first file is turned, and with it the label."""
         if not self.upright or self._in_file.affine is None:
             return None
         turn = Turn(self._in_file.affine, self._in_file.shape)
+        return None if turn.is_none else turn
+
+    @cached_property
+    def _turns(self) -> tuple[Turn | None, ...]:
+        """How each file is turned, by its own affine, to lie as the case does.
+
+        Raises
+        ------
+        DataError
+            If a file then lies elsewhere than the first.
+        """
+        return (self._turn, *(self._turn_of(file) for file in self.images[1:]))
+
+    def _turn_of(self, file: Path) -> Turn | None:
+        own, first = peek_image(file), self.header
+        if own.affine is None or first.affine is None or "px" in (own.unit, first.unit):
+            return None
+        turn = Turn(np.linalg.solve(first.affine, own.affine), own.shape)
+        place = turn.affine if turn.is_none else turn.affine_there
+        corners = np.array([*product(*((0, size) for size in first.shape[::-1]))])
+        off = np.abs(corners @ (place - np.eye(4))[:3, :3].T + place[:3, 3]).max()
+        if off > _APART:
+            raise DataError(
+                f"{file}: lies elsewhere than {self.images[0].name}, by {off:.3g} voxels where it "
+                "is most; channels of a case share one grid: resample it."
+            )
         return None if turn.is_none else turn
 
     @property
@@ -136,7 +166,8 @@ class Case:
 
     def image(self) -> np.ndarray:
         """Read the image, float32, shape (channel, *axes), axes (y, x) or (z, y, x)."""
-        return self._stacked([self._there(to_array(read_image(file))) for file in self.images])
+        arrays = [to_array(read_image(file)) for file in self.images]
+        return self._stacked([_turned(*pair) for pair in zip(arrays, self._turns, strict=True)])
 
     def window(self, window: Sequence[slice]) -> np.ndarray:
         """Read a part of the image, as `image` does; from disk only that where the format allows.
@@ -146,8 +177,11 @@ class Case:
         window
             One slice an axis, in array order.
         """
-        part = window if self._turn is None else self._turn.window(window)
-        return self._stacked([self._there(read_window(file, part)) for file in self.images])
+        parts = []
+        for file, turn in zip(self.images, self._turns, strict=True):
+            part = window if turn is None else turn.window(window)
+            parts.append(_turned(read_window(file, part), turn))
+        return self._stacked(parts)
 
     def truth(self) -> np.ndarray | None:
         """Read the label as class numbers, 0 for none, shape (*axes); None without a label.
@@ -187,7 +221,7 @@ class Case:
         return values if self._turn is None else np.ascontiguousarray(self._turn.back(values))
 
     def _there(self, values: np.ndarray) -> np.ndarray:
-        return values if self._turn is None else np.ascontiguousarray(self._turn.there(values))
+        return _turned(values, self._turn)
 
     def masks(self) -> dict[str, np.ndarray]:
         """Read the label files with the values they hold, by class; one is called "label"."""
@@ -229,6 +263,10 @@ class Case:
             return joined
         lacking = np.full_like(joined[0], np.nan)
         return np.stack([lacking if place < 0 else joined[place] for place in self.order])
+
+
+def _turned(values: np.ndarray, turn: Turn | None) -> np.ndarray:
+    return values if turn is None else np.ascontiguousarray(turn.there(values))
 
 
 def _renumbered(truth: np.ndarray, numbering: Mapping[int, int]) -> np.ndarray:
