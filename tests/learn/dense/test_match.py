@@ -138,3 +138,31 @@ def test_channels_without_names_go_by_place():
     assert match_channels(["0000", "0001"], {"channels": ["T1", "T2"]}) == ()
     assert match_channels(["T2", "T1"], {"channels": ["channel 0", "channel 1"]}) == ()
     assert match_channels(["MRI", "MRI"], {"channels": ["MRI", "MRI"]}) == ()
+
+
+@pytest.mark.parametrize(
+    ("named", "words"),
+    [
+        (["T1", "FLAIR", "T2"], r"have 2 channels, `channels` names 3: T1, FLAIR, T2\."),
+        (["T1"], r"have 2 channels, `channels` names 1: T1\."),
+    ],
+)
+def test_as_many_names_as_channels(tmp_path, named, words):
+    data = grids.write_msd(tmp_path / "a")
+    with pytest.raises(DataError, match=words):
+        Segment(channels=named).run(data, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_dataset_json_that_names_more_channels_than_there_are(tmp_path):
+    data, other = grids.write_msd(tmp_path / "a"), grids.write_msd(tmp_path / "b")
+    facts = json.loads((other / "dataset.json").read_text())
+    facts["modality"] = {"0": "FLAIR", "1": "T1w", "2": "t1gd"}
+    (other / "dataset.json").write_text(json.dumps(facts))
+    for read in (Segment().read, lambda new: like(Segment(), data, new)):
+        with pytest.raises(DataError, match="have 2 channels, the data set names 3: FLAIR"):
+            read(other)
+    with pytest.raises(DataError, match="have 2 channels, the run learnt 1: image"):
+        like(
+            Segment(), grids.write_blobs(tmp_path / "c", cases=2), data / "imagesTr/toy_001.nii.gz"
+        )

@@ -46,13 +46,16 @@ def read_cases(
     ignore = found.ignore if study.ignore is None else study.ignore
     problems = require_sound(check_cases(found.cases, _allowed(found, trained), ignore))
     found = found.named().upright()
+    count = len(found.cases[0].image())
+    _require_channels(count, found.channels, "the data set names")
     if trained:
         found, facts = _as_trained(study, found, trained, ignore)
+        _require_channels(len(found.cases[0].order) or count, facts["channels"], "the run learnt")
         cases = DenseCases(found.cases)
     else:
+        _require_channels(count, study.channels, "`channels` names")
         cases = DenseCases(found.cases)
         facts = _facts(study, found, cases, ignore)
-    _same_channels(found, facts)
     table = found.table.drop(columns=["image"]).copy()
     table["label"] = [None if case.label is None else "mask" for case in found.cases]
     table["example"] = np.arange(len(table))
@@ -164,15 +167,13 @@ def _regions(given: Mapping[str, str], classes: dict[int, str]) -> dict[str, tup
     return found
 
 
-def _same_channels(found: FoundCases, facts: dict[str, Any]) -> None:
-    wanted = len(facts["channels"])
-    for case in found.cases:
-        given = len(case.images) + len(case.missing)
-        if given > 1 and given != wanted:
-            raise DataError(
-                f"{case.name}: has {given} channels, expected {wanted}: "
-                f"{', '.join(facts['channels'])}."
-            )
+def _require_channels(count: int, names: list[str], who: str) -> None:
+    """Compare how many channels there are with how many are named, where any are."""
+    if names and len(names) != count:
+        raise DataError(
+            f"The images have {count} channel{'s' * (count != 1)}, {who} {len(names)}: "
+            f"{', '.join(names)}. Each channel needs one name, and each name a channel."
+        )
 
 
 def _findings(problems: list[Problem]) -> list[Finding]:
