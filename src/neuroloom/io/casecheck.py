@@ -73,6 +73,8 @@ def check_cases(
     cases: Iterable[Case],
     classes: Mapping[int, str] | Sequence[str] | None = None,
     ignore: int | None = None,
+    *,
+    copies: bool = True,
 ) -> list[Problem]:
     """Read all cases and return all problems; an empty list where there is none.
 
@@ -84,6 +86,9 @@ def check_cases(
         Number to name, or the names of 1..K, that the labels may hold; None: anything.
     ignore
         A number that labels may hold besides.
+    copies
+        Whether to look for images and labels that are there twice, which do harm where cases are
+        learnt from or judged.
 
     Examples
     --------
@@ -97,14 +102,24 @@ def check_cases(
     seen = [_look(case, allowed) for case in cases]
     found = [problem for one in seen for problem in one.problems]
     readable = [one for one in seen if one.header is not None]
-    for judge in (_kinds, _channel_counts, _pixel_sizes, _label_names, _slips, _twins, _flips):
+    for judge in (_kinds, _channel_counts, _pixel_sizes, _label_names, _slips, _flips):
         found += judge(readable)
+    found += _twins(readable) if copies else []
     order = {"error": 0, "warning": 1, "note": 2}
     return sorted(found, key=lambda problem: order[problem.severity])
 
 
-def require_sound(problems: Sequence[Problem]) -> list[Problem]:
+def require_sound(
+    problems: Sequence[Problem], advice: str = "mend or leave out (`include`) these files"
+) -> list[Problem]:
     """Return warnings and notes if there is no error.
+
+    Parameters
+    ----------
+    problems
+        As `check_cases` found them.
+    advice
+        What can be done.
 
     Raises
     ------
@@ -120,7 +135,7 @@ def require_sound(problems: Sequence[Problem]) -> list[Problem]:
     if not errors:
         return list(problems)
     cases = len({problem.case for problem in errors})
-    lines = [f"{len(errors)} problems in {cases} cases; mend or leave out (`include`) these files:"]
+    lines = [f"{len(errors)} problems in {cases} cases; {advice}:"]
     lines += [f"- {problem.text}" for problem in errors[:_SHOWN]]
     if len(errors) > _SHOWN:
         lines.append(f"- and {len(errors) - _SHOWN} more.")

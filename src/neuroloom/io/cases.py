@@ -361,6 +361,13 @@ class FoundCases:
         """Return the same with all volumes turned one way; see `Case.upright`."""
         return self.changed(upright=True)
 
+    def unlabelled(self) -> FoundCases:
+        """Return the same without labels and what was declared of them."""
+        table = self.table.copy()
+        table["label"] = None
+        found = replace(self, table=table, classes=None, kind="", regions={}, ignore=None)
+        return found.changed(label=None)
+
     def named(self) -> FoundCases:
         """Return the same with class 1 called as its masks are, if they hold no other class."""
         if self.classes or not self.kind:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import nibabel as nib
 import numpy as np
 import pandas as pd
@@ -83,6 +86,40 @@ def test_a_prediction_lies_on_the_grid_of_its_input(run, data, tmp_path):
     found = np.asarray(label.dataobj)
     big = table.query("name == 'toy_004' and `class` == 'big'")["volume"].iloc[0]
     assert big == pytest.approx((found == 1).sum() * volume)
+
+
+def write_visits(folder: Path, data: Path) -> list[Path]:
+    """Write the same scan of one name into the folders of two visits."""
+    visits = [folder / visit / "anat" for visit in ("one", "two")]
+    for visit in visits:
+        visit.mkdir(parents=True)
+        for channel in range(2):
+            content = (data / f"imagesTr/toy_004_{channel:04d}.nii.gz").read_bytes()
+            (visit / f"t_{channel:04d}.nii.gz").write_bytes(content)
+    return visits
+
+
+def test_inputs_of_one_name_get_that_of_their_folders(run, data, tmp_path):
+    visits = write_visits(tmp_path, data)
+    table = run.predict(*visits, out=tmp_path / "p")
+    assert table["name"].unique().tolist() == ["one_anat_t", "two_anat_t"]
+    assert all((tmp_path / "p" / file).is_file() for file in table["file"])
+    with pytest.raises(DataError, match="Two images are called 't'; give each once"):
+        run.predict(visits[0], visits[0], out=tmp_path / "q")
+    assert not (tmp_path / "q").exists()
+
+
+def test_to_predict_no_label_is_asked_and_copies_do_no_harm(run, data, tmp_path):
+    shutil.copytree(data, tmp_path / "new")
+    label = tmp_path / "new/labelsTr/toy_001.nii.gz"
+    other = nib.load(label)
+    nib.save(nib.Nifti1Image(np.full((3, 3, 3), 9, np.uint8), other.affine), label)
+    for channel in range(2):
+        images = [tmp_path / f"new/imagesTr/toy_00{k}_{channel:04d}.nii.gz" for k in (0, 3)]
+        images[1].write_bytes(images[0].read_bytes())
+    with pytest.raises(DataError, match="(?s)grid is .*is the same image as toy_000_0000"):
+        run.evaluate(tmp_path / "new")
+    assert run.predict(tmp_path / "new")["name"].nunique() == 5
 
 
 def test_labels_of_held_out_cases_stay_in_the_run_as_they_were_judged(run, data):

@@ -22,10 +22,16 @@ if TYPE_CHECKING:
     from neuroloom.learn.dense.study import DenseStudy
 
 FEW_CASES = 10
+MEND = "mend these files, or predict the others without them"
 
 
 def read_cases(
-    study: DenseStudy, data: Path, include: list[str], trained: dict[str, Any] | None = None
+    study: DenseStudy,
+    data: Path,
+    include: list[str],
+    trained: dict[str, Any] | None = None,
+    *,
+    labelled: bool = True,
 ) -> Dataset:
     """Find the cases under `data`, check all of them, and return them as a data set.
 
@@ -34,6 +40,8 @@ def read_cases(
     trained
         Facts of the run that is to be applied; its channels and classes then hold, and those of
         the data become them by name.
+    labelled
+        Whether labels are wanted; to predict, none are, and an image may be there twice.
 
     Raises
     ------
@@ -43,8 +51,11 @@ def read_cases(
     from neuroloom.io.casecheck import check_cases, require_sound
 
     found = find(study, data, include, len(trained["channels"]) if trained else 0)
+    found = found if labelled else found.unlabelled()
     ignore = found.ignore if study.ignore is None else study.ignore
-    problems = require_sound(check_cases(found.cases, _allowed(found, trained), ignore))
+    allowed = _allowed(found, trained)
+    problems = check_cases(found.cases, allowed, ignore, copies=labelled)
+    problems = require_sound(problems, *(() if labelled else (MEND,)))
     found = found.named().upright()
     count = len(found.cases[0].image())
     _require_channels(count, found.channels, "the data set names")
