@@ -152,6 +152,18 @@ def test_nan_in_an_image_and_a_flat_one(tmp_path: Path) -> None:
     only(audit(root), "warning", "0 everywhere")
 
 
+def test_a_header_that_does_not_say_where_the_voxels_are(tmp_path: Path) -> None:
+    root = folder(tmp_path)
+    for kind in ("images", "labels"):
+        path = root / kind / "c3.nii.gz"
+        opened = nibabel.load(path)
+        plain = nibabel.Nifti1Image(np.asarray(opened.dataobj), None, opened.header)
+        plain.header["sform_code"] = plain.header["qform_code"] = 0
+        plain.to_filename(path)
+    text = r"c3\.nii\.gz: the header says neither sform nor qform: sides .* are unknown"
+    only([p for p in audit(root) if "header" in p.text], "warning", text)
+
+
 def test_kinds_and_channels(tmp_path: Path) -> None:
     root = folder(tmp_path)
     write_case(root / "images" / "c5.nii.gz", None, 5, channels=2)

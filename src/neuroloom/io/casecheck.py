@@ -152,6 +152,7 @@ def _look(case: Case, allowed: set[int] | None) -> _Seen:
     first = case.images[0]
     try:
         seen.header = case.header
+        _notes(seen)
         image = case.image()
         seen.channels = len(image)
         seen.image_hash = _hash(image)
@@ -166,6 +167,15 @@ def _look(case: Case, allowed: set[int] | None) -> _Seen:
         file = _label_files(case)[0]
         seen.say("error", file, _shorn(str(error), file))
     return seen
+
+
+def _notes(seen: _Seen) -> None:
+    """Pass on what readers noticed: of a volume its place in space, of a picture its colours."""
+    for number, file in enumerate(seen.case.images):
+        header = peek_image(file) if number else seen.case.header
+        severity = "warning" if header.kind == "volume" else "note"
+        for note in header.notes:
+            seen.say(severity, file, note[:1].lower() + note[1:])
 
 
 def _shorn(text: str, file: Path) -> str:

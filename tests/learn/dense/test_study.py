@@ -122,6 +122,32 @@ def test_to_predict_no_label_is_asked_and_copies_do_no_harm(run, data, tmp_path)
     assert run.predict(tmp_path / "new")["name"].nunique() == 5
 
 
+def write_placeless(folder: Path, data: Path) -> Path:
+    """Write a scan whose header does not say which side is left."""
+    folder.mkdir()
+    for channel in range(2):
+        image = nib.load(data / f"imagesTr/toy_004_{channel:04d}.nii.gz")
+        plain = nib.Nifti1Image(np.asarray(image.dataobj), None, image.header)
+        plain.header["sform_code"] = plain.header["qform_code"] = 0
+        nib.save(plain, folder / f"new_{channel:04d}.nii.gz")
+    return folder
+
+
+def test_what_the_audit_finds_of_new_data_is_printed_and_kept(run, data, tmp_path, capsys):
+    from neuroloom.apps.cli.runs import evaluate, predict
+
+    scan = write_placeless(tmp_path / "new", data)
+    assert predict(run.folder, [scan], out=tmp_path / "p") == 0
+    said = capsys.readouterr().err
+    assert "WARNING: Doubtful images or labels" in said
+    assert "new_0001.nii.gz: the header says neither sform nor qform" in said
+    findings = read_json(tmp_path / "p/audit.json")
+    assert [finding["severity"] for finding in findings] == ["note", "warning"]
+    assert evaluate(run.folder, data, out=tmp_path / "e") == 0
+    assert capsys.readouterr().err == ""
+    assert "raw folder" in read_json(tmp_path / "e/audit.json")[0]["detail"]
+
+
 def test_labels_of_held_out_cases_stay_in_the_run_as_they_were_judged(run, data):
     from neuroloom.learn.dense.measures.overlap import counts_of
 

@@ -366,7 +366,8 @@ class DenseStudy(Study):
             Files or folders.
         out
             Where a label image a case, on the grid and in the format of its input, a map of the
-            uncertainty, and `predictions.parquet` / `.csv` are written; None writes nothing.
+            uncertainty, `predictions.parquet` / `.csv` and `audit.json` are written; None writes
+            nothing.
 
         Returns
         -------

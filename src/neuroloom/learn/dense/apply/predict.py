@@ -45,6 +45,8 @@ def predict(
     folder = None if out is None else Path(out)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
+        found = dict.fromkeys(finding for dataset in datasets for finding in dataset.findings)
+        write_json(folder / "audit.json", [finding.as_dict() for finding in found])
     rows: list[dict[str, Any]] = []
     for dataset in datasets:
         for row, p in enumerate(study.scores_of(ensemble, dataset)):
