@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from neuroloom.core.errors import DataError
+from neuroloom.io.cases import find_cases
 from neuroloom.learn.dense.match import match_channels, match_classes
 from neuroloom.volumes.segment import Segment
 from tests import grids
@@ -43,6 +44,14 @@ def test_columns_in_another_order(tmp_path):
         found = like(Segment(), data, manifest(data, columns))
         for case, own in zip(found.x, Segment().read(data).x, strict=True):
             np.testing.assert_array_equal(case.truth(), own.truth())
+
+
+def test_masks_are_numbered_as_greys_are_where_both_are_given(tmp_path):
+    data = grids.write_bids(tmp_path)
+    found = find_cases(manifest(data, ["axon", "myelin"]), values={"myelin": 128, "axon": 255})
+    assert found.classes == {1: "myelin", 2: "axon"}
+    truth = found.cases[0].truth()
+    assert (truth[5, 8], truth[13, 8]) == (2, 1)
 
 
 def test_a_dataset_json_that_numbers_otherwise(tmp_path):
@@ -122,6 +131,16 @@ def test_a_channel_that_is_not_there(tmp_path):
         like(Segment(), data, single)
     found = like(Segment(missing="hemis"), data, single).x[0].image()
     assert np.isnan(found).all((1, 2, 3)).tolist() == [True, False]
+
+
+def test_a_net_for_any_contrast_takes_one_of_another_name(tmp_path):
+    data = grids.write_nnunet(tmp_path / "a")
+    t1, t2 = (channels(tmp_path, data, {name: k}) for k, name in enumerate(("T1", "T2")))
+    labels = [str(data / f"labelsTr/toy_00{k}.nii.gz") for k in range(2)]
+    pd.read_csv(t1).iloc[:2].assign(label=labels).to_csv(t1, index=False)
+    with pytest.raises(DataError, match="channels are T2, the run learnt T1"):
+        like(Segment(), t1, t2)
+    assert len(like(Segment(contrasts="any"), t1, t2)) == 3
 
 
 def test_names_of_ones_own_stand_for_those_of_the_files(tmp_path):

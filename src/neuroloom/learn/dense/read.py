@@ -112,7 +112,9 @@ def _as_trained(
     study: DenseStudy, found: FoundCases, trained: dict[str, Any], ignore: int | None
 ) -> tuple[FoundCases, dict[str, Any]]:
     """Return new cases with the run's classes and channels, and the facts that hold for them."""
-    order = match_channels(found.channels, trained, incomplete=study.missing != "none")
+    another = study.contrasts == "any" and len(found.channels) == len(trained["channels"]) == 1
+    own = [] if another else found.channels
+    order = match_channels(own, trained, incomplete=study.missing != "none")
     if trained["classes_of"] is None:
         return found.changed(order=order), trained
     known = _classes_of(trained)
