@@ -186,6 +186,18 @@ def test_nan_in_an_image_and_a_flat_one(tmp_path: Path) -> None:
     only(audit(root), "warning", "0 everywhere")
 
 
+def test_a_header_that_does_not_say_where_the_voxels_are(tmp_path: Path) -> None:
+    root = folder(tmp_path)
+    for kind in ("images", "labels"):
+        path = root / kind / "c3.nii.gz"
+        opened = nibabel.load(path)
+        plain = nibabel.Nifti1Image(np.asarray(opened.dataobj), None, opened.header)
+        plain.header["sform_code"] = plain.header["qform_code"] = 0
+        plain.to_filename(path)
+    text = r"c3\.nii\.gz: the header says neither sform nor qform: sides .* are unknown"
+    only([p for p in audit(root) if "header" in p.text], "warning", text)
+
+
 def test_kinds_and_channels(tmp_path: Path) -> None:
     root = folder(tmp_path)
     write_case(root / "images" / "c5.nii.gz", None, 5, channels=2)
@@ -194,6 +206,25 @@ def test_kinds_and_channels(tmp_path: Path) -> None:
     write_image(root / "images" / "flat.png", read_image_2d())
     problems = [problem for problem in audit(root) if problem.severity == "error"]
     only(problems, "error", r"flat\.png: has 2 axes among cases with 3")
+
+
+def test_channels_that_lie_elsewhere(tmp_path: Path) -> None:
+    root = write_nnunet(tmp_path)
+    for case in (0, 2):
+        path = root / "imagesTr" / f"toy_00{case}_0001.nii.gz"
+        moved = nibabel.load(path).affine.copy()
+        moved[2, 3] += 5.0
+        change(path, lambda image: image, moved)
+    problems = audit(root)
+    assert [problem.file for problem in problems] == ["toy_000_0001.nii.gz", "toy_002_0001.nii.gz"]
+    text = r"lies elsewhere than toy_000_0000\.nii\.gz, by 2 voxels"
+    only(problems[:1], "error", text)
+
+
+def test_a_hair_between_channels_is_none(tmp_path: Path) -> None:
+    path = write_nnunet(tmp_path) / "imagesTr" / "toy_000_0001.nii.gz"
+    change(path, lambda image: image, nibabel.load(path).affine + 1e-3)
+    assert audit(tmp_path) == []
 
 
 def read_image_2d() -> object:

@@ -266,6 +266,12 @@ def test_globs_with_a_file_a_class(tmp_path: Path) -> None:
         find_cases(tmp_path, images=["row_*.png"])
 
 
+def test_what_globs_name_as_a_label_is_no_image(tmp_path: Path) -> None:
+    pictures(tmp_path, ["a.png", "a_cell.png", "b.png", "b_cell.png"])
+    found = find_cases(tmp_path, images=["*.png"], labels={"cell": "*_cell.png"})
+    assert found.table["name"].tolist() == ["a", "b"]
+
+
 def test_globs_with_channels(tmp_path: Path) -> None:
     names = [f"p{n}/p{n}_{kind}.png" for n in (1, 2) for kind in ("t1", "t2", "seg")]
     images = {"T1": "*/*_t1.png", "T2": "*/*_t2.png"}

@@ -60,3 +60,16 @@ def test_a_case_reads_upright_whole_and_in_part(tmp_path: Path, ways):
     np.testing.assert_array_equal(written, np.asarray(stored(ways).dataobj).T)
     as_stored = replace(case, upright=False)
     np.testing.assert_array_equal(as_stored.image()[0], written)
+
+
+@pytest.mark.parametrize("upright", [False, True])
+@pytest.mark.parametrize("ways", ["LAS", "PIR"])
+def test_channels_are_turned_each_by_its_own_affine(tmp_path: Path, ways, upright):
+    nib.save(stored("LPS"), tmp_path / "a_0000.nii.gz")
+    nib.save(stored(ways), tmp_path / "a_0001.nii.gz")
+    case = replace(find_cases(tmp_path, n_channels=2).cases[0], upright=upright)
+    first, second = case.image()
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_array_equal(first, np.asarray(stored("RAS" if upright else "LPS").dataobj).T)
+    part = (slice(1, 3), slice(0, 2), slice(2, 5))
+    np.testing.assert_array_equal(case.window(part), case.image()[(slice(None), *part)])

@@ -203,3 +203,14 @@ def test_oblong_pixels_are_not_believed(tmp_path):
     sizes = {prepared.dataset.x.spacing(case) for case in prepared.dataset.x}
     assert all(size[0] == size[1] for size in sizes)
     assert "Pixel sizes that were not believed" in {found.title for found in prepared.findings}
+
+
+def test_a_run_that_learnt_greys_is_judged_by_two_masks(tmp_path):
+    """Greys number myelin first, masks axons."""
+    greys = grids.write_nerve(tmp_path / "greys")
+    masks = grids.write_nerve(tmp_path / "masks", masks=True)
+    learnt = Axon().read(greys)
+    judged = Axon().read_like({"axes": learnt.facts}, masks, [])
+    assert judged.table["name"].tolist() == ["n0_image", "n1_image"]
+    for case, own in zip(judged.x, learnt.x, strict=True):
+        np.testing.assert_array_equal(case.truth(), own.truth())

@@ -114,8 +114,17 @@ def check_cases(
     return sorted(found, key=lambda problem: order[problem.severity])
 
 
-def require_sound(problems: Sequence[Problem]) -> list[Problem]:
+def require_sound(
+    problems: Sequence[Problem], advice: str = "mend or leave out (`include`) these files"
+) -> list[Problem]:
     """Return warnings and notes if there is no error.
+
+    Parameters
+    ----------
+    problems
+        As `check_cases` found them.
+    advice
+        What can be done.
 
     Raises
     ------
@@ -131,7 +140,7 @@ def require_sound(problems: Sequence[Problem]) -> list[Problem]:
     if not errors:
         return list(problems)
     cases = len({problem.case for problem in errors})
-    lines = [f"{len(errors)} problems in {cases} cases; mend or leave out (`include`) these files:"]
+    lines = [f"{len(errors)} problems in {cases} cases; {advice}:"]
     lines += [f"- {problem.text}" for problem in errors[:_SHOWN]]
     if len(errors) > _SHOWN:
         lines.append(f"- and {len(errors) - _SHOWN} more.")
@@ -170,13 +179,15 @@ def _look(case: Case, allowed: set[int] | None, use: Use) -> _Seen:
     image = truth = None
     try:
         seen.header = case.header
+        _notes(seen)
         image = case.image()
         seen.channels = len(image)
         seen.image_hash = _hash(image)
         for file in case.images[1:]:
             _place(seen, file, "channel")
     except DataError as error:
-        seen.say("error", first, _shorn(str(error), first))
+        file = next((file for file in case.images if str(error).startswith(f"{file}: ")), first)
+        seen.say("error", file, _shorn(str(error), file))
         seen.header = None
     try:
         truth = _label(seen, allowed, use)
@@ -188,6 +199,15 @@ def _look(case: Case, allowed: set[int] | None, use: Use) -> _Seen:
     elif image is not None:
         _voxels(seen, image)
     return seen
+
+
+def _notes(seen: _Seen) -> None:
+    """Pass on what readers noticed: of a volume its place in space, of a picture its colours."""
+    for number, file in enumerate(seen.case.images):
+        header = peek_image(file) if number else seen.case.header
+        severity = "warning" if header.kind == "volume" else "note"
+        for note in header.notes:
+            seen.say(severity, file, note[:1].lower() + note[1:])
 
 
 def _shorn(text: str, file: Path) -> str:

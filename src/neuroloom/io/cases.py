@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 _MANIFESTS = (".csv", ".tsv")
+_APART = 0.1  # of a voxel: channels that lie farther apart are on two grids
 _UNKNOWN = (
     "Nothing says whose the images are: all count as one subject's; give `pattern` to say which "
     "part of a name is the subject, or a table with a column subject."
@@ -71,9 +73,15 @@ class Case:
         (dy, dx) or (dz, dy, dx) and their unit where a file beside the image says so.
     missing
         Places of the channels that no file holds; the image is NaN there.
+    order
+        Places of the channels in the order that is asked for, -1 for one that is not there; empty:
+        all as they come.
+    numbering
+        Number of a class in its files -> the number that is asked for; others stay.
     upright
         Whether voxels of a volume are given with x to the right, y to the front and z up, instead
-        of in the order of its file; shape, spacing and header are then of the turned grid.
+        of in the order of its first file; shape, spacing and header are then of the turned grid.
+        The other files are turned to it by their own affines.
     """
 
     name: str
@@ -83,6 +91,8 @@ class Case:
     coding: Coding = field(default_factory=Coding)
     pixel: tuple[tuple[float, ...], str] | None = None
     missing: tuple[int, ...] = ()
+    order: tuple[int, ...] = ()
+    numbering: Mapping[int, int] = field(default_factory=dict)
     upright: bool = False
 
     @cached_property
@@ -107,9 +117,36 @@ class Case:
 
     @cached_property
     def _turn(self) -> Turn | None:
+        """How the first file is turned, and with it the label."""
         if not self.upright or self._in_file.affine is None:
             return None
         turn = Turn(self._in_file.affine, self._in_file.shape)
+        return None if turn.is_none else turn
+
+    @cached_property
+    def _turns(self) -> tuple[Turn | None, ...]:
+        """How each file is turned, by its own affine, to lie as the case does.
+
+        Raises
+        ------
+        DataError
+            If a file then lies elsewhere than the first.
+        """
+        return (self._turn, *(self._turn_of(file) for file in self.images[1:]))
+
+    def _turn_of(self, file: Path) -> Turn | None:
+        own, first = peek_image(file), self.header
+        if own.affine is None or first.affine is None or "px" in (own.unit, first.unit):
+            return None
+        turn = Turn(np.linalg.solve(first.affine, own.affine), own.shape)
+        place = turn.affine if turn.is_none else turn.affine_there
+        corners = np.array([*product(*((0, size) for size in first.shape[::-1]))])
+        off = np.abs(corners @ (place - np.eye(4))[:3, :3].T + place[:3, 3]).max()
+        if off > _APART:
+            raise DataError(
+                f"{file}: lies elsewhere than {self.images[0].name}, by {off:.3g} voxels where it "
+                "is most; channels of a case share one grid: resample it."
+            )
         return None if turn.is_none else turn
 
     @property
@@ -129,7 +166,8 @@ class Case:
 
     def image(self) -> np.ndarray:
         """Read the image, float32, shape (channel, *axes), axes (y, x) or (z, y, x)."""
-        return self._stacked([self._there(to_array(read_image(file))) for file in self.images])
+        arrays = [to_array(read_image(file)) for file in self.images]
+        return self._stacked([_turned(*pair) for pair in zip(arrays, self._turns, strict=True)])
 
     def window(self, window: Sequence[slice]) -> np.ndarray:
         """Read a part of the image, as `image` does; from disk only that where the format allows.
@@ -139,13 +177,17 @@ class Case:
         window
             One slice an axis, in array order.
         """
-        part = window if self._turn is None else self._turn.window(window)
-        return self._stacked([self._there(read_window(file, part)) for file in self.images])
+        parts = []
+        for file, turn in zip(self.images, self._turns, strict=True):
+            part = window if turn is None else turn.window(window)
+            parts.append(_turned(read_window(file, part), turn))
+        return self._stacked(parts)
 
     def truth(self) -> np.ndarray | None:
         """Read the label as class numbers, 0 for none, shape (*axes); None without a label.
 
-        Of several files the classes are 1..K in their order; where they overlap the later counts.
+        Of several files the classes are numbered as declared, else in their order; where they
+        overlap the later counts.
 
         Raises
         ------
@@ -155,24 +197,31 @@ class Case:
         if self.label is None:
             return None
         if isinstance(self.label, Path):
-            return self._there(self.coding.numbers(raw_label(self.label), str(self.label)))
-        lacking = set((self.coding.classes or {}).values()) - set(self.label)
+            found = self.coding.numbers(raw_label(self.label), str(self.label))
+        else:
+            found = self._merged(self.label)
+        return self._there(_renumbered(found, self.numbering))
+
+    def _merged(self, label: dict[str, Path]) -> np.ndarray:
+        """Join one mask a class, in the order of the classes."""
+        classes = list(dict.fromkeys([*(self.coding.classes or {}).values(), *label]))
+        lacking = set(classes) - set(label)
         if lacking:
             raise DataError(
                 f"{self.name}: lacks a mask of {', '.join(sorted(lacking))}, it has "
-                f"{', '.join(self.label)}; an empty mask says that there is none on the image."
+                f"{', '.join(label)}; an empty mask says that there is none on the image."
             )
-        masks = {name: raw_label(path) for name, path in self.label.items()}
-        if len(shapes := {mask.shape for mask in masks.values()}) > 1:
+        masks = [raw_label(label[name]) for name in classes]
+        if len(shapes := {mask.shape for mask in masks}) > 1:
             raise DataError(f"{self.name}: its masks have the shapes {sorted(shapes)}.")
-        return self._there(merged(list(masks.values())))
+        return merged(masks)
 
     def in_file_order(self, values: np.ndarray) -> np.ndarray:
         """Return values of this case's grid, shape (..., *axes), in the order of its file."""
         return values if self._turn is None else np.ascontiguousarray(self._turn.back(values))
 
     def _there(self, values: np.ndarray) -> np.ndarray:
-        return values if self._turn is None else np.ascontiguousarray(self._turn.there(values))
+        return _turned(values, self._turn)
 
     def masks(self) -> dict[str, np.ndarray]:
         """Read the label files with the values they hold, by class; one is called "label"."""
@@ -210,7 +259,24 @@ class Case:
         joined = np.ascontiguousarray(joined, dtype=np.float32)
         for place in self.missing:
             joined = np.insert(joined, place, np.nan, axis=0)
-        return joined
+        if not self.order:
+            return joined
+        lacking = np.full_like(joined[0], np.nan)
+        return np.stack([lacking if place < 0 else joined[place] for place in self.order])
+
+
+def _turned(values: np.ndarray, turn: Turn | None) -> np.ndarray:
+    return values if turn is None else np.ascontiguousarray(turn.there(values))
+
+
+def _renumbered(truth: np.ndarray, numbering: Mapping[int, int]) -> np.ndarray:
+    changes = {old: new for old, new in numbering.items() if old != new}
+    if not changes:
+        return truth
+    found = truth.astype(np.result_type(truth, np.min_scalar_type(max(changes.values()))))
+    for old, new in changes.items():
+        found[truth == old] = new
+    return found
 
 
 class Cases(Sequence[Case]):
@@ -266,6 +332,8 @@ class FoundCases:
         Their names where something says them, else empty.
     classes
         Number to name as declared, None where nothing says it.
+    kind
+        What the only kind of masks is called; they may hold one class or several.
     cases
         The cases themselves, in the order of the table.
     regions
@@ -284,13 +352,34 @@ class FoundCases:
     channels: list[str]
     classes: dict[int, str] | None
     cases: Cases
+    kind: str = ""
     regions: dict[str, tuple[int, ...]] = field(default_factory=dict)
     ignore: int | None = None
     painted: tuple[int, ...] = ()
 
+    def changed(self, **fields: Any) -> FoundCases:
+        """Return the same with these fields of every case, such as its order or numbering."""
+        return replace(self, cases=Cases([replace(case, **fields) for case in self.cases]))
+
     def upright(self) -> FoundCases:
         """Return the same with all volumes turned one way; see `Case.upright`."""
-        return replace(self, cases=Cases([replace(case, upright=True) for case in self.cases]))
+        return self.changed(upright=True)
+
+    def unlabelled(self) -> FoundCases:
+        """Return the same without labels and what was declared of them."""
+        table = self.table.copy()
+        table["label"] = None
+        found = replace(self, table=table, classes=None, kind="", regions={}, ignore=None)
+        return found.changed(label=None)
+
+    def named(self) -> FoundCases:
+        """Return the same with class 1 called as its masks are, if they hold no other class."""
+        if self.classes or not self.kind:
+            return self
+        truths = (case.truth() for case in self.cases)
+        if any(truth is not None and truth.max(initial=0) > 1 for truth in truths):
+            return self
+        return replace(self, classes={1: self.kind})
 
     def hashes(self) -> dict[str, str]:
         """Return relative path -> SHA-256 of every image and label."""
@@ -373,6 +462,7 @@ def find_cases(
         channels=layout.channels,
         classes=numbers,
         cases=cases,
+        kind=layout.kind,
         regions=layout.regions,
         ignore=layout.ignore,
         painted=layout.painted,

@@ -46,6 +46,7 @@ class Layout:
     notes: list[str] = field(default_factory=list)
     channels: list[str] = field(default_factory=list)
     classes: dict[int, str] | None = None
+    kind: str = ""  # what the masks are called where there is one a case, of a class or of several
     regions: dict[str, tuple[int, ...]] = field(default_factory=dict)
     painted: tuple[int, ...] = ()
     ignore: int | None = None
@@ -71,13 +72,16 @@ def by_globs(
 ) -> Layout:
     """Pair what matches globs by the part of the name that varies.
 
-    A mapping of images names channels, one of labels names classes; lists are alternatives.
+    A mapping of images names channels, one of labels names classes; lists are alternatives. What
+    matches both is a label.
     """
     every = listed(root)
     channels = list(images) if isinstance(images, Mapping) else []
     wanted = _glob_groups(images)
-    matches = [_matching(root, every, globs) for globs in wanted]
     masks = [_matching(root, every, globs) for globs in _glob_groups(labels)]
+    drawn = {file for group in masks for file in group.values()}
+    others = [file for file in every if file not in drawn]
+    matches = [_matching(root, others, globs) for globs in wanted]
     classes = list(labels) if isinstance(labels, Mapping) else []
     keys = sorted(set().union(*matches))
     rows, notes = [], []

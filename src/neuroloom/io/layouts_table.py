@@ -57,8 +57,12 @@ def by_bids(root: Path, channels: Sequence[str] = ()) -> Layout | None:
     notes = [*_passed_over(images, groups), *_nested(root, masks, owners)]
     said = f"BIDS, labels in {folder}" if folder else "BIDS without labels"
     said += f", the contrasts {', '.join(joined)} are the channels of a case" if joined else ""
-    numbers = dict(enumerate(classes, start=1)) if len(classes) > 1 else None
-    return Layout(rows, said, notes, joined, numbers)
+    layout = Layout(rows, said, notes, joined)
+    if len(classes) > 1:
+        layout.classes = dict(enumerate(classes, start=1))
+    elif classes != ["label"]:
+        layout.kind = "".join(classes)
+    return layout
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from neuroloom.core.run import check_out
 if TYPE_CHECKING:
     import pandas as pd
 
+    from neuroloom.core.audit import Finding
     from neuroloom.core.dataset import Dataset
     from neuroloom.core.run import Run
     from neuroloom.learn.study import Study
@@ -33,7 +34,8 @@ def predict_examples(
     inputs
         Files or folders.
     out
-        Where `predictions.parquet`, `.csv` and `status.json` are written; None writes nothing.
+        Where `predictions.parquet`, `.csv`, `audit.json` and `status.json` are written; None
+        writes nothing.
     wants
         What predict needs, for the error: "a file or a folder of images".
 
@@ -50,12 +52,16 @@ def predict_examples(
         check_out(Path(out))
     ensemble = study.load_model(run)
     parts = []
+    findings: list[Finding] = []
     for source in inputs:
         dataset = study.read_like(ensemble.facts, source, [])
+        findings += dataset.findings
         parts.append(predicted_table(dataset, study.outcome(ensemble, dataset)))
     table = pd.concat(parts, ignore_index=True)
     if out is not None:
         _write(Path(out), table, run)
+        found = [finding.as_dict() for finding in dict.fromkeys(findings)]
+        write_json(Path(out) / "audit.json", found)
     return table
 
 

@@ -310,7 +310,7 @@ class Study(Recipe):
         Returns
         -------
         DataFrame
-            The metrics, tidy; also written to `out` with the predictions.
+            The metrics, tidy; also written to `out` with the predictions and the audit.
 
         Raises
         ------
@@ -359,6 +359,7 @@ class Study(Recipe):
             folder = Path(out)
             folder.mkdir(parents=True, exist_ok=True)
             write_scores(folder, table, *self.judged_as(dataset), self.seed)
+            write_json(folder / "audit.json", [found.as_dict() for found in dataset.findings])
             facts = {"labelled": len(dataset), "unlabelled": n - len(dataset)}
             files = {"run": run.folder.name, "files": dataset.extra["hashes"]}
             write_json(folder / "evaluation.json", facts | files)

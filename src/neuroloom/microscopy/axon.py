@@ -75,9 +75,12 @@ class Axon(Segment):
             )
         return dataset
 
-    def read_like(self, facts: dict[str, Any], data: Path, include: list[str]) -> Dataset:
+    def read_like(
+        self, facts: dict[str, Any], data: Path, include: list[str], *, labelled: bool = True
+    ) -> Dataset:
         """Read new images, with or without labels."""
-        return super(Axon, self._named(data)).read_like(facts, data, include)
+        named = self._named(data)
+        return super(Axon, named).read_like(facts, data, include, labelled=labelled)
 
     def _named(self, data: Path) -> Axon:
         """Return the recipe with what the labels' classes are, where nothing said it."""
@@ -89,8 +92,8 @@ class Axon(Segment):
         images, labels = ({}, {}) if self.images else globs_of_masks(data)
         if labels:
             return self.model_copy(update={"images": images, "labels": labels})
-        declared = find(self, data, self.include).classes or {}
-        if {"axon", "myelin"} <= set(declared.values()):
+        found = find(self, data, self.include)
+        if {"axon", "myelin"} & {found.kind, *(found.classes or {}).values()}:
             return self
         return self.model_copy(update={"values": GREYS})
 

@@ -51,7 +51,9 @@ BESIDE = "A text file beside an image, NAME_pixel_size_um.txt, says how wide its
 OBJECTS = {"0": "background", "1": "interior", "2": "rim"}
 
 
-def read_flexibly(study: Segment, facts: dict[str, Any], data: Path, include: list[str]) -> Dataset:
+def read_flexibly(
+    study: Segment, facts: dict[str, Any], data: Path, include: list[str], labelled: bool
+) -> Dataset:
     """Read new images by the run's globs or, where these match nothing, by the layout there."""
     from neuroloom.learn.dense.read import read_cases
 
@@ -59,12 +61,12 @@ def read_flexibly(study: Segment, facts: dict[str, Any], data: Path, include: li
     if trained["objects"]:  # files number objects: what the net's classes are says nothing of them
         trained["classes_of"] = None
     try:
-        return read_cases(study, data, include, trained)
+        return read_cases(study, data, include, trained, labelled=labelled)
     except DataError as error:
         if not study.images or "nothing matches" not in str(error):
             raise
         plain = study.model_copy(update={"images": {}, "labels": {}})
-        dataset = read_cases(plain, data, include, trained)
+        dataset = read_cases(plain, data, include, trained, labelled=labelled)
         if (
             not dataset.table["label"].notna().any()
             and "images without labels" in str(dataset.findings[0].detail).lower()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -87,6 +89,66 @@ def test_a_prediction_lies_on_the_grid_of_its_input(run, data, tmp_path):
     assert big == pytest.approx((found == 1).sum() * volume)
     assert table["flag"].notna().all()
     assert (table["flag"] == (table["why"] != "")).all()
+
+
+def write_visits(folder: Path, data: Path) -> list[Path]:
+    """Write the same scan of one name into the folders of two visits."""
+    visits = [folder / visit / "anat" for visit in ("one", "two")]
+    for visit in visits:
+        visit.mkdir(parents=True)
+        for channel in range(2):
+            content = (data / f"imagesTr/toy_004_{channel:04d}.nii.gz").read_bytes()
+            (visit / f"t_{channel:04d}.nii.gz").write_bytes(content)
+    return visits
+
+
+def test_inputs_of_one_name_get_that_of_their_folders(run, data, tmp_path):
+    visits = write_visits(tmp_path, data)
+    table = run.predict(*visits, out=tmp_path / "p")
+    assert table["name"].unique().tolist() == ["one_anat_t", "two_anat_t"]
+    assert all((tmp_path / "p" / file).is_file() for file in table["file"])
+    with pytest.raises(DataError, match="Two images are called 't'; give each once"):
+        run.predict(visits[0], visits[0], out=tmp_path / "q")
+    assert not (tmp_path / "q").exists()
+
+
+def test_to_predict_no_label_is_asked_and_copies_do_no_harm(run, data, tmp_path):
+    shutil.copytree(data, tmp_path / "new")
+    label = tmp_path / "new/labelsTr/toy_001.nii.gz"
+    other = nib.load(label)
+    nib.save(nib.Nifti1Image(np.full((3, 3, 3), 9, np.uint8), other.affine), label)
+    for channel in range(2):
+        images = [tmp_path / f"new/imagesTr/toy_00{k}_{channel:04d}.nii.gz" for k in (0, 3)]
+        images[1].write_bytes(images[0].read_bytes())
+    with pytest.raises(DataError, match="(?s)grid is .*is the same image as toy_000_0000"):
+        run.evaluate(tmp_path / "new")
+    assert run.predict(tmp_path / "new")["name"].nunique() == 5
+
+
+def write_placeless(folder: Path, data: Path) -> Path:
+    """Write a scan whose header does not say which side is left."""
+    folder.mkdir()
+    for channel in range(2):
+        image = nib.load(data / f"imagesTr/toy_004_{channel:04d}.nii.gz")
+        plain = nib.Nifti1Image(np.asarray(image.dataobj), None, image.header)
+        plain.header["sform_code"] = plain.header["qform_code"] = 0
+        nib.save(plain, folder / f"new_{channel:04d}.nii.gz")
+    return folder
+
+
+def test_what_the_audit_finds_of_new_data_is_printed_and_kept(run, data, tmp_path, capsys):
+    from neuroloom.apps.cli.runs import evaluate, predict
+
+    scan = write_placeless(tmp_path / "new", data)
+    assert predict(run.folder, [scan], out=tmp_path / "p") == 0
+    said = capsys.readouterr().err
+    assert "WARNING: Doubtful images or labels" in said
+    assert "new_0001.nii.gz: the header says neither sform nor qform" in said
+    findings = read_json(tmp_path / "p/audit.json")
+    assert [finding["severity"] for finding in findings] == ["note", "warning"]
+    assert evaluate(run.folder, data, out=tmp_path / "e") == 0
+    assert capsys.readouterr().err == ""
+    assert "raw folder" in read_json(tmp_path / "e/audit.json")[0]["detail"]
 
 
 def test_labels_of_held_out_cases_stay_in_the_run_as_they_were_judged(run, data):

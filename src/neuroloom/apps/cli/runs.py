@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from neuroloom.apps.cli.show import complain, print_metrics, print_table
+from neuroloom.apps.cli.show import complain, print_findings, print_metrics, print_table
 from neuroloom.core.errors import ConfigError
 from neuroloom.core.files import read_json, to_json
 from neuroloom.core.run import Run, check_out
@@ -54,9 +54,7 @@ def predict(run: Path, inputs: Folders, /, *, out: Path | None = None) -> int:
     """
     out = out or run.with_name(f"{run.name}-predict")
     table = finished(run).predict(*inputs, out=out)
-    for found in table.attrs.get("findings", []):
-        if found["severity"] != "note":
-            complain(f"{found['title']}. {found['detail']}")
+    print_findings(out)
     plain = (out / "predictions.csv").is_file()
     print(f"{_what(table)}: {out}/predictions.{'csv' if plain else 'parquet'}")
     return 0
@@ -101,6 +99,7 @@ def evaluate(
     out = out or run.with_name(f"{run.name}-evaluate")
     check_out(out)
     metrics = finished(run).evaluate(data, out=out, include=include or [])
+    print_findings(out)
     print_metrics(read_json(out / "metrics.json"))
     unlabelled = metrics.attrs["unlabelled"]
     print(f"\n{metrics.attrs['labelled']} labelled examples scored, {unlabelled} without a label.")

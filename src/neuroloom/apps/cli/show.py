@@ -6,7 +6,10 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from neuroloom.core.files import read_json
 
 if TYPE_CHECKING:
     from neuroloom.core.run import Run
@@ -119,6 +122,14 @@ def print_table(rows: Sequence[tuple[str, ...]]) -> None:
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
         print("  ".join(cells).rstrip())
+
+
+def print_findings(folder: Path) -> None:
+    """Print what the audit of new data warns of or objects to, beside the output."""
+    file = folder / "audit.json"
+    for finding in read_json(file) if file.is_file() else []:
+        if finding["severity"] != "note":
+            complain(f"{MARK[finding['severity']]}: {finding['title']}.\n{finding['detail']}")
 
 
 def _number(value: float | None) -> str:

@@ -109,7 +109,8 @@ class DenseCases(Sequence[Any]):
     def fingerprint(self, channels: Sequence[str]) -> Fingerprint:
         """Return the fingerprint of these cases."""
         found = Fingerprint(channels)
-        found.cases = list(self.facts())
+        for facts in self.facts():
+            found.update(facts)
         return found
 
     def preprocessed(self, plan: DensePlan, *, labelled: bool = True) -> Iterator[Preprocessed]:

@@ -14,23 +14,33 @@ from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.split import Fold
 from neuroloom.learn.dense.cases import DenseCases
+from neuroloom.learn.dense.match import match_channels, match_classes
 
 if TYPE_CHECKING:
     from neuroloom.io.cases import FoundCases
     from neuroloom.learn.dense.study import DenseStudy
 
 FEW_CASES = 10
+MEND = "mend these files, or predict the others without them"
 
 
 def read_cases(
-    study: DenseStudy, data: Path, include: list[str], trained: dict[str, Any] | None = None
+    study: DenseStudy,
+    data: Path,
+    include: list[str],
+    trained: dict[str, Any] | None = None,
+    *,
+    labelled: bool = True,
 ) -> Dataset:
     """Find the cases under `data`, check all of them, and return them as a data set.
 
     Parameters
     ----------
     trained
-        Facts of the run that is to be applied; its channels and classes then hold.
+        Facts of the run that is to be applied; its channels and classes then hold, and those of
+        the data become them by name.
+    labelled
+        Whether labels are wanted; to predict, none are, and an image may be there twice.
 
     Raises
     ------
@@ -40,14 +50,22 @@ def read_cases(
     from neuroloom.io.casecheck import check_cases, findings_of_problems, require_sound
 
     found = find(study, data, include, trained["channels"] if trained else None)
-    declared = trained["classes_of"] if trained else found.classes
-    declared = None if declared is None else {int(k): str(v) for k, v in declared.items()}
+    found = found if labelled else found.unlabelled()
     ignore = found.ignore if study.ignore is None else study.ignore
-    problems = require_sound(check_cases(found.cases, declared, ignore))
-    found = found.upright()
-    cases = DenseCases(found.cases)
-    facts = trained or _facts(study, found, cases, declared, ignore)
-    _same_channels(found, facts)
+    allowed = _allowed(found, trained)
+    problems = check_cases(found.cases, allowed, ignore, "model" if labelled else "image")
+    problems = require_sound(problems, *(() if labelled else (MEND,)))
+    found = found.named().upright()
+    count = len(found.cases[0].image())
+    _require_channels(count, found.channels, "the data set names")
+    if trained:
+        found, facts = _as_trained(study, found, trained, ignore)
+        _require_channels(len(found.cases[0].order) or count, facts["channels"], "the run learnt")
+        cases = DenseCases(found.cases)
+    else:
+        _require_channels(count, study.channels, "`channels` names")
+        cases = DenseCases(found.cases)
+        facts = _facts(study, found, cases, ignore)
     table = found.table.drop(columns=["image"]).copy()
     table["label"] = [None if case.label is None else "mask" for case in found.cases]
     table["example"] = np.arange(len(table))
@@ -79,14 +97,43 @@ def _sentence(found: FoundCases) -> str:
     return " ".join([f"{layout}.", *found.notes])
 
 
+def _allowed(found: FoundCases, trained: dict[str, Any] | None) -> dict[int, str] | None:
+    """Return what labels may hold: the data's numbers where their names count, else the run's."""
+    if trained is None or trained["classes_of"] is None:
+        return None if trained else found.classes
+    known = _classes_of(trained)
+    if found.classes and match_classes(found.classes, known):
+        return found.classes
+    return known | ({1: found.kind} if found.kind else {})
+
+
+def _classes_of(facts: dict[str, Any]) -> dict[int, str]:
+    return {int(number): str(name) for number, name in facts["classes_of"].items()}
+
+
+def _as_trained(
+    study: DenseStudy, found: FoundCases, trained: dict[str, Any], ignore: int | None
+) -> tuple[FoundCases, dict[str, Any]]:
+    """Return new cases with the run's classes and channels, and the facts that hold for them."""
+    another = study.contrasts == "any" and len(found.channels) == len(trained["channels"]) == 1
+    own = [] if another else found.channels
+    order = match_channels(own, trained, incomplete=study.missing != "none")
+    if trained["classes_of"] is None:
+        return found.changed(order=order), trained
+    known = _classes_of(trained)
+    numbering = match_classes(found.classes or {}, known)
+    if ignore is not None:
+        left_out = trained["ignore"] if trained["ignore"] is not None else max(known) + 1
+        numbering[ignore] = left_out
+        trained = trained | {"ignore": left_out}
+    return found.changed(order=order, numbering=numbering), trained
+
+
 def _facts(
-    study: DenseStudy,
-    found: FoundCases,
-    cases: DenseCases,
-    declared: dict[int, str] | None,
-    ignore: int | None,
+    study: DenseStudy, found: FoundCases, cases: DenseCases, ignore: int | None
 ) -> dict[str, Any]:
     """Return what the net and the scores must know of channels and classes."""
+    declared = found.classes
     labelled = np.array([case.label is not None for case in found.cases])
     if declared is None:
         seen: set[int] = set()
@@ -109,6 +156,7 @@ def _facts(
     return {
         "classes_of": {str(k): v for k, v in classes.items()},
         "channels": list(channels),
+        "called": list(found.channels),
         "regions": regions and {name: list(values) for name, values in regions.items()},
         "painted": list(painted),
         "ignore": ignore,
@@ -137,15 +185,13 @@ def _regions(given: Mapping[str, str], classes: dict[int, str]) -> dict[str, tup
     return found
 
 
-def _same_channels(found: FoundCases, facts: dict[str, Any]) -> None:
-    wanted = len(facts["channels"])
-    for case in found.cases:
-        given = len(case.images) + len(case.missing)
-        if given > 1 and given != wanted:
-            raise DataError(
-                f"{case.name}: has {given} channels, expected {wanted}: "
-                f"{', '.join(facts['channels'])}."
-            )
+def _require_channels(count: int, names: list[str], who: str) -> None:
+    """Compare how many channels there are with how many are named, where any are."""
+    if names and len(names) != count:
+        raise DataError(
+            f"The images have {count} channel{'s' * (count != 1)}, {who} {len(names)}: "
+            f"{', '.join(names)}. Each channel needs one name, and each name a channel."
+        )
 
 
 def audit_cases(dataset: Dataset) -> list[Finding]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import islice
+from os.path import commonpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from neuroloom.core.dataset import Dataset
-from neuroloom.core.errors import DataError
+from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import write_atomic, write_json
 from neuroloom.core.run import check_out
 from neuroloom.io.dicom_seg import write_seg
@@ -34,31 +37,50 @@ def predict(
     """Label the cases of `inputs`; see `DenseStudy.predict`."""
     import pandas as pd
 
+    if not inputs:
+        raise ConfigError("predict needs an image, or a folder of images.")
     if out is not None:
         check_out(Path(out))
     ensemble = study.load_model(run)
-    datasets = [study.read_like(ensemble.facts, path, []) for path in inputs]
+    datasets = [study.read_like(ensemble.facts, path, [], labelled=False) for path in inputs]
+    datasets = _named_apart(datasets)
     folder = None if out is None else Path(out)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
+        found = dict.fromkeys(finding for dataset in datasets for finding in dataset.findings)
+        write_json(folder / "audit.json", [finding.as_dict() for finding in found])
     rows: list[dict[str, Any]] = []
-    names: set[str] = set()
     for dataset in datasets:
         for row, p in enumerate(study.scores_of(ensemble, dataset)):
-            name = str(dataset.table["name"].iloc[row])
-            if name in names:
-                raise DataError(f"Two inputs are called '{name}'; predict them one by one.")
-            names.add(name)
-            rows += _one(study, ensemble, dataset, row, p, name, folder)
+            rows += _one(study, ensemble, dataset, row, p, folder)
     table = pd.DataFrame(rows).astype({"flag": "boolean"})
-    findings = [one.as_dict() for dataset in datasets for one in dataset.findings]
     if folder is not None:
         write_atomic(folder / "predictions.parquet", lambda p: table.to_parquet(p, index=False))
         write_atomic(folder / "predictions.csv", lambda p: table.to_csv(p, index=False))
-        write_json(folder / "audit.json", findings)
         write_json(folder / "status.json", {"state": "done", "recipe": study.name})
-    table.attrs["findings"] = findings
     return table
+
+
+def _named_apart(datasets: list[Dataset]) -> list[Dataset]:
+    """Return the data sets with the folders, where they differ, put before names that clash.
+
+    Raises
+    ------
+    DataError
+        If two images are still called alike: one is given twice.
+    """
+    files = [(each.extra["found"].root / path).resolve() for each in datasets
+             for path in each.table["path"]]  # fmt: skip
+    names = [str(name) for each in datasets for name in each.table["name"]]
+    for name in {name for name in names if names.count(name) > 1}:
+        own = [k for k, other in enumerate(names) if other == name]
+        shared = commonpath([files[k].parent for k in own])
+        for k in own:
+            names[k] = "_".join([*files[k].parent.relative_to(shared).parts, name])
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise DataError(f"Two images are called '{twice}'; give each once, and by its own name.")
+    left = iter(names)
+    return [replace(d, table=d.table.assign(name=list(islice(left, len(d))))) for d in datasets]
 
 
 def _one(
@@ -67,10 +89,10 @@ def _one(
     dataset: Dataset,
     row: int,
     p: np.ndarray,
-    name: str,
     folder: Path | None,
 ) -> list[dict[str, Any]]:
     """Label one case, write it, and return its rows: one a class."""
+    name = str(dataset.table["name"].iloc[row])
     facts, case = dataset.facts, dataset.x[row]
     label = kept(decode(p, facts), facts["parts"], ensemble.facts["largest"])
     h = entropy(p, regions=bool(facts["regions"]))

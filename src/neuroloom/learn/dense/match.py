@@ -1,0 +1,139 @@
+"""Which classes and channels of new data are which of a run's: by name, where names tell them.
+
+A number or a place means nothing by itself: another data set may have myelin first, or FLAIR
+before T1.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from neuroloom.core.errors import DataError
+
+_BARE = re.compile(r"(image|channel|class|label)?[ _-]*\d*", re.IGNORECASE)
+
+
+def tells(name: str) -> bool:
+    """Return whether a name says what a class or a channel is, and not only which one it is.
+
+    Examples
+    --------
+    >>> [tells(name) for name in ("T1", "image", "channel 0", "0001", "2")]
+    [True, False, False, False, False]
+    """
+    return not _BARE.fullmatch(name.strip())
+
+
+def match_classes(own: Mapping[int, str], known: Mapping[int, str]) -> dict[int, int]:
+    """Return the number of each class of new labels -> its number in the run.
+
+    Numbers without a name stay as they are, and so do all where the run's classes have none.
+
+    Parameters
+    ----------
+    own, known
+        Number to name, of the new data and of the run; 0 is passed over.
+
+    Raises
+    ------
+    DataError
+        If the run does not know a class, or one of the run's is not drawn.
+
+    Examples
+    --------
+    >>> match_classes({1: "myelin", 2: "axon"}, {0: "background", 1: "axon", 2: "myelin"})
+    {1: 2, 2: 1}
+    """
+    places = {_plain(name): number for number, name in known.items() if number and tells(name)}
+    named = {number: name for number, name in own.items() if number and tells(name)}
+    if not places or not named:
+        return {}
+    found = {k: places.get(_plain(name), -1 if tells(name) else k) for k, name in own.items() if k}
+    strange = [own[number] for number, other in found.items() if other not in known]
+    drawn = {_plain(name) for name in named.values()}
+    undrawn = [name for name in known.values() if _plain(name) in places.keys() - drawn]
+    if strange or undrawn:
+        raise DataError(
+            f"The labels are of {_listed(own)}, the run learnt {_listed(known)}: "
+            + _and(
+                f"it does not know {', '.join(strange)}" if strange else "",
+                f"nothing says where {', '.join(undrawn)} would be" if undrawn else "",
+            )
+            + ". Name classes as the run does, and give an empty mask of one that is on no image."
+        )
+    if len(set(found.values())) < len(found):
+        raise DataError(
+            f"The labels are of {_listed(own)}, the run learnt {_listed(known)}: two of them would "
+            "become one. Name all classes as the run does."
+        )
+    return found
+
+
+def match_channels(
+    own: Sequence[str], trained: Mapping[str, Any], *, incomplete: bool = False
+) -> tuple[int, ...]:
+    """Return the places of new channels in the order of the run's, -1 for one that is not there.
+
+    Nothing is returned where channels go by their place: names do not tell them, or they are in
+    order.
+
+    Parameters
+    ----------
+    own
+        Names of the new channels; empty where nothing says them.
+    trained
+        Facts of the run: `channels`, and as `called` what they were called in its data.
+    incomplete
+        Whether the run learnt to bear channels that are not there.
+
+    Raises
+    ------
+    DataError
+        If the run does not know a channel, or one of the run's is not there.
+
+    Examples
+    --------
+    >>> match_channels(["FLAIR", "T1"], {"channels": ["T1", "FLAIR"]})
+    (1, 0)
+    >>> match_channels(["T2"], {"channels": ["T1", "T2"]}, incomplete=True)
+    (-1, 0)
+    """
+    names = [trained["channels"], trained.get("called", [])]
+    known = [list(each) for each in names if _tell_apart(each)]
+    if not known or not _tell_apart(own):
+        return ()
+    called = known[-1]
+    places = {_plain(name): k for each in known for k, name in enumerate(each)}
+    found = {places.get(_plain(name), -1): k for k, name in enumerate(own)}
+    strange = [name for name in own if _plain(name) not in places]
+    lacking = [name for k, name in enumerate(called) if k not in found]
+    if strange or (lacking and not incomplete):
+        raise DataError(
+            f"The channels are {', '.join(own)}, the run learnt {', '.join(called)}: it "
+            + _and(
+                f"does not know {', '.join(strange)}" if strange else "",
+                f"misses {', '.join(lacking)}" if lacking else "",
+            )
+            + ". Name channels as the run does, and give those that it learnt from."
+        )
+    order = tuple(found.get(k, -1) for k in range(len(called)))
+    return () if order == tuple(range(len(own))) else order
+
+
+def _tell_apart(names: Sequence[str]) -> bool:
+    plain = {_plain(name) for name in names}
+    return bool(names) and len(plain) == len(names) and all(map(tells, names))
+
+
+def _plain(name: str) -> str:
+    return name.strip().casefold()
+
+
+def _listed(classes: Mapping[int, str]) -> str:
+    return ", ".join(name for number, name in classes.items() if number)
+
+
+def _and(*parts: str) -> str:
+    return " and ".join(part for part in parts if part)

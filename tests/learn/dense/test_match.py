@@ -1,0 +1,187 @@
+"""Classes and channels of new data are the run's by name, however they are numbered there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from neuroloom.core.errors import DataError
+from neuroloom.io.cases import find_cases
+from neuroloom.learn.dense.match import match_channels, match_classes
+from neuroloom.volumes.segment import Segment
+from tests import grids
+
+IMAGES = "imagesTr/toy_{:03d}_{:04d}.nii.gz"
+
+
+def like(recipe: Segment, trained: Path, new: Path):
+    """Read `new` as a run that was trained on `trained` would."""
+    return recipe.read_like({"axes": recipe.read(trained).facts}, new, [])
+
+
+def masks(folder: Path, kind: str) -> list[Path]:
+    return sorted((folder / "derivatives").rglob(f"*_seg-{kind}-manual.png"))
+
+
+def manifest(folder: Path, columns: list[str]) -> Path:
+    """Write a table of the BIDS cases with these columns of masks."""
+    rows = [
+        {"image": str(image)} | {f"label_{k}": str(masks(folder, k)[case]) for k in columns}
+        for case, image in enumerate(sorted(folder.glob("sub-*/*/*.png")))
+    ]
+    path = folder / f"{'_'.join(columns)}.csv"
+    pd.DataFrame(rows).to_csv(path, index=False)
+    return path
+
+
+def test_columns_in_another_order(tmp_path):
+    data = grids.write_bids(tmp_path / "bids")
+    for columns in (["axon", "myelin"], ["myelin", "axon"]):
+        found = like(Segment(), data, manifest(data, columns))
+        for case, own in zip(found.x, Segment().read(data).x, strict=True):
+            np.testing.assert_array_equal(case.truth(), own.truth())
+
+
+def test_masks_are_numbered_as_greys_are_where_both_are_given(tmp_path):
+    data = grids.write_bids(tmp_path)
+    found = find_cases(manifest(data, ["axon", "myelin"]), values={"myelin": 128, "axon": 255})
+    assert found.classes == {1: "myelin", 2: "axon"}
+    truth = found.cases[0].truth()
+    assert (truth[5, 8], truth[13, 8]) == (2, 1)
+
+
+def test_a_dataset_json_that_numbers_otherwise(tmp_path):
+    data = grids.write_nnunet(tmp_path / "a")
+    other = grids.write_nnunet(tmp_path / "b", labels={"background": 0, "small": 1, "big": 2})
+    truth = like(Segment(), data, other).x[0].truth()
+    own = Segment().read(data).x[0].truth()
+    np.testing.assert_array_equal(truth, np.array([0, 2, 1])[own])
+
+
+def test_one_kind_of_masks_keeps_its_name(tmp_path):
+    both, single = grids.write_bids(tmp_path / "a"), grids.write_bids(tmp_path / "b")
+    for path in masks(single, "axon"):
+        path.unlink()
+    assert Segment().read(single).facts["parts"] == {"myelin": [1]}
+    with pytest.raises(DataError, match="are of myelin, the run learnt axon, myelin: .* axon"):
+        like(Segment(), both, single)
+    with pytest.raises(DataError, match="the run learnt myelin: it does not know axon"):
+        like(Segment(), single, both)
+    with pytest.raises(DataError, match="are of myelin, the run learnt axon, myelin"):
+        like(Segment(), both, manifest(both, ["myelin"]))
+    assert like(Segment(), single, manifest(both, ["myelin"])).x[0].truth().max() == 1
+
+
+def test_numbers_without_names_stay(tmp_path):
+    assert match_classes({1: "1", 2: "core"}, {0: "background", 1: "1", 2: "core"}) == {1: 1, 2: 2}
+    assert match_classes({1: "big"}, {0: "background", 1: "1", 2: "2"}) == {}
+    with pytest.raises(DataError, match="does not know 7"):
+        match_classes({7: "7", 2: "core"}, {0: "background", 1: "1", 2: "core"})
+    with pytest.raises(DataError, match="two of them would become one"):
+        match_classes({1: "core", 2: "2"}, {1: "1", 2: "core"})
+
+
+def test_what_the_new_data_leave_out_is_left_out(tmp_path):
+    data = grids.write_nnunet(tmp_path / "a")
+    labels = {"background": 0, "small": 1, "big": 3, "ignore": 2}
+    found = like(Segment(), data, grids.write_nnunet(tmp_path / "b", labels=labels))
+    own = Segment().read(data).x[0].truth()
+    assert found.facts["ignore"] == 3
+    np.testing.assert_array_equal(found.x[0].truth(), np.array([0, 2, 3])[own])
+
+
+def channels(folder: Path, data: Path, names: dict[str, int]) -> Path:
+    rows = [
+        {f"image_{name}": str(data / IMAGES.format(case, k)) for name, k in names.items()}
+        for case in range(3)
+    ]
+    path = folder / f"{'_'.join(names)}.csv"
+    pd.DataFrame(rows).to_csv(path, index=False)
+    return path
+
+
+def test_channels_in_another_order(tmp_path):
+    data = grids.write_nnunet(tmp_path / "a")
+    own = Segment().read(data).x[0].image()
+    for names in ({"T1": 0, "T2": 1}, {"t2": 1, "t1": 0}):
+        found = like(Segment(), data, channels(tmp_path, data, names))
+        np.testing.assert_array_equal(found.x[0].image(), own)
+    with pytest.raises(DataError, match="T1, PD, the run learnt T1, T2: .* know PD and misses T2"):
+        like(Segment(), data, channels(tmp_path, data, {"T1": 0, "PD": 1}))
+
+
+def test_a_dataset_json_with_channels_in_another_order(tmp_path):
+    """All channels lie in one file here."""
+    data, other = grids.write_msd(tmp_path / "a"), grids.write_msd(tmp_path / "b")
+    facts = json.loads((other / "dataset.json").read_text())
+    facts["modality"] = {"0": "T1w", "1": "FLAIR"}
+    (other / "dataset.json").write_text(json.dumps(facts))
+    found = like(Segment(), data, other).x[0].image()
+    np.testing.assert_array_equal(found[::-1], Segment().read(data).x[0].image())
+
+
+def test_a_channel_that_is_not_there(tmp_path):
+    data = grids.write_nnunet(tmp_path / "a")
+    single = channels(tmp_path, data, {"T2": 1})
+    with pytest.raises(DataError, match="it misses T1"):
+        like(Segment(), data, single)
+    found = like(Segment(missing="hemis"), data, single).x[0].image()
+    assert np.isnan(found).all((1, 2, 3)).tolist() == [True, False]
+
+
+def test_a_net_for_any_contrast_takes_one_of_another_name(tmp_path):
+    data = grids.write_nnunet(tmp_path / "a")
+    t1, t2 = (channels(tmp_path, data, {name: k}) for k, name in enumerate(("T1", "T2")))
+    labels = [str(data / f"labelsTr/toy_00{k}.nii.gz") for k in range(2)]
+    pd.read_csv(t1).iloc[:2].assign(label=labels).to_csv(t1, index=False)
+    with pytest.raises(DataError, match="channels are T2, the run learnt T1"):
+        like(Segment(), t1, t2)
+    assert len(like(Segment(contrasts="any"), t1, t2)) == 3
+
+
+def test_names_of_ones_own_stand_for_those_of_the_files(tmp_path):
+    data = grids.write_nnunet(tmp_path / "a")
+    recipe = Segment(channels=["CT", "MRI"])
+    own = recipe.read(data).x[0].image()
+    np.testing.assert_array_equal(like(recipe, data, data).x[0].image(), own)
+    swapped = like(recipe, data, channels(tmp_path, data, {"T2": 1, "T1": 0}))
+    np.testing.assert_array_equal(swapped.x[0].image(), own)
+
+
+def test_channels_without_names_go_by_place():
+    assert match_channels([], {"channels": ["T1", "T2"]}) == ()
+    assert match_channels(["0000", "0001"], {"channels": ["T1", "T2"]}) == ()
+    assert match_channels(["T2", "T1"], {"channels": ["channel 0", "channel 1"]}) == ()
+    assert match_channels(["MRI", "MRI"], {"channels": ["MRI", "MRI"]}) == ()
+
+
+@pytest.mark.parametrize(
+    ("named", "words"),
+    [
+        (["T1", "FLAIR", "T2"], r"have 2 channels, `channels` names 3: T1, FLAIR, T2\."),
+        (["T1"], r"have 2 channels, `channels` names 1: T1\."),
+    ],
+)
+def test_as_many_names_as_channels(tmp_path, named, words):
+    data = grids.write_msd(tmp_path / "a")
+    with pytest.raises(DataError, match=words):
+        Segment(channels=named).run(data, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_dataset_json_that_names_more_channels_than_there_are(tmp_path):
+    data, other = grids.write_msd(tmp_path / "a"), grids.write_msd(tmp_path / "b")
+    facts = json.loads((other / "dataset.json").read_text())
+    facts["modality"] = {"0": "FLAIR", "1": "T1w", "2": "t1gd"}
+    (other / "dataset.json").write_text(json.dumps(facts))
+    for read in (Segment().read, lambda new: like(Segment(), data, new)):
+        with pytest.raises(DataError, match="have 2 channels, the data set names 3: FLAIR"):
+            read(other)
+    with pytest.raises(DataError, match="have 2 channels, the run learnt 1: image"):
+        like(
+            Segment(), grids.write_blobs(tmp_path / "c", cases=2), data / "imagesTr/toy_001.nii.gz"
+        )
