@@ -183,8 +183,6 @@ def _look(case: Case, allowed: set[int] | None, use: Use) -> _Seen:
         image = case.image()
         seen.channels = len(image)
         seen.image_hash = _hash(image)
-        for file in case.images[1:]:
-            _place(seen, file, "channel")
     except DataError as error:
         file = next((file for file in case.images if str(error).startswith(f"{file}: ")), first)
         seen.say("error", file, _shorn(str(error), file))

@@ -45,15 +45,17 @@ def predict(
     datasets = [study.read_like(ensemble.facts, path, [], labelled=False) for path in inputs]
     datasets = _named_apart(datasets)
     folder = None if out is None else Path(out)
+    found = dict.fromkeys(finding for dataset in datasets for finding in dataset.findings)
+    findings = [finding.as_dict() for finding in found]
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        found = dict.fromkeys(finding for dataset in datasets for finding in dataset.findings)
-        write_json(folder / "audit.json", [finding.as_dict() for finding in found])
+        write_json(folder / "audit.json", findings)
     rows: list[dict[str, Any]] = []
     for dataset in datasets:
         for row, p in enumerate(study.scores_of(ensemble, dataset)):
             rows += _one(study, ensemble, dataset, row, p, folder)
     table = pd.DataFrame(rows).astype({"flag": "boolean"})
+    table.attrs["findings"] = findings
     if folder is not None:
         write_atomic(folder / "predictions.parquet", lambda p: table.to_parquet(p, index=False))
         write_atomic(folder / "predictions.csv", lambda p: table.to_csv(p, index=False))
