@@ -95,6 +95,24 @@ def test_values_that_nobody_declared(tmp_path: Path) -> None:
     assert check_cases(find_cases(root).cases, CLASSES, ignore=7) == []
 
 
+def test_values_that_are_not_among_the_users_classes(tmp_path: Path) -> None:
+    """Names of classes are no leave to number the values anew by their size."""
+    root = folder(tmp_path)
+    change(root / "labels" / "c3.nii.gz", lambda label: np.where(label == 2, 7, label))
+    found = find_cases(root, classes=["big", "small"])
+    assert found.classes == CLASSES
+    only(check_cases(found.cases, CLASSES), "error", r"c3\.nii\.gz: the label holds 7 \(\d+ voxel")
+
+
+def test_values_that_are_as_many_as_the_users_classes(tmp_path: Path) -> None:
+    root = folder(tmp_path)
+    for path in (root / "labels").iterdir():
+        change(path, lambda label: np.where(label == 2, 4, label))
+    found = find_cases(root, classes=["big", "small"])
+    only(check_cases(found.cases, CLASSES), "note", "numbered by grey: 1 as big, 4 as small")
+    assert np.unique(found.cases[0].truth()).tolist() == [0, 1, 2]
+
+
 def labelled(root: Path, slips: dict[int, int], cases: int = 6) -> Path:
     """Write cases of 2,000 labelled voxels; `slips`: case -> voxels that become 7."""
     rng = np.random.default_rng(0)

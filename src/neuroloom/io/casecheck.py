@@ -16,6 +16,7 @@ import numpy as np
 from neuroloom.core.errors import DataError
 from neuroloom.io.cases import Case
 from neuroloom.io.images import ImageHeader, peek_image
+from neuroloom.io.layouts import few
 from neuroloom.io.truth import is_inside
 from neuroloom.io.upright import Turn
 
@@ -97,7 +98,9 @@ def check_cases(
     seen = [_look(case, allowed) for case in cases]
     found = [problem for one in seen for problem in one.problems]
     readable = [one for one in seen if one.header is not None]
-    for judge in (_kinds, _channel_counts, _pixel_sizes, _label_names, _slips, _twins, _flips):
+    for judge in (
+        _kinds, _channel_counts, _pixel_sizes, _label_names, _greys, _slips, _twins, _flips,
+    ):  # fmt: skip
         found += judge(readable)
     order = {"error": 0, "warning": 1, "note": 2}
     return sorted(found, key=lambda problem: order[problem.severity])
@@ -190,7 +193,7 @@ def _label(seen: _Seen, allowed: set[int] | None) -> None:
     seen.values = {int(value): count for value, count in pairs if int(value)}
     strange = [value for value in seen.values if allowed is not None and value not in allowed]
     if strange:
-        listed, count = ", ".join(map(str, strange)), sum(seen.values[k] for k in strange)
+        listed, count = few(map(str, strange)), sum(seen.values[k] for k in strange)
         declared = ", ".join(map(str, sorted(allowed or ())))
         seen.say(
             "error",
@@ -367,6 +370,16 @@ def _label_names(seen: list[_Seen]) -> list[Problem]:
         for one, own in named
         if own != usual
     ]
+
+
+def _greys(seen: list[_Seen]) -> list[Problem]:
+    """Say which values were taken as which class, where they are no numbers of classes."""
+    drawn = [one for one in seen if one.label_hash]
+    greys = drawn[0].case.coding.greys if drawn else {}
+    if not greys:
+        return []
+    taken = ", ".join(f"{grey:g} as {name}" for name, grey in greys.items())
+    return [_problem("note", drawn[0], f"its label and the others were numbered by grey: {taken}.")]
 
 
 def _slips(seen: list[_Seen]) -> list[Problem]:

@@ -6,7 +6,7 @@ grey a class, or with one file a class.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,10 @@ from neuroloom.io.images import read_image, smallest_type, to_array
 
 # Smoothing touches edges; a grey that fills more than this share of a mask is a class.
 _EDGE_SHARE = 0.1
+# What JPEG makes of a grey lies within so much of it.
+_NOISE = 16
+# Classes drawn as greys go higher than this, so that an eye can tell them apart.
+_DARK = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,14 +60,17 @@ class Coding:
         if self.strict:
             return whole
         if self.classes is not None:
-            return whole if top <= max(self.classes) else nearest_level(raw, self.levels)
+            greys = self.levels if top > max(self.classes) else ()
+            return nearest_level(raw, greys) if greys else whole
         if whole.dtype == np.uint8 and top == 255:
             return _two_tone(whole, name)
         return whole
 
     @cached_property
     def levels(self) -> tuple[float, ...]:
-        """The grey of the background and of each class, by size: the most frequent of all files.
+        """The grey of the background and of each class, by size; none where values are numbers.
+
+        Greys are the values that most pixels of all files have.
 
         Raises
         ------
@@ -82,7 +89,14 @@ class Coding:
                 f"{sorted(counts)}; declare the classes that are drawn, or give values."
             )
         frequent = sorted(counts, key=lambda grey: -counts[grey])[:wanted]
-        return tuple(sorted(frequent))
+        levels = tuple(sorted(frequent))
+        return levels if are_greys(counts, levels) else ()
+
+    @property
+    def greys(self) -> dict[str, float]:
+        """Class to grey of what was numbered by the size of its grey; empty where none was."""
+        levels = vars(self).get("levels", ())  # to find them all files are read
+        return dict(zip((self.classes or {}).values(), levels[1:], strict=False))
 
 
 def raw_label(path: Path) -> np.ndarray:
@@ -100,6 +114,31 @@ def raw_label(path: Path) -> np.ndarray:
             "file a class."
         )
     return np.ascontiguousarray(array[0])
+
+
+def are_greys(values: Iterable[float], levels: Sequence[float]) -> bool:
+    """Tell whether values are greys with smooth edges between them, or numbers of classes.
+
+    Parameters
+    ----------
+    values
+        All that the label files hold.
+    levels
+        As many of them as there are classes with the background, by size: the most frequent.
+
+    Examples
+    --------
+    >>> are_greys([0, 64, 127, 128, 255], [0, 128, 255]), are_greys([0, 1, 2, 4], [0, 1, 2, 4])
+    (True, True)
+    >>> are_greys([0, 1, 2, 7], [0, 1, 2]), are_greys([0, 1, 2, 7], [0, 1, 7])
+    (False, False)
+    """
+    others = set(values) - set(levels)
+    if not others:
+        return list(levels) != list(range(len(levels)))
+    numbered = any(0 < level < len(levels) for level in levels)
+    between = min(levels) - _NOISE <= min(others) and max(others) <= max(levels) + _NOISE
+    return between and not numbered and max(levels) > _DARK
 
 
 def is_inside(raw: np.ndarray) -> np.ndarray:
