@@ -113,6 +113,17 @@ def test_values_that_are_as_many_as_the_users_classes(tmp_path: Path) -> None:
     assert np.unique(found.cases[0].truth()).tolist() == [0, 1, 2]
 
 
+def test_a_mask_of_one_class_that_holds_several_numbers(tmp_path: Path) -> None:
+    root = folder(tmp_path)
+    found = find_cases(root, images=["images/*"], labels={"tumour": "labels/*"})
+    problems = check_cases(found.cases, found.classes)
+    assert [problem.severity for problem in problems] == ["note"] * 7
+    assert "c0.nii.gz: the mask holds 1, 2, and all of it counts as tumour" in problems[0].text
+    whole = find_cases(root).cases[0].truth()
+    assert whole is not None
+    np.testing.assert_array_equal(found.cases[0].truth(), whole > 0)
+
+
 def labelled(root: Path, slips: dict[int, int], cases: int = 6) -> Path:
     """Write cases of 2,000 labelled voxels; `slips`: case -> voxels that become 7."""
     rng = np.random.default_rng(0)

@@ -11,7 +11,7 @@ from PIL import Image
 from neuroloom.core.errors import DataError
 from neuroloom.core.files import digest
 from neuroloom.io.cases import find_cases
-from neuroloom.io.truth import Coding
+from neuroloom.io.truth import Coding, is_inside
 from tests.grids import (
     PATIENT,
     two_balls,
@@ -203,6 +203,50 @@ def test_globs_with_a_file_a_class(tmp_path: Path) -> None:
         find_cases(tmp_path, images=["raw_*.png"], labels=labels).cases[1].truth()
     with pytest.raises(DataError, match=r"nothing matches row_\*\.png"):
         find_cases(tmp_path, images=["row_*.png"])
+
+
+@pytest.mark.parametrize(
+    ("raw", "inside"),
+    [
+        (np.array([0, 1, 2, 2], np.uint8), [0, 1, 1, 1]),
+        (np.arange(51, dtype=np.uint16), [0] + [1] * 50),
+        (np.array([0, 0, 0, 128], np.uint8), [0, 0, 0, 1]),
+        (np.array([0, 60, 200, 255, 255], np.uint8), [0, 0, 1, 1, 1]),
+        (np.array([0, 9000, 40000, 65535, 65535], np.uint16), [0, 0, 1, 1, 1]),
+        (np.array([0.0, 0.2, 0.6, 0.7], np.float32), [0, 0, 1, 1]),
+        (np.array([0.0, 1.0, 2.0], np.float32), [0, 1, 1]),
+        (np.array([False, True]), [0, 1]),
+        (np.zeros(3, np.int16), [0, 0, 0]),
+    ],
+)
+def test_what_is_inside_a_mask_of_one_class(raw: np.ndarray, inside: list[int]) -> None:
+    assert is_inside(raw).astype(int).tolist() == inside
+
+
+def test_masks_that_jpeg_has_touched(tmp_path: Path) -> None:
+    """Noise on black is no class, and no grey of its own."""
+    y, x = np.mgrid[:64, :64]
+    disc, inner = np.hypot(y - 32, x - 32) < 24, np.hypot(y - 32, x - 32) < 12
+    pictures(tmp_path, ["raw_0.png", "raw_1.png"])
+    for number, drawn in enumerate((disc, disc * 0)):
+        png(tmp_path / f"raw_{number}.png", drawn * 90 + x)
+        png(tmp_path / f"cell_{number}.jpg", np.where(drawn, 255, x % 4))
+        png(tmp_path / f"both_{number}.jpg", np.maximum(127 * drawn + 128 * (drawn & inner), x % 3))
+    cases = find_cases(tmp_path, images=["raw_*.png"], labels={"cell": "cell_*.jpg"}).cases
+    first, second = (case.truth() for case in cases)
+    np.testing.assert_array_equal(first, disc)
+    assert second is not None
+    assert not second.any()
+    cases = find_cases(tmp_path, images=["raw_*.png"], labels=["cell_*.jpg"]).cases
+    np.testing.assert_array_equal(cases[0].truth(), disc)
+    named = find_cases(
+        tmp_path, images=["raw_*.png"], labels=["both_*.jpg"], classes=["ring", "core"]
+    ).cases
+    first, second = (case.truth() for case in named)
+    assert first is not None
+    assert second is not None
+    assert np.mean(first == disc + 1 * inner) > 0.98
+    assert not second.any()
 
 
 def test_globs_with_channels(tmp_path: Path) -> None:

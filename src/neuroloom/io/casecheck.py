@@ -17,7 +17,7 @@ from neuroloom.core.errors import DataError
 from neuroloom.io.cases import Case
 from neuroloom.io.images import ImageHeader, peek_image
 from neuroloom.io.layouts import few
-from neuroloom.io.truth import is_inside
+from neuroloom.io.truth import is_inside, numbers_inside, raw_label
 from neuroloom.io.upright import Turn
 
 _SHOWN = 10
@@ -204,7 +204,7 @@ def _label(seen: _Seen, allowed: set[int] | None) -> None:
     if not truth.any():
         seen.say("note", file, "the label is empty: nothing is drawn on this case.")
         return
-    _overlap(seen, file)
+    _masks(seen)
     seen.label_hash, seen.mirror_hash = _hash(truth), _hash(truth[..., ::-1])
     if seen.header is not None and seen.header.affine is not None and seen.header.unit == "mm":
         seen.thumb = _thumb(truth, seen.header.affine)
@@ -253,15 +253,25 @@ def _ways(affine: np.ndarray) -> str:
     return "".join(str(way) for way in aff2axcodes(affine))
 
 
-def _overlap(seen: _Seen, file: Path) -> None:
-    if not isinstance(seen.case.label, dict) or len(seen.case.label) < 2:
+def _masks(seen: _Seen) -> None:
+    """Look into files of one class each: at other numbers than 1, and where two overlap."""
+    if not isinstance(seen.case.label, dict):
         return
-    masks = [is_inside(mask) for mask in seen.case.masks().values()]
-    twice = int((np.sum(masks, axis=0) > 1).sum())
-    if twice:
+    times = np.zeros((), np.uint8)
+    for name, file in seen.case.label.items():
+        raw = raw_label(file)
+        times = times + is_inside(raw, str(file))
+        if len(numbers := numbers_inside(raw, str(file))) > 1:
+            seen.say(
+                "note",
+                file,
+                f"the mask holds {few(map(str, numbers))}, and all of it counts as {name}; if they "
+                "are classes, read the file as `label` and name them in `classes`.",
+            )
+    if twice := int((times > 1).sum()):
         seen.say(
             "note",
-            file,
+            next(iter(seen.case.label.values())),
             f"{twice} pixels are in two of the masks "
             f"{', '.join(seen.case.label)}; the later one counts there.",
         )

@@ -39,7 +39,7 @@ from neuroloom.io.layouts import (
 )
 from neuroloom.io.layouts_json import by_dataset_json
 from neuroloom.io.layouts_table import by_bids, by_manifest
-from neuroloom.io.truth import Coding, merged, raw_label
+from neuroloom.io.truth import Coding, is_inside, merged, raw_label
 from neuroloom.io.upright import Turn
 
 if TYPE_CHECKING:
@@ -162,10 +162,10 @@ class Case:
                 f"{self.name}: lacks a mask of {', '.join(sorted(lacking))}, it has "
                 f"{', '.join(self.label)}; an empty mask says that there is none on the image."
             )
-        masks = {name: raw_label(path) for name, path in self.label.items()}
-        if len(shapes := {mask.shape for mask in masks.values()}) > 1:
+        masks = [is_inside(raw_label(path), str(path)) for path in self.label.values()]
+        if len(shapes := {mask.shape for mask in masks}) > 1:
             raise DataError(f"{self.name}: its masks have the shapes {sorted(shapes)}.")
-        return self._there(merged(list(masks.values())))
+        return self._there(merged(masks))
 
     def in_file_order(self, values: np.ndarray) -> np.ndarray:
         """Return values of this case's grid, shape (..., *axes), in the order of its file."""
