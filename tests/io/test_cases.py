@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -203,6 +204,30 @@ def test_globs_with_a_file_a_class(tmp_path: Path) -> None:
         find_cases(tmp_path, images=["raw_*.png"], labels=labels).cases[1].truth()
     with pytest.raises(DataError, match=r"nothing matches row_\*\.png"):
         find_cases(tmp_path, images=["row_*.png"])
+
+
+def test_globs_of_images_that_match_labels_too(tmp_path: Path) -> None:
+    pictures(tmp_path, [f"{n}{kind}.png" for n in "ab" for kind in ("", "_seg")])
+    found = find_cases(tmp_path, images=["*.png"], labels=["*_seg.png"])
+    assert found.table["name"].tolist() == ["a", "b"]
+    assert found.table["label"].tolist() == ["a_seg.png", "b_seg.png"]
+    other = find_cases(tmp_path, images=["*_seg.png"], labels=["*.png"])
+    assert other.table["name"].tolist() == ["a_seg", "b_seg"]
+
+
+def test_images_alone_where_labels_are_not_wanted(tmp_path: Path) -> None:
+    globs: dict[str, Any] = {"images": ["*.png"], "labels": ["*_seg.png"]}
+    pictures(tmp_path / "new", ["a.png", "b.png"])
+    with pytest.raises(DataError, match=r"nothing matches \*_seg\.png"):
+        find_cases(tmp_path / "new", **globs)
+    pictures(tmp_path / "new", ["a_seg.png"])
+    pictures(tmp_path / "pairs", ["images/a.png", "labels/a.png"])
+    for folder, names in (("new", ["a", "b"]), ("pairs", ["a"])):
+        more = globs if folder == "new" else {}
+        found = find_cases(tmp_path / folder, labelled=False, **more)
+        assert found.table["name"].tolist() == names
+        assert found.table["label"].tolist() == [None] * len(names)
+        assert found.cases[0].truth() is None
 
 
 @pytest.mark.parametrize(

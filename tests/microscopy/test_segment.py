@@ -48,6 +48,11 @@ def test_a_run_in_space_is_judged_and_evaluates_whole_images(sections, tmp_path)
     table = run.evaluate(sections, tmp_path / "e")
     assert table.attrs["labelled"] == 3
     written = run.predict(sections, out=tmp_path / "p")
+    assert len(written) == 3 * 2
+    for path in sections.glob("raw_*"):
+        (tmp_path / "new" / "deep").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "new" / "deep" / path.name.replace("raw", "f")).write_bytes(path.read_bytes())
+    assert len(run.predict(tmp_path / "new")) == 3 * 2
     assert to_array(read_image(tmp_path / "p" / written["file"].iloc[0])).shape == (1, 64, 112)
 
 
@@ -139,6 +144,7 @@ def test_axons_are_learnt_from_one_grey_mask_or_two(masks, tmp_path):
     table = run.predict(data, out=tmp_path / "p")
     names = {path.name for path in (tmp_path / "p").iterdir()}
     assert {"n0_image_seg-axon.png", "n0_image_seg-axonmyelin.png"} <= names
+    assert len(table) == 2 * 2
     sizes = pd.read_excel(tmp_path / "p/n0_image_axon_morphometrics.xlsx", index_col=0)
     assert len(sizes) == table["axons"].iloc[0]
 

@@ -74,6 +74,8 @@ def check_cases(
     cases: Iterable[Case],
     classes: Mapping[int, str] | Sequence[str] | None = None,
     ignore: int | None = None,
+    *,
+    together: bool = True,
 ) -> list[Problem]:
     """Read all cases and return all problems; an empty list where there is none.
 
@@ -85,6 +87,9 @@ def check_cases(
         Number to name, or the names of 1..K, that the labels may hold; None: anything.
     ignore
         A number that labels may hold besides.
+    together
+        Whether the cases are learnt from or judged together. Where each is for itself, copies
+        are no fault.
 
     Examples
     --------
@@ -98,9 +103,7 @@ def check_cases(
     seen = [_look(case, allowed) for case in cases]
     found = [problem for one in seen for problem in one.problems]
     readable = [one for one in seen if one.header is not None]
-    for judge in (
-        _kinds, _channel_counts, _pixel_sizes, _label_names, _greys, _slips, _twins, _flips,
-    ):  # fmt: skip
+    for judge in (_kinds, _channel_counts, _pixel_sizes, *(_TOGETHER if together else ())):
         found += judge(readable)
     order = {"error": 0, "warning": 1, "note": 2}
     return sorted(found, key=lambda problem: order[problem.severity])
@@ -481,6 +484,9 @@ def _flips(seen: list[_Seen]) -> list[Problem]:
         if mirrored - as_is > _CLEARLY
     ]
     return found
+
+
+_TOGETHER = (_label_names, _greys, _slips, _twins, _flips)
 
 
 def _thumb(truth: np.ndarray, affine: np.ndarray) -> np.ndarray:

@@ -308,6 +308,7 @@ def find_cases(
     *,
     incomplete: bool = False,
     n_channels: int = 0,
+    labelled: bool = True,
 ) -> FoundCases:
     """List the cases of a data set: nnU-Net, MSD, BIDS, folders, pairs of names, a table, a file.
 
@@ -331,6 +332,8 @@ def find_cases(
     n_channels
         How many each case must have, where that is known: tells NAME_0000 and NAME_0001 of one
         case from two cases in a folder that says no more.
+    labelled
+        Whether labels are wanted; without, they are passed over, and need not be there.
 
     Raises
     ------
@@ -343,7 +346,9 @@ def find_cases(
     """
     data = Path(data)
     _check_there(data)
-    layout, root = _recognised(data, images, labels, n_channels)
+    layout, root = _recognised(data, images, labels, n_channels, labelled=labelled)
+    if not labelled:
+        layout.rows = [replace(row, label=None) for row in layout.rows]
     layout.rows = [row for row in layout.rows if any(included(p, include) for p in row.images)]
     if not layout.rows:
         raise DataError(f"{data}: no image matches include {', '.join(include)}.")
@@ -373,6 +378,8 @@ def _recognised(
     images: Sequence[str] | Mapping[str, str],
     labels: Sequence[str] | Mapping[str, str],
     n_channels: int,
+    *,
+    labelled: bool,
 ) -> tuple[Layout, Path]:
     """Return the layout and the folder that its paths are relative to."""
     file, _ = split_address(data)
@@ -383,7 +390,7 @@ def _recognised(
     if file.is_file():
         raise DataError(f"{data}: no reader for '{data.suffix}' files, and it is no CSV or TSV.")
     if images:
-        return by_globs(data, images, labels), data
+        return by_globs(data, images, labels, labelled=labelled), data
     if labels:
         raise DataError(f"{data}: globs of labels need globs of images, images=['raw_*.tif'].")
     for recognise in (by_dataset_json, by_bids, by_folders, by_words):

@@ -75,11 +75,14 @@ class Axon(Segment):
             )
         return dataset
 
-    def read_like(self, facts: dict[str, Any], data: Path, include: list[str]) -> Dataset:
+    def read_like(
+        self, facts: dict[str, Any], data: Path, include: list[str], *, labelled: bool = True
+    ) -> Dataset:
         """Read new images, with or without labels."""
-        return super(Axon, self._named(data)).read_like(facts, data, include)
+        known = self._named(data, labelled=labelled)
+        return super(Axon, known).read_like(facts, data, include, labelled=labelled)
 
-    def _named(self, data: Path) -> Axon:
+    def _named(self, data: Path, *, labelled: bool = True) -> Axon:
         """Return the recipe with what the labels' classes are, where nothing said it."""
         from neuroloom.learn.dense.read import find
         from neuroloom.microscopy.fibres import globs_of_masks
@@ -89,6 +92,8 @@ class Axon(Segment):
         images, labels = ({}, {}) if self.images else globs_of_masks(data)
         if labels:
             return self.model_copy(update={"images": images, "labels": labels})
+        if not labelled:
+            return self
         declared = find(self, data, self.include).classes or {}
         if {"axon", "myelin"} <= set(declared.values()):
             return self

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from neuroloom.core.audit import Finding
 from neuroloom.core.dataset import ENTITIES, Dataset
-from neuroloom.core.errors import DataError
 from neuroloom.core.split import Fold
 from neuroloom.learn.dense.cases import DenseCases
 from neuroloom.learn.dense.planning.tissue import EDGE, LOOKED_AT, zoom_out
@@ -30,28 +28,6 @@ STRIPS = 3
 WIDE = 64  # pixels of a strip, where its number is free
 ACROSS = 20.0  # pixels that the diameter of an object has as the net sees it
 OBJECTS = {"0": "background", "1": "interior", "2": "rim"}
-
-
-def read_flexibly(study: Segment, facts: dict[str, Any], data: Path, include: list[str]) -> Dataset:
-    """Read new images by the run's globs or, where these match nothing, by the layout there."""
-    from neuroloom.learn.dense.read import read_cases
-
-    trained = dict(facts["axes"])
-    if trained["objects"]:  # files number objects: what the net's classes are says nothing of them
-        trained["classes_of"] = None
-    try:
-        return read_cases(study, data, include, trained)
-    except DataError as error:
-        if not study.images or "nothing matches" not in str(error):
-            raise
-        plain = study.model_copy(update={"images": {}, "labels": {}})
-        dataset = read_cases(plain, data, include, trained)
-        if (
-            not dataset.table["label"].notna().any()
-            and "images without labels" in str(dataset.findings[0].detail).lower()
-        ):
-            raise
-        return dataset
 
 
 def as_seen(study: Segment, dataset: Dataset, run: dict[str, Any] | None = None) -> Dataset:

@@ -145,11 +145,15 @@ class Segment(DenseStudy):
             return dataset
         return in_strips(dataset, self.axis, self.folds, self.share, self.margin, self.detail)
 
-    def read_like(self, facts: dict[str, Any], data: Path, include: list[str]) -> Dataset:
-        """Read new images; where the run's globs match nothing, by the layout that is there."""
-        from neuroloom.microscopy.data import as_seen, read_flexibly
+    def read_like(
+        self, facts: dict[str, Any], data: Path, include: list[str], *, labelled: bool = True
+    ) -> Dataset:
+        """Read new images; labels that number objects say nothing of the net's classes."""
+        from neuroloom.microscopy.data import as_seen
 
-        return as_seen(self, read_flexibly(self, facts, data, include), facts)
+        known = facts["axes"] | ({"classes_of": None} if facts["axes"]["objects"] else {})
+        new = super().read_like(facts | {"axes": known}, data, include, labelled=labelled)
+        return as_seen(self, new, facts)
 
     def _split(self, dataset: Dataset, by: str) -> list[Fold]:
         if by != "space" or self.folds == 0:

@@ -107,6 +107,21 @@ def test_evaluate_scores_labelled_cases_and_counts_the_rest(run, data, tmp_path)
     assert {"dice", "error_auroc"} <= set(read_json(tmp_path / "e/metrics.json"))
 
 
+@pytest.mark.parametrize("names", [("t1_{}", "t2_{}"), ("scan{}_0000", "scan{}_0001")])
+def test_images_alone_are_labelled_and_not_judged(names, run, data, tmp_path):
+    """Neither the globs of a run's labels, nor its pattern, nor a copy is asked of new images."""
+    for new in ("x", "y"):  # the same image twice
+        for channel, name in enumerate(names):
+            source = data / f"imagesTr/toy_004_000{channel}.nii.gz"
+            (tmp_path / f"{name.format(new)}.nii.gz").write_bytes(source.read_bytes())
+    globs = {"T1": "t1_*.nii.gz", "T2": "t2_*.nii.gz"}
+    seg = {"label": "seg_*.nii.gz"}
+    study = Segment(**SMALL, images=globs, labels=seg, pattern="t1_s{subject}", classes=["a", "b"])
+    assert len(study.predict(run, [tmp_path])) == 2 * 2
+    with pytest.raises(DataError, match="nothing matches"):
+        study.model_copy(update={"pattern": None}).evaluate(run, tmp_path)
+
+
 def test_the_plan_is_in_the_run_and_says_why(run):
     plan = read_json(run.folder / "denseplan.json")
     assert plan["patch"] == [8, 8, 8]

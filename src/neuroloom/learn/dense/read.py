@@ -24,7 +24,12 @@ FEW_CASES = 10
 
 
 def read_cases(
-    study: DenseStudy, data: Path, include: list[str], trained: dict[str, Any] | None = None
+    study: DenseStudy,
+    data: Path,
+    include: list[str],
+    trained: dict[str, Any] | None = None,
+    *,
+    labelled: bool = True,
 ) -> Dataset:
     """Find the cases under `data`, check all of them, and return them as a data set.
 
@@ -32,6 +37,8 @@ def read_cases(
     ----------
     trained
         Facts of the run that is to be applied; its channels and classes then hold.
+    labelled
+        Whether labels are read; without, nothing but the images is asked for and checked.
 
     Raises
     ------
@@ -40,11 +47,14 @@ def read_cases(
     """
     from neuroloom.io.casecheck import check_cases, require_sound
 
-    found = find(study, data, include, len(trained["channels"]) if trained else 0)
+    if trained is None:
+        found = find(study, data, include)
+    else:
+        found = find_new(study, data, include, len(trained["channels"]), labelled=labelled)
     declared = trained["classes_of"] if trained else found.classes
     declared = None if declared is None else {int(k): str(v) for k, v in declared.items()}
     ignore = found.ignore if study.ignore is None else study.ignore
-    problems = require_sound(check_cases(found.cases, declared, ignore))
+    problems = require_sound(check_cases(found.cases, declared, ignore, together=labelled))
     found = found.upright()
     cases = DenseCases(found.cases)
     facts = trained or _facts(study, found, cases, declared, ignore)
@@ -57,7 +67,9 @@ def read_cases(
     return Dataset(table, cases, "segmentation", [], facts, findings, extra)  # type: ignore[arg-type]
 
 
-def find(study: DenseStudy, data: Path, include: list[str], n_channels: int = 0) -> FoundCases:
+def find(
+    study: DenseStudy, data: Path, include: list[str], n_channels: int = 0, *, labelled: bool = True
+) -> FoundCases:
     """Find cases as the study's settings say."""
     from neuroloom.io.cases import find_cases
 
@@ -67,8 +79,32 @@ def find(study: DenseStudy, data: Path, include: list[str], n_channels: int = 0)
     images: Any = list(study.images.values()) if len(study.images) == 1 else study.images
     return find_cases(
         data, include, images, labels, study.pattern, study.values or None, study.classes,
-        incomplete=study.missing != "none", n_channels=n_channels,
+        incomplete=study.missing != "none", n_channels=n_channels, labelled=labelled,
     )  # fmt: skip
+
+
+def find_new(
+    study: DenseStudy, data: Path, include: list[str], n_channels: int, *, labelled: bool
+) -> FoundCases:
+    """Find new cases by the run's globs or, where these match nothing, by the layout there.
+
+    Parameters
+    ----------
+    labelled
+        Whether labels are wanted. Without, neither labels nor keys of names are looked for.
+    """
+    from neuroloom.io.layouts import NothingMatchesError
+
+    if not labelled:
+        study = study.model_copy(update={"classes": [], "values": {}, "pattern": None})
+    try:
+        return find(study, data, include, n_channels, labelled=labelled)
+    except NothingMatchesError:
+        plain = study.model_copy(update={"images": {}, "labels": {}})
+        found = find(plain, data, include, n_channels, labelled=labelled)
+        if labelled and not found.table["label"].notna().any():
+            raise
+        return found
 
 
 def _sentence(found: FoundCases) -> str:

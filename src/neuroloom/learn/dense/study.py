@@ -115,11 +115,13 @@ class DenseStudy(Study):
 
         return read_cases(self, data, self.include)
 
-    def read_like(self, facts: dict[str, Any], data: Path, include: list[str]) -> Dataset:
-        """Read new cases, which must have the run's channels and classes."""
+    def read_like(
+        self, facts: dict[str, Any], data: Path, include: list[str], *, labelled: bool = True
+    ) -> Dataset:
+        """Read new cases, which must have the run's channels and, where `labelled`, classes."""
         from neuroloom.learn.dense.read import read_cases
 
-        return read_cases(self, data, include, facts["axes"])
+        return read_cases(self, data, include, facts["axes"], labelled=labelled)
 
     def baseline(self, task: str) -> str | None:
         """Return the linear model of each voxel's neighbourhood and place."""

@@ -37,7 +37,7 @@ def predict(
     if out is not None:
         check_out(Path(out))
     ensemble = study.load_model(run)
-    datasets = [study.read_like(ensemble.facts, path, []) for path in inputs]
+    datasets = [study.read_like(ensemble.facts, path, [], labelled=False) for path in inputs]
     folder = None if out is None else Path(out)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
