@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from neuroloom.learn.dense.study import DenseStudy
     from neuroloom.learn.store import Ensemble
 
-LABEL_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha", ".tif", ".tiff", ".png")
+LABEL_SUFFIXES = (
+    ".nii.gz", ".nii", ".mgz", ".mgh", ".nrrd", ".nhdr", ".mha", ".mhd", ".tif", ".tiff",
+    ".ome.tif", ".ome.tiff", ".png", ".h5", ".hdf5", ".zarr", ".ome.zarr",
+)  # fmt: skip
 
 
 def predict(
@@ -99,13 +102,16 @@ def is_dicom(case: Case) -> bool:
 
 
 def label_suffix(case: Case) -> str:
-    """Return the format of a case's label: that of its image where labels can be written so."""
+    """Return the format of a case's label: that of its image where labels can be written so.
+
+    It is in small letters; else `.nii.gz` for a volume and `.png` for an image.
+    """
     from neuroloom.io.images import image_suffix
 
-    suffix = image_suffix(case.images[0])
+    suffix = image_suffix(case.images[0]).lower()
     if suffix in LABEL_SUFFIXES:
         return suffix
-    return ".nii.gz" if len(case.shape) == 3 else ".tif"
+    return ".nii.gz" if len(case.shape) == 3 else ".png"
 
 
 def write_held_out(folder: Path, name: str, case: Any, label: np.ndarray) -> str:
