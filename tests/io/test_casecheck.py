@@ -188,7 +188,22 @@ def test_kinds_and_channels(tmp_path: Path) -> None:
     write_case(root / "images" / "c5.nii.gz", None, 5)
     write_image(root / "images" / "flat.png", read_image_2d())
     problems = [problem for problem in audit(root) if problem.severity == "error"]
-    only(problems, "error", r"flat\.png: has 2 axes among cases with 3")
+    only(problems, "error", r"flat\.png: is an image among volumes")
+
+
+def test_single_slices_among_volumes_are_named_and_alone_are_sound(tmp_path: Path) -> None:
+    root = folder(tmp_path)
+    for name in ("c1", "c4"):
+        for half in ("images", "labels"):
+            change(root / half / f"{name}.nii.gz", lambda data: data[..., 4:5])
+    change(root / "images" / "c4.nii.gz", lambda data: data[..., 0])  # a file of two axes
+    change(root / "labels" / "c4.nii.gz", lambda data: data[..., 0])
+    problems = audit(root)
+    assert [problem.case for problem in problems] == ["c1", "c4"]
+    assert all("is a single slice among volumes" in problem.text for problem in problems)
+    assert [p.text for p in check_cases(find_cases(root).cases, CLASSES, together=False)] == []
+    slices = find_cases(root, include=["c1*", "c4*"])
+    assert check_cases(slices.cases, CLASSES) == []
 
 
 def read_image_2d() -> object:

@@ -88,8 +88,8 @@ def check_cases(
     ignore
         A number that labels may hold besides.
     together
-        Whether the cases are learnt from or judged together. Where each is for itself, copies
-        are no fault.
+        Whether the cases are learnt from or judged together. Where each is for itself, neither
+        copies nor single slices are a fault.
 
     Examples
     --------
@@ -103,7 +103,7 @@ def check_cases(
     seen = [_look(case, allowed) for case in cases]
     found = [problem for one in seen for problem in one.problems]
     readable = [one for one in seen if one.header is not None]
-    for judge in (_kinds, _channel_counts, _pixel_sizes, *(_TOGETHER if together else ())):
+    for judge in (_channel_counts, _pixel_sizes, *(_TOGETHER if together else ())):
         found += judge(readable)
     order = {"error": 0, "warning": 1, "note": 2}
     return sorted(found, key=lambda problem: order[problem.severity])
@@ -281,20 +281,27 @@ def _masks(seen: _Seen) -> None:
 
 
 def _kinds(seen: list[_Seen]) -> list[Problem]:
-    axes = Counter(len(one.case.shape) for one in seen)
-    if len(axes) < 2:
+    """Find images among volumes, and the other way round; NIfTI gives a slice three axes."""
+    kinds = [_kind(one.case.shape) for one in seen]
+    if len(set(kinds)) < 2:
         return []
-    usual = axes.most_common(1)[0][0]
+    usual = Counter(kinds).most_common(1)[0][0]
     return [
         _problem(
             "error",
             one,
-            f"has {len(one.case.shape)} axes among cases with {usual}; a model "
-            "is for images or for volumes; leave one kind out.",
+            f"is {'an' if kind == 'image' else 'a'} {kind} among {usual}s; a model is for one of "
+            "them: leave the others out.",
         )
-        for one in seen
-        if len(one.case.shape) != usual
+        for one, kind in zip(seen, kinds, strict=True)
+        if kind != usual
     ]
+
+
+def _kind(shape: tuple[int, ...]) -> str:
+    if len(shape) == 2:
+        return "image"
+    return "single slice" if 1 in shape else "volume"
 
 
 def _channel_counts(seen: list[_Seen]) -> list[Problem]:
@@ -486,7 +493,7 @@ def _flips(seen: list[_Seen]) -> list[Problem]:
     return found
 
 
-_TOGETHER = (_label_names, _greys, _slips, _twins, _flips)
+_TOGETHER = (_kinds, _label_names, _greys, _slips, _twins, _flips)
 
 
 def _thumb(truth: np.ndarray, affine: np.ndarray) -> np.ndarray:

@@ -122,6 +122,17 @@ def test_images_alone_are_labelled_and_not_judged(names, run, data, tmp_path):
         study.model_copy(update={"pattern": None}).evaluate(run, tmp_path)
 
 
+def test_images_that_the_net_is_not_for_are_named_at_once(run, data, tmp_path):
+    for name in ("a", "b"):
+        first = (data / "imagesTr/toy_004_0000.nii.gz").read_bytes()
+        (tmp_path / f"{name}.nii.gz").write_bytes(first)
+    with pytest.raises(DataError, match="a: has 1 channels, expected 2: T1, T2.\nb: has 1"):
+        run.predict(tmp_path)
+    grids.write_slices(tmp_path / "flat", subjects=1, slices=1)
+    with pytest.raises(DataError, match="s0_0: has 2 axes, expected 3"):
+        run.predict(tmp_path / "flat")
+
+
 def test_the_plan_is_in_the_run_and_says_why(run):
     plan = read_json(run.folder / "denseplan.json")
     assert plan["patch"] == [8, 8, 8]

@@ -58,7 +58,7 @@ def read_cases(
     found = found.upright()
     cases = DenseCases(found.cases)
     facts = trained or _facts(study, found, cases, declared, ignore)
-    _same_channels(found, facts)
+    _refuse_unlike(found, facts)
     table = found.table.drop(columns=["image"]).copy()
     table["label"] = [None if case.label is None else "mask" for case in found.cases]
     table["example"] = np.arange(len(table))
@@ -168,15 +168,21 @@ def _regions(given: Mapping[str, str], classes: dict[int, str]) -> dict[str, tup
     return found
 
 
-def _same_channels(found: FoundCases, facts: dict[str, Any]) -> None:
-    wanted = len(facts["channels"])
+def _refuse_unlike(found: FoundCases, facts: dict[str, Any]) -> None:
+    """Refuse cases with other axes or channels than the net is for."""
+    wanted, dims = len(facts["channels"]), facts["dims"]
+    wrong = []
     for case in found.cases:
-        given = len(case.images) + len(case.missing)
-        if given > 1 and given != wanted:
-            raise DataError(
-                f"{case.name}: has {given} channels, expected {wanted}: "
-                f"{', '.join(facts['channels'])}."
-            )
+        several = len(case.images) + len(case.missing)
+        given = several if several > 1 else len(case.header.channels)
+        if len(case.shape) != dims:
+            wrong.append(f"{case.name}: has {len(case.shape)} axes, expected {dims}.")
+        elif given != wanted:
+            names = ", ".join(facts["channels"])
+            wrong.append(f"{case.name}: has {given} channels, expected {wanted}: {names}.")
+    if wrong:
+        more = f"\nAnd {len(wrong) - 10} more." if len(wrong) > 10 else ""
+        raise DataError("\n".join(wrong[:10]) + more)
 
 
 def _findings(problems: list[Problem]) -> list[Finding]:
