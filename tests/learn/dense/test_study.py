@@ -10,6 +10,7 @@ import pytest
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json
 from neuroloom.core.run import Run
+from neuroloom.io.images import read_image
 from neuroloom.learn.dense.held_out import decode, keep_largest, painted
 from neuroloom.volumes.segment import Segment
 from tests import grids
@@ -120,6 +121,20 @@ def test_images_alone_are_labelled_and_not_judged(names, run, data, tmp_path):
     assert len(study.predict(run, [tmp_path])) == 2 * 2
     with pytest.raises(DataError, match="nothing matches"):
         study.model_copy(update={"pattern": None}).evaluate(run, tmp_path)
+
+
+def test_files_of_a_single_slice_are_learnt_labelled_and_explained(tmp_path):
+    for case in range(3):
+        names = [tmp_path / "d" / half / f"c{case}.nii.gz" for half in ("images", "labels")]
+        grids.write_case(*names, case)
+        for path in names:
+            opened = nib.load(path)
+            nib.save(nib.Nifti1Image(np.asarray(opened.dataobj)[..., 5], opened.affine), path)
+    plan = {"features": "4", "batch": "2"}
+    done = Segment(budget="4 steps", folds=1, plan=plan).run(tmp_path / "d", tmp_path / "r")
+    assert len(done.predict(tmp_path / "d", out=tmp_path / "p")) == 3 * 2
+    assert read_image(tmp_path / "p/c0.nii.gz").shape == (1, 14, 12, 1)
+    assert len(done.explain())
 
 
 def test_images_that_the_net_is_not_for_are_named_at_once(run, data, tmp_path):
