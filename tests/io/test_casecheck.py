@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from neuroloom.core.errors import DataError
+from neuroloom.core.recording import volume
 from neuroloom.io.casecheck import Problem, check_cases, require_sound
 from neuroloom.io.cases import find_cases
 from neuroloom.io.images import read_image, write_image
@@ -255,6 +256,36 @@ def test_a_false_pixel_size(tmp_path: Path) -> None:
     found = only(check_cases(cases), "warning", r"said to be 0\.2 x 0\.1 um, not square")
     assert found.case == "sub-a_sample-2_SEM"
     assert "Other images of subject a have 0.1 x 0.1 um" in found.text
+
+
+def test_sizes_in_mm_and_um_are_compared_and_pixels_are_not(tmp_path: Path) -> None:
+    sizes = {"a.nii.gz": (0.5, "mm"), "b.tif": (500.0, "um"), "c.nrrd": (0.5, "mm")}
+    rng = np.random.default_rng(0)
+    for name, (size, unit) in sizes.items():
+        affine = np.diag([size, size, size, 1.0])
+        voxels = rng.integers(0, 99, (5, 6, 7)).astype(np.uint8)
+        write_image(tmp_path / name, volume(voxels, affine, unit=unit))
+    found = find_cases(tmp_path)
+    assert check_cases(found.cases) == []
+    assert found.usual_unit == "mm"
+    assert {case.unit for case in found.in_unit("mm").cases} == {"mm"}
+    for case in found.in_unit("mm").upright().cases:
+        assert case.spacing == pytest.approx((0.5, 0.5, 0.5))
+        np.testing.assert_allclose(case.header.affine, np.diag([0.5, 0.5, 0.5, 1]), atol=1e-9)
+    write_image(tmp_path / "d.tif", volume(rng.random((5, 6, 7)), np.eye(4), unit="px"))
+    found = find_cases(tmp_path)
+    only(check_cases(found.cases), "warning", r"d\.tif: its pixels are in px, those of other .* mm")
+    assert found.in_unit("mm").cases[3].unit == "px"
+
+
+def test_a_label_in_another_unit_than_its_image(tmp_path: Path) -> None:
+    voxels = np.random.default_rng(0).integers(0, 99, (5, 6, 7)).astype(np.uint8)
+    for name, size, unit in (("images/a.tif", 500.0, "um"), ("labels/a.nii.gz", 0.5, "mm")):
+        drawn = voxels if "images" in name else voxels > 50
+        write_image(tmp_path / name, volume(drawn, np.diag([size] * 3 + [1.0]), unit=unit))
+    assert check_cases(find_cases(tmp_path).cases) == []
+    write_image(tmp_path / "labels/a.nii.gz", volume(voxels > 50, np.diag([0.25, 0.5, 0.5, 1.0])))
+    only(check_cases(find_cases(tmp_path).cases), "error", "lies elsewhere.* by 250 um")
 
 
 def test_names_of_labels_that_change(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json
-from neuroloom.io.images import read_image, to_array
+from neuroloom.core.recording import image
+from neuroloom.io.images import read_image, to_array, write_image
 from neuroloom.microscopy.axon import Axon
 from neuroloom.microscopy.segment import Segment
 from tests import grids
@@ -155,6 +156,22 @@ def test_axons_and_myelin_must_both_be_there(tmp_path):
         Axon(images=SECTIONS["images"], labels=SECTIONS["labels"], margin=4).run(
             data, tmp_path / "r"
         )
+
+
+def test_pixels_in_mm_and_in_um_are_one_size(tmp_path):
+    rng = np.random.default_rng(0)
+    for number, (suffix, size, unit) in enumerate([("tif", 0.5, "um")] * 2 + [("mha", 5e-4, "mm")]):
+        for half in ("images", "labels"):
+            drawn = rng.integers(0, 2 if half == "labels" else 200, (80, 80)).astype(np.uint8)
+            path = tmp_path / f"{half}/a{number}.{suffix}"
+            write_image(path, image(drawn, (size, size), unit))
+    prepared = Segment(folds=2, margin=4).prepare(tmp_path)
+    sizes = [prepared.dataset.x.spacing(case) for case in prepared.dataset.x]
+    np.testing.assert_allclose(sizes, 0.5)
+    assert prepared.dataset.facts["unit"] == "um"
+    assert "Pixel sizes that were not believed" not in {f.title for f in prepared.findings}
+    only = Segment(folds=2, margin=4, include=["*.mha"], pixel_size=2.0).prepare(tmp_path)
+    np.testing.assert_allclose(only.dataset.x.spacing(only.dataset.x[0]), 0.002)
 
 
 def test_oblong_pixels_are_not_believed(tmp_path):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -227,9 +227,12 @@ def _grid(seen: _Seen, file: Path) -> None:
             f"{own.shape}; resample it onto the image.",
         )
         return
-    if own.affine is None or other.affine is None or "px" in (own.unit, other.unit):
+    if "px" in (own.unit, other.unit):
         return
-    ways, theirs = _ways(own.affine), _ways(other.affine)
+    place = other.given_in(own.unit).affine
+    if own.affine is None or place is None:
+        return
+    ways, theirs = _ways(own.affine), _ways(place)
     if ways != theirs:
         seen.say(
             "error",
@@ -239,13 +242,13 @@ def _grid(seen: _Seen, file: Path) -> None:
         )
         return
     room = _OFF * np.maximum(1.0, np.abs(own.affine))
-    off = np.abs(own.affine - other.affine)
+    off = np.abs(own.affine - place)
     if (off > room).any():
         seen.say(
             "error",
             file,
             f"the label lies elsewhere than {image}: their affines differ by "
-            f"{off.max():.4g} mm; write it on the image's grid.",
+            f"{off.max():.4g} {own.unit}; write it on the image's grid.",
         )
 
 
@@ -321,19 +324,15 @@ def _pixel_sizes(seen: list[_Seen]) -> list[Problem]:
     found: list[Problem] = []
     for axes in {len(one.case.shape) for one in seen}:
         same = [one for one in seen if len(one.case.shape) == axes]
-        units = Counter(one.case.unit for one in same)
-        found += [
-            _problem(
-                "warning",
-                one,
-                f"its pixels are in {one.case.unit}, those of other cases in "
-                f"{units.most_common(1)[0][0]}; sizes cannot be compared.",
-            )
-            for one in same
-            if one.case.unit != units.most_common(1)[0][0]
-        ]
-        same = [one for one in same if one.case.unit == units.most_common(1)[0][0]]
-        found += _unlike(same)
+        unit = Counter(one.case.unit for one in same).most_common(1)[0][0]
+        alike = []
+        for one in same:
+            if (one.case.unit == "px") == (unit == "px"):
+                alike.append(replace(one, case=one.case.in_unit(unit)))
+                continue
+            said = f"its pixels are in {one.case.unit}, those of other cases in {unit}"
+            found.append(_problem("warning", one, f"{said}; sizes cannot be compared."))
+        found += _unlike(alike)
     return found
 
 

@@ -5,6 +5,7 @@ What `io.find` is for signals. Nothing but headers is read until a case is asked
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -74,6 +75,8 @@ class Case:
     upright
         Whether voxels of a volume are given with x to the right, y to the front and z up, instead
         of in the order of its file; shape, spacing and header are then of the turned grid.
+    lengths
+        Unit that sizes are given in; None: that of the file.
     """
 
     name: str
@@ -84,19 +87,20 @@ class Case:
     pixel: tuple[tuple[float, ...], str] | None = None
     missing: tuple[int, ...] = ()
     upright: bool = False
+    lengths: str | None = None
 
     @cached_property
     def header(self) -> ImageHeader:
         """What the first file says about its grid; the pixel size from beside it counts first."""
         header, turn = self._in_file, self._turn
-        if turn is None:
-            return header
-        return replace(
-            header,
-            shape=turn.shape_there,
-            spacing=turn.moved(header.spacing),
-            affine=turn.affine_there,
-        )
+        if turn is not None:
+            header = replace(
+                header,
+                shape=turn.shape_there,
+                spacing=turn.moved(header.spacing),
+                affine=turn.affine_there,
+            )
+        return header.given_in(self.lengths or header.unit)
 
     @cached_property
     def _in_file(self) -> ImageHeader:
@@ -126,6 +130,12 @@ class Case:
     def unit(self) -> str:
         """Unit of the spacing: "mm", "um" or "px"."""
         return self.header.unit
+
+    def in_unit(self, unit: str) -> Case:
+        """Return the same with its sizes in a unit of length; pixels stay pixels."""
+        if unit == self.unit or "px" in (unit, self.unit):
+            return self
+        return replace(self, lengths=unit)
 
     def image(self) -> np.ndarray:
         """Read the image, float32, shape (channel, *axes), axes (y, x) or (z, y, x)."""
@@ -287,6 +297,15 @@ class FoundCases:
     def upright(self) -> FoundCases:
         """Return the same with all volumes turned one way; see `Case.upright`."""
         return replace(self, cases=Cases([replace(case, upright=True) for case in self.cases]))
+
+    def in_unit(self, unit: str) -> FoundCases:
+        """Return the same with all lengths in one unit; where one is in pixels, it stays so."""
+        return replace(self, cases=Cases([case.in_unit(unit) for case in self.cases]))
+
+    @property
+    def usual_unit(self) -> str:
+        """The unit that most cases have."""
+        return Counter(case.unit for case in self.cases).most_common(1)[0][0]
 
     def hashes(self) -> dict[str, str]:
         """Return relative path -> SHA-256 of every image and label."""

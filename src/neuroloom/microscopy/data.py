@@ -43,7 +43,7 @@ def as_seen(study: Segment, dataset: Dataset, run: dict[str, Any] | None = None)
     known = dict(run["axes"]) if run else dict(dataset.facts)
     if not run:
         own = [case for case in dataset.x if case.unit == known["unit"]]
-        known["pixel"] = usual_pixel(own, study.pixel_size)
+        known["pixel"] = usual_pixel(own, _given_pixel(study, known["unit"]))
         known["objects"] = _means_objects(study, dataset)
     cases: list[Any] = list(dataset.x)
     spacing = _pixels(study, known)
@@ -84,17 +84,25 @@ def _pixels(study: Segment, known: dict[str, Any]) -> Callable[[Any], tuple[floa
     Pixels of an image that are said to be oblong, or to have no size where the others have one, are
     taken as squares of the usual width.
     """
+    given = _given_pixel(study, known["unit"])
 
     def spacing(case: Any) -> tuple[float, ...]:
         said = tuple(float(s) for s in case.spacing)
-        if study.pixel_size is not None:
-            return (*said[:-2], study.pixel_size, study.pixel_size)
+        if given is not None:
+            return (*said[:-2], given, given)
         oblong = len(said) == 2 and max(said) > SQUARE * min(said)
         if oblong or (case.unit == "px") != (known["unit"] == "px"):
             return (*said[:-2], known["pixel"], known["pixel"])
         return said
 
     return spacing
+
+
+def _given_pixel(study: Segment, unit: str) -> float | None:
+    """Return `pixel_size`, which is in um, in the unit of the run; where that is px, as it is."""
+    if study.pixel_size is None or unit != "mm":
+        return study.pixel_size
+    return study.pixel_size / 1000
 
 
 def _doubtful(cases: Sequence[Any], known: dict[str, Any]) -> list[Finding]:

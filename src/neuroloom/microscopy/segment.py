@@ -46,6 +46,7 @@ class Segment(DenseStudy):
     name: ClassVar[str] = "microscopy.segment"
     summary: ClassVar[str] = "segment electron and light microscopy, from one image on"
     data_kind: ClassVar[str] = "Img"
+    guesses_sizes: ClassVar[bool] = True
 
     split: Literal["subject", "session", "run", "space", "random"] | None = setting(  # type: ignore[assignment]
         None, "what is held out: whole subjects or sections (run), or strips of each image (space)",

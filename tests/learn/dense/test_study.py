@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import nibabel as nib
 import numpy as np
 import pandas as pd
@@ -9,8 +11,9 @@ import pytest
 
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json
+from neuroloom.core.recording import spacing, volume
 from neuroloom.core.run import Run
-from neuroloom.io.images import read_image
+from neuroloom.io.images import read_image, write_image
 from neuroloom.learn.dense.held_out import decode, keep_largest, painted
 from neuroloom.volumes.segment import Segment
 from tests import grids
@@ -146,6 +149,41 @@ def test_images_that_the_net_is_not_for_are_named_at_once(run, data, tmp_path):
     grids.write_slices(tmp_path / "flat", subjects=1, slices=1)
     with pytest.raises(DataError, match="s0_0: has 2 axes, expected 3"):
         run.predict(tmp_path / "flat")
+
+
+def as_stack(source: Path, path: Path, unit: str) -> None:
+    """Write a volume as a TIFF stack, whose voxels are as large but said in another unit."""
+    found = read_image(source)
+    times = 1000.0 if unit == "um" else 1.0
+    sizes = [times * size for size in spacing(found)[::-1]]
+    write_image(path, volume(found.values, np.diag([*sizes, 1.0]), unit=unit))
+
+
+def test_sizes_of_new_images_are_brought_to_the_unit_of_the_run(run, data, tmp_path):
+    for unit in ("um", "px"):
+        for channel in ("0000", "0001"):
+            source = data / f"imagesTr/toy_004_{channel}.nii.gz"
+            as_stack(source, tmp_path / unit / f"toy_004_{channel}.tif", unit)
+    plain = run.predict(data).query("name == 'toy_004'")
+    stack = run.predict(tmp_path / "um", out=tmp_path / "p")
+    assert set(stack["unit"]) == {"mm"}
+    np.testing.assert_allclose(stack["volume"], plain["volume"])
+    assert spacing(read_image(tmp_path / "p/toy_004.tif")) == pytest.approx((2500, 1100, 800))
+    with pytest.raises(DataError, match="toy_004_0000.tif: .* in px, .* in mm"):
+        run.predict(tmp_path / "px")
+
+
+def test_units_that_are_mixed_in_training(tmp_path):
+    folder = grids.write_blobs(tmp_path / "d", cases=3)
+    as_stack(folder / "images/case_02.nii.gz", folder / "images/case_02.tif", "um")
+    (folder / "images/case_02.nii.gz").unlink()
+    dataset = Segment(**SMALL).read(folder)
+    assert dataset.facts["unit"] == "mm"
+    assert [case.spacing for case in dataset.x] == [pytest.approx((1, 1, 1))] * 3
+    as_stack(folder / "images/case_01.nii.gz", folder / "images/case_01.tif", "px")
+    (folder / "images/case_01.nii.gz").unlink()
+    with pytest.raises(DataError, match=r"case_01\.tif: .* in px, .* in mm"):
+        Segment(**SMALL).read(folder)
 
 
 def test_the_plan_is_in_the_run_and_says_why(run):

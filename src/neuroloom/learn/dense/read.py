@@ -13,6 +13,7 @@ from neuroloom.core.audit import Finding
 from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.split import Fold
+from neuroloom.io.layouts import few
 from neuroloom.learn.dense.cases import DenseCases
 
 if TYPE_CHECKING:
@@ -55,10 +56,13 @@ def read_cases(
     declared = None if declared is None else {int(k): str(v) for k, v in declared.items()}
     ignore = found.ignore if study.ignore is None else study.ignore
     problems = require_sound(check_cases(found.cases, declared, ignore, together=labelled))
-    found = found.upright()
+    unit = str(trained["unit"]) if trained else found.usual_unit
+    found = found.upright().in_unit(unit)
     cases = DenseCases(found.cases)
-    facts = trained or _facts(study, found, cases, declared, ignore)
+    facts = trained or {"unit": unit} | _facts(study, found, cases, declared, ignore)
     _refuse_unlike(found, facts)
+    if not study.guesses_sizes:
+        _refuse_other_units(found, unit)
     table = found.table.drop(columns=["image"]).copy()
     table["label"] = [None if case.label is None else "mask" for case in found.cases]
     table["example"] = np.arange(len(table))
@@ -145,7 +149,6 @@ def _facts(
         "ignore": ignore,
         "parts": parts,
         "mirror": study.mirrored(first, list(classes.values())),
-        "unit": first.unit,
         "dims": len(first.shape),
     }
 
@@ -166,6 +169,17 @@ def _regions(given: Mapping[str, str], classes: dict[int, str]) -> dict[str, tup
             raise ConfigError(f"regions: '{name}' is '{text}', expected some of {listed}.")
         found[name] = tuple(known)
     return found
+
+
+def _refuse_other_units(found: FoundCases, unit: str) -> None:
+    """Refuse pixels without a size where others have one, and the other way round."""
+    wrong = [case for case in found.cases if case.unit != unit]
+    if wrong:
+        raise DataError(
+            f"{few([case.images[0].name for case in wrong])}: their pixels are in {wrong[0].unit}, "
+            f"those that are learnt from in {unit}; pixels and lengths cannot be compared. Write "
+            "the size into all files or into none, or leave these out."
+        )
 
 
 def _refuse_unlike(found: FoundCases, facts: dict[str, Any]) -> None:

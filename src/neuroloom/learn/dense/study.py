@@ -40,6 +40,7 @@ class DenseStudy(Study):
     family: ClassVar[str] = "dense"
     net_settings: ClassVar[tuple[str, ...]] = ("augment", "loss", "mirror")
     tolerance_unit: ClassVar[str] = "mm"
+    guesses_sizes: ClassVar[bool] = False  # of pixels in images that do not say it
 
     model: str = setting("dynunet", "what is trained", basic=True, kind="model")
     budget: str = setting(
@@ -371,7 +372,7 @@ class DenseStudy(Study):
         Returns
         -------
         DataFrame
-            name, class, volume (in the cubed unit of the grid), uncertainty, flag and why.
+            name, class, volume (in the cubed unit of the run), uncertainty, flag and why.
         """
         from neuroloom.learn.dense.apply.predict import predict
 

@@ -88,7 +88,7 @@ def _one(
             write_seg(folder / f"{name}_seg.dcm", ordered, case.images[0], classes)
         write_picture(folder / f"{name}_picture.png", case.image()[0], label, case.spacing)
     head = {"name": name, "path": dataset.table["path"].iloc[row]}
-    tail = {"unit": facts["unit"], "doubt": sure, "flag": bool(why), "why": why, "file": file}
+    tail = {"unit": case.unit, "doubt": sure, "flag": bool(why), "why": why, "file": file}
     return [head | {"class": k, "volume": v} | tail | more for k, v in volumes.items()]
 
 
