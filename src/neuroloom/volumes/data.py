@@ -76,7 +76,7 @@ def read_whole(found: FoundCases, wish: Wish, facts: Mapping[str, Any] | None = 
         Naming the case that differs in channels, holds NaN, or has no such target.
     """
     kept = dict(facts or {})
-    found = found.upright()
+    found = measured_alike(found, kept.get("unit"))
     frame = Frame.of(kept) if kept else frame_of(found, wish)
     table = with_folders(found.table)
     columns = _columns(table, wish, kept)
@@ -110,6 +110,11 @@ def read_whole(found: FoundCases, wish: Wish, facts: Mapping[str, Any] | None = 
         extra={"hashes": hashes},
         maps=masks if wish.maps and amount is not None and not kept else None,
     )
+
+
+def measured_alike(found: FoundCases, unit: str | None = None) -> FoundCases:
+    """Return the cases all one way round, their sizes in `unit`; None: the one that most have."""
+    return found.upright().in_unit(unit or found.usual_unit)
 
 
 def frame_of(found: FoundCases, wish: Wish) -> Frame:
@@ -173,6 +178,11 @@ def _check(case: Case, image: np.ndarray, channels: int, frame: Frame) -> None:
         raise DataError(
             f"{case.name}: has {len(image)} channels, the cases before have {channels}. Narrow "
             "`include`, or make all images alike."
+        )
+    if case.unit != frame.unit:
+        raise DataError(
+            f"{case.name}: its pixels are in {case.unit}, those that are learnt from in "
+            f"{frame.unit}; pixels and lengths cannot be compared."
         )
     if image.ndim - 1 != len(frame.shape):
         raise DataError(f"{case.name}: has {image.ndim - 1} axes, expected {len(frame.shape)}.")

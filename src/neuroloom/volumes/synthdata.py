@@ -10,7 +10,15 @@ import numpy as np
 from neuroloom.core.audit import refuse_duplicates
 from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import ConfigError, DataError, nearest
-from neuroloom.volumes.data import KEPT, Wish, findings_of, frame_of, names_of, read_images
+from neuroloom.volumes.data import (
+    KEPT,
+    Wish,
+    findings_of,
+    frame_of,
+    measured_alike,
+    names_of,
+    read_images,
+)
 from neuroloom.volumes.frames import Frame
 from neuroloom.volumes.targets import labels_of, with_folders
 
@@ -51,7 +59,7 @@ def read_pairs(
     ConfigError
         If channels are named that are not there, or none is left to make them of.
     """
-    found = found.upright()
+    found = measured_alike(found, (facts or {}).get("unit"))
     frame = Frame.of(facts) if facts else even(frame_of(found, Wish(size=size)))
     hashes = found.hashes()
     refuse_duplicates({path: hashes[path] for images in found.table["image"] for path in images})
