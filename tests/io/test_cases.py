@@ -274,6 +274,14 @@ def test_masks_that_jpeg_has_touched(tmp_path: Path) -> None:
     assert not second.any()
 
 
+def test_numbers_of_classes_do_not_live_in_a_jpeg(tmp_path: Path) -> None:
+    pictures(tmp_path, ["raw_0.png"])
+    png(tmp_path / "seg_0.jpg", np.repeat([0, 1, 2], 32)[:, None] * np.ones((1, 96)))
+    found = find_cases(tmp_path, images=["raw_*.png"], labels=["seg_*.jpg"], classes=["a", "b"])
+    with pytest.raises(DataError, match=r"hold only the values \[0\] and noise"):
+        found.cases[0].truth()
+
+
 def test_globs_with_channels(tmp_path: Path) -> None:
     names = [f"p{n}/p{n}_{kind}.png" for n in (1, 2) for kind in ("t1", "t2", "seg")]
     images = {"T1": "*/*_t1.png", "T2": "*/*_t2.png"}

@@ -87,13 +87,14 @@ class Coding:
             for grey, count in zip(greys.tolist(), times.tolist(), strict=True):
                 counts[grey] = counts.get(grey, 0) + count
         wanted = len(self.classes or {}) + 1
-        if len(counts) < wanted:
-            raise DataError(
-                f"{wanted - 1} classes were declared and the label files hold only the values "
-                f"{sorted(counts)}; declare the classes that are drawn, or give values."
-            )
         lossy = any(map(is_lossy, self.files))
         levels = _most_frequent(counts, wanted, _NOISE if lossy else 0)
+        if len(levels) < wanted:
+            raise DataError(
+                f"{wanted - 1} classes were declared and the label files hold only the values "
+                f"{list(levels)}{' and noise' * lossy}; declare the classes that are drawn, or "
+                "give values."
+            )
         return levels if lossy or are_greys(counts, levels) else ()
 
     @property
