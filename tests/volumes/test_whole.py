@@ -101,6 +101,20 @@ def test_sizes_in_um_are_brought_to_the_unit_of_the_others_and_of_the_run(tmp_pa
         read_whole(find_cases(data), wish)
 
 
+def test_new_images_need_no_label_where_the_run_had_globs_of_them(tmp_path):
+    source = write_blobs(tmp_path / "d", cases=3)
+    globs = {"images": ["images/*"], "labels": ["labels/*"]}
+    study = Regress(target="label:volume", size=8, **globs)
+    learnt = study.read(source)
+    for path in (source / "labels").iterdir():
+        path.unlink()
+    new = study.read_like({"axes": learnt.facts, "classes": []}, source, [])
+    np.testing.assert_allclose(new.x, learnt.x)
+    assert new.table["label"].isna().all()
+    with pytest.raises(DataError, match=r"nothing matches images/\*"):
+        study.read_like({"axes": learnt.facts, "classes": []}, source / "images", [])
+
+
 def test_columns_of_a_table_join_the_image(blobs):
     table = pd.read_csv(blobs / "ages.csv")
     table["sex"] = ["F", "M", ""] * 3
