@@ -118,7 +118,7 @@ def test_images_among_volumes(refused, tmp_path):
     write_image(data / "labels/case_90.png", image(np.eye(9).astype(np.uint8)))
     refused(
         *SEGMENT, data, *QUICK, "--out", tmp_path / "out",
-        says=("case_90.png", "2 axes among cases with 3"),
+        says=("case_90.png", "is an image among volumes"),
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from neuroloom.core.errors import DataError
+from neuroloom.core.recording import volume
 from neuroloom.io.casecheck import Problem, check_cases, require_sound
 from neuroloom.io.cases import find_cases
 from neuroloom.io.images import read_image, write_image
@@ -120,6 +121,35 @@ def test_what_cases_serve_decides_what_is_wrong_with_them(tmp_path: Path) -> Non
     assert "of the region's" in found[2]
 
 
+def test_values_that_are_not_among_the_users_classes(tmp_path: Path) -> None:
+    """Names of classes are no leave to number the values anew by their size."""
+    root = folder(tmp_path)
+    change(root / "labels" / "c3.nii.gz", lambda label: np.where(label == 2, 7, label))
+    found = find_cases(root, classes=["big", "small"])
+    assert found.classes == CLASSES
+    only(check_cases(found.cases, CLASSES), "error", r"c3\.nii\.gz: the label holds 7 \(\d+ voxel")
+
+
+def test_values_that_are_as_many_as_the_users_classes(tmp_path: Path) -> None:
+    root = folder(tmp_path)
+    for path in (root / "labels").iterdir():
+        change(path, lambda label: np.where(label == 2, 4, label))
+    found = find_cases(root, classes=["big", "small"])
+    only(check_cases(found.cases, CLASSES), "note", "numbered by grey: 1 as big, 4 as small")
+    assert np.unique(found.cases[0].truth()).tolist() == [0, 1, 2]
+
+
+def test_a_mask_of_one_class_that_holds_several_numbers(tmp_path: Path) -> None:
+    root = folder(tmp_path)
+    found = find_cases(root, images=["images/*"], labels={"tumour": "labels/*"})
+    problems = check_cases(found.cases, found.classes)
+    assert [problem.severity for problem in problems] == ["note"] * 7
+    assert "c0.nii.gz: the mask holds 1, 2, and all of it counts as tumour" in problems[0].text
+    whole = find_cases(root).cases[0].truth()
+    assert whole is not None
+    np.testing.assert_array_equal(found.cases[0].truth(), whole > 0)
+
+
 def labelled(root: Path, slips: dict[int, int], cases: int = 6) -> Path:
     """Write cases of 2,000 labelled voxels; `slips`: case -> voxels that become 7."""
     rng = np.random.default_rng(0)
@@ -196,7 +226,22 @@ def test_kinds_and_channels(tmp_path: Path) -> None:
     write_case(root / "images" / "c5.nii.gz", None, 5)
     write_image(root / "images" / "flat.png", read_image_2d())
     problems = [problem for problem in audit(root) if problem.severity == "error"]
-    only(problems, "error", r"flat\.png: has 2 axes among cases with 3")
+    only(problems, "error", r"flat\.png: is an image among volumes")
+
+
+def test_single_slices_among_volumes_are_named_and_alone_are_sound(tmp_path: Path) -> None:
+    root = folder(tmp_path)
+    for name in ("c1", "c4"):
+        for half in ("images", "labels"):
+            change(root / half / f"{name}.nii.gz", lambda data: data[..., 4:5])
+    change(root / "images" / "c4.nii.gz", lambda data: data[..., 0])  # a file of two axes
+    change(root / "labels" / "c4.nii.gz", lambda data: data[..., 0])
+    problems = audit(root)
+    assert [problem.case for problem in problems] == ["c1", "c4"]
+    assert all("is a single slice among volumes" in problem.text for problem in problems)
+    assert [p.text for p in check_cases(find_cases(root).cases, CLASSES, None, "image")] == []
+    slices = find_cases(root, include=["c1*", "c4*"])
+    assert check_cases(slices.cases, CLASSES) == []
 
 
 def test_channels_that_lie_elsewhere(tmp_path: Path) -> None:
@@ -267,6 +312,36 @@ def test_a_false_pixel_size(tmp_path: Path) -> None:
     found = only(check_cases(cases), "warning", r"said to be 0\.2 x 0\.1 um, not square")
     assert found.case == "sub-a_sample-2_SEM"
     assert "Other images of subject a have 0.1 x 0.1 um" in found.text
+
+
+def test_sizes_in_mm_and_um_are_compared_and_pixels_are_not(tmp_path: Path) -> None:
+    sizes = {"a.nii.gz": (0.5, "mm"), "b.tif": (500.0, "um"), "c.nrrd": (0.5, "mm")}
+    rng = np.random.default_rng(0)
+    for name, (size, unit) in sizes.items():
+        affine = np.diag([size, size, size, 1.0])
+        voxels = rng.integers(0, 99, (5, 6, 7)).astype(np.uint8)
+        write_image(tmp_path / name, volume(voxels, affine, unit=unit))
+    found = find_cases(tmp_path)
+    assert check_cases(found.cases) == []
+    assert found.usual_unit == "mm"
+    assert {case.unit for case in found.in_unit("mm").cases} == {"mm"}
+    for case in found.in_unit("mm").upright().cases:
+        assert case.spacing == pytest.approx((0.5, 0.5, 0.5))
+        np.testing.assert_allclose(case.header.affine, np.diag([0.5, 0.5, 0.5, 1]), atol=1e-9)
+    write_image(tmp_path / "d.tif", volume(rng.random((5, 6, 7)), np.eye(4), unit="px"))
+    found = find_cases(tmp_path)
+    only(check_cases(found.cases), "warning", r"d\.tif: its pixels are in px, those of other .* mm")
+    assert found.in_unit("mm").cases[3].unit == "px"
+
+
+def test_a_label_in_another_unit_than_its_image(tmp_path: Path) -> None:
+    voxels = np.random.default_rng(0).integers(0, 99, (5, 6, 7)).astype(np.uint8)
+    for name, size, unit in (("images/a.tif", 500.0, "um"), ("labels/a.nii.gz", 0.5, "mm")):
+        drawn = voxels if "images" in name else voxels > 50
+        write_image(tmp_path / name, volume(drawn, np.diag([size] * 3 + [1.0]), unit=unit))
+    assert check_cases(find_cases(tmp_path).cases) == []
+    write_image(tmp_path / "labels/a.nii.gz", volume(voxels > 50, np.diag([0.25, 0.5, 0.5, 1.0])))
+    only(check_cases(find_cases(tmp_path).cases), "error", "lies elsewhere.* by 250 um")
 
 
 def test_names_of_labels_that_change(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from PIL import Image
 from neuroloom.core.errors import DataError
 from neuroloom.core.files import digest
 from neuroloom.io.cases import find_cases
-from neuroloom.io.truth import Coding
+from neuroloom.io.truth import Coding, is_inside
 from tests.grids import (
     PATIENT,
     two_balls,
@@ -270,6 +271,82 @@ def test_what_globs_name_as_a_label_is_no_image(tmp_path: Path) -> None:
     pictures(tmp_path, ["a.png", "a_cell.png", "b.png", "b_cell.png"])
     found = find_cases(tmp_path, images=["*.png"], labels={"cell": "*_cell.png"})
     assert found.table["name"].tolist() == ["a", "b"]
+
+
+def test_globs_of_images_that_match_labels_too(tmp_path: Path) -> None:
+    pictures(tmp_path, [f"{n}{kind}.png" for n in "ab" for kind in ("", "_seg")])
+    found = find_cases(tmp_path, images=["*.png"], labels=["*_seg.png"])
+    assert found.table["name"].tolist() == ["a", "b"]
+    assert found.table["label"].tolist() == ["a_seg.png", "b_seg.png"]
+    other = find_cases(tmp_path, images=["*_seg.png"], labels=["*.png"])
+    assert other.table["name"].tolist() == ["a_seg", "b_seg"]
+
+
+def test_images_alone_where_labels_are_not_wanted(tmp_path: Path) -> None:
+    globs: dict[str, Any] = {"images": ["*.png"], "labels": ["*_seg.png"]}
+    pictures(tmp_path / "new", ["a.png", "b.png"])
+    with pytest.raises(DataError, match=r"nothing matches \*_seg\.png"):
+        find_cases(tmp_path / "new", **globs)
+    pictures(tmp_path / "new", ["a_seg.png"])
+    pictures(tmp_path / "pairs", ["images/a.png", "labels/a.png"])
+    for folder, names in (("new", ["a", "b"]), ("pairs", ["a"])):
+        more = globs if folder == "new" else {}
+        found = find_cases(tmp_path / folder, labelled=False, **more)
+        assert found.table["name"].tolist() == names
+        assert found.table["label"].tolist() == [None] * len(names)
+        assert found.cases[0].truth() is None
+
+
+@pytest.mark.parametrize(
+    ("raw", "inside"),
+    [
+        (np.array([0, 1, 2, 2], np.uint8), [0, 1, 1, 1]),
+        (np.arange(51, dtype=np.uint16), [0] + [1] * 50),
+        (np.array([0, 0, 0, 128], np.uint8), [0, 0, 0, 1]),
+        (np.array([0, 60, 200, 255, 255], np.uint8), [0, 0, 1, 1, 1]),
+        (np.array([0, 9000, 40000, 65535, 65535], np.uint16), [0, 0, 1, 1, 1]),
+        (np.array([0.0, 0.2, 0.6, 0.7], np.float32), [0, 0, 1, 1]),
+        (np.array([0.0, 1.0, 2.0], np.float32), [0, 1, 1]),
+        (np.array([False, True]), [0, 1]),
+        (np.zeros(3, np.int16), [0, 0, 0]),
+    ],
+)
+def test_what_is_inside_a_mask_of_one_class(raw: np.ndarray, inside: list[int]) -> None:
+    assert is_inside(raw).astype(int).tolist() == inside
+
+
+def test_masks_that_jpeg_has_touched(tmp_path: Path) -> None:
+    """Noise on black is no class, and no grey of its own."""
+    y, x = np.mgrid[:64, :64]
+    disc, inner = np.hypot(y - 32, x - 32) < 24, np.hypot(y - 32, x - 32) < 12
+    pictures(tmp_path, ["raw_0.png", "raw_1.png"])
+    for number, drawn in enumerate((disc, disc * 0)):
+        png(tmp_path / f"raw_{number}.png", drawn * 90 + x)
+        png(tmp_path / f"cell_{number}.jpg", np.where(drawn, 255, x % 4))
+        png(tmp_path / f"both_{number}.jpg", np.maximum(127 * drawn + 128 * (drawn & inner), x % 3))
+    cases = find_cases(tmp_path, images=["raw_*.png"], labels={"cell": "cell_*.jpg"}).cases
+    first, second = (case.truth() for case in cases)
+    np.testing.assert_array_equal(first, disc)
+    assert second is not None
+    assert not second.any()
+    cases = find_cases(tmp_path, images=["raw_*.png"], labels=["cell_*.jpg"]).cases
+    np.testing.assert_array_equal(cases[0].truth(), disc)
+    named = find_cases(
+        tmp_path, images=["raw_*.png"], labels=["both_*.jpg"], classes=["ring", "core"]
+    ).cases
+    first, second = (case.truth() for case in named)
+    assert first is not None
+    assert second is not None
+    assert np.mean(first == disc + 1 * inner) > 0.98
+    assert not second.any()
+
+
+def test_numbers_of_classes_do_not_live_in_a_jpeg(tmp_path: Path) -> None:
+    pictures(tmp_path, ["raw_0.png"])
+    png(tmp_path / "seg_0.jpg", np.repeat([0, 1, 2], 32)[:, None] * np.ones((1, 96)))
+    found = find_cases(tmp_path, images=["raw_*.png"], labels=["seg_*.jpg"], classes=["a", "b"])
+    with pytest.raises(DataError, match=r"hold only the values \[0\] and noise"):
+        found.cases[0].truth()
 
 
 def test_globs_with_channels(tmp_path: Path) -> None:

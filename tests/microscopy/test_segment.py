@@ -11,7 +11,8 @@ import pytest
 
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json
-from neuroloom.io.images import read_image, to_array
+from neuroloom.core.recording import image
+from neuroloom.io.images import read_image, to_array, write_image
 from neuroloom.microscopy.axon import Axon
 from neuroloom.microscopy.data import believed
 from neuroloom.microscopy.segment import Segment
@@ -52,6 +53,11 @@ def test_a_run_in_space_is_judged_and_evaluates_whole_images(sections, tmp_path)
     table = run.evaluate(sections, tmp_path / "e")
     assert table.attrs["labelled"] == 3
     written = run.predict(sections, out=tmp_path / "p")
+    assert len(written) == 3 * 2
+    for path in sections.glob("raw_*"):
+        (tmp_path / "new" / "deep").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "new" / "deep" / path.name.replace("raw", "f")).write_bytes(path.read_bytes())
+    assert len(run.predict(tmp_path / "new")) == 3 * 2
     assert to_array(read_image(tmp_path / "p" / written["file"].iloc[0])).shape == (1, 64, 112)
 
 
@@ -143,6 +149,7 @@ def test_axons_are_learnt_from_one_grey_mask_or_two(masks, tmp_path):
     table = run.predict(data, out=tmp_path / "p")
     names = {path.name for path in (tmp_path / "p").iterdir()}
     assert {"n0_image_seg-axon.png", "n0_image_seg-axonmyelin.png"} <= names
+    assert len(table) == 2 * 2
     sizes = pd.read_excel(tmp_path / "p/n0_image_axon_morphometrics.xlsx", index_col=0)
     assert len(sizes) == table["axons"].iloc[0]
 
@@ -195,6 +202,22 @@ def test_axons_and_myelin_must_both_be_there(tmp_path):
         Axon(images=SECTIONS["images"], labels=SECTIONS["labels"], margin=4).run(
             data, tmp_path / "r"
         )
+
+
+def test_pixels_in_mm_and_in_um_are_one_size(tmp_path):
+    rng = np.random.default_rng(0)
+    for number, (suffix, size, unit) in enumerate([("tif", 0.5, "um")] * 2 + [("mha", 5e-4, "mm")]):
+        for half in ("images", "labels"):
+            drawn = rng.integers(0, 2 if half == "labels" else 200, (80, 80)).astype(np.uint8)
+            path = tmp_path / f"{half}/a{number}.{suffix}"
+            write_image(path, image(drawn, (size, size), unit))
+    prepared = Segment(folds=2, margin=4).prepare(tmp_path)
+    sizes = [prepared.dataset.x.spacing(case) for case in prepared.dataset.x]
+    np.testing.assert_allclose(sizes, 0.5)
+    assert prepared.dataset.facts["unit"] == "um"
+    assert "Pixel sizes that were not believed" not in {f.title for f in prepared.findings}
+    only = Segment(folds=2, margin=4, include=["*.mha"], pixel_size=2.0).prepare(tmp_path)
+    np.testing.assert_allclose(only.dataset.x.spacing(only.dataset.x[0]), 0.002)
 
 
 def test_oblong_pixels_are_not_believed(tmp_path):

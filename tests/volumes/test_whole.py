@@ -11,7 +11,7 @@ from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json
 from neuroloom.core.recording import volume
 from neuroloom.io.cases import find_cases
-from neuroloom.io.images import write_image
+from neuroloom.io.images import read_image, write_image
 from neuroloom.volumes.classify import Classify
 from neuroloom.volumes.data import Wish, read_whole
 from neuroloom.volumes.frames import Frame, choose_frame, put_mask_on, put_on
@@ -74,6 +74,45 @@ def test_volumes_are_counted_on_the_labels_own_grid(tmp_path):
         read_whole(found, Wish("regression", "label:volume:front"))
     with pytest.raises(ConfigError, match="only its volume"):
         read_whole(found, Wish("regression", "label:surface"))
+
+
+def test_sizes_in_um_are_brought_to_the_unit_of_the_others_and_of_the_run(tmp_path):
+    data = write_blobs(tmp_path / "d", cases=3, spacing=2.0)
+    wish = Wish("regression", "label:volume", size=8)
+    plain = read_whole(find_cases(data), wish)
+    for half in ("images", "labels"):
+        path = data / half / "case_02.nii.gz"
+        voxels = read_image(path).values
+        write_image(
+            path.with_name("case_02.tif"), volume(voxels, np.diag([2e3] * 3 + [1]), unit="um")
+        )
+        path.unlink()
+    mixed = read_whole(find_cases(data), wish)
+    assert mixed.facts["unit"] == "mm"
+    np.testing.assert_allclose(mixed.x, plain.x, atol=1e-4)
+    np.testing.assert_allclose(mixed.table["label"], plain.table["label"])
+    kept = plain.facts | {"classes": []}
+    alone = read_whole(find_cases(data, ["case_02*"]), wish, kept)
+    np.testing.assert_allclose(alone.x, plain.x[2:], atol=1e-4)
+    write_image(data / "images/case_02.tif", volume(voxels, np.eye(4), unit="px"))
+    with pytest.raises(DataError, match="case_02: its pixels are in px"):
+        read_whole(find_cases(data, ["case_02*"]), wish, kept)
+    with pytest.raises(DataError, match="one unit is needed"):
+        read_whole(find_cases(data), wish)
+
+
+def test_new_images_need_no_label_where_the_run_had_globs_of_them(tmp_path):
+    source = write_blobs(tmp_path / "d", cases=3)
+    globs = {"images": ["images/*"], "labels": ["labels/*"]}
+    study = Regress(target="label:volume", size=8, **globs)
+    learnt = study.read(source)
+    for path in (source / "labels").iterdir():
+        path.unlink()
+    new = study.read_like({"axes": learnt.facts, "classes": []}, source, [])
+    np.testing.assert_allclose(new.x, learnt.x)
+    assert new.table["label"].isna().all()
+    with pytest.raises(DataError, match=r"nothing matches images/\*"):
+        study.read_like({"axes": learnt.facts, "classes": []}, source / "images", [])
 
 
 def test_columns_of_a_table_join_the_image(blobs):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -18,7 +18,8 @@ from neuroloom.core.audit import Finding
 from neuroloom.core.errors import DataError
 from neuroloom.io.cases import Case
 from neuroloom.io.images import ImageHeader, peek_image
-from neuroloom.io.truth import is_inside
+from neuroloom.io.layouts import few
+from neuroloom.io.truth import is_inside, numbers_inside, raw_label
 from neuroloom.io.upright import Turn
 
 Use = Literal["model", "image", "region"]
@@ -107,8 +108,8 @@ def check_cases(
     seen = [_look(case, allowed, use) for case in cases]
     found = [problem for one in seen for problem in one.problems]
     readable = [one for one in seen if one.header is not None]
-    together = (_kinds, _channel_counts, _label_names, _twins) if use == "model" else ()
-    for judge in (*together, _pixel_sizes, _slips, _flips):
+    together = _TOGETHER if use == "model" else (_slips, _flips)
+    for judge in (_pixel_sizes, *together):
         found += judge(readable)
     order = {"error": 0, "warning": 1, "note": 2}
     return sorted(found, key=lambda problem: order[problem.severity])
@@ -259,7 +260,7 @@ def _label(seen: _Seen, allowed: set[int] | None, use: Use) -> np.ndarray | None
     seen.values = {int(value): count for value, count in pairs if int(value)}
     strange = [value for value in seen.values if allowed is not None and value not in allowed]
     if strange:
-        listed, count = ", ".join(map(str, strange)), sum(seen.values[k] for k in strange)
+        listed, count = few(map(str, strange)), sum(seen.values[k] for k in strange)
         declared = ", ".join(map(str, sorted(allowed or ())))
         seen.say(
             "error",
@@ -271,7 +272,7 @@ def _label(seen: _Seen, allowed: set[int] | None, use: Use) -> np.ndarray | None
         severity = "error" if use == "region" else "note"
         seen.say(severity, file, "the label is empty: nothing is drawn on this case.")
         return truth
-    _overlap(seen, file)
+    _masks(seen)
     seen.label_hash, seen.mirror_hash = _hash(truth), _hash(truth[..., ::-1])
     if seen.header is not None and seen.header.affine is not None and seen.header.unit == "mm":
         seen.thumb = _thumb(truth, seen.header.affine)
@@ -292,32 +293,28 @@ def _grid(seen: _Seen, file: Path) -> None:
             f"{own.shape}; resample it onto the image.",
         )
         return
-    _place(seen, file, "label")
-
-
-def _place(seen: _Seen, file: Path, what: str) -> None:
-    """Compare where a label or a further channel lies with where the image does."""
-    own, other = seen.header, peek_image(file)
-    if own is None or own.affine is None or other.affine is None or "px" in (own.unit, other.unit):
+    if "px" in (own.unit, other.unit):
         return
-    image = seen.case.images[0].name
-    ways, theirs = _ways(own.affine), _ways(other.affine)
+    place = other.given_in(own.unit).affine
+    if own.affine is None or place is None:
+        return
+    ways, theirs = _ways(own.affine), _ways(place)
     if ways != theirs:
         seen.say(
             "error",
             file,
-            f"the {what}'s axes point to {theirs}, those of {image} to {ways}: "
+            f"the label's axes point to {theirs}, those of {image} to {ways}: "
             "it is flipped or turned; write it on the image's grid.",
         )
         return
     room = _OFF * np.maximum(1.0, np.abs(own.affine))
-    off = np.abs(own.affine - other.affine)
+    off = np.abs(own.affine - place)
     if (off > room).any():
         seen.say(
             "error",
             file,
-            f"the {what} lies elsewhere than {image}: their affines differ by "
-            f"{off.max():.4g} mm; write it on the image's grid.",
+            f"the label lies elsewhere than {image}: their affines differ by "
+            f"{off.max():.4g} {own.unit}; write it on the image's grid.",
         )
 
 
@@ -328,35 +325,52 @@ def _ways(affine: np.ndarray) -> str:
     return "".join(str(way) for way in aff2axcodes(affine))
 
 
-def _overlap(seen: _Seen, file: Path) -> None:
-    if not isinstance(seen.case.label, dict) or len(seen.case.label) < 2:
+def _masks(seen: _Seen) -> None:
+    """Look into files of one class each: at other numbers than 1, and where two overlap."""
+    if not isinstance(seen.case.label, dict):
         return
-    masks = [is_inside(mask) for mask in seen.case.masks().values()]
-    twice = int((np.sum(masks, axis=0) > 1).sum())
-    if twice:
+    times = np.zeros((), np.uint8)
+    for name, file in seen.case.label.items():
+        raw = raw_label(file)
+        times = times + is_inside(raw, str(file))
+        if len(numbers := numbers_inside(raw, str(file))) > 1:
+            seen.say(
+                "note",
+                file,
+                f"the mask holds {few(map(str, numbers))}, and all of it counts as {name}; if they "
+                "are classes, read the file as `label` and name them in `classes`.",
+            )
+    if twice := int((times > 1).sum()):
         seen.say(
             "note",
-            file,
+            next(iter(seen.case.label.values())),
             f"{twice} pixels are in two of the masks "
             f"{', '.join(seen.case.label)}; the later one counts there.",
         )
 
 
 def _kinds(seen: list[_Seen]) -> list[Problem]:
-    axes = Counter(len(one.case.shape) for one in seen)
-    if len(axes) < 2:
+    """Find images among volumes, and the other way round; NIfTI gives a slice three axes."""
+    kinds = [_kind(one.case.shape) for one in seen]
+    if len(set(kinds)) < 2:
         return []
-    usual = axes.most_common(1)[0][0]
+    usual = Counter(kinds).most_common(1)[0][0]
     return [
         _problem(
             "error",
             one,
-            f"has {len(one.case.shape)} axes among cases with {usual}; a model "
-            "is for images or for volumes; leave one kind out.",
+            f"is {'an' if kind == 'image' else 'a'} {kind} among {usual}s; a model is for one of "
+            "them: leave the others out.",
         )
-        for one in seen
-        if len(one.case.shape) != usual
+        for one, kind in zip(seen, kinds, strict=True)
+        if kind != usual
     ]
+
+
+def _kind(shape: tuple[int, ...]) -> str:
+    if len(shape) == 2:
+        return "image"
+    return "single slice" if 1 in shape else "volume"
 
 
 def _channel_counts(seen: list[_Seen]) -> list[Problem]:
@@ -376,19 +390,15 @@ def _pixel_sizes(seen: list[_Seen]) -> list[Problem]:
     found: list[Problem] = []
     for axes in {len(one.case.shape) for one in seen}:
         same = [one for one in seen if len(one.case.shape) == axes]
-        units = Counter(one.case.unit for one in same)
-        found += [
-            _problem(
-                "warning",
-                one,
-                f"its pixels are in {one.case.unit}, those of other cases in "
-                f"{units.most_common(1)[0][0]}; sizes cannot be compared.",
-            )
-            for one in same
-            if one.case.unit != units.most_common(1)[0][0]
-        ]
-        same = [one for one in same if one.case.unit == units.most_common(1)[0][0]]
-        found += _unlike(same)
+        unit = Counter(one.case.unit for one in same).most_common(1)[0][0]
+        alike = []
+        for one in same:
+            if (one.case.unit == "px") == (unit == "px"):
+                alike.append(replace(one, case=one.case.in_unit(unit)))
+                continue
+            said = f"its pixels are in {one.case.unit}, those of other cases in {unit}"
+            found.append(_problem("warning", one, f"{said}; sizes cannot be compared."))
+        found += _unlike(alike)
     return found
 
 
@@ -445,6 +455,16 @@ def _label_names(seen: list[_Seen]) -> list[Problem]:
         for one, own in named
         if own != usual
     ]
+
+
+def _greys(seen: list[_Seen]) -> list[Problem]:
+    """Say which values were taken as which class, where they are no numbers of classes."""
+    drawn = [one for one in seen if one.label_hash]
+    greys = drawn[0].case.coding.greys if drawn else {}
+    if not greys:
+        return []
+    taken = ", ".join(f"{grey:g} as {name}" for name, grey in greys.items())
+    return [_problem("note", drawn[0], f"its label and the others were numbered by grey: {taken}.")]
 
 
 def _slips(seen: list[_Seen]) -> list[Problem]:
@@ -536,6 +556,9 @@ def _flips(seen: list[_Seen]) -> list[Problem]:
         if mirrored - as_is > _CLEARLY
     ]
     return found
+
+
+_TOGETHER = (_kinds, _channel_counts, _label_names, _greys, _slips, _twins, _flips)
 
 
 def _thumb(truth: np.ndarray, affine: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ What `io.find` is for signals. Nothing but headers is read until a case is asked
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -40,7 +41,7 @@ from neuroloom.io.layouts import (
 )
 from neuroloom.io.layouts_json import by_dataset_json
 from neuroloom.io.layouts_table import by_bids, by_manifest
-from neuroloom.io.truth import Coding, merged, raw_label
+from neuroloom.io.truth import Coding, is_inside, merged, raw_label
 from neuroloom.io.upright import Turn
 
 if TYPE_CHECKING:
@@ -82,6 +83,8 @@ class Case:
         Whether voxels of a volume are given with x to the right, y to the front and z up, instead
         of in the order of its first file; shape, spacing and header are then of the turned grid.
         The other files are turned to it by their own affines.
+    lengths
+        Unit that sizes are given in; None: that of the file.
     """
 
     name: str
@@ -94,19 +97,20 @@ class Case:
     order: tuple[int, ...] = ()
     numbering: Mapping[int, int] = field(default_factory=dict)
     upright: bool = False
+    lengths: str | None = None
 
     @cached_property
     def header(self) -> ImageHeader:
         """What the first file says about its grid; the pixel size from beside it counts first."""
         header, turn = self._in_file, self._turn
-        if turn is None:
-            return header
-        return replace(
-            header,
-            shape=turn.shape_there,
-            spacing=turn.moved(header.spacing),
-            affine=turn.affine_there,
-        )
+        if turn is not None:
+            header = replace(
+                header,
+                shape=turn.shape_there,
+                spacing=turn.moved(header.spacing),
+                affine=turn.affine_there,
+            )
+        return header.given_in(self.lengths or header.unit)
 
     @cached_property
     def _in_file(self) -> ImageHeader:
@@ -164,6 +168,12 @@ class Case:
         """Unit of the spacing: "mm", "um" or "px"."""
         return self.header.unit
 
+    def in_unit(self, unit: str) -> Case:
+        """Return the same with its sizes in a unit of length; pixels stay pixels."""
+        if unit == self.unit or "px" in (unit, self.unit):
+            return self
+        return replace(self, lengths=unit)
+
     def image(self) -> np.ndarray:
         """Read the image, float32, shape (channel, *axes), axes (y, x) or (z, y, x)."""
         arrays = [to_array(read_image(file)) for file in self.images]
@@ -211,7 +221,7 @@ class Case:
                 f"{self.name}: lacks a mask of {', '.join(sorted(lacking))}, it has "
                 f"{', '.join(label)}; an empty mask says that there is none on the image."
             )
-        masks = [raw_label(label[name]) for name in classes]
+        masks = [is_inside(raw_label(label[name]), str(label[name])) for name in classes]
         if len(shapes := {mask.shape for mask in masks}) > 1:
             raise DataError(f"{self.name}: its masks have the shapes {sorted(shapes)}.")
         return merged(masks)
@@ -381,6 +391,15 @@ class FoundCases:
             return self
         return replace(self, classes={1: self.kind})
 
+    def in_unit(self, unit: str) -> FoundCases:
+        """Return the same with all lengths in one unit; where one is in pixels, it stays so."""
+        return replace(self, cases=Cases([case.in_unit(unit) for case in self.cases]))
+
+    @property
+    def usual_unit(self) -> str:
+        """The unit that most cases have."""
+        return Counter(case.unit for case in self.cases).most_common(1)[0][0]
+
     def hashes(self) -> dict[str, str]:
         """Return relative path -> SHA-256 of every image and label."""
         paths: list[str] = []
@@ -402,6 +421,7 @@ def find_cases(
     channels: Sequence[str] = (),
     incomplete: bool = False,
     n_channels: int = 0,
+    labelled: bool = True,
 ) -> FoundCases:
     """List the cases of a data set: nnU-Net, MSD, BIDS, folders, pairs of names, a table, a file.
 
@@ -428,6 +448,8 @@ def find_cases(
     n_channels
         How many each case must have, where that is known: tells NAME_0000 and NAME_0001 of one
         case from two cases in a folder that says no more.
+    labelled
+        Whether labels are wanted; without, they are passed over, and need not be there.
 
     Raises
     ------
@@ -440,7 +462,9 @@ def find_cases(
     """
     data = Path(data)
     _check_there(data)
-    layout, root = _recognised(data, images, labels, channels, n_channels)
+    layout, root = _recognised(data, images, labels, channels, n_channels, labelled=labelled)
+    if not labelled:
+        layout.rows = [replace(row, label=None) for row in layout.rows]
     layout.rows = [row for row in layout.rows if any(included(p, include) for p in row.images)]
     if not layout.rows:
         raise DataError(f"{data}: no image matches include {', '.join(include)}.")
@@ -475,6 +499,8 @@ def _recognised(
     labels: Sequence[str] | Mapping[str, str],
     channels: Sequence[str],
     n_channels: int,
+    *,
+    labelled: bool,
 ) -> tuple[Layout, Path]:
     """Return the layout and the folder that its paths are relative to."""
     file, _ = split_address(data)
@@ -485,7 +511,7 @@ def _recognised(
     if file.is_file():
         raise DataError(f"{data}: no reader for '{data.suffix}' files, and it is no CSV or TSV.")
     if images:
-        return by_globs(data, images, labels), data
+        return by_globs(data, images, labels, labelled=labelled), data
     if labels:
         raise DataError(f"{data}: globs of labels need globs of images, images=['raw_*.tif'].")
     bids = partial(by_bids, channels=channels)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 # Part of a file's ending that says nothing about its format.
 _DOUBLE = (".ome.tif", ".ome.tiff", ".ome.zarr")
 _NATIVE_GZ = (".nii",)
+_MICROMETRES = {"um": 1.0, "mm": 1e3}
 _INTEGERS = (np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int64)
 # What the libraries raise when bytes are not what a format promises.
 _BROKEN = (
@@ -70,6 +71,32 @@ class ImageHeader:
     dtype: str
     notes: tuple[str, ...] = ()
     affine: np.ndarray | None = None
+
+    def given_in(self, unit: str) -> ImageHeader:
+        """Return the same with its sizes in another unit of length.
+
+        Raises
+        ------
+        DataError
+            If one of the units is pixels and the other a length.
+
+        Examples
+        --------
+        >>> stack = ImageHeader("a.tif", "image", (8, 8), ("0",), (500.0, 500.0), "um", "uint8")
+        >>> stack.given_in("mm").spacing
+        (0.5, 0.5)
+        """
+        if unit == self.unit:
+            return self
+        if "px" in (unit, self.unit):
+            raise DataError(
+                f"{self.source}: its pixels are in {self.unit}, expected {unit}: the one cannot be "
+                "told from the other."
+            )
+        factor = _MICROMETRES[self.unit] / _MICROMETRES[unit]
+        affine = None if self.affine is None else np.diag([factor] * 3 + [1.0]) @ self.affine
+        spacing = tuple(size * factor for size in self.spacing)
+        return replace(self, spacing=spacing, unit=unit, affine=affine)
 
 
 def read_image(path: Path | str) -> xr.DataArray:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
 _FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])
+_FORMATS = {
+    ".nrrd": "NrrdImageIO", ".nhdr": "NrrdImageIO", ".mha": "MetaImageIO", ".mhd": "MetaImageIO",
+}  # fmt: skip
 
 
 def read(path: Path) -> xr.DataArray:
@@ -90,6 +93,8 @@ def _reader(path: Path) -> Any:
 
     SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
     reader = SimpleITK.ImageFileReader()
+    # ITK itself would not know a suffix in capitals.
+    reader.SetImageIO(_FORMATS[path.suffix.lower()])
     reader.SetFileName(str(path))
     try:
         reader.ReadImageInformation()

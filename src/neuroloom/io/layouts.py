@@ -25,6 +25,10 @@ _SKIPPED = ("derivatives", "sourcedata", "__MACOSX", "imagesTs", "labelsTs")
 _CHANNEL = re.compile(r"^(.+)_(\d{4})$")
 
 
+class NothingMatchesError(DataError):
+    """Globs of images or labels that no file matches."""
+
+
 @dataclass
 class Row:
     """One case: paths are POSIX and relative to the root; `keys` become columns of the table."""
@@ -68,20 +72,23 @@ def listed(root: Path, folder: Path | None = None) -> list[str]:
 
 
 def by_globs(
-    root: Path, images: Sequence[str] | Mapping[str, str], labels: Sequence[str] | Mapping[str, str]
+    root: Path,
+    images: Sequence[str] | Mapping[str, str],
+    labels: Sequence[str] | Mapping[str, str],
+    *,
+    labelled: bool = True,
 ) -> Layout:
     """Pair what matches globs by the part of the name that varies.
 
     A mapping of images names channels, one of labels names classes; lists are alternatives. What
-    matches both is a label.
+    both match is what leaves less of its name to vary. Without `labelled`, labels may be missing.
     """
     every = listed(root)
     channels = list(images) if isinstance(images, Mapping) else []
     wanted = _glob_groups(images)
-    masks = [_matching(root, every, globs) for globs in _glob_groups(labels)]
-    drawn = {file for group in masks for file in group.values()}
-    others = [file for file in every if file not in drawn]
-    matches = [_matching(root, others, globs) for globs in wanted]
+    masks = [_matching(root, every, globs, needed=labelled) for globs in _glob_groups(labels)]
+    taken = {file: len(key) for group in masks for key, file in group.items()}
+    matches = [_less_labels(_matching(root, every, globs), taken) for globs in wanted]
     classes = list(labels) if isinstance(labels, Mapping) else []
     keys = sorted(set().union(*matches))
     rows, notes = [], []
@@ -210,8 +217,10 @@ def _flat(globs: Sequence[str] | Mapping[str, str]) -> list[str]:
     return [glob for group in _glob_groups(globs) for glob in group]
 
 
-def _matching(root: Path, every: list[str], globs: Sequence[str]) -> dict[str, str]:
-    """Return the varying part of a name -> file."""
+def _matching(
+    root: Path, every: list[str], globs: Sequence[str], *, needed: bool = True
+) -> dict[str, str]:
+    """Return the varying part of a name -> file; `needed`: there must be one."""
     found: dict[str, str] = {}
     for glob in globs:
         pattern = re.compile(re.sub(r"\.\*", "(.*)", translate(glob)))
@@ -225,13 +234,18 @@ def _matching(root: Path, every: list[str], globs: Sequence[str]) -> dict[str, s
                     f"{root}: '{found[key]}' and '{file}' both match {', '.join(globs)} with "
                     f"'{key}'; narrow the globs, or name them: {{'T1': …, 'T2': …}}."
                 )
-    if not found:
+    if needed and not found:
         names = [file.rsplit("/", 1)[-1] for file in every]
-        raise DataError(
+        raise NothingMatchesError(
             f"{root}: nothing matches {', '.join(globs)}; there are {few(every) or 'no images'}."
             f"{nearest(globs[0], names)}"
         )
     return found
+
+
+def _less_labels(found: dict[str, str], taken: Mapping[str, int]) -> dict[str, str]:
+    """Leave out files of which the glob of a label leaves less to vary; `taken`: file -> length."""
+    return {key: file for key, file in found.items() if len(key) <= taken.get(file, len(key))}
 
 
 def _label_of(there: list[str | None], classes: list[str]) -> str | dict[str, str] | None:

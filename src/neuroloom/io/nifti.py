@@ -27,6 +27,8 @@ _GRID_FIELDS = (
     "qoffset_x", "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z", "xyzt_units",
 )  # fmt: skip
 _UNITS = {1: "m", 2: "mm", 3: "um"}
+# Types that an .mgh cannot hold, and what holds the same.
+_OF_MGH = {"int8": np.int16, "uint16": np.int32, "uint32": np.int32, "float64": np.float32}
 
 
 def read(path: Path) -> xr.DataArray:
@@ -83,8 +85,9 @@ def write(path: Path, recording: xr.DataArray) -> None:
     affine = recording.attrs["affine"] if recording.attrs["kind"] == "volume" else None
     if affine is None:
         raise DataError(f"{path.name}: an image has no place in space; write .tif or .png.")
-    if path.suffix in (".mgz", ".mgh"):
-        nibabel.MGHImage(data, affine).to_filename(path)
+    if path.suffix.lower() in (".mgz", ".mgh"):
+        known = _OF_MGH.get(data.dtype.name, data.dtype)
+        nibabel.MGHImage(data.astype(known, copy=False), affine).to_filename(path)
         return
     single = ".img" not in path.suffixes and ".hdr" not in path.suffixes
     kind = nibabel.Nifti1Image if single else nibabel.Nifti1Pair

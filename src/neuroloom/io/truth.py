@@ -6,7 +6,7 @@ grey a class, or with one file a class.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,10 +14,17 @@ from pathlib import Path
 import numpy as np
 
 from neuroloom.core.errors import DataError
-from neuroloom.io.images import read_image, smallest_type, to_array
+from neuroloom.io.images import image_suffix, read_image, smallest_type, to_array
 
 # Smoothing touches edges; a grey that fills more than this share of a mask is a class.
 _EDGE_SHARE = 0.1
+# What JPEG makes of a grey lies within so much of it.
+_LOSSY = (".jpg", ".jpeg")
+_NOISE = 16
+# Classes drawn as greys go higher than this, so that an eye can tell them apart.
+_DARK = 32
+# White of pictures of 8 and of 16 bits.
+_WHITE = (255, 65535)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,14 +63,18 @@ class Coding:
         if self.strict:
             return whole
         if self.classes is not None:
-            return whole if top <= max(self.classes) else nearest_level(raw, self.levels)
-        if whole.dtype == np.uint8 and top == 255:
+            told = top <= max(self.classes) and not is_lossy(name)
+            greys = () if told else self.levels
+            return nearest_level(raw, greys) if greys else whole
+        if is_lossy(name) or (whole.dtype == np.uint8 and top == 255):
             return _two_tone(whole, name)
         return whole
 
     @cached_property
     def levels(self) -> tuple[float, ...]:
-        """The grey of the background and of each class, by size: the most frequent of all files.
+        """The grey of the background and of each class, by size; none where values are numbers.
+
+        Greys are the values that most pixels of all files have.
 
         Raises
         ------
@@ -76,13 +87,21 @@ class Coding:
             for grey, count in zip(greys.tolist(), times.tolist(), strict=True):
                 counts[grey] = counts.get(grey, 0) + count
         wanted = len(self.classes or {}) + 1
-        if len(counts) < wanted:
+        lossy = any(map(is_lossy, self.files))
+        levels = _most_frequent(counts, wanted, _NOISE if lossy else 0)
+        if len(levels) < wanted:
             raise DataError(
                 f"{wanted - 1} classes were declared and the label files hold only the values "
-                f"{sorted(counts)}; declare the classes that are drawn, or give values."
+                f"{list(levels)}{' and noise' * lossy}; declare the classes that are drawn, or "
+                "give values."
             )
-        frequent = sorted(counts, key=lambda grey: -counts[grey])[:wanted]
-        return tuple(sorted(frequent))
+        return levels if lossy or are_greys(counts, levels) else ()
+
+    @property
+    def greys(self) -> dict[str, float]:
+        """Class to grey of what was numbered by the size of its grey; empty where none was."""
+        levels = vars(self).get("levels", ())  # to find them all files are read
+        return dict(zip((self.classes or {}).values(), levels[1:], strict=False))
 
 
 def raw_label(path: Path) -> np.ndarray:
@@ -102,18 +121,67 @@ def raw_label(path: Path) -> np.ndarray:
     return np.ascontiguousarray(array[0])
 
 
-def is_inside(raw: np.ndarray) -> np.ndarray:
-    """Return which pixels of a mask of one class are in it: more than half of its largest value.
+def are_greys(values: Iterable[float], levels: Sequence[float]) -> bool:
+    """Tell whether values are greys with smooth edges between them, or numbers of classes.
 
-    So smoothed edges are cut where they should be.
+    Parameters
+    ----------
+    values
+        All that the label files hold.
+    levels
+        As many of them as there are classes with the background, by size: the most frequent.
 
     Examples
     --------
-    >>> is_inside(np.array([0, 100, 200, 255], np.uint8)).tolist()
-    [False, False, True, True]
+    >>> are_greys([0, 64, 127, 128, 255], [0, 128, 255]), are_greys([0, 1, 2, 4], [0, 1, 2, 4])
+    (True, True)
+    >>> are_greys([0, 1, 2, 7], [0, 1, 2]), are_greys([0, 1, 2, 7], [0, 1, 7])
+    (False, False)
     """
-    top = np.nanmax(raw, initial=0)
-    inside: np.ndarray = raw > top / 2 if top > 0 else np.zeros(raw.shape, bool)
+    others = set(values) - set(levels)
+    if not others:
+        return list(levels) != list(range(len(levels)))
+    numbered = any(0 < level < len(levels) for level in levels)
+    between = min(levels) - _NOISE <= min(others) and max(others) <= max(levels) + _NOISE
+    return between and not numbered and max(levels) > _DARK
+
+
+def is_lossy(file: Path | str) -> bool:
+    """Tell whether a file's format gives back other values than were put in.
+
+    Examples
+    --------
+    >>> is_lossy("mask.JPG"), is_lossy("mask.png")
+    (True, False)
+    """
+    return image_suffix(file).lower() in _LOSSY
+
+
+def is_inside(raw: np.ndarray, name: str = "the mask") -> np.ndarray:
+    """Return which pixels of a mask of one class are in it: all that are above 0.
+
+    Black and white with smooth edges, what JPEG holds, and a soft mask from 0 to 1 are cut at half
+    of white or of 1.
+
+    Parameters
+    ----------
+    name
+        Of its file.
+
+    Raises
+    ------
+    DataError
+        If it holds fractions that are no soft mask.
+
+    Examples
+    --------
+    >>> is_inside(np.array([0, 100, 255, 255], np.uint8)).tolist()
+    [False, False, True, True]
+    >>> is_inside(np.array([0, 1, 2])).tolist(), is_inside(np.array([0.0, 0.2, 0.9])).tolist()
+    ([False, True, True], [False, False, True])
+    """
+    whole = _whole(raw, name)
+    inside: np.ndarray = whole > _white(whole, name) / 2
     return inside
 
 
@@ -131,17 +199,31 @@ def is_two_tone(raw: np.ndarray) -> bool:
     return len(np.unique(raw)) <= 2
 
 
-def merged(masks: Sequence[np.ndarray]) -> np.ndarray:
-    """Return 1..K from one mask a class; where they overlap the later one counts.
+def numbers_inside(raw: np.ndarray, name: str = "the mask") -> list[int]:
+    """Return the numbers that the pixels of a mask of one class hold; 1 for all of a picture.
 
     Examples
     --------
-    >>> merged([np.array([1, 1, 0]), np.array([0, 255, 0])]).tolist()
+    >>> numbers_inside(np.array([0, 1, 2])), numbers_inside(np.array([0, 100, 255], np.uint8))
+    ([1, 2], [1])
+    """
+    whole = _whole(raw, name)
+    if _white(whole, name):
+        return [1]
+    return [int(number) for number in np.unique(whole[whole > 0])]
+
+
+def merged(masks: Sequence[np.ndarray]) -> np.ndarray:
+    """Return 1..K from one boolean mask a class; where they overlap the later one counts.
+
+    Examples
+    --------
+    >>> merged([np.array([True, True, False]), np.array([False, True, False])]).tolist()
     [1, 2, 0]
     """
     found = np.zeros(masks[0].shape, np.uint8 if len(masks) < 256 else np.int32)
     for number, mask in enumerate(masks, start=1):
-        found[is_inside(mask)] = number
+        found[mask] = number
     return found
 
 
@@ -176,12 +258,33 @@ def _whole(raw: np.ndarray, name: str) -> np.ndarray:
     )
 
 
+def _white(whole: np.ndarray, name: str) -> int:
+    """Return the grey of white if a mask is a picture, whose greys are edges; 0 for numbers."""
+    if is_lossy(name):
+        return _WHITE[0]
+    if whole.max(initial=0) not in _WHITE:
+        return 0
+    greys, counts = np.unique(whole[whole > 0], return_counts=True)
+    return int(greys[-1]) if counts[-1] == counts.max() else 0
+
+
 def _two_tone(raw: np.ndarray, name: str) -> np.ndarray:
     """Return 0 and 1 of black and white with smooth edges."""
-    if not is_two_tone(raw):
+    dark, light = (_NOISE, 255 - _NOISE) if is_lossy(name) else (0, 255)
+    between = (raw > dark) & (raw < light)
+    if between.mean() > _EDGE_SHARE * max((raw > dark).mean(), 0.01):
         greys = ", ".join(map(str, np.unique(raw)[:8]))
         raise DataError(
             f"{name}: a mask of the greys {greys}; say which is which, for example "
             "values={'myelin': 128, 'axon': 255}, or declare the classes in that order."
         )
-    return is_inside(raw).astype(np.uint8)
+    return (raw > 127).astype(np.uint8)
+
+
+def _most_frequent(counts: Mapping[float, int], wanted: int, apart: float) -> tuple[float, ...]:
+    """Return so many of the greys that most pixels have, by size; none is as near to another."""
+    found: list[float] = []
+    for grey in sorted(counts, key=lambda grey: -counts[grey]):
+        if len(found) < wanted and all(abs(grey - other) > apart for other in found):
+            found.append(grey)
+    return tuple(sorted(found))

@@ -79,10 +79,10 @@ class Axon(Segment):
         self, facts: dict[str, Any], data: Path, include: list[str], *, labelled: bool = True
     ) -> Dataset:
         """Read new images, with or without labels."""
-        named = self._named(data)
-        return super(Axon, named).read_like(facts, data, include, labelled=labelled)
+        known = self._named(data, labelled=labelled)
+        return super(Axon, known).read_like(facts, data, include, labelled=labelled)
 
-    def _named(self, data: Path) -> Axon:
+    def _named(self, data: Path, *, labelled: bool = True) -> Axon:
         """Return the recipe with what the labels' classes are, where nothing said it."""
         from neuroloom.learn.dense.read import find
         from neuroloom.microscopy.fibres import globs_of_masks
@@ -92,6 +92,8 @@ class Axon(Segment):
         images, labels = ({}, {}) if self.images else globs_of_masks(data)
         if labels:
             return self.model_copy(update={"images": images, "labels": labels})
+        if not labelled:
+            return self
         found = find(self, data, self.include)
         if {"axon", "myelin"} & {found.kind, *(found.classes or {}).values()}:
             return self

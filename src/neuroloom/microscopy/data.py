@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from neuroloom.core.audit import Finding
 from neuroloom.core.dataset import ENTITIES, Dataset
-from neuroloom.core.errors import DataError
 from neuroloom.core.split import Fold
 from neuroloom.io.layouts import few
 from neuroloom.learn.dense.cases import DenseCases
@@ -51,30 +49,6 @@ BESIDE = "A text file beside an image, NAME_pixel_size_um.txt, says how wide its
 OBJECTS = {"0": "background", "1": "interior", "2": "rim"}
 
 
-def read_flexibly(
-    study: Segment, facts: dict[str, Any], data: Path, include: list[str], labelled: bool
-) -> Dataset:
-    """Read new images by the run's globs or, where these match nothing, by the layout there."""
-    from neuroloom.learn.dense.read import read_cases
-
-    trained = dict(facts["axes"])
-    if trained["objects"]:  # files number objects: what the net's classes are says nothing of them
-        trained["classes_of"] = None
-    try:
-        return read_cases(study, data, include, trained, labelled=labelled)
-    except DataError as error:
-        if not study.images or "nothing matches" not in str(error):
-            raise
-        plain = study.model_copy(update={"images": {}, "labels": {}})
-        dataset = read_cases(plain, data, include, trained, labelled=labelled)
-        if (
-            not dataset.table["label"].notna().any()
-            and "images without labels" in str(dataset.findings[0].detail).lower()
-        ):
-            raise
-        return dataset
-
-
 def as_seen(study: Segment, dataset: Dataset, run: dict[str, Any] | None = None) -> Dataset:
     """Return the data set with pixel sizes that can be believed, and objects where they are meant.
 
@@ -88,7 +62,7 @@ def as_seen(study: Segment, dataset: Dataset, run: dict[str, Any] | None = None)
     known = dict(run["axes"]) if run else dict(dataset.facts)
     if not run:
         own = [case for case in dataset.x if case.unit == known["unit"]]
-        known["pixel"] = usual_pixel(own, study.pixel_size)
+        known["pixel"] = usual_pixel(own, _given_pixel(study, known["unit"]))
         known["objects"] = _means_objects(study, dataset)
     cases: list[Any] = list(dataset.x)
     new = run is not None
@@ -142,15 +116,23 @@ def believed(
     """
     said = tuple(float(s) for s in case.spacing)
     oblong = len(said) == 2 and max(said) > SQUARE * min(said)
-    if study.pixel_size is None:
+    given = _given_pixel(study, known["unit"])
+    if given is None:
         if oblong or (case.unit == "px") != (known["unit"] == "px"):
             return (*said[:-2], known["pixel"], known["pixel"]), "doubtful"
         return said, ""
-    own = (*said[:-2], study.pixel_size, study.pixel_size)
+    own = (*said[:-2], given, given)
     if not new or np.allclose(said[-2:], own[-2:]):
         return own, ""
     beside = case.pixel is not None and not oblong
     return (said, "beside") if beside else (own, "taken over")
+
+
+def _given_pixel(study: Segment, unit: str) -> float | None:
+    """Return `pixel_size`, which is in um, in the unit of the run; where that is px, as it is."""
+    if study.pixel_size is None or unit != "mm":
+        return study.pixel_size
+    return study.pixel_size / 1000
 
 
 def _told(

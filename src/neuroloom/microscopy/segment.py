@@ -46,6 +46,7 @@ class Segment(DenseStudy):
     name: ClassVar[str] = "microscopy.segment"
     summary: ClassVar[str] = "segment electron and light microscopy, from one image on"
     data_kind: ClassVar[str] = "Img"
+    guesses_sizes: ClassVar[bool] = True
 
     split: Literal["subject", "session", "run", "space", "random"] | None = setting(  # type: ignore[assignment]
         None, "what is held out: whole subjects or sections (run), or strips of each image (space)",
@@ -148,10 +149,12 @@ class Segment(DenseStudy):
     def read_like(
         self, facts: dict[str, Any], data: Path, include: list[str], *, labelled: bool = True
     ) -> Dataset:
-        """Read new images; where the run's globs match nothing, by the layout that is there."""
-        from neuroloom.microscopy.data import as_seen, read_flexibly
+        """Read new images; labels that number objects say nothing of the net's classes."""
+        from neuroloom.microscopy.data import as_seen
 
-        return as_seen(self, read_flexibly(self, facts, data, include, labelled), facts)
+        known = facts["axes"] | ({"classes_of": None} if facts["axes"]["objects"] else {})
+        new = super().read_like(facts | {"axes": known}, data, include, labelled=labelled)
+        return as_seen(self, new, facts)
 
     def _split(self, dataset: Dataset, by: str) -> list[Fold]:
         if by != "space" or self.folds == 0:

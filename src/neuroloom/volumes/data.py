@@ -83,7 +83,7 @@ def read_whole(found: FoundCases, wish: Wish, facts: Mapping[str, Any] | None = 
     kept = dict(facts or {})
     amount = Amount.parse(wish.target)
     findings = audited(found, labels=amount is not None)
-    found = found.upright()
+    found = measured_alike(found, kept.get("unit"))
     frame = Frame.of(kept) if kept else frame_of(found, wish)
     table = with_folders(found.table)
     columns = _columns(table, wish, kept)
@@ -130,6 +130,11 @@ def audited(found: FoundCases, *, labels: bool) -> list[Finding]:
 
     cases = found.cases if labels else [replace(case, label=None) for case in found.cases]
     return findings_of_problems(require_sound(check_cases(cases, found.classes, found.ignore)))
+
+
+def measured_alike(found: FoundCases, unit: str | None = None) -> FoundCases:
+    """Return the cases all one way round, their sizes in `unit`; None: the one that most have."""
+    return found.upright().in_unit(unit or found.usual_unit)
 
 
 def frame_of(found: FoundCases, wish: Wish) -> Frame:
@@ -188,6 +193,11 @@ def _room(shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _check_axes(case: Case, image: np.ndarray, frame: Frame) -> None:
+    if case.unit != frame.unit:
+        raise DataError(
+            f"{case.name}: its pixels are in {case.unit}, those that are learnt from in "
+            f"{frame.unit}; pixels and lengths cannot be compared."
+        )
     if image.ndim - 1 != len(frame.shape):
         raise DataError(f"{case.name}: has {image.ndim - 1} axes, expected {len(frame.shape)}.")
 

@@ -16,6 +16,7 @@ from neuroloom.volumes.data import (
     audited,
     findings_of,
     frame_of,
+    measured_alike,
     names_of,
     read_images,
 )
@@ -62,7 +63,7 @@ def read_pairs(
         One that lists every case that cannot serve.
     """
     findings = audited(found, labels=False)
-    found = found.upright()
+    found = measured_alike(found, (facts or {}).get("unit"))
     frame = Frame.of(facts) if facts else even(frame_of(found, Wish(size=size)))
     hashes = found.hashes()
     refuse_duplicates({path: hashes[path] for images in found.table["image"] for path in images})

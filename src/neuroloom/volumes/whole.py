@@ -88,11 +88,16 @@ class WholeImage(Study):
         return read_whole(found, self.wish())
 
     def read_like(self, facts: dict[str, Any], data: Path, include: list[str]) -> Dataset:
-        """Read new images onto the grid of the run."""
+        """Read new images, with or without labels, onto the grid of the run."""
         from neuroloom.io.cases import find_cases
+        from neuroloom.io.layouts import NothingMatchesError
         from neuroloom.volumes.data import read_whole
 
-        found = find_cases(data, include, self.images, self.labels, self.pattern)
+        given = (data, include, self.images, self.labels, self.pattern)
+        try:
+            found = find_cases(*given)
+        except NothingMatchesError:
+            found = find_cases(*given, labelled=False)
         return read_whole(found, self.wish(), facts["axes"] | {"classes": facts["classes"]})
 
     def baseline(self, task: str) -> str | None:

@@ -13,7 +13,9 @@ import pytest
 
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json
+from neuroloom.core.recording import spacing, volume
 from neuroloom.core.run import Run
+from neuroloom.io.images import read_image, write_image
 from neuroloom.learn.dense.held_out import decode, keep_largest, painted
 from neuroloom.volumes.segment import Segment
 from tests import grids
@@ -171,6 +173,81 @@ def test_evaluate_scores_labelled_cases_and_counts_the_rest(run, data, tmp_path)
     metrics = run.evaluate(data, tmp_path / "e")
     assert metrics.attrs == {"labelled": 4, "unlabelled": 1}
     assert {"dice", "error_auroc"} <= set(read_json(tmp_path / "e/metrics.json"))
+
+
+@pytest.mark.parametrize("names", [("t1_{}", "t2_{}"), ("scan{}_0000", "scan{}_0001")])
+def test_images_alone_are_labelled_and_not_judged(names, run, data, tmp_path):
+    """Neither the globs of a run's labels, nor its pattern, nor a copy is asked of new images."""
+    for new in ("x", "y"):  # the same image twice
+        for channel, name in enumerate(names):
+            source = data / f"imagesTr/toy_004_000{channel}.nii.gz"
+            (tmp_path / f"{name.format(new)}.nii.gz").write_bytes(source.read_bytes())
+    globs = {"T1": "t1_*.nii.gz", "T2": "t2_*.nii.gz"}
+    seg = {"label": "seg_*.nii.gz"}
+    study = Segment(**SMALL, images=globs, labels=seg, pattern="t1_s{subject}", classes=["a", "b"])
+    assert len(study.predict(run, [tmp_path])) == 2 * 2
+    with pytest.raises(DataError, match="nothing matches"):
+        study.model_copy(update={"pattern": None}).evaluate(run, tmp_path)
+
+
+def test_files_of_a_single_slice_are_learnt_labelled_and_explained(tmp_path):
+    for case in range(3):
+        names = [tmp_path / "d" / half / f"c{case}.nii.gz" for half in ("images", "labels")]
+        grids.write_case(*names, case)
+        for path in names:
+            opened = nib.load(path)
+            nib.save(nib.Nifti1Image(np.asarray(opened.dataobj)[..., 5], opened.affine), path)
+    plan = {"features": "4", "batch": "2"}
+    done = Segment(budget="4 steps", folds=1, plan=plan).run(tmp_path / "d", tmp_path / "r")
+    assert len(done.predict(tmp_path / "d", out=tmp_path / "p")) == 3 * 2
+    assert read_image(tmp_path / "p/c0.nii.gz").shape == (1, 14, 12, 1)
+    assert len(done.explain())
+
+
+def test_images_that_the_net_is_not_for_are_named_at_once(run, data, tmp_path):
+    for name in ("a", "b"):
+        first = (data / "imagesTr/toy_004_0000.nii.gz").read_bytes()
+        (tmp_path / f"{name}.nii.gz").write_bytes(first)
+    with pytest.raises(DataError, match="a: has 1 channels, expected 2: T1, T2.\nb: has 1"):
+        run.predict(tmp_path)
+    grids.write_slices(tmp_path / "flat", subjects=1, slices=1)
+    with pytest.raises(DataError, match="s0_0: has 2 axes, expected 3"):
+        run.predict(tmp_path / "flat")
+
+
+def as_stack(source: Path, path: Path, unit: str) -> None:
+    """Write a volume as a TIFF stack, whose voxels are as large but said in another unit."""
+    found = read_image(source)
+    times = 1000.0 if unit == "um" else 1.0
+    sizes = [times * size for size in spacing(found)[::-1]]
+    write_image(path, volume(found.values, np.diag([*sizes, 1.0]), unit=unit))
+
+
+def test_sizes_of_new_images_are_brought_to_the_unit_of_the_run(run, data, tmp_path):
+    for unit in ("um", "px"):
+        for channel in ("0000", "0001"):
+            source = data / f"imagesTr/toy_004_{channel}.nii.gz"
+            as_stack(source, tmp_path / unit / f"toy_004_{channel}.tif", unit)
+    plain = run.predict(data).query("name == 'toy_004'")
+    stack = run.predict(tmp_path / "um", out=tmp_path / "p")
+    assert set(stack["unit"]) == {"mm"}
+    np.testing.assert_allclose(stack["volume"], plain["volume"])
+    assert spacing(read_image(tmp_path / "p/toy_004.tif")) == pytest.approx((2500, 1100, 800))
+    with pytest.raises(DataError, match="toy_004_0000.tif: .* in px, .* in mm"):
+        run.predict(tmp_path / "px")
+
+
+def test_units_that_are_mixed_in_training(tmp_path):
+    folder = grids.write_blobs(tmp_path / "d", cases=3)
+    as_stack(folder / "images/case_02.nii.gz", folder / "images/case_02.tif", "um")
+    (folder / "images/case_02.nii.gz").unlink()
+    dataset = Segment(**SMALL).read(folder)
+    assert dataset.facts["unit"] == "mm"
+    assert [case.spacing for case in dataset.x] == [pytest.approx((1, 1, 1))] * 3
+    as_stack(folder / "images/case_01.nii.gz", folder / "images/case_01.tif", "px")
+    (folder / "images/case_01.nii.gz").unlink()
+    with pytest.raises(DataError, match=r"case_01\.tif: .* in px, .* in mm"):
+        Segment(**SMALL).read(folder)
 
 
 def test_the_plan_is_in_the_run_and_says_why(run):

@@ -68,8 +68,7 @@ def _draw(
         for value in values:
             shade = figures.colour(value - 1)
             _fill(ax, found[cut] == value, shade, size, words)
-            if (truth[cut] == value).any():
-                ax.contour(truth[cut] == value, levels=[0.5], colors=[shade], linewidths=0.9)
+            _outline(ax, truth[cut] == value, shade, 0.9)
         ax.set_xticks([])
         ax.set_yticks([])
     axes[0].set_ylabel(title, rotation=0, ha="right", va="center", fontsize=7)
@@ -81,6 +80,12 @@ def _fill(ax: Any, mask: np.ndarray, shade: str, size: Sequence[float], words: A
     layer = np.zeros((*mask.shape, 4))
     layer[mask] = (*to_rgb(shade), 0.42)
     ax.imshow(layer, aspect=size[0] / size[1], interpolation="nearest", **words)
+
+
+def _outline(ax: Any, mask: np.ndarray, shade: str, width: float) -> None:
+    """Draw the border of a mask; a plane across a single slice is a line and has none."""
+    if min(mask.shape) > 1 and mask.any() and not mask.all():
+        ax.contour(mask, levels=[0.5], colors=[shade], linewidths=width)
 
 
 @figures.styled
@@ -109,8 +114,7 @@ def slopes(rows: Sequence[tuple[str, Look]]) -> Figure:
             ax.imshow(look.image[cut], cmap="gray", **shape)
             heat = np.clip(look.slope[cut] / top, 0, 1)
             ax.imshow(heat, cmap="inferno", alpha=0.85 * np.sqrt(heat), vmin=0, vmax=1, **shape)
-            if look.mask[cut].any() and not look.mask[cut].all():
-                ax.contour(look.mask[cut], levels=[0.5], colors=["white"], linewidths=0.7)
+            _outline(ax, look.mask[cut], "white", 0.7)
             ax.set_xticks([])
             ax.set_yticks([])
         row[0].set_ylabel(title, rotation=0, ha="right", va="center", fontsize=7)

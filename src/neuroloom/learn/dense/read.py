@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from neuroloom.core.audit import Finding
 from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.split import Fold
+from neuroloom.io.layouts import few
 from neuroloom.learn.dense.cases import DenseCases
 from neuroloom.learn.dense.match import match_channels, match_classes
 
@@ -40,7 +41,7 @@ def read_cases(
         Facts of the run that is to be applied; its channels and classes then hold, and those of
         the data become them by name.
     labelled
-        Whether labels are wanted; to predict, none are, and an image may be there twice.
+        Whether labels are read; without, nothing but the images is asked for and checked.
 
     Raises
     ------
@@ -49,23 +50,29 @@ def read_cases(
     """
     from neuroloom.io.casecheck import check_cases, findings_of_problems, require_sound
 
-    found = find(study, data, include, trained["channels"] if trained else None)
+    if trained is None:
+        found = find(study, data, include)
+    else:
+        found = find_new(study, data, include, trained["channels"], labelled=labelled)
     found = found if labelled else found.unlabelled()
     ignore = found.ignore if study.ignore is None else study.ignore
     allowed = _allowed(found, trained)
     problems = check_cases(found.cases, allowed, ignore, "model" if labelled else "image")
     problems = require_sound(problems, *(() if labelled else (MEND,)))
-    found = found.named().upright()
+    unit = str(trained["unit"]) if trained else found.usual_unit
+    found = found.named().upright().in_unit(unit)
     count = len(found.cases[0].image())
     _require_channels(count, found.channels, "the data set names")
     if trained:
         found, facts = _as_trained(study, found, trained, ignore)
-        _require_channels(len(found.cases[0].order) or count, facts["channels"], "the run learnt")
         cases = DenseCases(found.cases)
     else:
         _require_channels(count, study.channels, "`channels` names")
         cases = DenseCases(found.cases)
-        facts = _facts(study, found, cases, ignore)
+        facts = {"unit": unit} | _facts(study, found, cases, ignore)
+    _refuse_unlike(found, facts)
+    if not study.guesses_sizes:
+        _refuse_other_units(found, unit)
     table = found.table.drop(columns=["image"]).copy()
     table["label"] = [None if case.label is None else "mask" for case in found.cases]
     table["example"] = np.arange(len(table))
@@ -76,7 +83,12 @@ def read_cases(
 
 
 def find(
-    study: DenseStudy, data: Path, include: list[str], trained: list[str] | None = None
+    study: DenseStudy,
+    data: Path,
+    include: list[str],
+    trained: Sequence[str] = (),
+    *,
+    labelled: bool = True,
 ) -> FoundCases:
     """Find cases as the study's settings say; `trained` are the channels of a finished run."""
     from neuroloom.io.cases import find_cases
@@ -88,8 +100,34 @@ def find(
     return find_cases(
         data, include, images, labels, study.pattern, study.values or None, study.classes,
         channels=trained or study.channels, incomplete=study.missing != "none",
-        n_channels=len(trained or ()),
+        n_channels=len(trained), labelled=labelled,
     )  # fmt: skip
+
+
+def find_new(
+    study: DenseStudy, data: Path, include: list[str], trained: Sequence[str], *, labelled: bool
+) -> FoundCases:
+    """Find new cases by the run's globs or, where these match nothing, by the layout there.
+
+    Parameters
+    ----------
+    trained
+        Channels of the run.
+    labelled
+        Whether labels are wanted. Without, neither labels nor keys of names are looked for.
+    """
+    from neuroloom.io.layouts import NothingMatchesError
+
+    if not labelled:
+        study = study.model_copy(update={"classes": [], "values": {}, "pattern": None})
+    try:
+        return find(study, data, include, trained, labelled=labelled)
+    except NothingMatchesError:
+        plain = study.model_copy(update={"images": {}, "labels": {}})
+        found = find(plain, data, include, trained, labelled=labelled)
+        if labelled and not found.table["label"].notna().any():
+            raise
+        return found
 
 
 def _sentence(found: FoundCases) -> str:
@@ -162,7 +200,6 @@ def _facts(
         "ignore": ignore,
         "parts": parts,
         "mirror": study.mirrored(first, list(classes.values())),
-        "unit": first.unit,
         "dims": len(first.shape),
     }
 
@@ -192,6 +229,34 @@ def _require_channels(count: int, names: list[str], who: str) -> None:
             f"The images have {count} channel{'s' * (count != 1)}, {who} {len(names)}: "
             f"{', '.join(names)}. Each channel needs one name, and each name a channel."
         )
+
+
+def _refuse_other_units(found: FoundCases, unit: str) -> None:
+    """Refuse pixels without a size where others have one, and the other way round."""
+    wrong = [case for case in found.cases if case.unit != unit]
+    if wrong:
+        raise DataError(
+            f"{few([case.images[0].name for case in wrong])}: their pixels are in {wrong[0].unit}, "
+            f"those that are learnt from in {unit}; pixels and lengths cannot be compared. Write "
+            "the size into all files or into none, or leave these out."
+        )
+
+
+def _refuse_unlike(found: FoundCases, facts: dict[str, Any]) -> None:
+    """Refuse cases with other axes or channels than the net is for."""
+    wanted, dims = len(facts["channels"]), facts["dims"]
+    wrong = []
+    for case in found.cases:
+        several = len(case.images) + len(case.missing)
+        given = len(case.order) or (several if several > 1 else len(case.header.channels))
+        if len(case.shape) != dims:
+            wrong.append(f"{case.name}: has {len(case.shape)} axes, expected {dims}.")
+        elif given != wanted:
+            names = ", ".join(facts["channels"])
+            wrong.append(f"{case.name}: has {given} channels, expected {wanted}: {names}.")
+    if wrong:
+        more = f"\nAnd {len(wrong) - 10} more." if len(wrong) > 10 else ""
+        raise DataError("\n".join(wrong[:10]) + more)
 
 
 def audit_cases(dataset: Dataset) -> list[Finding]:

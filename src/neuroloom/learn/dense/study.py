@@ -40,6 +40,7 @@ class DenseStudy(Study):
     family: ClassVar[str] = "dense"
     net_settings: ClassVar[tuple[str, ...]] = ("augment", "loss", "mirror")
     tolerance_unit: ClassVar[str] = "mm"
+    guesses_sizes: ClassVar[bool] = False  # of pixels in images that do not say it
 
     model: str = setting("dynunet", "what is trained", basic=True, kind="model")
     budget: str = setting(
@@ -120,7 +121,7 @@ class DenseStudy(Study):
     def read_like(
         self, facts: dict[str, Any], data: Path, include: list[str], *, labelled: bool = True
     ) -> Dataset:
-        """Read new cases, which must have the run's channels and, where labelled, its classes."""
+        """Read new cases, which must have the run's channels and, where `labelled`, classes."""
         from neuroloom.learn.dense.read import read_cases
 
         return read_cases(self, data, include, facts["axes"], labelled=labelled)
@@ -387,7 +388,7 @@ class DenseStudy(Study):
         Returns
         -------
         DataFrame
-            name, class, volume (in the cubed unit of the grid), uncertainty, flag (null where
+            name, class, volume (in the cubed unit of the run), uncertainty, flag (null where
             nothing says what is usual) and why; what the audit noticed is in `attrs["findings"]`.
         """
         from neuroloom.learn.dense.apply.predict import predict

@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     from neuroloom.learn.store import Ensemble
 
 NOT_JUDGED = "not judged: no case was held out that would say what is usual"
-LABEL_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha", ".tif", ".tiff", ".png")
+LABEL_SUFFIXES = (
+    ".nii.gz", ".nii", ".mgz", ".mgh", ".nrrd", ".nhdr", ".mha", ".mhd", ".tif", ".tiff",
+    ".ome.tif", ".ome.tiff", ".png", ".h5", ".hdf5", ".zarr", ".ome.zarr",
+)  # fmt: skip
 
 
 def predict(
@@ -112,7 +115,7 @@ def _one(
             write_seg(folder / f"{name}_seg.dcm", ordered, case.images[0], classes)
         write_picture(folder / f"{name}_picture.png", case.image()[0], label, case.spacing)
     head = {"name": name, "path": dataset.table["path"].iloc[row]}
-    tail = {"unit": facts["unit"], "doubt": sure, "flag": bool(why) if judged else None}
+    tail = {"unit": case.unit, "doubt": sure, "flag": bool(why) if judged else None}
     tail |= {"why": why, "file": file}
     return [head | {"class": k, "volume": v} | tail | more for k, v in volumes.items()]
 
@@ -127,13 +130,16 @@ def is_dicom(case: Case) -> bool:
 
 
 def label_suffix(case: Case) -> str:
-    """Return the format of a case's label: that of its image where labels can be written so."""
+    """Return the format of a case's label: that of its image where labels can be written so.
+
+    It is in small letters; else `.nii.gz` for a volume and `.png` for an image.
+    """
     from neuroloom.io.images import image_suffix
 
-    suffix = image_suffix(case.images[0])
+    suffix = image_suffix(case.images[0]).lower()
     if suffix in LABEL_SUFFIXES:
         return suffix
-    return ".nii.gz" if len(case.shape) == 3 else ".tif"
+    return ".nii.gz" if len(case.shape) == 3 else ".png"
 
 
 def write_held_out(folder: Path, name: str, case: Any, label: np.ndarray) -> str:
