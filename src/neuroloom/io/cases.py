@@ -140,6 +140,7 @@ class Case:
 
     def _turn_of(self, file: Path) -> Turn | None:
         own, first = peek_image(file), self.header
+        own = own if "px" in (own.unit, first.unit) else own.given_in(first.unit)
         if own.affine is None or first.affine is None or "px" in (own.unit, first.unit):
             return None
         turn = Turn(np.linalg.solve(first.affine, own.affine), own.shape)
