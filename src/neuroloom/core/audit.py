@@ -9,7 +9,7 @@ import numpy as np
 
 from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import DataError
-from neuroloom.core.split import Fold
+from neuroloom.core.split import Fold, stated_sides
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +35,25 @@ def audit_split(dataset: Dataset, folds: list[Fold], by: str) -> list[Finding]:
     """Judge a split: dependent examples torn apart, classes tied to files, few examples."""
     table = dataset.table
     found = [*_random(table, by), *_class_is_file(dataset, by), *_shared(table, folds, by)]
-    return found + _left_out(table, folds, by) + _small(dataset, folds)
+    found += [*_left_out(table, folds, by), *_test_is_learnt(table, folds)]
+    return found + _small(dataset, folds)
+
+
+def _test_is_learnt(table: pd.DataFrame, folds: list[Fold]) -> list[Finding]:
+    """Say that examples which the data call test are learnt from."""
+    learnt = {int(row) for fold in folds for row in fold.train}
+    rows = [row for row, side in enumerate(stated_sides(table)) if side == "test" and row in learnt]
+    if not rows:
+        return []
+    return [
+        Finding(
+            "warning",
+            "What the data call test is learnt from",
+            f"A column `split` or a folder calls {len(rows)} examples test "
+            f"({table['name'].iloc[rows[0]]}, …), and the settings say another split. "
+            "`test` with their names holds them out.",
+        )
+    ]
 
 
 def _left_out(table: pd.DataFrame, folds: list[Fold], by: str) -> list[Finding]:

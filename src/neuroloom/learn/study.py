@@ -21,7 +21,15 @@ from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json, write_json
 from neuroloom.core.recipe import Recipe, setting
 from neuroloom.core.run import Run, check_out, data_error_if_changed
-from neuroloom.core.split import Fold, Split, check_classes, default_unit, make_folds, unit_keys
+from neuroloom.core.split import (
+    Fold,
+    Split,
+    check_classes,
+    default_unit,
+    make_folds,
+    stated_fold,
+    unit_keys,
+)
 from neuroloom.learn.budget import Plan, parse_budget, plan_time, readable_budget
 from neuroloom.learn.model import Model, find_model
 from neuroloom.learn.narrate import write_card
@@ -154,6 +162,18 @@ class Study(Recipe):
         for fold in folds if dataset.task == "classification" else ():
             check_classes(fold, dataset.y, dataset.classes)
         return folds
+
+    def stated(self, dataset: Dataset) -> list[Fold] | None:
+        """Return the one fold that a column `split` states, unless the settings say how to split.
+
+        For the studies of images, whose tables and folders (`train/`, `test/`) say such things.
+        """
+        if self.split or self.test or self.folds is not None or self.per:
+            return None
+        fold = stated_fold(dataset.table)
+        if fold is not None and dataset.task == "classification":
+            check_classes(fold, dataset.y, dataset.classes)
+        return None if fold is None else [fold]
 
     def work(self, prepared: Prepared, run: Run) -> None:
         """Fit, judge, store, explain and report."""

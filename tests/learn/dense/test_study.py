@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import nibabel as nib
 import numpy as np
 import pandas as pd
@@ -118,6 +121,48 @@ def test_folds_0_judges_nothing_and_keeps_a_model(data, tmp_path):
     done = Segment(**SMALL | {"folds": 0}).run(data, tmp_path / "r")
     assert read_json(done.folder / "metrics.json") == {}
     assert len(done.predict(data)) == 2 * 5
+
+
+def in_folders(data: Path, root: Path) -> Path:
+    """Copy the labelled cases below train/ and, the last, test/."""
+    for k in range(4):
+        side = root / ("test" if k == 3 else "train")
+        for half, own in (("images", "imagesTr"), ("labels", "labelsTr")):
+            (side / half).mkdir(parents=True, exist_ok=True)
+            tail = "_0000" if half == "images" else ""
+            shutil.copy(data / own / f"toy_{k:03d}{tail}.nii.gz", side / half / f"c{k}.nii.gz")
+    return root
+
+
+def test_a_stated_test_set_is_never_learnt_from(data, tmp_path):
+    folders = in_folders(data, tmp_path / "d")
+    fields = {key: value for key, value in SMALL.items() if key != "folds"}
+    prepared = Segment(**fields).prepare(folders)
+    names = prepared.dataset.table["name"].to_numpy()
+    (fold,) = prepared.folds
+    assert set(names[fold.test]) == {"c3"}
+    assert set(names[fold.train]) == {"c0", "c1", "c2"}
+    wishes = Segment(**fields | {"budget": "100s"})._maker(
+        Segment().find("dynunet"), prepared.dataset
+    )
+    assert wishes().wishes.budget_s == 100
+    said = [f.title for f in Segment(**SMALL).prepare(folders).findings]
+    assert "What the data call test is learnt from" in said
+
+
+def test_a_column_split_of_a_table_is_followed(data, tmp_path):
+    folders = in_folders(data, tmp_path / "d")
+    rows = [
+        {"image": f.relative_to(folders).as_posix(), "subject": f.name[:2],
+         "label": f.relative_to(folders).as_posix().replace("images", "labels"),
+         "split": "test" if f.name[:2] in ("c0", "c3") else "train"}
+        for f in sorted(folders.rglob("images/*"))
+    ]  # fmt: skip
+    pd.DataFrame(rows).to_csv(folders / "table.csv", index=False)
+    fields = {key: value for key, value in SMALL.items() if key != "folds"}
+    prepared = Segment(**fields).prepare(folders / "table.csv")
+    (fold,) = prepared.folds
+    assert sorted(fold.units) == ["c0", "c3"]
 
 
 def test_two_contrasts_of_one_subject_are_no_evidence(tmp_path):
