@@ -146,6 +146,7 @@ def resume(run: Path, /, *, quiet: Flag = False, json: Flag = False) -> int:
     """
     opened = Run(run)
     if opened.state == "done":
+        opened.resume()
         print(f"{run} is done already.", file=sys.stderr)
         return 0
     with watching(quiet=quiet, lines=json) as watch:
