@@ -152,6 +152,16 @@ def test_replay_gives_the_same_numbers(request, neuroloom, tmp_path, which):
     assert "identical" in answer.out
 
 
+def test_replay_compares_weights_where_nothing_was_judged(neuroloom, data, tmp_path):
+    out = tmp_path / "out"
+    assert neuroloom(*DECODE, data, *CSP, "--folds", 0, "--out", out, "--quiet").code == 0
+    answer = neuroloom("replay", out)
+    assert (answer.code, "weights (nothing was judged) are identical" in answer.out) == (0, True)
+    (out / "model.safetensors").write_bytes(b"other weights")
+    answer = neuroloom("replay", out)
+    assert (answer.code, "are NOT the same" in answer.out) == (1, True)
+
+
 def test_resume_of_a_finished_run_changes_nothing(neuroloom, csp):
     before = snapshot(csp)
     answer = neuroloom("resume", csp)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 BALLAST_BYTES = 64 * 1024
 LOCK = ".lock"
+FIT_PLANS = "fitplans.json"  # of each fit that plans what its net is, by the fit's key
 LIBRARIES = (
     "numpy", "pandas", "pyarrow", "pydantic", "xarray",
     "captum", "lightning-fabric", "matplotlib", "safetensors", "scikit-learn", "scipy", "torch",
@@ -143,7 +144,7 @@ class Run:
             again = self._create(out, recipe, data if recipe.needs_data else None)
             again._watch = watch
             with again._told():
-                for name in ("plan.json", "dataset.json"):
+                for name in ("plan.json", FIT_PLANS, "dataset.json"):
                     if (self.folder / name).is_file():
                         shutil.copyfile(self.folder / name, again.folder / name)
                 _without_clock(again.folder / "plan.json")
@@ -389,9 +390,21 @@ def _default_out(recipe: Recipe) -> Path:
 
 
 def _without_clock(file: Path) -> None:
-    """Take the time of a plan's fits out: a replay follows their steps, however long they take."""
-    if file.is_file() and "seconds" in (plan := read_json(file)):
-        write_json(file, plan | {"seconds": None})
+    """Take the time of fits out of their plans: a replay follows their steps, however long."""
+    if file.is_file():
+        write_json(file, _timeless(read_json(file)))
+
+
+def _timeless(plan: dict[str, Any]) -> dict[str, Any]:
+    """Return a plan, or several by name, whose `seconds` are not known.
+
+    Examples
+    --------
+    >>> _timeless({"configurations": {"2d": {"steps": 5, "seconds": 3.0}}})
+    {'configurations': {'2d': {'steps': 5, 'seconds': None}}}
+    """
+    inner = {key: _timeless(value) for key, value in plan.items() if isinstance(value, dict)}
+    return plan | inner | ({"seconds": None} if "seconds" in plan else {})
 
 
 def _free_name(base: Path, suffix: str) -> Path:

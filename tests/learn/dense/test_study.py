@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from neuroloom.core.errors import ConfigError, DataError
-from neuroloom.core.files import read_json
+from neuroloom.core.files import digest, read_json
 from neuroloom.core.run import Run
 from neuroloom.learn.dense.held_out import decode, keep_largest, painted
 from neuroloom.volumes.segment import Segment
@@ -115,6 +115,41 @@ def test_the_plan_is_in_the_run_and_says_why(run):
     assert plan["patch"] == [8, 8, 8]
     assert plan["reasons"]["patch"] == "given by the user"
     assert plan["channels"] == ["T1", "T2"]
+
+
+@pytest.fixture
+def elsewhere(monkeypatch):
+    """Another machine, which would plan other nets."""
+    from neuroloom.learn.dense.planning import plan as planning
+
+    here = planning.plan
+    monkeypatch.setattr(
+        planning, "plan", lambda *args, **more: here(*args, **more).override(blocks=(1, 2))
+    )
+
+
+def test_a_fit_that_is_done_again_elsewhere_has_the_same_net(run, data, tmp_path, elsewhere):
+    other = Segment(**SMALL).run(data, tmp_path / "other")
+    assert digest(other.folder / "model.safetensors") != digest(run.folder / "model.safetensors")
+    again = run.replay(tmp_path / "again")
+    assert digest(again.folder / "model.safetensors") == digest(run.folder / "model.safetensors")
+
+
+def test_a_run_that_goes_on_elsewhere_keeps_its_nets(run, data, tmp_path, monkeypatch, request):
+    class PowerCutError(Exception): ...
+
+    def cut(*args):
+        raise PowerCutError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Segment, "_judge", cut)
+        with pytest.raises(PowerCutError):
+            Segment(**SMALL).run(data, tmp_path / "cut")
+    (tmp_path / "cut/work/model-001-0.safetensors").unlink()
+    request.getfixturevalue("elsewhere")
+    whole = Run(tmp_path / "cut").resume()
+    for name in ("model.safetensors", "metrics.json"):
+        assert digest(whole.folder / name) == digest(run.folder / name)
 
 
 def test_folds_0_judges_nothing_and_keeps_a_model(data, tmp_path):

@@ -203,8 +203,9 @@ def settled(
     """Return the plan of each configuration: stored, or each by its share of what time is left."""
     file = run.folder / "plan.json"
     if file.is_file():
-        stored = read_json(file)["configurations"]
-        return {name: Plan(**stored[name]) for name in names}
+        stored = read_json(file)
+        turns = {"turns": stored.get("turns", {})}  # of all fits, by their keys
+        return {name: Plan(**stored["configurations"][name] | turns) for name in names}
     plans, seconds = {}, parse_budget(study.budget).seconds
     for name in names:
         left = None if seconds is None else (seconds - run.elapsed) / len(names)
