@@ -130,6 +130,13 @@ def test_evaluate_writes_metrics_of_the_same_keys(neuroloom, csp, new, tmp_path)
     assert answer.code == 0, answer.err
     assert "16 labelled examples scored, 0 without a label" in answer.out
     assert set(read_json(tmp_path / "out/metrics.json")) == KEYS
+    assert "OBJECTION" not in answer.err
+
+
+def test_evaluate_on_what_was_learnt_from_says_so(neuroloom, csp, data, tmp_path):
+    answer = neuroloom("evaluate", csp, data, "--out", tmp_path / "out")
+    assert answer.code == 0
+    assert "OBJECTION: Scored on what it learnt from." in answer.err
 
 
 @pytest.mark.parametrize("which", ["csp", "net"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -70,6 +71,39 @@ def _left_out(table: pd.DataFrame, folds: list[Fold], by: str) -> list[Finding]:
             "Some subjects are left out",
             f"{', '.join(names)}: too little data to split one subject alone by {by}, so these "
             "are neither learnt from nor scored. Add recordings, or choose another split.",
+        )
+    ]
+
+
+def audit_seen(paths: Sequence[str], hashes: dict[str, str], learnt: set[str]) -> list[Finding]:
+    """Object to files that a model is scored on and has learnt from.
+
+    Parameters
+    ----------
+    paths
+        Of each example.
+    hashes
+        Path -> SHA-256 of the content.
+    learnt
+        Such hashes of what the model learnt from.
+
+    Examples
+    --------
+    >>> audit_seen(["a.edf", "b.edf"], {"a.edf": "1f", "b.edf": "2e"}, {"2e"})[0].title
+    'Scored on what it learnt from'
+    """
+    seen = [path for path in paths if hashes.get(path) in learnt]
+    if not seen:
+        return []
+    files = list(dict.fromkeys(seen))
+    shown = ", ".join(files[:5]) + (", …" if len(files) > 5 else "")
+    return [
+        Finding(
+            "objection",
+            "Scored on what it learnt from",
+            f"{len(seen)} of {len(paths)} examples are of files that this model has learnt from "
+            f"({shown}): the scores are too good and say nothing of new data. The run's own "
+            "metrics are of held-out examples.",
         )
     ]
 

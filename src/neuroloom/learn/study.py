@@ -330,7 +330,8 @@ class Study(Recipe):
         Returns
         -------
         DataFrame
-            The metrics, tidy; also written to `out` with the predictions.
+            The metrics, tidy; also written to `out` with the predictions. `attrs` counts what was
+            labelled, and lists what was found: files that the model has learnt from.
 
         Raises
         ------
@@ -375,17 +376,31 @@ class Study(Recipe):
     ) -> pd.DataFrame:
         from neuroloom.learn.metrics import metric_table
 
+        facts = {"labelled": len(dataset), "unlabelled": n - len(dataset)}
+        findings = self._seen_before(run, dataset)
         if out is not None:
             folder = Path(out)
             folder.mkdir(parents=True, exist_ok=True)
             write_scores(folder, table, *self.judged_as(dataset), self.seed)
-            facts = {"labelled": len(dataset), "unlabelled": n - len(dataset)}
+            write_json(folder / "audit.json", findings)
             files = {"run": run.folder.name, "files": dataset.extra["hashes"]}
             write_json(folder / "evaluation.json", facts | files)
             write_json(folder / "status.json", {"state": "done", "recipe": self.name, **facts})
         metrics = metric_table(table, *self.judged_as(dataset))
-        metrics.attrs["labelled"], metrics.attrs["unlabelled"] = len(dataset), n - len(dataset)
+        metrics.attrs |= {**facts, "findings": findings}
         return metrics
+
+    def _seen_before(self, run: Run, dataset: Dataset) -> list[dict[str, str]]:
+        """Compare new data with what the run's model learnt from, by the content of files."""
+        known = read_json(run.folder / "dataset.json")
+        held_out = [set(fold["test"]) for fold in known["split"]["folds"]]
+        never = set() if self._refits(self.find(self.model)) else set.intersection(*held_out)
+        learnt = {
+            known["files"].get(row["path"]) for row in known["rows"] if row["name"] not in never
+        }
+        paths = dataset.table["path"].astype(str).tolist()
+        found = audit.audit_seen(paths, dataset.extra["hashes"], learnt - {None})
+        return [finding.as_dict() for finding in found]
 
     def load_model(self, run: Run, role: str = "model") -> Ensemble:
         """Load the run's final model, or its baseline."""

@@ -106,7 +106,9 @@ def test_labels_of_held_out_cases_stay_in_the_run_as_they_were_judged(run, data)
 
 def test_evaluate_scores_labelled_cases_and_counts_the_rest(run, data, tmp_path):
     metrics = run.evaluate(data, tmp_path / "e")
-    assert metrics.attrs == {"labelled": 4, "unlabelled": 1}
+    assert (metrics.attrs["labelled"], metrics.attrs["unlabelled"]) == (4, 1)
+    (found,) = metrics.attrs["findings"]
+    assert "4 of 4 examples are of files that this model has learnt from" in found["detail"]
     assert {"dice", "error_auroc"} <= set(read_json(tmp_path / "e/metrics.json"))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from neuroloom.apps.cli.show import complain, print_metrics, print_table
+from neuroloom.apps.cli.show import MARK, complain, print_metrics, print_table
 from neuroloom.core.errors import ConfigError
 from neuroloom.core.files import read_json, to_json
 from neuroloom.core.run import Run, check_out
@@ -101,6 +101,8 @@ def evaluate(
     print_metrics(read_json(out / "metrics.json"))
     unlabelled = metrics.attrs["unlabelled"]
     print(f"\n{metrics.attrs['labelled']} labelled examples scored, {unlabelled} without a label.")
+    for finding in metrics.attrs.get("findings", ()):
+        complain(f"{MARK[finding['severity']]}: {finding['title']}. {finding['detail']}")
     return 0
 
 
