@@ -12,6 +12,7 @@ from neuroloom.core.split import (
     Split,
     check_classes,
     default_unit,
+    listed_names,
     make_folds,
     stated_fold,
     unit_keys,
@@ -142,8 +143,18 @@ def test_test_may_be_a_file_of_names(tmp_path):
     rows = table()
     listed = tmp_path / "held_out.txt"
     listed.write_text("\n".join(rows["name"].iloc[[1, 6]]) + "\n\n")
-    (fold,) = make_folds(rows, Split("run", test=(str(listed),)))
+    (fold,) = make_folds(rows, Split("run", test=tuple(listed_names([str(listed)]))))
     assert fold.test.tolist() == [1, 6]
+
+
+def test_a_recording_in_this_folder_is_a_name_and_no_list(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for content in (b"\xff\xfe\xfa", b"0       X\0"):
+        (tmp_path / "a.edf").write_bytes(content)
+        assert listed_names(["a.edf"]) == ["a.edf"]
+    (tmp_path / "none.txt").write_text(" \n")
+    with pytest.raises(ValueError, match=r"none\.txt holds no name"):
+        listed_names(["none.txt"])
 
 
 @pytest.mark.parametrize(("glob", "what"), [("nothing*", "no example"), ("*", "every example")])

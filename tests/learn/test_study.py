@@ -112,6 +112,41 @@ def test_data_that_changed_are_refused(tmp_path, verb):
         getattr(run, verb)()
 
 
+def test_a_file_of_test_names_is_read_once(data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("names.txt").write_text("*run-2*\n")
+    run = csp(data, tmp_path / "out", test=["names.txt"])
+    assert run.recipe.test == ["*run-2*"]
+    Path("names.txt").write_text("*run-1*\n")
+    monkeypatch.chdir("/")
+    again = run.replay(tmp_path / "again")
+    assert same(run, again, *RESULTS)
+
+
+@pytest.mark.parametrize("verb", ["resume", "replay"])
+def test_other_folds_are_not_paired_with_what_was_learnt(data, tmp_path, verb):
+    run = csp(data, tmp_path / "out", test=["*run-2*"])
+    run.set_status("failed")
+    file = run.folder / "recipe.yaml"
+    file.write_text(file.read_text().replace("run-2", "run-1"))
+    with pytest.raises(ConfigError, match=r"other examples are held out"):
+        getattr(run, verb)()
+
+
+def test_data_that_were_moved_may_be_named_anew(tmp_path):
+    data = makers.write_runs(tmp_path / "d", runs=2)
+    run = csp(data, tmp_path / "out")
+    run.set_status("failed")
+    data.rename(tmp_path / "moved")
+    for verb in (run.resume, run.replay, run.explain):
+        with pytest.raises(DataError, match=r"no longer there.*after `data:` in .*recipe\.yaml"):
+            verb()
+    file = run.folder / "recipe.yaml"
+    file.write_text(file.read_text().replace(str(data), str(tmp_path / "moved")))
+    assert run.resume().state == "done"
+    assert same(run, run.replay(), *RESULTS)
+
+
 @pytest.mark.parametrize("kib", [72, 96, 160])
 def test_a_disk_that_fills_up_fails_the_run_with_its_state_written(data, tmp_path, kib):
     with makers.small_disk(tmp_path / "disk", kib) as disk:

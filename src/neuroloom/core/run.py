@@ -121,7 +121,7 @@ class Run:
         if self.state == "done":
             self._tidy_up()
             return self
-        recipe, data = self.study
+        recipe, data = self.reopened()
         self._watch, self.began = watch, time.monotonic()
         with _alone_in(self.folder):
             try:
@@ -136,7 +136,7 @@ class Run:
 
     def replay(self, out: str | Path | None = None, *, watch: Watcher | None = None) -> Run:
         """Do the same run again in another folder, following the stored plan and data hashes."""
-        recipe, data = self.study
+        recipe, data = self.reopened()
         out = Path(out) if out is not None else _free_name(self.folder, "replay")
         check_out(out, recipe)
         prepared = recipe.prepare(data)
@@ -241,6 +241,23 @@ class Run:
         """The recipe with its settings, and the data it was run on."""
         recipe, data = read_yaml(self.folder / "recipe.yaml")
         return recipe, Path(data or ".")
+
+    def reopened(self) -> tuple[Recipe, Path]:
+        """Return `study`, for those who read the data again.
+
+        Raises
+        ------
+        DataError
+            If the data are gone, with the place where to say where they are.
+        """
+        recipe, data = self.study
+        text = str(data)  # of an array in a file, FILE:ARRAY
+        if not any(Path(part).exists() for part in (text, text.rpartition(":")[0] or text)):
+            raise DataError(
+                f"{data}: the data of this run are no longer there. If they were moved, write "
+                f"their new place after `data:` in {self.folder / 'recipe.yaml'}."
+            )
+        return recipe, data
 
     @property
     def recipe(self) -> Recipe:

@@ -41,7 +41,7 @@ class Split:
         N for N folds, 1 for one split, 0 for none; None for leave-one-out up to ten units, else ten
         folds; one split in time; five at random.
     test
-        Globs over paths or runs, or one file of example names or paths: fixed held-out examples.
+        Names of examples, paths or runs, or globs over them: fixed held-out examples.
     per
         "subject" to split (and fit) every subject apart.
     gap
@@ -240,9 +240,7 @@ def _folds_at_random(table: pd.DataFrame, split: Split) -> list[Fold]:
 
 def _fixed(table: pd.DataFrame, split: Split) -> Fold:
     """Hold out what `test` names."""
-    wanted = list(split.test)
-    if len(wanted) == 1 and Path(wanted[0]).is_file():
-        wanted = [line.strip() for line in Path(wanted[0]).read_text().splitlines() if line.strip()]
+    wanted = split.test
     held_out = np.zeros(len(table), bool)
     for column in ("name", "path", "run"):
         values = table[column].astype(str)
@@ -329,6 +327,35 @@ def refuse_both_sides(subjects: Sequence[str], held_out: np.ndarray, who: str) -
             + ": a net would recognise the person. Split by subject, or ask for split=random by "
             "name, which stamps the report."
         )
+
+
+def listed_names(test: list[str]) -> list[str]:
+    """Return the lines of a file of names, if that is all there is; names and globs as they are.
+
+    A file that is no text, such as a recording in this very folder, is the name of an example.
+
+    Raises
+    ------
+    ValueError
+        If the file holds no name.
+
+    Examples
+    --------
+    >>> listed_names(["sub-*_run-2.edf"])
+    ['sub-*_run-2.edf']
+    """
+    if len(test) != 1 or not Path(test[0]).is_file():
+        return test
+    content = Path(test[0]).read_bytes()
+    try:
+        lines = [line.strip() for line in content.decode("utf-8-sig").splitlines()]
+    except UnicodeDecodeError:
+        return test
+    if b"\0" in content:
+        return test
+    if not any(lines):
+        raise ValueError(f"the file {test[0]} holds no name")
+    return [line for line in lines if line]
 
 
 def check_classes(fold: Fold, y: np.ndarray, classes: list[str]) -> None:

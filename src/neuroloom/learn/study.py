@@ -26,6 +26,7 @@ from neuroloom.core.split import (
     Split,
     check_classes,
     default_unit,
+    listed_names,
     make_folds,
     stated_fold,
     unit_keys,
@@ -73,7 +74,7 @@ class Study(Recipe):
         None, "number of folds; 1 = one split, 0 = fit on everything; default: each unit once", ge=0
     )
     test: list[str] = setting(
-        [], "globs, or a file of names: these examples are held out instead of folds"
+        [], "names or globs, or a text file of names: these examples are held out instead of folds"
     )
     seeds: int = setting(1, "how many seeds a net is trained from; scores are averaged", ge=1)
     seed: int = setting(0, "the first seed", ge=0)
@@ -85,6 +86,8 @@ class Study(Recipe):
     permutations: int = setting(0, "label permutations for a p-value of the first metric", ge=0)
 
     _budget_is_readable = field_validator("budget")(readable_budget)
+    # Read once: what the run stores holds when the file has changed, and from any folder.
+    _test_is_listed = field_validator("test")(listed_names)
 
     @abstractmethod
     def read(self, data: Path) -> Dataset:
@@ -188,10 +191,12 @@ class Study(Recipe):
 
     def _record(self, prepared: Prepared, run: Run) -> None:
         """Write what was read; on resume and replay, refuse data that changed."""
-        file = run.folder / "dataset.json"
+        file, facts = run.folder / "dataset.json", _dataset_facts(prepared)
         if file.is_file():
-            data_error_if_changed(read_json(file)["files"], prepared.hashes)
-        write_json(file, _dataset_facts(prepared))
+            stored = read_json(file)
+            data_error_if_changed(stored["files"], prepared.hashes)
+            _refuse_other_folds(run, stored, facts)
+        write_json(file, facts)
         write_json(run.folder / "audit.json", [f.as_dict() for f in prepared.findings])
         for finding in prepared.findings:
             run.log("audit", **finding.as_dict())
@@ -488,6 +493,16 @@ def add_scores(folder: Path, more: dict[str, dict[str, float | None]]) -> None:
     numbers = dict.fromkeys(("value", "low", "high", "baseline", "chance"), float)
     whole = pd.concat([before, pd.DataFrame(rows, columns=before.columns).astype(numbers)])
     write_atomic(folder / "metrics.parquet", lambda path: whole.to_parquet(path, index=False))
+
+
+def _refuse_other_folds(run: Run, stored: dict[str, Any], facts: dict[str, Any]) -> None:
+    """Stop before what was learnt of some examples is paired with others."""
+    before, now = ([fold["test"] for fold in own["split"]["folds"]] for own in (stored, facts))
+    if before != now:
+        raise ConfigError(
+            f"{run.folder}: its data are now split another way than when it began: other examples "
+            "are held out. Undo what was changed in its recipe.yaml, or start a new run."
+        )
 
 
 def _dataset_facts(prepared: Prepared) -> dict[str, Any]:
