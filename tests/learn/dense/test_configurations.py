@@ -176,7 +176,8 @@ def test_a_replay_follows_the_turns_of_every_configuration_and_no_clock(run, dat
     write_json(first / "plan.json", plan | {"turns": {key: {"": [[1, 2.0]]}}})
     Run(first).replay(again)
     prepared = Segment(**SMALL).prepare(data)
-    plans = settled(Segment(**SMALL), prepared, Run(again), ["2d", "3d_fullres"])
+    plans = settled(Segment(**SMALL), prepared, Run(again))
+    assert list(plans) == ["2d", "3d_fullres"]
     assert all(own.seconds is None for own in plans.values())
     assert plans["2d"].turns[key] == {"": [[1, 2.0]]}
     fitted = [line for line in (again / "log.jsonl").open() if '"fitted"' in line]

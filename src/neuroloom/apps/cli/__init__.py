@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if os.environ.get("NEUROLOOM_DEBUG"):
             raise
         if isinstance(error, OSError | MemoryError):
-            return _say(f"{words[0]} failed: {in_words(error)}.", 1)
+            return _say(f"{' '.join(words[:1])} failed: {in_words(error)}.", 1)
         what = f"{type(error).__name__}: {error}"
         return _say(f"a fault of neuroloom itself: {what} (NEUROLOOM_DEBUG=1 shows where).", 1)
 
