@@ -362,7 +362,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise RunError(f"{folder} cannot be written: {in_words(error)}.") from error
     if lock is None:
-        raise ConfigError(f"{folder} is being written by another process; name a new folder.")
+        raise ConfigError(f"{folder} is being written by another process: wait for it.")
     try:
         yield
     finally:
