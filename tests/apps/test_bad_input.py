@@ -309,6 +309,15 @@ def test_a_disk_that_fills_up_leaves_its_state(neuroloom, data, disk, kilobytes)
     assert not (place / "run/report.html").exists()
 
 
+@pytest.mark.parametrize("kilobytes", [4, 60])
+def test_predict_on_a_full_disk_says_so(neuroloom, data, csp, disk, kilobytes):
+    place = disk("-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs")
+    answer = neuroloom("predict", csp, data, "--out", place / "new")
+    assert answer.code == 1
+    assert "predict failed: No space left" in answer.err
+    assert "a fault of neuroloom" not in answer.err
+
+
 # -- runs -------------------------------------------------------------------------------------
 
 

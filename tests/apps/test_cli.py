@@ -130,6 +130,13 @@ def test_evaluate_writes_metrics_of_the_same_keys(neuroloom, csp, new, tmp_path)
     assert answer.code == 0, answer.err
     assert "16 labelled examples scored, 0 without a label" in answer.out
     assert set(read_json(tmp_path / "out/metrics.json")) == KEYS
+    assert "OBJECTION" not in answer.err
+
+
+def test_evaluate_on_what_was_learnt_from_says_so(neuroloom, csp, data, tmp_path):
+    answer = neuroloom("evaluate", csp, data, "--out", tmp_path / "out")
+    assert answer.code == 0
+    assert "OBJECTION: Scored on what it learnt from." in answer.err
 
 
 @pytest.mark.parametrize("which", ["csp", "net"])
@@ -150,6 +157,16 @@ def test_replay_gives_the_same_numbers(request, neuroloom, tmp_path, which):
     answer = neuroloom("replay", request.getfixturevalue(which), "--out", tmp_path / "out")
     assert answer.code == 0, answer.err
     assert "identical" in answer.out
+
+
+def test_replay_compares_weights_where_nothing_was_judged(neuroloom, data, tmp_path):
+    out = tmp_path / "out"
+    assert neuroloom(*DECODE, data, *CSP, "--folds", 0, "--out", out, "--quiet").code == 0
+    answer = neuroloom("replay", out)
+    assert (answer.code, "weights (nothing was judged) are identical" in answer.out) == (0, True)
+    (out / "model.safetensors").write_bytes(b"other weights")
+    answer = neuroloom("replay", out)
+    assert (answer.code, "are NOT the same" in answer.out) == (1, True)
 
 
 def test_resume_of_a_finished_run_changes_nothing(neuroloom, csp):

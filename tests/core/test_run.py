@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -9,7 +10,7 @@ from typing import ClassVar
 
 import pytest
 
-from neuroloom.core import registry
+from neuroloom.core import hold, registry
 from neuroloom.core.errors import ConfigError, DataError, RunError
 from neuroloom.core.files import read_json, write_json
 from neuroloom.core.recipe import Recipe, setting
@@ -147,6 +148,66 @@ def test_resume_finishes_and_forgets_the_error(tmp_path):
     assert read_json(run.folder / "result.json") == 42
 
 
+def test_of_two_runs_into_one_folder_the_slower_reader_is_refused(tmp_path, monkeypatch):
+    """The other begins while this one reads its data: whatever it wrote stays as it is."""
+    out = tmp_path / "out"
+    read = Toy.prepare
+
+    def slowly(self, data):
+        if self.size == 2:
+            Toy().run(tmp_path, out)
+        return read(self, data)
+
+    monkeypatch.setattr(Toy, "prepare", slowly)
+    with pytest.raises(ConfigError, match=r"another run was written there while the data were"):
+        Toy(size=2).run(tmp_path, out)
+    assert Run(out).recipe == Toy()
+    assert Run(out).state == "done"
+
+
+def test_a_folder_that_is_held_is_not_written(tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    lock = hold.take(out / ".lock")
+    with pytest.raises(ConfigError, match=r"is being written by another process"):
+        start(tmp_path)
+    lock.close()
+    assert os.listdir(out) == [".lock"]
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
+def test_a_run_that_ends_while_its_work_is_deleted_is_done(tmp_path, monkeypatch, stop):
+    def interrupted(*args, **more):
+        raise stop
+
+    with monkeypatch.context() as patch:
+        patch.setattr("neuroloom.core.run.shutil.rmtree", interrupted)
+        with pytest.raises(stop) as error:
+            start(tmp_path)
+    run = Run(tmp_path / "out")
+    assert not str(error.value)  # there is nothing to resume
+    assert run.state == "done"
+    assert run.work_folder.exists()
+    before = run.status
+    assert run.resume().status == before
+    assert not run.work_folder.exists()
+
+
+def test_stopped_while_a_resumed_run_reads_it_names_its_folder(tmp_path, monkeypatch):
+    with pytest.raises(RunError):
+        start(tmp_path, fail="disk")
+
+    def interrupted(self, data):
+        raise KeyboardInterrupt
+
+    before = sorted(os.listdir(tmp_path / "out"))
+    monkeypatch.setattr(Toy, "prepare", interrupted)
+    with pytest.raises(KeyboardInterrupt, match="out"):
+        Run(tmp_path / "out").resume()
+    assert Run(tmp_path / "out").state == "failed"
+    assert sorted(os.listdir(tmp_path / "out")) == before
+
+
 def test_resume_of_a_finished_run_changes_nothing(tmp_path):
     run = start(tmp_path)
     before = run.status
@@ -197,6 +258,15 @@ def test_a_full_disk_fails_with_its_state_written(tmp_path, tiny_disk):
     run = Run(tiny_disk / "out")
     assert run.state == "failed"
     assert "No space left" in run.status["error"]
+
+
+def test_resume_on_a_disk_that_is_still_full_says_so(tmp_path, tiny_disk):
+    with pytest.raises(RunError):
+        Toy(size=10**6).run(tmp_path, tiny_disk / "out")
+    with contextlib.suppress(OSError):
+        (tiny_disk / "holiday.jpg").write_bytes(bytes(10**6))
+    with pytest.raises(RunError, match=r"The run failed: No space left on device"):
+        Run(tiny_disk / "out").resume()
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path, tiny_disk):

@@ -7,7 +7,16 @@ import pandas as pd
 import pytest
 
 from neuroloom.core.errors import ConfigError, DataError
-from neuroloom.core.split import Fold, Split, check_classes, default_unit, make_folds, unit_keys
+from neuroloom.core.split import (
+    Fold,
+    Split,
+    check_classes,
+    default_unit,
+    listed_names,
+    make_folds,
+    stated_fold,
+    unit_keys,
+)
 from tests.makers import table
 
 
@@ -134,8 +143,18 @@ def test_test_may_be_a_file_of_names(tmp_path):
     rows = table()
     listed = tmp_path / "held_out.txt"
     listed.write_text("\n".join(rows["name"].iloc[[1, 6]]) + "\n\n")
-    (fold,) = make_folds(rows, Split("run", test=(str(listed),)))
+    (fold,) = make_folds(rows, Split("run", test=tuple(listed_names([str(listed)]))))
     assert fold.test.tolist() == [1, 6]
+
+
+def test_a_recording_in_this_folder_is_a_name_and_no_list(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for content in (b"\xff\xfe\xfa", b"0       X\0"):
+        (tmp_path / "a.edf").write_bytes(content)
+        assert listed_names(["a.edf"]) == ["a.edf"]
+    (tmp_path / "none.txt").write_text(" \n")
+    with pytest.raises(ValueError, match=r"none\.txt holds no name"):
+        listed_names(["none.txt"])
 
 
 @pytest.mark.parametrize(("glob", "what"), [("nothing*", "no example"), ("*", "every example")])
@@ -176,3 +195,35 @@ def test_a_class_that_is_missing_in_training_is_named():
     fold = Fold("run 2", np.array([0, 1]), np.array([2]))
     with pytest.raises(DataError, match=r"Fold 'run 2' has no example of class y"):
         check_classes(fold, np.array([0, 0, 1]), ["x", "y"])
+
+
+def test_a_test_set_and_no_folds_contradict_each_other():
+    with pytest.raises(ConfigError, match=r"folds=0 fits on everything, test=\['00'\] holds"):
+        make_folds(table(runs=names(3)), Split(folds=0, test=("00",)))
+
+
+def test_what_a_table_calls_test_is_held_out():
+    rows = table(subjects=["A", "B", "C"], runs=["1"])
+    rows["split"] = rows["subject"].map({"A": "train", "B": "val", "C": " Test"})
+    fold = stated_fold(rows)
+    assert set(rows["subject"].iloc[fold.test]) == {"C"}
+    assert set(rows["subject"].iloc[fold.train]) == {"A", "B"}
+    assert stated_fold(rows[rows["subject"] != "C"]) is None
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(["train", "tset", "test"], r"split is 'tset', expected"), (["train", "test", None], "split")],
+)
+def test_a_word_that_is_no_side_is_refused(words, said):
+    rows = table(subjects=["A", "B", "C"], runs=["1"])
+    rows["split"] = rows["subject"].map(dict(zip("ABC", words, strict=True)))
+    with pytest.raises(DataError, match=said):
+        stated_fold(rows)
+
+
+def test_a_subject_on_both_sides_of_a_stated_split_is_refused():
+    rows = table(subjects=["A", "B"], runs=["1"])
+    rows["split"] = ["train", "test"] * (len(rows) // 2)
+    with pytest.raises(DataError, match=r"stated split puts images of subject A on both sides"):
+        stated_fold(rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +110,41 @@ def test_data_that_changed_are_refused(tmp_path, verb):
     makers.write(makers.recording(77), tmp_path / "d/sub-1_run-2_eeg.edf")
     with pytest.raises(DataError, match=r"sub-1_run-2_eeg\.edf changed since"):
         getattr(run, verb)()
+
+
+def test_a_file_of_test_names_is_read_once(data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("names.txt").write_text("*run-2*\n")
+    run = csp(data, tmp_path / "out", test=["names.txt"])
+    assert run.recipe.test == ["*run-2*"]
+    Path("names.txt").write_text("*run-1*\n")
+    monkeypatch.chdir("/")
+    again = run.replay(tmp_path / "again")
+    assert same(run, again, *RESULTS)
+
+
+@pytest.mark.parametrize("verb", ["resume", "replay"])
+def test_other_folds_are_not_paired_with_what_was_learnt(data, tmp_path, verb):
+    run = csp(data, tmp_path / "out", test=["*run-2*"])
+    run.set_status("failed")
+    file = run.folder / "recipe.yaml"
+    file.write_text(file.read_text().replace("run-2", "run-1"))
+    with pytest.raises(ConfigError, match=r"other examples are held out"):
+        getattr(run, verb)()
+
+
+def test_data_that_were_moved_may_be_named_anew(tmp_path):
+    data = makers.write_runs(tmp_path / "d", runs=2)
+    run = csp(data, tmp_path / "out")
+    run.set_status("failed")
+    data.rename(tmp_path / "moved")
+    for verb in (run.resume, run.replay, run.explain):
+        with pytest.raises(DataError, match=r"no longer there.*after `data:` in .*recipe\.yaml"):
+            verb()
+    file = run.folder / "recipe.yaml"
+    file.write_text(file.read_text().replace(str(data), str(tmp_path / "moved")))
+    assert run.resume().state == "done"
+    assert same(run, run.replay(), *RESULTS)
 
 
 @pytest.mark.parametrize("kib", [72, 96, 160])
@@ -301,7 +337,7 @@ def test_evaluate_scores_the_model_and_its_baseline(trained, tmp_path):
     metrics = read_json(tmp_path / "e/metrics.json")
     assert metrics["accuracy"]["value"] >= 0.9
     assert metrics["accuracy"]["baseline"] is not None
-    assert table.attrs == {"labelled": 20, "unlabelled": 0}
+    assert table.attrs == {"labelled": 20, "unlabelled": 0, "findings": []}
     stored = pd.read_parquet(tmp_path / "e/predictions.parquet")
     assert set(stored["y_true"]) == {"l", "r"}
 
@@ -312,7 +348,7 @@ def test_evaluate_counts_what_has_no_label(manifest, tmp_path):
         split="time",
     )  # fmt: skip
     table = run.evaluate(manifest, out=tmp_path / "e")
-    assert table.attrs == {"labelled": 48, "unlabelled": 8}
+    assert (table.attrs["labelled"], table.attrs["unlabelled"]) == (48, 8)
     assert read_json(tmp_path / "e/evaluation.json")["unlabelled"] == 8
 
 
@@ -322,7 +358,7 @@ def test_evaluate_passes_over_a_recording_without_events(trained, tmp_path):
     made.attrs["annotations"] = made.attrs["annotations"].iloc[:0]
     makers.write(made.isel(time=slice(0, 1280)), tmp_path / "d/b.edf")
     table = trained.evaluate(tmp_path / "d")
-    assert table.attrs == {"labelled": 16, "unlabelled": 10}
+    assert (table.attrs["labelled"], table.attrs["unlabelled"]) == (16, 10)
 
 
 def test_evaluate_of_unlabelled_data_only_is_refused(trained, tmp_path):
@@ -331,6 +367,24 @@ def test_evaluate_of_unlabelled_data_only_is_refused(trained, tmp_path):
     with pytest.raises(DataError, match=r"none of its .* examples has a label"):
         trained.evaluate(tmp_path / "d", out=tmp_path / "e")
     assert not (tmp_path / "e").exists()
+
+
+def test_evaluate_names_files_that_the_model_has_learnt_from(trained, data, tmp_path):
+    """By their content: under other names as well, and beside new ones."""
+    shutil.copy(data / "sub-1_run-1_eeg.edf", makers.write_runs(tmp_path / "d", runs=1) / "new.edf")
+    makers.write(makers.recording(99), tmp_path / "d/sub-1_run-1_eeg.edf")
+    table = trained.evaluate(tmp_path / "d", out=tmp_path / "e")
+    (found,) = table.attrs["findings"]
+    assert found == read_json(tmp_path / "e/audit.json")[0]
+    assert "examples are of files that this model has learnt from (new.edf)" in found["detail"]
+
+
+def test_what_a_run_only_judged_on_is_new_to_its_model(data, tmp_path):
+    run = study(data, tmp_path / "a", test=["*run-2*"], final="ensemble")
+    kept = run.evaluate(data, include=["*run-2*"])
+    assert kept.attrs["findings"] == []
+    again = run.evaluate(data, include=["*run-1*"])
+    assert again.attrs["findings"][0]["title"] == "Scored on what it learnt from"
 
 
 def test_include_narrows_what_is_evaluated(trained, data):

@@ -38,6 +38,20 @@ def test_sections_of_one_tissue_are_split_in_space(sections):
         assert set(table["whole"].iloc[fold.test]) == {"raw_00", "raw_01", "raw_02"}
 
 
+def test_a_stated_split_of_sections_is_followed_instead_of_strips(sections):
+    rows = [
+        {"image": f"raw_{k:02d}.tif", "label_lines": f"lines_{k:02d}.png", "split": side}
+        for k, side in enumerate(("train", "test", "train"))
+    ]
+    pd.DataFrame(rows).to_csv(sections / "stated.csv", index=False)
+    fields = {name: SECTIONS[name] for name in ("budget", "plan")}
+    prepared = Segment(**fields).prepare(sections / "stated.csv")
+    (sections / "stated.csv").unlink()
+    (fold,) = prepared.folds
+    assert prepared.dataset.table["name"].iloc[fold.test].tolist() == ["raw_01"]
+    assert "Neighbouring sections on both sides" in [f.title for f in prepared.findings]
+
+
 def test_one_fold_holds_out_the_last_third_of_every_section(sections):
     prepared = Segment(**SECTIONS, split="space", folds=1).prepare(sections)
     (fold,) = prepared.folds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import DataError
-from neuroloom.core.split import Fold
+from neuroloom.core.split import Fold, stated_sides
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +36,25 @@ def audit_split(dataset: Dataset, folds: list[Fold], by: str) -> list[Finding]:
     """Judge a split: dependent examples torn apart, classes tied to files, few examples."""
     table = dataset.table
     found = [*_random(table, by), *_class_is_file(dataset, by), *_shared(table, folds, by)]
-    return found + _left_out(table, folds, by) + _small(dataset, folds)
+    found += [*_left_out(table, folds, by), *_test_is_learnt(table, folds)]
+    return found + _small(dataset, folds)
+
+
+def _test_is_learnt(table: pd.DataFrame, folds: list[Fold]) -> list[Finding]:
+    """Say that examples which the data call test are learnt from."""
+    learnt = {int(row) for fold in folds for row in fold.train}
+    rows = [row for row, side in enumerate(stated_sides(table)) if side == "test" and row in learnt]
+    if not rows:
+        return []
+    return [
+        Finding(
+            "warning",
+            "What the data call test is learnt from",
+            f"A column `split` or a folder calls {len(rows)} examples test "
+            f"({table['name'].iloc[rows[0]]}, …), and the settings say another split. "
+            "`test` with their names holds them out.",
+        )
+    ]
 
 
 def _left_out(table: pd.DataFrame, folds: list[Fold], by: str) -> list[Finding]:
@@ -52,6 +71,39 @@ def _left_out(table: pd.DataFrame, folds: list[Fold], by: str) -> list[Finding]:
             "Some subjects are left out",
             f"{', '.join(names)}: too little data to split one subject alone by {by}, so these "
             "are neither learnt from nor scored. Add recordings, or choose another split.",
+        )
+    ]
+
+
+def audit_seen(paths: Sequence[str], hashes: dict[str, str], learnt: set[str]) -> list[Finding]:
+    """Object to files that a model is scored on and has learnt from.
+
+    Parameters
+    ----------
+    paths
+        Of each example.
+    hashes
+        Path -> SHA-256 of the content.
+    learnt
+        Such hashes of what the model learnt from.
+
+    Examples
+    --------
+    >>> audit_seen(["a.edf", "b.edf"], {"a.edf": "1f", "b.edf": "2e"}, {"2e"})[0].title
+    'Scored on what it learnt from'
+    """
+    seen = [path for path in paths if hashes.get(path) in learnt]
+    if not seen:
+        return []
+    files = list(dict.fromkeys(seen))
+    shown = ", ".join(files[:5]) + (", …" if len(files) > 5 else "")
+    return [
+        Finding(
+            "objection",
+            "Scored on what it learnt from",
+            f"{len(seen)} of {len(paths)} examples are of files that this model has learnt from "
+            f"({shown}): the scores are too good and say nothing of new data. The run's own "
+            "metrics are of held-out examples.",
         )
     ]
 

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import errno
+import os
+import re
 from collections.abc import Iterable
+
+_SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")  # all that NumPy says of a full disk
 
 
 class NeuroloomError(Exception):
@@ -29,6 +34,26 @@ class ConfigError(NeuroloomError):
 
 class RunError(NeuroloomError):
     """The run itself failed: disk full, out of memory, a broken run folder (exit code 1)."""
+
+
+def in_words(error: BaseException) -> str:
+    """Say an error of the machine in words, without its type where the words suffice.
+
+    Examples
+    --------
+    >>> import errno, os
+    >>> in_words(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "model.bin"))
+    'No space left on device: model.bin'
+    >>> in_words(OSError("189000 requested and 61440 written"))
+    'No space left on device'
+    """
+    if isinstance(error, OSError) and (error.strerror or _SHORT_WRITE.fullmatch(str(error))):
+        full = error.errno in (errno.ENOSPC, None)  # whatever else a library says of it
+        what = os.strerror(errno.ENOSPC) if full else str(error.strerror)
+        return what + (f": {error.filename}" if error.filename else "")
+    if isinstance(error, MemoryError):
+        return "out of memory"
+    return f"{type(error).__name__}: {error}"
 
 
 def nearest(name: str, choices: Iterable[object]) -> str:

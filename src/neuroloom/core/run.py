@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import platform
@@ -10,12 +11,13 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import neuroloom
 from neuroloom.core import hold
-from neuroloom.core.errors import ConfigError, DataError, NeuroloomError, RunError
+from neuroloom.core.errors import ConfigError, DataError, NeuroloomError, RunError, in_words
 from neuroloom.core.files import read_json, write_json, write_text
 from neuroloom.core.recipe import Recipe, Watcher, read_yaml, to_yaml
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BALLAST_BYTES = 64 * 1024
+LOCK = ".lock"
+FIT_PLANS = "fitplans.json"  # of each fit that plans what its net is, by the fit's key
 LIBRARIES = (
     "numpy", "pandas", "pyarrow", "pydantic", "xarray",
     "captum", "lightning-fabric", "matplotlib", "safetensors", "scikit-learn", "scipy", "torch",
@@ -69,27 +73,35 @@ class Run:
         out = Path(out) if out is not None else _default_out(recipe)
         check_out(out, recipe)
         prepared = recipe.prepare(data or Path())
-        run = cls._create(out, recipe, data)
-        run._watch, run.began = watch, began
-        run._carry_out(recipe, prepared)
+        with _alone_in(out):
+            run = cls._create(out, recipe, data)
+            run._watch, run.began = watch, began
+            with run._told():
+                run._work(recipe, prepared)
         return run
 
     @classmethod
     def _create(cls, out: Path, recipe: Recipe, data: Path | None) -> Run:
+        """Write what a run begins with into a folder that is held, and must still be empty."""
+        if not _is_empty(out):
+            raise ConfigError(
+                f"--out {out} is not empty: another run was written there while the data were "
+                "read. Name a new folder."
+            )
         try:
-            out.mkdir(parents=True, exist_ok=True)
             write_text(out / "recipe.yaml", to_yaml(recipe, str(data.resolve()) if data else None))
             run = cls(out)
-            run._ballast.write_bytes(b"\0" * BALLAST_BYTES)
-            run.set_status("running", recipe=recipe.name)
+            run._begin(recipe)
             write_json(out / "environment.json", environment())
         except OSError as error:
             if (out / "recipe.yaml").is_file():
                 cls(out)._fail(error)
-            with contextlib.suppress(OSError):
-                out.rmdir()
-            raise RunError(f"{out}: the run could not be started: {_reason(error)}.") from error
+            raise RunError(f"{out}: the run could not be started: {in_words(error)}.") from error
         return run
+
+    def _begin(self, recipe: Recipe) -> None:
+        self._ballast.write_bytes(b"\0" * BALLAST_BYTES)
+        self.set_status("running", recipe=recipe.name, pid=os.getpid())
 
     def resume(self, *, watch: Watcher | None = None) -> Run:
         """Finish an interrupted run; what was done is kept, and the stored plan is followed.
@@ -107,49 +119,58 @@ class Run:
                 "that process first."
             )
         if self.state == "done":
+            self._tidy_up()
             return self
-        recipe, data = self.study
+        recipe, data = self.reopened()
         self._watch, self.began = watch, time.monotonic()
-        prepared = recipe.prepare(data)
-        self._ballast.write_bytes(b"\0" * BALLAST_BYTES)
-        self.log("resume")
-        self._carry_out(recipe, prepared)
+        with _alone_in(self.folder):
+            try:
+                prepared = recipe.prepare(data)
+            except KeyboardInterrupt:
+                raise KeyboardInterrupt(str(self.folder)) from None
+            with self._told():
+                self._begin(recipe)
+                self.log("resume")
+                self._work(recipe, prepared)
         return self
 
     def replay(self, out: str | Path | None = None, *, watch: Watcher | None = None) -> Run:
         """Do the same run again in another folder, following the stored plan and data hashes."""
-        recipe, data = self.study
+        recipe, data = self.reopened()
         out = Path(out) if out is not None else _free_name(self.folder, "replay")
         check_out(out, recipe)
         prepared = recipe.prepare(data)
-        again = self._create(out, recipe, data if recipe.needs_data else None)
-        again._watch = watch
-        for name in ("plan.json", "dataset.json"):
-            if (self.folder / name).is_file():
-                shutil.copyfile(self.folder / name, again.folder / name)
-        _without_clock(again.folder / "plan.json")
-        again._carry_out(recipe, prepared)
+        with _alone_in(out):
+            again = self._create(out, recipe, data if recipe.needs_data else None)
+            again._watch = watch
+            with again._told():
+                for name in ("plan.json", FIT_PLANS, "dataset.json"):
+                    if (self.folder / name).is_file():
+                        shutil.copyfile(self.folder / name, again.folder / name)
+                _without_clock(again.folder / "plan.json")
+                again._work(recipe, prepared)
         return again
 
-    def _carry_out(self, recipe: Recipe, prepared: Any) -> None:
-        """Let the recipe work; whatever happens, `status.json` tells."""
-        try:
-            lock = hold.take(self._lock)
-        except OSError as error:
-            raise self._fail(error) from error
-        if lock is None:
-            raise ConfigError(f"{self.folder} is being written by {self.writer()}.")
-        try:
-            self._work(recipe, prepared)
-        finally:
-            lock.close()
-            self._lock.unlink(missing_ok=True)
-
     def _work(self, recipe: Recipe, prepared: Any) -> None:
+        """Let the recipe fill the folder; what it needs no more is deleted once the run is done."""
+        recipe.work(prepared, self)
+        seconds = round(self.elapsed, 1)
+        self.set_status("done", recipe=recipe.name, seconds=seconds)
+        self._tidy_up()
+        self.log("done", seconds=seconds)
+
+    def _tidy_up(self) -> None:
+        self._ballast.unlink(missing_ok=True)
+        shutil.rmtree(self.work_folder, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Whatever happens meanwhile, `status.json` tells; a run that is done stays so."""
         try:
-            self.set_status("running", recipe=recipe.name, pid=os.getpid())
-            recipe.work(prepared, self)
+            yield
         except KeyboardInterrupt:
+            if self.state == "done":
+                raise
             self._stop("stopped", "stopped by the user")
             raise KeyboardInterrupt(str(self.folder)) from None
         except NeuroloomError as error:
@@ -160,14 +181,12 @@ class Run:
         except Exception as error:
             self._fail(error)
             raise
-        self._ballast.unlink(missing_ok=True)
-        shutil.rmtree(self.work_folder, ignore_errors=True)
-        self.set_status("done", recipe=recipe.name, seconds=round(self.elapsed, 1))
-        self.log("done", seconds=round(self.elapsed, 1))
 
     def _fail(self, error: BaseException) -> RunError:
-        self._stop("failed", _reason(error))
-        return RunError(f"The run failed: {_reason(error)}. {self.folder}/status.json says so too.")
+        self._stop("failed", in_words(error))
+        return RunError(
+            f"The run failed: {in_words(error)}. {self.folder}/status.json says so too."
+        )
 
     def _stop(self, state: str, why: str) -> None:
         """Write the end even on a full disk: the ballast makes room for it."""
@@ -175,12 +194,8 @@ class Run:
             self._ballast.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             self.log(state, error=why)
-        try:
+        with contextlib.suppress(OSError):
             self.set_status(state, error=why)
-        except OSError:
-            with contextlib.suppress(OSError):
-                shutil.rmtree(self.work_folder, ignore_errors=True)
-                self.set_status(state, error=why)
 
     @property
     def _ballast(self) -> Path:
@@ -188,7 +203,7 @@ class Run:
 
     @property
     def _lock(self) -> Path:
-        return self.folder / ".lock"
+        return self.folder / LOCK
 
     def is_busy(self) -> bool:
         """Tell whether a living process is writing this run."""
@@ -226,6 +241,23 @@ class Run:
         """The recipe with its settings, and the data it was run on."""
         recipe, data = read_yaml(self.folder / "recipe.yaml")
         return recipe, Path(data or ".")
+
+    def reopened(self) -> tuple[Recipe, Path]:
+        """Return `study`, for those who read the data again.
+
+        Raises
+        ------
+        DataError
+            If the data are gone, with the place where to say where they are.
+        """
+        recipe, data = self.study
+        text = str(data)  # of an array in a file, FILE:ARRAY
+        if not any(Path(part).exists() for part in (text, text.rpartition(":")[0] or text)):
+            raise DataError(
+                f"{data}: the data of this run are no longer there. If they were moved, write "
+                f"their new place after `data:` in {self.folder / 'recipe.yaml'}."
+            )
+        return recipe, data
 
     @property
     def recipe(self) -> Recipe:
@@ -304,16 +336,40 @@ def check_out(out: Path, recipe: Recipe | None = None) -> None:
         parent = next(place for place in (out, *out.absolute().parents) if place.exists())
         if not parent.is_dir():
             raise ConfigError(f"--out {out}: {parent} is a file; name a folder.")
-        if out.is_dir() and any(out.iterdir()):
+        if out.is_dir() and not _is_empty(out):
             raise ConfigError(f"--out {out} is not empty.{_what_is_there(out, recipe)}")
         with tempfile.TemporaryFile(dir=parent):
             pass
     except OSError as error:
-        if error.errno == 28:
+        if error.errno == errno.ENOSPC:
             return
         raise ConfigError(
             f"--out {out} cannot be written ({error.strerror}); choose another folder."
         ) from None
+
+
+def _is_empty(out: Path) -> bool:
+    """Tell whether a folder holds nothing but, perhaps, a lock."""
+    return all(item.name == LOCK for item in out.iterdir())
+
+
+@contextlib.contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Hold a folder, made if absent, so that nobody else writes it; one left empty is removed."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = hold.take(folder / LOCK)
+    except OSError as error:
+        raise RunError(f"{folder} cannot be written: {in_words(error)}.") from error
+    if lock is None:
+        raise ConfigError(f"{folder} is being written by another process: wait for it.")
+    try:
+        yield
+    finally:
+        lock.close()
+        (folder / LOCK).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def _what_is_there(out: Path, recipe: Recipe | None) -> str:
@@ -351,9 +407,21 @@ def _default_out(recipe: Recipe) -> Path:
 
 
 def _without_clock(file: Path) -> None:
-    """Take the time of a plan's fits out: a replay follows their steps, however long they take."""
-    if file.is_file() and "seconds" in (plan := read_json(file)):
-        write_json(file, plan | {"seconds": None})
+    """Take the time of fits out of their plans: a replay follows their steps, however long."""
+    if file.is_file():
+        write_json(file, _timeless(read_json(file)))
+
+
+def _timeless(plan: dict[str, Any]) -> dict[str, Any]:
+    """Return a plan, or several by name, whose `seconds` are not known.
+
+    Examples
+    --------
+    >>> _timeless({"configurations": {"2d": {"steps": 5, "seconds": 3.0}}})
+    {'configurations': {'2d': {'steps': 5, 'seconds': None}}}
+    """
+    inner = {key: _timeless(value) for key, value in plan.items() if isinstance(value, dict)}
+    return plan | inner | ({"seconds": None} if "seconds" in plan else {})
 
 
 def _free_name(base: Path, suffix: str) -> Path:
@@ -364,15 +432,6 @@ def _free_name(base: Path, suffix: str) -> Path:
 
 def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S%z")
-
-
-def _reason(error: BaseException) -> str:
-    """Say an error in words, without its type where the words suffice."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror + (f": {error.filename}" if error.filename else "")
-    if isinstance(error, MemoryError):
-        return "out of memory"
-    return f"{type(error).__name__}: {error}"
 
 
 def data_error_if_changed(stored: dict[str, str], now: dict[str, str]) -> None:

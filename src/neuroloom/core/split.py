@@ -6,9 +6,10 @@ kept together; intervals are bootstrapped over it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 
 LEAVE_ONE_OUT_UP_TO = 10
 TIME_SHARE = 0.2
+# What a column `split` says, or a folder is called, and the side that is meant.
+SIDES = {
+    "train": "train", "training": "train", "val": "train", "valid": "train", "validation": "train",
+    "test": "test", "testing": "test",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,7 @@ class Split:
         N for N folds, 1 for one split, 0 for none; None for leave-one-out up to ten units, else ten
         folds; one split in time; five at random.
     test
-        Globs over paths or runs, or one file of example names or paths: fixed held-out examples.
+        Names of examples, paths or runs, or globs over them: fixed held-out examples.
     per
         "subject" to split (and fit) every subject apart.
     gap
@@ -82,7 +88,7 @@ def make_folds(table: pd.DataFrame, split: Split) -> list[Fold]:
     Raises
     ------
     ConfigError
-        If there are fewer units than the split needs.
+        If there are fewer units than the split needs, or it contradicts itself.
 
     Examples
     --------
@@ -92,6 +98,11 @@ def make_folds(table: pd.DataFrame, split: Split) -> list[Fold]:
     >>> [fold.test.tolist() for fold in make_folds(rows, Split(by="run"))]
     [[0, 1], [2, 3]]
     """
+    if split.folds == 0 and split.test:
+        raise ConfigError(
+            f"folds=0 fits on everything, test={list(split.test)} holds examples out: leave one of "
+            "them out."
+        )
     if split.per == "subject":
         return _folds_per_subject(table, split)
     everyone = np.arange(len(table))
@@ -229,9 +240,7 @@ def _folds_at_random(table: pd.DataFrame, split: Split) -> list[Fold]:
 
 def _fixed(table: pd.DataFrame, split: Split) -> Fold:
     """Hold out what `test` names."""
-    wanted = list(split.test)
-    if len(wanted) == 1 and Path(wanted[0]).is_file():
-        wanted = [line.strip() for line in Path(wanted[0]).read_text().splitlines() if line.strip()]
+    wanted = split.test
     held_out = np.zeros(len(table), bool)
     for column in ("name", "path", "run"):
         values = table[column].astype(str)
@@ -246,9 +255,107 @@ def _fixed(table: pd.DataFrame, split: Split) -> Fold:
         raise ConfigError(
             f"test={list(split.test)} matches {what}; it must hold out some of {there}."
         )
-    by = split.by if split.by in UNITS else default_unit(table[held_out])
+    return _held_out(table, held_out, split.by)
+
+
+def _held_out(table: pd.DataFrame, held_out: np.ndarray, by: str | None = None) -> Fold:
+    by = by if by in UNITS else default_unit(table[held_out])
     keys = unit_keys(table, by) if by in UNITS else ["held out"] * len(table)
     return _fold_of("held out", held_out, np.asarray(keys))
+
+
+def stated_fold(table: pd.DataFrame) -> Fold | None:
+    """Return the split that data state: what they call "test" is held out, "val" is learnt from.
+
+    A column `split` says so; without it, the folders that the paths name, if each names one.
+
+    Returns
+    -------
+    Fold
+        None if nothing is said, or if one side would be empty.
+
+    Raises
+    ------
+    DataError
+        If a subject stands on both sides, or a word is no side.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> rows = pd.DataFrame({"name": ["a", "b"], "path": ["train/a.png", "test/b.png"],
+    ...                      "subject": ["a", "b"], "session": "1", "run": "1"})
+    >>> stated_fold(rows).test.tolist()
+    [1]
+    """
+    sides = stated_sides(table)
+    held_out = np.array([side == "test" for side in sides], bool)
+    if held_out.all() or not held_out.any():
+        return None
+    if None in sides:
+        row = sides.index(None)
+        raise DataError(
+            f"{table['name'].iloc[row]}: its split is '{table['split'].iloc[row]}', expected "
+            "train, val or test. Mend it, or say with `split`, `folds` or `test` what is held out."
+        )
+    refuse_both_sides(table["subject"].astype(str).tolist(), held_out, "The stated split")
+    return _held_out(table, held_out)
+
+
+def stated_sides(table: pd.DataFrame) -> list[str | None]:
+    """Return "train", "test" or None for each row, by the column `split`, else by the folders."""
+    if "split" in table:
+        return [SIDES.get(str(word).strip().lower()) for word in table["split"]]
+    folders = [PurePosixPath(str(path)).parent.parts for path in table["path"]]
+    sides = [next((SIDES[part] for part in parts if part in SIDES), None) for parts in folders]
+    return [None] * len(sides) if None in sides else sides
+
+
+def refuse_both_sides(subjects: Sequence[str], held_out: np.ndarray, who: str) -> None:
+    """Stop if examples of one subject are both learnt from and judged on.
+
+    Raises
+    ------
+    DataError
+        Naming the subject.
+    """
+    names = np.asarray(subjects)
+    both = sorted(set(names[held_out]) & set(names[~held_out]))
+    if both and len(set(subjects)) > 1:
+        raise DataError(
+            f"{who} puts images of subject {both[0]} on both sides"
+            + (f" (and of {len(both) - 1} more)" if len(both) > 1 else "")
+            + ": a net would recognise the person. Split by subject, or ask for split=random by "
+            "name, which stamps the report."
+        )
+
+
+def listed_names(test: list[str]) -> list[str]:
+    """Return the lines of a file of names, if that is all there is; names and globs as they are.
+
+    A file that is no text, such as a recording in this very folder, is the name of an example.
+
+    Raises
+    ------
+    ValueError
+        If the file holds no name.
+
+    Examples
+    --------
+    >>> listed_names(["sub-*_run-2.edf"])
+    ['sub-*_run-2.edf']
+    """
+    if len(test) != 1 or not Path(test[0]).is_file():
+        return test
+    content = Path(test[0]).read_bytes()
+    try:
+        lines = [line.strip() for line in content.decode("utf-8-sig").splitlines()]
+    except UnicodeDecodeError:
+        return test
+    if b"\0" in content:
+        return test
+    if not any(lines):
+        raise ValueError(f"the file {test[0]} holds no name")
+    return [line for line in lines if line]
 
 
 def check_classes(fold: Fold, y: np.ndarray, classes: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,8 @@ import numpy as np
 
 from neuroloom.core.dataset import UNITS, Dataset
 from neuroloom.core.errors import ConfigError
-from neuroloom.core.files import read_json, write_json
+from neuroloom.core.files import read_json, write_json, write_text
+from neuroloom.core.run import FIT_PLANS
 from neuroloom.core.split import Fold, Split, make_folds
 from neuroloom.learn.budget import Plan
 from neuroloom.learn.store import Ragged, read_arrays, write_arrays, write_ragged
@@ -128,6 +130,7 @@ def _fit_one(
     checkpoint = run.work_folder / f"{job.key}.checkpoint.safetensors"
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     y = dataset.y
+    settle_plan(run, job.key, learner, dataset.x[train])
     history = learner.fit(
         dataset.x[train],
         y[train],
@@ -151,6 +154,21 @@ def _fit_one(
     checkpoint.unlink(missing_ok=True)
     counts = {"learnt": len(train), "validated": len(validation)}
     run.log("fitted", seed=job.seed, **facts, **counts, stopped=history.stopped)
+
+
+def settle_plan(run: Run, key: str, learner: Any, x: Any) -> None:
+    """Let a learner that plans its net follow the plan stored for this fit, or store what it makes.
+
+    The machine has a say in such a plan: a run that goes on, or is done again, on another one must
+    not get other nets.
+    """
+    if not hasattr(learner, "settle_plan"):
+        return
+    file = run.folder / FIT_PLANS
+    stored = read_json(file) if file.is_file() else {}
+    settled = learner.settle_plan(x, stored.get(key))
+    if key not in stored:  # NaN, such as a mean of no voxel, stays NaN
+        write_text(file, json.dumps(stored | {key: settled}, indent=1))
 
 
 def note_turns(run: Run, plan: Plan, key: str, turns: dict[str, list[tuple[int, float]]]) -> None:

@@ -21,7 +21,16 @@ from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json, write_json
 from neuroloom.core.recipe import Recipe, setting
 from neuroloom.core.run import Run, check_out, data_error_if_changed
-from neuroloom.core.split import Fold, Split, check_classes, default_unit, make_folds, unit_keys
+from neuroloom.core.split import (
+    Fold,
+    Split,
+    check_classes,
+    default_unit,
+    listed_names,
+    make_folds,
+    stated_fold,
+    unit_keys,
+)
 from neuroloom.learn.budget import Plan, parse_budget, plan_time, readable_budget
 from neuroloom.learn.model import Model, find_model
 from neuroloom.learn.narrate import write_card
@@ -65,7 +74,7 @@ class Study(Recipe):
         None, "number of folds; 1 = one split, 0 = fit on everything; default: each unit once", ge=0
     )
     test: list[str] = setting(
-        [], "globs, or a file of names: these examples are held out instead of folds"
+        [], "names or globs, or a text file of names: these examples are held out instead of folds"
     )
     seeds: int = setting(1, "how many seeds a net is trained from; scores are averaged", ge=1)
     seed: int = setting(0, "the first seed", ge=0)
@@ -77,6 +86,8 @@ class Study(Recipe):
     permutations: int = setting(0, "label permutations for a p-value of the first metric", ge=0)
 
     _budget_is_readable = field_validator("budget")(readable_budget)
+    # Read once: what the run stores holds when the file has changed, and from any folder.
+    _test_is_listed = field_validator("test")(listed_names)
 
     @abstractmethod
     def read(self, data: Path) -> Dataset:
@@ -155,6 +166,18 @@ class Study(Recipe):
             check_classes(fold, dataset.y, dataset.classes)
         return folds
 
+    def stated(self, dataset: Dataset) -> list[Fold] | None:
+        """Return the one fold that a column `split` states, unless the settings say how to split.
+
+        For the studies of images, whose tables and folders (`train/`, `test/`) say such things.
+        """
+        if self.split or self.test or self.folds is not None or self.per:
+            return None
+        fold = stated_fold(dataset.table)
+        if fold is not None and dataset.task == "classification":
+            check_classes(fold, dataset.y, dataset.classes)
+        return None if fold is None else [fold]
+
     def work(self, prepared: Prepared, run: Run) -> None:
         """Fit, judge, store, explain and report."""
         self._record(prepared, run)
@@ -168,10 +191,12 @@ class Study(Recipe):
 
     def _record(self, prepared: Prepared, run: Run) -> None:
         """Write what was read; on resume and replay, refuse data that changed."""
-        file = run.folder / "dataset.json"
+        file, facts = run.folder / "dataset.json", _dataset_facts(prepared)
         if file.is_file():
-            data_error_if_changed(read_json(file)["files"], prepared.hashes)
-        write_json(file, _dataset_facts(prepared))
+            stored = read_json(file)
+            data_error_if_changed(stored["files"], prepared.hashes)
+            _refuse_other_folds(run, stored, facts)
+        write_json(file, facts)
         write_json(run.folder / "audit.json", [f.as_dict() for f in prepared.findings])
         for finding in prepared.findings:
             run.log("audit", **finding.as_dict())
@@ -310,7 +335,9 @@ class Study(Recipe):
         Returns
         -------
         DataFrame
-            The metrics, tidy; also written to `out` with the predictions and the audit.
+            The metrics, tidy; also written to `out` with the predictions and the audit. `attrs`
+            counts what was labelled, and lists what was found, such as files that the model has
+            learnt from.
 
         Raises
         ------
@@ -355,18 +382,32 @@ class Study(Recipe):
     ) -> pd.DataFrame:
         from neuroloom.learn.metrics import metric_table
 
+        facts = {"labelled": len(dataset), "unlabelled": n - len(dataset)}
+        findings = [found.as_dict() for found in dataset.findings]
+        findings += self._seen_before(run, dataset)
         if out is not None:
             folder = Path(out)
             folder.mkdir(parents=True, exist_ok=True)
             write_scores(folder, table, *self.judged_as(dataset), self.seed)
-            write_json(folder / "audit.json", [found.as_dict() for found in dataset.findings])
-            facts = {"labelled": len(dataset), "unlabelled": n - len(dataset)}
+            write_json(folder / "audit.json", findings)
             files = {"run": run.folder.name, "files": dataset.extra["hashes"]}
             write_json(folder / "evaluation.json", facts | files)
             write_json(folder / "status.json", {"state": "done", "recipe": self.name, **facts})
         metrics = metric_table(table, *self.judged_as(dataset))
-        metrics.attrs["labelled"], metrics.attrs["unlabelled"] = len(dataset), n - len(dataset)
+        metrics.attrs |= {**facts, "findings": findings}
         return metrics
+
+    def _seen_before(self, run: Run, dataset: Dataset) -> list[dict[str, str]]:
+        """Compare new data with what the run's model learnt from, by the content of files."""
+        known = read_json(run.folder / "dataset.json")
+        held_out = [set(fold["test"]) for fold in known["split"]["folds"]]
+        never = set() if self._refits(self.find(self.model)) else set.intersection(*held_out)
+        learnt = {
+            known["files"].get(row["path"]) for row in known["rows"] if row["name"] not in never
+        }
+        paths = dataset.table["path"].astype(str).tolist()
+        found = audit.audit_seen(paths, dataset.extra["hashes"], learnt - {None})
+        return [finding.as_dict() for finding in found]
 
     def load_model(self, run: Run, role: str = "model") -> Ensemble:
         """Load the run's final model, or its baseline."""
@@ -454,6 +495,16 @@ def add_scores(folder: Path, more: dict[str, dict[str, float | None]]) -> None:
     numbers = dict.fromkeys(("value", "low", "high", "baseline", "chance"), float)
     whole = pd.concat([before, pd.DataFrame(rows, columns=before.columns).astype(numbers)])
     write_atomic(folder / "metrics.parquet", lambda path: whole.to_parquet(path, index=False))
+
+
+def _refuse_other_folds(run: Run, stored: dict[str, Any], facts: dict[str, Any]) -> None:
+    """Stop before what was learnt of some examples is paired with others."""
+    before, now = ([fold["test"] for fold in own["split"]["folds"]] for own in (stored, facts))
+    if before != now:
+        raise ConfigError(
+            f"{run.folder}: its data are now split another way than when it began: other examples "
+            "are held out. Undo what was changed in its recipe.yaml, or start a new run."
+        )
 
 
 def _dataset_facts(prepared: Prepared) -> dict[str, Any]:

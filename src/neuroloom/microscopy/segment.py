@@ -11,7 +11,7 @@ import numpy as np
 
 from neuroloom.core.errors import ConfigError
 from neuroloom.core.recipe import setting
-from neuroloom.core.split import Fold, default_unit
+from neuroloom.core.split import Fold, default_unit, stated_fold
 from neuroloom.learn.dense.study import DenseStudy
 
 if TYPE_CHECKING:
@@ -135,7 +135,9 @@ class Segment(DenseStudy):
 
         table = find(self, data, self.include).table
         labelled = table[table["label"].notna()]
-        return bool(len(labelled)) and default_unit(labelled) in ("run", "time")
+        if not len(labelled) or stated_fold(labelled) is not None:
+            return False
+        return default_unit(labelled) in ("run", "time")
 
     def read(self, data: Path) -> Dataset:
         """Find and check the images, and cut them where the split is in space."""

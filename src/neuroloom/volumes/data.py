@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -265,52 +265,3 @@ def findings_of(found: FoundCases, rows: pd.DataFrame) -> list[Finding]:
             )
         )
     return notes
-
-
-def sides(table: pd.DataFrame) -> np.ndarray | None:
-    """Return which rows a table's column `split` holds out, or None without such a column.
-
-    Raises
-    ------
-    DataError
-        If a subject stands on both sides, or a word is no side.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> sides(pd.DataFrame({"subject": ["a", "b"], "split": ["train", "test"], "name": "ab"}))
-    array([False,  True])
-    """
-    if "split" not in table:
-        return None
-    from neuroloom.volumes.targets import SPLIT_WORDS
-
-    words = [SPLIT_WORDS.get(str(word).strip().lower()) for word in table["split"]]
-    for row, word in enumerate(words):
-        if word is None:
-            raise DataError(
-                f"{table['name'].iloc[row]}: the column split says '{table['split'].iloc[row]}', "
-                "expected train, val or test."
-            )
-    held_out = np.array([word == "test" for word in words])
-    refuse_both_sides(table["subject"].astype(str).tolist(), held_out, "The column split")
-    return held_out if held_out.any() and not held_out.all() else None
-
-
-def refuse_both_sides(subjects: Sequence[str], held_out: np.ndarray, who: str) -> None:
-    """Stop if images of one subject are both learnt from and judged on.
-
-    Raises
-    ------
-    DataError
-        Naming the subject.
-    """
-    names = np.asarray(subjects)
-    both = sorted(set(names[held_out]) & set(names[~held_out]))
-    if both and len(set(subjects)) > 1:
-        raise DataError(
-            f"{who} puts images of subject {both[0]} on both sides"
-            + (f" (and of {len(both) - 1} more)" if len(both) > 1 else "")
-            + ": a net would recognise the person. Split by subject, or ask for split=random by "
-            "name, which stamps the report."
-        )

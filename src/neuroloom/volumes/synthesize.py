@@ -139,6 +139,8 @@ class Synthesize(Study):
             raise ConfigError(f"make is for kind=contrast and means nothing to kind={self.kind}.")
 
     def _split(self, dataset: Dataset, by: str) -> list[Any]:
+        if stated := self.stated(dataset):
+            return stated
         if by == "time":
             raise ConfigError("Images of two subjects (sessions, runs) or more are needed.")
         return super()._split(dataset, by)

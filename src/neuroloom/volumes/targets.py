@@ -10,16 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuroloom.core.errors import ConfigError, DataError, nearest
+from neuroloom.core.split import SIDES
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from neuroloom.io.cases import Case, FoundCases
 
-SPLIT_WORDS = {
-    "train": "train", "training": "train", "val": "train", "valid": "train", "validation": "train",
-    "test": "test", "testing": "test",
-}  # fmt: skip
 OURS = ("name", "subject", "session", "run", "path", "image", "label", "split")
 _UNKNOWN = ("", "n/a", "nan", "na", "none", "unknown", "-")
 
@@ -90,24 +87,18 @@ class Amount:
 
 
 def with_folders(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the table with `folder` and, where folders are called train and test, `split`.
+    """Return the table with `folder`: the nearest that is not called train or test.
 
     Examples
     --------
     >>> import pandas as pd
     >>> with_folders(pd.DataFrame({"path": ["train/cat/1.png", "test/dog/2.png"]}))[
-    ...     ["folder", "split"]].to_numpy().tolist()
-    [['cat', 'train'], ['dog', 'test']]
+    ...     "folder"].tolist()
+    ['cat', 'dog']
     """
     parents = [PurePosixPath(path).parent.parts for path in table["path"]]
-    sides = [next((SPLIT_WORDS[p] for p in parts if p in SPLIT_WORDS), None) for parts in parents]
-    table = table.copy()
-    table["folder"] = [
-        next((p for p in reversed(parts) if p not in SPLIT_WORDS), None) for parts in parents
-    ]
-    if "split" not in table and all(sides) and len(set(sides)) > 1:
-        table["split"] = sides
-    return table
+    inner = [next((p for p in reversed(parts) if p not in SIDES), None) for parts in parents]
+    return table.assign(folder=inner)
 
 
 def labels_of(found: FoundCases, target: str | None, *, numbers: bool) -> tuple[pd.Series, str]:

@@ -12,7 +12,7 @@ from pydantic import model_validator
 from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import ConfigError
 from neuroloom.core.recipe import setting
-from neuroloom.core.split import Fold, check_classes
+from neuroloom.core.split import Fold, refuse_both_sides
 from neuroloom.learn.study import Prepared, Study
 
 if TYPE_CHECKING:
@@ -138,16 +138,8 @@ class WholeImage(Study):
 
     def _split(self, dataset: Dataset, by: str) -> list[Fold]:
         """Split by whose the images are; images of one subject never stand on both sides."""
-        from neuroloom.volumes.data import refuse_both_sides, sides
-
-        held_out = None if self._says_how() else sides(dataset.table)
-        if held_out is not None:
-            units = dataset.table["subject"].astype(str).to_numpy()[held_out].tolist()
-            rows = np.arange(len(dataset))
-            folds = [Fold("column split", rows[~held_out], rows[held_out], units)]
-            for fold in folds if dataset.task == "classification" else ():
-                check_classes(fold, dataset.y, dataset.classes)
-            return folds
+        if stated := self.stated(dataset):
+            return stated
         if by == "time":
             raise ConfigError(
                 "There is one image only, or nothing to tell images apart by: two subjects "
@@ -161,9 +153,6 @@ class WholeImage(Study):
             who = "The list of `test`" if self.test else f"split={by}"
             refuse_both_sides(subjects, away, who)
         return folds
-
-    def _says_how(self) -> bool:
-        return bool(self.split or self.test or self.folds is not None or self.per)
 
     def audit(self, dataset: Dataset) -> list[Any]:
         """Look for images whose size gives the target away, and for too coarse a grid."""

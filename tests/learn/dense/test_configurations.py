@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,10 +11,10 @@ import pandas as pd
 import pytest
 
 from neuroloom.core.errors import ConfigError
-from neuroloom.core.files import read_json
+from neuroloom.core.files import read_json, write_json
 from neuroloom.core.run import Run
 from neuroloom.core.split import Fold
-from neuroloom.learn.dense.configurations import choose, table_of
+from neuroloom.learn.dense.configurations import choose, settled, table_of
 from neuroloom.volumes.segment import Segment
 from tests import grids
 
@@ -161,6 +163,27 @@ def test_the_same_again_gives_the_same(run, tmp_path):
     assert first == second
     same = [read_json(r.folder / "configurations.json") for r in (run, again)]
     assert same[0] == same[1]
+
+
+def test_a_replay_follows_the_turns_of_every_configuration_and_no_clock(run, data, tmp_path):
+    """Plans and turns of a run whose time was short, as they are stored."""
+    first, again = (tmp_path / name for name in ("first", "again"))
+    shutil.copytree(run.folder, first)
+    plan = read_json(first / "plan.json")
+    for own in plan["configurations"].values():
+        own |= {"seconds": 60.0, "all_seconds": True}
+    key = "model-2d-001-0"
+    write_json(first / "plan.json", plan | {"turns": {key: {"": [[1, 2.0]]}}})
+    Run(first).replay(again)
+    prepared = Segment(**SMALL).prepare(data)
+    plans = settled(Segment(**SMALL), prepared, Run(again))
+    assert list(plans) == ["2d", "3d_fullres"]
+    assert all(own.seconds is None for own in plans.values())
+    assert plans["2d"].turns[key] == {"": [[1, 2.0]]}
+    fitted = [line for line in (again / "log.jsonl").open() if '"fitted"' in line]
+    steps = {json.loads(line)["role"] + str(json.loads(line)["fit"]): json.loads(line)["stopped"]
+             for line in fitted}  # fmt: skip
+    assert steps["model-2d2"] != steps["model-2d1"]
 
 
 def test_auto_takes_what_the_data_admit_and_refits_the_chosen(data, tmp_path):

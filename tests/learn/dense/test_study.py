@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from neuroloom.core.errors import ConfigError, DataError
-from neuroloom.core.files import read_json
+from neuroloom.core.files import digest, read_json
 from neuroloom.core.recording import spacing, volume
 from neuroloom.core.run import Run
 from neuroloom.io.images import read_image, write_image
@@ -171,7 +171,9 @@ def test_labels_of_held_out_cases_stay_in_the_run_as_they_were_judged(run, data)
 
 def test_evaluate_scores_labelled_cases_and_counts_the_rest(run, data, tmp_path):
     metrics = run.evaluate(data, tmp_path / "e")
-    assert metrics.attrs == {"labelled": 4, "unlabelled": 1}
+    assert (metrics.attrs["labelled"], metrics.attrs["unlabelled"]) == (4, 1)
+    (found,) = metrics.attrs["findings"]
+    assert "4 of 4 examples are of files that this model has learnt from" in found["detail"]
     assert {"dice", "error_auroc"} <= set(read_json(tmp_path / "e/metrics.json"))
 
 
@@ -257,10 +259,87 @@ def test_the_plan_is_in_the_run_and_says_why(run):
     assert plan["channels"] == ["T1", "T2"]
 
 
+@pytest.fixture
+def elsewhere(monkeypatch):
+    """Another machine, which would plan other nets."""
+    from neuroloom.learn.dense.planning import plan as planning
+
+    here = planning.plan
+    monkeypatch.setattr(
+        planning, "plan", lambda *args, **more: here(*args, **more).override(blocks=(1, 2))
+    )
+
+
+def test_a_fit_that_is_done_again_elsewhere_has_the_same_net(run, data, tmp_path, elsewhere):
+    other = Segment(**SMALL).run(data, tmp_path / "other")
+    assert digest(other.folder / "model.safetensors") != digest(run.folder / "model.safetensors")
+    again = run.replay(tmp_path / "again")
+    assert digest(again.folder / "model.safetensors") == digest(run.folder / "model.safetensors")
+
+
+def test_a_run_that_goes_on_elsewhere_keeps_its_nets(run, data, tmp_path, monkeypatch, request):
+    class PowerCutError(Exception): ...
+
+    def cut(*args):
+        raise PowerCutError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Segment, "_judge", cut)
+        with pytest.raises(PowerCutError):
+            Segment(**SMALL).run(data, tmp_path / "cut")
+    (tmp_path / "cut/work/model-001-0.safetensors").unlink()
+    request.getfixturevalue("elsewhere")
+    whole = Run(tmp_path / "cut").resume()
+    for name in ("model.safetensors", "metrics.json"):
+        assert digest(whole.folder / name) == digest(run.folder / name)
+
+
 def test_folds_0_judges_nothing_and_keeps_a_model(data, tmp_path):
     done = Segment(**SMALL | {"folds": 0}).run(data, tmp_path / "r")
     assert read_json(done.folder / "metrics.json") == {}
     assert len(done.predict(data)) == 2 * 5
+
+
+def in_folders(data: Path, root: Path) -> Path:
+    """Copy the labelled cases below train/ and, the last, test/."""
+    for k in range(4):
+        side = root / ("test" if k == 3 else "train")
+        for half, own in (("images", "imagesTr"), ("labels", "labelsTr")):
+            (side / half).mkdir(parents=True, exist_ok=True)
+            tail = "_0000" if half == "images" else ""
+            shutil.copy(data / own / f"toy_{k:03d}{tail}.nii.gz", side / half / f"c{k}.nii.gz")
+    return root
+
+
+def test_a_stated_test_set_is_never_learnt_from(data, tmp_path):
+    folders = in_folders(data, tmp_path / "d")
+    fields = {key: value for key, value in SMALL.items() if key != "folds"}
+    prepared = Segment(**fields).prepare(folders)
+    names = prepared.dataset.table["name"].to_numpy()
+    (fold,) = prepared.folds
+    assert set(names[fold.test]) == {"c3"}
+    assert set(names[fold.train]) == {"c0", "c1", "c2"}
+    wishes = Segment(**fields | {"budget": "100s"})._maker(
+        Segment().find("dynunet"), prepared.dataset
+    )
+    assert wishes().wishes.budget_s == 100
+    said = [f.title for f in Segment(**SMALL).prepare(folders).findings]
+    assert "What the data call test is learnt from" in said
+
+
+def test_a_column_split_of_a_table_is_followed(data, tmp_path):
+    folders = in_folders(data, tmp_path / "d")
+    rows = [
+        {"image": f.relative_to(folders).as_posix(), "subject": f.name[:2],
+         "label": f.relative_to(folders).as_posix().replace("images", "labels"),
+         "split": "test" if f.name[:2] in ("c0", "c3") else "train"}
+        for f in sorted(folders.rglob("images/*"))
+    ]  # fmt: skip
+    pd.DataFrame(rows).to_csv(folders / "table.csv", index=False)
+    fields = {key: value for key, value in SMALL.items() if key != "folds"}
+    prepared = Segment(**fields).prepare(folders / "table.csv")
+    (fold,) = prepared.folds
+    assert sorted(fold.units) == ["c0", "c3"]
 
 
 def test_two_contrasts_of_one_subject_are_no_evidence(tmp_path):

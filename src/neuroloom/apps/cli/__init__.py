@@ -15,7 +15,7 @@ import threading
 from collections.abc import Sequence
 from types import FrameType
 
-from neuroloom.core.errors import NeuroloomError
+from neuroloom.core.errors import NeuroloomError, in_words
 
 USAGE, STOPPED = 2, 130
 
@@ -37,6 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("NEUROLOOM_DEBUG"):
             raise
+        if isinstance(error, OSError | MemoryError):
+            return _say(f"{' '.join(words[:1])} failed: {in_words(error)}.", 1)
         what = f"{type(error).__name__}: {error}"
         return _say(f"a fault of neuroloom itself: {what} (NEUROLOOM_DEBUG=1 shows where).", 1)
 

@@ -15,6 +15,7 @@ from neuroloom.apps.cli.runs import finished
 from neuroloom.apps.cli.show import announce, watching
 from neuroloom.core import registry
 from neuroloom.core.errors import ConfigError
+from neuroloom.core.files import digest, read_json
 from neuroloom.core.recipe import FieldInfo, Recipe, describe, read_yaml
 from neuroloom.core.run import Run
 
@@ -146,6 +147,7 @@ def resume(run: Path, /, *, quiet: Flag = False, json: Flag = False) -> int:
     """
     opened = Run(run)
     if opened.state == "done":
+        opened.resume()
         print(f"{run} is done already.", file=sys.stderr)
         return 0
     with watching(quiet=quiet, lines=json) as watch:
@@ -156,6 +158,8 @@ def resume(run: Path, /, *, quiet: Flag = False, json: Flag = False) -> int:
 
 def replay(run: Path, /, *, out: Path | None = None, quiet: Flag = False) -> int:
     """Do a run again, following its stored plan; exit code 1 if a metric differs.
+
+    Where nothing was judged, the weights are compared.
 
     Parameters
     ----------
@@ -169,8 +173,12 @@ def replay(run: Path, /, *, out: Path | None = None, quiet: Flag = False) -> int
     first = finished(run)
     with watching(quiet=quiet) as watch:
         again = first.replay(out, watch=watch)
-    same = (first.folder / "metrics.json").read_bytes() == (
-        again.folder / "metrics.json"
-    ).read_bytes()
-    print(f"{again.folder}: the metrics are {'identical' if same else 'NOT the same'}.")
+    what, file = "metrics", "metrics.json"
+    if not read_json(first.folder / file):
+        what, file = "weights (nothing was judged)", "model.safetensors"
+        if not (first.folder / file).is_file():
+            print(f"{again.folder}: there are neither metrics nor weights to compare.")
+            return 0
+    same = digest(first.folder / file) == digest(again.folder / file)
+    print(f"{again.folder}: the {what} are {'identical' if same else 'NOT the same'}.")
     return 0 if same else 1

@@ -30,9 +30,9 @@ def finished(folder: Path) -> Run:
         If it is not; the message names `resume`.
     """
     run = Run(folder)
-    if run.is_busy():
-        raise ConfigError(f"{folder} is still being written by {run.writer()}; wait for it.")
     if run.state != "done":
+        if run.is_busy():
+            raise ConfigError(f"{folder} is still being written by {run.writer()}; wait for it.")
         how = "failed" if run.state == "failed" else "was interrupted"
         raise ConfigError(
             f"{folder} is not done, it {how}: `neuroloom resume {folder}` goes on with it."

@@ -164,8 +164,8 @@ def refuse_senseless(study: DenseStudy, *, is_net: bool) -> None:
 
 def fit_configurations(study: DenseStudy, prepared: Prepared, run: Run) -> list[Fitted]:
     """Train every configuration in every fold, choose, and return one joint fit a fold and seed."""
-    names = wanted(study, prepared)
-    plans = settled(study, prepared, run, names)
+    plans = settled(study, prepared, run)
+    names = list(plans)
     jobs = [
         (Job(number, seed, "model", fold.group), fold)
         for seed in range(study.seed, study.seed + study.seeds)
@@ -197,15 +197,15 @@ def _fit(
     return list(fit_jobs(own, prepared.dataset, make, plan, run, prepared.by))
 
 
-def settled(
-    study: DenseStudy, prepared: Prepared, run: Run, names: Sequence[str]
-) -> dict[str, Plan]:
+def settled(study: DenseStudy, prepared: Prepared, run: Run) -> dict[str, Plan]:
     """Return the plan of each configuration: stored, or each by its share of what time is left."""
     file = run.folder / "plan.json"
     if file.is_file():
-        stored = read_json(file)["configurations"]
-        return {name: Plan(**stored[name]) for name in names}
+        stored = read_json(file)
+        turns = {"turns": stored.get("turns", {})}  # of all fits, by their keys
+        return {name: Plan(**plan | turns) for name, plan in stored["configurations"].items()}
     plans, seconds = {}, parse_budget(study.budget).seconds
+    names = wanted(study, prepared)
     for name in names:
         left = None if seconds is None else (seconds - run.elapsed) / len(names)
         own = alone(study, name, 1 / len(names))

@@ -135,7 +135,7 @@ class DenseLearner:
         self.name, self.wishes, self.plan = name, wishes, plan
         self.model: nn.Module | None = None
         self.rehearsed: DenseLearner = self
-        self.given: DensePlan | None = None  # a plan that is not made of the cases
+        self.given: DensePlan | None = None  # a plan that is settled already
         self.coarse: DenseLearner | None = None  # the stage before, of a cascade
         self.overhead_s = 0.0  # of a fit, beside its steps
         if plan is not None:
@@ -176,6 +176,13 @@ class DenseLearner:
             "average": 0.99, "clip": 12.0, "muon": 25.0,
         }  # fmt: skip
         return Training(**(usual | self.wishes.training))
+
+    def settle_plan(
+        self, cases: DenseCases, stored: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Settle the plan of the next fit, as stored or for these cases; return it as data."""
+        self.given = self.make_plan(cases) if stored is None else DensePlan.from_dict(stored)
+        return self.given.as_dict()
 
     def make_plan(self, cases: DenseCases) -> DensePlan:
         """Return the plan for these training cases."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -207,7 +207,9 @@ class DenseStudy(Study):
         """Split by whose the cases are; five folds where nothing else is asked for."""
         from neuroloom.learn.dense.read import refuse_copies, refuse_shared
 
-        if self.folds == 0 or self.test:
+        if stated := self.stated(dataset):
+            folds = stated
+        elif self.folds == 0 or self.test:
             folds = super()._split(dataset, by)
             if by == "subject":
                 refuse_shared(dataset, folds)
@@ -225,6 +227,11 @@ class DenseStudy(Study):
             folds = make_folds(dataset.table, rule)
         refuse_copies(dataset, folds)
         return folds
+
+    def _maker(self, model: Model, dataset: Dataset) -> Callable[[], Any]:
+        """Let a net be planned for the time of all folds, where the data state a single one."""
+        study = self.model_copy(update={"folds": 1}) if self.stated(dataset) else self
+        return super(DenseStudy, study)._maker(model, dataset)
 
     def _refuse_idle_settings(self, model: Model) -> None:
         super()._refuse_idle_settings(model)

@@ -67,7 +67,7 @@ def explain_again(decode: Decode, run: Run) -> pd.DataFrame:
     from neuroloom.core.report import write_report
 
     ensemble = decode.load_model(run)
-    recipe, data = run.study
+    recipe, data = run.reopened()
     dataset = recipe.read(data).labelled()  # type: ignore[attr-defined]
     rows = _spread(np.arange(len(dataset)), EXPLAINED_TRIALS)
     first = next(iter(ensemble.members.values()))[0]

@@ -212,6 +212,8 @@ class Radiomics(Study):
         """Deal subjects to folds so that each has its share of every outcome."""
         from neuroloom.volumes.radiomics.targets import stratified_folds
 
+        if stated := self.stated(dataset):
+            return stated
         if by == "time":
             raise ConfigError(
                 "There is one case only: two subjects or more are needed to learn from some and "
