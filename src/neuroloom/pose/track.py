@@ -78,9 +78,7 @@ class Track(Recipe):
     rate: float | None = setting(
         None, "frames a second; default: the file's or the video's", unit="Hz", gt=0, basic=True
     )
-    least: float = setting(
-        0.0, "confidence below which a keypoint counts as missing", ge=0, le=1, basic=True
-    )
+    least: float = setting(0.0, "confidence below which a keypoint is missing", ge=0, le=1)
     fill: int = setting(40, "longest gap to fill in, frames; 0 fills none", ge=0, basic=True)
     smooth: bool = setting(
         False, "draw smooth paths, as stiff as tells frames that are left out best", basic=True
