@@ -126,6 +126,7 @@ MODELS: dict[str, str] = {
     "dense/dynunet": "neuroloom.learn.dense.models:dynunet",
     "dense/resenc-m": "neuroloom.learn.dense.models:resenc_m",
     "dense/resenc-l": "neuroloom.learn.dense.models:resenc_l",
+    "dense/resenc-xl": "neuroloom.learn.dense.models:resenc_xl",
     "dense/unet": "neuroloom.learn.dense.models:unet",
     "dense/attention-unet": "neuroloom.learn.dense.models:attention_unet",
     "dense/basicunetplusplus": "neuroloom.learn.dense.models:basicunetplusplus",

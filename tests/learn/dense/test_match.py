@@ -189,7 +189,7 @@ def test_a_dataset_json_that_names_more_channels_than_there_are(tmp_path):
     for read in (Segment().read, lambda new: like(Segment(), data, new)):
         with pytest.raises(DataError, match="have 2 channels, the data set names 3: FLAIR"):
             read(other)
-    with pytest.raises(DataError, match="have 2 channels, the run learnt 1: image"):
+    with pytest.raises(DataError, match="has 2 channels, expected 1: image"):
         like(
             Segment(), grids.write_blobs(tmp_path / "c", cases=2), data / "imagesTr/toy_001.nii.gz"
         )

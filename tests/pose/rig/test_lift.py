@@ -67,8 +67,14 @@ def curve(frames: int = 90) -> np.ndarray:
     ) + 20 * np.sin(bend)
 
 
-@pytest.mark.parametrize("cameras", [2, 4])
-@pytest.mark.parametrize("noise", [0.5, 8.0])
+@pytest.mark.parametrize(
+    ("cameras", "noise"),
+    [
+        (2, 0.5),
+        (4, 8.0),
+        *(pytest.param(*one, marks=pytest.mark.long) for one in ((2, 8.0), (4, 0.5))),
+    ],
+)
 def test_the_chosen_smoothness_is_near_the_best_for_the_truth(cameras, noise):
     rig, rng, path = ring(cameras), np.random.default_rng(5), curve()
     pixels = rig.project(path) + rng.normal(0, noise, (cameras, 90, 3, 2))

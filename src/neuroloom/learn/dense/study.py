@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 USUAL_FOLDS = 5
 BASELINE = "voxel-logistic"
-BEARING = ("dynunet", "resenc-m", "resenc-l")
+BEARING = ("dynunet", "resenc-m", "resenc-l", "resenc-xl")
 
 
 class DenseStudy(Study):

@@ -84,6 +84,13 @@ _NETS = (
         deep_supervision=True,
     ),
     GridNet(
+        "resenc-xl",
+        "planned U-Net with a residual encoder, for 40 GB of memory",
+        "Isensee et al. 2024, arXiv:2404.09556 (nnU-Net ResEnc XL)",
+        f"{_HERE}:residual",
+        deep_supervision=True,
+    ),
+    GridNet(
         "unet",
         "U-Net of residual units",
         "Kerfoot et al. 2019, STACOM 371-380; Ronneberger et al. 2015",
@@ -162,8 +169,8 @@ def net_names() -> list[str]:
 
     Examples
     --------
-    >>> net_names()[:3]
-    ['dynunet', 'resenc-m', 'resenc-l']
+    >>> net_names()[:4]
+    ['dynunet', 'resenc-m', 'resenc-l', 'resenc-xl']
     """
     return [net.name for net in _NETS]
 

@@ -176,7 +176,7 @@ def build_hemis(name: str, *, in_channels: int, drop: float = 0.3, **sizes: Any)
     Parameters
     ----------
     name
-        `"dynunet"`, `"resenc-m"` or `"resenc-l"`.
+        `"dynunet"`, or `"resenc-m"`, `"resenc-l"`, `"resenc-xl"`.
     in_channels
         Contrasts.
     drop
@@ -315,7 +315,7 @@ def _planned(net: nn.Module, who: str) -> PlannedUNet:
     inner = net.net if isinstance(net, Padded) else net
     if not isinstance(inner, PlannedUNet):
         raise ConfigError(
-            f"{who} conditions planned nets (dynunet, resenc-m, resenc-l), not "
+            f"{who} conditions planned nets (dynunet, resenc-m, resenc-l, resenc-xl), not "
             f"{type(inner).__name__}."
         )
     return inner
