@@ -26,9 +26,9 @@ def main(job: dict) -> dict:
         trained = time.perf_counter() - began
         ensemble = study.load_model(run)
         metrics = read_json(run.folder / "metrics.json")
-    with Video(Path(job["video"])) as video:
+    with Video(Path(job["video"]), patch=True) as video:
         began = time.perf_counter()
-        table = predict_video(ensemble, video, None)
+        table, _ = predict_video(ensemble, video, "video", None)
         seconds = time.perf_counter() - began
         frames = len(video)
     whole = np.isfinite(table[["x", "y"]].to_numpy()).all()

@@ -202,6 +202,25 @@ def test_broken_frames_can_be_patched(tmp_path):
     np.testing.assert_array_equal(read_scan(done)["damaged"], ~sound)
 
 
+def test_pictures_of_several_sizes_are_no_damage(tmp_path):
+    for number, side in enumerate((32, 32, 48)):
+        Image.new("L", (side, side)).save(tmp_path / f"img{number}.png")
+    with Video(tmp_path, patch=True) as video, pytest.raises(DataError, match="one size"):
+        list(video.blocks(2))
+
+
+def test_a_broken_first_picture_is_patched(tmp_path):
+    for number in range(3):
+        Image.new("L", (32, 24), 90).save(tmp_path / f"img{number}.png")
+    (tmp_path / "img0.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match="cannot be read"):
+        Video(tmp_path)
+    with Video(tmp_path, patch=True) as video:
+        (_, frames), *_ = video.blocks(3)
+        assert video.damaged.tolist() == [True, False, False]
+        assert frames.max((1, 2, 3)).tolist() == [0, 90, 90]
+
+
 def test_half_a_file_is_no_video(tmp_path):
     encode(tmp_path / "b.mp4", "libx264")
     (tmp_path / "b.mp4").write_bytes((tmp_path / "b.mp4").read_bytes()[:900])

@@ -182,3 +182,18 @@ def test_smooth_tracks_are_nearer_the_truth(tmp_path):
         )  # fmt: skip
         off.append(np.nanmean(np.linalg.norm(found[:, order] - truth, axis=-1)))
     assert off[1] < 0.8 * off[0]
+
+
+def test_a_truth_of_a_part_judges_that_part(tmp_path):
+    data = write_crossings(tmp_path / "data", files=1)
+    whole = Track(animals=2).run(data, tmp_path / "whole")
+    truth = read_tracks(data / "truth/clip0.h5")
+    write_tracks(truth.isel(time=slice(30, 70)), data / "truth/clip0.h5", "dlc")
+    run = Track(animals=2).run(data, tmp_path / "part")
+    rows = pd.read_parquet(run.folder / "predictions.parquet")
+    assert rows["frame"].min() == 30
+    assert rows["frame"].max() == 69
+    assert read_json(run.folder / "metrics.json")["idf1"]["value"] >= 0.98
+    assert "of the frames 30 to 69" in (run.folder / "audit.json").read_text()
+    every = [read_tracks(one.folder / "artifacts/clip0.tracked.h5") for one in (whole, run)]
+    assert every[0].sizes == every[1].sizes

@@ -69,26 +69,37 @@ def digest(path: Path) -> str:
 def names_apart(paths: Sequence[Path]) -> list[str]:
     """Return a name of its own for each path: its stem, and of its folders as many as are needed.
 
+    Folders count from the one that holds all paths, so that it does not matter how they are
+    written. Files of one folder are told apart by their endings.
+
     Examples
     --------
-    >>> names_apart([Path("s1/cam0.mp4"), Path("s2/cam0.mp4"), Path("s2/cam1.mp4")])
+    >>> names_apart([Path("d/s1/cam0.mp4"), Path("d/s2/cam0.mp4"), Path("d/cam1.mp4")])
     ['s1_cam0', 's2_cam0', 'cam1']
-    >>> names_apart([Path("a.mp4"), Path("a.avi")])
-    ['a', 'a_2']
+    >>> names_apart([Path("d/a.mp4"), Path("d/a.avi"), Path("d/s/a.mp4")])
+    ['a_mp4', 'a_avi', 's_a']
     """
-    names = [path.stem for path in paths]
-    deepest = max((len(path.parts) for path in paths), default=0)
-    for depth in range(2, deepest + 1):
-        twice = {name for name, count in Counter(names).items() if count > 1}
-        for place, path in enumerate(paths):
-            if names[place] in twice and len(path.parts) >= depth:
-                folders = [part.strip("/\\:") for part in path.parts[-depth:-1]]
-                names[place] = "_".join([*folders, path.stem])
-    out: list[str] = []
-    for name in names:
-        tries = (name if number == 1 else f"{name}_{number}" for number in range(1, len(names) + 1))
-        out.append(next(one for one in tries if one not in out))
-    return out
+    if not paths:
+        return []
+    whole = [Path(os.path.abspath(path)) for path in paths]
+    base = os.path.commonpath([path.parent for path in whole])
+    inside = [path.relative_to(base) for path in whole]
+    names = [path.stem for path in inside]
+    for depth in range(2, max(len(path.parts) for path in inside) + 1):
+        for place in _twice(names):
+            if len(inside[place].parts) >= depth:
+                names[place] = "_".join([*inside[place].parts[-depth:-1], inside[place].stem])
+    for place in _twice(names):
+        names[place] += inside[place].suffix.replace(".", "_")
+    for place in _twice(names):
+        names[place] += f"_{place + 1}"
+    return names
+
+
+def _twice(names: Sequence[str]) -> list[int]:
+    """Return the places of the names that are not the only ones of their kind."""
+    count = Counter(names)
+    return [place for place, name in enumerate(names) if count[name] > 1]
 
 
 def _plain(value: Any) -> Any:

@@ -92,7 +92,6 @@ class Run:
             write_text(out / "recipe.yaml", to_yaml(recipe, str(data.resolve()) if data else None))
             run = cls(out)
             run._begin(recipe)
-            write_json(out / "environment.json", environment())
         except OSError as error:
             if (out / "recipe.yaml").is_file():
                 cls(out)._fail(error)
@@ -102,6 +101,8 @@ class Run:
     def _begin(self, recipe: Recipe) -> None:
         self._ballast.write_bytes(b"\0" * BALLAST_BYTES)
         self.set_status("running", recipe=recipe.name, pid=os.getpid())
+        if not (self.folder / "environment.json").is_file():
+            write_json(self.folder / "environment.json", environment())
 
     def resume(self, *, watch: Watcher | None = None) -> Run:
         """Finish an interrupted run; what was done is kept, and the stored plan is followed.
@@ -189,7 +190,9 @@ class Run:
         )
 
     def _stop(self, state: str, why: str) -> None:
-        """Write the end even on a full disk: the ballast makes room for it."""
+        """Write the end even on a full disk: the ballast makes room; what is done stays done."""
+        if self.state == "done":
+            return
         with contextlib.suppress(OSError):
             self._ballast.unlink(missing_ok=True)
         with contextlib.suppress(OSError):

@@ -99,8 +99,8 @@ def read_jobs(path: Path) -> Jobs:
     for number, row in enumerate(table.itertuples(index=False), start=2):
         try:
             job = _job(row, path.parent, {known.model for known in jobs if known.fit})
-            if job.name in [known.name for known in jobs]:
-                raise DataError(f"the result '{job.name}' is that of a line above.")
+            if job.infer and job.name in [known.name for known in jobs if known.infer]:
+                raise DataError(f"the result '{job.name}' is that of a line above; name another.")
         except DataError as error:
             text = f"Line {number} was skipped: {error}"
             findings.append(Finding("objection", "Table", text))
@@ -144,7 +144,7 @@ def _video(text: object, folder: Path, column: str) -> Path:
     if not name or not file.exists():
         raise DataError(f"{column} '{name}' is not there.")
     try:
-        Video(file, grey=True).close()
+        Video(file, grey=True, patch=True).close()
     except DataError:
         raise DataError(f"{column} '{name}' cannot be read as a video.") from None
     return file

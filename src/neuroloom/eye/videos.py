@@ -67,7 +67,7 @@ def find_videos(data: Path, include: list[str]) -> Videos:
     findings, lengths = [], []
     for file in wanted:
         try:
-            with Video(file, grey=True) as video:
+            with Video(file, grey=True, patch=True) as video:
                 lengths.append(len(video))
                 findings += [Finding("warning", "Video", note) for note in video.notes]
         except DataError as error:
@@ -192,7 +192,7 @@ def pupil_table(video: Video, folder: Path, scale: float | None = None) -> pd.Da
         axes), angle_deg (of the long axis, from +x to +y), diameter_px (the long axis: what a round
         pupil seen aslant keeps), area_px2, with a scale diameter_mm and area_mm2 (of the pupil's
         disc), confidence, eye, blink (probabilities), rim (share of the rim seen). Frames that
-        cannot be decoded have no pupil.
+        cannot be decoded have no pupil; `attrs["damaged"]` counts them.
     """
     import pandas as pd
 
@@ -212,7 +212,9 @@ def pupil_table(video: Video, folder: Path, scale: float | None = None) -> pd.Da
     if scale is not None:
         columns |= {"diameter_mm": 2 * a * scale, "area_mm2": np.pi * (a * scale) ** 2}
     more = {"confidence": "confidence", "eye": "eye", "blink": "blink", "rim": "seen"}
-    return pd.DataFrame(columns | {name: held[own] for name, own in more.items()})
+    table = pd.DataFrame(columns | {name: held[own] for name, own in more.items()})
+    table.attrs["damaged"] = int(unseen.sum())
+    return table
 
 
 def meye_table(table: pd.DataFrame) -> pd.DataFrame:

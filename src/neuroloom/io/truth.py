@@ -193,9 +193,12 @@ def is_two_tone(raw: np.ndarray) -> bool:
     >>> is_two_tone(np.array([0, 255, 255])), is_two_tone(np.array([0, 1, 2]))
     (True, False)
     """
-    if raw.dtype == np.uint8 and raw.max(initial=0) == 255:
-        between = (raw > 0) & (raw < 255)
-        return bool(between.mean() <= _EDGE_SHARE * max((raw > 0).mean(), 0.01))
+    top = int(raw.max(initial=0))
+    white = next((white for white in _WHITE if white * (1 - _NOISE / 255) <= top <= white), 0)
+    if raw.dtype.kind == "u" and white:
+        noise = _NOISE * white // 255  # what JPEG leaves on black and on white
+        between = (raw > noise) & (raw < white - noise)
+        return bool(between.mean() <= _EDGE_SHARE * max((raw > noise).mean(), 0.01))
     return len(np.unique(raw)) <= 2
 
 

@@ -102,11 +102,10 @@ class Video:
         stills = self.path.is_dir() or self.path.suffix.lower() in PICTURES
         self._index = _index_stills(self.path, rate) if stills else index_file(self.path)
         self._reader = self._open()
-        first = self._reader.frame(0)
-        self.shape: tuple[int, int, int] = first.shape
+        self.damaged = np.zeros(len(self), bool)
+        self.shape: tuple[int, int, int] = self._first_sound().shape
         self.rate, self.times = self._index.rate, self._index.times
         self.notes = self._index.notes
-        self.damaged = np.zeros(len(self), bool)
 
     def __len__(self) -> int:
         """Return the count of frames."""
@@ -174,12 +173,22 @@ class Video:
     ) -> np.ndarray:
         """Return a frame; with `patch` what was before it, or black, if it is damaged."""
         try:
-            return self._checked(reader.frame(number), number)
+            frame = reader.frame(number)
         except DataError:
             if not self.patch:
                 raise
-        self.damaged[number] = True
-        return np.zeros(self.shape, np.uint8) if before is None else before
+            self.damaged[number] = True
+            return np.zeros(self.shape, np.uint8) if before is None else before
+        return self._checked(frame, number)
+
+    def _first_sound(self) -> np.ndarray:
+        """Return the first frame; with `patch` the first that can be decoded."""
+        for number in range(len(self) if self.patch else 1):
+            try:
+                return self._reader.frame(number)
+            except DataError:
+                self.damaged[number] = True
+        return self._reader.frame(0)
 
     def _checked(self, frame: np.ndarray, number: int) -> np.ndarray:
         if frame.shape != self.shape:

@@ -58,10 +58,10 @@ def predict_examples(
         findings += dataset.findings
         parts.append(predicted_table(dataset, study.outcome(ensemble, dataset)))
     table = pd.concat(parts, ignore_index=True)
+    table.attrs["findings"] = [finding.as_dict() for finding in dict.fromkeys(findings)]
     if out is not None:
         _write(Path(out), table, run)
-        found = [finding.as_dict() for finding in dict.fromkeys(findings)]
-        write_json(Path(out) / "audit.json", found)
+        write_json(Path(out) / "audit.json", table.attrs["findings"])
     return table
 
 

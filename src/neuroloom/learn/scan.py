@@ -144,7 +144,7 @@ def parts_of(folder: str | Path) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
 def _begin(folder: Path, video: Footage, settings: dict[str, Any]) -> None:
     """Write what the scan is of, or compare it with what the folder says."""
     about = {"video": video.path.name, "frames": len(video), "shape": list(video.shape)} | settings
-    about |= {"bytes": video.path.stat().st_size} if video.path.is_file() else {}
+    about |= {"bytes": _bytes(video.path)}
     file = folder / _ABOUT
     if not file.is_file():
         write_json(file, about)
@@ -156,6 +156,12 @@ def _begin(folder: Path, video: Footage, settings: dict[str, Any]) -> None:
         raise DataError(
             f"{folder}: holds the parts of another scan ({differ}); name another folder."
         )
+
+
+def _bytes(path: Path) -> int:
+    """Return how large a film, or a folder of pictures, is."""
+    inside = path.iterdir() if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in inside if file.is_file())
 
 
 def _through(

@@ -7,7 +7,7 @@ fitting, calibrating, scoring, storing and resuming are here, once.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -403,10 +403,14 @@ class Study(Recipe):
         held_out = [set(fold["test"]) for fold in known["split"]["folds"]]
         never = set() if self._refits(self.find(self.model)) else set.intersection(*held_out)
         learnt = {
-            known["files"].get(row["path"]) for row in known["rows"] if row["name"] not in never
+            known["files"].get(_file_of(row["path"], row["name"], known["files"]))
+            for row in known["rows"]
+            if row["name"] not in never
         }
-        paths = dataset.table["path"].astype(str).tolist()
-        found = audit.audit_seen(paths, dataset.extra["hashes"], learnt - {None})
+        hashes = dataset.extra["hashes"]
+        rows = dataset.table[["path", "name"]].astype(str).itertuples(index=False)
+        files = [_file_of(path, name, hashes) for path, name in rows]
+        found = audit.audit_seen(files, hashes, learnt - {None})
         return [finding.as_dict() for finding in found]
 
     def load_model(self, run: Run, role: str = "model") -> Ensemble:
@@ -529,3 +533,8 @@ def _dataset_facts(prepared: Prepared) -> dict[str, Any]:
         },
         "rows": dataset.table.drop(columns=["target"], errors="ignore").to_dict("records"),
     }
+
+
+def _file_of(path: str, name: str, files: Mapping[str, str]) -> str:
+    """Return the file that an example is read from: a recording, or the picture of its name."""
+    return path if path in files else name.partition("::")[0]

@@ -36,13 +36,13 @@ PIXELS = {
     ),
     "taken over": (
         "Pixel size taken over from the run",
-        "{pixel:g} um a pixel was taken, the `pixel_size` of the run; their own files say none, or "
-        "another.",
+        "{pixel:g} {unit} a pixel was taken, the `pixel_size` of the run; their own files say none "
+        "or another.",
     ),
     "beside": (
         "Another pixel size than that of the run",
-        "the size that a file beside them says was taken, and not {pixel:g} um, the `pixel_size` "
-        "of the run.",
+        "the size that a file beside them says was taken, and not {pixel:g} {unit}, the "
+        "`pixel_size` of the run.",
     ),
 }
 BESIDE = "A text file beside an image, NAME_pixel_size_um.txt, says how wide its pixels are."
@@ -59,7 +59,8 @@ def as_seen(study: Segment, dataset: Dataset, run: dict[str, Any] | None = None)
     run
         What is stored of a finished run that is to be applied; None: this is a new one.
     """
-    known = dict(run["axes"]) if run else dict(dataset.facts)
+    known = dict(dataset.facts)
+    known |= dict(run["axes"]) | {"ignore": dataset.facts["ignore"]} if run else {}
     if not run:
         own = [case for case in dataset.x if case.unit == known["unit"]]
         known["pixel"] = usual_pixel(own, _given_pixel(study, known["unit"]))

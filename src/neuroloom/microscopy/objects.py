@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neuroloom.core.errors import DataError
-from neuroloom.io.truth import is_inside, is_two_tone
+from neuroloom.io.truth import is_two_tone
 from neuroloom.microscopy.instances import (
     Labels,
     boundary_targets,
@@ -174,7 +174,8 @@ class Objects:
         if label is None:
             return None
         if is_two_tone(label):
-            return pieces_of(is_inside(label), np.ones((3,) * label.ndim))[0].astype(np.int32)
+            inside = label > label.max(initial=0) / 2
+            return pieces_of(inside, np.ones((3,) * label.ndim))[0].astype(np.int32)
         if label.dtype == np.uint8 and label.max() == 255 and not look_numbered(label):
             raise DataError(
                 f"{self.whole.name}: the label holds greys up to 255 that lie in many pieces; "

@@ -88,6 +88,7 @@ class Threshold(Recipe):
         kind = check_steps(steps, self.pipeline)
         found = find_cases(data, self.include, self.images, self.labels)
         problems = require_sound(check_cases(found.cases, found.classes, found.ignore, "image"))
+        found = found.in_unit(found.usual_unit)
         findings = [Finding("note", "Files", text) for text in (found.layout, *found.notes)]
         findings += findings_of_problems(problems)
         if kind == "labels":

@@ -12,7 +12,7 @@ from neuroloom.core.audit import Finding
 from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import digest
-from neuroloom.pose.animals import as_trained, to_learn
+from neuroloom.pose.animals import NOBODY, as_trained, to_learn
 from neuroloom.pose.nets.frames import PoseFrames
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _facts(labels: Labels, identity: bool) -> dict[str, Any]:
 
 
 def _told_apart(labels: Labels, wished: bool | None) -> bool:
-    several = len(labels.individuals) > 1
+    several = len([name for name in labels.individuals if name != NOBODY]) > 1
     if wished and not several:
         raise ConfigError(
             "identity tells animals of one frame apart; the project names one animal only. Leave "

@@ -72,7 +72,7 @@ def read_doubts(
     from neuroloom.pose.suggest import Doubted
 
     video, name = source
-    with Video(video) as opened:
+    with Video(video, patch=True) as opened:
         count = len(opened)
     start, stop, most = span
     stop = count if stop is None else min(stop, count)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neuroloom.core.audit import Finding
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import digest, names_apart, write_atomic, write_json
 from neuroloom.pose.held_out import calibrated, together
@@ -38,16 +39,19 @@ def predict(
     ensemble = study.load_model(run)
     key = digest(run.folder / "model.safetensors")[:16]
     files = list(dict.fromkeys(file for source in inputs for file in videos_of(source)))
-    tables, notes = [], []
+    for file in files:  # before hours are spent on the first
+        Video(file, patch=True).close()
+    tables, findings = [], []
     for name, file in zip(names_apart(files), files, strict=True):
         with Video(file, patch=True) as video:
             table, told = predict_video(ensemble, video, name, folder, key)
             tables.append(table)
-            notes += [f"{file.name}: {note}" for note in told]
+            findings += [Finding("warning", "Video", f"{file.name}: {note}") for note in told]
     whole = joined(tables)
     if folder is not None:
         write_atomic(folder / "predictions.parquet", lambda p: whole.to_parquet(p, index=False))
-        facts = {"run": run.folder.name, "videos": len(files), "rows": len(whole), "notes": notes}
+        write_json(folder / "audit.json", [found.as_dict() for found in findings])
+        facts = {"run": run.folder.name, "videos": len(files), "rows": len(whole)}
         write_json(folder / "status.json", {"state": "done", "recipe": "predict", **facts})
     return whole
 

@@ -157,7 +157,7 @@ class Suggest(Recipe):
         from neuroloom.pose import choose
         from neuroloom.pose.doubted import labelled_pictures
 
-        with Video(one.video) as video:
+        with Video(one.video, patch=True) as video:
             small = choose.small_frames(video, one.numbers)
         known = labelled_pictures(self.labels, small.shape[1:]) if self.labels else small[:0]
         features = choose.features_of(np.concatenate([small, known]))

@@ -39,15 +39,16 @@ class Tracked:
     confidence: np.ndarray
     truth: np.ndarray | None = None
     plain: np.ndarray | None = None
+    judged: slice = field(default_factory=lambda: slice(None))  # rows that the truth has
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """The files, their tracks and truths with a row for every frame, and what the audit noticed."""
+    """The files, their tracks and truths without gaps, and what the audit noticed."""
 
     pairs: list[TrackPair]
     recordings: list[xr.DataArray]
-    truths: list[xr.DataArray | None]
+    truths: list[xr.DataArray | None]  # of their own frames
     findings: list[Finding] = field(default_factory=list)
 
 
@@ -138,30 +139,36 @@ class Track(Recipe):
 
         if self.rate is not None or self.video is None:
             return self.rate
-        with Video(self.video) as video:
+        with Video(self.video, patch=True) as video:
             return video.rate
 
     def _read(
         self, pair: TrackPair, rate: float | None, told: list[Finding]
     ) -> tuple[xr.DataArray, xr.DataArray | None]:
-        """Return tracks and truth over the same frames, none of them left out."""
+        """Return tracks and truth, each with a row for every frame from its first to its last."""
         from neuroloom.io.tracks import read_tracks
+
+        recording = self._whole(read_tracks(pair.file, rate), f"{pair.name}:", told)
+        if pair.truth is None:
+            return recording, None
+        truth = self._whole(read_tracks(pair.truth, rate), f"The truth of {pair.name}:", told)
+        return recording, within(truth, recording, pair.name, told)
+
+    def _whole(self, recording: xr.DataArray, whose: str, told: list[Finding]) -> xr.DataArray:
+        """Return tracks with a row for every frame, and say how many were left out."""
         from neuroloom.pose.link.spans import over_one_span
 
-        files = {"": pair.file} | ({} if pair.truth is None else {" of the truth": pair.truth})
-        read = {what: read_tracks(file, rate) for what, file in files.items()}
-        for what, one in read.items():
-            to_detections(one)
-            frames = one.coords["frame"].values
-            left_out = int(frames[-1] - frames[0]) + 1 - len(frames)
-            if left_out:
-                detail = f"{pair.name}: {left_out} frames{what} are not in the file: nobody there."
-                told.append(Finding("note", "Frames left out", detail))
-        recording, *truth = over_one_span(list(read.values()))
-        return recording, truth[0] if truth else None
+        to_detections(recording)
+        (whole,) = over_one_span([recording])
+        left_out = whole.sizes["time"] - recording.sizes["time"]
+        if left_out:
+            detail = f"{whose} {left_out} frames are not in the file: nobody was there."
+            told.append(Finding("note", "Frames left out", detail))
+        return whole
 
     def _prepare_video(self, data: Path) -> Prepared:
         """Find the animals of a video before its still background; nothing is trained."""
+        from neuroloom.io.tracks import read_tracks
         from neuroloom.io.video import Video
         from neuroloom.pose.blobs import detect_blobs
 
@@ -170,24 +177,16 @@ class Track(Recipe):
                 "animals: say how many there are in the video; they are found before its still "
                 "background, as no net was trained. Or give tracks of `pose.estimate`."
             )
-        with Video(data) as video:
+        with Video(data, patch=True) as video:
             recording = detect_blobs(video, self.animals)
         truth = find_track_pairs(data, self.truth)[0].truth
         told = "Animals were found as what differs from the still background: front, middle, back."
         found = [Finding("note", "No tracks", told)]
-        pair = TrackPair(data.stem, data, truth)
-        return Prepared([pair], [recording], [self._truth_of(recording, truth)], found)
-
-    def _truth_of(self, recording: xr.DataArray, file: Path | None) -> xr.DataArray | None:
-        """Return the truth of a video's frames."""
-        from neuroloom.io.tracks import read_tracks
-        from neuroloom.pose.link.spans import every_frame
-
-        if file is None:
-            return None
-        frames = recording.coords["frame"].values
-        rate = float(recording.attrs["rate"])
-        return every_frame(read_tracks(file, rate), int(frames[0]), int(frames[-1]))
+        true = None
+        if truth is not None:
+            known = read_tracks(truth, float(recording.attrs["rate"]))
+            true = within(self._whole(known, "The truth:", found), recording, data.stem, found)
+        return Prepared([TrackPair(data.stem, data, truth)], [recording], [true], found)
 
     def work(self, prepared: Prepared, run: Run) -> None:
         """Link, write the tracks, measure, and report."""
@@ -238,7 +237,9 @@ class Track(Recipe):
         truth = to_detections(true)[0]
         plain = link_nearest(points, linked.animals)
         plain_tracks = fill_gaps(arrange(points, plain, linked.animals), self.fill)
-        return Tracked(pair, recording, linked, tracks, confidence, truth, plain_tracks)
+        first = int(true.coords["frame"].values[0] - recording.coords["frame"].values[0])
+        judged = slice(first, first + len(truth))
+        return Tracked(pair, recording, linked, tracks, confidence, truth, plain_tracks, judged)
 
     def looks(self, points: np.ndarray, recording: xr.DataArray) -> np.ndarray | None:
         """Return what sets animals apart (time, slot, feature), None where nothing is asked."""
@@ -247,7 +248,7 @@ class Track(Recipe):
 
         parts = [body_length(points)] if self.sizes else []
         if self.video is not None:
-            with Video(self.video) as video:
+            with Video(self.video, patch=True) as video:
                 parts.append(body_colour(video, points, recording.coords["frame"].values))
         return np.concatenate(parts, -1) if parts else None
 
@@ -271,6 +272,31 @@ class Track(Recipe):
         from neuroloom.pose.story.track import report_tracks
 
         report_tracks(self, run, prepared, done)
+
+
+def within(
+    truth: xr.DataArray, recording: xr.DataArray, name: str, told: list[Finding]
+) -> xr.DataArray:
+    """Return the truth of frames that the tracks have, and say so where it is not of all of them.
+
+    Raises
+    ------
+    DataError
+        If they share no frame.
+    """
+    from neuroloom.pose.link.spans import every_frame
+
+    own, known = recording.coords["frame"].values, truth.coords["frame"].values
+    first, last = max(int(own[0]), int(known[0])), min(int(own[-1]), int(known[-1]))
+    if first > last:
+        raise DataError(
+            f"{name}: has tracks of the frames {own[0]} to {own[-1]}, the truth is of {known[0]} "
+            f"to {known[-1]}."
+        )
+    if (first, last) != (int(own[0]), int(own[-1])):
+        detail = f"{name}: the truth is of the frames {first} to {last}; only these are judged."
+        told.append(Finding("warning", "Truth of a part", detail))
+    return every_frame(truth, first, last)
 
 
 def to_recording(done: Tracked) -> xr.DataArray:

@@ -18,6 +18,7 @@ from neuroloom.volumes.synthdata import inside
 if TYPE_CHECKING:
     import pandas as pd
 
+    from neuroloom.core.audit import Finding
     from neuroloom.core.run import Run
     from neuroloom.volumes.synthesize import Synthesize
 
@@ -111,8 +112,10 @@ def predict_images(
         check_out(Path(out))
     ensemble = study.load_model(run)
     parts = []
+    findings: list[Finding] = []
     for source in inputs:
         dataset = study.read_like(ensemble.facts, source, [])
+        findings += dataset.findings
         made = study.outcome(ensemble, dataset)
         rows = rows_of_images(dataset, np.arange(len(dataset)), made)
         named = dataset.table[["name", "path", "subject"]]
@@ -120,8 +123,10 @@ def predict_images(
         if out is not None:
             _write_images(Path(out), dataset, made)
     table = pd.concat(parts, ignore_index=True)
+    table.attrs["findings"] = [finding.as_dict() for finding in dict.fromkeys(findings)]
     if out is not None:
         _write_table(Path(out), table, run)
+        write_json(Path(out) / "audit.json", table.attrs["findings"])
     return table
 
 

@@ -221,3 +221,15 @@ def test_the_two_files_of_one_session_agree(test_data):
     first = read_tracks(folder / "minimal_top_proofread.slp")
     second = read_tracks(folder / "minimal_top_proofread.analysis.h5")
     np.testing.assert_allclose(first.values, second.values, atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize("ending", [".nwb", ".nc"])
+def test_a_varying_rate_keeps_frames_and_times(ending, tmp_path):
+    """Frames that a camera dropped: times jump, numbers go on."""
+    times = np.delete(np.arange(20) / 30.0, [5, 6, 11])
+    points = np.random.default_rng(0).uniform(0, 9, (17, 2, 2, 1))
+    made = tracks(points, ["nose", "tail"], rate=28.0, frames=np.arange(7, 24), times=times)
+    again = read_tracks(write_tracks(made, tmp_path / f"a{ending}"))
+    assert again.frame.values.tolist() == list(range(7, 24))
+    np.testing.assert_allclose(again.time.values, times, atol=1e-9)
+    np.testing.assert_allclose(again.values, points, atol=1e-6)

@@ -193,3 +193,39 @@ def test_a_dataset_json_that_names_more_channels_than_there_are(tmp_path):
         like(
             Segment(), grids.write_blobs(tmp_path / "c", cases=2), data / "imagesTr/toy_001.nii.gz"
         )
+
+
+def test_a_label_that_is_left_open_goes_by_its_name(tmp_path):
+    data = bids(tmp_path / "bids")
+    both = manifest(data, ["axon", "myelin"])
+    recipe = Segment(ignore=2)  # myelin
+    facts = recipe.read(both).facts
+    assert facts["classes_of"] == {"0": "background", "1": "axon"}
+    for columns, number in ((["axon", "myelin"], 2), (["myelin", "axon"], 1)):
+        new = like(recipe, both, manifest(data, columns))
+        drawn = find_cases(manifest(data, columns)).cases
+        for case, own in zip(new.x, drawn, strict=True):
+            assert np.array_equal(case.truth() == new.facts["ignore"], own.truth() == number)
+            assert np.array_equal(case.truth() == 1, own.truth() == 3 - number)
+
+
+def test_what_new_data_say_of_their_classes_counts_before_the_runs_greys(tmp_path):
+    data = bids(tmp_path / "bids")
+    table = manifest(data, ["axon", "myelin"])
+    greys = tmp_path / "greys.csv"
+    pairs = zip(masks(data, "axon"), masks(data, "myelin"), strict=True)
+    rows = []
+    from PIL import Image
+
+    images = sorted(data.glob("sub-*/*/*.png"))
+    for number, (axon, myelin) in enumerate(pairs):
+        inside = [np.asarray(Image.open(file)) > 0 for file in (axon, myelin)]
+        grey = np.where(inside[1], 128, np.where(inside[0], 255, 0)).astype(np.uint8)
+        Image.fromarray(grey).save(tmp_path / f"{number}.png")
+        rows.append({"image": str(images[number]), "label": str(tmp_path / f"{number}.png")})
+    pd.DataFrame(rows).to_csv(greys, index=False)
+    recipe = Segment(values={"axon": 255, "myelin": 128})
+    found = like(recipe, greys, table)
+    known = recipe.read(greys)
+    for case, own in zip(found.x, known.x, strict=True):
+        assert np.array_equal(case.truth(), own.truth())

@@ -120,7 +120,7 @@ def _add_job(shelf: Shelf, recipe: Gaze, one: Looked, number: int) -> None:
             f"trace-{number}", trace_figure(one.table), title=f"Gaze of {one.job.name}",
             caption="Grey: frames that the eyeball does not explain, or without a clear pupil.",
         )  # fmt: skip
-    with Video(one.job.infer) as video:
+    with Video(one.job.infer, patch=True) as video:
         if number < SHOWN:
             shelf.add_figure(
                 f"frames-{number}", frames_figure(video, one.table, one.eyeball), section="data",

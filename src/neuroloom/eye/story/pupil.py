@@ -155,7 +155,7 @@ def _add_video(
             title=f"Pupil of {one.name}",
             caption="Grey: lids closed. Lines: light reflexes begin; triangles: smallest pupils.",
         )  # fmt: skip
-    with Video(one.file) as video:
+    with Video(one.file, patch=True) as video:
         if number < SHOWN:
             shelf.add_figure(
                 f"frames-{number}", frames_figure(video, one.table, recipe.sure), section="data",
@@ -214,6 +214,8 @@ def frames_figure(video: Any, table: pd.DataFrame, sure: float) -> Figure:
 
 def _facts(recipe: Pupil, prepared: Videos, seen: list[Seen]) -> dict[str, Any]:
     rows = {"Videos": str(len(seen)), "Frames": str(sum(len(one.table) for one in seen))}
+    if lost := sum(one.table.attrs.get("damaged", 0) for one in seen):
+        rows["Frames that cannot be decoded"] = str(lost)
     for one in seen[:SHOWN]:
         where = "the whole picture" if one.view.roi is None else f"region {list(one.view.roi)}"
         rows[one.name] = where + (", negative" if one.view.invert else "")

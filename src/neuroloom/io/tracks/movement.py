@@ -48,10 +48,12 @@ def read(path: Path, rate: float | None = None) -> xr.DataArray:
     hertz = stated if np.isfinite(stated) and stated > 0 else rate or 1.0
     time = np.asarray(held.get("time", np.arange(len(data)) / hertz), float)
     seconds = str(about.get("time_unit", "seconds" if stated else "frames")).startswith("s")
-    frames = np.rint(time * hertz if seconds else time).astype(int)
+    counted = np.rint(time * hertz if seconds else time).astype(int)
+    frames = np.asarray(held.get("frame", counted), int)  # ours says them, whatever the times
     made = tracks(
         data, _column(held, "keypoints"), _column(held, "individuals"), hertz, sure,
         unit=str(about.get("space_unit", "px")), source=path.name, frames=frames,
+        times=time if seconds else None,
     )  # fmt: skip
     made.attrs["scorer"] = str(about.get("source_software", ""))
     return made
@@ -61,7 +63,8 @@ def write(recording: xr.DataArray, path: Path) -> Path:
     """Write a dataset that `movement` and `xarray.open_dataset` read."""
     import xarray as xr
 
-    places = {dim: (dim, recording.coords[dim].values) for dim in DIMS["tracks"]}
+    places: dict[str, Any] = {dim: (dim, recording.coords[dim].values) for dim in DIMS["tracks"]}
+    places["frame"] = ("time", recording.coords["frame"].values.astype(np.int32))
     about: dict[str, Any] = {
         "ds_type": "poses",
         "source_software": str(recording.attrs.get("scorer", "neuroloom")),

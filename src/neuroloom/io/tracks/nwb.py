@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 _UNITS = {"pixels": "px", "px": "px", "millimeters": "mm", "mm": "mm", "meters": "m", "m": "m"}
+_FRAMES = re.compile(r"^frames (\d+) to (\d+)$")  # as we write it: times may vary
 _SAID = re.compile(r"^[Kk]eypoint (.+) from individual (.+?)\.?$")  # DLC2NWB writes this
 
 
@@ -97,14 +98,25 @@ def _times(series: Any, rate: float | None) -> tuple[float, np.ndarray, np.ndarr
     if "timestamps" in series:
         stamps = np.asarray(series["timestamps"][()], float)
         step = float(np.median(np.diff(stamps))) if count > 1 else 1.0
-        hertz = rate or (1.0 / step if step > 0 else 1.0)
-        frames = np.rint((stamps - min(0.0, float(stamps[0]))) * hertz).astype(int)
+        hertz = 1.0 / step if step > 0 and count > 1 else rate or 1.0
+        frames = _said_frames(series, count)
+        if frames is None:
+            frames = np.rint((stamps - min(0.0, float(stamps[0]))) * hertz).astype(int)
         return hertz, frames if (np.diff(frames) > 0).all() else np.arange(count), stamps
     start = series.get("starting_time")
     stated = float(start.attrs.get("rate", 0)) if start is not None else 0.0
     hertz = stated or rate or 1.0
     first = round(float(start[()]) * hertz) if start is not None else 0
     return hertz, np.arange(count) + max(0, first), None
+
+
+def _said_frames(series: Any, count: int) -> np.ndarray | None:
+    """Return the numbers of the frames where the comments of a series say them."""
+    said = series.attrs.get("comments", b"")
+    told = _FRAMES.match(said.decode() if isinstance(said, bytes) else str(said))
+    if told is None or int(told.group(2)) - int(told.group(1)) + 1 != count:
+        return None
+    return np.arange(int(told.group(1)), int(told.group(2)) + 1)
 
 
 def _fill(file: Path, recording: xr.DataArray) -> None:
@@ -134,6 +146,9 @@ def _series(recording: xr.DataArray, who: str, name: str) -> Any:
 
     one = recording.sel(individuals=who, keypoints=name).transpose("time", "space")
     said = {short: long for long, short in _UNITS.items() if long not in ("px", "mm", "m")}
+    number = recording.frame.values
+    follow = bool((np.diff(number) == 1).all())
+    told = {"comments": f"frames {number[0]} to {number[-1]}"} if follow else {}
     return PoseEstimationSeries(
         name=name.replace("/", "_"),
         description=f"Keypoint {name} from individual {who}.",
@@ -143,4 +158,5 @@ def _series(recording: xr.DataArray, who: str, name: str) -> Any:
         timestamps=recording.time.values,
         confidence=one.confidence.values,
         confidence_definition="from 0 to 1; NaN where it is not known",
+        **told,
     )

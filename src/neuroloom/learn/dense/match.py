@@ -95,12 +95,14 @@ def match_channels(
 
     Examples
     --------
-    >>> match_channels(["FLAIR", "T1"], {"channels": ["T1", "FLAIR"]})
+    >>> match_channels(["FLAIR", "T1"], {"channels": ["T1", "FLAIR"], "called": []})
     (1, 0)
-    >>> match_channels(["T2"], {"channels": ["T1", "T2"]}, incomplete=True)
+    >>> match_channels(["T2"], {"channels": ["T1", "T2"], "called": []}, incomplete=True)
     (-1, 0)
     """
-    names = [trained["channels"], trained.get("called", [])]
+    if "called" not in trained:  # a run that did not note what its own data call them
+        return ()
+    names = [trained["channels"], trained["called"]]
     known = [list(each) for each in names if _tell_apart(each)]
     if not known or not _tell_apart(own):
         return ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,13 +56,15 @@ def read_cases(
     else:
         found = find_new(study, data, include, trained["channels"], labelled=labelled)
     found = found if labelled else found.unlabelled()
-    ignore = found.ignore if study.ignore is None else study.ignore
+    ignore = _ignored(study, found, trained)
+    if trained and found.classes:
+        found = replace(found, classes={k: v for k, v in found.classes.items() if k != ignore})
     allowed = _allowed(found, trained)
     problems = check_cases(found.cases, allowed, ignore, "model" if labelled else "image")
     problems = require_sound(problems, *(() if labelled else (MEND,)))
     unit = str(trained["unit"]) if trained else found.usual_unit
     found = found.named().upright().in_unit(unit)
-    count = len(found.cases[0].image())
+    count = _channel_count(found.cases[0])
     _require_channels(count, found.channels, "the data set names")
     if trained:
         found, facts = _as_trained(study, found, trained, ignore)
@@ -118,10 +121,13 @@ def find_new(
     """
     from neuroloom.io.layouts import NothingMatchesError
 
+    bare = study.model_copy(update={"classes": [], "values": {}})
     if not labelled:
-        study = study.model_copy(update={"classes": [], "values": {}, "pattern": None})
+        study = bare.model_copy(update={"pattern": None})
     try:
-        return find(study, data, include, trained, labelled=labelled)
+        found = find(bare if labelled else study, data, include, trained, labelled=labelled)
+        # What the data say of their classes counts before what was said of those learnt from.
+        return found if found.classes else find(study, data, include, trained, labelled=labelled)
     except NothingMatchesError:
         plain = study.model_copy(update={"images": {}, "labels": {}})
         found = find(plain, data, include, trained, labelled=labelled)
@@ -133,6 +139,26 @@ def find_new(
 def _sentence(found: FoundCases) -> str:
     layout = found.layout[:1].upper() + found.layout[1:]
     return " ".join([f"{layout}.", *found.notes])
+
+
+def _ignored(study: DenseStudy, found: FoundCases, trained: dict[str, Any] | None) -> int | None:
+    """Return the number that labels have where they are left open.
+
+    Of new data it is the one that they declare, else the one that is called as in the run; numbers
+    without names are the run's.
+    """
+    if trained is None:
+        return found.ignore if study.ignore is None else study.ignore
+    if found.ignore is not None or study.ignore is None or not found.classes:
+        return found.ignore if found.ignore is not None else study.ignore
+    if name := trained.get("left_open"):
+        return next((k for k, own in found.classes.items() if own == name), None)
+    return None if study.ignore in found.classes else study.ignore
+
+
+def _channel_count(case: Any) -> int:
+    several = len(case.images) + len(case.missing)
+    return several if several > 1 else len(case.header.channels)
 
 
 def _allowed(found: FoundCases, trained: dict[str, Any] | None) -> dict[int, str] | None:
@@ -198,6 +224,7 @@ def _facts(
         "regions": regions and {name: list(values) for name, values in regions.items()},
         "painted": list(painted),
         "ignore": ignore,
+        "left_open": None if ignore is None else declared.get(ignore),
         "parts": parts,
         "mirror": study.mirrored(first, list(classes.values())),
         "dims": len(first.shape),
@@ -247,8 +274,7 @@ def _refuse_unlike(found: FoundCases, facts: dict[str, Any]) -> None:
     wanted, dims = len(facts["channels"]), facts["dims"]
     wrong = []
     for case in found.cases:
-        several = len(case.images) + len(case.missing)
-        given = len(case.order) or (several if several > 1 else len(case.header.channels))
+        given = len(case.order) or _channel_count(case)
         if len(case.shape) != dims:
             wrong.append(f"{case.name}: has {len(case.shape)} axes, expected {dims}.")
         elif given != wanted:

@@ -42,7 +42,7 @@ class TrackPair:
 def find_track_pairs(
     data: Path, truth: str | None = None, include: Sequence[str] = ()
 ) -> list[TrackPair]:
-    """Find files of tracks and their truths.
+    """Find files of tracks and their truths; of a .csv beside its .h5 the latter counts.
 
     Parameters
     ----------
@@ -68,9 +68,10 @@ def find_track_pairs(
         raise DataError(
             f"{data}: there is no file of tracks; expected one that ends in {', '.join(SUFFIXES)}."
         )
-    stems = [path.stem for path in found]
+    found = [p for p in found if p.suffix.lower() != ".csv" or p.with_suffix(".h5") not in found]
+    folders = {p.stem: {q.parent for q in found if q.stem == p.stem} for p in found}
     pairs = [
-        TrackPair(name, path, _truth_of(path, root, named, len(found), stems.count(path.stem)))
+        TrackPair(name, path, _truth_of(path, root, named, len(found), len(folders[path.stem])))
         for name, path in zip(names_apart(found), found, strict=True)
     ]
     if truth is not None and not any(pair.truth for pair in pairs):
@@ -97,7 +98,7 @@ def _is_tracks(path: Path, truth: Path | None) -> bool:
 
 
 def _truth_of(path: Path, root: Path, truth: Path | None, count: int, alike: int) -> Path | None:
-    """Return the truth of a file, one of `count`, of which `alike` are called the same."""
+    """Return the truth of a file, one of `count`; files called so lie in `alike` folders."""
     if truth is None or (truth.is_file() and count > 1):
         return None
     if truth.is_file():

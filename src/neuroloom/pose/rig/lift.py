@@ -119,7 +119,7 @@ def find_seen(data: Path, rig: Rig, include: Sequence[str] = (), rate: float | N
     from neuroloom.io.labels import label3d
 
     if label3d.claims(data):
-        return _from_label3d(data, rig)
+        return _from_label3d(data, rig, rate)
     by_camera = _files_of(data, rig, include)
     lacking = [name for name in rig.names if not by_camera[name]]
     if len(rig) - len(lacking) < 2:
@@ -248,7 +248,7 @@ def _confidence(recording: xr.DataArray) -> Floats:
     return np.nan_to_num(np.asarray(known, float), nan=1.0).reshape(len(known), -1)
 
 
-def _from_label3d(data: Path, rig: Rig) -> Seen:
+def _from_label3d(data: Path, rig: Rig, rate: float | None) -> Seen:
     from neuroloom.io.labels import label3d
     from neuroloom.pose.rig.files import load_mat
 
@@ -269,7 +269,7 @@ def _from_label3d(data: Path, rig: Rig) -> Seen:
     names = tuple(("individual_0", name) for name in labels.skeleton.keypoints)
     follows = bool(len(frames) > 2 and (np.diff(frames) == 1).all())
     return Seen(rig.take(cameras), pixels, np.ones(pixels.shape[:-1]), names, frames,
-                follows=follows, truth=truth, files=(file,))  # fmt: skip
+                rate or 1.0, follows=follows, truth=truth, files=(file,))  # fmt: skip
 
 
 def lift(

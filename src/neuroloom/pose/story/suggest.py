@@ -103,7 +103,7 @@ def write_frames(one: Doubted, chosen: pd.DataFrame, folder: Path) -> list[tuple
     row_of = {int(number): row for row, number in enumerate(one.numbers)}
     width = len(str(one.frames - 1))
     drawn = []
-    with Video(one.video) as video:
+    with Video(one.video, patch=True) as video:
         for row in chosen.itertuples():
             number = int(row.frame)
             frame = video.read([number])[0]

@@ -64,13 +64,14 @@ def _frame_rows(recipe: Track, one: Tracked) -> pd.DataFrame:
     """Return a row a frame and model; without a truth the counts are of what was found alone."""
     from neuroloom.pose.link.measures import count_identities
 
-    frames = np.asarray(one.recording.coords["frame"].values)
+    frames = np.asarray(one.recording.coords["frame"].values)[one.judged]
     head = {"name": one.pair.name, "frame": frames, "model": "tracker"}
     if one.truth is None or one.plain is None:
         seen = np.isfinite(one.points).all(-1).any(-1).sum(1)
         return pd.DataFrame(head | {"role": "model", "found": seen})
     parts = []
-    for role, tracks in (("model", one.points), ("baseline", one.plain)):
+    for role, whole in (("model", one.points), ("baseline", one.plain)):
+        tracks = whole[one.judged]
         counts = count_identities(one.truth, tracks, recipe.within)
         who = {"role": role, "model": "tracker" if role == "model" else "nearest"}
         parts.append(pd.DataFrame(head | who | counts))
@@ -81,11 +82,13 @@ def _hotas(recipe: Track, done: list[Tracked]) -> dict[str, float]:
     """Return HOTA by role, the mean over files that have a truth."""
     from neuroloom.pose.link.measures import hota
 
-    with_truth = [one for one in done if one.truth is not None and one.plain is not None]
-    if not with_truth:
+    ours, plain = [], []
+    for one in done:
+        if one.truth is not None and one.plain is not None:
+            ours.append(hota(one.truth, one.points[one.judged], recipe.within))
+            plain.append(hota(one.truth, one.plain[one.judged], recipe.within))
+    if not ours:
         return {}
-    ours = [hota(one.truth, one.points, recipe.within) for one in with_truth]  # type: ignore[arg-type]
-    plain = [hota(one.truth, one.plain, recipe.within) for one in with_truth]  # type: ignore[arg-type]
     return {"model": float(np.mean(ours)), "baseline": float(np.mean(plain))}
 
 
@@ -280,7 +283,9 @@ def _facts(
             "little, both histories are kept (at most 24) until one is clearly worse or both are "
             "the same but for names; the odds between them are the probability of a swap. "
             f"Tracklets that end after {recipe.patience} frames unseen are stitched by a min-cost "
-            f"flow. Gaps of up to {recipe.fill} frames are filled in a straight line."
+            "flow. "
+            + ("Paths are then drawn smooth by penalised least squares. " if recipe.smooth else "")
+            + f"Gaps of up to {recipe.fill} frames are filled in a straight line."
         ],
         "citations": _CITED,
         "meanings": {

@@ -137,7 +137,7 @@ class Radiomics(Study):
             taken = [name for name in (self.target, self.time, self.event) if name]
             return read_table(data, wish.columns, taken)
         found = find_cases(data, include or self.include, self.images, self.labels, self.pattern)
-        return measure_cases(found, wish)
+        return measure_cases(found.in_unit(found.usual_unit), wish)
 
     def prepare(self, data: Path) -> Any:
         """Measure everything; where there is a target, check, audit and split."""

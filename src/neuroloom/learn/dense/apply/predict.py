@@ -74,7 +74,8 @@ def _named_apart(datasets: list[Dataset]) -> list[Dataset]:
     DataError
         If two images are still called alike: one is given twice.
     """
-    files = [(each.extra["found"].root / path).resolve() for each in datasets
+    # Not resolved: in a checkout of git-annex files are links into a store.
+    files = [(each.extra["found"].root / path).absolute() for each in datasets
              for path in each.table["path"]]  # fmt: skip
     names = [str(name) for each in datasets for name in each.table["name"]]
     for name in {name for name in names if names.count(name) > 1}:
