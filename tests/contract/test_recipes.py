@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -502,14 +502,35 @@ def small(request, tmp_path_factory) -> tuple[Run, Small]:
     return recipe.run(given.data(folder / "data"), folder / "run"), given
 
 
-def neuroloom(*words: object) -> str:
-    """Run a command in a fresh process."""
-    run = subprocess.run(
-        [sys.executable, "-m", "neuroloom", *map(str, words)],
-        env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
-    assert run.returncode == 0, run.stderr
-    return run.stdout
+ANOTHER = """
+import io, json, sys
+from contextlib import redirect_stderr, redirect_stdout
+from neuroloom.apps.cli import main
+for line in sys.stdin:
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()) as said:
+        code = main(json.loads(line))
+    print(json.dumps([code, said.getvalue()]), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def neuroloom() -> Iterator[Callable[..., None]]:
+    """Return what carries out commands in another process: one for all, that trained nothing."""
+    words = [sys.executable, "-c", ANOTHER]
+    env = os.environ | {"OMP_NUM_THREADS": "1"}
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(words, env=env, **pipes) as other:
+
+        def command(*words: object) -> None:
+            assert other.stdin
+            assert other.stdout
+            print(json.dumps(list(map(str, words))), file=other.stdin, flush=True)
+            code, said = json.loads(other.stdout.readline())
+            assert code == 0, said
+
+        yield command
+        assert other.stdin
+        other.stdin.close()
 
 
 def test_every_file_of_the_folder_is_there(small):
@@ -561,7 +582,7 @@ def test_no_file_tells_where_the_data_lie(small):
     assert [p.name for p in private if place.encode() in p.read_bytes()] == []
 
 
-def test_a_fresh_process_predicts_the_same(small, tmp_path):
+def test_another_process_predicts_the_same(small, neuroloom, tmp_path):
     run, given = small
     if not given.predicts:
         with pytest.raises(ConfigError, match="cannot predict"):

@@ -60,7 +60,7 @@ def as_seen(study: Segment, dataset: Dataset, run: dict[str, Any] | None = None)
         What is stored of a finished run that is to be applied; None: this is a new one.
     """
     known = dict(dataset.facts)
-    known |= dict(run["axes"]) | {"ignore": dataset.facts["ignore"]} if run else {}
+    known |= dict(run["axes"]) | {"ignore": dataset.facts.get("ignore")} if run else {}
     if not run:
         own = [case for case in dataset.x if case.unit == known["unit"]]
         known["pixel"] = usual_pixel(own, _given_pixel(study, known["unit"]))
