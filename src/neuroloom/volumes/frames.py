@@ -135,14 +135,14 @@ def put_mask_on(mask: np.ndarray, spacing: Sequence[float], frame: Frame) -> np.
 def put_back(
     image: np.ndarray, frame: Frame, shape: Sequence[int], spacing: Sequence[float]
 ) -> np.ndarray:
-    """Return (channel, *axes) of the frame on the grid that `put_on` took an image from.
+    """Return an image of the frame on the grid that `put_on` took it from, channels first.
 
     Linear between places of the frame; NaN where the frame had cut the image off.
 
     Parameters
     ----------
     image
-        Shape (channel, *frame.shape).
+        Channels first, then the shape of the frame.
     shape, spacing
         Of the grid, in array order and in the frame's unit.
 
