@@ -46,7 +46,8 @@ def predict(
         with Video(file, patch=True) as video:
             table, told = predict_video(ensemble, video, name, folder, key)
             tables.append(table)
-            findings += [Finding("warning", "Video", f"{file.name}: {note}") for note in told]
+            whose = f"{name}{file.suffix}"
+            findings += [Finding("warning", "Video", f"{whose}: {note}") for note in told]
     whole = joined(tables)
     if folder is not None:
         write_atomic(folder / "predictions.parquet", lambda p: whole.to_parquet(p, index=False))
