@@ -140,7 +140,7 @@ def test_all_cases_that_cannot_serve_are_listed_at_once(tmp_path):
     write_image(data / "labels/case_04.nii.gz", flipped)
     with pytest.raises(DataError, match=r"(?s)case_01.*1 of 2016 voxels are NaN.*case_04.*flipped"):
         Regress(target="label:volume").prepare(data)
-    with pytest.raises(DataError, match=r"1 problems in 1 cases.*\n- case_01"):
+    with pytest.raises(DataError, match=r"1 problem in 1 case;.*\n- case_01"):
         Regress(target="age").prepare(data / "ages.csv")
 
 

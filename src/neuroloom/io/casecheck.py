@@ -141,7 +141,8 @@ def require_sound(
     if not errors:
         return list(problems)
     cases = len({problem.case for problem in errors})
-    lines = [f"{len(errors)} problems in {cases} cases; {advice}:"]
+    ones = "1 problem" if len(errors) == 1 else f"{len(errors)} problems"
+    lines = [f"{ones} in {cases} case{'s' * (cases != 1)}; {advice}:"]
     lines += [f"- {problem.text}" for problem in errors[:_SHOWN]]
     if len(errors) > _SHOWN:
         lines.append(f"- and {len(errors) - _SHOWN} more.")
