@@ -33,8 +33,12 @@ def every_frame(recording: xr.DataArray, first: int, last: int) -> xr.DataArray:
     >>> whole.frame.values.tolist(), np.isnan(whole.values[:, 0, 0, 0]).tolist()
     ([3, 4, 5, 6], [False, True, True, False])
     """
+    return at_frames(recording, np.arange(first, last + 1))
+
+
+def at_frames(recording: xr.DataArray, number: np.ndarray) -> xr.DataArray:
+    """Return tracks with a row for each of some frames, by rising number; NaN where none was."""
     known = recording.coords["frame"].values.astype(int)
-    number = np.arange(first, last + 1)
     if np.array_equal(number, known):
         return recording
     rate, time = float(recording.attrs["rate"]), recording.coords["time"].values

@@ -168,6 +168,7 @@ def _from_tracks(
     rig: Rig, files: dict[str, list[Path]], findings: list[Finding], rate: float | None
 ) -> Seen:
     from neuroloom.io.tracks import read_tracks
+    from neuroloom.pose.link.spans import at_frames
 
     read = {name: [read_tracks(file, rate) for file in own] for name, own in files.items()}
     networks = {len(own) for own in read.values()}
@@ -181,7 +182,7 @@ def _from_tracks(
         for recording, file in zip(own, files[name], strict=True):
             _same_points(recording, keypoints, individuals, file)
     frames = _moments(read, findings)
-    picked = [[_at(r.sel(keypoints=keypoints, individuals=individuals), frames) for r in own]
+    picked = [[at_frames(r.sel(keypoints=keypoints, individuals=individuals), frames) for r in own]
               for own in read.values()]  # fmt: skip
     pixels = np.stack([np.stack([_points(r) for r in own]) for own in picked])
     sure = np.stack([np.stack([_confidence(r) for r in own]) for own in picked])
@@ -215,13 +216,6 @@ def _moments(read: dict[str, list[xr.DataArray]], findings: list[Finding]) -> ND
         )  # fmt: skip
     whole = np.arange(frames[0], frames[-1] + 1)
     return whole if len(whole) <= 2 * len(frames) else frames
-
-
-def _at(recording: xr.DataArray, frames: NDArray[np.int64]) -> xr.DataArray:
-    """Return tracks with a row for each of some frames, by number; NaN where there is none."""
-    known = recording.coords["frame"].values.astype(np.int64)
-    by_frame = recording.assign_coords(row=("time", known)).swap_dims(time="row").drop_vars("time")
-    return by_frame.reindex(row=frames).swap_dims(row="time").drop_vars("row")
 
 
 def _same_points(
