@@ -376,13 +376,6 @@ class FoundCases:
         """Return the same with all volumes turned one way; see `Case.upright`."""
         return self.changed(upright=True)
 
-    def unlabelled(self) -> FoundCases:
-        """Return the same without labels and what was declared of them."""
-        table = self.table.copy()
-        table["label"] = None
-        found = replace(self, table=table, classes=None, kind="", regions={}, ignore=None)
-        return found.changed(label=None)
-
     def named(self) -> FoundCases:
         """Return the same with class 1 called as its masks are, if they hold no other class."""
         if self.classes or not self.kind:
@@ -465,7 +458,7 @@ def find_cases(
     _check_there(data)
     layout, root = _recognised(data, images, labels, channels, n_channels, labelled=labelled)
     if not labelled:
-        layout.rows = [replace(row, label=None) for row in layout.rows]
+        layout = layout.unlabelled()
     layout.rows = [row for row in layout.rows if any(included(p, include) for p in row.images)]
     if not layout.rows:
         raise DataError(f"{data}: no image matches include {', '.join(include)}.")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase, translate
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,12 @@ class Layout:
     ignore: int | None = None
     strict: bool = False
     each_a_subject: bool = False
+
+    def unlabelled(self) -> Layout:
+        """Return the same without labels and what is declared of them."""
+        rows = [replace(row, label=None) for row in self.rows]
+        none: dict[str, Any] = {"classes": None, "kind": "", "regions": {}, "painted": ()}
+        return replace(self, rows=rows, ignore=None, strict=False, **none)
 
 
 def listed(root: Path, folder: Path | None = None) -> list[str]:

@@ -55,7 +55,6 @@ def read_cases(
         found = find(study, data, include)
     else:
         found = find_new(study, data, include, trained["channels"], labelled=labelled)
-    found = found if labelled else found.unlabelled()
     ignore = _ignored(study, found, trained)
     if trained and found.classes:
         found = replace(found, classes={k: v for k, v in found.classes.items() if k != ignore})
@@ -121,13 +120,16 @@ def find_new(
     """
     from neuroloom.io.layouts import NothingMatchesError
 
+    given = bool(study.classes or study.values)
     bare = study.model_copy(update={"classes": [], "values": {}})
     if not labelled:
-        study = bare.model_copy(update={"pattern": None})
+        study = bare = bare.model_copy(update={"pattern": None})
     try:
-        found = find(bare if labelled else study, data, include, trained, labelled=labelled)
+        found = find(bare, data, include, trained, labelled=labelled)
         # What the data say of their classes counts before what was said of those learnt from.
-        return found if found.classes else find(study, data, include, trained, labelled=labelled)
+        if found.classes or not given or not labelled:
+            return found
+        return find(study, data, include, trained)
     except NothingMatchesError:
         plain = study.model_copy(update={"images": {}, "labels": {}})
         found = find(plain, data, include, trained, labelled=labelled)
