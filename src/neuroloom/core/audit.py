@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import DataError
+from neuroloom.core.files import write_json
 from neuroloom.core.split import Fold, stated_sides
 
 if TYPE_CHECKING:
@@ -30,6 +32,14 @@ class Finding:
     def as_dict(self) -> dict[str, str]:
         """Return the finding as plain data."""
         return asdict(self)
+
+
+def keep_findings(findings: Iterable[Finding], folder: Path | None) -> list[dict[str, str]]:
+    """Return findings of new data as plain data, each once; written to a folder if there is one."""
+    found = [finding.as_dict() for finding in dict.fromkeys(findings)]
+    if folder is not None:
+        write_json(folder / "audit.json", found)
+    return found
 
 
 def audit_split(dataset: Dataset, folds: list[Fold], by: str) -> list[Finding]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neuroloom.core.audit import Finding
+from neuroloom.core.audit import Finding, keep_findings
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import digest, names_apart, write_atomic, write_json
 from neuroloom.pose.held_out import calibrated, together
@@ -51,7 +51,7 @@ def predict(
     whole = joined(tables)
     if folder is not None:
         write_atomic(folder / "predictions.parquet", lambda p: whole.to_parquet(p, index=False))
-        write_json(folder / "audit.json", [found.as_dict() for found in findings])
+        keep_findings(findings, folder)
         facts = {"run": run.folder.name, "videos": len(files), "rows": len(whole)}
         write_json(folder / "status.json", {"state": "done", "recipe": "predict", **facts})
     return whole

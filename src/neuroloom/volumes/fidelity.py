@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from neuroloom.core.audit import keep_findings
 from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import ConfigError
 from neuroloom.core.files import write_atomic, write_json
@@ -123,10 +124,9 @@ def predict_images(
         if out is not None:
             _write_images(Path(out), dataset, made)
     table = pd.concat(parts, ignore_index=True)
-    table.attrs["findings"] = [finding.as_dict() for finding in dict.fromkeys(findings)]
+    table.attrs["findings"] = keep_findings(findings, None if out is None else Path(out))
     if out is not None:
         _write_table(Path(out), table, run)
-        write_json(Path(out) / "audit.json", table.attrs["findings"])
     return table
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neuroloom.core.audit import keep_findings
 from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import write_atomic, write_json
@@ -48,11 +49,7 @@ def predict(
     datasets = [study.read_like(ensemble.facts, path, [], labelled=False) for path in inputs]
     datasets = _named_apart(datasets)
     folder = None if out is None else Path(out)
-    found = dict.fromkeys(finding for dataset in datasets for finding in dataset.findings)
-    findings = [finding.as_dict() for finding in found]
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / "audit.json", findings)
+    findings = keep_findings((one for dataset in datasets for one in dataset.findings), folder)
     rows: list[dict[str, Any]] = []
     for dataset in datasets:
         for row, p in enumerate(study.scores_of(ensemble, dataset)):
