@@ -15,7 +15,7 @@ import pytest
 
 from neuroloom.core.dataset import Dataset
 from neuroloom.core.recording import signal
-from neuroloom.io.annotated import write_annotated
+from neuroloom.io.recordings.annotated import write_annotated
 from neuroloom.signals.simulate import write_edf
 
 CHANNELS = ("C3", "Cz", "C4", "FC3", "CP4", "Oz")

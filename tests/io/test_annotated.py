@@ -11,7 +11,7 @@ import pytest
 
 from neuroloom import io
 from neuroloom.core.errors import DataError
-from neuroloom.io.annotated import write_annotated
+from neuroloom.io.recordings.annotated import write_annotated
 
 
 def test_round_trip_through_mne(tmp_path: Path, make_edf: Callable) -> None:

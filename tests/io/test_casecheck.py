@@ -12,8 +12,8 @@ import pytest
 
 from neuroloom.core.errors import DataError
 from neuroloom.core.recording import volume
-from neuroloom.io.casecheck import Problem, check_cases, require_sound
 from neuroloom.io.cases import find_cases
+from neuroloom.io.cases.check import Problem, check_cases, require_sound
 from neuroloom.io.images import read_image, write_image
 from tests.grids import write_bids, write_case, write_nnunet
 

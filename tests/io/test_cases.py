@@ -13,7 +13,7 @@ from PIL import Image
 from neuroloom.core.errors import DataError
 from neuroloom.core.files import digest
 from neuroloom.io.cases import find_cases
-from neuroloom.io.truth import Coding, is_inside
+from neuroloom.io.cases.truth import Coding, is_inside
 from tests.grids import (
     PATIENT,
     two_balls,

@@ -12,8 +12,8 @@ import SimpleITK
 
 from neuroloom.core.errors import DataError
 from neuroloom.core.recording import spacing
-from neuroloom.io.dicom_seg import write_seg
 from neuroloom.io.images import peek_image, read_image, to_array, write_image
+from neuroloom.io.images.dicom_seg import write_seg
 from tests.grids import BORN, write_dicom
 
 VOXELS = np.random.default_rng(0).integers(0, 4000, (7, 6, 5)).astype(np.uint16)

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from neuroloom import io
-from neuroloom.io import edf
+from neuroloom.io.recordings import edf
 from tests.io import makers
 
 RANGES = {"uV": (-500, 500), "mV": (-3.5, 7), "V": (0.25, -0.5), "": (-1, 1)}

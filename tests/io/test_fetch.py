@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from neuroloom.core.errors import ConfigError, DataError, RunError
-from neuroloom.io import fetch
-from neuroloom.io.fetch import fetch_eegbci
+from neuroloom.io.recordings import fetch
+from neuroloom.io.recordings.fetch import fetch_eegbci
 
 CONTENT = b"a small recording"
 SUMS = {"S001/S001R06.edf": hashlib.sha256(CONTENT).hexdigest()}

@@ -10,7 +10,7 @@ import pytest
 from neuroloom import io
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.io import bids
-from neuroloom.io.find import compile_pattern, find
+from neuroloom.io.recordings.find import compile_pattern, find
 
 
 def touch(folder: Path, *names: str) -> Path:

@@ -9,7 +9,7 @@ import pytest
 
 from neuroloom import io
 from neuroloom.core.errors import DataError
-from neuroloom.io.find import find
+from neuroloom.io.recordings.find import find
 from tests.io.makers import make_mind_monitor, make_muse
 
 

@@ -182,7 +182,7 @@ def test_nothing_on_the_terminal(
 
 def test_import_is_cheap() -> None:
     code = (
-        "import sys, neuroloom.io, neuroloom.io.find, neuroloom.io.fetch;"
+        "import sys, neuroloom.io, neuroloom.io.recordings.find, neuroloom.io.recordings.fetch;"
         "print([m for m in ('mne', 'pandas', 'scipy', 'xarray', 'torch') if m in sys.modules])"
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from neuroloom.io.cases import find_cases
-from neuroloom.io.upright import Turn
+from neuroloom.io.cases.upright import Turn
 
 SHAPE = (5, 4, 3)  # x, y, z
 

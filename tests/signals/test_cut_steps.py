@@ -12,7 +12,7 @@ from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.recording import signal
 from neuroloom.core.step import apply_all
 from neuroloom.io import read
-from neuroloom.io.find import find
+from neuroloom.io.recordings.find import find
 from neuroloom.signals import Decode
 from neuroloom.signals.cut import Cut
 from neuroloom.signals.data import align_to, cut_windows, read_examples

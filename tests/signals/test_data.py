@@ -11,7 +11,7 @@ import pytest
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.heap import Heap
 from neuroloom.core.recording import signal
-from neuroloom.io.find import find
+from neuroloom.io.recordings.find import find
 from neuroloom.signals import Decode, data
 from neuroloom.signals.cut import Cut, pick_channels
 from neuroloom.signals.data import cut_windows, peek_all, read_examples

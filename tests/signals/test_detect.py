@@ -11,7 +11,7 @@ import pytest
 
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json
-from neuroloom.io.find import find
+from neuroloom.io.recordings.find import find
 from neuroloom.signals import events as ev
 from neuroloom.signals.detect import Detect
 from tests import makers, nights

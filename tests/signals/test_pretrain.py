@@ -66,7 +66,7 @@ def test_electrodes_are_known_by_their_places():
 
 
 def test_mixed_recordings_come_to_one_rate_and_scale_and_nothing_is_invented(mixed):
-    from neuroloom.io.find import find
+    from neuroloom.io.recordings.find import find
 
     pieces = read_pieces(find(mixed, [], None), window=4.0, rate=100.0, band=(2.0, 40.0))
     assert pieces.x.shape[1:] == (64, 400)
@@ -79,7 +79,7 @@ def test_mixed_recordings_come_to_one_rate_and_scale_and_nothing_is_invented(mix
 
 
 def test_no_more_windows_of_a_recording_than_asked_for(mixed):
-    from neuroloom.io.find import find
+    from neuroloom.io.recordings.find import find
 
     pieces = read_pieces(find(mixed, [], None), window=4.0, rate=100.0, band=(2.0, 40.0), most=3)
     assert pieces.table["path"].value_counts().tolist() == [3, 3, 3, 3]

@@ -92,7 +92,7 @@ def test_context_puts_neighbours_beside_an_epoch_and_zeros_at_the_ends(folder):
 
 def test_sequences_label_every_epoch_once(folder):
     staging = sleep.Staging(20.0, 2, sequence=True)
-    from neuroloom.io.find import find
+    from neuroloom.io.recordings.find import find
 
     recipe = stage()
     dataset = sleep.read_epochs(find(folder), recipe.cut(), staging)

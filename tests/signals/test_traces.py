@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from neuroloom.core.errors import ConfigError
-from neuroloom.io.find import find
+from neuroloom.io.recordings.find import find
 from neuroloom.signals.cut import Cut
 from neuroloom.signals.traces import Source, band_for, match_labels, scaled
 from tests import nights

@@ -395,7 +395,7 @@ def _with_keys(
     read: list[Signals], root: Path, pattern: str | None
 ) -> tuple[list[Signals], list[Finding]]:
     from neuroloom.io import bids
-    from neuroloom.io.find import compile_pattern
+    from neuroloom.io.recordings.find import compile_pattern
 
     keys: list[dict[str, str]] = []
     for one in read:

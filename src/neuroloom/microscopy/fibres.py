@@ -92,8 +92,8 @@ def globs_of_masks(data: Path) -> tuple[dict[str, str], dict[str, str]]:
     Nothing is returned unless every image has one mask of each, called as the image is and then
     the word: a.png, a_seg-axon.png, a_seg-myelin.png.
     """
+    from neuroloom.io.cases.layouts import listed
     from neuroloom.io.images import image_stem, image_suffix
-    from neuroloom.io.layouts import listed
 
     if not data.is_dir() or any(data.glob("sub-*")):
         return {}, {}

@@ -13,7 +13,7 @@ from neuroloom.core.audit import Finding
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import digest, write_json
 from neuroloom.core.recipe import Recipe, setting
-from neuroloom.io.layouts import few, included
+from neuroloom.io.cases.layouts import few, included
 
 if TYPE_CHECKING:
     import pandas as pd

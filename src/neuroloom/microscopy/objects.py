@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neuroloom.core.errors import DataError
-from neuroloom.io.truth import is_two_tone
+from neuroloom.io.cases.truth import is_two_tone
 from neuroloom.microscopy.instances import (
     Labels,
     boundary_targets,

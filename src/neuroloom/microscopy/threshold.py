@@ -14,7 +14,7 @@ from neuroloom.core.audit import Finding
 from neuroloom.core.errors import ConfigError
 from neuroloom.core.files import write_json
 from neuroloom.core.recipe import Recipe, setting
-from neuroloom.io.layouts import few
+from neuroloom.io.cases.layouts import few
 from neuroloom.microscopy.objects import Objects
 from neuroloom.microscopy.pipelines.engine import check_steps, read_pipeline, run_pipeline
 from neuroloom.microscopy.pipelines.named import steps_of
@@ -81,8 +81,8 @@ class Threshold(Recipe):
 
     def prepare(self, data: Path) -> Prepared:
         """Find and check the images and the pipeline; nothing is written."""
-        from neuroloom.io.casecheck import check_cases, findings_of_problems, require_sound
         from neuroloom.io.cases import find_cases
+        from neuroloom.io.cases.check import check_cases, findings_of_problems, require_sound
 
         steps = self.steps
         kind = check_steps(steps, self.pipeline)

@@ -110,7 +110,7 @@ def _write(out: Path, table: pd.DataFrame, parts: list[Any], facts: dict[str, An
 def _copy(source: Path, path: str, rows: pd.DataFrame, out: Path, ending: str) -> None:
     """Write the recording with one annotation a row."""
     from neuroloom import io
-    from neuroloom.io.annotated import write_annotated
+    from neuroloom.io.recordings.annotated import write_annotated
 
     file = source / path if source.is_dir() else source
     if source.suffix in (".csv", ".tsv") and source.name != Path(path).name:

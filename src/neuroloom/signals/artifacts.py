@@ -79,14 +79,14 @@ class Artifacts(Study):
 
     def read(self, data: Path) -> Dataset:
         """Read the recordings and cut every channel into windows."""
-        from neuroloom.io.find import find
+        from neuroloom.io.recordings.find import find
         from neuroloom.signals.windows import read_windows
 
         return read_windows(self, find(data, self.include, self.pattern))
 
     def read_like(self, facts: dict[str, Any], data: Path, include: list[str]) -> Dataset:
         """Cut new recordings the way the run's were."""
-        from neuroloom.io.find import find
+        from neuroloom.io.recordings.find import find
         from neuroloom.signals.windows import read_windows
 
         return read_windows(self, find(data, include, self.pattern), facts)

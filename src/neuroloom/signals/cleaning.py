@@ -223,7 +223,7 @@ def clean(
     """See `Artifacts.predict`."""
     import pandas as pd
 
-    from neuroloom.io.find import find
+    from neuroloom.io.recordings.find import find
     from neuroloom.signals.traces import Source
 
     if not inputs:
@@ -343,7 +343,7 @@ def _write(out: Path, table: pd.DataFrame, cleaned: list[Any], run: Run) -> None
     import pandas as pd
 
     from neuroloom.core.recording import signal
-    from neuroloom.io.annotated import write_annotated
+    from neuroloom.io.recordings.annotated import write_annotated
 
     out.mkdir(parents=True, exist_ok=True)
     write_atomic(out / "predictions.parquet", lambda path: table.to_parquet(path, index=False))

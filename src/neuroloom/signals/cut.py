@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from neuroloom import io
 from neuroloom.core.errors import ConfigError, DataError, nearest
 from neuroloom.core.step import RecordingStep
-from neuroloom.io.find import Found
+from neuroloom.io.recordings.find import Found
 
 if TYPE_CHECKING:
     import pandas as pd

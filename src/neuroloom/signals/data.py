@@ -18,7 +18,7 @@ from neuroloom.core.files import digest
 from neuroloom.core.heap import Heap, memory
 from neuroloom.core.recording import ANNOTATION_COLUMNS, require_sound
 from neuroloom.core.step import RecordingStep, apply_all, describe_all, span_all
-from neuroloom.io.find import Found
+from neuroloom.io.recordings.find import Found
 from neuroloom.signals.cut import (
     Cut,
     common_channels,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from neuroloom.core.run import Run
-    from neuroloom.io.reader import Header
+    from neuroloom.io.recordings.reader import Header
     from neuroloom.learn.crossfit import Fitted
 
 
@@ -128,7 +128,7 @@ class Decode(Study):
 
     def read(self, data: Path) -> Dataset:
         """Find, read and cut the recordings of `data`."""
-        from neuroloom.io.find import find
+        from neuroloom.io.recordings.find import find
         from neuroloom.signals.data import peek_all, read_examples
 
         found = find(data, self.include, self.pattern)
@@ -137,7 +137,7 @@ class Decode(Study):
 
     def read_like(self, facts: dict[str, Any], data: Path, include: list[str]) -> Dataset:
         """Cut new recordings the way the run's were: same channels, rate, filter and window."""
-        from neuroloom.io.find import find
+        from neuroloom.io.recordings.find import find
         from neuroloom.signals.data import align_to
 
         return align_to(facts, find(data, include, self.pattern))

@@ -114,7 +114,7 @@ class Detect(Study):
 
     def read(self, data: Path) -> Dataset:
         """Find and read the recordings of `data`, in overlapping stretches."""
-        from neuroloom.io.find import find
+        from neuroloom.io.recordings.find import find
         from neuroloom.signals.events import read_events
         from neuroloom.signals.traces import check_rate
 
@@ -129,7 +129,7 @@ class Detect(Study):
 
     def read_like(self, facts: dict[str, Any], data: Path, include: list[str]) -> Dataset:
         """Read new recordings the way the run's were: same channels, rate, filter and stretch."""
-        from neuroloom.io.find import find
+        from neuroloom.io.recordings.find import find
         from neuroloom.signals.events import read_events
 
         found = find(data, include, self.pattern)
@@ -322,7 +322,7 @@ def _as_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
 
 def _those_there(data: Path, detect: Detect) -> str:
     """Return a sentence that lists the annotations of the data."""
-    from neuroloom.io.find import find
+    from neuroloom.io.recordings.find import find
     from neuroloom.signals.data import peek_all
     from neuroloom.signals.traces import labels_there
 

@@ -137,7 +137,7 @@ class Mvpa(Recipe):
 
     def prepare(self, data: Path) -> Sweep:
         """Read, check, audit and split; nothing is written."""
-        from neuroloom.io.find import find
+        from neuroloom.io.recordings.find import find
         from neuroloom.signals.data import read_examples
 
         models = [find_model(name) for name in self.models]

@@ -13,7 +13,7 @@ from neuroloom import io
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.recording import require_sound
 from neuroloom.core.step import apply_all
-from neuroloom.io.find import Found
+from neuroloom.io.recordings.find import Found
 from neuroloom.signals.cut import pick_channels
 
 if TYPE_CHECKING:

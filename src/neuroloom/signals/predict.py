@@ -67,7 +67,7 @@ def _write(out: Path, table: pd.DataFrame, parts: list[Any], run: Run) -> None:
 def _write_annotated(source: Path, path: str, rows: pd.DataFrame, out: Path) -> None:
     """Write the recording with one annotation a decoded example."""
     from neuroloom import io
-    from neuroloom.io.annotated import write_annotated
+    from neuroloom.io.recordings.annotated import write_annotated
 
     file = source / path if source.is_dir() else source
     if source.suffix in (".csv", ".tsv"):

@@ -109,7 +109,7 @@ class Pretrain(Recipe):
     def prepare(self, data: Path) -> Gathered:
         """Find, read and cut the recordings, and hold some of them out; nothing is written."""
         from neuroloom import io
-        from neuroloom.io.find import find
+        from neuroloom.io.recordings.find import find
         from neuroloom.signals.data import hash_of
         from neuroloom.signals.places import without
 
@@ -273,7 +273,7 @@ class Pretrain(Recipe):
         import pandas as pd
         import torch
 
-        from neuroloom.io.find import find
+        from neuroloom.io.recordings.find import find
         from neuroloom.signals.nets.powertokens import PowerTokens, load_encoder
         from neuroloom.signals.pretrained import load_pretrained
 

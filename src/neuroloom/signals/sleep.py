@@ -19,7 +19,7 @@ from neuroloom.signals.traces import Source, Trace, labels_there
 if TYPE_CHECKING:
     import pandas as pd
 
-    from neuroloom.io.find import Found
+    from neuroloom.io.recordings.find import Found
     from neuroloom.signals.cut import Cut
 
 LEAST_EPOCHS = 20

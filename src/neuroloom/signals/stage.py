@@ -107,7 +107,7 @@ class Stage(Study):
 
     def read(self, data: Path) -> Dataset:
         """Find and read the recordings of `data`, cut into epochs."""
-        from neuroloom.io.find import find
+        from neuroloom.io.recordings.find import find
         from neuroloom.signals.sleep import read_epochs
         from neuroloom.signals.traces import check_rate
 
@@ -117,7 +117,7 @@ class Stage(Study):
 
     def read_like(self, facts: dict[str, Any], data: Path, include: list[str]) -> Dataset:
         """Read new recordings the way the run's were: same channels, rate, filter and epoch."""
-        from neuroloom.io.find import find
+        from neuroloom.io.recordings.find import find
         from neuroloom.signals.sleep import read_epochs
 
         staging = replace(self.staging(), epoch=facts["axes"]["epoch"])

@@ -30,7 +30,7 @@ from neuroloom.signals.data import clean_recording, hash_of, recording_facts, wi
 if TYPE_CHECKING:
     import pandas as pd
 
-    from neuroloom.io.find import Found
+    from neuroloom.io.recordings.find import Found
 
 LARGEST = 20.0
 NORMAL_RANGE = 1.349

@@ -17,7 +17,7 @@ from neuroloom.signals.traces import Source, Trace, robust_spread
 if TYPE_CHECKING:
     import pandas as pd
 
-    from neuroloom.io.find import Found
+    from neuroloom.io.recordings.find import Found
     from neuroloom.signals.artifacts import Artifacts
 
 CLASSES = ["clean", "artifact"]

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from neuroloom.core.run import Run
-    from neuroloom.io.casecheck import Problem
     from neuroloom.io.cases import Case, FoundCases
+    from neuroloom.io.cases.check import Problem
     from neuroloom.learn.dense.augment import Transform
     from neuroloom.volumes.copies import Copy, Source
 
@@ -79,8 +79,8 @@ class Augment(Recipe):
 
     def prepare(self, data: Path) -> Found:
         """Find and check the cases and the names of the transforms; nothing is written."""
-        from neuroloom.io.casecheck import check_cases, require_sound
         from neuroloom.io.cases import find_cases
+        from neuroloom.io.cases.check import check_cases, require_sound
         from neuroloom.learn.dense.augment import parse_augment
         from neuroloom.volumes.copies import refuse_unfit
 

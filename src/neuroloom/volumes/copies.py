@@ -11,7 +11,7 @@ import numpy as np
 
 from neuroloom.core import recording as recordings
 from neuroloom.core.errors import ConfigError
-from neuroloom.io.upright import Turn
+from neuroloom.io.cases.upright import Turn
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -77,7 +77,7 @@ def read_whole(found: FoundCases, wish: Wish, facts: Mapping[str, Any] | None = 
     Raises
     ------
     DataError
-        One that lists every case that cannot serve (`io.casecheck.check_cases`), or names the one
+        One that lists every case that cannot serve (`io.cases.check.check_cases`), or names the one
         that has no such target.
     """
     kept = dict(facts or {})
@@ -126,7 +126,7 @@ def audited(found: FoundCases, *, labels: bool) -> list[Finding]:
     DataError
         One, that lists everything that is wrong with the cases.
     """
-    from neuroloom.io.casecheck import check_cases, findings_of_problems, require_sound
+    from neuroloom.io.cases.check import check_cases, findings_of_problems, require_sound
 
     cases = found.cases if labels else [replace(case, label=None) for case in found.cases]
     return findings_of_problems(require_sound(check_cases(cases, found.classes, found.ignore)))

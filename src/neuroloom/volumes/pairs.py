@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuroloom.core.errors import ConfigError, DataError
-from neuroloom.io.find import compile_pattern
+from neuroloom.io.cases.layouts import LABEL_WORDS, few, included, listed
+from neuroloom.io.cases.truth import Coding, raw_label
 from neuroloom.io.images import image_stem, is_image, peek_image
-from neuroloom.io.layouts import LABEL_WORDS, few, included, listed
-from neuroloom.io.truth import Coding, raw_label
+from neuroloom.io.recordings.find import compile_pattern
 
 if TYPE_CHECKING:
     from neuroloom.io.images import ImageHeader

@@ -90,7 +90,7 @@ class WholeImage(Study):
     def read_like(self, facts: dict[str, Any], data: Path, include: list[str]) -> Dataset:
         """Read new images, with or without labels, onto the grid of the run."""
         from neuroloom.io.cases import find_cases
-        from neuroloom.io.layouts import NothingMatchesError
+        from neuroloom.io.cases.layouts import NothingMatchesError
         from neuroloom.volumes.data import read_whole
 
         given = (data, include, self.images, self.labels, self.pattern)

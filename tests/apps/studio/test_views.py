@@ -13,7 +13,7 @@ from PIL import Image
 from neuroloom.apps.studio import views
 from neuroloom.apps.studio.views.signal import envelope
 from neuroloom.apps.studio.views.volume import canonical
-from neuroloom.io.reader import read
+from neuroloom.io.recordings.reader import read
 from neuroloom.io.tracks import read_tracks
 from neuroloom.io.video import Video
 from tests.animals import write_clip

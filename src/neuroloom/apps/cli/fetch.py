@@ -36,7 +36,7 @@ def get(
     out
         Folder; the files go to its subfolder of the set's name.
     """
-    from neuroloom.io.fetch import fetch_eegbci
+    from neuroloom.io.recordings.fetch import fetch_eegbci
 
     if name not in SETS:
         raise ConfigError(f"No data set is called '{name}'.{nearest(name, SETS)} There is eegbci.")

@@ -152,7 +152,7 @@ def _inside(folder: Path) -> list[Path]:
 def kind_of(file: Path, in_project: bool = False) -> str:
     """Return the kind of a file ("signal", "image", …), "" if neuroloom does not read it."""
     from neuroloom.io.images import is_image
-    from neuroloom.io.reader import is_readable, is_recording, suffix
+    from neuroloom.io.recordings.reader import is_readable, is_recording, suffix
     from neuroloom.io.video import SUFFIXES
 
     ending = suffix(file)
@@ -195,7 +195,7 @@ def _safely(ask: Callable[[Path], Any], path: Path) -> bool:
 
 def _whose(path: Path, signals: list[Path]) -> tuple[dict[Path, dict[str, str]], str, list[str]]:
     """Return subject, session and run of each recording, the layout, and what was noted."""
-    from neuroloom.io.find import KEYS, find
+    from neuroloom.io.recordings.find import KEYS, find
 
     if not signals:
         return {}, "", []
@@ -226,7 +226,7 @@ def _cases(path: Path) -> tuple[str, list[str], dict[str, int], list[str]]:
 
 def _labels(signals: list[Path], most: int = 24) -> tuple[dict[str, int], list[str]]:
     """Count the events in the headers of the first recordings; note what is odd about them."""
-    from neuroloom.io.reader import peek
+    from neuroloom.io.recordings.reader import peek
 
     counts: Counter[str] = Counter()
     notes: list[str] = []

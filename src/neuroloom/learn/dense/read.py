@@ -14,7 +14,7 @@ from neuroloom.core.audit import Finding
 from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.split import Fold
-from neuroloom.io.layouts import few
+from neuroloom.io.cases.layouts import few
 from neuroloom.learn.dense.cases import DenseCases
 from neuroloom.learn.dense.match import match_channels, match_classes
 
@@ -49,7 +49,7 @@ def read_cases(
     DataError
         One, that lists everything that is wrong with the cases.
     """
-    from neuroloom.io.casecheck import check_cases, findings_of_problems, require_sound
+    from neuroloom.io.cases.check import check_cases, findings_of_problems, require_sound
 
     if trained is None:
         found = find(study, data, include)
@@ -118,7 +118,7 @@ def find_new(
     labelled
         Whether labels are wanted. Without, neither labels nor keys of names are looked for.
     """
-    from neuroloom.io.layouts import NothingMatchesError
+    from neuroloom.io.cases.layouts import NothingMatchesError
 
     given = bool(study.classes or study.values)
     bare = study.model_copy(update={"classes": [], "values": {}})

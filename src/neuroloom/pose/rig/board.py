@@ -319,7 +319,7 @@ def find_clips(data: Path, include: Sequence[str] = ()) -> dict[str, Path]:
     DataError
         If there are fewer than two, or two of one camera.
     """
-    from neuroloom.io.layouts import included
+    from neuroloom.io.cases.layouts import included
 
     files = [file for file in sorted(data.rglob("*")) if file.suffix.lower() in CLIPS]
     files = [file for file in files if not include or included(file.name, list(include))]

@@ -135,7 +135,7 @@ def find_seen(data: Path, rig: Rig, include: Sequence[str] = (), rate: float | N
 
 
 def _files_of(data: Path, rig: Rig, include: Sequence[str]) -> dict[str, list[Path]]:
-    from neuroloom.io.layouts import included
+    from neuroloom.io.cases.layouts import included
 
     root = data if data.is_dir() else data.parent
     found: dict[str, dict[str, Path]] = {name: {} for name in rig.names}

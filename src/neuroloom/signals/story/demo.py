@@ -12,7 +12,7 @@ MOTOR_RUNS = (6, 10, 14)
 
 def demo(folder: Path, fetch: bool = True) -> tuple[Path, dict[str, Any], str]:
     """See `Decode.demo`."""
-    from neuroloom.io.fetch import fetch_eegbci
+    from neuroloom.io.recordings.fetch import fetch_eegbci
 
     fields = {"start": 1.0, "stop": 4.0, "model": "eegnet"}
     if not fetch:

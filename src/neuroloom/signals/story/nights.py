@@ -57,7 +57,7 @@ def motor(folder: Path, fields: dict[str, Any]) -> Demo:
 
 def _save(file: Path, data: np.ndarray, marks: pd.DataFrame) -> None:
     from neuroloom.core.recording import signal
-    from neuroloom.io.annotated import write_annotated
+    from neuroloom.io.recordings.annotated import write_annotated
 
     file.parent.mkdir(parents=True, exist_ok=True)
     if not file.is_file():

@@ -144,7 +144,7 @@ def measure_cases(found: FoundCases, wish: Wish) -> Table:
     import pandas as pd
 
     from neuroloom.core.audit import refuse_duplicates
-    from neuroloom.io.casecheck import check_cases, findings_of_problems, require_sound
+    from neuroloom.io.cases.check import check_cases, findings_of_problems, require_sound
 
     problems = check_cases(found.cases, found.classes, found.ignore, use="region")
     doubts = findings_of_problems(require_sound(problems))

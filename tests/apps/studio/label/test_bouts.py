@@ -105,7 +105,7 @@ def test_bouts_on_a_signal(client, place):
     import pandas as pd
 
     from neuroloom.core.recording import signal
-    from neuroloom.io.annotated import write_annotated
+    from neuroloom.io.recordings.annotated import write_annotated
 
     values = np.random.default_rng(0).normal(size=(2, 2000)) * 1e-6
     table = pd.DataFrame({"onset": [], "duration": [], "label": []})

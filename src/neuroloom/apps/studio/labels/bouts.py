@@ -151,7 +151,7 @@ class Watched(Work):
 
 def _medium(source: Path) -> dict[str, Any]:
     """Return what is known of a video or a signal: rate (Hz), duration (s), size (px)."""
-    from neuroloom.io.reader import peek
+    from neuroloom.io.recordings.reader import peek
     from neuroloom.io.video import Video, is_video
 
     if is_video(source):

@@ -14,7 +14,7 @@ from neuroloom.core.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
     from neuroloom.apps.studio.service import Studio
-    from neuroloom.io.reader import Header
+    from neuroloom.io.recordings.reader import Header
 
 CHUNK = 10.0  # s that are read at once; a scroll finds most of its next window in memory
 KEPT = 48  # chunks in memory
@@ -83,14 +83,14 @@ class SignalView(View):
 
 @lru_cache(maxsize=16)
 def _header(path: Path, when: int, size: int) -> Header:
-    from neuroloom.io.reader import peek
+    from neuroloom.io.recordings.reader import peek
 
     return peek(path)
 
 
 @lru_cache(maxsize=KEPT)
 def _chunk(path: Path, when: int, size: int, number: int) -> np.ndarray:
-    from neuroloom.io.reader import read
+    from neuroloom.io.recordings.reader import read
 
     found = read(path, number * CHUNK, (number + 1) * CHUNK)
     return np.asarray(found.transpose("channel", "time").values, np.float32)

@@ -153,7 +153,7 @@ def canonical(
     >>> turned[0, :, 0, 0].tolist()
     [4, 0]
     """
-    from neuroloom.io.upright import Turn
+    from neuroloom.io.cases.upright import Turn
 
     turn = Turn(affine, values.shape[:0:-1])
     x, y, z = turn.moved(spacing[::-1])[::-1]

@@ -15,7 +15,7 @@ from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import write_atomic, write_json
 from neuroloom.core.run import check_out
-from neuroloom.io.dicom_seg import write_seg
+from neuroloom.io.images.dicom_seg import write_seg
 from neuroloom.learn.dense.apply.picture import write_picture
 from neuroloom.learn.dense.held_out import decode, kept, knows_usual, volumes_of, why_flagged
 from neuroloom.learn.dense.measures.doubt import doubt, entropy
@@ -120,8 +120,8 @@ def _one(
 
 def is_dicom(case: Case) -> bool:
     """Return whether a case is a DICOM series, to which a DICOM Segmentation can belong."""
-    from neuroloom.io.dicom import is_series
     from neuroloom.io.images import image_suffix
+    from neuroloom.io.images.dicom import is_series
 
     place = case.images[0]
     return is_series(place) if place.is_dir() else image_suffix(place) == ".dcm"

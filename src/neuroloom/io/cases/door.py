@@ -1,0 +1,276 @@
+"""Which images there are under DATA, which labels belong to them, and whose they are.
+
+What `io.recordings.find` is for signals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from neuroloom.core.errors import DataError, nearest
+from neuroloom.io.cases.layouts import (
+    Layout,
+    Row,
+    by_folders,
+    by_globs,
+    by_words,
+    few,
+    images_only,
+    included,
+    single,
+)
+from neuroloom.io.cases.layouts_json import by_dataset_json
+from neuroloom.io.cases.layouts_table import by_bids, by_manifest
+from neuroloom.io.cases.model import Case, Cases, FoundCases, label_paths
+from neuroloom.io.cases.truth import Coding
+from neuroloom.io.images import image_suffix, is_image, split_address
+from neuroloom.io.recordings.find import compile_pattern
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_MANIFESTS = (".csv", ".tsv")
+_UNKNOWN = (
+    "Nothing says whose the images are: all count as one subject's; give `pattern` to say which "
+    "part of a name is the subject, or a table with a column subject."
+)
+
+
+def find_cases(
+    data: Path | str,
+    include: Sequence[str] = (),
+    images: Sequence[str] | Mapping[str, str] = (),
+    labels: Sequence[str] | Mapping[str, str] = (),
+    pattern: str | None = None,
+    values: Mapping[str, float] | None = None,
+    classes: Sequence[str] = (),
+    *,
+    channels: Sequence[str] = (),
+    incomplete: bool = False,
+    n_channels: int = 0,
+    labelled: bool = True,
+) -> FoundCases:
+    """List the cases of a data set: nnU-Net, MSD, BIDS, folders, pairs of names, a table, a file.
+
+    Parameters
+    ----------
+    data
+        A folder, a CSV or TSV with a column `image`, or one image.
+    include
+        Globs on the names of images, or on their relative paths where they contain "/".
+    images, labels
+        Globs that pair files by the part that varies; lists are alternatives. A mapping of
+        images names channels, one of labels has a file for each class.
+    pattern
+        Names with keys in braces, "{subject}_{session}"; with "/" it matches the relative path.
+    values
+        Class to grey value, for labels drawn in greys: {"myelin": 128, "axon": 255}.
+    classes
+        Names of the classes 1..K; greys are then numbered by their size.
+    channels
+        Contrasts of BIDS (T1w, T2w …) that are the channels of one case, or "*" for all; else each
+        image of a subject is a case. Other layouts say themselves which files are channels.
+    incomplete
+        Whether cases may lack channels: a file of their own, or a cell of the table.
+    n_channels
+        How many each case must have, where that is known: tells NAME_0000 and NAME_0001 of one
+        case from two cases in a folder that says no more.
+    labelled
+        Whether labels are wanted; without, they are passed over, and need not be there.
+
+    Raises
+    ------
+    DataError
+        If `data` is missing or holds nothing that was asked for.
+
+    Examples
+    --------
+    >>> find_cases("vnc", images=["raw_*.tif"], labels={"cell": "c_*.png"})  # doctest: +SKIP
+    """
+    data = Path(data)
+    _check_there(data)
+    layout, root = _recognised(data, images, labels, channels, n_channels, labelled=labelled)
+    if not labelled:
+        layout = layout.unlabelled()
+    layout.rows = [row for row in layout.rows if any(included(p, include) for p in row.images)]
+    if not layout.rows:
+        raise DataError(f"{data}: no image matches include {', '.join(include)}.")
+    if not n_channels:
+        _require_each(layout, data)
+    if not incomplete:
+        _require_complete(layout, data)
+    _name_subjects(layout, pattern)
+    _make_unique(layout.rows, data)
+    numbers = _classes(layout, values or {}, classes)
+    files = tuple(root / path for row in layout.rows for path in label_paths(row.label))
+    coding = Coding(numbers, layout.strict, dict(values or {}), files)
+    cases = Cases([_case(row, root, coding) for row in layout.rows])
+    return FoundCases(
+        table=_table(layout.rows),
+        root=root,
+        layout=layout.sentence,
+        notes=tuple(layout.notes),
+        channels=layout.channels,
+        classes=numbers,
+        cases=cases,
+        kind=layout.kind,
+        regions=layout.regions,
+        ignore=layout.ignore,
+        painted=layout.painted,
+    )
+
+
+def _recognised(
+    data: Path,
+    images: Sequence[str] | Mapping[str, str],
+    labels: Sequence[str] | Mapping[str, str],
+    channels: Sequence[str],
+    n_channels: int,
+    *,
+    labelled: bool,
+) -> tuple[Layout, Path]:
+    """Return the layout and the folder that its paths are relative to."""
+    file, _ = split_address(data)
+    if file.is_file() and file.suffix.lower() in _MANIFESTS:
+        return by_manifest(file), file.parent
+    if is_image(data):
+        return single(data), data.parent
+    if file.is_file():
+        raise DataError(f"{data}: no reader for '{data.suffix}' files, and it is no CSV or TSV.")
+    if images:
+        return by_globs(data, images, labels, labelled=labelled), data
+    if labels:
+        raise DataError(f"{data}: globs of labels need globs of images, images=['raw_*.tif'].")
+    bids = partial(by_bids, channels=channels)
+    for recognise in (by_dataset_json, bids, by_folders, by_words):
+        layout = recognise(data)
+        if layout is not None:
+            return layout, data
+    return images_only(data, n_channels), data
+
+
+def _check_there(data: Path) -> None:
+    file, _ = split_address(data)
+    if file.exists():
+        return
+    around = [item.name for item in file.parent.iterdir()] if file.parent.is_dir() else []
+    raise DataError(f"{data}: there is no such file or folder.{nearest(file.name, around)}")
+
+
+def _require_complete(layout: Layout, data: Path) -> None:
+    short = [row for row in layout.rows if row.missing]
+    if not short:
+        return
+    wanted = len(short[0].images) + len(short[0].missing)
+    names = layout.channels or [f"channel {k}" for k in range(wanted)]
+    lacked = sorted({names[k] for row in short for k in row.missing if k < len(names)})
+    raise DataError(
+        f"{data}: {few([row.name for row in short])} have fewer than the {wanted} channels of the "
+        f"others ({', '.join(lacked)}); add the missing files, take the case out, or name fewer "
+        "`channels` of BIDS. Segmentation can also learn from what is there: `missing=hemis` or "
+        "`film`."
+    )
+
+
+def _require_each(layout: Layout, data: Path) -> None:
+    """Refuse a channel that no case has: it cannot be learnt from, and may be misspelt."""
+    nowhere = set.intersection(*(set(row.missing) for row in layout.rows))
+    if nowhere and layout.channels:
+        names = ", ".join(layout.channels[k] for k in sorted(nowhere))
+        raise DataError(f"{data}: no case has the channel {names}; correct it or leave it out.")
+
+
+def _name_subjects(layout: Layout, pattern: str | None) -> None:
+    """Fill subject, session and run: from the pattern, what the layout said, or the case."""
+    rows = layout.rows
+    if pattern is not None:
+        for row in rows:
+            row.keys |= _by_pattern(row, pattern)
+        layout.sentence += f"; keys by the pattern {pattern}"
+    known = all(row.keys.get("subject") not in (None, "") for row in rows)
+    if not known and not layout.each_a_subject and len(rows) > 1:
+        layout.notes.append(_UNKNOWN)
+    counts: dict[tuple[str, str], int] = {}
+    for row in rows:
+        subject = row.keys.get("subject")
+        fallback = row.name if layout.each_a_subject else "1"
+        row.keys["subject"] = str(subject) if subject not in (None, "") else fallback
+        row.keys["session"] = str(row.keys.get("session") or "1")
+        place = (row.keys["subject"], row.keys["session"])
+        counts[place] = counts.get(place, 0) + 1
+        row.keys["run"] = str(row.keys.get("run") or counts[place])
+
+
+def _by_pattern(row: Row, pattern: str) -> dict[str, str]:
+    path = row.images[0]
+    name = path if "/" in pattern else path.rsplit("/", 1)[-1]
+    if not image_suffix(pattern):
+        name = name.removesuffix(image_suffix(path))
+    match = compile_pattern(pattern).fullmatch(name)
+    match = match or compile_pattern(pattern).fullmatch(row.name)
+    if not match:
+        raise DataError(
+            f"pattern '{pattern}' does not match '{name}'. Write it like the names, with the parts "
+            "that vary in braces, or narrow `include`."
+        )
+    return match.groupdict()
+
+
+def _make_unique(rows: list[Row], data: Path) -> None:
+    """Put the folders before names that come up twice."""
+    names = [row.name for row in rows]
+    for row in rows:
+        if names.count(row.name) > 1:
+            folder = row.images[0].rpartition("/")[0]
+            row.name = f"{folder}/{row.name}".strip("/").replace("/", "_")
+    names = [row.name for row in rows]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise DataError(f"{data}: several cases are called {few(twice)}; a case counts once.")
+
+
+def _classes(
+    layout: Layout, values: Mapping[str, float], classes: Sequence[str]
+) -> dict[int, str] | None:
+    """Return number -> name: what the user says counts before what the data set says."""
+    if values:
+        return dict(enumerate(values, start=1))
+    if classes and layout.classes is None:
+        return dict(enumerate(classes, start=1))
+    if classes and list(classes) != list((layout.classes or {}).values()):
+        raise DataError(
+            f"classes {', '.join(classes)} were asked for, the data set declares "
+            f"{', '.join((layout.classes or {}).values())}; leave one of them out."
+        )
+    return layout.classes
+
+
+def _case(row: Row, root: Path, coding: Coding) -> Case:
+    label: Path | dict[str, Path] | None = None
+    if isinstance(row.label, dict):
+        label = {name: root / path for name, path in row.label.items()}
+    elif row.label is not None:
+        label = root / row.label
+    images = tuple(root / path for path in row.images)
+    return Case(row.name, images, label, row.keys["subject"], coding, row.pixel, row.missing)
+
+
+def _table(rows: list[Row]) -> pd.DataFrame:
+    import pandas as pd
+
+    first = [
+        {
+            "name": row.name,
+            **{key: row.keys[key] for key in ("subject", "session", "run")},
+            "path": row.images[0],
+            "image": row.images,
+            "label": row.label,
+        }
+        for row in rows
+    ]
+    more = [{k: v for k, v in row.keys.items() if k not in first[0]} for row in rows]
+    table = pd.DataFrame([{**one, **other} for one, other in zip(first, more, strict=True)])
+    # None and not NaN where there is no label.
+    return table.assign(label=pd.Series([row.label for row in rows], dtype=object))

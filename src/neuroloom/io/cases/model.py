@@ -1,0 +1,389 @@
+"""A case, which is one image with its label, and the cases of a data set.
+
+Nothing but headers is read until a case is asked for its voxels.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+
+from neuroloom.core.errors import DataError
+from neuroloom.core.files import digest
+from neuroloom.io.cases.truth import Coding, is_inside, merged, raw_label
+from neuroloom.io.cases.upright import Turn
+from neuroloom.io.images import (
+    ImageHeader,
+    peek_image,
+    read_image,
+    read_window,
+    split_address,
+    to_array,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+_APART = 0.1  # of a voxel: channels that lie farther apart are on two grids
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One image, of one or several files, and its label if there is one.
+
+    Attributes
+    ----------
+    name, subject
+        Unique in its data set; whose it is.
+    images
+        One file a channel, or one file with all channels.
+    label
+        One file with class numbers, or one file a class; None: nobody drew it.
+    coding
+        How the values of the label are classes.
+    pixel
+        (dy, dx) or (dz, dy, dx) and their unit where a file beside the image says so.
+    missing
+        Places of the channels that no file holds; the image is NaN there.
+    order
+        Places of the channels in the order that is asked for, -1 for one that is not there; empty:
+        all as they come.
+    numbering
+        Number of a class in its files -> the number that is asked for; others stay.
+    upright
+        Whether voxels of a volume are given with x to the right, y to the front and z up, instead
+        of in the order of its first file; shape, spacing and header are then of the turned grid.
+        The other files are turned to it by their own affines.
+    lengths
+        Unit that sizes are given in; None: that of the file.
+    """
+
+    name: str
+    images: tuple[Path, ...]
+    label: Path | dict[str, Path] | None = None
+    subject: str = "1"
+    coding: Coding = field(default_factory=Coding)
+    pixel: tuple[tuple[float, ...], str] | None = None
+    missing: tuple[int, ...] = ()
+    order: tuple[int, ...] = ()
+    numbering: Mapping[int, int] = field(default_factory=dict)
+    upright: bool = False
+    lengths: str | None = None
+
+    @cached_property
+    def header(self) -> ImageHeader:
+        """What the first file says about its grid; the pixel size from beside it counts first."""
+        header, turn = self._in_file, self._turn
+        if turn is not None:
+            header = replace(
+                header,
+                shape=turn.shape_there,
+                spacing=turn.moved(header.spacing),
+                affine=turn.affine_there,
+            )
+        return header.given_in(self.lengths or header.unit)
+
+    @cached_property
+    def _in_file(self) -> ImageHeader:
+        header = peek_image(self.images[0])
+        if self.pixel is None:
+            return header
+        return replace(header, spacing=self._own_spacing(header), unit=self.pixel[1])
+
+    @cached_property
+    def _turn(self) -> Turn | None:
+        """How the first file is turned, and with it the label."""
+        if not self.upright or self._in_file.affine is None:
+            return None
+        turn = Turn(self._in_file.affine, self._in_file.shape)
+        return None if turn.is_none else turn
+
+    @cached_property
+    def _turns(self) -> tuple[Turn | None, ...]:
+        """How each file is turned, by its own affine, to lie as the case does.
+
+        Raises
+        ------
+        DataError
+            If a file then lies elsewhere than the first.
+        """
+        return (self._turn, *(self._turn_of(file) for file in self.images[1:]))
+
+    def _turn_of(self, file: Path) -> Turn | None:
+        own, first = peek_image(file), self.header
+        own = own if "px" in (own.unit, first.unit) else own.given_in(first.unit)
+        if own.affine is None or first.affine is None or "px" in (own.unit, first.unit):
+            return None
+        turn = Turn(np.linalg.solve(first.affine, own.affine), own.shape)
+        place = turn.affine if turn.is_none else turn.affine_there
+        corners = np.array([*product(*((0, size) for size in first.shape[::-1]))])
+        off = np.abs(corners @ (place - np.eye(4))[:3, :3].T + place[:3, 3]).max()
+        if off > _APART:
+            raise DataError(
+                f"{file}: lies elsewhere than {self.images[0].name}, by {off:.3g} voxels where it "
+                "is most; channels of a case share one grid: resample it."
+            )
+        return None if turn.is_none else turn
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Size of the grid in array order, (y, x) or (z, y, x)."""
+        return self.header.shape
+
+    @property
+    def spacing(self) -> tuple[float, ...]:
+        """Size of a pixel or voxel in array order, in `unit`."""
+        return self.header.spacing
+
+    @property
+    def unit(self) -> str:
+        """Unit of the spacing: "mm", "um" or "px"."""
+        return self.header.unit
+
+    def in_unit(self, unit: str) -> Case:
+        """Return the same with its sizes in a unit of length; pixels stay pixels."""
+        if unit == self.unit or "px" in (unit, self.unit):
+            return self
+        return replace(self, lengths=unit)
+
+    def image(self) -> np.ndarray:
+        """Read the image, float32, shape (channel, *axes), axes (y, x) or (z, y, x)."""
+        arrays = [to_array(read_image(file)) for file in self.images]
+        return self._stacked([_turned(*pair) for pair in zip(arrays, self._turns, strict=True)])
+
+    def window(self, window: Sequence[slice]) -> np.ndarray:
+        """Read a part of the image, as `image` does; from disk only that where the format allows.
+
+        Parameters
+        ----------
+        window
+            One slice an axis, in array order.
+        """
+        parts = []
+        for file, turn in zip(self.images, self._turns, strict=True):
+            part = window if turn is None else turn.window(window)
+            parts.append(_turned(read_window(file, part), turn))
+        return self._stacked(parts)
+
+    def truth(self) -> np.ndarray | None:
+        """Read the label as class numbers, 0 for none, shape (*axes); None without a label.
+
+        Of several files the classes are numbered as declared, else in their order; where they
+        overlap the later counts.
+
+        Raises
+        ------
+        DataError
+            If the files do not agree in shape, or hold greys that no class was declared for.
+        """
+        if self.label is None:
+            return None
+        if isinstance(self.label, Path):
+            found = self.coding.numbers(raw_label(self.label), str(self.label))
+        else:
+            found = self._merged(self.label)
+        return self._there(_renumbered(found, self.numbering))
+
+    def _merged(self, label: dict[str, Path]) -> np.ndarray:
+        """Join one mask a class, in the order of the classes."""
+        classes = list(dict.fromkeys([*(self.coding.classes or {}).values(), *label]))
+        lacking = set(classes) - set(label)
+        if lacking:
+            raise DataError(
+                f"{self.name}: lacks a mask of {', '.join(sorted(lacking))}, it has "
+                f"{', '.join(label)}; an empty mask says that there is none on the image."
+            )
+        masks = [is_inside(raw_label(label[name]), str(label[name])) for name in classes]
+        if len(shapes := {mask.shape for mask in masks}) > 1:
+            raise DataError(f"{self.name}: its masks have the shapes {sorted(shapes)}.")
+        return merged(masks)
+
+    def in_file_order(self, values: np.ndarray) -> np.ndarray:
+        """Return values of this case's grid, shape (..., *axes), in the order of its file."""
+        return values if self._turn is None else np.ascontiguousarray(self._turn.back(values))
+
+    def _there(self, values: np.ndarray) -> np.ndarray:
+        return _turned(values, self._turn)
+
+    def masks(self) -> dict[str, np.ndarray]:
+        """Read the label files with the values they hold, by class; one is called "label"."""
+        if self.label is None:
+            return {}
+        files = self.label if isinstance(self.label, dict) else {"label": self.label}
+        return {name: self._there(raw_label(path)) for name, path in files.items()}
+
+    def recording(self) -> xr.DataArray:
+        """Read the first image as its file has it: on its grid results are written."""
+        found = read_image(self.images[0])
+        if self.pixel is not None and found.attrs["kind"] == "image":
+            found.attrs |= {"spacing": self._in_file.spacing, "unit": self.pixel[1]}
+        return found
+
+    def _own_spacing(self, header: ImageHeader) -> tuple[float, ...]:
+        assert self.pixel is not None
+        sizes = self.pixel[0]
+        if len(sizes) < len(header.shape):
+            raise DataError(
+                f"{self.images[0]}: has {len(header.shape)} axes, the size of its pixels is given "
+                f"for {len(sizes)}."
+            )
+        return sizes[-len(header.shape) :]
+
+    def _stacked(self, parts: list[np.ndarray]) -> np.ndarray:
+        """Join the channels of all files as float32 in one piece."""
+        for file, part in zip(self.images, parts, strict=True):
+            if part.shape[1:] != parts[0].shape[1:]:
+                raise DataError(
+                    f"{file}: its grid is {part.shape[1:]}, that of {self.images[0].name} is "
+                    f"{parts[0].shape[1:]}; channels of a case share one grid."
+                )
+        joined = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        joined = np.ascontiguousarray(joined, dtype=np.float32)
+        for place in self.missing:
+            joined = np.insert(joined, place, np.nan, axis=0)
+        if not self.order:
+            return joined
+        lacking = np.full_like(joined[0], np.nan)
+        return np.stack([lacking if place < 0 else joined[place] for place in self.order])
+
+
+def _turned(values: np.ndarray, turn: Turn | None) -> np.ndarray:
+    return values if turn is None else np.ascontiguousarray(turn.there(values))
+
+
+def _renumbered(truth: np.ndarray, numbering: Mapping[int, int]) -> np.ndarray:
+    changes = {old: new for old, new in numbering.items() if old != new}
+    if not changes:
+        return truth
+    found = truth.astype(np.result_type(truth, np.min_scalar_type(max(changes.values()))))
+    for old, new in changes.items():
+        found[truth == old] = new
+    return found
+
+
+class Cases(Sequence[Case]):
+    """Cases that are read when they are asked for; an array of rows gives the cases of a part.
+
+    Examples
+    --------
+    >>> cases = Cases([Case("a", (Path("a.png"),)), Case("b", (Path("b.png"),))])
+    >>> len(cases), cases[1].name, len(cases[np.array([0])])
+    (2, 'b', 1)
+    """
+
+    def __init__(self, items: Sequence[Case]) -> None:
+        self._items = tuple(items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @overload
+    def __getitem__(self, rows: int) -> Case: ...
+    @overload
+    def __getitem__(self, rows: slice | np.ndarray | list[int]) -> Cases: ...
+    def __getitem__(self, rows: Any) -> Case | Cases:
+        """Return one case for a number, `Cases` for a slice, rows, or a mask of all rows."""
+        if isinstance(rows, (int, np.integer)):
+            return self._items[int(rows)]
+        return Cases([self._items[i] for i in np.arange(len(self))[rows]])
+
+    def __iter__(self) -> Iterator[Case]:
+        return iter(self._items)
+
+    def __repr__(self) -> str:
+        return f"Cases({len(self)})"
+
+
+@dataclass(frozen=True, eq=False)
+class FoundCases:
+    """The cases under DATA.
+
+    Attributes
+    ----------
+    table
+        One row a case: `name`, `subject`, `session`, `run`, `path` (its first image), `image`
+        (relative paths, one a channel), `label` (a relative path, class -> path, or None), and
+        the columns of BIDS tables, pattern or manifest.
+    root
+        The folder that the paths are relative to.
+    layout
+        A sentence that names what was recognised.
+    notes
+        What was passed over or assumed, one sentence each.
+    channels
+        Their names where something says them, else empty.
+    classes
+        Number to name as declared, None where nothing says it.
+    kind
+        What the only kind of masks is called; they may hold one class or several.
+    cases
+        The cases themselves, in the order of the table.
+    regions
+        Name to the numbers it unites, of nnU-Net's region-based labels.
+    ignore
+        The number that is neither learned nor scored, where one is declared.
+    painted
+        The number that each region is painted with, the later over the earlier; empty where the
+        data set does not say it.
+    """
+
+    table: pd.DataFrame
+    root: Path
+    layout: str
+    notes: tuple[str, ...]
+    channels: list[str]
+    classes: dict[int, str] | None
+    cases: Cases
+    kind: str = ""
+    regions: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    ignore: int | None = None
+    painted: tuple[int, ...] = ()
+
+    def changed(self, **fields: Any) -> FoundCases:
+        """Return the same with these fields of every case, such as its order or numbering."""
+        return replace(self, cases=Cases([replace(case, **fields) for case in self.cases]))
+
+    def upright(self) -> FoundCases:
+        """Return the same with all volumes turned one way; see `Case.upright`."""
+        return self.changed(upright=True)
+
+    def named(self) -> FoundCases:
+        """Return the same with class 1 called as its masks are, if they hold no other class."""
+        if self.classes or not self.kind:
+            return self
+        truths = (case.truth() for case in self.cases)
+        if any(truth is not None and truth.max(initial=0) > 1 for truth in truths):
+            return self
+        return replace(self, classes={1: self.kind})
+
+    def in_unit(self, unit: str) -> FoundCases:
+        """Return the same with all lengths in one unit; where one is in pixels, it stays so."""
+        return replace(self, cases=Cases([case.in_unit(unit) for case in self.cases]))
+
+    @property
+    def usual_unit(self) -> str:
+        """The unit that most cases have."""
+        return Counter(case.unit for case in self.cases).most_common(1)[0][0]
+
+    def hashes(self) -> dict[str, str]:
+        """Return relative path -> SHA-256 of every image and label."""
+        paths: list[str] = []
+        for images, label in zip(self.table["image"], self.table["label"], strict=True):
+            paths += [*images, *label_paths(label)]
+        files = {path: split_address(path)[0] for path in dict.fromkeys(paths)}
+        return {path: digest(self.root / file) for path, file in files.items()}
+
+
+def label_paths(label: str | dict[str, str] | None) -> list[str]:
+    """List the files of a label as the table has it: one, one a class, or none."""
+    if label is None:
+        return []
+    return list(label.values()) if isinstance(label, dict) else [label]
