@@ -238,6 +238,23 @@ def test_help_of_a_recipe_shows_the_settings_first(neuroloom):
     assert "--events" in basic
 
 
+def test_check_says_what_a_run_would_do_and_writes_nothing(neuroloom, data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    answer = neuroloom("check", *DECODE[1:], data, *CSP)
+    assert answer.code == 0, answer.err
+    assert "learns from" in answer.out
+    assert "csp-lda" in answer.out
+    assert "nothing was written" in answer.out
+    assert not list(tmp_path.iterdir())
+
+
+def test_check_refuses_as_run_does(neuroloom, tmp_path):
+    answer = neuroloom("check", *DECODE[1:], tmp_path / "nowhere", *CSP)
+    assert answer.code == 2
+    assert "nowhere" in answer.err
+    assert neuroloom("check", *DECODE[1:]).code == 2
+
+
 # -- open data --------------------------------------------------------------------------------
 
 

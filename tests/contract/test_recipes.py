@@ -22,9 +22,18 @@ from neuroloom.apps.cli import jobs
 from neuroloom.core import registry
 from neuroloom.core.errors import ConfigError
 from neuroloom.core.files import read_json
-from neuroloom.core.recipe import MOST_BASIC_FIELDS, Recipe, describe, from_yaml, to_yaml
+from neuroloom.core.recipe import (
+    MOST_BASIC_FIELDS,
+    Recipe,
+    describe,
+    from_yaml,
+    read_yaml,
+    to_yaml,
+)
 from neuroloom.core.run import Run
+from neuroloom.learn.dense.study import DenseStudy
 from neuroloom.learn.fit import own_threads
+from neuroloom.learn.study import Study
 from tests import animals, critters, eyes, grids, makers, networks, nights, regions, wired
 from tests.pose.rig import rigs, scenes, test_recipe_calibrate
 from tests.representation import shown
@@ -542,6 +551,17 @@ def test_every_file_of_the_folder_is_there(small):
     assert run.state == "done"
     for row in read_json(run.folder / "artifacts/index.json"):
         assert (run.folder / "artifacts" / row["file"]).is_file()
+
+
+def test_what_a_run_would_do_is_said_beforehand(small):
+    recipe, data = read_yaml(small[0].folder / "recipe.yaml")
+    rows = recipe.outline(recipe.prepare(Path(data or "")))
+    assert all(isinstance(word, str) for row in rows for word in row)
+    said = {what for what, _, _ in rows}
+    if isinstance(recipe, Study):
+        assert {"examples", "subjects", "model"} <= said
+    if isinstance(recipe, DenseStudy):
+        assert {"patch", "spacing", "features"} <= said
 
 
 def test_each_metric_has_five_numbers(small):

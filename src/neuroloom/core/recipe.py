@@ -109,6 +109,10 @@ class Recipe(BaseModel):
         """Do the job and fill the run's folder."""
         raise NotImplementedError
 
+    def outline(self, prepared: Any) -> list[tuple[str, str, str]]:
+        """Return what was found and what a run would do with it: rows of what, value, why."""
+        return []
+
     def settings(self) -> dict[str, Any]:
         """Return the fields that differ from their defaults, as plain data."""
         return self.model_dump(mode="json", exclude_defaults=True)

@@ -10,6 +10,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -54,6 +55,11 @@ class Prepared:
     by: str
     findings: list[audit.Finding]
     hashes: dict[str, str]
+
+    @property
+    def largest(self) -> np.ndarray:
+        """The rows of the fold that learns from most examples: what is planned for."""
+        return max((fold.train for fold in self.folds), key=len)
 
 
 class Study(Recipe):
@@ -178,6 +184,23 @@ class Study(Recipe):
             check_classes(fold, dataset.y, dataset.classes)
         return None if fold is None else [fold]
 
+    def outline(self, prepared: Prepared) -> list[tuple[str, str, str]]:
+        """Return the examples, their classes and subjects, and the folds: what, value, why."""
+        dataset, table = prepared.dataset, prepared.dataset.table
+        rows = [("examples", str(len(prepared.everything)), f"{len(dataset)} of them labelled")]
+        if dataset.task == "classification":
+            counts = table["label"].value_counts()
+            rows.append(("classes", ", ".join(f"{k}: {counts[k]}" for k in dataset.classes), ""))
+        rows.append(("subjects", str(table["subject"].nunique()), ""))
+        judged = [fold for fold in prepared.folds if len(fold.test)]
+        for number, fold in enumerate(judged, start=1):
+            sizes = f"learns from {len(fold.train)}, is judged on {len(fold.test)}"
+            who = shorten(fold.name, 50, placeholder=" …")
+            rows.append((f"fold {number}", sizes, f"held out by {prepared.by}: {who}"))
+        if not judged:
+            rows.append(("folds", "none", "fits on everything and judges nothing"))
+        return [*rows, ("model", self.model, f"budget {self.budget}")]
+
     def work(self, prepared: Prepared, run: Run) -> None:
         """Fit, judge, store, explain and report."""
         self._record(prepared, run)
@@ -268,8 +291,7 @@ class Study(Recipe):
         from neuroloom.learn.fit import seconds_per_epoch
 
         learner = self._maker(model, prepared.dataset)()
-        largest = max(prepared.folds, key=lambda fold: len(fold.train)).train
-        x, y = prepared.dataset.x[largest], prepared.dataset.y[largest]
+        x, y = prepared.dataset.x[prepared.largest], prepared.dataset.y[prepared.largest]
         per_epoch = seconds_per_epoch(learner, x, y, self.seed)
         judged = sum(len(fold.test) > 0 for fold in prepared.folds)
         fits = self.seeds * (judged + self._refits(model))

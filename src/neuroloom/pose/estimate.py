@@ -119,6 +119,18 @@ class Estimate(Study):
             )
         return super().prepare(data)
 
+    def outline(self, prepared: Prepared) -> list[tuple[str, str, str]]:
+        """Return the frames and folds, and what the nets would see: what, value, why."""
+        from neuroloom.pose.story.estimate import method_of
+
+        rows, model = super().outline(prepared), self.find(self.model)
+        if not model.is_net:
+            return rows
+        plan = self._maker(model, prepared.dataset)().make_plan(
+            prepared.dataset.x[prepared.largest]
+        )
+        return [*rows, ("plan", plan.net, method_of(plan))]
+
     def _split(self, dataset: Dataset, by: str) -> list[Fold]:
         """Hold out whole videos or animals where there are several, else the last frames."""
         if len(dataset) < 2 and self.folds != 0:

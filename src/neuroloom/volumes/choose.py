@@ -106,9 +106,8 @@ def plan_choice(study: WholeImage, prepared: Prepared, run: Run) -> Plan:
     from neuroloom.learn.fit import seconds_per_epoch
     from neuroloom.learn.study import REPORT_SECONDS
 
-    largest = max(prepared.folds, key=lambda fold: len(fold.train)).train
     learners = [study._maker(study.find(name), prepared.dataset)() for name in nets]
-    sets = [study.taught(name, prepared.dataset).take(largest) for name in nets]
+    sets = [study.taught(name, prepared.dataset).take(prepared.largest) for name in nets]
     seconds = [
         seconds_per_epoch(learner, own.x, own.y, study.seed)
         for learner, own in zip(learners, sets, strict=True)

@@ -9,6 +9,7 @@ from cyclopts import App, Group
 import neuroloom
 
 VERBS = {
+    "check": "jobs:check_help",
     "run": "jobs:run_help",
     "resume": "jobs:resume",
     "replay": "jobs:replay",
@@ -26,6 +27,7 @@ VERBS = {
     "studio": "studio:studio",
 }
 HELP = {
+    "check": "Audit, split and plan as a run would; train nothing.",
     "run": "Run a recipe on data, or a study from a YAML file.",
     "resume": "Finish an interrupted run.",
     "replay": "Do a run again, following its stored plan, and compare.",
@@ -49,7 +51,7 @@ HERE = "neuroloom.apps.cli."
 def build(words: list[str]) -> tuple[App, list[str]]:
     """Return the app that understands `words`, and the words as it should see them.
 
-    `run RECIPE` becomes a command of its own, made from the recipe's fields.
+    `run RECIPE` and `check RECIPE` become commands of their own, made from the recipe's fields.
     """
     app = App(
         name="neuroloom",
@@ -63,24 +65,25 @@ def build(words: list[str]) -> tuple[App, list[str]]:
     data = App(name="data", help=HELP["data"])
     data.command(f"{HERE}fetch:get", name="get", help="Download a data set, checksummed.")
     app.command(data)
-    if len(words) > 1 and words[0] == "run" and not words[1].startswith("-"):
-        return _run_app(words[1]), words[2:]
+    if len(words) > 1 and words[0] in ("run", "check") and not words[1].startswith("-"):
+        return _recipe_app(words[0], words[1]), words[2:]
     return app, words
 
 
-def _run_app(target: str) -> App:
+def _recipe_app(verb: str, target: str) -> App:
     """Return the command of one recipe, or of one study file."""
-    from neuroloom.apps.cli.jobs import run_command
+    from neuroloom.apps.cli.jobs import check_command, run_command
 
-    name = f"neuroloom run {Path(target).name}"
+    name = f"neuroloom {verb} {Path(target).name}"
+    out = " [--out FOLDER]" if verb == "run" else ""
     app = App(
         name=name,
-        usage=f"Usage: {name} DATA [--out FOLDER] [SETTINGS]",
+        usage=f"Usage: {name} DATA{out} [SETTINGS]",
         help_flags=["--help", "-h"],
         version_flags=[],
         group_commands=Group("", show=False),
         group_arguments=Group("Data", sort_key=0),
         suppress_keyboard_interrupt=False,
     )
-    app.default(run_command(target))
+    app.default((run_command if verb == "run" else check_command)(target))
     return app

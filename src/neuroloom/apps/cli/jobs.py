@@ -1,4 +1,4 @@
-"""`run`, `resume`, `replay`: from settings to a finished run folder."""
+"""`check`, `run`, `resume`, `replay`: from settings to a finished run folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from cyclopts import Group, Parameter
 
 from neuroloom.apps.cli.runs import finished
-from neuroloom.apps.cli.show import announce, watching
+from neuroloom.apps.cli.show import announce, print_outline, watching
 from neuroloom.core import registry
 from neuroloom.core.errors import ConfigError
 from neuroloom.core.files import digest, read_json
@@ -43,6 +43,20 @@ def run_help(recipe: str, data: Path, /, *, out: Path | None = None, quiet: Flag
     """
 
 
+def check_help(recipe: str, data: Path, /) -> None:
+    """Read, audit, split and plan as a run would; train and write nothing.
+
+    `neuroloom check RECIPE --help` shows the recipe's settings, which are those of `run`.
+
+    Parameters
+    ----------
+    recipe
+        A recipe's name (`neuroloom recipes`), or a YAML study.
+    data
+        A file, a folder, or a manifest CSV.
+    """
+
+
 def run_command(target: str) -> Callable[..., int]:
     """Return the function behind `neuroloom run TARGET`, its signature made of the recipe's fields.
 
@@ -55,21 +69,60 @@ def run_command(target: str) -> Callable[..., int]:
     infos = describe(recipe)
 
     def command(data: Path | None = None, **options: Any) -> int:
-        where = data or named
-        if where is None and recipe.needs_data:
-            raise ConfigError(f"run {target} needs DATA: a file, a folder, or a manifest CSV.")
+        where = _needed(data or named, recipe, f"run {target}")
         out = options.pop("out", None)
         quiet, lines = options.pop("quiet", False), options.pop("json", False)
-        fields = {name: value for name, value in options.items() if value is not None}
         with watching(quiet=quiet, lines=lines) as watch:
-            run = recipe(**(given | fields)).run(where, out, watch=watch)
+            run = recipe(**(given | _said(options))).run(where, out, watch=watch)
         announce(run, quiet=quiet or lines)
         return 0
 
-    command.__signature__ = _signature(infos)  # type: ignore[attr-defined]
+    more = [
+        _output("out", None, Path | None, "the run's folder: made; used if empty"),
+        _output("quiet", False, bool, "say nothing but errors"),
+        _output("json", False, bool, "progress as JSON lines"),
+    ]
+    return _as_command(command, _signature(infos, more), recipe.summary)
+
+
+def check_command(target: str) -> Callable[..., int]:
+    """Return the function behind `neuroloom check TARGET`: as `run`, less what it writes.
+
+    Raises
+    ------
+    ConfigError
+        If `target` is neither a recipe nor a study file.
+    """
+    recipe, given, named = _target(target)
+
+    def command(data: Path | None = None, **options: Any) -> int:
+        where = _needed(data or named, recipe, f"check {target}")
+        made = recipe(**(given | _said(options)))
+        prepared = made.prepare(where or Path())
+        print_outline(made.outline(prepared), getattr(prepared, "findings", ()))
+        return 0
+
+    summary = f"Check, split and plan, training nothing: {recipe.summary}"
+    return _as_command(command, _signature(describe(recipe), []), summary)
+
+
+def _as_command(
+    command: Callable[..., int], signature: inspect.Signature, summary: str
+) -> Callable[..., int]:
+    command.__signature__ = signature  # type: ignore[attr-defined]
     command.__annotations__ = {}  # those of the signature count
-    command.__doc__ = f"{recipe.summary[0].upper()}{recipe.summary[1:]}."
+    command.__doc__ = f"{summary[0].upper()}{summary[1:]}."
     return command
+
+
+def _needed(data: Path | None, recipe: type[Recipe], verb: str) -> Path | None:
+    if data is None and recipe.needs_data:
+        raise ConfigError(f"{verb} needs DATA: a file, a folder, or a manifest CSV.")
+    return data
+
+
+def _said(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _target(target: str) -> tuple[type[Recipe], dict[str, Any], Path | None]:
@@ -91,7 +144,7 @@ def _target(target: str) -> tuple[type[Recipe], dict[str, Any], Path | None]:
     return type(recipe), recipe.settings(), found
 
 
-def _signature(infos: list[FieldInfo]) -> inspect.Signature:
+def _signature(infos: list[FieldInfo], more: list[inspect.Parameter]) -> inspect.Signature:
     keyword = inspect.Parameter.KEYWORD_ONLY
     data = Annotated[Path | None, Parameter(help="a file, a folder, or a manifest CSV")]
     first = inspect.Parameter(
@@ -100,11 +153,6 @@ def _signature(infos: list[FieldInfo]) -> inspect.Signature:
     own = [
         inspect.Parameter(info.name, keyword, default=None, annotation=_option(info))
         for info in infos
-    ]
-    more = [
-        _output("out", None, Path | None, "the run's folder: made; used if empty"),
-        _output("quiet", False, bool, "say nothing but errors"),
-        _output("json", False, bool, "progress as JSON lines"),
     ]
     return inspect.Signature([first, *own, *more])
 

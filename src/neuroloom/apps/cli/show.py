@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from neuroloom.core.files import read_json
 
 if TYPE_CHECKING:
+    from neuroloom.core.audit import Finding
     from neuroloom.core.run import Run
 
 MARK = {"note": "note", "warning": "WARNING", "objection": "OBJECTION"}
@@ -130,6 +131,15 @@ def print_findings(folder: Path) -> None:
     for finding in read_json(file) if file.is_file() else []:
         if finding["severity"] != "note":
             complain(f"{MARK[finding['severity']]}: {finding['title']}.\n{finding['detail']}")
+
+
+def print_outline(rows: Sequence[tuple[str, str, str]], findings: Iterable[Finding]) -> None:
+    """Print what a run would do, row by row, and what the audit noticed, notes too."""
+    for finding in findings:
+        print(f"{MARK[finding.severity]}: {finding.title}.\n    {finding.detail}")
+    if rows:
+        print_table([("", "", ""), *rows])
+    print("A run can begin: nothing was trained, nothing was written.")
 
 
 def _number(value: float | None) -> str:

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from neuroloom.cognition.nets.rate import Activity, RateRNN
-    from neuroloom.cognition.task import Trials
 
 PARTS = ("input", "recurrent", "readout")
 
@@ -128,24 +127,3 @@ def _scaled(whole: dict[str, Tensor], lesions: list[Lesion]) -> dict[str, Tensor
                 )
         weight[[[row] for row in rows], columns] *= lesion.factor
     return own
-
-
-def lesion_units(
-    net: RateRNN, trials: Trials, score: object, generator_seed: int = 0
-) -> list[float]:
-    """Return the accuracy that is left when each unit in turn is silenced, (unit,).
-
-    Parameters
-    ----------
-    score
-        Of the task: (outputs, trials) -> (trial,) right or wrong.
-    """
-    import torch
-
-    left = []
-    for unit in range(net.spec.units):
-        draw = torch.Generator(trials.inputs.device).manual_seed(generator_seed)
-        cut = [Lesion(senders=(unit,), part=part) for part in ("recurrent", "readout")]
-        played = run_lesioned(net, trials.inputs, trials.dt, cut, draw)
-        left.append(float(score(played.outputs, trials).float().mean()))  # type: ignore[operator]
-    return left

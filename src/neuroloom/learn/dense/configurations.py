@@ -136,9 +136,7 @@ def wanted(study: DenseStudy, prepared: Prepared) -> list[str]:
 
 
 def _admitted(study: DenseStudy, prepared: Prepared, name: str) -> None:
-    largest = max(prepared.folds, key=lambda fold: len(fold.train)).train
-    maker = alone(study, name)._maker(study.find(study.model), prepared.dataset)
-    maker().make_plan(prepared.dataset.x[largest])
+    alone(study, name).plan_of_largest(prepared)
 
 
 def _admits(study: DenseStudy, prepared: Prepared, name: str) -> bool:

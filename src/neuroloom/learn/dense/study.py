@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from neuroloom.core.run import Run
     from neuroloom.io.cases import Case
     from neuroloom.learn.crossfit import Fitted
+    from neuroloom.learn.dense.planning.denseplan import DensePlan
     from neuroloom.learn.model import Model
     from neuroloom.learn.store import Ensemble
 
@@ -200,8 +201,38 @@ class DenseStudy(Study):
 
             wanted(self, prepared)
         elif (self.plan or self.configuration != "auto") and model.is_net:
-            largest = max(prepared.folds, key=lambda fold: len(fold.train)).train
-            self._maker(model, prepared.dataset)().make_plan(prepared.dataset.x[largest])
+            self.plan_of_largest(prepared)
+
+    def outline(self, prepared: Prepared) -> list[tuple[str, str, str]]:
+        """Return the cases and folds, and the plan for the largest fold: what, value, why.
+
+        The length of training is not among them: it follows from speeds measured when a run begins.
+        """
+        from neuroloom.learn.dense.configurations import alone, wanted
+        from neuroloom.learn.dense.story import plan_table
+
+        rows, model = super().outline(prepared), self.find(self.model)
+        if not model.is_net:
+            return rows
+        names = wanted(self, prepared) if self.configurations else [self.configuration]
+        for name in names:
+            plan = alone(self, name).plan_of_largest(prepared)
+            head = f"{name} " if len(names) > 1 else ""
+            rows += [(f"{head}{key}", str(value), why) for key, value, why in
+                     plan_table(plan).itertuples(index=False)]  # fmt: skip
+        return rows
+
+    def plan_of_largest(self, prepared: Prepared) -> DensePlan:
+        """Return the plan for the fold that learns from most cases.
+
+        Raises
+        ------
+        ConfigError
+            If the data do not admit the configuration or a key of the plan.
+        """
+        maker = self._maker(self.find(self.model), prepared.dataset)
+        plan: DensePlan = maker().make_plan(prepared.dataset.x[prepared.largest])
+        return plan
 
     def _split(self, dataset: Dataset, by: str) -> list[Fold]:
         """Split by whose the cases are; five folds where nothing else is asked for."""

@@ -65,9 +65,8 @@ def plan_steps(
     """
     began = time.monotonic()
     dataset = prepared.dataset
-    largest = max(prepared.folds, key=lambda fold: len(fold.train)).train
-    seconds = learner.seconds_per_step(dataset.x[largest], at_least=min(8.0, budget / 40))
-    precision = chosen_precision(learner, dataset.x[largest], wanted, seconds)
+    seconds = learner.seconds_per_step(dataset.x[prepared.largest], at_least=min(8.0, budget / 40))
+    precision = chosen_precision(learner, dataset.x[prepared.largest], wanted, seconds)
     held_out = [row for fold in prepared.folds for row in fold.test]
     per_case = _seconds_per_case(learner, dataset, held_out)
     reserve = min(REPORT_S, REPORT_SHARE * budget) + per_case * len(held_out) * fits / max(

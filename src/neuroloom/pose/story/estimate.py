@@ -161,7 +161,7 @@ def pose_facts(study: Estimate, prepared: Prepared, plan: PosePlan | None) -> di
         "question": f"Where in a frame are {', '.join(names[:8])}{', …' * (len(names) > 8)}?",
         "example": "frame",
         "data": [{"label": label, "value": value} for label, value in rows.items()],
-        "method": [_method(plan)] if plan is not None else [],
+        "method": [method_of(plan)] if plan is not None else [],
         "citations": [
             study.find(study.model).source,
             "Gower (1975), generalised Procrustes analysis, Psychometrika 40, 33-51",
@@ -174,7 +174,8 @@ def pose_facts(study: Estimate, prepared: Prepared, plan: PosePlan | None) -> di
     }
 
 
-def _method(plan: PosePlan) -> str:
+def method_of(plan: PosePlan) -> str:
+    """Say in sentences what the nets of a plan see and how they are trained."""
     fine = plan.fine
     said = f"{plan.reason} "
     if plan.coarse is not None:
