@@ -555,11 +555,12 @@ def test_every_file_of_the_folder_is_there(small):
 
 def test_what_a_run_would_do_is_said_beforehand(small):
     recipe, data = read_yaml(small[0].folder / "recipe.yaml")
+    if not isinstance(recipe, Study):
+        return
     rows = recipe.outline(recipe.prepare(Path(data or "")))
     assert all(isinstance(word, str) for row in rows for word in row)
     said = {what for what, _, _ in rows}
-    if isinstance(recipe, Study):
-        assert {"examples", "subjects", "model"} <= said
+    assert {"examples", "subjects", "model"} <= said
     if isinstance(recipe, DenseStudy):
         assert {"patch", "spacing", "features"} <= said
 
