@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 
 from neuroloom.core import hold
 
@@ -41,3 +42,12 @@ def test_a_killed_process_holds_nothing(tmp_path):
     child.kill()
     child.communicate()
     assert not hold.is_taken(file)
+
+
+def test_a_look_does_not_keep_anybody_out(tmp_path):
+    looking = hold.take(tmp_path / "lock")
+    assert looking
+    threading.Timer(0.03, looking.close).start()
+    taken = hold.take(tmp_path / "lock")
+    assert taken
+    taken.close()

@@ -3,19 +3,45 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import IO, Any
 
 Lock = IO[Any]
+_PATIENCE_S = 0.1
 
 
 def take(file: Path) -> Lock | None:
     """Lock `file`, made if absent, until the lock is closed or this process ends.
 
+    Who only looks whether it is held (`is_taken`) holds it for an instant: so it is tried for a
+    tenth of a second.
+
     Returns
     -------
     The open file; None if another holds it. Where a file system knows no locks, everybody gets one.
     """
+    until = time.monotonic() + _PATIENCE_S
+    while (lock := _tried(file)) is None and time.monotonic() < until:
+        time.sleep(_PATIENCE_S / 10)
+    return lock
+
+
+def is_taken(file: Path) -> bool:
+    """Tell whether a living process, or another place in this one, holds the lock."""
+    if not file.is_file():
+        return False
+    try:
+        handle = _tried(file)
+    except OSError:
+        return False
+    if handle is None:
+        return True
+    handle.close()
+    return False
+
+
+def _tried(file: Path) -> Lock | None:
     handle = file.open("a")
     try:
         _lock(handle.fileno())
@@ -25,20 +51,6 @@ def take(file: Path) -> Lock | None:
     except OSError:
         return handle
     return handle
-
-
-def is_taken(file: Path) -> bool:
-    """Tell whether a living process, or another place in this one, holds the lock."""
-    if not file.is_file():
-        return False
-    try:
-        handle = take(file)
-    except OSError:
-        return False
-    if handle is None:
-        return True
-    handle.close()
-    return False
 
 
 if os.name == "nt":
