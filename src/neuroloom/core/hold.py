@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import IO, Any
 
 Lock = IO[Any]
-_PATIENCE_S = 0.1
+_PATIENCE_S = 0.4
 
 
 def take(file: Path) -> Lock | None:
     """Lock `file`, made if absent, until the lock is closed or this process ends.
 
     Who only looks whether it is held (`is_taken`) holds it for an instant: so it is tried for a
-    tenth of a second.
+    moment.
 
     Returns
     -------
@@ -23,7 +23,7 @@ def take(file: Path) -> Lock | None:
     """
     until = time.monotonic() + _PATIENCE_S
     while (lock := _tried(file)) is None and time.monotonic() < until:
-        time.sleep(_PATIENCE_S / 10)
+        time.sleep(_PATIENCE_S / 20)
     return lock
 
 

@@ -196,7 +196,7 @@ class Study(Recipe):
         for number, fold in enumerate(judged, start=1):
             sizes = f"learns from {len(fold.train)}, is judged on {len(fold.test)}"
             who = shorten(fold.name, 50, placeholder=" …")
-            rows.append((f"fold {number}", sizes, f"held out by {prepared.by}: {who}"))
+            rows.append((f"fold {number}", sizes, f"held out: {who}"))
         if not judged:
             rows.append(("folds", "none", "fits on everything and judges nothing"))
         return [*rows, ("model", self.model, f"budget {self.budget}")]

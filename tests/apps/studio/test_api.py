@@ -16,6 +16,7 @@ from neuroloom.apps.studio.service import Studio
 from neuroloom.apps.studio.workspace import BusyError, Workspace
 from neuroloom.core import registry
 from neuroloom.io.video import write_video
+from tests import makers
 from tests.apps.studio.conftest import TestClient, message, wait, write_table
 
 OVER = ("done", "failed", "refused", "stopped")
@@ -61,6 +62,20 @@ def test_check_tells_each_field_its_problem_and_shows_the_command(client):
     assert good["problems"] == {}
     assert good["command"] == "neuroloom run signals.simulate --channels C3 --channels C4"
     assert "- C3" in good["yaml"]
+
+
+def test_outline_says_what_a_run_would_do_or_why_it_would_not(client, place):
+    data = place.root / "runs of one"
+    makers.write_runs(data, runs=2, trials=6)
+    address, fields = "/api/recipes/signals.decode/outline", {"model": "csp-lda", "stop": 1.0}
+    found = client.post(address, json={"data": str(data), "fields": fields}).json()
+    assert {"examples", "classes", "subjects", "model"} <= {row[0] for row in found["outline"]}
+    assert {one["severity"] for one in found["findings"]} <= {"note", "warning", "objection"}
+    answer = client.post(
+        address, json={"data": str(data), "fields": fields | {"events": {"9": "x"}}}
+    )
+    assert answer.status_code == 422
+    assert "9" in message(answer)
 
 
 def test_unknown_things_are_404_with_the_nearest_name(client):
@@ -212,7 +227,7 @@ def furnish(place: Workspace, client: TestClient) -> dict[str, list[str]]:
 
 def run_one(operation, there: dict[str, list[str]], examples: int) -> None:
     """Try one operation of the API with made-up requests, half of them about what is there."""
-    if operation.path.endswith("/demo"):
+    if operation.path.endswith(("/demo", "/outline")):
         return
     own = next((names for key, names in there.items() if f"/api{key}" in operation.path), ["done"])
 

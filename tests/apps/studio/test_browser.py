@@ -56,6 +56,31 @@ def test_from_a_question_to_the_report(server, driver):
     assert severe == []
 
 
+def test_data_are_checked_before_a_run(server, driver, test_data):
+    """What the audit says and the plan, without training; then what a run would refuse."""
+    data = server.folder / "hippocampus"
+    shutil.copytree(test_data / "volumes/msd_hippocampus/images", data / "images", ignore=few)
+    shutil.copytree(test_data / "volumes/msd_hippocampus/labels", data / "labels", ignore=few)
+    driver.get(f"{server.address}/recipe/volumes.segment?data={data}")
+    wait(lambda: not driver.find_element("id", "run-button").get_attribute("disabled"))
+    click(driver, "Check first")
+    see(driver, "Nothing stands in the way of a run.", 120)
+    see(driver, "How the files were read")
+    see(driver, "What a run would do")
+    see(driver, "the largest of the images' shape that fits")
+    browsing.picture(driver, "checked")
+    next((data / "labels").iterdir()).write_bytes(b"no volume")
+    click(driver, "Check first")
+    see(driver, "A run would not begin", 120)
+    browsing.picture(driver, "refused")
+    assert server.ask("runs") == []
+
+
+def few(folder: str, names: list[str]) -> list[str]:
+    """Return all but the cases whose numbers begin with 00."""
+    return [name for name in names if not name.startswith("hippocampus_00")]
+
+
 def test_the_keyboard_alone_reaches_the_search(server, driver):
     from selenium.webdriver.common.keys import Keys
 

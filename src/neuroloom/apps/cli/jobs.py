@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from cyclopts import Group, Parameter
 
 from neuroloom.apps.cli.runs import finished
-from neuroloom.apps.cli.show import announce, print_outline, watching
+from neuroloom.apps.cli.show import announce, print_json, print_outline, watching
 from neuroloom.core import registry
 from neuroloom.core.errors import ConfigError
 from neuroloom.core.files import digest, read_json
@@ -43,7 +43,7 @@ def run_help(recipe: str, data: Path, /, *, out: Path | None = None, quiet: Flag
     """
 
 
-def check_help(recipe: str, data: Path, /) -> None:
+def check_help(recipe: str, data: Path, /, *, json: Flag = False) -> None:
     """Read, audit, split and plan as a run would; train and write nothing.
 
     `neuroloom check RECIPE --help` shows the recipe's settings, which are those of `run`.
@@ -54,6 +54,8 @@ def check_help(recipe: str, data: Path, /) -> None:
         A recipe's name (`neuroloom recipes`), or a YAML study.
     data
         A file, a folder, or a manifest CSV.
+    json
+        One JSON object: findings and outline.
     """
 
 
@@ -97,13 +99,15 @@ def check_command(target: str) -> Callable[..., int]:
 
     def command(data: Path | None = None, **options: Any) -> int:
         where = _needed(data or named, recipe, f"check {target}")
+        show = print_json if options.pop("json", False) else print_outline
         made = recipe(**(given | _said(options)))
         prepared = made.prepare(where or Path())
-        print_outline(made.outline(prepared), getattr(prepared, "findings", ()))
+        show(made.outline(prepared), list(getattr(prepared, "findings", ())))
         return 0
 
     summary = f"Check, split and plan, training nothing: {recipe.summary}"
-    return _as_command(command, _signature(describe(recipe), []), summary)
+    more = [_output("json", False, bool, "one JSON object: findings and outline")]
+    return _as_command(command, _signature(describe(recipe), more), summary)
 
 
 def _as_command(

@@ -142,6 +142,12 @@ def print_outline(rows: Sequence[tuple[str, str, str]], findings: Iterable[Findi
     print("A run can begin: nothing was trained, nothing was written.")
 
 
+def print_json(rows: Sequence[tuple[str, str, str]], findings: Iterable[Finding]) -> None:
+    """Print the same as one JSON object with the lists findings and outline."""
+    found = [finding.as_dict() for finding in findings]
+    print(json.dumps({"findings": found, "outline": rows}))
+
+
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 

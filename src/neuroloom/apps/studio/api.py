@@ -123,6 +123,11 @@ def recipes(studio: Studio) -> APIRouter:
         """Check settings; say what is wrong, and the same as a command and as YAML."""
         return asdict(studio.check(name, settings.fields, settings.data))
 
+    @api.post("/recipes/{name}/outline")
+    def outline(name: str, settings: Settings) -> dict[str, Any]:
+        """Read and audit the data; return findings and what a run would do. Trains nothing."""
+        return studio.outline(name, settings.data, settings.fields)
+
     @api.post("/recipes/{name}/demo")
     def demo(name: str) -> dict[str, Any]:
         """Make a recipe's demo data; returns where they are and the settings that fit."""

@@ -22,7 +22,7 @@ YIELDS = 5  # how much nicer than others: enough that pages are served at once, 
 
 def carry_out(folder: Path) -> int:
     """Do the job of `folder`, unless another process is at it already; return its exit code."""
-    lock = _lock(folder / ALIVE)
+    lock = hold.take(folder / ALIVE)
     if lock is None:
         return 0
     yield_to_others()
@@ -48,15 +48,6 @@ def yield_to_others() -> None:
         os.nice(YIELDS)
     with contextlib.suppress(OSError):
         Path("/proc/self/autogroup").write_text(str(YIELDS), encoding="ascii")
-
-
-def _lock(file: Path) -> hold.Lock | None:
-    """Take the lock; whoever only asks whether it is taken holds it for a moment, so try again."""
-    for _ in range(20):
-        if (lock := hold.take(file)) is not None:
-            return lock
-        time.sleep(0.02)
-    return None
 
 
 def _neuroloom(words: list[str]) -> int:

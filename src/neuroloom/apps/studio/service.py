@@ -14,6 +14,7 @@ import time
 import uuid
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from neuroloom.apps.studio import form, results, shown
@@ -25,6 +26,7 @@ from neuroloom.apps.studio.workspace import BusyError, MissingError, Workspace
 from neuroloom.catalogue.answers import Answer, answers
 from neuroloom.core import hold, registry
 from neuroloom.core.errors import ConfigError, nearest
+from neuroloom.core.files import write_text
 from neuroloom.core.recipe import Recipe, problems, to_yaml
 
 ASIDE = 300.0  # seconds that a question answered by a process may take
@@ -146,6 +148,31 @@ class Studio:
 
     # Runs
 
+    def outline(self, recipe: str, data: str | None, fields: dict[str, Any]) -> dict[str, Any]:
+        """Read and audit the data as a run would; return its `findings` and its `outline`.
+
+        Raises
+        ------
+        ConfigError
+            With the command line's own words, where a run would refuse.
+        """
+        made, where = self._study(recipe, data, fields)
+        with TemporaryDirectory() as folder:
+            study = Path(folder) / "study.yaml"
+            write_text(study, to_yaml(made, where))
+            found = self._aside("neuroloom", "check", str(study), "--json")
+        return dict(json.loads(found))
+
+    def _study(
+        self, recipe: str, data: str | None, fields: dict[str, Any]
+    ) -> tuple[Recipe, str | None]:
+        """Return a recipe with its settings, and where its data lie."""
+        self.recipe(recipe)
+        made = form.build(recipe, fields)
+        if made.needs_data and not data:
+            raise ConfigError(f"{recipe} needs data: a file, a folder, or a manifest CSV.")
+        return made, str(self.workspace.locate(data)) if data and made.needs_data else None
+
     def start(
         self, recipe: str, data: str | None, fields: dict[str, Any], name: str = ""
     ) -> dict[str, Any]:
@@ -156,11 +183,7 @@ class Studio:
         ConfigError
             With the command line's own words, if a setting or the data do not fit.
         """
-        self.recipe(recipe)
-        made = form.build(recipe, fields)
-        if made.needs_data and not data:
-            raise ConfigError(f"{recipe} needs data: a file, a folder, or a manifest CSV.")
-        where = str(self.workspace.locate(data)) if data and made.needs_data else None
+        made, where = self._study(recipe, data, fields)
         self.workspace.refuse_full_disk()
         id = self._free_id(name or recipe.replace(".", "-"))
         study = self.workspace.private / "jobs" / id / "study.yaml"
@@ -502,8 +525,8 @@ class Studio:
                 f"No answer within {ASIDE:.0f} s; try again when less is running."
             ) from None
         if done.returncode:
-            lines = [s for s in done.stderr.splitlines() if s.startswith("neuroloom: ")]
-            raise ConfigError(lines[-1].removeprefix("neuroloom: ") if lines else "It failed.")
+            _, said, message = f"\n{done.stderr}".rpartition("\nneuroloom: ")
+            raise ConfigError(message.strip() if said else "It failed.")
         return done.stdout
 
 

@@ -27,6 +27,7 @@ from neuroloom.apps.studio.pages.pieces import (
     loading,
     missing,
     note,
+    table,
     title,
 )
 from neuroloom.apps.studio.pages.site import Site
@@ -81,6 +82,7 @@ class Form:
                 self._settings_card()
             with box("stack"):
                 self._start_card()
+        self.planned = box("stack")
         Tag("datalist", "", id="known-labels").set_visibility(False)
 
     def _data_card(self) -> None:
@@ -144,7 +146,9 @@ class Form:
             )
             with box("row"):
                 self.go = button("Run", self.start, "main", id="run-button")
+                self.first = button("Check first", self.rehearse, id="check-button")
                 button("Back to defaults", self.reset, "plain")
+            self.outlined = box("stack")
             self._earlier()
         with box("card", "section"):
             Tag("h2", "The same without a browser")
@@ -264,15 +268,45 @@ class Form:
         lacking = self.recipe.needs_data and not self.data
         self.lacking.set_visibility(lacking)
         bad = bool(found.problems) or lacking
-        attend(self.go, disabled="disabled" if bad else None)
+        for way in (self.go, self.first):
+            attend(way, disabled="disabled" if bad else None)
         self.command.set(found.command)
         self.yaml.set(found.yaml)
+
+    async def rehearse(self) -> None:
+        """Read and audit the data, and show what a run would do with them."""
+        self.outlined.clear()
+        self.planned.clear()
+        with self.outlined:
+            waiting = loading("Every file is read once; nothing is trained.")
+        try:
+            found = await aside(self.studio.outline, self.name, self.data or None, self.fields)
+        except NeuroloomError as error:
+            with self.outlined:
+                note(str(error), "wrong", "A run would not begin")
+            return
+        finally:
+            waiting.delete()
+        with self.outlined:
+            _show_findings(found["findings"])
+        if found["outline"]:
+            with self.planned, box("card", "section"):
+                Tag("h2", "What a run would do")
+                table(["What", "Value", "Why"], found["outline"], "What a run would do")
 
     async def start(self) -> None:
         """Start the run and go to its page."""
         made = await guarded(self.studio.start, self.name, self.data or None, self.fields)
         if made:
             ui.navigate.to(f"/runs/{made['id']}")
+
+
+def _show_findings(findings: list[dict[str, str]]) -> None:
+    """Show what the audit noticed, gravest first."""
+    grave = ("objection", "warning", "note")
+    for one in sorted(findings, key=lambda one: grave.index(one["severity"])):
+        note(one["detail"], "" if one["severity"] == "note" else one["severity"], one["title"])
+    note("Nothing stands in the way of a run.", "good")
 
 
 def _tell(place: Element, text: str) -> None:
