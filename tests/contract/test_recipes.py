@@ -17,6 +17,8 @@ from typing import Any, Literal, get_args, get_origin
 import pandas as pd
 import pytest
 from cyclopts import App
+from matplotlib.figure import Figure
+from PIL import Image
 
 from neuroloom.apps.cli import jobs
 from neuroloom.core import registry
@@ -87,7 +89,7 @@ SMALL = {
     ),
     "signals.detect": Small(
         lambda folder: nights.write_spindles(folder, subjects=3, seconds=60.0),
-        nights.DETECT | {"window": 4.0, "budget": "40 steps"},
+        nights.DETECT | {"window": 4.0, "budget": "12 steps"},
         EVENT_METRICS,
         samples={"band": (8.0, 30.0), "budget": "7 epochs", "model": "shallow", "threshold": 0.4},
     ),
@@ -615,6 +617,14 @@ def test_another_process_predicts_the_same(small, neuroloom, tmp_path):
     pd.testing.assert_frame_equal(run.predict(data), stored, check_dtype=False, rtol=1e-6)
 
 
+@pytest.fixture
+def undrawn(monkeypatch) -> None:
+    """Figures that were drawn once are not drawn again: that takes half of a tiny run."""
+    blank = Image.new("RGB", (1, 1))
+    monkeypatch.setattr(Figure, "savefig", lambda self, file, **words: blank.save(file, "png"))
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_replay_gives_the_same_bytes(small, tmp_path):
     run, _ = small
     again = run.replay(tmp_path / "again")
@@ -622,6 +632,7 @@ def test_replay_gives_the_same_bytes(small, tmp_path):
         assert (again.folder / name).read_bytes() == (run.folder / name).read_bytes(), name
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_resume_after_a_cut_gives_the_same_bytes(small, tmp_path, monkeypatch):
     run, _ = small
     recipe, data = run.study
