@@ -67,3 +67,15 @@ def test_masks_of_another_image_are_refused():
         nerve_morphometry(table, np.zeros((40, 50)), 0.5)
     with pytest.raises(DataError, match="same image"):
         nerve_morphometry(table, np.ones((20, 20)), 0.5)
+
+
+def test_with_fascicles_all_else_is_no_part_of_the_image():
+    axon, myelin = squares()
+    nerve = np.zeros(axon.shape, bool)
+    nerve[:20] = True
+    _, inside = nerve_morphometry(morphometry(axon, myelin, 0.5), nerve, 0.5)
+    found = density_table(inside, axon, myelin, 0.5, nerve).set_index("measure")["value"]
+    assert found["axon density"] == pytest.approx(1 / (1000 * 0.25e-6))
+    assert found["axon area fraction"] == 16 / 1000
+    assert found["myelin area fraction"] == 48 / 1000
+    assert found["myelin without axon"] == 0

@@ -60,6 +60,35 @@ def test_every_image_is_asked_whether_its_pixel_size_can_be(tmp_path):
     assert told["warning"].startswith("s1_s1: 70 um a pixel. Axons")
 
 
+def test_a_mask_drawn_in_a_colour_is_refused_and_one_without_axons_named(tmp_path):
+    data = grids.write_fibres(tmp_path)
+    (data / "._s0_seg-axon.png").write_bytes(b"what macOS leaves beside files")
+    recipe = Measure(pixel_size=0.1)
+    write_image(data / "s1_seg-axon.png", image(np.zeros((90, 120), np.uint8)))
+    told = [found.detail for found in recipe.prepare(data).findings if found.title == "No axons"]
+    assert told[0].startswith("s1: nothing is drawn")
+    blue = np.zeros((3, 90, 120), np.uint8)
+    blue[2, 20:40, 20:40] = 255
+    write_image(data / "s1_seg-axon.png", image(blue))
+    with pytest.raises(DataError, match=r"s1_seg-axon\.png: a mask has one channel.*3 that differ"):
+        recipe.prepare(data)
+
+
+def test_pixels_that_are_oblong_are_refused(tmp_path):
+    content = image(np.eye(9, dtype=np.uint8), (0.2, 0.1), "um")
+    write_image(tmp_path / "a_seg-axon.tif", content)
+    with pytest.raises(ConfigError, match=r"a_seg-axon\.tif are 0\.2 x 0\.1 um"):
+        Measure(myelin=None).prepare(tmp_path)
+    (tmp_path / "a_pixel_size_um.txt").write_text("0.1")
+    assert Measure(myelin=None).prepare(tmp_path).sections[0].pixel_um == 0.1
+
+
+def test_axons_that_the_border_cuts_have_no_calibre(tmp_path):
+    data = grids.write_fibres(tmp_path / "data", images=1)
+    run = Measure(pixel_size=0.1).run(data, tmp_path / "out")
+    assert pd.read_csv(run.folder / "artifacts" / "calibres.csv")["axons"].sum() == 2
+
+
 def test_nuclei_are_written_and_scored(tmp_path):
     data = grids.write_nuclei(tmp_path / "data")
     run = Threshold().run(data, tmp_path / "out")

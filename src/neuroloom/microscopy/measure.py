@@ -82,7 +82,7 @@ class Measure(Recipe):
         return demo.fibres(folder, {"pixel_size": demo.PIXEL})
 
     def prepare(self, data: Path) -> Prepared:
-        """Pair the masks by name and compare their grids; nothing is written."""
+        """Pair the masks by name, read them and compare their grids; nothing is written."""
         found = {role: _by_stem(data, getattr(self, role)) for role in ROLES}
         if not found["axon"]:
             raise DataError(f"{data}: no file matches axon '{self.axon}'.")
@@ -92,16 +92,15 @@ class Measure(Recipe):
                 "it, or set `myelin: null` if the axons have none."
             )
         sections = [
-            Section(name, file, found["myelin"].get(name), found["nerve"].get(name),
-                    self.pixel_size or _pixel_of(file))
-            for name, file in found["axon"].items()
+            Section(key.replace("/", "_"), file, found["myelin"].get(key),
+                    found["nerve"].get(key), self.pixel_size or _pixel_of(file, key))
+            for key, file in found["axon"].items()
             if included(file.name, self.include)
         ]  # fmt: skip
         if not sections:
             raise DataError(f"{data}: no axon mask matches include {', '.join(self.include)}.")
-        for section in sections:
-            _check_grids(section)
-        return Prepared(sections, _plausible(sections))
+        bare = [one.name for one in sections if not read_masks(one)["axon"].any()]
+        return Prepared(sections, [*_plausible(sections), *_empty(bare)])
 
     def work(self, prepared: Prepared, run: Run) -> None:
         """Measure image after image, and write tables, metrics and the report."""
@@ -111,7 +110,7 @@ class Measure(Recipe):
         write_json(run.folder / "plan.json", {"reason": "nothing is trained"})
         run.log("plan", reason="nothing is trained")
         files = {
-            file.name: digest(file)
+            f"{one.name}/{file.name}": digest(file)
             for one in prepared.sections
             for file in (one.axon, one.myelin, one.nerve)
             if file is not None
@@ -137,14 +136,13 @@ class Measure(Recipe):
         from neuroloom.microscopy.measures import density_table, nerve_morphometry
         from neuroloom.microscopy.morphometry import morphometry, write_tables
 
-        axon = read_mask(section.axon)
-        myelin = None if section.myelin is None else read_mask(section.myelin)
-        pixel = section.pixel_um
+        masks, pixel = read_masks(section), section.pixel_um
+        axon, myelin, nerve = masks["axon"], masks.get("myelin"), masks.get("nerve")
         table = morphometry(axon, myelin, pixel, self.shape)
-        if section.nerve is not None:
-            nerve, table = nerve_morphometry(table, read_mask(section.nerve), pixel)
-            write_json(folder / f"{section.name}_nerve_morphometrics.json", nerve)
-        densities = density_table(table, axon, myelin, pixel)
+        if nerve is not None:
+            found, table = nerve_morphometry(table, nerve, pixel)
+            write_json(folder / f"{section.name}_nerve_morphometrics.json", found)
+        densities = density_table(table, axon, myelin, pixel, nerve)
         kept = table if self.border else table[~table["image_border_touching"]]
         kept = kept.reset_index(drop=True)
         write_tables(kept, folder / f"{section.name}_axon_morphometrics.{self.tables}")
@@ -152,17 +150,49 @@ class Measure(Recipe):
 
 
 def read_mask(path: Path) -> np.ndarray:
-    """Read a mask of one channel, shape (y, x); of several equal channels (RGB) the first."""
+    """Read a mask of one channel, shape (y, x); several that are equal (RGB) count as one.
+
+    Raises
+    ------
+    DataError
+        If it is no plane, or its channels differ, so that the mask is drawn in a colour.
+    """
     from neuroloom.io.images import read_image, to_array
 
     array = to_array(read_image(path))
     if array.ndim != 3:
         raise DataError(f"{path.name}: a mask of axons is 2-D, this has shape {array.shape}.")
+    if (array != array[0]).any():
+        raise DataError(
+            f"{path.name}: a mask has one channel, this one has {len(array)} that differ; write it "
+            "in black and white."
+        )
     return array[0]
 
 
+def read_masks(section: Section) -> dict[str, np.ndarray]:
+    """Read the masks that an image has, by their role: axon, myelin, nerve.
+
+    Raises
+    ------
+    DataError
+        If one is not as `read_mask` wants it, they differ in shape, or no fascicle is drawn.
+    """
+    files = {role: getattr(section, role) for role in ROLES}
+    masks = {role: read_mask(file) for role, file in files.items() if file is not None}
+    for role, mask in masks.items():
+        if mask.shape != masks["axon"].shape:
+            raise DataError(
+                f"{files[role].name} has {mask.shape} pixels, {section.axon.name} "
+                f"{masks['axon'].shape}: masks of one image lie on one grid."
+            )
+    if "nerve" in masks and not masks["nerve"].any():
+        raise DataError(f"{files['nerve'].name}: the mask is empty; draw the fascicles.")
+    return masks
+
+
 def _by_stem(data: Path, pattern: str | None) -> dict[str, Path]:
-    """Return what the first star of a glob stands for -> the file."""
+    """Return folder and what the first star of a glob stands for, FOLDER/STAR -> the file."""
     import fnmatch
     import re
 
@@ -173,41 +203,44 @@ def _by_stem(data: Path, pattern: str | None) -> dict[str, Path]:
     folder = data if data.is_dir() else data.parent
     before, after = pattern.split("*", 1)
     rule = re.compile(re.escape(before) + "(.+?)" + fnmatch.translate(after))
-    matches = {file: rule.match(file.name) for file in sorted(folder.rglob("*")) if file.is_file()}
+    files = (file for file in sorted(folder.rglob("*")) if file.is_file())
+    matches = {file: rule.match(file.name) for file in files if not _is_hidden(file, folder)}
     found: dict[str, Path] = {}
     for file, match in matches.items():
         if match is None:
             continue
-        name = "_".join([*file.parent.relative_to(folder).parts, match[1]])
-        found[name] = file
+        key = "/".join([*file.parent.relative_to(folder).parts, match[1]])
+        found[key] = file
     return found
 
 
-def _pixel_of(file: Path) -> float:
-    from neuroloom.io.images import peek_image
+def _is_hidden(file: Path, folder: Path) -> bool:
+    return any(part.startswith(".") for part in file.relative_to(folder).parts)
 
-    beside = file.parent / "pixel_size_in_micrometer.txt"
-    if beside.is_file():
-        try:
-            return float(beside.read_text(encoding="utf-8").strip())
-        except ValueError:
-            raise DataError(f"{beside.name} must hold one number, the width in um.") from None
+
+def _pixel_of(file: Path, key: str) -> float:
+    """Return the width of a pixel, um, as a text file beside the mask says, or the mask itself."""
+    from neuroloom.io.cases.layouts import pixel_beside
+    from neuroloom.io.images import peek_image
+    from neuroloom.microscopy.data import SQUARE
+
+    if told := pixel_beside(file.parent, file.name, key):
+        return told[0][0]
     header = peek_image(file)
     if header.unit not in ("um", "mm"):
         raise ConfigError(f"pixel_size: {file.name} does not say how wide a pixel is; give it, um.")
+    if max(header.spacing) > SQUARE * min(header.spacing):
+        sides = " x ".join(f"{size:g}" for size in header.spacing)
+        raise ConfigError(
+            f"pixel_size: the pixels of {file.name} are {sides} {header.unit}, and axons are "
+            "measured in square ones. Resample the masks, or give the size if the file is wrong."
+        )
     return float(header.spacing[-1]) * (1000 if header.unit == "mm" else 1)
 
 
-def _check_grids(section: Section) -> None:
-    from neuroloom.io.images import peek_image
-
-    shape = peek_image(section.axon).shape
-    for file in (section.myelin, section.nerve):
-        if file is not None and (other := peek_image(file).shape) != shape:
-            raise DataError(
-                f"{file.name} has {other} pixels, {section.axon.name} {shape}: masks of one image "
-                "lie on one grid."
-            )
+def _empty(bare: Sequence[str]) -> list[Finding]:
+    told = f"{few(bare)}: nothing is drawn in the axon mask, so that no axon was measured."
+    return [Finding("warning", "No axons", told)] if bare else []
 
 
 def _plausible(sections: Sequence[Section]) -> list[Finding]:

@@ -19,18 +19,24 @@ CALIBRES_UM = (0.5, 1.0, 1.25, 1.5, 1.75)
 
 
 def density_table(
-    table: pd.DataFrame, axon: ArrayLike, myelin: ArrayLike | None, pixel_size_um: float
+    table: pd.DataFrame,
+    axon: ArrayLike,
+    myelin: ArrayLike | None,
+    pixel_size_um: float,
+    nerve: ArrayLike | None = None,
 ) -> pd.DataFrame:
     """Sum up an image: how many axons, how much axon and myelin, and typical sizes.
 
     Parameters
     ----------
     table
-        As from `morphometry`.
+        As from `morphometry`; with `nerve` the rows that `nerve_morphometry` leaves.
     axon, myelin
         The masks it came from.
     pixel_size_um
         Width of a pixel, um.
+    nerve
+        Mask of the fascicles: what lies outside them is no part of the image; None: all is.
 
     Returns
     -------
@@ -55,6 +61,8 @@ def density_table(
 
     inner = as_mask(axon)
     sheath = np.zeros_like(inner) if myelin is None else as_mask(myelin) & ~inner
+    within = np.ones_like(inner) if nerve is None else as_mask(nerve, "nerve mask")
+    inner, sheath = inner[within], sheath[within]
     pixel_mm2 = (pixel_size_um / 1000) ** 2
     avf, mvf = float(inner.mean()), float(sheath.mean())
     whole = table[~table["image_border_touching"]]

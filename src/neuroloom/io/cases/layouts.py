@@ -144,7 +144,7 @@ def by_words(root: Path) -> Layout | None:
     if not set(images) & set(labels):
         return None
     rows = [
-        Row(image_stem(file), (file,), labels.get(key), pixel=_pixel_beside(root, file, key))
+        Row(image_stem(file), (file,), labels.get(key), pixel=pixel_beside(root, file, key))
         for key, file in sorted(images.items())
     ]
     used = set(images.values()) | {labels[key] for key in images if key in labels}
@@ -400,10 +400,10 @@ def _pattern(word: str) -> str:
 
 
 def _pixel_of(root: Path, file: str) -> tuple[tuple[float, ...], str] | None:
-    return _pixel_beside(root, file, _without(file, IMAGE_WORDS) or _place(file))
+    return pixel_beside(root, file, _without(file, IMAGE_WORDS) or _place(file))
 
 
-def _pixel_beside(root: Path, file: str, key: str) -> tuple[tuple[float, ...], str] | None:
+def pixel_beside(root: Path, file: str, key: str) -> tuple[tuple[float, ...], str] | None:
     """Return the size of a pixel in µm from a text file, as AxonDeepSeg keeps it beside images."""
     own = key.rsplit("/", 1)[-1]
     names = (f"{own}_pixel_size_um.txt", f"{own}_pixel.txt", "pixel_size_in_micrometer.txt")

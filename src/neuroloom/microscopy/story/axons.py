@@ -54,7 +54,10 @@ def report_axons(
         [part["densities"].assign(case=name) for part, name in zip(parts, names, strict=True)]
     )
     shelf.add_table("densities", densities, title="Each image", section="result")
-    shelf.add_table("calibres", calibre_table(axons), title="By calibre", section="result")
+    shelf.add_table(
+        "calibres", calibre_table(axons[~axons["image_border_touching"]]), title="By calibre",
+        section="result", caption="Axons that the border cuts are left out.",
+    )  # fmt: skip
     shelf.add_figure(
         "sizes", sizes(axons), title="Axon diameters and g-ratios", section="result",
         caption="Axons that the border cuts are left out.",
