@@ -144,6 +144,19 @@ def test_a_folder_of_pictures_is_a_video(tmp_path):
         video.read([3])
 
 
+def test_a_folder_of_videos_with_a_picture_is_no_folder_of_pictures(tmp_path):
+    Image.new("L", (8, 6), 1).save(tmp_path / "1.png")
+    (tmp_path / "._1.png").write_bytes(b"what macOS leaves beside files")
+    (tmp_path / "._a.mp4").write_bytes(b"and this")
+    (tmp_path / ".cache").mkdir()
+    assert is_video(tmp_path)
+    with Video(tmp_path) as video:
+        assert len(video) == 1
+    (tmp_path / "a.mp4").write_bytes(b"any")
+    assert not is_video(tmp_path)
+    assert not is_video(tmp_path / "._a.mp4")
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [(b"", "it is empty"), (b"no video at all" * 40, "cannot be read as a video")],

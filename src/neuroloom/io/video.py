@@ -35,17 +35,21 @@ _TRIES = 3  # key frames from which a frame is decoded before it counts as damag
 
 
 def is_video(path: str | Path) -> bool:
-    """Say whether a path looks like a video: by its suffix, or a folder of pictures only.
+    """Say whether a path looks like a video: by its suffix, or a folder of pictures.
+
+    A folder that holds videos or folders as well is none. Hidden files, whose names begin with a
+    dot, are neither.
 
     Examples
     --------
-    >>> is_video("mouse.MP4"), is_video("notes.txt")
-    (True, False)
+    >>> is_video("mouse.MP4"), is_video("notes.txt"), is_video("._mouse.MP4")
+    (True, False, False)
     """
     path = Path(path)
     if path.is_dir():
-        return bool(_pictures(path)) and not any(inside.is_dir() for inside in path.iterdir())
-    return path.suffix.lower() in SUFFIXES
+        others = any(item.is_dir() or is_video(item) for item in _shown(path))
+        return bool(_pictures(path)) and not others
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
 class Video:
@@ -331,11 +335,15 @@ def _pixels(frame: Any, grey: bool, reformatter: Any) -> np.ndarray:
 
 
 def _pictures(path: Path) -> list[Path]:
-    files = path.iterdir() if path.is_dir() else (path,)
+    files = _shown(path) if path.is_dir() else [path]
     inside = (file for file in files if file.suffix.lower() in PICTURES)
     return sorted(
         inside, key=lambda file: [_number(part) for part in re.split(r"(\d+)", file.name)]
     )
+
+
+def _shown(folder: Path) -> list[Path]:
+    return [item for item in folder.iterdir() if not item.name.startswith(".")]
 
 
 def _number(part: str) -> tuple[int, int, str]:
