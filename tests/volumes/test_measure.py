@@ -134,6 +134,34 @@ def test_instances_in_images(tmp_path):
     assert row["class"] == "foreground"
 
 
+def test_cases_of_a_table_have_names_and_hashes_of_their_own(tmp_path):
+    rows = [{"truth": f"p{k}/truth.nii.gz", "prediction": f"p{k}/pred.nii.gz"} for k in range(3)]
+    for k in range(3):
+        relabel(tmp_path / f"p{k}", ".", "truth.nii.gz", grids.cored(k))
+        relabel(tmp_path / f"p{k}", ".", "pred.nii.gz", grids.cored(k + 1))
+    pd.DataFrame(rows).assign(site=["x", "x", None]).to_csv(tmp_path / "pairs.csv", index=False)
+    done = Measure(by=["site"]).run(tmp_path / "pairs.csv", tmp_path / "run")
+    told = pd.read_parquet(done.folder / "predictions.parquet")
+    assert sorted(told["case"].unique()) == ["p0_truth", "p1_truth", "p2_truth"]
+    assert told["unit"].nunique() == 3
+    files = read_json(done.folder / "dataset.json")["files"]
+    assert sorted(files) == sorted(file for row in rows for file in row.values())
+    summed = pd.read_csv(done.folder / "artifacts" / "summary.csv")
+    assert len(summed) == 2 * len(measures.USUAL)
+    pd.DataFrame(rows).assign(name=["007", None, "b"]).to_csv(tmp_path / "pairs.csv", index=False)
+    names = [pair.name for pair in find_pairs(tmp_path / "pairs.csv")[0]]
+    assert names == ["007", "p1_truth", "b"]
+
+
+def test_labels_that_only_predictions_hold_are_measured_and_named(tmp_path):
+    folder = grids.write_predictions(tmp_path / "d")
+    relabel(folder, "prediction", "s1_v0.nii.gz", 3 * (grids.cored(2) > 0))
+    prepared = Measure().prepare(folder)
+    assert list(prepared.classes) == ["1", "2", "3"]
+    assert "No truth holds 3 (in s1_v0)" in prepared.findings[-1].detail
+    assert list(Measure(classes={"core": "2"}).prepare(folder).classes) == ["core"]
+
+
 def test_a_table_and_globs_name_the_pairs(tmp_path):
     folder = grids.write_predictions(tmp_path / "d", 2)
     rows = {"truth": ["truth/s0_v0.nii.gz"], "prediction": ["prediction/s0_v1.nii.gz"]}

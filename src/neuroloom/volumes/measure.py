@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from neuroloom.core.audit import Finding
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import digest, write_atomic, write_json
 from neuroloom.core.recipe import Recipe, setting
+from neuroloom.io.cases.layouts import few
 from neuroloom.volumes import measures
 from neuroloom.volumes.pairs import FOUND_WORDS, TRUE_WORDS, LabelPair, check_grids, find_pairs
 
@@ -28,8 +30,9 @@ OF_MASKS = ("classes", "tolerance", "lesions", "instances", "ignore", "beta", "o
 
 @dataclass(frozen=True)
 class Prepared:
-    """The pairs, the classes in them (none of images), and what the audit noticed."""
+    """The pairs below a folder, their classes (none of images), and what the audit noticed."""
 
+    root: Path
     pairs: list[LabelPair]
     classes: dict[str, tuple[int, ...]]
     findings: list[Finding] = field(default_factory=list)
@@ -118,18 +121,19 @@ class Measure(Recipe):
         )
         pairs, lacking = self._present(pairs)
         check_grids(pairs)
-        classes = {}
+        classes, alone = {}, []
         if self.kind == "image":
             check_images(pairs)
         else:
-            classes = self._classes(pairs)
-        findings = [Finding("note", "Files", note) for note in notes] + lacking
+            classes, alone = self._classes(pairs)
+        findings = [Finding("note", "Files", note) for note in notes] + lacking + alone
         parts = "class" if self.kind == "mask" else "channel"
         columns = {parts, "case", *(key for pair in pairs for key in pair.keys)}
         if odd := [name for name in self.groups if name not in columns]:
             held = ", ".join(sorted(columns))
             raise ConfigError(f"by: there is no '{odd[0]}' to sum up by; there are {held}.")
-        return Prepared(pairs, classes, findings, pairs[0].header.unit)
+        root = data if data.is_dir() else data.parent
+        return Prepared(root, pairs, classes, findings, pairs[0].header.unit)
 
     def _refuse_idle_settings(self) -> None:
         """Refuse settings that exclude each other, or mean nothing to images."""
@@ -159,22 +163,29 @@ class Measure(Recipe):
         left = [pair for pair in pairs if pair.predicted is not None]
         return left, [Finding("objection", "Missing", f"{told}; they were left out.")]
 
-    def _classes(self, pairs: list[LabelPair]) -> dict[str, tuple[int, ...]]:
-        """Return the classes as given, or one for each label that any truth has."""
+    def _classes(self, pairs: list[LabelPair]) -> tuple[dict[str, tuple[int, ...]], list[Finding]]:
+        """Return the classes as given, or one for each label that any truth or prediction has."""
+        from neuroloom.learn.dense.measures.overlap import without_ignored
+
         if self.classes:
-            return {name: _labels(name, text) for name, text in self.classes.items()}
+            return {name: _labels(name, text) for name, text in self.classes.items()}, []
         if self.instances:
-            return {WHOLE: (1,)}
-        known: set[int] = set()
+            return {WHOLE: (1,)}, []
+        true: set[int] = set()
+        found: dict[int, list[str]] = {}
         for pair in pairs:
-            known |= set(np.unique(pair.arrays()[0]).tolist())
-        known -= {0, self.ignore}
+            truth, predicted = without_ignored(*pair.arrays(), self.ignore)
+            true |= set(np.unique(truth).tolist())
+            for label in np.unique(predicted).tolist():
+                found.setdefault(label, []).append(pair.name)
+        known = sorted((true | set(found)) - {0})
         if not known:
             raise DataError(
-                "All true labels are empty, so that there is no class to measure; name the "
-                "classes: `classes: {lesion: 1}`."
+                "All labels are empty, so that there is no class to measure; name the classes: "
+                "`classes: {lesion: 1}`."
             )
-        return {str(label): (label,) for label in sorted(known)}
+        alone = {label: found[label] for label in known if label not in true}
+        return {str(label): (label,) for label in known}, _alone(alone)
 
     def work(self, prepared: Prepared, run: Run) -> None:
         """Measure case after case, sum up, and write tables, metrics and the report."""
@@ -225,7 +236,9 @@ class Measure(Recipe):
 
     def _heads(self, pair: LabelPair, number: int) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return what every row says of a case, and what rows of predictions say besides."""
-        rated = {"unit": str(pair.keys.get("subject", pair.name)), "fold": 0, "seed": self.seed}
+        subject = pair.keys.get("subject")
+        unit = pair.name if subject is None or subject != subject else str(subject)
+        rated = {"unit": unit, "fold": 0, "seed": self.seed}
         rated |= {"model": "prediction", "role": "model"}
         return {"example": number, "case": pair.name} | pair.keys, rated
 
@@ -279,6 +292,16 @@ class Measure(Recipe):
         report(self, run, prepared, tables)
 
 
+def _alone(found: dict[int, list[str]]) -> list[Finding]:
+    """Say which labels only predictions hold, and in which cases."""
+    told = [f"{label} (in {few(names)})" for label, names in found.items()]
+    text = (
+        f"No truth holds {', '.join(told)}: all of it counts as false. Name the classes in "
+        "`classes` if they are not meant."
+    )
+    return [Finding("warning", "Labels that only predictions hold", text)] if told else []
+
+
 def _labels(name: str, text: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.replace(",", " ").split())
@@ -301,11 +324,9 @@ def _instances(truth: np.ndarray, found: np.ndarray) -> dict[str, float]:
 
 
 def _dataset(prepared: Prepared) -> dict[str, Any]:
-    files = {}
-    for pair in prepared.pairs:
-        for side, file in (("truth", pair.truth), ("prediction", pair.predicted)):
-            if file is not None and file.is_file():
-                files[f"{side}/{file.name}"] = digest(file)
+    paths = [file for pair in prepared.pairs for file in (pair.truth, pair.predicted) if file]
+    places = {Path(os.path.relpath(file, prepared.root)).as_posix(): file for file in paths}
+    files = {place: digest(file) for place, file in places.items()}
     classes = {name: list(labels) for name, labels in prepared.classes.items()}
     return {"files": files, "cases": [pair.name for pair in prepared.pairs], "classes": classes}
 

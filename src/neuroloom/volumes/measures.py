@@ -327,7 +327,7 @@ def measure_case(
     metrics
         Names of `METRICS` and `MORE` that measure masks.
     classes
-        Name -> label or labels; None: every label but 0 that the truth has, by its number.
+        Name -> label or labels; None: every label but 0 that either has, by its number.
     options
         tolerance, beta, slice_number: see `Pair`.
 
@@ -340,7 +340,8 @@ def measure_case(
     """
     a, b = overlap.same_grid(truth, predicted)
     chosen = find_measures(metrics)
-    named: Classes = {str(k): int(k) for k in np.unique(a[a != 0])} if classes is None else classes
+    held = np.setdiff1d(np.union1d(a, b), 0)
+    named: Classes = {str(k): int(k) for k in held} if classes is None else classes
     rows = []
     for name, labels in named.items():
         masks = overlap.mask_of(a, labels), overlap.mask_of(b, labels)
@@ -379,7 +380,8 @@ def aggregate(
     table
         Rows of cases, as `measure_case` gives them, with any columns to group by.
     by
-        Columns whose combinations are the groups; none: all rows together.
+        Columns whose combinations are the groups; none: all rows together. What has no value in
+        them is a group, too.
     metrics
         Columns to sum up; None: all that are named as a measure.
 
@@ -399,7 +401,7 @@ def aggregate(
         held = ", ".join(map(str, table.columns))
         raise ConfigError(f"There is no column '{missing[0]}' to group by; the table has {held}.")
     names = [c for c in table.columns if c in METRICS | MORE] if metrics is None else list(metrics)
-    groups = table.groupby(list(by), sort=False) if by else [((), table)]
+    groups = table.groupby(list(by), sort=False, dropna=False) if by else [((), table)]
     rows = []
     for key, part in groups:
         head = dict(zip(by, key if isinstance(key, tuple) else (key,), strict=True))

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.core.files import names_apart
 from neuroloom.io.cases.layouts import LABEL_WORDS, few, included, listed
 from neuroloom.io.cases.truth import Coding, raw_label
-from neuroloom.io.images import image_stem, is_image, peek_image
+from neuroloom.io.images import image_stem, image_suffix, is_image, peek_image
 from neuroloom.io.recordings.find import compile_pattern
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ class LabelPair:
     Attributes
     ----------
     name
-        What the two share of their names.
+        What the two share of their names, or the name in the table; else that of the truth, with
+        as many of its folders as it takes to tell it from the others.
     truth, predicted
         Files; `predicted` is None where there is none.
     keys
@@ -167,7 +169,8 @@ def _keys(file: Path, pattern: str | None) -> dict[str, Any]:
 def _from_table(file: Path) -> list[LabelPair]:
     import pandas as pd
 
-    table = pd.read_csv(file, sep="\t" if file.suffix.lower() == ".tsv" else ",")
+    between = "\t" if file.suffix.lower() == ".tsv" else ","
+    table = pd.read_csv(file, sep=between, dtype={"name": str})
     lacking = [name for name in ("truth", "prediction") if name not in table]
     if lacking:
         held = ", ".join(map(str, table.columns))
@@ -180,9 +183,22 @@ def _from_table(file: Path) -> list[LabelPair]:
         there = file.parent / found if isinstance(found, str) else None
         if there is not None and not there.exists():
             raise DataError(f"{file}, line {number}: there is no prediction '{found}'.")
-        name = str(row.pop("name", image_stem(truth)))
+        given = row.pop("name", None)
+        name = given if isinstance(given, str) else ""
         pairs.append(LabelPair(name, file.parent / truth, there, {str(k): row[k] for k in row}))
-    return pairs
+    names = _names([pair.truth for pair in pairs])
+    return [replace(pair, name=pair.name or own) for pair, own in zip(pairs, names, strict=True)]
+
+
+def _names(files: Sequence[Path]) -> list[str]:
+    """Return a name of its own for each file, without its ending."""
+    endings = (image_suffix(file).replace(".", "") or "dcm" for file in files)
+    return names_apart(
+        [
+            file.with_name(f"{image_stem(file)}.{end}")
+            for file, end in zip(files, endings, strict=True)
+        ]
+    )
 
 
 def check_grids(pairs: Sequence[LabelPair]) -> None:
