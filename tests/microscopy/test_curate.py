@@ -63,6 +63,10 @@ def test_unlike_grids_and_labels_that_do_not_fit(versions):
         merge(base, base[:2], base > 0)
     with pytest.raises(ConfigError, match="does not fit"):
         exclude(base.astype(np.int8), base > 0)
+    with pytest.raises(ConfigError, match="value: 300 does not fit"):
+        edit(base, base > 0, 300)
+    assert merge(np.zeros(3, np.uint8), [0, 300, 1], [0, 1, 1]).tolist() == [0, 300, 1]
+    assert merge(base, base.astype(np.int64), base > 0).dtype == np.uint8
     with pytest.raises(ConfigError, match="three or more corners"):
         draw_region((4, 4), [[0, 0], [1, 1]])
 

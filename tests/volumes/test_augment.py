@@ -165,3 +165,14 @@ def test_hippocampus_labels_come_back(tmp_path, test_data):
             data, tmp_path / transforms[0]
         )
         assert read_json(run.folder / "metrics.json")["label_dice"]["value"] >= 0.99
+
+
+def test_labels_above_sixteen_bits_stay_what_they_are():
+    from neuroloom.learn.dense.augment import parse_augment
+
+    y = np.zeros((16, 18), np.int32)
+    y[3:7, 3:7], y[9:14, 9:14] = 40_000, 70_000
+    source = Source("a", (y > 0)[None].astype(np.float32), y, image((y > 0).astype(np.uint8)))
+    transforms = parse_augment(["flip", "rotate=8"])
+    made = make_copy(source, transforms, draw_copy(source, transforms, 3), back=True)
+    assert set(np.unique(made.y)) == set(np.unique(made.restored)) == {0, 40_000, 70_000}

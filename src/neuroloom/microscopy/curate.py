@@ -127,13 +127,18 @@ def merge(
 ) -> Labels:
     """Take the `other` version inside a region and the base elsewhere.
 
+    The type is that of the base, or one that holds both where the base's is too narrow.
+
     Examples
     --------
     >>> merge([1, 1, 1], [2, 2, 2], [False, True, False]).tolist()
     [1, 2, 1]
     """
     first, second, where = _same_grid(base, other, region)
-    return _changed(first, np.where(where, second, first), where, "merge", case, log)
+    wide = np.where(where, second, first)
+    narrow = wide.astype(first.dtype)
+    new = narrow if np.array_equal(narrow, wide) else wide
+    return _changed(first, new, where, "merge", case, log)
 
 
 def exclude(
@@ -148,9 +153,7 @@ def exclude(
     [255, 0, 0]
     """
     first, _, where = _same_grid(labels, labels, region)
-    if not np.can_cast(np.min_scalar_type(ignore), first.dtype):
-        raise ConfigError(f"ignore: {ignore} does not fit labels of type {first.dtype}.")
-    new = np.where(where, np.asarray(ignore, first.dtype), first)
+    new = np.where(where, _fitting(ignore, first, "ignore"), first)
     return _changed(first, new, where, "exclude", case, log, ignore=ignore)
 
 
@@ -181,7 +184,7 @@ def edit(
     first, _, where = _same_grid(labels, labels, region)
     if only is not None:
         where = where & (first == only)
-    new = np.where(where, np.asarray(value, first.dtype), first)
+    new = np.where(where, _fitting(value, first, "value"), first)
     return _changed(first, new, where, "edit", case, log, value=int(value))
 
 
@@ -192,7 +195,14 @@ def _same_grid(base: ArrayLike, other: ArrayLike, region: ArrayLike) -> tuple[La
             f"Versions and region must be on one grid, got {first.shape}, {second.shape} and "
             f"{where.shape}."
         )
-    return first, second.astype(first.dtype, copy=False), where
+    return first, second, where
+
+
+def _fitting(number: int, labels: Labels, name: str) -> Labels:
+    """Return a label in the type of the others."""
+    if not np.can_cast(np.min_scalar_type(number), labels.dtype):
+        raise ConfigError(f"{name}: {number} does not fit labels of type {labels.dtype}.")
+    return np.asarray(number, labels.dtype)
 
 
 def _changed(

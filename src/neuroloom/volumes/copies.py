@@ -138,7 +138,7 @@ def make_copy(source: Source, transforms: Sequence[Transform], drawn: Drawn, bac
     augmenter = _augmenter(source, transforms)
     low, size = _scale_of(source.x)
     x = torch.from_numpy((source.x - low) / size)[None]
-    y = None if source.y is None else torch.from_numpy(source.y.astype(np.int16))[None]
+    y = None if source.y is None else torch.from_numpy(source.y.astype(np.int32))[None]
     moved, label = augmenter.apply(x, y, drawn)
     matrix = grid_of(transforms, drawn, source.x.ndim - 1)
     values = moved[0].numpy()
