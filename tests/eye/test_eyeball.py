@@ -74,7 +74,7 @@ def test_an_eye_that_stares_gives_no_eyeball():
 
 
 def test_an_eyeball_is_kept_as_json(tmp_path):
-    eyeball = Eyeball(400.0, ORIGIN, (1.0, 2.0, 50.0), frames=9, residual=0.25)
+    eyeball = Eyeball(400.0, ORIGIN, (1.0, 2.0, 50.0), frames=9, residual=0.25, size=(320, 240))
     assert read_eyeball(write_eyeball(tmp_path / "e.json", eyeball)) == eyeball
     (tmp_path / "x.json").write_text("{}")
     with pytest.raises(DataError, match="no eyeball model"):

@@ -5,7 +5,10 @@ import pytest
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json
 from neuroloom.eye import Gaze, Pupil
+from neuroloom.eye.eyeball import Eyeball, read_eyeball, write_eyeball
+from neuroloom.eye.jobs import find_jobs
 from neuroloom.eye.labelled import find_labelled, read_labelled
+from neuroloom.io.video import write_video
 from tests.eyes import scene, write_scene
 
 
@@ -32,25 +35,70 @@ def test_the_tables_have_the_names_of_meye(pupils):
     assert (pupils.folder / "artifacts" / "eye_overlay.mp4").stat().st_size > 0
 
 
+def write_jobs(folder, rows):
+    names = ["operation", "fit_vid", "infer_vid", "eyeball_model", "result", "with_gaze"]
+    pd.DataFrame(rows, columns=names).to_csv(folder / "jobs.csv", index=False)
+    return folder / "jobs.csv"
+
+
+def write_blank(file, width, height):
+    return write_video(file, np.zeros((2, height, width, 1), np.uint8), 25)
+
+
+def test_eyeballs_of_a_table_are_known_by_their_whole_path(tmp_path):
+    write_blank(tmp_path / "a.mp4", 64, 48)
+    rows = [
+        ("fit", "a.mp4", "", "s1/eye.json", "", ""),
+        ("fit", "a.mp4", "", "s2/eye.json", "", ""),
+        ("infer", "", "a.mp4", "s1/eye.json", "one", ""),
+    ]
+    found = find_jobs(write_jobs(tmp_path, rows), None, [])
+    assert [job.model for job in found.jobs] == ["s1_eye", "s2_eye", "s1_eye"]
+    with pytest.raises(ConfigError, match=r"eyeball: the rows of jobs\.csv"):
+        find_jobs(tmp_path / "jobs.csv", "eye.json", [])
+
+
+def test_an_eyeball_goes_with_frames_of_its_own_size(tmp_path):
+    write_blank(tmp_path / "a.mp4", 64, 48)
+    write_blank(tmp_path / "b.mp4", 32, 24)
+    model = Eyeball(80.0, (31.5, 23.5), (0.0, 0.0, 50.0), size=(64, 48))
+    eyeball = str(write_eyeball(tmp_path / "eye.json", model))
+    found = find_jobs(tmp_path, eyeball, [])
+    assert [job.name for job in found.jobs] == ["a"]
+    assert "b.mp4 is of 32 x 24 px" in found.findings[-1].detail
+    rows = [("both", "a.mp4", "b.mp4", "x", "", ""), ("infer", "", "a.mp4", "eye.json", "", "")]
+    found = find_jobs(write_jobs(tmp_path, rows), None, [])
+    assert [job.name for job in found.jobs] == ["a"]
+    with pytest.raises(DataError, match="frames of 64 x 48 px"):
+        Gaze(eyeball=eyeball).prepare(tmp_path / "b.mp4")
+    for idle in ({"focal": 300.0}, {"radius": 11.0}, {"refraction": False}):
+        with pytest.raises(ConfigError, match=f"{next(iter(idle))}: the eyeball"):
+            Gaze(eyeball=eyeball, **idle).prepare(tmp_path / "a.mp4")
+
+
 def test_gaze_in_batches_skips_what_fails(tmp_path):
     write_scene(tmp_path)
     (tmp_path / "torn.mp4").write_bytes(b"no video")
+    write_video(tmp_path / "dark.mp4", np.zeros((3, 96, 128, 1), np.uint8), 25)
     rows = [
         ("fit", "eye.mp4", "", "model.json", "", "y"),
         ("infer", "", "eye.mp4", "model.json", "gaze.csv", "y"),
         ("infer", "", "eye.mp4", "", "plain.csv", "n"),
         ("both", "torn.mp4", "torn.mp4", "x.json", "x.csv", "y"),
         ("guess", "eye.mp4", "", "", "", ""),
+        ("both", "dark.mp4", "dark.mp4", "dark.json", "dark.csv", "y"),
     ]
-    names = ["operation", "fit_vid", "infer_vid", "eyeball_model", "result", "with_gaze"]
-    pd.DataFrame(rows, columns=names).to_csv(tmp_path / "jobs.csv", index=False)
+    write_jobs(tmp_path, rows)
     run = Gaze(focal=204.8, overlay=False).run(tmp_path / "jobs.csv", tmp_path / "run")
     told = [row["detail"] for row in read_json(run.folder / "audit.json")]
     assert any("torn.mp4" in text for text in told)
     assert any("guess" in text for text in told)
-    found = pd.read_csv(run.folder / "artifacts" / "gaze.csv")
+    assert any(text.startswith("dark: ") for text in told)
+    assert "dark: " in (run.folder / "report.html").read_text()
+    assert read_eyeball(run.folder / "artifacts" / "model_eyeball.json").size == (128, 96)
+    found = pd.read_csv(run.folder / "artifacts" / "gaze_deepvog.csv")
     assert {"pupil2D_x", "gaze_x", "gaze_y", "confidence", "consistence"} <= set(found)
-    assert "gaze_x" not in pd.read_csv(run.folder / "artifacts" / "plain.csv")
+    assert "gaze_x" not in pd.read_csv(run.folder / "artifacts" / "plain_deepvog.csv")
     truth = scene()
     yaw = truth.eyes.yaw[~truth.blink]
     assert np.nanmedian(np.abs(found["gaze_x"][~truth.blink] - yaw)) < 1.5

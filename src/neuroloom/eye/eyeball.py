@@ -49,6 +49,8 @@ class Eyeball:
         them, (second harmonic, cosine and sine).
     frames, residual
         How many frames it was fitted to, and how well, px (median).
+    size
+        Width and height of these frames, px; None where they are not known.
 
     Examples
     --------
@@ -67,6 +69,7 @@ class Eyeball:
     oval: Pair = (0.0, 0.0)
     frames: int = 0
     residual: float = float("nan")
+    size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -397,6 +400,8 @@ def read_eyeball(path: Path) -> Eyeball:
     try:
         held: dict[str, Any] = read_json(path)
         held |= {name: tuple(held[name]) for name in ("origin", "centre", "oval")}
+        if held.get("size") is not None:
+            held["size"] = tuple(held["size"])
         if held.get("residual") is None:
             held["residual"] = float("nan")
         return Eyeball(**held)

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from neuroloom.core.audit import Finding
-from neuroloom.core.errors import DataError
+from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.core.files import write_json
 from neuroloom.core.recipe import Recipe, setting
 from neuroloom.eye import gazes, videos
 from neuroloom.eye.eyeball import Eyeball, read_eyeball, write_eyeball
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from neuroloom.core.run import Run
+
+OF_THE_FIT = ("focal", "radius", "refraction")
 
 
 @dataclass(frozen=True)
@@ -89,10 +92,11 @@ class Gaze(Recipe):
         """Find videos or read the table; nothing is written."""
         videos.check_roi(self.roi)
         videos.net_of(self.weights)
-        if self.eyeball is not None:
-            read_eyeball(Path(self.eyeball))
+        idle = [name for name in OF_THE_FIT if name in self.settings()]
+        if self.eyeball is not None and idle:
+            raise ConfigError(f"{idle[0]}: the eyeball that is given has its own; leave it out.")
         jobs = find_jobs(data, self.eyeball, self.include)
-        if self.focal is not None or self.eyeball is not None:
+        if self.focal is not None or not any(job.fit for job in jobs.jobs):
             return jobs
         told = Finding(
             "warning", "Camera",
@@ -106,6 +110,7 @@ class Gaze(Recipe):
         begin(replace(prepared.videos, findings=prepared.findings), run)
         seen = Seen(prepared.videos)
         done: list[Looked] = []
+        findings = list(prepared.findings)
         for job in prepared.jobs:
             try:
                 done.append(self.look(job, run, seen))
@@ -113,12 +118,15 @@ class Gaze(Recipe):
                 if not prepared.batch and len(prepared.jobs) == 1:
                     raise
                 run.log("skipped", name=job.name, error=str(error))
+                text = videos.left_out(error, job.fit or job.infer)  # type: ignore[arg-type]
+                findings.append(Finding("objection", "Video", f"{job.name}: {text}"))
                 continue
             place = {"role": "gaze", "fit": len(done), "fits": len(prepared.jobs)}
             run.log("fitted", name=job.name, **place)
         if not done:
             raise DataError("None of the jobs could be done; log.jsonl says why of each.")
-        self.illustrate(run, prepared, done)
+        write_json(run.folder / "audit.json", [found.as_dict() for found in findings])
+        self.illustrate(run, replace(prepared, findings=findings), done)
 
     def look(self, job: Job, run: Run, seen: Seen) -> Looked:
         """Do one job; videos that were seen before are not scanned again."""

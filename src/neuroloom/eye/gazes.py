@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -65,10 +66,11 @@ def fit_table(
     rows = choose_frames(table, sure)
     origin = ((shape[1] - 1) / 2, (shape[0] - 1) / 2)
     chosen = table.iloc[rows]
-    return fit_eyeball(
+    found = fit_eyeball(
         ellipses_of(chosen), focal or GUESS * shape[1], origin,
         weights=chosen["confidence"].to_numpy(), like=like,
     )  # fmt: skip
+    return replace(found, size=(shape[1], shape[0]))
 
 
 def gaze_table(table: pd.DataFrame, eyeball: Eyeball, sure: float) -> pd.DataFrame:

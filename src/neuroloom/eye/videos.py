@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 LOOKS = 24  # frames from which the eye's place is learnt
 BLOCK, KEEP = 32, 2048
 Invert = Literal["auto", "yes", "no"]
+Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,11 @@ class View:
 
 @dataclass(frozen=True)
 class Videos:
-    """The videos that can be read, and what the audit noticed."""
+    """The videos that can be read, what the audit noticed, and (width, height) of each, px."""
 
     files: dict[str, Path]
     findings: list[Finding] = field(default_factory=list)
+    sizes: dict[Path, Size] = field(default_factory=dict)
 
     def name_of(self, file: Path) -> str:
         """Return what a video is called."""
@@ -63,27 +65,27 @@ def find_videos(data: Path, include: list[str]) -> Videos:
     wanted = [f for f in listed if not include or any(fnmatch(f.name, glob) for glob in include)]
     if not wanted:
         raise DataError(f"{data}: no video here{' matches include' if listed else ''}.")
-    files: list[Path] = []
+    sizes: dict[Path, Size] = {}
     findings, lengths = [], []
     for file in wanted:
         try:
             with Video(file, grey=True, patch=True) as video:
                 lengths.append(len(video))
+                sizes[file] = video.shape[1], video.shape[0]
                 findings += [Finding("warning", "Video", note) for note in video.notes]
         except DataError as error:
             if len(wanted) == 1:
                 raise
-            findings.append(Finding("objection", "Video", _private(error, file)))
-            continue
-        files.append(file)
+            findings.append(Finding("objection", "Video", left_out(error, file)))
+    files = list(sizes)
     if not files:
         raise DataError(f"{data}: none of {len(wanted)} videos can be read. {findings[0].detail}")
     told = f"{len(files)} videos of {sum(lengths)} frames."
     named = dict(zip(names_apart(files), files, strict=True))
-    return Videos(named, [Finding("note", "Videos", told), *findings])
+    return Videos(named, [Finding("note", "Videos", told), *findings], sizes)
 
 
-def _private(error: DataError, file: Path) -> str:
+def left_out(error: DataError, file: Path) -> str:
     """Say what is wrong with a video that is left out, without its folder."""
     return f"{str(error).replace(str(file), file.name)} It was left out."
 

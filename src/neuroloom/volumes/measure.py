@@ -121,7 +121,8 @@ class Measure(Recipe):
         )
         pairs, lacking = self._present(pairs)
         check_grids(pairs)
-        classes, alone = {}, []
+        classes: dict[str, tuple[int, ...]] = {}
+        alone: list[Finding] = []
         if self.kind == "image":
             check_images(pairs)
         else:

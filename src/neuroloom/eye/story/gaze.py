@@ -114,7 +114,7 @@ def _add_job(shelf: Shelf, recipe: Gaze, one: Looked, number: int) -> None:
     assert one.table is not None
     assert one.job.infer is not None
     plain = deepvog_table(one.table)
-    write_atomic(shelf.folder / f"{one.job.name}.csv", partial(plain.to_csv, index=False))
+    write_atomic(shelf.folder / f"{one.job.name}_deepvog.csv", partial(plain.to_csv, index=False))
     if number < SHOWN and one.eyeball is not None:
         shelf.add_figure(
             f"trace-{number}", trace_figure(one.table), title=f"Gaze of {one.job.name}",
