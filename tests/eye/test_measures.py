@@ -54,3 +54,15 @@ def test_saccades_are_counted_and_have_their_size():
     assert len(found) == 3
     np.testing.assert_allclose(found["amplitude"], [5, 4, 5], atol=0.5)
     np.testing.assert_allclose(found["direction_deg"], [0, 90, -127], atol=5)
+
+
+def test_a_pause_of_the_recording_is_no_saccade():
+    times = np.arange(400) / 100
+    times[200:] += 28
+    x, y = np.random.default_rng(0).normal(0, 0.02, (2, 400))
+    x[200:] += 5
+    assert find_saccades(x, y, times).empty
+    x[300:] += 5
+    found = find_saccades(x, y, times)
+    assert found["onset_s"].between(times[297], times[303]).tolist() == [True]
+    assert found["duration_s"].max() < 0.1

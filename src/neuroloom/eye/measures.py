@@ -20,6 +20,7 @@ BASELINE = 0.5  # s before the onset of a reflex
 REACTION = (0.1, 1.5)  # s after a stimulus within which its reflex begins
 LAMBDA = 6.0
 SHORTEST_SACCADE = 0.012
+PAUSE = 1.5  # median steps from one frame to the next beyond which the recording paused
 
 
 def runs(flags: np.ndarray) -> np.ndarray:
@@ -258,6 +259,8 @@ def find_saccades(
 ) -> pd.DataFrame:
     """Return quick movements: speed beyond `factor` times its median-based spread.
 
+    Within two frames of a pause of the recording, a step of more than 1.5 medians, there are none.
+
     Parameters
     ----------
     x, y
@@ -313,10 +316,17 @@ def find_saccades(
 
 
 def _speed(values: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Return speeds over two frames to either side (Engbert & Kliegl), NaN near what is unknown."""
-    step = float(np.median(np.diff(times)))
+    """Return speeds over two frames to either side (Engbert & Kliegl).
+
+    NaN near what is unknown, and beside a pause of the recording.
+    """
+    steps = np.diff(times)
+    step = float(np.median(steps))
     padded = np.pad(values.astype(float), 2, mode="edge")
-    return (padded[4:] + padded[3:-1] - padded[1:-3] - padded[:-4]) / (6 * step)
+    paused = np.pad(steps > PAUSE * step, 2)
+    near = paused[:-3] | paused[1:-2] | paused[2:-1] | paused[3:]
+    speed = (padded[4:] + padded[3:-1] - padded[1:-3] - padded[:-4]) / (6 * step)
+    return np.where(near, np.nan, speed)
 
 
 def _spread(speed: np.ndarray) -> float:
