@@ -7,7 +7,8 @@ from neuroloom.core.files import read_json
 from neuroloom.eye import Gaze, Pupil
 from neuroloom.eye.eyeball import Eyeball, read_eyeball, write_eyeball
 from neuroloom.eye.jobs import find_jobs
-from neuroloom.eye.labelled import find_labelled, read_labelled
+from neuroloom.eye.labelled import find_labelled, open_labelled, read_labelled
+from neuroloom.eye.train import Train
 from neuroloom.io.video import write_video
 from tests.eyes import scene, write_scene
 
@@ -137,6 +138,45 @@ def test_own_masks_are_read(tmp_path):
     (tmp_path / "masks" / "1.png").unlink()
     with pytest.raises(DataError, match="1 has no mask"):
         find_labelled(tmp_path)
+
+
+def save(folder, half, name, pixels):
+    from PIL import Image
+
+    (folder / half).mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(folder / half / name)
+
+
+def test_masks_in_colours_and_pictures_of_sixteen_bits(tmp_path):
+    pupil = np.zeros((20, 30), bool)
+    pupil[5:12, 8:18] = True
+    ramp = np.tile(np.linspace(0, 65535, 30), (20, 1)).astype(np.uint16)
+    green = np.zeros((20, 30, 3), np.uint8)
+    green[pupil, 1] = 255
+    save(tmp_path, "images", "a.png", ramp)
+    save(tmp_path, "masks", "a.png", green)
+    grey, label = open_labelled(*find_labelled(tmp_path)[0])
+    assert np.array_equal(label > 0, pupil)
+    assert np.array_equal(grey, ramp >> 8)
+    green[:3, :, 2] = 255
+    save(tmp_path, "masks", "a.png", green)
+    with pytest.raises(DataError, match=r"a\.png is drawn in several colours"):
+        Train(labelled=str(tmp_path)).prepare(tmp_path)
+
+
+def test_a_bad_held_out_mask_is_told_before_training(tmp_path):
+    for number in range(5):
+        save(tmp_path, "images", f"{number}.png", np.zeros((8, 9), np.uint8))
+        save(tmp_path, "masks", f"{number}.png", np.eye(8, 9, dtype=np.uint8))
+    (tmp_path / "images" / "._0.png").write_bytes(b"what macOS leaves beside files")
+    recipe = Train(labelled=str(tmp_path))
+    assert len(recipe.prepare(tmp_path).test) == 1
+    save(tmp_path, "masks", "4.png", np.arange(72, dtype=np.uint8).reshape(8, 9))
+    with pytest.raises(DataError, match=r"4\.png holds .*expected 1 pupil"):
+        recipe.prepare(tmp_path)
+    (tmp_path / "masks" / "4.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"4\.png cannot be read"):
+        recipe.prepare(tmp_path)
 
 
 def test_training_goes_by_command_line(tmp_path, capsys):

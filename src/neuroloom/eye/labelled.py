@@ -30,7 +30,9 @@ def find_labelled(folder: Path) -> list[tuple[Path, Path]]:
             raise DataError(f"{folder}: expected a folder {name}/ in it.")
     found = {
         name: {
-            file.stem: file for file in sorted(part.iterdir()) if file.suffix.lower() in PICTURES
+            file.stem: file
+            for file in sorted(part.iterdir())
+            if file.suffix.lower() in PICTURES and not file.name.startswith(".")
         }
         for name, part in parts.items()
     }
@@ -52,7 +54,7 @@ def read_labelled(pairs: list[tuple[Path, Path]], side: int) -> Bank:
     Raises
     ------
     DataError
-        If sizes differ or a mask holds other values.
+        As `open_labelled`.
     """
     import torch
 
@@ -66,24 +68,58 @@ def read_labelled(pairs: list[tuple[Path, Path]], side: int) -> Bank:
     )  # fmt: skip
 
 
+def open_labelled(image: Path, mask: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return a picture and its mask, (y, x) each; brightness as uint8, labels as they are drawn.
+
+    Raises
+    ------
+    DataError
+        If one cannot be read, sizes differ, or the mask holds other values or several colours.
+    """
+    from PIL import Image
+
+    from neuroloom.io.labels.pictures import load_picture
+
+    pixels = load_picture(image.parent, image.name)
+    grey = (
+        pixels[..., 0]
+        if pixels.shape[-1] == 1
+        else np.asarray(Image.fromarray(pixels).convert("L"))
+    )
+    try:
+        with Image.open(mask) as drawn:
+            label = _one_channel(np.asarray(drawn), mask.name)
+    except (OSError, SyntaxError) as error:
+        raise DataError(f"{mask.name} cannot be read ({error}).") from None
+    if label.shape != grey.shape:
+        own, other = (f"{part.shape[1]} x {part.shape[0]} px" for part in (label, grey))
+        raise DataError(f"{mask.name} has {own}, {image.name} {other}: a mask lies on its picture.")
+    values = set(np.unique(label).tolist()) - {0}
+    if len(values) > 1 and not values <= {PUPIL, IRIS, REST}:
+        raise DataError(f"{mask.name} holds {sorted(values)}; expected 1 pupil, 2 iris, 3 rest.")
+    return grey, label
+
+
+def _one_channel(pixels: np.ndarray, name: str) -> np.ndarray:
+    """Return (y, x) of a mask drawn in grey or in one colour, whatever its transparency."""
+    if pixels.ndim == 2:
+        return pixels
+    colours = pixels[..., :3] if pixels.shape[-1] > 2 else pixels[..., :1]
+    label = colours.max(axis=-1)
+    used = colours[..., colours.any(axis=(0, 1))]
+    if (used != label[..., None]).any() and len(np.unique(colours[label > 0], axis=0)) > 1:
+        raise DataError(
+            f"{name} is drawn in several colours; expected one channel with 1 pupil, 2 iris, 3 "
+            "rest, or the pupil alone in one colour."
+        )
+    return label
+
+
 def _read(image: Path, mask: Path, side: int) -> tuple[np.ndarray, ...]:
     from PIL import Image
 
-    try:
-        with Image.open(image) as picture, Image.open(mask) as drawn:
-            grey, label = picture.convert("L"), np.asarray(drawn)
-    except OSError as error:
-        raise DataError(f"{image.name} or its mask cannot be read ({error}).") from None
-    label = label[..., 0] if label.ndim == 3 else label
-    if label.shape != (grey.height, grey.width):
-        raise DataError(
-            f"{mask.name} has {label.shape[1]} x {label.shape[0]} px, {image.name} "
-            f"{grey.width} x {grey.height}: a mask lies on its picture."
-        )
-    values = set(np.unique(label).tolist()) - {0}
-    alone = len(values) <= 1
-    if not alone and not values <= {PUPIL, IRIS, REST}:
-        raise DataError(f"{mask.name} holds {sorted(values)}; expected 1 pupil, 2 iris, 3 rest.")
+    grey, label = open_labelled(image, mask)
+    alone = len(np.setdiff1d(label, 0)) <= 1
     nested = (
         [label > 0] * 3 if alone else [label == PUPIL, (label > 0) & (label <= IRIS), label > 0]
     )
@@ -94,4 +130,5 @@ def _read(image: Path, mask: Path, side: int) -> tuple[np.ndarray, ...]:
     seen = bool(nested[0].any())
     tags = np.array([True, not seen], float)
     known = np.array([1, not alone, not alone, seen or not alone, seen or not alone], float)
-    return np.asarray(grey.resize((side, side))), np.stack(small).astype(np.uint8), tags, known
+    picture = np.asarray(Image.fromarray(grey).resize((side, side)))
+    return picture, np.stack(small).astype(np.uint8), tags, known

@@ -54,10 +54,10 @@ class Train(Recipe):
     seed: int = setting(0, "of weights, pictures and their changes", ge=0)
 
     def prepare(self, data: Path) -> Labelled:
-        """Find the labelled pictures; nothing is written."""
+        """Find the labelled pictures and open each; nothing is written."""
         from fnmatch import fnmatch
 
-        from neuroloom.eye.labelled import find_labelled
+        from neuroloom.eye.labelled import find_labelled, open_labelled
 
         if self.labelled is None:
             note = Finding("note", "Data", "Rendered eyes alone: no picture of a real eye.")
@@ -65,6 +65,8 @@ class Train(Recipe):
         pairs = find_labelled(Path(self.labelled))
         globs = self.include or ["*"]
         pairs = [pair for pair in pairs if any(fnmatch(pair[0].name, glob) for glob in globs)]
+        for pair in pairs:
+            open_labelled(*pair)
         cut = len(pairs) - len(pairs) // 5
         told = (
             f"{cut} labelled pictures to learn from, the last {len(pairs) - cut} by name held out."
@@ -82,7 +84,9 @@ class Train(Recipe):
         write_json(run.folder / "plan.json", plan)
         run.log("plan", **plan)
         files = {
-            file.name: digest(file) for pair in prepared.train + prepared.test for file in pair
+            f"{file.parent.name}/{file.name}": digest(file)
+            for pair in prepared.train + prepared.test
+            for file in pair
         }
         write_json(run.folder / "dataset.json", {"files": files})
         net = self.fit(prepared, run)
