@@ -147,9 +147,13 @@ def test_a_pipeline_is_checked_before_it_runs(steps, words):
         check_steps(steps)
 
 
+def test_nothing_is_found_in_a_flat_image():
+    assert run_pipeline("nuclei", np.full((4, 4), 7.0)).tolist() == np.zeros((4, 4)).tolist()
+    assert run_pipeline([{"do": "threshold"}], np.zeros((4, 4))).dtype == bool
+
+
 def test_wrong_images_and_names(tmp_path):
-    for image, words in ((np.zeros((4, 4)), "nothing to find"), (np.full((4, 4), np.nan), "NaN"),
-                         (np.zeros(4), "one channel")):  # fmt: skip
+    for image, words in ((np.full((4, 4), np.nan), "NaN"), (np.zeros(4), "one channel")):
         with pytest.raises(DataError, match=words):
             run_pipeline("nuclei", image)
     with pytest.raises(ConfigError, match="nuclei"):

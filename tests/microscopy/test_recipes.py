@@ -115,6 +115,15 @@ def test_pieces_of_a_mask_are_the_true_objects(smooth, tmp_path):
     assert "each connected piece counts" in (run.folder / "audit.json").read_text()
 
 
+def test_a_blank_image_ends_nothing_and_is_named(tmp_path):
+    data = grids.write_nuclei(tmp_path / "data", images=2)
+    write_image(data / "images" / "n0.tif", image(np.full((96, 96), 7, np.float32)))
+    run = Threshold().run(data, tmp_path / "out")
+    assert run.predictions["objects"].tolist() == [0, 5]
+    told = json.loads((run.folder / "audit.json").read_text())
+    assert told[-1]["detail"].startswith("n0: channel 0 has one value everywhere")
+
+
 def test_greys_that_are_neither_a_mask_nor_numbers_are_refused(tmp_path):
     data = grids.write_nuclei(tmp_path / "data", images=1)
     greys = np.random.default_rng(0).integers(0, 256, (96, 96)).astype(np.uint8)

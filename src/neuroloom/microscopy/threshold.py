@@ -103,15 +103,18 @@ class Threshold(Recipe):
         write_json(run.folder / "plan.json", {"reason": "nothing is trained"})
         run.log("plan", reason="nothing is trained")
         write_json(run.folder / "dataset.json", {"files": prepared.found.hashes()})
-        rows, shown = [], None
+        rows, shown, flat = [], None, []
         for number, case in enumerate(prepared.found.cases, start=1):
             image = self.pick(case)
             labels = run_pipeline(prepared.steps, image, case.spacing)
             self.keep(case, labels, run.folder / "artifacts" / "masks")
             rows.append({"case": case.name} | self.judge(case, image, labels))
             shown = shown or (case.name, image, labels)
+            flat += [case.name] if np.ptp(image) == 0 else []
             place = {"role": "threshold", "fit": number, "fits": len(prepared.found.cases)}
             run.log("fitted", case=case.name, **place)
+        findings = [*prepared.findings, *_said_of_flat(flat, self.channel)]
+        write_json(run.folder / "audit.json", [one.as_dict() for one in findings])
         self.illustrate(run, prepared, rows, shown)
 
     def illustrate(
@@ -163,6 +166,11 @@ class Threshold(Recipe):
 def _truth(case: Case, *, objects: bool) -> Labels | None:
     """Return the objects of a label, numbered, or its pixels; None without a label."""
     return Objects(case).numbers() if objects else case.truth()
+
+
+def _said_of_flat(names: Sequence[str], channel: int) -> list[Finding]:
+    text = f"{few(names)}: channel {channel} has one value everywhere; nothing was found there."
+    return [Finding("warning", "Flat images", text)] if names else []
 
 
 def _said_of_objects(cases: Sequence[Case]) -> list[Finding]:

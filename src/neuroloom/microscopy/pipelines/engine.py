@@ -191,14 +191,14 @@ def run_pipeline(
 
     Returns
     -------
-    A mask (bool), or labels (int32), of the image's shape.
+    A mask (bool), or labels (int32), of the image's shape; empty where the image is flat.
 
     Raises
     ------
     ConfigError
         If the pipeline does not hold together; nothing is computed then.
     DataError
-        If the image has other axes, NaN, or a constant value.
+        If the image has other axes, or NaN.
 
     Examples
     --------
@@ -216,6 +216,8 @@ def run_pipeline(
     steps = steps_of(pipeline) if isinstance(pipeline, str) else pipeline
     kind = check_steps(steps, name)
     first = _checked(image, spacing)
+    if np.ptp(first) == 0:
+        return np.zeros(first.shape, np.int32 if kind == "labels" else bool)
     grid = tuple(spacing or (1.0,) * first.ndim)
     kept: dict[str, NDArray[Any]] = {"image": first}
     current: NDArray[Any] = first
@@ -235,8 +237,6 @@ def _checked(image: ArrayLike, spacing: Sequence[float] | None) -> NDArray[np.fl
         raise DataError(f"The image has {array.ndim} axes, but spacing has {len(spacing)}.")
     if not np.isfinite(array).all():
         raise DataError("The image holds NaN or infinite values; replace them first.")
-    if float(np.ptp(array)) == 0:
-        raise DataError(f"The image is {array.flat[0]:g} everywhere: there is nothing to find.")
     return array
 
 
