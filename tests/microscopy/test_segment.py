@@ -182,6 +182,10 @@ def test_the_pixel_size_of_new_images_is_told_or_said_in_a_file_beside_them(tmp_
     assert "0.1 um was taken" in (tmp_path / "p/audit.json").read_text()
     rows = pd.read_csv(tmp_path / "p/predictions.csv")
     assert rows["pixel_um"].unique().tolist() == [0.1]
+    found = to_array(read_image(tmp_path / "p/other_seg-axon.png")) > 0
+    axon = rows[rows["class"] == "axon"].iloc[0]
+    assert axon["volume"] == pytest.approx(found.sum() * 0.1**2)
+    assert axon["unit"] == "um"
     assert rows["flag"].isna().all()
     assert rows["why"].str.startswith("not judged").all()
     (new / "other_pixel_size_um.txt").write_text("0.3")

@@ -208,6 +208,12 @@ class Segment(DenseStudy):
         across = label_diameter(found) * float(np.prod(steps)) ** (1 / len(steps))
         return found, {"objects": int(found.max(initial=0)), "diameter": across}
 
+    def measured_in(self, dataset: Dataset, row: int) -> tuple[tuple[float, ...], str]:
+        """Return the pixel sizes that the net was given, and their unit."""
+        case, unit = dataset.x[row], dataset.facts["unit"]
+        sizes = case.steps if dataset.facts.get("objects") else dataset.x.spacing(case)  # type: ignore[attr-defined]
+        return sizes, "um" if unit == "px" and self.pixel_size else unit
+
     def tabulate(self, prepared: Prepared, fits: list[Fitted]) -> pd.DataFrame:
         """Return the rows of held-out images; where sections adjoin, also of a copied mask."""
         from neuroloom.microscopy.data import with_copied

@@ -388,6 +388,11 @@ class DenseStudy(Study):
         """Return what is written of a new case, and further columns; a domain may write more."""
         return label, {}
 
+    def measured_in(self, dataset: Dataset, row: int) -> tuple[tuple[float, ...], str]:
+        """Return the sizes of a new case's voxels and their unit; a domain may know them better."""
+        case = dataset.x[row]
+        return tuple(case.spacing), case.unit
+
     def illustrate(self, run: Run, prepared: Prepared, fits: list[Fitted]) -> None:
         """Draw the best, the median and the worst case, and say it in `facts.json`."""
         from neuroloom.learn.dense.story import illustrate

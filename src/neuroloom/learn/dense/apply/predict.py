@@ -99,7 +99,8 @@ def _one(
     facts, case = dataset.facts, dataset.x[row]
     label = kept(decode(p, facts), facts["parts"], ensemble.facts["largest"])
     h = entropy(p, regions=bool(facts["regions"]))
-    volumes = volumes_of(label, case.spacing, facts["parts"])
+    spacing, unit = study.measured_in(dataset, row)
+    volumes = volumes_of(label, spacing, facts["parts"])
     sure = doubt(h, label)
     judged = knows_usual(ensemble.facts)
     why = why_flagged(ensemble.facts, sure, volumes) if judged else NOT_JUDGED
@@ -113,7 +114,7 @@ def _one(
             write_seg(folder / f"{name}_seg.dcm", ordered, case.images[0], classes)
         write_picture(folder / f"{name}_picture.png", case.image()[0], label, case.spacing)
     head = {"name": name, "path": dataset.table["path"].iloc[row]}
-    tail = {"unit": case.unit, "doubt": sure, "flag": bool(why) if judged else None}
+    tail = {"unit": unit, "doubt": sure, "flag": bool(why) if judged else None}
     tail |= {"why": why, "file": file}
     return [head | {"class": k, "volume": v} | tail | more for k, v in volumes.items()]
 
