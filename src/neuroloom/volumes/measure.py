@@ -297,7 +297,7 @@ def _alone(found: dict[int, list[str]]) -> list[Finding]:
     """Say which labels only predictions hold, and in which cases."""
     told = [f"{label} (in {few(names)})" for label, names in found.items()]
     text = (
-        f"No truth holds {', '.join(told)}: all of it counts as false. Name the classes in "
+        f"No truth holds {few(told)}: all of it counts as false. Name the classes in "
         "`classes` if they are not meant."
     )
     return [Finding("warning", "Labels that only predictions hold", text)] if told else []
