@@ -125,6 +125,22 @@ def test_predict_beside_the_run_if_no_place_is_named(neuroloom, csp, new, tmp_pa
     assert (tmp_path / "run-predict/predictions.parquet").is_file()
 
 
+def test_predict_from_inside_the_run(neuroloom, csp, new, tmp_path, monkeypatch):
+    monkeypatch.chdir(shutil.copytree(csp, tmp_path / "run"))
+    answer = neuroloom("predict", ".", new)
+    assert answer.code == 0, answer.err
+    assert (tmp_path / "run-predict/predictions.parquet").is_file()
+
+
+def test_home_is_meant_by_a_tilde_that_no_shell_has_replaced(
+    neuroloom, csp, new, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    answer = neuroloom("predict", csp, "~/new.edf", "--out=~/found")
+    assert answer.code == 0, answer.err
+    assert (tmp_path / "found/predictions.parquet").is_file()
+
+
 def test_evaluate_writes_metrics_of_the_same_keys(neuroloom, csp, new, tmp_path):
     answer = neuroloom("evaluate", csp, new, "--out", tmp_path / "out")
     assert answer.code == 0, answer.err

@@ -223,6 +223,35 @@ def test_replay_takes_the_stored_plan_into_a_new_folder(tmp_path):
     assert run.replay().folder.name == "out-replay-2"
 
 
+def test_home_is_meant_by_a_tilde_that_no_shell_has_replaced(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "grey").mkdir()
+    run = Toy().run("~/grey", "~/runs/toy")
+    assert (run.folder, run.study[1]) == (tmp_path / "runs/toy", tmp_path / "grey")
+    (run.folder / "recipe.yaml").write_text("recipe: test.toy\ndata: ~/grey\n")
+    assert Run("~/runs/toy").reopened()[1] == tmp_path / "grey"
+    assert run.replay("~/again").folder == tmp_path / "again"
+
+
+def test_a_run_may_be_named_by_a_dot(tmp_path, monkeypatch):
+    monkeypatch.chdir(start(tmp_path).folder)
+    assert Run(".").folder == tmp_path / "out"
+    assert Run(".").replay().folder == tmp_path / "out-replay"
+    (tmp_path / "out" / "work").mkdir()
+    monkeypatch.chdir("work")
+    assert Run("..").folder == tmp_path / "out"
+
+
+def test_explain_that_is_not_offered_says_where_the_maps_are(tmp_path):
+    run = start(tmp_path)
+    with pytest.raises(ConfigError, match=r"test\.toy measures or makes, it cannot explain"):
+        run.explain()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Toy, "predict", lambda *given, **more: (given[2:], more), raising=False)
+        with pytest.raises(ConfigError, match=r"not offered for test\.toy.*out/report\.html"):
+            run.explain()
+
+
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"is no run folder"):
         Run(tmp_path)

@@ -66,6 +66,17 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
+def at_home(path: str | Path) -> Path:
+    """Return a path whose leading `~` is the user's home, as a shell would have it.
+
+    Examples
+    --------
+    >>> at_home("~/grey") == Path.home() / "grey"
+    True
+    """
+    return Path(os.path.expanduser(path))
+
+
 def names_apart(paths: Sequence[Path]) -> list[str]:
     """Return a name of its own for each path: its stem, and of its folders as many as are needed.
 

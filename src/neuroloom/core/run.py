@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import neuroloom
 from neuroloom.core import hold
 from neuroloom.core.errors import ConfigError, DataError, NeuroloomError, RunError, in_words
-from neuroloom.core.files import read_json, write_json, write_text
+from neuroloom.core.files import at_home, read_json, write_json, write_text
 from neuroloom.core.recipe import Recipe, Watcher, read_yaml, to_yaml
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Run:
     """
 
     def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+        self.folder = _by_name(at_home(folder))
         if not (self.folder / "recipe.yaml").is_file():
             raise ConfigError(
                 f"{self.folder} is no run folder: it has no recipe.yaml. Name the --out of a run."
@@ -70,7 +70,8 @@ class Run:
     ) -> Run:
         """Check everything, then make the folder and let the recipe fill it."""
         began = time.monotonic()
-        out = Path(out) if out is not None else _default_out(recipe)
+        data = None if data is None else at_home(data)
+        out = at_home(out) if out is not None else _default_out(recipe)
         check_out(out, recipe)
         prepared = recipe.prepare(data or Path())
         with _alone_in(out):
@@ -138,7 +139,7 @@ class Run:
     def replay(self, out: str | Path | None = None, *, watch: Watcher | None = None) -> Run:
         """Do the same run again in another folder, following the stored plan and data hashes."""
         recipe, data = self.reopened()
-        out = Path(out) if out is not None else _free_name(self.folder, "replay")
+        out = at_home(out) if out is not None else _free_name(self.folder, "replay")
         check_out(out, recipe)
         prepared = recipe.prepare(data)
         with _alone_in(out):
@@ -243,7 +244,7 @@ class Run:
     def study(self) -> tuple[Recipe, Path]:
         """The recipe with its settings, and the data it was run on."""
         recipe, data = read_yaml(self.folder / "recipe.yaml")
-        return recipe, Path(data or ".")
+        return recipe, at_home(data or ".")
 
     def reopened(self) -> tuple[Recipe, Path]:
         """Return `study`, for those who read the data again.
@@ -306,11 +307,11 @@ class Run:
 
     def predict(self, *inputs: str | Path, out: str | Path | None = None, **options: Any) -> Any:
         """Apply the run's model to new data."""
-        return self._ask("predict", [Path(path) for path in inputs], out, **options)
+        return self._ask("predict", [at_home(path) for path in inputs], _placed(out), **options)
 
     def evaluate(self, data: str | Path, out: str | Path | None = None, **options: Any) -> Any:
         """Score the run's model on other labelled data."""
-        return self._ask("evaluate", Path(data), out, **options)
+        return self._ask("evaluate", at_home(data), _placed(out), **options)
 
     def explain(self, **options: Any) -> Any:
         """Show where the model looks."""
@@ -323,8 +324,17 @@ class Run:
     def _ask(self, verb: str, *arguments: Any, **options: Any) -> Any:
         recipe = self.recipe
         if not hasattr(recipe, verb):
-            raise ConfigError(f"{recipe.name} measures or makes, it cannot {verb}.")
+            raise ConfigError(self._why_not(recipe, verb))
         return getattr(recipe, verb)(self, *arguments, **options)
+
+    def _why_not(self, recipe: Recipe, verb: str) -> str:
+        if verb == "explain" and hasattr(recipe, "predict"):
+            return (
+                f"explain is not offered for {recipe.name}. What it shows of where its model looks "
+                f"was drawn with the run: see {self.folder / 'report.html'} and "
+                f"{self.folder / 'artifacts'}."
+            )
+        return f"{recipe.name} measures or makes, it cannot {verb}."
 
 
 def check_out(out: Path, recipe: Recipe | None = None) -> None:
@@ -405,6 +415,20 @@ def environment() -> dict[str, Any]:
     }
 
 
+def beside(folder: Path, what: str) -> Path:
+    """Return the folder `<folder>-<what>`, where what is made of a run goes by default."""
+    return folder.with_name(f"{folder.name}-{what}")
+
+
+def _by_name(folder: Path) -> Path:
+    """Return a folder by its own name, where it was given as "." or ".."."""
+    return Path(os.path.abspath(folder)) if folder.name in ("", "..") else folder
+
+
+def _placed(out: str | Path | None) -> Path | None:
+    return None if out is None else at_home(out)
+
+
 def _default_out(recipe: Recipe) -> Path:
     return _free_name(Path("runs") / recipe.name, time.strftime("%Y%m%d-%H%M%S"))
 
@@ -428,7 +452,7 @@ def _timeless(plan: dict[str, Any]) -> dict[str, Any]:
 
 
 def _free_name(base: Path, suffix: str) -> Path:
-    first = base.with_name(f"{base.name}-{suffix}")
+    first = beside(base, suffix)
     tries = (first.with_name(f"{first.name}-{k}") for k in range(2, 1000))
     return next((path for path in (first, *tries) if not path.exists()), first)
 

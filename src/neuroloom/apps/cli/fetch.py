@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from neuroloom.apps.cli.show import announce, complain, watching
 from neuroloom.core import registry
 from neuroloom.core.errors import ConfigError, nearest
+from neuroloom.core.files import at_home
 
 SETS = ("eegbci",)
 MOTOR_RUNS = (6, 10, 14)
@@ -40,7 +41,7 @@ def get(
 
     if name not in SETS:
         raise ConfigError(f"No data set is called '{name}'.{nearest(name, SETS)} There is eegbci.")
-    for path in fetch_eegbci(subject, runs or list(MOTOR_RUNS), out / name):
+    for path in fetch_eegbci(subject, runs or list(MOTOR_RUNS), at_home(out) / name):
         print(path)
     return 0
 
@@ -67,7 +68,7 @@ def demo(
         What is trained; default: the recipe's.
     """
     cls = registry.load("recipe", recipe)
-    out = _free(out)
+    out = _free(at_home(out))
     data, fields, what = cls.demo(out.parent / "demo-data")
     complain(what)
     fields |= {"budget": budget} | ({"model": model} if model else {})

@@ -15,7 +15,7 @@ from neuroloom.apps.cli.runs import finished
 from neuroloom.apps.cli.show import announce, print_json, print_outline, watching
 from neuroloom.core import registry
 from neuroloom.core.errors import ConfigError
-from neuroloom.core.files import digest, read_json
+from neuroloom.core.files import at_home, digest, read_json
 from neuroloom.core.recipe import FieldInfo, Recipe, describe, read_yaml
 from neuroloom.core.run import Run
 
@@ -131,7 +131,7 @@ def _said(options: dict[str, Any]) -> dict[str, Any]:
 
 def _target(target: str) -> tuple[type[Recipe], dict[str, Any], Path | None]:
     """Return the recipe, the fields already given, and the data already named."""
-    file = Path(target)
+    file = at_home(target)
     if not target.endswith((".yaml", ".yml")):
         if file.exists() and target not in registry.names("recipe"):
             raise ConfigError(
@@ -142,7 +142,7 @@ def _target(target: str) -> tuple[type[Recipe], dict[str, Any], Path | None]:
     if not file.is_file():
         raise ConfigError(f"There is no study file {target}.")
     recipe, data = read_yaml(file)
-    found = Path(data) if data else None
+    found = at_home(data) if data else None
     if found and not found.is_absolute() and not found.exists():
         found = file.parent / found
     return type(recipe), recipe.settings(), found

@@ -9,8 +9,8 @@ from cyclopts import Parameter
 
 from neuroloom.apps.cli.show import complain, print_findings, print_metrics, print_table
 from neuroloom.core.errors import ConfigError
-from neuroloom.core.files import read_json, to_json
-from neuroloom.core.run import Run, check_out
+from neuroloom.core.files import at_home, read_json, to_json
+from neuroloom.core.run import Run, beside, check_out
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,8 +52,9 @@ def predict(run: Path, inputs: Folders, /, *, out: Path | None = None) -> int:
     out
         Folder for the table and the annotated copies; RUN-predict if not given.
     """
-    out = out or run.with_name(f"{run.name}-predict")
-    table = finished(run).predict(*inputs, out=out)
+    opened = finished(run)
+    out = at_home(out or beside(opened.folder, "predict"))
+    table = opened.predict(*inputs, out=out)
     print_findings(out)
     plain = (out / "predictions.csv").is_file()
     print(f"{_what(table)}: {out}/predictions.{'csv' if plain else 'parquet'}")
@@ -96,9 +97,10 @@ def evaluate(
     include
         Globs that narrow the files.
     """
-    out = out or run.with_name(f"{run.name}-evaluate")
+    opened = finished(run)
+    out = at_home(out or beside(opened.folder, "evaluate"))
     check_out(out)
-    metrics = finished(run).evaluate(data, out=out, include=include or [])
+    metrics = opened.evaluate(data, out=out, include=include or [])
     print_findings(out)
     print_metrics(read_json(out / "metrics.json"))
     unlabelled = metrics.attrs["unlabelled"]
@@ -114,10 +116,12 @@ def explain(run: Path, /) -> int:
     run
         Folder of the run.
     """
-    table = finished(run).explain()
+    opened = finished(run)
+    table = opened.explain()
     top = table.head(10).itertuples(index=False)
     print_table([tuple(map(str, table.columns)), *(tuple(map(_cell, row)) for row in top)])
-    print(f"\nMaps and tables: {run / 'artifacts'}, report: {run / 'report.html'}")
+    folder = opened.folder
+    print(f"\nMaps and tables: {folder / 'artifacts'}, report: {folder / 'report.html'}")
     return 0
 
 
