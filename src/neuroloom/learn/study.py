@@ -77,7 +77,9 @@ class Study(Recipe):
         "5min", "wall time of the whole command ('90s', '10min') or '200 epochs' a fit", basic=True
     )
     folds: int | None = setting(
-        None, "number of folds; 1 = one split, 0 = fit on everything; default: each unit once", ge=0
+        None,
+        "number of folds; 1 = one split, 0 = fit on everything; default: one a unit, at most ten",
+        ge=0,
     )
     test: list[str] = setting(
         [], "names or globs, or a text file of names: these examples are held out instead of folds"

@@ -84,7 +84,7 @@ class Mvpa(Recipe):
     )
     seeds: int = setting(1, "how many seeds every model is trained from", ge=1, basic=True)
     seed: int = setting(0, "the first seed", ge=0)
-    folds: int | None = setting(None, "number of folds; default: each unit once", ge=1)
+    folds: int | None = setting(None, "number of folds; default: one a unit, at most ten", ge=1)
     width: float = setting(0.05, "of the sliding window", unit="s", gt=0)
     step: float = setting(0.02, "between two windows", unit="s", gt=0)
     radius: float = setting(4.0, "of a sensor's neighbourhood", unit="cm", gt=0)

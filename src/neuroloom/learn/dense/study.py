@@ -60,6 +60,11 @@ class DenseStudy(Study):
     configurations: list[Literal["auto", "2d", "3d_fullres", "3d_lowres", "3d_cascade_fullres"]] = (
         setting([], "train several, keep the best or the best pair by held-out cases; auto: all")
     )
+    folds: int | None = setting(
+        None,
+        "number of folds; 1 = one split, 0 = fit on everything; default: one a unit, at most five",
+        ge=0,
+    )
     classes: list[str] = setting([], "names of the classes 1, 2, …; default: as the data say")
     values: dict[str, float] = setting({}, "class -> grey value of its pixels in the masks")
     regions: dict[str, str] = setting(

@@ -14,7 +14,7 @@ FEWEST, EVENTS_EACH = 3, 10
 
 
 def choose_features(z: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return the columns that order the times best by themselves, one for every ten events.
+    """Return the columns that order the times best alone: three, or one for every ten events.
 
     Examples
     --------

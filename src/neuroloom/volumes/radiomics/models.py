@@ -67,7 +67,7 @@ forest = table_model(
 cox = table_model(
     "cox",
     {"survival": "estimators:Cox"},
-    summary="Cox regression on a feature for every ten events, its penalty by inner folds",
+    summary="Cox regression on three features or one for every ten events; inner folds choose penalties",
     source="Cox (1972), J. R. Stat. Soc. B 34(2), 187-220",
 )
 volume = table_model(
