@@ -67,7 +67,7 @@ forest = table_model(
 cox = table_model(
     "cox",
     {"survival": "estimators:Cox"},
-    summary="Cox regression on three features or one for every ten events; inner folds choose penalties",
+    summary="Cox regression on three features or one for every ten events, penalty by inner folds",
     source="Cox (1972), J. R. Stat. Soc. B 34(2), 187-220",
 )
 volume = table_model(
