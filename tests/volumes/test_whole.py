@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,13 +12,14 @@ from scipy.ndimage import zoom
 
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json
-from neuroloom.core.recording import volume
+from neuroloom.core.recording import image, volume
 from neuroloom.io.cases import find_cases
 from neuroloom.io.images import read_image, write_image
 from neuroloom.volumes.classify import Classify
 from neuroloom.volumes.data import Wish, read_whole
 from neuroloom.volumes.frames import Frame, choose_frame, put_mask_on, put_on
 from neuroloom.volumes.regress import Regress
+from neuroloom.volumes.targets import labels_of, read_columns
 from tests.grids import blob, write_blobs, write_slices
 
 SLICES = {"pattern": "{subject}_{slice}", "budget": "1 epochs", "size": 16}
@@ -108,11 +112,11 @@ def test_new_images_need_no_label_where_the_run_had_globs_of_them(tmp_path):
     learnt = study.read(source)
     for path in (source / "labels").iterdir():
         path.unlink()
-    new = study.read_like({"axes": learnt.facts, "classes": []}, source, [])
+    new = study.read_new({"axes": learnt.facts, "classes": []}, source)
     np.testing.assert_allclose(new.x, learnt.x)
     assert new.table["label"].isna().all()
     with pytest.raises(DataError, match=r"nothing matches images/\*"):
-        study.read_like({"axes": learnt.facts, "classes": []}, source / "images", [])
+        study.read_new({"axes": learnt.facts, "classes": []}, source / "images")
 
 
 def test_columns_of_a_table_join_the_image(blobs):
@@ -227,3 +231,123 @@ def test_where_size_is_learnt_no_image_is_resized(blobs, slices):
         study = Classify(**SLICES, target=target, model="resnet")
         learner = study._maker(study.find("resnet"), study.read(data))()
         assert learner.learning["resize"] == resize
+
+
+def _contrasts(folder, order, **columns):
+    """Write four slices in contrasts whose greys tell them apart, and a table of them."""
+    rows = []
+    for k in range(4):
+        paths = {name: f"{name}_{k}.png" for name in order}
+        for name, path in paths.items():
+            steps = np.arange(64).reshape(1, 8, 8) * (k + 1) % 64
+            values = steps if name == "T1" else 63 - steps if name == "T2" else steps // 2
+            write_image(folder / path, image(values.astype(np.uint8)))
+        rows.append({f"image_{name}": path for name, path in paths.items()})
+    table = pd.DataFrame(rows).assign(subject=[f"s{k}" for k in range(4)], **columns)
+    table.to_csv(folder / "cases.csv", index=False)
+    return folder / "cases.csv"
+
+
+def _facts(dataset):
+    return {"axes": dataset.facts, "classes": dataset.classes}
+
+
+def test_channels_go_by_their_names_in_new_images(tmp_path):
+    for name in ("one", "two", "three", "alone"):
+        (tmp_path / name).mkdir()
+    ages = {"age": [20.0, 30.0, 40.0, 50.0]}
+    study = Regress(target="age", size=8)
+    learnt = study.read(_contrasts(tmp_path / "one", ["T1", "T2"], **ages))
+    swapped = study.read_like(
+        _facts(learnt), _contrasts(tmp_path / "two", ["T2", "T1"], **ages), []
+    )
+    np.testing.assert_array_equal(swapped.x, learnt.x)
+    with pytest.raises(DataError, match="FLAIR, the run learnt T1, T2: it does not know FLAIR"):
+        study.read_new(_facts(learnt), _contrasts(tmp_path / "three", ["T1", "T2", "FLAIR"]))
+    _contrasts(tmp_path / "alone", ["T1"])
+    with pytest.raises(DataError, match="T1_0: has 1 channel, the run learnt from 2: T1, T2"):
+        study.read_new(_facts(learnt), tmp_path / "alone")
+
+
+def test_new_images_are_scored_by_what_was_learnt(tmp_path):
+    study = Regress(size=8)
+    learnt = study.read(_contrasts(tmp_path, ["T1"], age=[20.0, 30.0, 40.0, 50.0]))
+    other = _contrasts(tmp_path, ["T1"], weight=[60.0, 70.0, 80.0, 90.0])
+    with pytest.raises(DataError, match="no column 'age'.*Known: weight"):
+        study.read_like(_facts(learnt), other, [])
+    assert study.read_new(_facts(learnt), other).table["label"].isna().all()
+    doubtful = _contrasts(tmp_path, ["T1"], age=["20", "45y", "", "50"])
+    with pytest.raises(DataError, match="'45y', which is no number"):
+        study.read_like(_facts(learnt), doubtful, [])
+    labels = study.read_new(_facts(learnt), doubtful).table["label"]
+    np.testing.assert_array_equal(labels.to_numpy(float), [20, np.nan, np.nan, 50])
+
+
+def test_words_that_a_run_does_not_know_are_named(tmp_path):
+    study = Classify(target="kind", tabular=["sex", "age"], size=8)
+    columns = {"kind": ["a", "b", "a", "b"], "sex": ["F", "M", "F", "M"], "age": [1, 2, 3, 4]}
+    learnt = study.read(_contrasts(tmp_path, ["T1"], **columns))
+    for changed, says in (
+        (
+            {"sex": ["female", "M", "m", "F"]},
+            r"'female', 'm' \(T1_0.png, T1_2.png\), known are F, M",
+        ),
+        ({"age": ["1", "2", "45y", "4"]}, r"'age' says '45y' \(T1_2.png\), which is no number"),
+    ):
+        new = _contrasts(tmp_path, ["T1"], **(columns | changed))
+        with pytest.raises(DataError, match=says):
+            study.read_new(_facts(learnt), new)
+    strange = _contrasts(tmp_path, ["T1"], **(columns | {"kind": ["a", "c", "a", "b"]}))
+    with pytest.raises(DataError, match="does not know the class 'c'; it learnt a, b"):
+        study.read_like(_facts(learnt), strange, [])
+    found = study.read_new(_facts(learnt), strange).table["label"]
+    assert found.isna().tolist() == [False, True, False, False]
+
+
+def test_none_is_a_class_and_cells_without_a_target_are_counted(tmp_path):
+    data = tmp_path / "folders"
+    for k, name in enumerate(["none", "mild", "unknown", "-"]):
+        (data / name).mkdir(parents=True)
+        write_image(data / name / f"{k}.png", image(np.arange(16, dtype=np.uint8).reshape(1, 4, 4)))
+    found = find_cases(data)
+    assert labels_of(found, None, numbers=False)[0].tolist() == ["-", "mild", "none", "unknown"]
+    table = _contrasts(tmp_path, ["T1"], grade=["none", "n/a", "Mild", "mild"])
+    read = Classify(size=8).read(table)
+    assert read.classes == ["Mild", "mild", "none"]
+    said = {finding.title: finding.detail for finding in read.findings}
+    assert said["Examples without a target"].startswith("1 of 4 examples have no 'grade'")
+    assert "'Mild' and 'mild'" in said["Words that are nearly alike"]
+
+
+def test_decimal_commas_are_no_words(tmp_path):
+    for ages in (["20,5", "21", "22", "23"], ["20,5", "21,5", "22,5", "23,5"]):
+        table = _contrasts(tmp_path, ["T1"], kind=["a", "b", "a", "b"], age=ages)
+        with pytest.raises(DataError, match=r"'age' has commas for points. Write 20\.5 for 20,5"):
+            Classify(target="kind", tabular=["age"], size=8).read(table)
+    values = pd.DataFrame({"site": [*range(9), "a", "b"]})
+    with pytest.raises(DataError, match="11 different values that are not all numbers"):
+        read_columns(values, ["site"])
+
+
+def test_what_a_label_leaves_open_has_no_volume(tmp_path):
+    data = write_blobs(tmp_path, cases=2)
+    path = data / "labels/case_01.nii.gz"
+    drawn = read_image(path)
+    left = drawn.copy(data=drawn.values.copy())
+    left.values.flat[np.flatnonzero(left.values)[:5]] = 2
+    write_image(path, left)
+    found = replace(find_cases(data), classes={1: "tumour"}, ignore=2)
+    with pytest.raises(DataError, match=r"case_01: its label leaves 5 voxels open \(number 2\)"):
+        read_whole(found, Wish("regression", "label:volume", size=8))
+
+
+def test_what_is_only_predicted_may_be_there_twice_and_of_one_subject(tmp_path):
+    study = Regress(target="age", size=8)
+    learnt = study.read(_contrasts(tmp_path, ["T1"], age=[20.0, 30.0, 40.0, 50.0]))
+    new = tmp_path / "new"
+    new.mkdir()
+    for name in ("a.png", "b.png"):
+        shutil.copy(tmp_path / "T1_0.png", new / name)
+    found = study.read_new(_facts(learnt), new)
+    assert len(found) == 2
+    assert "One subject: no evidence" not in [finding.title for finding in found.findings]

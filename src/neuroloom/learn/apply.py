@@ -55,7 +55,7 @@ def predict_examples(
     parts = []
     findings: list[Finding] = []
     for source in inputs:
-        dataset = study.read_like(ensemble.facts, source, [])
+        dataset = study.read_new(ensemble.facts, source)
         findings += dataset.findings
         parts.append(predicted_table(dataset, study.outcome(ensemble, dataset)))
     table = pd.concat(parts, ignore_index=True)

@@ -105,6 +105,10 @@ class Study(Recipe):
     def read_like(self, facts: dict[str, Any], data: Path, include: list[str]) -> Dataset:
         """Return the examples of new data, made the way the run's (its stored `facts`) were."""
 
+    def read_new(self, facts: dict[str, Any], data: Path) -> Dataset:
+        """Return new examples that are only predicted: what is learnt need not be known of them."""
+        return self.read_like(facts, data, [])
+
     @abstractmethod
     def baseline(self, task: str) -> str | None:
         """Name the model that stands beside this one, if any can."""

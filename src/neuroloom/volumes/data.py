@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +12,28 @@ import numpy as np
 from neuroloom.core.audit import Finding, refuse_duplicates
 from neuroloom.core.dataset import Dataset, Task, require_classes
 from neuroloom.core.errors import DataError
+from neuroloom.learn.dense.match import match_channels
 from neuroloom.volumes.frames import Frame, choose_frame, put_mask_on, put_on, standardised
-from neuroloom.volumes.targets import Amount, Column, labels_of, read_columns, with_folders
+from neuroloom.volumes.targets import (
+    Amount,
+    Column,
+    labels_of,
+    labels_where_known,
+    nearly_alike,
+    of_the_run,
+    read_columns,
+    with_folders,
+    without_target,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from neuroloom.io.cases import Case, FoundCases
+    from neuroloom.io.cases.check import Use
 
 IN_MEMORY = 1_500_000_000
+MEND = "mend these files, or predict the others without them"
 KEPT = ("name", "path", "subject", "session", "run", "split")
 
 
@@ -56,7 +69,13 @@ class Wish:
     apart: bool = False
 
 
-def read_whole(found: FoundCases, wish: Wish, facts: Mapping[str, Any] | None = None) -> Dataset:
+def read_whole(
+    found: FoundCases,
+    wish: Wish,
+    facts: Mapping[str, Any] | None = None,
+    *,
+    labelled: bool = True,
+) -> Dataset:
     """Read all cases onto one grid.
 
     Parameters
@@ -66,7 +85,10 @@ def read_whole(found: FoundCases, wish: Wish, facts: Mapping[str, Any] | None = 
     wish
         What is to be learnt.
     facts
-        Of an earlier dataset whose grid, classes and columns are kept.
+        Of an earlier dataset whose grid, channels, classes, columns and target are kept.
+    labelled
+        Whether the cases are learnt from or judged; without, each is worked on by itself, and what
+        its target is need not be known.
 
     Returns
     -------
@@ -82,44 +104,73 @@ def read_whole(found: FoundCases, wish: Wish, facts: Mapping[str, Any] | None = 
     """
     kept = dict(facts or {})
     amount = Amount.parse(wish.target)
-    findings = audited(found, labels=amount is not None)
+    findings = audited(found, labels=amount is not None, use="model" if labelled else "image")
     found = measured_alike(found, kept.get("unit"))
+    hashes = found.hashes()
+    if labelled:
+        paths = [path for images in found.table["image"] for path in images]
+        refuse_duplicates({path: hashes[path] for path in paths})
+    found = in_order(found, kept["channels"]) if kept else found
     frame = Frame.of(kept) if kept else frame_of(found, wish)
     table = with_folders(found.table)
     columns = _columns(table, wish, kept)
-    hashes = found.hashes()
-    refuse_duplicates({path: hashes[path] for images in found.table["image"] for path in images})
+    joined = [column.encode(table[column.name].tolist(), table["path"]) for column in columns]
     x, masks, amounts, channels = read_images(found, frame, columns, wish, amount)
-    _fill_columns(x, table, columns)
-    labels, origin = _labels(found, wish, amount, amounts, bool(kept))
+    if kept:
+        _require_channels(found.cases[0], channels, kept["channels"])
+    _join(x, joined)
+    labels, origin = _labels(found, wish, amount, amounts, kept, labelled=labelled)
     rows = table[[name for name in KEPT if name in table]].assign(onset=0.0, stop=1.0)
-    rows, classes, cut = _with_labels(rows, labels, wish, kept)
+    rows, classes, cut = _with_labels(rows, labels, wish, kept, labelled=labelled)
+    named = list(kept["channels"] if kept else found.channels or names_of(channels))
     return Dataset(
         rows,
         x,
         wish.task,
         classes,
-        facts={
-            "kind": "image" if len(frame.shape) == 2 else "volume",
-            "shape": list(frame.shape),
-            "spacing": list(frame.spacing),
-            "unit": frame.unit,
-            "channels": list(kept.get("channels") or found.channels or names_of(channels)),
-            "columns": [[column.name, list(column.levels)] for column in columns],
-            "n_table": sum(column.width for column in columns),
-            "target": origin,
-            "cut": cut,
-            "unit_volume": frame.place,
-            "layout": found.layout,
-        },
-        findings=[*findings_of(found, rows), *findings],
+        facts=_facts(frame, named, columns)
+        | {"target": origin, "cut": cut, "layout": found.layout},
+        findings=[
+            *findings_of(found, rows if labelled else None),
+            *findings,
+            *([] if kept else _doubts(labels, origin, classes, columns)),
+        ],
         extra={"hashes": hashes},
         maps=masks if wish.maps and amount is not None and not kept else None,
     )
 
 
-def audited(found: FoundCases, *, labels: bool) -> list[Finding]:
+def _facts(frame: Frame, channels: list[str], columns: list[Column]) -> dict[str, Any]:
+    """Return what a model and new data must know of the axes."""
+    return {
+        "kind": "image" if len(frame.shape) == 2 else "volume",
+        "shape": list(frame.shape),
+        "spacing": list(frame.spacing),
+        "unit": frame.unit,
+        "unit_volume": frame.place,
+        "channels": channels,
+        "columns": [[column.name, list(column.levels)] for column in columns],
+        "n_table": sum(column.width for column in columns),
+    }
+
+
+def _doubts(
+    labels: pd.Series, target: str, classes: list[str], columns: list[Column]
+) -> list[Finding]:
+    """Say what may be wrong with the words of the table, and how many examples have no target."""
+    found = [*without_target(labels, target), *nearly_alike(classes, "classes")]
+    for column in columns:
+        found += nearly_alike(column.levels, f"values of the column '{column.name}'")
+    return found
+
+
+def audited(found: FoundCases, *, labels: bool, use: Use = "model") -> list[Finding]:
     """Check all cases, with their labels where these are used, and return what is doubtful.
+
+    Parameters
+    ----------
+    use
+        What the cases serve; see `io.cases.check.check_cases`.
 
     Raises
     ------
@@ -129,7 +180,29 @@ def audited(found: FoundCases, *, labels: bool) -> list[Finding]:
     from neuroloom.io.cases.check import check_cases, findings_of_problems, require_sound
 
     cases = found.cases if labels else [replace(case, label=None) for case in found.cases]
-    return findings_of_problems(require_sound(check_cases(cases, found.classes, found.ignore)))
+    problems = check_cases(cases, found.classes, found.ignore, use)
+    advice = () if use == "model" else (MEND,)
+    return findings_of_problems(require_sound(problems, *advice))
+
+
+def in_order(found: FoundCases, trained: Sequence[str]) -> FoundCases:
+    """Return new cases with their channels in the order of the run's, where names tell them.
+
+    Raises
+    ------
+    DataError
+        If the run does not know a channel, or one of the run's is not there.
+    """
+    order = match_channels(found.channels, {"channels": trained, "called": []})
+    return found.changed(order=order)
+
+
+def _require_channels(case: Case, count: int, trained: Sequence[str]) -> None:
+    if count != len(trained):
+        raise DataError(
+            f"{case.name}: has {count} channel{'s' * (count != 1)}, the run learnt from "
+            f"{len(trained)}: {', '.join(trained)}. Give images that have these."
+        )
 
 
 def measured_alike(found: FoundCases, unit: str | None = None) -> FoundCases:
@@ -173,9 +246,14 @@ def read_images(
     for row, case in enumerate(found.cases):
         image = first if row == 0 else case.image()
         _check_axes(case, image, frame)
+        if len(image) != channels:
+            raise DataError(
+                f"{case.name}: has {len(image)} channels, {found.cases[0].name} has {channels}: "
+                "all need the same."
+            )
         together = len(frame.shape) == 2 and not wish.apart
         x[row, :channels] = put_on(standardised(image, together=together), case.spacing, frame)
-        mask = amount.mask(case, found.classes) if amount else None
+        mask = amount.mask(case, found.classes, found.ignore) if amount else None
         if amount:
             place = float(np.prod(case.spacing))
             amounts.append(np.nan if mask is None else float(mask.sum()) * place)
@@ -202,33 +280,36 @@ def _check_axes(case: Case, image: np.ndarray, frame: Frame) -> None:
         raise DataError(f"{case.name}: has {image.ndim - 1} axes, expected {len(frame.shape)}.")
 
 
-def _fill_columns(x: np.ndarray, table: pd.DataFrame, columns: list[Column]) -> None:
-    place = x.shape[1] - sum(column.width for column in columns)
-    for column in columns:
-        values = column.encode(table[column.name].tolist())
-        for one in range(column.width):
-            x[:, place] = values[:, one].reshape(-1, *(1 for _ in x.shape[2:]))
-            place += 1
+def _join(x: np.ndarray, joined: list[np.ndarray]) -> None:
+    """Fill the last channels with the columns, each (n, width)."""
+    place = x.shape[1] - sum(values.shape[1] for values in joined)
+    for one in (values for column in joined for values in column.T):
+        x[:, place] = one.reshape(-1, *(1 for _ in x.shape[2:]))
+        place += 1
 
 
 def _labels(
-    found: FoundCases, wish: Wish, amount: Amount | None, amounts: list[float], new: bool
+    found: FoundCases,
+    wish: Wish,
+    amount: Amount | None,
+    amounts: list[float],
+    kept: dict[str, Any],
+    *,
+    labelled: bool,
 ) -> tuple[pd.Series, str]:
+    """Return the target of each case, and what it is: of new cases it is what the run learnt."""
     import pandas as pd
 
     if amount is not None:
         return pd.Series(amounts, dtype=float), str(wish.target)
-    try:
-        return labels_of(found, wish.target, numbers=wish.task == "regression")
-    except DataError:
-        if not new:
-            raise
-        # New images that nobody labelled are predicted all the same.
-        return pd.Series([None] * len(found.table), dtype=object), str(wish.target)
+    target, numbers = kept.get("target") or wish.target, wish.task == "regression"
+    if labelled:
+        return labels_of(found, target, numbers=numbers)
+    return labels_where_known(found, str(target), numbers=numbers), str(target)
 
 
 def _with_labels(
-    rows: pd.DataFrame, labels: pd.Series, wish: Wish, kept: dict[str, Any]
+    rows: pd.DataFrame, labels: pd.Series, wish: Wish, kept: dict[str, Any], *, labelled: bool
 ) -> tuple[pd.DataFrame, list[str], float | None]:
     import pandas as pd
 
@@ -241,7 +322,10 @@ def _with_labels(
     rows = rows.assign(label=labels.to_numpy())
     if wish.task == "regression":
         return rows, [], None
-    return rows, list(kept["classes"]) if kept else require_classes(rows, "The images"), cut
+    if not kept:
+        return rows, require_classes(rows, "The images"), cut
+    classes = list(kept["classes"])
+    return of_the_run(rows, classes, labelled=labelled), classes, cut
 
 
 def names_of(count: int) -> list[str]:
@@ -249,11 +333,17 @@ def names_of(count: int) -> list[str]:
     return [f"channel {k + 1}" for k in range(count)] if count > 1 else ["image"]
 
 
-def findings_of(found: FoundCases, rows: pd.DataFrame) -> list[Finding]:
-    """Return what was noticed: the layout, its notes, and whether there is one subject only."""
+def findings_of(found: FoundCases, rows: pd.DataFrame | None) -> list[Finding]:
+    """Return what was noticed: the layout, its notes, and whether there is one subject only.
+
+    Parameters
+    ----------
+    rows
+        One an example; None where nothing is judged.
+    """
     notes = [Finding("note", "How the data were read", found.layout.rstrip(".") + ".")]
     notes += [Finding("note", "Noticed while reading", note) for note in found.notes]
-    if rows["subject"].nunique() == 1 and len(rows) > 1:
+    if rows is not None and rows["subject"].nunique() == 1 and len(rows) > 1:
         notes.append(
             Finding(
                 "objection",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neuroloom.core.audit import Finding
 from neuroloom.core.errors import ConfigError, DataError, nearest
 from neuroloom.core.split import SIDES
 
@@ -18,7 +20,9 @@ if TYPE_CHECKING:
     from neuroloom.io.cases import Case, FoundCases
 
 OURS = ("name", "subject", "session", "run", "path", "image", "label", "split")
-_UNKNOWN = ("", "n/a", "nan", "na", "none", "unknown", "-")
+MISSING = ("", "n/a", "N/A", "nan", "NaN", "NA")
+_MOST_LEVELS = 10
+_COMMA = re.compile(r"[+-]?\d+,\d+")
 
 
 @dataclass(frozen=True)
@@ -57,13 +61,22 @@ class Amount:
             )
         return cls(rest[0] if rest else "")
 
-    def mask(self, case: Case, classes: Mapping[int, str] | None) -> np.ndarray | None:
+    def mask(
+        self, case: Case, classes: Mapping[int, str] | None, ignore: int | None = None
+    ) -> np.ndarray | None:
         """Return where the amount is (*axes), bool; None if nobody drew a label.
+
+        Parameters
+        ----------
+        classes
+            Number to name.
+        ignore
+            Number of what the label leaves open.
 
         Raises
         ------
         DataError
-            If there is no such class.
+            If there is no such class, or a part of the label is left open.
         """
         truth = case.truth()
         if truth is None:
@@ -71,6 +84,11 @@ class Amount:
         if truth.shape != tuple(case.shape):
             raise DataError(
                 f"{case.name}: its label has the grid {truth.shape}, its image {case.shape}."
+            )
+        if ignore is not None and (left := int((truth == ignore).sum())):
+            raise DataError(
+                f"{case.name}: its label leaves {left} voxels open (number {ignore}), so no volume "
+                "can be counted: draw them, or leave the case out."
             )
         return truth > 0 if not self.wanted else truth == self._number(classes)
 
@@ -124,8 +142,86 @@ def labels_of(found: FoundCases, target: str | None, *, numbers: bool) -> tuple[
             f"Known: {', '.join(columns_of(table)) or 'none'}; 'folder' for the name of an image's "
             "folder; 'label:volume' for the volume in its label."
         )
-    values = table[name].map(_or_missing)
+    values = _cells(table, name)
     return (_numbers(values, name, table["path"]) if numbers else values.map(_text)), name
+
+
+def labels_where_known(found: FoundCases, target: str, *, numbers: bool) -> pd.Series:
+    """Return the target of new cases, missing where there is none or it cannot be read."""
+    import pandas as pd
+
+    table = with_folders(found.table)
+    if target not in table:
+        return pd.Series([None] * len(table), dtype=object)
+    values = _cells(table, target)
+    return pd.to_numeric(values, errors="coerce") if numbers else values.map(_text)
+
+
+def of_the_run(rows: pd.DataFrame, classes: Sequence[str], *, labelled: bool) -> pd.DataFrame:
+    """Return new rows whose labels are classes of the run.
+
+    Parameters
+    ----------
+    rows
+        With `path` and `label`.
+    labelled
+        Whether they are judged; without, a label that the run does not know is missing.
+
+    Raises
+    ------
+    DataError
+        Naming the labels of judged rows that the run does not know.
+    """
+    strange = rows["label"].notna() & ~rows["label"].isin(classes)
+    if labelled and strange.any():
+        words = sorted(set(rows.loc[strange, "label"]))
+        raise DataError(
+            f"{rows.loc[strange, 'path'].iloc[0]}: the run does not know the "
+            f"class{'es' * (len(words) > 1)} {', '.join(map(repr, words[:5]))}; it learnt "
+            f"{', '.join(classes)}. Write classes as the run does, or leave these rows out."
+        )
+    return rows.assign(label=rows["label"].mask(strange, None))
+
+
+def without_target(labels: pd.Series, target: str) -> list[Finding]:
+    """Say how many examples lack what is to be learnt, if some do.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> without_target(pd.Series(["mild", None, "severe"]), "grade")[0].detail
+    "1 of 3 examples have no 'grade': they are not learnt from and not judged."
+    """
+    lacking = int(labels.isna().sum())
+    if not lacking:
+        return []
+    said = f"{lacking} of {len(labels)} examples have no '{target}': they are not learnt from and"
+    return [Finding("note", "Examples without a target", f"{said} not judged.")]
+
+
+def nearly_alike(words: Sequence[str], what: str) -> list[Finding]:
+    """Warn of words that differ in nothing but case or blanks.
+
+    Parameters
+    ----------
+    what
+        What the words are, such as "classes".
+
+    Examples
+    --------
+    >>> [one.title for one in nearly_alike(["Tumor", "tumor", "none"], "classes")]
+    ['Words that are nearly alike']
+    """
+    groups: dict[str, list[str]] = {}
+    for word in words:
+        groups.setdefault("".join(word.split()).casefold(), []).append(word)
+    pairs = [" and ".join(map(repr, group)) for group in groups.values() if len(group) > 1]
+    if not pairs:
+        return []
+    said = (
+        f"Of the {what}, {'; '.join(pairs)} differ only by case or blanks, and count as different"
+    )
+    return [Finding("warning", "Words that are nearly alike", f"{said}: spell alike what is one.")]
 
 
 def columns_of(table: pd.DataFrame) -> list[str]:
@@ -145,10 +241,22 @@ def _guess(table: pd.DataFrame) -> str:
     )
 
 
-def _or_missing(value: Any) -> Any:
-    if value is None or (isinstance(value, float) and np.isnan(value)):
-        return None
-    return None if str(value).strip().lower() in _UNKNOWN else value
+def _cells(table: pd.DataFrame, name: str) -> pd.Series:
+    """Return a column, None where nothing is known; whatever a folder is called is a name."""
+    values = table[name].astype(object)
+    return values if name == "folder" else values.map(or_missing)
+
+
+def or_missing(value: Any) -> Any:
+    """Return a cell of a table, or None where it says that nothing is known.
+
+    Examples
+    --------
+    >>> [or_missing(cell) for cell in ("none", "n/a", "", float("nan"), 0)]
+    ['none', None, None, None, 0]
+    """
+    missing = value is None or value != value or str(value).strip() in MISSING
+    return None if missing else value
 
 
 def _text(value: Any) -> str | None:
@@ -164,9 +272,9 @@ def _numbers(values: pd.Series, name: str, paths: pd.Series) -> pd.Series:
         try:
             out.append(np.nan if value is None else float(value))
         except ValueError:
+            advice = _point(value) or "For classes take volumes.classify."
             raise DataError(
-                f"{path}: the column '{name}' says {value!r}, which is no number. For classes take "
-                "volumes.classify."
+                f"{path}: the column '{name}' says {value!r}, which is no number. {advice}"
             ) from None
     import pandas as pd
 
@@ -193,22 +301,48 @@ class Column:
         """How many numbers it becomes."""
         return max(1, len(self.levels) - 1)
 
-    def encode(self, values: Sequence[Any]) -> np.ndarray:
+    def encode(self, values: Sequence[Any], names: Sequence[str] = ()) -> np.ndarray:
         """Return (n, width) float32, NaN where unknown.
+
+        Parameters
+        ----------
+        names
+            Of the rows, for errors.
+
+        Raises
+        ------
+        DataError
+            If a word is none of the levels, or no number where numbers are needed.
 
         Examples
         --------
         >>> Column("sex", ("F", "M")).encode(["M", "F", None]).ravel().tolist()
         [1.0, 0.0, nan]
         """
-        known = [_or_missing(value) for value in values]
-        if not self.levels:
-            return np.array([[np.nan if v is None else float(v)] for v in known], np.float32)
-        rows = [
-            [np.nan if v is None else float(_text(v) == level) for level in self.levels[1:]]
-            for v in known
-        ]
+        known = [or_missing(value) for value in values]
+        unfit = [k for k, value in enumerate(known) if value is not None and not self._fits(value)]
+        if unfit:
+            raise DataError(self._complaint(known, names, unfit))
+        rows = [self._numbers(value) for value in known]
         return np.array(rows, np.float32).reshape(len(known), self.width)
+
+    def _fits(self, value: Any) -> bool:
+        return _text(value) in self.levels if self.levels else _is_number(value)
+
+    def _numbers(self, value: Any) -> list[float]:
+        if value is None:
+            return [np.nan] * self.width
+        if not self.levels:
+            return [float(value)]
+        return [float(_text(value) == level) for level in self.levels[1:]] or [0.0]
+
+    def _complaint(self, known: list[Any], names: Sequence[str], unfit: list[int]) -> str:
+        words = list(dict.fromkeys(repr(str(known[k])) for k in unfit))
+        where = f" ({', '.join(str(names[k]) for k in unfit[:5])})" if len(names) else ""
+        said = f"tabular: the column '{self.name}' says {', '.join(words[:5])}{where}"
+        if self.levels:
+            return f"{said}, known are {', '.join(self.levels)}: write the words as the run does."
+        return f"{said}, which is no number. {_point(known[unfit[0]]) or 'Mend or empty it.'}"
 
 
 def read_columns(table: pd.DataFrame, names: Sequence[str]) -> list[Column]:
@@ -217,7 +351,8 @@ def read_columns(table: pd.DataFrame, names: Sequence[str]) -> list[Column]:
     Raises
     ------
     DataError
-        If a column is missing, or has more than ten different words.
+        If a column is missing, or has more than ten different values that are not all numbers, or
+        decimal commas.
     """
     out = []
     for name in names:
@@ -226,16 +361,25 @@ def read_columns(table: pd.DataFrame, names: Sequence[str]) -> list[Column]:
                 f"tabular: there is no column '{name}'.{nearest(name, columns_of(table))} "
                 f"Known: {', '.join(columns_of(table)) or 'none'}."
             )
-        values = [v for v in table[name].map(_or_missing) if v is not None]
+        values = [v for v in table[name].map(or_missing) if v is not None]
         words = sorted({str(_text(v)) for v in values if not _is_number(v)})
-        if len(words) > 10:
-            raise DataError(
-                f"tabular: the column '{name}' has {len(words)} different words ({words[0]}, "
-                f"{words[1]}, …); a column of numbers or of a few classes is needed."
-            )
+        if advice := next(filter(None, map(_point, words)), ""):
+            raise DataError(f"tabular: the column '{name}' has commas for points. {advice}")
         levels = sorted({str(_text(v)) for v in values}) if words else []
+        if len(levels) > _MOST_LEVELS:
+            raise DataError(
+                f"tabular: the column '{name}' has {len(levels)} different values that are not all "
+                f"numbers ({words[0]}, …); a column of numbers or of up to {_MOST_LEVELS} classes "
+                "is needed."
+            )
         out.append(Column(name, tuple(levels)))
     return out
+
+
+def _point(value: Any) -> str:
+    """Say how a number with a decimal comma is written; empty for anything else."""
+    text = str(value).strip()
+    return f"Write {text.replace(',', '.')} for {text}." if _COMMA.fullmatch(text) else ""
 
 
 def _is_number(value: Any) -> bool:

@@ -87,18 +87,25 @@ class WholeImage(Study):
         found = find_cases(data, self.include, self.images, self.labels, self.pattern)
         return read_whole(found, self.wish())
 
-    def read_like(self, facts: dict[str, Any], data: Path, include: list[str]) -> Dataset:
-        """Read new images, with or without labels, onto the grid of the run."""
+    def read_like(
+        self, facts: dict[str, Any], data: Path, include: list[str], *, labelled: bool = True
+    ) -> Dataset:
+        """Read new images onto the grid of the run; `labelled` where they are to be judged."""
         from neuroloom.io.cases import find_cases
-        from neuroloom.io.cases.layouts import NothingMatchesError
         from neuroloom.volumes.data import read_whole
+        from neuroloom.volumes.targets import Amount
 
-        given = (data, include, self.images, self.labels, self.pattern)
-        try:
-            found = find_cases(*given)
-        except NothingMatchesError:
-            found = find_cases(*given, labelled=False)
-        return read_whole(found, self.wish(), facts["axes"] | {"classes": facts["classes"]})
+        kept = facts["axes"] | {"classes": facts["classes"]}
+        found = find_cases(
+            data, include, self.images, self.labels, self.pattern,
+            n_channels=len(kept["channels"]),
+            labelled=labelled and Amount.parse(self.target) is not None,
+        )  # fmt: skip
+        return read_whole(found, self.wish(), kept, labelled=labelled)
+
+    def read_new(self, facts: dict[str, Any], data: Path) -> Dataset:
+        """Read new images that are only predicted."""
+        return self.read_like(facts, data, [], labelled=False)
 
     def baseline(self, task: str) -> str | None:
         """Components of the coarse image, its histogram and the table, then a linear model."""
