@@ -143,7 +143,9 @@ def labels_of(found: FoundCases, target: str | None, *, numbers: bool) -> tuple[
             "folder; 'label:volume' for the volume in its label."
         )
     values = _cells(table, name)
-    return (_numbers(values, name, table["path"]) if numbers else values.map(_text)), name
+    if not numbers:
+        return values.map(as_word), name
+    return numbers_of(values, name, table["path"], "For classes take volumes.classify."), name
 
 
 def labels_where_known(found: FoundCases, target: str, *, numbers: bool) -> pd.Series:
@@ -154,7 +156,7 @@ def labels_where_known(found: FoundCases, target: str, *, numbers: bool) -> pd.S
     if target not in table:
         return pd.Series([None] * len(table), dtype=object)
     values = _cells(table, target)
-    return pd.to_numeric(values, errors="coerce") if numbers else values.map(_text)
+    return pd.to_numeric(values, errors="coerce") if numbers else values.map(as_word)
 
 
 def of_the_run(rows: pd.DataFrame, classes: Sequence[str], *, labelled: bool) -> pd.DataFrame:
@@ -259,26 +261,50 @@ def or_missing(value: Any) -> Any:
     return None if missing else value
 
 
-def _text(value: Any) -> str | None:
+def as_word(value: Any) -> str | None:
+    """Return a cell as the name of a class: "1" for 1.0, without blanks around it.
+
+    Examples
+    --------
+    >>> [as_word(cell) for cell in (1.0, " mild", None)]
+    ['1', 'mild', None]
+    """
     if value is None or value != value:
         return None
     whole = isinstance(value, float) and value.is_integer()
     return str(int(value)) if whole else str(value).strip()
 
 
-def _numbers(values: pd.Series, name: str, paths: pd.Series) -> pd.Series:
-    out = []
-    for value, path in zip(values, paths, strict=True):
-        try:
-            out.append(np.nan if value is None else float(value))
-        except ValueError:
-            advice = _point(value) or "For classes take volumes.classify."
-            raise DataError(
-                f"{path}: the column '{name}' says {value!r}, which is no number. {advice}"
-            ) from None
+def numbers_of(values: pd.Series, name: str, where: Sequence[str], advice: str = "") -> pd.Series:
+    """Return the cells of a column (`or_missing`) as numbers, NaN where missing.
+
+    Parameters
+    ----------
+    where
+        What a row is called in an error.
+    advice
+        What can be done where a cell is no number.
+
+    Raises
+    ------
+    DataError
+        Naming the first cell that is no number.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> numbers_of(pd.Series(["34.5", None]), "months", ["a", "b"]).tolist()
+    [34.5, nan]
+    """
     import pandas as pd
 
-    return pd.Series(out, index=values.index, dtype=float)
+    numbers = pd.to_numeric(values, errors="coerce").astype(float)
+    unfit = np.flatnonzero(numbers.isna() & values.notna())
+    if len(unfit):
+        row, value = list(where)[unfit[0]], str(values.iloc[unfit[0]])
+        said = f"{row}: the column '{name}' says {value!r}, which is no number. "
+        raise DataError(said + (_point(value) or advice))
+    return numbers
 
 
 @dataclass(frozen=True)
@@ -327,14 +353,14 @@ class Column:
         return np.array(rows, np.float32).reshape(len(known), self.width)
 
     def _fits(self, value: Any) -> bool:
-        return _text(value) in self.levels if self.levels else _is_number(value)
+        return as_word(value) in self.levels if self.levels else _is_number(value)
 
     def _numbers(self, value: Any) -> list[float]:
         if value is None:
             return [np.nan] * self.width
         if not self.levels:
             return [float(value)]
-        return [float(_text(value) == level) for level in self.levels[1:]] or [0.0]
+        return [float(as_word(value) == level) for level in self.levels[1:]] or [0.0]
 
     def _complaint(self, known: list[Any], names: Sequence[str], unfit: list[int]) -> str:
         words = list(dict.fromkeys(repr(str(known[k])) for k in unfit))
@@ -362,10 +388,10 @@ def read_columns(table: pd.DataFrame, names: Sequence[str]) -> list[Column]:
                 f"Known: {', '.join(columns_of(table)) or 'none'}."
             )
         values = [v for v in table[name].map(or_missing) if v is not None]
-        words = sorted({str(_text(v)) for v in values if not _is_number(v)})
+        words = sorted({str(as_word(v)) for v in values if not _is_number(v)})
         if advice := next(filter(None, map(_point, words)), ""):
             raise DataError(f"tabular: the column '{name}' has commas for points. {advice}")
-        levels = sorted({str(_text(v)) for v in values}) if words else []
+        levels = sorted({str(as_word(v)) for v in values}) if words else []
         if len(levels) > _MOST_LEVELS:
             raise DataError(
                 f"tabular: the column '{name}' has {len(levels)} different values that are not all "

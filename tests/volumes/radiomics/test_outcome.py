@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+from dataclasses import replace
 
 import nibabel
 import numpy as np
@@ -15,18 +17,22 @@ from lifelines.utils import concordance_index
 from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json
+from neuroloom.io.cases import find_cases
 from neuroloom.learn import survival
 from neuroloom.learn.scores import auc
 from neuroloom.volumes.radiomics.checks import audit_features
 from neuroloom.volumes.radiomics.cox import baseline_hazard, fit_cox, predicted_survival
 from neuroloom.volumes.radiomics.elastic import choose_penalty, fit_elastic
 from neuroloom.volumes.radiomics.estimators import Cox, Linear, learn_scaling
+from neuroloom.volumes.radiomics.extract import Chain
 from neuroloom.volumes.radiomics.forest import flatten, walk
 from neuroloom.volumes.radiomics.models import linear, volume
 from neuroloom.volumes.radiomics.recipe import Radiomics
-from neuroloom.volumes.radiomics.targets import stratified_folds
+from neuroloom.volumes.radiomics.table import Wish, measure_cases
+from neuroloom.volumes.radiomics.targets import outcome_of, stratified_folds
 from tests.regions import write_regions
 
+STAT = Wish(Chain(families=("morph", "stat")))
 QUICK = {"families": ["morph", "stat", "cm"], "folds": 5}
 
 
@@ -337,7 +343,7 @@ def test_one_image_may_have_several_regions_and_no_value_beside_them(tmp_path):
         ({"range": (5, 1)}, "low < high"),
         ({"filters": ["sobel"]}, "'sobel' is no filter"),
         ({"target": "grades"}, "no column 'grades'"),
-        ({"time": "grade", "event": "event"}, "nothing to learn"),
+        ({"time": "grade", "event": "event"}, "'low', which is no number"),
         ({"rois": ["liver"]}, "no class 'liver'"),
         ({"target": "grade", "model": "cox"}, "cannot learn classification"),
     ],
@@ -352,3 +358,92 @@ def test_times_and_events_are_checked(tmp_path):
     manifest = spoilt(tmp_path, months=-3.0)
     with pytest.raises(DataError, match="months is -3; a time must be positive"):
         Radiomics(time="months", event="event", families=["stat"]).run(manifest, tmp_path / "run")
+
+
+def rows_of(**columns):
+    count = len(next(iter(columns.values())))
+    return pd.DataFrame({"name": [f"row {k + 2}" for k in range(count)], **columns})
+
+
+@pytest.mark.parametrize(
+    ("columns", "says"),
+    [
+        ({"months": ["34,5", 12], "event": [1, 0]}, "row 2: .*'34,5', .*Write 34.5 for 34,5"),
+        ({"months": [34.5, "60+"], "event": [1, 0]}, "row 3: the column 'months' says '60[+]'"),
+        ({"months": [34.5, 60], "event": ["yes", "n/a"]}, "'yes', .*an event is 1, none is 0"),
+        ({"months": [34.5, 60], "event": [0, 0]}, "no case has the event"),
+    ],
+)
+def test_follow_up_that_cannot_be_read_is_named_and_unknown_where_only_predicted(columns, says):
+    rows = rows_of(**columns)
+    with pytest.raises(DataError, match=says):
+        outcome_of(rows, None, "months", "event")
+    labels, truth, _ = outcome_of(rows, None, "months", "event", "survival", labelled=False)
+    read = [
+        float(months) if isinstance(months, (int, float)) else None for months in rows["months"]
+    ]
+    expected = [m if isinstance(e, int) else None for m, e in zip(read, rows["event"], strict=True)]
+    assert labels == expected
+    assert truth.shape == (2, 2)
+
+
+def test_a_cohort_without_an_event_is_judged():
+    rows = rows_of(months=[3.0, 4.0], event=[0, 0])
+    assert outcome_of(rows, None, "months", "event", "survival")[0] == [3.0, 4.0]
+
+
+def test_a_word_among_numbers_is_named_and_unknown_where_only_predicted():
+    rows = rows_of(score=[*(k / 7 for k in range(12)), "pending", None])
+    with pytest.raises(DataError, match="row 14: the column 'score' says 'pending'"):
+        outcome_of(rows, "score", None, None)
+    labels, _, task = outcome_of(rows, "score", None, None, "regression", labelled=False)
+    assert (labels[-2:], task) == ([None, None], "regression")
+
+
+def test_none_is_a_class_of_a_table(tmp_path):
+    rng = np.random.default_rng(0)
+    grade = ["None", "none", "NA", "mild"] * 3
+    table = pd.DataFrame({"grade": grade, "a": rng.normal(size=12), "b": rng.normal(size=12)})
+    table["b"] = table["b"].astype(object).where(table.index != 4, "NULL")
+    table.to_csv(tmp_path / "t.csv", index=False)
+    read = Radiomics(target="grade").read(tmp_path / "t.csv")
+    assert read.classes == ["None", "mild", "none"]
+    assert read.facts["features"] == ["a", "b"]
+    said = {finding.title: finding.detail for finding in read.findings}
+    assert said["Examples without a target"].startswith("3 of 12 examples have no 'grade'")
+    assert "'None' and 'none'" in said["Words that are nearly alike"]
+
+
+def test_what_a_mask_leaves_open_is_no_part_of_a_region(tmp_path):
+    found = find_cases(write_regions(tmp_path, n=2))
+    whole = measure_cases(found, STAT).features["morph_vol_approx"]
+    path = tmp_path / "case001_mask.nii.gz"
+    mask = nibabel.load(path)
+    drawn = np.asarray(mask.dataobj).copy()
+    drawn[: drawn.shape[0] // 2] *= 2
+    nibabel.save(nibabel.Nifti1Image(drawn, mask.affine), path)
+    left = measure_cases(replace(found, ignore=2), STAT).features["morph_vol_approx"]
+    assert left[0] == whole[0]
+    assert left[1] == (drawn == 1).sum() * 2
+
+
+def test_features_do_not_hang_on_the_order_of_a_files_axes(tmp_path):
+    found = find_cases(write_regions(tmp_path / "a", n=1))
+    other = find_cases(write_regions(tmp_path / "b", n=1))
+    for kind in ("image", "mask"):
+        path = tmp_path / f"b/case000_{kind}.nii.gz"
+        whole = nibabel.load(path)
+        swapped = whole.as_reoriented([[2, -1], [0, 1], [1, 1]])
+        nibabel.save(nibabel.Nifti1Image(np.asarray(swapped.dataobj), swapped.affine), path)
+    assert other.cases[0].shape != found.cases[0].shape
+    wish = Wish(Chain(spacing=(2.0, 1.0, 1.5), families=("morph", "cm"), modes=("2D_avg",)))
+    ours, theirs = (measure_cases(each, wish).features for each in (found, other))
+    pd.testing.assert_frame_equal(ours, theirs)
+
+
+def test_copies_are_refused_where_they_are_learnt_from(tmp_path):
+    found = find_cases(write_regions(tmp_path, n=2))
+    shutil.copy(tmp_path / "case000_image.nii.gz", tmp_path / "case001_image.nii.gz")
+    with pytest.raises(DataError, match="is a copy of"):
+        measure_cases(found, STAT)
+    assert len(measure_cases(found, STAT, learnt=False).features) == 2

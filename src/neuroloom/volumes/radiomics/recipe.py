@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import model_validator
 
 from neuroloom.core.audit import Finding
-from neuroloom.core.dataset import Dataset, Task, require_classes
+from neuroloom.core.dataset import Dataset, require_classes
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.recipe import setting
 from neuroloom.core.split import Fold
@@ -17,6 +17,7 @@ from neuroloom.learn.study import Prepared, Study
 from neuroloom.volumes.radiomics.extract import ALL_FAMILIES, Chain
 from neuroloom.volumes.radiomics.table import Table, Wish, has_images
 from neuroloom.volumes.radiomics.texture import MODES
+from neuroloom.volumes.targets import nearly_alike, of_the_run, without_target
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -127,17 +128,20 @@ class Radiomics(Study):
         )
         return Wish(chain, tuple(self.rois), self.channel, tuple(self.filters), tuple(self.columns))
 
-    def measure(self, data: Path, include: list[str] | None = None) -> Table:
-        """Return the features of all cases of `data`."""
+    def measure(
+        self, data: Path, include: list[str] | None = None, *, labelled: bool = True
+    ) -> Table:
+        """Return the features of all cases; without `labelled`, these are only predicted."""
         from neuroloom.io.cases import find_cases
         from neuroloom.volumes.radiomics.table import measure_cases, read_table
 
         wish = self.wish()
         if data.is_file() and data.suffix.lower() in (".csv", ".tsv") and not has_images(data):
             taken = [name for name in (self.target, self.time, self.event) if name]
-            return read_table(data, wish.columns, taken)
+            return read_table(data, wish.columns, taken, labelled=labelled)
         found = find_cases(data, include or self.include, self.images, self.labels, self.pattern)
-        return measure_cases(found.in_unit(found.usual_unit), wish)
+        found = found.in_unit(found.usual_unit)
+        return measure_cases(found, wish, learnt=labelled and self.learns)
 
     def prepare(self, data: Path) -> Any:
         """Measure everything; where there is a target, check, audit and split."""
@@ -158,9 +162,11 @@ class Radiomics(Study):
         """Measure all cases of `data` and look up their outcome."""
         return self._dataset(self.measure(data))
 
-    def read_like(self, facts: dict[str, Any], data: Path, include: list[str]) -> Dataset:
-        """Measure new cases the way the run's were; an outcome need not be known."""
-        table = self._loose().measure(data, include) if self.learns else self.measure(data, include)
+    def read_like(
+        self, facts: dict[str, Any], data: Path, include: list[str], *, labelled: bool = True
+    ) -> Dataset:
+        """Measure new cases the way the run's were; `labelled` where they are to be judged."""
+        table = self.measure(data, include, labelled=labelled)
         names = facts["axes"]["features"]
         missing = [name for name in names if name not in table.features]
         if missing:
@@ -168,41 +174,49 @@ class Radiomics(Study):
                 f"The model reads {len(names)} features; {missing[0]} is not among those of {data}."
             )
         table = replace(table, features=table.features[names])
-        return self._dataset(table, facts["task"], facts["classes"])
+        return self._dataset(table, facts, labelled=labelled)
 
-    def _loose(self) -> Radiomics:
-        """Return this recipe for data in which no outcome need be."""
-        fields = self.settings() | {"modes": list(self.wish().chain.modes)}
-        for name in ("target", "time", "event"):
-            fields.pop(name, None)
-        return type(self)(**fields)
+    def read_new(self, facts: dict[str, Any], data: Path) -> Dataset:
+        """Measure new cases that are only predicted."""
+        return self.read_like(facts, data, [], labelled=False)
 
     def _dataset(
-        self, table: Table, task: Task | None = None, classes: list[str] | None = None
+        self, table: Table, facts: dict[str, Any] | None = None, *, labelled: bool = True
     ) -> Dataset:
         from neuroloom.volumes.radiomics.targets import outcome_of
 
-        labels, truth, found = outcome_of(table.rows, self.target, self.time, self.event, task)
+        task = facts["task"] if facts else None
+        labels, truth, task = outcome_of(
+            table.rows, self.target, self.time, self.event, task, labelled=labelled
+        )
         keys = ["name", "path", "subject", "session", "run"]
         rows = table.rows[[*keys, *(["split"] if "split" in table.rows else [])]].assign(
             onset=0.0, stop=1.0, label=labels
         )
-        if found == "classification" and classes is None:
-            classes = require_classes(rows, "The table")
+        classes: list[str] = list(facts["classes"]) if facts else []
+        if task == "classification":
+            classes = classes or require_classes(rows, "The table")
+            rows = of_the_run(rows, classes, labelled=labelled)
+        doubts = [] if facts else self._doubts(rows["label"], classes)
         return Dataset(
             rows,
             table.features.to_numpy(float),
-            found,
-            list(classes or []),
+            task,
+            classes,
             facts={
                 "features": [str(name) for name in table.features],
                 "target": self.target or self.time,
                 "layout": table.layout,
             },
-            findings=list(table.findings),
+            findings=[*table.findings, *doubts],
             extra={"hashes": table.hashes, "features": table.features},
             truth=truth,
         )
+
+    def _doubts(self, labels: pd.Series, classes: list[str]) -> list[Finding]:
+        """Say how many cases have no outcome, and which classes may be one."""
+        target = self.target or f"{self.time} and {self.event}"
+        return [*without_target(labels, target), *nearly_alike(classes, "classes")]
 
     def baseline(self, task: str) -> str | None:
         """Name the model of the region's volume alone."""

@@ -18,6 +18,7 @@ from neuroloom.volumes.radiomics.extract import (
     measure,
     measure_response,
 )
+from neuroloom.volumes.targets import MISSING, numbers_of, or_missing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 KEYS = ("name", "path", "subject", "session", "run")
 SHOWN = 5
 LENGTHY = 20
+# What stands for nothing in a column of numbers; in one of classes these may be names.
+BLANKS = (*MISSING, "null", "NULL", "None", "<NA>", "#N/A")
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,9 @@ class Table:
     layout: str
 
 
-def read_table(file: Path, columns: Sequence[str], taken: Sequence[str]) -> Table:
+def read_table(
+    file: Path, columns: Sequence[str], taken: Sequence[str], *, labelled: bool = True
+) -> Table:
     """Read features from the columns of a CSV or TSV.
 
     Parameters
@@ -88,20 +93,20 @@ def read_table(file: Path, columns: Sequence[str], taken: Sequence[str]) -> Tabl
         Features; empty for every column of numbers.
     taken
         Columns that are targets, and so no features.
+    labelled
+        Whether the targets must be there.
 
     Raises
     ------
     DataError
         If a column is missing or holds words.
     """
-    import pandas as pd
-
     from neuroloom.core.files import digest
 
-    whole = pd.read_csv(file, sep="\t" if file.suffix == ".tsv" else ",")
+    whole = _read(file, taken)
     if whole.empty:
         raise DataError(f"{file.name}: the table has no rows.")
-    for name in (*columns, *taken):
+    for name in (*columns, *(taken if labelled else ())):
         if name not in whole:
             raise DataError(f"{file.name}: no column '{name}'.{nearest(name, list(whole))}")
     known = {"split", *KEYS, *taken}
@@ -125,16 +130,34 @@ def read_table(file: Path, columns: Sequence[str], taken: Sequence[str]) -> Tabl
     return Table(rows, whole[chosen].astype(float), [note], hashes, layout)
 
 
-def has_images(file: Path) -> bool:
-    """Tell whether a table names images (a column `image`, or `image_<channel>`)."""
+def _read(file: Path, taken: Sequence[str]) -> pd.DataFrame:
     import pandas as pd
 
-    head = pd.read_csv(file, sep="\t" if file.suffix == ".tsv" else ",", nrows=0)
-    return any(name == "image" or name.startswith("image_") for name in head)
+    empty = {name: list(MISSING if name in taken else BLANKS) for name in _head(file)}
+    sign = "\t" if file.suffix == ".tsv" else ","
+    return pd.read_csv(file, sep=sign, keep_default_na=False, na_values=empty)
 
 
-def measure_cases(found: FoundCases, wish: Wish) -> Table:
-    """Measure every case; all that cannot be measured are named at once.
+def _head(file: Path) -> list[str]:
+    import pandas as pd
+
+    return list(pd.read_csv(file, sep="\t" if file.suffix == ".tsv" else ",", nrows=0))
+
+
+def has_images(file: Path) -> bool:
+    """Tell whether a table names images (a column `image`, or `image_<channel>`)."""
+    return any(name == "image" or name.startswith("image_") for name in _head(file))
+
+
+def measure_cases(found: FoundCases, wish: Wish, *, learnt: bool = True) -> Table:
+    """Measure every case, all turned one way; all that cannot be measured are named at once.
+
+    What a mask leaves open (`ignore`) is no part of its region.
+
+    Parameters
+    ----------
+    learnt
+        Whether the cases are learnt from or judged: then none may be there twice.
 
     Raises
     ------
@@ -146,11 +169,15 @@ def measure_cases(found: FoundCases, wish: Wish) -> Table:
     from neuroloom.core.audit import refuse_duplicates
     from neuroloom.io.cases.check import check_cases, findings_of_problems, require_sound
 
+    if found.ignore is not None:
+        found = found.changed(numbering={found.ignore: 0})
     problems = check_cases(found.cases, found.classes, found.ignore, use="region")
     doubts = findings_of_problems(require_sound(problems))
     hashes = found.hashes()
-    refuse_duplicates({path: hashes[path] for images in found.table["image"] for path in images})
-    measured = _measured(found, wish)
+    if learnt:
+        paths = [path for images in found.table["image"] for path in images]
+        refuse_duplicates({path: hashes[path] for path in paths})
+    measured = _measured(found.upright(), wish)
     reasons: dict[str, list[str]] = {}
     for case, own in zip(found.cases, measured, strict=True):
         for reason in dict.fromkeys(own.reasons.values()):
@@ -188,18 +215,10 @@ def _undefined(reason: str, names: list[str]) -> Finding:
 
 
 def _numbers(table: pd.DataFrame, column: str) -> np.ndarray:
-    import pandas as pd
-
     if column not in table:
         raise DataError(f"The table has no column '{column}'.{nearest(column, list(table))}")
-    values = pd.to_numeric(table[column], errors="coerce")
-    bad = np.flatnonzero(values.isna() & table[column].notna())
-    if len(bad):
-        raise DataError(
-            f"Column {column}: '{table[column].iloc[bad[0]]}' ({table['name'].iloc[bad[0]]}) is no "
-            "number; features are numbers."
-        )
-    return values.to_numpy(float)
+    values = table[column].astype(object).map(or_missing)
+    return numbers_of(values, column, table["name"], "Features are numbers.").to_numpy(float)
 
 
 def measure_case(case: Case, wish: Wish, classes: dict[int, str] | None = None) -> Measured:
@@ -247,16 +266,18 @@ def _class_number(roi: str, classes: dict[int, str] | None) -> int:
 
 
 def is_number_target(values: Sequence[Any]) -> bool:
-    """Tell whether a target is a number to predict: numbers, and more than ten different ones.
+    """Tell whether a target is a number to predict: more than ten different ones, twenty if whole.
+
+    Words among so many numbers do not make them classes; they are for `numbers_of` to refuse.
 
     Examples
     --------
     >>> is_number_target([0, 1, 1, 0]), is_number_target([k / 7 for k in range(30)])
     (False, True)
     """
-    try:
-        numbers = {float(value) for value in values if value is not None and value == value}
-    except (TypeError, ValueError):
-        return False
+    import pandas as pd
+
+    given = pd.Series([value for value in values if value is not None], dtype=object)
+    numbers = set(pd.to_numeric(given, errors="coerce").dropna().astype(float))
     whole = all(value.is_integer() for value in numbers)
     return len(numbers) > (LENGTHY if whole else 10)

@@ -10,11 +10,10 @@ from neuroloom.core.dataset import Dataset, Task
 from neuroloom.core.errors import ConfigError, DataError, nearest
 from neuroloom.core.split import Fold, check_classes, unit_keys
 from neuroloom.volumes.radiomics.table import is_number_target
+from neuroloom.volumes.targets import as_word, numbers_of, or_missing
 
 if TYPE_CHECKING:
     import pandas as pd
-
-UNKNOWN = ("", "n/a", "nan", "na", "none", "unknown", "-")
 
 
 def outcome_of(
@@ -23,18 +22,24 @@ def outcome_of(
     time: str | None,
     event: str | None,
     task: Task | None = None,
+    *,
+    labelled: bool = True,
 ) -> tuple[list[Any], np.ndarray | None, Task]:
     """Return the label of each row (None where unknown), time and event, and the task.
 
     Parameters
     ----------
     task
-        Of a stored run, whose new data need not have the columns.
+        Of a stored run, which settles it for new data.
+    labelled
+        Whether the rows are learnt from or judged; without, the columns need not be there, and what
+        cannot be read is unknown.
 
     Raises
     ------
     DataError
-        If a column is missing, a time is not positive, or an event is neither 0 nor 1.
+        If a column is missing, a number cannot be read, a time is not positive, an event is neither
+        0 nor 1, or nobody that is learnt from has one.
 
     Examples
     --------
@@ -42,54 +47,54 @@ def outcome_of(
     >>> outcome_of(pd.DataFrame({"grade": ["low", "high", ""]}), "grade", None, None)[0]
     ['low', 'high', None]
     """
-    for name in (target, time, event):
-        if name is not None and name not in rows:
-            if task is not None:
-                truth = np.full((len(rows), 2), np.nan) if task == "survival" else None
-                return [None] * len(rows), truth, task
-            columns = ", ".join(str(column) for column in rows)
+    names = [name for name in (target, time, event) if name is not None]
+    if lacking := [name for name in names if name not in rows]:
+        if labelled:
             raise DataError(
-                f"There is no column '{name}' to learn.{nearest(name, list(rows))} "
-                f"Known: {columns}."
+                f"There is no column '{lacking[0]}' to learn.{nearest(lacking[0], list(rows))} "
+                f"Known: {', '.join(str(column) for column in rows)}."
             )
+        rows = rows.assign(**dict.fromkeys(lacking))
     if time is not None and event is not None:
-        return _survival(rows, time, event)
-    values = [_known(value) for value in rows[str(target)]]
-    numbers = task == "regression" or (task is None and is_number_target(values))
-    if numbers:
-        return [None if value is None else float(value) for value in values], None, "regression"
-    return [None if value is None else _text(value) for value in values], None, "classification"
+        truth = _survival(rows, time, event, labelled=labelled)
+        if task is None and not (truth[np.isfinite(truth).all(1), 1] == 1).any():
+            raise DataError(f"Column {event}: no case has the event, so there is nothing to learn.")
+        known = np.isfinite(truth).all(1)
+        return _or_none(np.where(known, truth[:, 0], np.nan)), truth, "survival"
+    values = rows[str(target)].astype(object).map(or_missing)
+    if task == "regression" or (task is None and is_number_target(values.tolist())):
+        numbers = _numbers(values, rows, "Mend or empty it.", labelled=labelled)
+        return _or_none(numbers), None, "regression"
+    return [as_word(value) for value in values], None, "classification"
 
 
-def _known(value: Any) -> Any:
-    missing = value is None or value != value or str(value).strip().lower() in UNKNOWN
-    return None if missing else value
+def _or_none(numbers: np.ndarray) -> list[float | None]:
+    return [float(value) if np.isfinite(value) else None for value in numbers]
 
 
-def _text(value: Any) -> str:
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
-def _survival(rows: pd.DataFrame, time: str, event: str) -> tuple[list[Any], np.ndarray, Task]:
+def _numbers(values: pd.Series, rows: pd.DataFrame, advice: str, *, labelled: bool) -> np.ndarray:
+    """Return numbers, NaN where unknown, and of rows that are only predicted where unreadable."""
     import pandas as pd
 
+    if not labelled:
+        return pd.to_numeric(values, errors="coerce").to_numpy(float)
+    return numbers_of(values, str(values.name), rows["name"], advice).to_numpy(float)
+
+
+def _survival(rows: pd.DataFrame, time: str, event: str, *, labelled: bool) -> np.ndarray:
+    """Return time and event of each row, NaN where unknown."""
     truth = np.full((len(rows), 2), np.nan)
+    said = "a time must be positive", "an event is 1, none is 0"
     for column, name in enumerate((time, event)):
-        numbers = pd.to_numeric(rows[name].map(_known), errors="coerce").to_numpy(float)
+        values = rows[name].astype(object).map(or_missing)
+        numbers = _numbers(values, rows, f"Write numbers: {said[column]}.", labelled=labelled)
         odd = np.isfinite(numbers) & ((numbers <= 0) if column == 0 else ~np.isin(numbers, (0, 1)))
-        if odd.any():
+        if odd.any() and labelled:
             row = int(np.flatnonzero(odd)[0])
-            what = "a time must be positive" if column == 0 else "an event is 1, none is 0"
-            raise DataError(f"{rows['name'].iloc[row]}: {name} is {numbers[row]:g}; {what}.")
-        truth[:, column] = numbers
-    known = np.isfinite(truth).all(1)
-    if not truth[known, 1].any():
-        raise DataError(f"Column {event}: no case has the event, so there is nothing to learn.")
-    return (
-        [t if k else None for t, k in zip(truth[:, 0].tolist(), known, strict=True)],
-        truth,
-        ("survival"),
-    )
+            place, value = rows["name"].iloc[row], numbers[row]
+            raise DataError(f"{place}: {name} is {value:g}; {said[column]}.")
+        truth[:, column] = np.where(odd, np.nan, numbers)
+    return truth
 
 
 def strata_of(dataset: Dataset) -> np.ndarray:
