@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,7 +14,9 @@ from neuroloom.learn.dense.study import DenseStudy
 if TYPE_CHECKING:
     from neuroloom.io.cases import Case
 
-SIDED = re.compile(r"(^|[^a-z])(left|right|lh|rh|l|r)([^a-z]|$)", re.IGNORECASE)
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_SIDES = {"left": "right", "lh": "rh"}
+_SHORT = {"l": "r", "lt": "rt"}  # say a side only where there is the other one, too
 
 
 class Segment(DenseStudy):
@@ -47,15 +50,33 @@ class Segment(DenseStudy):
         )
 
     def mirrored(self, case: Case, names: list[str]) -> list[int] | None:
-        """Return the axis from left to right: bodies are alike along no other.
+        """Return the axis of a volume from left to right: bodies are alike along no other.
 
-        None where classes have a side, which a mirror would turn into the other.
+        None, which is all, of images. No axis where classes have a side: a mirror turns it into the
+        other, along whichever axis, for patches are turned as well.
         """
-        if len(case.shape) < 3:
-            return None
-        if any(SIDED.search(name) for name in names):
+        if has_sides(names):
             return []
-        return [left_right(case.header.affine)]
+        return None if len(case.shape) < 3 else [left_right(case.header.affine)]
+
+
+def has_sides(names: Sequence[str]) -> bool:
+    """Tell whether one of the classes is the left or the right one of a pair.
+
+    Examples
+    --------
+    >>> has_sides(["LeftHippocampus"]), has_sides(["HippL", "HippR"]), has_sides(["lung_l"])
+    (True, True, False)
+    >>> has_sides(["cleft", "bright", "cell", "L5"])
+    False
+    """
+    words = [tuple(word.lower() for word in _WORD.findall(name)) for name in names]
+    if {*_SIDES, *_SIDES.values()} & {word for own in words for word in own}:
+        return True
+    whole = {name.casefold() for name in names}
+    run_on = {name.replace("left", "right") for name in whole if "left" in name}
+    other = {tuple(_SHORT.get(word, word) for word in own) for own in words if {*own} & {*_SHORT}}
+    return bool(run_on & whole or other & {*words})
 
 
 def left_right(affine: np.ndarray | None) -> int:
