@@ -447,3 +447,12 @@ def test_copies_are_refused_where_they_are_learnt_from(tmp_path):
     with pytest.raises(DataError, match="is a copy of"):
         measure_cases(found, STAT)
     assert len(measure_cases(found, STAT, learnt=False).features) == 2
+
+
+def test_a_column_that_is_a_feature_stands_once_in_the_table(tmp_path):
+    table = pd.DataFrame({"age": [31, 47, 58], "kind": ["a", "b", "a"]})
+    table.to_csv(tmp_path / "t.csv", index=False)
+    run = Radiomics().run(tmp_path / "t.csv", tmp_path / "run")
+    made = pd.read_csv(run.folder / "artifacts" / "features.csv")
+    assert made["age"].tolist() == [31, 47, 58]
+    assert "kind" in made

@@ -34,7 +34,8 @@ def write_features(recipe: Radiomics, table: Table, run: Run) -> None:
     file = run.folder / "dataset.json"
     if file.is_file():
         data_error_if_changed(read_json(file)["files"], table.hashes)
-    rows = pd.concat([table.rows, table.features], axis=1)
+    others = table.rows.drop(columns=list(table.features), errors="ignore")
+    rows = pd.concat([others, table.features], axis=1)
     write_json(file, {"files": table.hashes, "examples": len(rows), "layout": table.layout})
     write_json(run.folder / "audit.json", [finding.as_dict() for finding in table.findings])
     write_json(run.folder / "plan.json", {"reason": "measured directly: nothing to learn"})
