@@ -28,7 +28,7 @@ from neuroloom.volumes.radiomics.extract import Chain
 from neuroloom.volumes.radiomics.forest import flatten, walk
 from neuroloom.volumes.radiomics.models import linear, volume
 from neuroloom.volumes.radiomics.recipe import Radiomics
-from neuroloom.volumes.radiomics.table import Wish, measure_cases
+from neuroloom.volumes.radiomics.table import Wish, find_channel, measure_cases
 from neuroloom.volumes.radiomics.targets import outcome_of, stratified_folds
 from tests.regions import write_regions
 
@@ -456,3 +456,11 @@ def test_a_column_that_is_a_feature_stands_once_in_the_table(tmp_path):
     made = pd.read_csv(run.folder / "artifacts" / "features.csv")
     assert made["age"].tolist() == [31, 47, 58]
     assert "kind" in made
+
+
+def test_the_channel_that_was_measured_is_found_by_its_name():
+    assert find_channel(["T2", "t1"], "T1", 0) == 1
+    assert find_channel(["channel 0", "channel 1"], "T1", 0) == 0
+    assert find_channel(["T2", "T1"], "", 0) == 0
+    with pytest.raises(DataError, match="The channels are FLAIR, the run measured T1"):
+        find_channel(["FLAIR"], "T1", 0)

@@ -129,11 +129,24 @@ class Radiomics(Study):
         return Wish(chain, tuple(self.rois), self.channel, tuple(self.filters), tuple(self.columns))
 
     def measure(
-        self, data: Path, include: list[str] | None = None, *, labelled: bool = True
+        self,
+        data: Path,
+        include: list[str] | None = None,
+        *,
+        labelled: bool = True,
+        channel: str = "",
     ) -> Table:
-        """Return the features of all cases; without `labelled`, these are only predicted."""
+        """Return the features of all cases.
+
+        Parameters
+        ----------
+        labelled
+            Whether they are learnt from or judged; without, they are only predicted.
+        channel
+            Name of the one that is measured, where the run's data had names.
+        """
         from neuroloom.io.cases import find_cases
-        from neuroloom.volumes.radiomics.table import measure_cases, read_table
+        from neuroloom.volumes.radiomics.table import find_channel, measure_cases, read_table
 
         wish = self.wish()
         if data.is_file() and data.suffix.lower() in (".csv", ".tsv") and not has_images(data):
@@ -141,6 +154,7 @@ class Radiomics(Study):
             return read_table(data, wish.columns, taken, labelled=labelled)
         found = find_cases(data, include or self.include, self.images, self.labels, self.pattern)
         found = found.in_unit(found.usual_unit)
+        wish = replace(wish, channel=find_channel(found.channels, channel, self.channel))
         return measure_cases(found, wish, learnt=labelled and self.learns)
 
     def prepare(self, data: Path) -> Any:
@@ -166,7 +180,8 @@ class Radiomics(Study):
         self, facts: dict[str, Any], data: Path, include: list[str], *, labelled: bool = True
     ) -> Dataset:
         """Measure new cases the way the run's were; `labelled` where they are to be judged."""
-        table = self.measure(data, include, labelled=labelled)
+        known = facts["axes"].get("channel", "")
+        table = self.measure(data, include, labelled=labelled, channel=known)
         names = facts["axes"]["features"]
         missing = [name for name in names if name not in table.features]
         if missing:
@@ -207,6 +222,7 @@ class Radiomics(Study):
                 "features": [str(name) for name in table.features],
                 "target": self.target or self.time,
                 "layout": table.layout,
+                "channel": table.channel,
             },
             findings=[*table.findings, *doubts],
             extra={"hashes": table.hashes, "features": table.features},

@@ -11,6 +11,7 @@ import numpy as np
 
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import DataError, nearest
+from neuroloom.learn.dense.match import tells
 from neuroloom.volumes.radiomics.extract import (
     Chain,
     Measured,
@@ -73,6 +74,8 @@ class Table:
         Of the files that were read.
     layout
         A sentence: how the data were recognised.
+    channel
+        Name of the channel that was measured; empty where nothing names it.
     """
 
     rows: pd.DataFrame
@@ -80,6 +83,7 @@ class Table:
     findings: list[Finding]
     hashes: dict[str, str]
     layout: str
+    channel: str = ""
 
 
 def read_table(
@@ -191,7 +195,41 @@ def measure_cases(found: FoundCases, wish: Wish, *, learnt: bool = True) -> Tabl
     findings += doubts
     findings += [_undefined(reason, names) for reason, names in reasons.items()]
     table = found.table.drop(columns=["image", "label"])
-    return Table(table, features, findings, hashes, found.layout)
+    named = "".join(found.channels[wish.channel : wish.channel + 1])
+    return Table(table, features, findings, hashes, found.layout, named)
+
+
+def find_channel(own: Sequence[str], wanted: str, usual: int) -> int:
+    """Return the place of the channel that a run measured: by its name, where names tell it.
+
+    Parameters
+    ----------
+    own
+        Names of the new channels; empty where nothing says them.
+    wanted
+        Its name in the run's data, empty if it had none.
+    usual
+        Its place there.
+
+    Raises
+    ------
+    DataError
+        If there are names, and not this one.
+
+    Examples
+    --------
+    >>> find_channel(["T2", "T1"], "T1", 0), find_channel([], "T1", 0)
+    (1, 0)
+    """
+    if not tells(wanted) or not own or not all(map(tells, own)):
+        return usual
+    names = [name.strip().casefold() for name in own]
+    if wanted.strip().casefold() not in names:
+        raise DataError(
+            f"The channels are {', '.join(own)}, the run measured {wanted}: name them as the run's "
+            "data do."
+        )
+    return names.index(wanted.strip().casefold())
 
 
 def _measured(found: FoundCases, wish: Wish) -> list[Measured]:
