@@ -13,15 +13,13 @@ from neuroloom.core.audit import Finding, refuse_duplicates
 from neuroloom.core.dataset import Dataset, Task, require_classes
 from neuroloom.core.errors import DataError
 from neuroloom.learn.dense.match import match_channels
+from neuroloom.volumes.columns import Column, nearly_alike, read_columns
 from neuroloom.volumes.frames import Frame, choose_frame, put_mask_on, put_on, standardised
 from neuroloom.volumes.targets import (
     Amount,
-    Column,
     labels_of,
     labels_where_known,
-    nearly_alike,
     of_the_run,
-    read_columns,
     with_folders,
     without_target,
 )
@@ -33,7 +31,6 @@ if TYPE_CHECKING:
     from neuroloom.io.cases.check import Use
 
 IN_MEMORY = 1_500_000_000
-MEND = "mend these files, or predict the others without them"
 KEPT = ("name", "path", "subject", "session", "run", "split")
 
 
@@ -178,6 +175,7 @@ def audited(found: FoundCases, *, labels: bool, use: Use = "model") -> list[Find
         One, that lists everything that is wrong with the cases.
     """
     from neuroloom.io.cases.check import check_cases, findings_of_problems, require_sound
+    from neuroloom.learn.dense.read import MEND
 
     cases = found.cases if labels else [replace(case, label=None) for case in found.cases]
     problems = check_cases(cases, found.classes, found.ignore, use)

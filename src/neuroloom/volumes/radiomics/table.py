@@ -12,6 +12,7 @@ import numpy as np
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import DataError, nearest
 from neuroloom.learn.dense.match import tells
+from neuroloom.volumes.columns import MISSING, numbers_of, or_missing
 from neuroloom.volumes.radiomics.extract import (
     Chain,
     Measured,
@@ -19,7 +20,6 @@ from neuroloom.volumes.radiomics.extract import (
     measure,
     measure_response,
 )
-from neuroloom.volumes.targets import MISSING, numbers_of, or_missing
 
 if TYPE_CHECKING:
     import pandas as pd
