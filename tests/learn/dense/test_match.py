@@ -151,6 +151,36 @@ def test_a_net_for_any_contrast_takes_one_of_another_name(tmp_path):
     assert len(like(Segment(contrasts="any"), t1, t2)) == 3
 
 
+def test_contrasts_that_were_not_learnt_are_passed_over(tmp_path):
+    t1 = grids.write_contrasts(tmp_path / "t1", 2, lacking=("sub-0_T2w", "sub-1_T2w"))
+    t2 = grids.write_contrasts(tmp_path / "t2", 1, lacking=("sub-0_T1w",))
+    both = grids.write_contrasts(tmp_path / "both", 1)
+    for folder in (t1, t2, both):
+        for mask in folder.rglob("*_mask.nii.gz"):
+            own = "T2w" if folder == t2 else "T1w"
+            mask.rename(mask.with_name(mask.name.replace("_label-", f"_{own}_label-")))
+    found = like(Segment(), t1, both)
+    assert found.table["path"].tolist() == ["sub-0/anat/sub-0_T1w.nii.gz"]
+    assert "did not learn were passed over: 1 of T2w." in found.findings[0].detail
+    assert len(like(Segment(contrasts="any"), t1, both)) == 2
+    with pytest.raises(DataError, match="images are of T2w, the run learnt T1w"):
+        like(Segment(), t1, t2)
+
+
+def test_a_net_of_several_contrasts_takes_each_of_them(tmp_path):
+    data = grids.write_contrasts(tmp_path / "both", 2)
+    for mask in data.rglob("*_mask.nii.gz"):
+        for own in ("T1w", "T2w"):
+            copy = mask.with_name(mask.name.replace("_label-", f"_{own}_label-"))
+            copy.write_bytes(mask.read_bytes())
+        mask.unlink()
+    t2 = grids.write_contrasts(tmp_path / "t2", 1, lacking=("sub-0_T1w",))
+    assert Segment().read(data).facts["contrasts"] == ["T1w", "T2w"]
+    assert len(like(Segment(), data, data)) == 4
+    found = Segment().read_like({"axes": Segment().read(data).facts}, t2, [], labelled=False)
+    assert found.table["contrast"].tolist() == ["T2w"]
+
+
 def test_names_of_ones_own_stand_for_those_of_the_files(tmp_path):
     data = grids.write_nnunet(tmp_path / "a")
     recipe = Segment(channels=["CT", "MRI"])

@@ -347,6 +347,15 @@ class FoundCases:
     ignore: int | None = None
     painted: tuple[int, ...] = ()
 
+    def part(self, rows: np.ndarray) -> FoundCases:
+        """Return the cases at `rows` (positions) alone."""
+        table = self.table.iloc[rows].reset_index(drop=True)
+        return replace(self, table=table, cases=self.cases[rows])
+
+    def noted(self, note: str) -> FoundCases:
+        """Return the same with one more sentence of what was passed over or assumed."""
+        return replace(self, notes=(*self.notes, note))
+
     def changed(self, **fields: Any) -> FoundCases:
         """Return the same with these fields of every case, such as its order or numbering."""
         return replace(self, cases=Cases([replace(case, **fields) for case in self.cases]))

@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from neuroloom.core.errors import DataError
 
 _BARE = re.compile(r"(image|channel|class|label)?[ _-]*\d*", re.IGNORECASE)
@@ -122,6 +124,18 @@ def match_channels(
         )
     order = tuple(found.get(k, -1) for k in range(len(called)))
     return () if order == tuple(range(len(own))) else order
+
+
+def is_known(own: Sequence[str], learnt: Sequence[str]) -> np.ndarray:
+    """Return for each contrast whether it was learnt; one without a name may have been.
+
+    Examples
+    --------
+    >>> is_known(["T1w", "FLAIR", ""], ["t1w", "T2w"]).tolist()
+    [True, False, True]
+    """
+    names = {"", *map(_plain, learnt)}
+    return np.array([_plain(name) in names for name in own], bool)
 
 
 def _tell_apart(names: Sequence[str]) -> bool:

@@ -16,7 +16,7 @@ from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.split import Fold
 from neuroloom.io.cases.layouts import few
 from neuroloom.learn.dense.cases import DenseCases
-from neuroloom.learn.dense.match import match_channels, match_classes
+from neuroloom.learn.dense.match import is_known, match_channels, match_classes
 
 if TYPE_CHECKING:
     from neuroloom.io.cases import FoundCases
@@ -55,6 +55,7 @@ def read_cases(
         found = find(study, data, include)
     else:
         found = find_new(study, data, include, trained["channels"], labelled=labelled)
+        found = _of_learnt_contrasts(study, data, found, trained)
     ignore = _ignored(study, found, trained)
     if trained and found.classes:
         found = replace(found, classes={k: v for k, v in found.classes.items() if k != ignore})
@@ -136,6 +137,36 @@ def find_new(
         if labelled and not found.table["label"].notna().any():
             raise
         return found
+
+
+def _of_learnt_contrasts(
+    study: DenseStudy, data: Path, found: FoundCases, trained: dict[str, Any]
+) -> FoundCases:
+    """Return the new cases whose contrast the run learnt; those of which nothing says it stay."""
+    learnt = [] if study.contrasts == "any" else trained.get("contrasts", [])
+    if not learnt or "contrast" not in found.table:
+        return found
+    own = found.table["contrast"].fillna("").astype(str)
+    known = is_known(own.tolist(), learnt)
+    others = ", ".join(sorted(set(own[~known])))
+    if not known.any():
+        raise DataError(
+            f"{data}: the images are of {others}, the run learnt {', '.join(learnt)}. Give it "
+            "these, or learn with `contrasts=any`, which bears other contrasts."
+        )
+    if known.all():
+        return found
+    count = np.count_nonzero(~known)
+    note = f"Images of contrasts that the run did not learn were passed over: {count} of {others}."
+    return found.part(np.flatnonzero(known)).noted(note)
+
+
+def _contrasts(found: FoundCases) -> list[str]:
+    """Return the contrasts of labelled images; none where they are channels of one case."""
+    if "contrast" not in found.table or len(found.channels) > 1:
+        return []
+    drawn = found.table["label"].notna()
+    return sorted({str(name) for name in found.table.loc[drawn, "contrast"].dropna()})
 
 
 def _sentence(found: FoundCases) -> str:
@@ -223,6 +254,7 @@ def _facts(
         "classes_of": {str(k): v for k, v in classes.items()},
         "channels": list(channels),
         "called": list(found.channels),
+        "contrasts": _contrasts(found),
         "regions": regions and {name: list(values) for name, values in regions.items()},
         "painted": list(painted),
         "ignore": ignore,
