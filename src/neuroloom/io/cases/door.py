@@ -14,15 +14,14 @@ from neuroloom.core.errors import DataError, nearest
 from neuroloom.io.cases.layouts import (
     Layout,
     Row,
-    by_folders,
     by_globs,
-    by_words,
     few,
     images_only,
     included,
     single,
 )
 from neuroloom.io.cases.layouts_json import by_dataset_json
+from neuroloom.io.cases.layouts_names import by_folders, by_words
 from neuroloom.io.cases.layouts_table import by_bids, by_manifest
 from neuroloom.io.cases.model import Case, Cases, FoundCases, label_paths
 from neuroloom.io.cases.truth import Coding

@@ -1,7 +1,4 @@
-"""How images and labels lie in a folder: the layouts that `io.cases.find_cases` knows.
-
-Each returns a `Layout`, or None where it does not recognise its own.
-"""
+"""How images and labels lie in a folder: what a layout is, and those that need no recognising."""
 
 from __future__ import annotations
 
@@ -20,9 +17,8 @@ LABEL_WORDS = (
     "labels", "label", "masks", "mask", "labelstr", "seg", "segs", "segmentations", "annotations",
     "groundtruth", "gt", "truth",
 )  # fmt: skip
-_SPLITS = ("train", "training", "val", "valid", "validation", "test", "testing")
 _SKIPPED = ("derivatives", "sourcedata", "__MACOSX", "imagesTs", "labelsTs")
-_CHANNEL = re.compile(r"^(.+)_(\d{4})$")
+CHANNEL = re.compile(r"^(.+)_(\d{4})$")
 
 
 class NothingMatchesError(DataError):
@@ -104,7 +100,7 @@ def by_globs(
         label = _label_of(there, classes)
         name = key if key and len(matches) > 1 else image_stem(paths[0])
         missing = tuple(k for k, group in enumerate(matches) if key not in group)
-        pixel = _pixel_of(root, paths[0])
+        pixel = pixel_of(root, paths[0])
         rows.append(Row(name, paths, label, missing=missing, pixel=pixel))
     alone = sorted(set().union(*masks) - set(keys)) if masks else []
     if alone:
@@ -114,48 +110,6 @@ def by_globs(
     return Layout(rows, f"{said}, paired by what varies in the names", notes, channels, numbers)
 
 
-def by_folders(root: Path) -> Layout | None:
-    """Recognise images/ beside labels/ and the like, in the folder itself or in those below."""
-    rows: list[Row] = []
-    notes: list[str] = []
-    said: list[str] = []
-    for parent in [root, *_folders(root, 4)]:
-        pair = _pair_of_folders(parent)
-        if pair is None:
-            continue
-        found, how, more = _paired(root, *pair)
-        split = next((part for part in parent.relative_to(root).parts if part in _SPLITS), None)
-        for row in found:
-            row.keys |= {"split": split} if split else {}
-        rows += found
-        notes += more
-        said.append(f"{pair[0].name}/ and {pair[1].name}/ paired by {how}")
-    if not rows:
-        return None
-    sentence = "; ".join(dict.fromkeys(said)) + "; each case counts as a subject"
-    return Layout(rows, sentence, notes, each_a_subject=True)
-
-
-def by_words(root: Path) -> Layout | None:
-    """Recognise pairs in one folder whose names differ in a word: demo_image, demo_mask."""
-    every = listed(root)
-    images = {_without(file, IMAGE_WORDS): file for file in every if _without(file, IMAGE_WORDS)}
-    labels = {_without(file, LABEL_WORDS): file for file in every if _without(file, LABEL_WORDS)}
-    if not set(images) & set(labels):
-        return None
-    rows = [
-        Row(image_stem(file), (file,), labels.get(key), pixel=pixel_beside(root, file, key))
-        for key, file in sorted(images.items())
-    ]
-    used = set(images.values()) | {labels[key] for key in images if key in labels}
-    notes = []
-    if left := [file for file in every if file not in used]:
-        notes.append(f"Files that pair with none were passed over: {few(left)}.")
-    words = f"{_word(rows[0].images[0], IMAGE_WORDS)} and "
-    words += _word(next(iter(labels.values())), LABEL_WORDS)
-    return Layout(rows, f"images and labels in one folder, told by the words {words}", notes)
-
-
 def images_only(root: Path, n_channels: int = 0) -> Layout:
     """Take every image as a case without a label, or NAME_0000, NAME_0001 … as one of channels."""
     every = listed(root)
@@ -163,11 +117,11 @@ def images_only(root: Path, n_channels: int = 0) -> Layout:
         raise DataError(f"{root}: no image or volume is in this folder or below it.")
     if numbered := _numbered(every, n_channels):
         rows = [
-            Row(place.rpartition("/")[2], tuple(files), pixel=_pixel_of(root, files[0]))
+            Row(place.rpartition("/")[2], tuple(files), pixel=pixel_of(root, files[0]))
             for place, files in numbered.items()
         ]
         return Layout(rows, "images without labels, a file a channel (NAME_0000, NAME_0001 …)")
-    rows = [Row(image_stem(file), (file,), pixel=_pixel_of(root, file)) for file in every]
+    rows = [Row(image_stem(file), (file,), pixel=pixel_of(root, file)) for file in every]
     return Layout(rows, "images without labels")
 
 
@@ -178,7 +132,7 @@ def _numbered(files: list[str], n_channels: int) -> dict[str, list[str]]:
     """
     found: dict[str, dict[str, str]] = {}
     for file in files:
-        match = _CHANNEL.match(_place(file))
+        match = CHANNEL.match(place_of(file))
         if match is None:
             return {}
         found.setdefault(match[1], {})[match[2]] = file
@@ -193,7 +147,7 @@ def _numbered(files: list[str], n_channels: int) -> dict[str, list[str]]:
 
 def single(path: Path) -> Layout:
     """Take one file as one case without a label."""
-    pixel = _pixel_of(path.parent, path.name)
+    pixel = pixel_of(path.parent, path.name)
     return Layout([Row(image_stem(path), (path.name,), pixel=pixel)], "one image")
 
 
@@ -262,126 +216,25 @@ def _label_of(there: list[str | None], classes: list[str]) -> str | dict[str, st
     return there[0] if there else None
 
 
-def _folders(folder: Path, depth: int) -> list[Path]:
+def folders(folder: Path, depth: int) -> list[Path]:
+    """Return the folders below one, `depth` of them deep, that are no image themselves."""
     inside = [
         item
         for item in sorted(folder.iterdir())
         if item.is_dir() and not item.name.startswith(".") and not is_image(item)
     ]
-    return inside + [deep for item in inside if depth > 1 for deep in _folders(item, depth - 1)]
+    return inside + [deep for item in inside if depth > 1 for deep in folders(item, depth - 1)]
 
 
-def _pair_of_folders(parent: Path) -> tuple[Path, Path] | None:
-    """Return the folders of images and of labels that lie in `parent`."""
-    inside = {item.name.lower(): item for item in parent.iterdir() if item.is_dir()}
-    images = next((inside[word] for word in IMAGE_WORDS if word in inside), None)
-    labels = next((inside[word] for word in LABEL_WORDS if word in inside), None)
-    return (images, labels) if images and labels else None
-
-
-def _paired(root: Path, images: Path, labels: Path) -> tuple[list[Row], str, list[str]]:
-    """Pair two folders by stems, by stems without their words, or by what varies."""
-    files, masks = listed(root, images), listed(root, labels)
-    if not files:
-        raise DataError(f"{images}: no image or volume is in this folder.")
-    inner = {file: Path(file).relative_to(images.relative_to(root)).as_posix() for file in files}
-    inner |= {mask: Path(mask).relative_to(labels.relative_to(root)).as_posix() for mask in masks}
-    grouped = _channels(files, {_place(inner[mask]) for mask in masks}, inner)
-    firsts = [paths[0] for paths in grouped.values()]
-    best, how = _matched(firsts, masks, inner)
-    if not best and len(grouped) == len(masks) == 1:
-        best, how = {next(iter(grouped.values()))[0]: masks[0]}, "being the only two"
-    rows = [
-        Row(
-            name.rsplit("/", 1)[-1],
-            paths,
-            best.get(paths[0]),
-            pixel=_pixel_of(root, paths[0]),
-        )
-        for name, paths in grouped.items()
-    ]
-    notes = []
-    if alone := sorted(set(masks) - set(best.values())):
-        notes.append(f"Labels without an image were passed over: {few(alone)}.")
-    return rows, how, notes
-
-
-def _matched(
-    files: list[str], masks: list[str], inner: dict[str, str]
-) -> tuple[dict[str, str], str]:
-    """Return image -> label by the first way of naming that pairs any, and that way."""
-    for how, key in _KEYS:
-        images = key([inner[file] for file in files], IMAGE_WORDS)
-        labels = dict(zip(key([inner[mask] for mask in masks], LABEL_WORDS), masks, strict=True))
-        best = {f: labels[name] for f, name in zip(files, images, strict=True) if name in labels}
-        if best:
-            return best, how
-    return {}, "nothing"
-
-
-def _channels(
-    files: list[str], labels: set[str], inner: dict[str, str]
-) -> dict[str, tuple[str, ...]]:
-    """Return place -> files; NAME_0000 and NAME_0001 are channels where a label is called NAME."""
-    found: dict[str, list[str]] = {}
-    for file in files:
-        match = _CHANNEL.match(_place(inner[file]))
-        name = match[1] if match and match[1] in labels else _place(inner[file])
-        found.setdefault(name, []).append(file)
-    return {name: tuple(sorted(paths)) for name, paths in found.items()}
-
-
-def _place(file: str) -> str:
+def place_of(file: str) -> str:
     """Return folder and stem."""
     head, _, name = file.rpartition("/")
     return f"{head}/{image_stem(name)}".strip("/")
 
 
-def _stems(files: list[str], words: tuple[str, ...]) -> list[str]:
-    """Return folders and stems; the channel of an image's name is no part of it."""
-    places = [_place(file) for file in files]
-    if words is not IMAGE_WORDS:
-        return places
-    matches = [_CHANNEL.match(place) for place in places]
-    return [m[1] if m and m[2] == "0000" else p for m, p in zip(matches, places, strict=True)]
-
-
-def _wordless(files: list[str], words: tuple[str, ...]) -> list[str]:
-    return [(_without(file, words) or _place(file)).strip("/") for file in files]
-
-
-def _varied(files: list[str], words: tuple[str, ...]) -> list[str]:
-    del words
-    return _varying([image_stem(file) for file in files])
-
-
-_KEYS: tuple[tuple[str, Any], ...] = (
-    ("the stem of their names", _stems),
-    ("their names without words such as image and mask", _wordless),
-    ("their names without what all begin and end with", _varied),
-)
-
-
-def _varying(stems: list[str]) -> list[str]:
-    """Return the stems without their common beginning and end; digits stay whole."""
-    if len(stems) < 2:
-        return stems
-    head, tail = _common(stems), _common([stem[::-1] for stem in stems])[::-1]
-    head, tail = re.sub(r"\d+$", "", head), re.sub(r"^\d+", "", tail)
-    return [stem[len(head) : len(stem) - len(tail)] for stem in stems]
-
-
-def _common(stems: list[str]) -> str:
-    first, last = min(stems), max(stems)
-    length = next(
-        (i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first)
-    )
-    return first[:length]
-
-
-def _without(file: str, words: tuple[str, ...]) -> str:
+def without(file: str, words: tuple[str, ...]) -> str:
     """Return folder and name without the word that makes it an image or a label; "" without one."""
-    word = _word(file, words)
+    word = word_of(file, words)
     if not word:
         return ""
     head, _, name = file.rpartition("/")
@@ -390,7 +243,8 @@ def _without(file: str, words: tuple[str, ...]) -> str:
     return f"{head}/" + re.sub(r"[_\-. ]+", "_", rest).strip("_")
 
 
-def _word(file: str, words: tuple[str, ...]) -> str:
+def word_of(file: str, words: tuple[str, ...]) -> str:
+    """Return the first of the words that a name holds; "" without one."""
     stem = image_stem(file).lower()
     return next((word for word in words if re.search(_pattern(word), stem)), "")
 
@@ -399,8 +253,9 @@ def _pattern(word: str) -> str:
     return rf"(?:^|(?<=[_\-. ])){word}(?=[_\-. \d]|$)"
 
 
-def _pixel_of(root: Path, file: str) -> tuple[tuple[float, ...], str] | None:
-    return pixel_beside(root, file, _without(file, IMAGE_WORDS) or _place(file))
+def pixel_of(root: Path, file: str) -> tuple[tuple[float, ...], str] | None:
+    """Return what a text file beside an image of any name says of its pixels."""
+    return pixel_beside(root, file, without(file, IMAGE_WORDS) or place_of(file))
 
 
 def pixel_beside(root: Path, file: str, key: str) -> tuple[tuple[float, ...], str] | None:

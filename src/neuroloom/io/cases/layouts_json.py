@@ -6,15 +6,12 @@ Sources: nnU-Net v2, documentation/dataset_format.md; http://medicaldecathlon.co
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 from neuroloom.core.errors import DataError
-from neuroloom.io.cases.layouts import Layout, Row, few, listed
+from neuroloom.io.cases.layouts import CHANNEL, Layout, Row, few, listed
 from neuroloom.io.images import image_stem, image_suffix
-
-_CHANNEL = re.compile(r"^(.+)_(\d{4})$")
 
 
 def by_dataset_json(root: Path) -> Layout | None:
@@ -107,7 +104,7 @@ def _channel_names(facts: dict[str, Any]) -> list[str]:
 def _has_channels(root: Path) -> bool:
     folder = root / "imagesTr"
     files = listed(root, folder) if folder.is_dir() else []
-    return bool(files) and all(_CHANNEL.match(image_stem(file)) for file in files)
+    return bool(files) and all(CHANNEL.match(image_stem(file)) for file in files)
 
 
 def _from_folders(root: Path, facts: dict[str, Any]) -> tuple[list[Row], list[str]]:
@@ -116,7 +113,7 @@ def _from_folders(root: Path, facts: dict[str, Any]) -> tuple[list[Row], list[st
     masks = {image_stem(file): file for file in listed(root, folder)} if folder.is_dir() else {}
     found: dict[str, dict[str, str]] = {}
     for file in listed(root, root / "imagesTr"):
-        match = _CHANNEL.match(image_stem(file))
+        match = CHANNEL.match(image_stem(file))
         if match:
             found.setdefault(match[1], {})[match[2]] = file
     wanted = sorted({key for channels in found.values() for key in channels})
