@@ -222,6 +222,14 @@ def test_a_word_that_is_no_side_is_refused(words, said):
         stated_fold(rows)
 
 
+def test_a_stated_split_may_be_written_large():
+    rows = table(subjects=["A", "B"], runs=["1"])
+    words = rows["subject"].map({"A": "Train", "B": " TEST"})
+    assert set(rows.loc[stated_fold(rows.assign(Split=words)).test, "subject"]) == {"B"}
+    paths = rows["subject"].map({"A": "Train/a.png", "B": "Test/b.png"})
+    assert set(rows.loc[stated_fold(rows.assign(path=paths)).test, "subject"]) == {"B"}
+
+
 def test_a_subject_on_both_sides_of_a_stated_split_is_refused():
     rows = table(subjects=["A", "B"], runs=["1"])
     rows["split"] = ["train", "test"] * (len(rows) // 2)

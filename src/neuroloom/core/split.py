@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 LEAVE_ONE_OUT_UP_TO = 10
 TIME_SHARE = 0.2
 # What a column `split` says, or a folder is called, and the side that is meant.
-SIDES = {
+_SIDES = {
     "train": "train", "training": "train", "val": "train", "valid": "train", "validation": "train",
     "test": "test", "testing": "test",
 }  # fmt: skip
@@ -293,9 +293,10 @@ def stated_fold(table: pd.DataFrame) -> Fold | None:
         return None
     if None in sides:
         row = sides.index(None)
+        word = table[_column(table)].iloc[row]
         raise DataError(
-            f"{table['name'].iloc[row]}: its split is '{table['split'].iloc[row]}', expected "
-            "train, val or test. Mend it, or say with `split`, `folds` or `test` what is held out."
+            f"{table['name'].iloc[row]}: its split is '{word}', expected train, val or test. Mend "
+            "it, or say with `split`, `folds` or `test` what is held out."
         )
     refuse_both_sides(table["subject"].astype(str).tolist(), held_out, "The stated split")
     return _held_out(table, held_out)
@@ -303,11 +304,28 @@ def stated_fold(table: pd.DataFrame) -> Fold | None:
 
 def stated_sides(table: pd.DataFrame) -> list[str | None]:
     """Return "train", "test" or None for each row, by the column `split`, else by the folders."""
-    if "split" in table:
-        return [SIDES.get(str(word).strip().lower()) for word in table["split"]]
+    column = _column(table)
+    if column is not None:
+        return [side_of(word) for word in table[column]]
     folders = [PurePosixPath(str(path)).parent.parts for path in table["path"]]
-    sides = [next((SIDES[part] for part in parts if part in SIDES), None) for parts in folders]
+    sides = [next(filter(None, map(side_of, parts)), None) for parts in folders]
     return [None] * len(sides) if None in sides else sides
+
+
+def side_of(word: object) -> str | None:
+    """Return "train" or "test" for what a table says or a folder is called, None for other words.
+
+    Examples
+    --------
+    >>> side_of("Validation"), side_of("TEST"), side_of("subjects")
+    ('train', 'test', None)
+    """
+    return _SIDES.get(str(word).strip().casefold())
+
+
+def _column(table: pd.DataFrame) -> str | None:
+    """Return the column that says the side, however it is written."""
+    return next((name for name in table if str(name).strip().casefold() == "split"), None)
 
 
 def refuse_both_sides(subjects: Sequence[str], held_out: np.ndarray, who: str) -> None:

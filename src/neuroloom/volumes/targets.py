@@ -11,7 +11,7 @@ import numpy as np
 
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import ConfigError, DataError, nearest
-from neuroloom.core.split import SIDES
+from neuroloom.core.split import side_of
 from neuroloom.volumes.columns import as_word, columns_of, numbers_of, or_missing
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def with_folders(table: pd.DataFrame) -> pd.DataFrame:
     ['cat', 'dog']
     """
     parents = [PurePosixPath(path).parent.parts for path in table["path"]]
-    inner = [next((p for p in reversed(parts) if p not in SIDES), None) for parts in parents]
+    inner = [next((p for p in reversed(parts) if not side_of(p)), None) for parts in parents]
     return table.assign(folder=inner)
 
 
