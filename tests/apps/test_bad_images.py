@@ -129,6 +129,18 @@ def test_labels_that_hold_nothing(refused, tmp_path):
     refused(*SEGMENT, data, *QUICK, "--out", tmp_path / "out", says="nothing but background")
 
 
+def test_labels_that_belong_to_no_image(refused, tmp_path):
+    data = grids.write_blobs(tmp_path / "d", cases=3)
+    for number, path in enumerate(sorted((data / "labels").iterdir())):
+        path.rename(path.with_name(f"{'abc'[number]}.nii.gz"))
+    says = ("no label belongs to any image", "labels such as labels/a.nii.gz", "--labels.label")
+    refused(*SEGMENT, data, *QUICK, "--out", tmp_path / "out", says=says)
+    table = data / "t.csv"
+    table.write_text("image,drawn\nimages/case_00.nii.gz,labels/a.nii.gz\n")
+    says = ("no label belongs to any image", "with the columns image, drawn")
+    refused(*SEGMENT, table, *QUICK, "--out", tmp_path / "out", says=says)
+
+
 def test_one_case(refused, tmp_path):
     data = grids.write_blobs(tmp_path / "d", cases=1)
     refused(

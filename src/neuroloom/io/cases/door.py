@@ -20,7 +20,7 @@ from neuroloom.io.cases.layouts import (
     included,
     single,
 )
-from neuroloom.io.cases.layouts_json import by_dataset_json
+from neuroloom.io.cases.layouts_json import by_dataset_json, by_new_images
 from neuroloom.io.cases.layouts_names import by_folders, by_words
 from neuroloom.io.cases.layouts_table import by_bids, by_manifest
 from neuroloom.io.cases.model import Case, Cases, FoundCases, label_paths
@@ -78,7 +78,8 @@ def find_cases(
         How many each case must have, where that is known: tells NAME_0000 and NAME_0001 of one
         case from two cases in a folder that says no more.
     labelled
-        Whether labels are wanted; without, they are passed over, and need not be there.
+        Whether labels are wanted; without, they are passed over, and need not be there. Of a
+        data set with new images in imagesTs only these are then taken.
 
     Raises
     ------
@@ -94,6 +95,7 @@ def find_cases(
     layout, root = _recognised(data, images, labels, channels, n_channels, labelled=labelled)
     if not labelled:
         layout = layout.unlabelled()
+    _require_one_each(layout, data)
     layout.rows = [row for row in layout.rows if any(included(p, include) for p in row.images)]
     if not layout.rows:
         raise DataError(f"{data}: no image matches include {', '.join(include)}.")
@@ -101,6 +103,8 @@ def find_cases(
         _require_each(layout, data)
     if not incomplete:
         _require_complete(layout, data)
+    if layout.alone:
+        layout.notes.append(f"Labels without an image were passed over: {few(layout.alone)}.")
     _name_subjects(layout, pattern)
     _make_unique(layout.rows, data)
     numbers = _classes(layout, values or {}, classes)
@@ -119,6 +123,7 @@ def find_cases(
         regions=layout.regions,
         ignore=layout.ignore,
         painted=layout.painted,
+        alone=tuple(layout.alone),
     )
 
 
@@ -141,6 +146,8 @@ def _recognised(
         raise DataError(f"{data}: no reader for '{data.suffix}' files, and it is no CSV or TSV.")
     if images:
         return by_globs(data, images, labels, labelled=labelled), data
+    if not labelled and (new := by_new_images(data, n_channels)):
+        return new, data
     if labels:
         raise DataError(f"{data}: globs of labels need globs of images, images=['raw_*.tif'].")
     bids = partial(by_bids, channels=channels)
@@ -157,6 +164,15 @@ def _check_there(data: Path) -> None:
         return
     around = [item.name for item in file.parent.iterdir()] if file.parent.is_dir() else []
     raise DataError(f"{data}: there is no such file or folder.{nearest(file.name, around)}")
+
+
+def _require_one_each(layout: Layout, data: Path) -> None:
+    """Refuse two labels of one image, of which either may be the true one."""
+    if layout.clashes:
+        raise DataError(
+            f"{data}: {few(layout.clashes)}. Move away the one that is not meant, or say with "
+            "globs which are (`images`, `labels`)."
+        )
 
 
 def _require_complete(layout: Layout, data: Path) -> None:

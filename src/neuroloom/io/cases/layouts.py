@@ -39,7 +39,10 @@ class Row:
 
 @dataclass
 class Layout:
-    """What a folder was recognised as; `each_a_subject` where every case is another subject."""
+    """What a folder was recognised as; `each_a_subject` where every case is another subject.
+
+    `alone` are labels without an image, `clashes` say which two are those of one image.
+    """
 
     rows: list[Row]
     sentence: str
@@ -52,11 +55,14 @@ class Layout:
     ignore: int | None = None
     strict: bool = False
     each_a_subject: bool = False
+    alone: list[str] = field(default_factory=list)
+    clashes: list[str] = field(default_factory=list)
 
     def unlabelled(self) -> Layout:
         """Return the same without labels and what is declared of them."""
         rows = [replace(row, label=None) for row in self.rows]
         none: dict[str, Any] = {"classes": None, "kind": "", "regions": {}, "painted": ()}
+        none |= {"alone": [], "clashes": []}
         return replace(self, rows=rows, ignore=None, strict=False, **none)
 
 
@@ -64,7 +70,7 @@ def listed(root: Path, folder: Path | None = None) -> list[str]:
     """Return the images below a folder, relative to `root`: files, Zarr stores, DICOM folders."""
     found: list[str] = []
     for item in sorted((folder or root).iterdir()):
-        if item.name.startswith(".") or item.name in _SKIPPED or _is_run(item):
+        if is_passed_over(item):
             continue
         if item.is_dir() and not is_image(item):
             found += listed(root, item)
@@ -93,7 +99,7 @@ def by_globs(
     matches = [_less_labels(_matching(root, every, globs), taken) for globs in wanted]
     classes = list(labels) if isinstance(labels, Mapping) else []
     keys = sorted(set().union(*matches))
-    rows, notes = [], []
+    rows = []
     for key in keys:
         there = [group.get(key) for group in masks]
         paths = tuple(group[key] for group in matches if key in group)
@@ -102,19 +108,23 @@ def by_globs(
         missing = tuple(k for k, group in enumerate(matches) if key not in group)
         pixel = pixel_of(root, paths[0])
         rows.append(Row(name, paths, label, missing=missing, pixel=pixel))
-    alone = sorted(set().union(*masks) - set(keys)) if masks else []
-    if alone:
-        notes.append(f"Labels without an image were passed over: {few(alone)}.")
+    alone = sorted(group[key] for group in masks for key in group if key not in keys)
     said = f"globs {', '.join(_flat(images))} with {', '.join(_flat(labels)) or 'no labels'}"
+    said += ", paired by what varies in the names"
     numbers = dict(enumerate(classes, start=1)) or None
-    return Layout(rows, f"{said}, paired by what varies in the names", notes, channels, numbers)
+    return Layout(rows, said, channels=channels, classes=numbers, alone=alone)
 
 
-def images_only(root: Path, n_channels: int = 0) -> Layout:
-    """Take every image as a case without a label, or NAME_0000, NAME_0001 … as one of channels."""
-    every = listed(root)
+def images_only(root: Path, n_channels: int = 0, folder: Path | None = None) -> Layout:
+    """Take every image as a case without a label, or NAME_0000, NAME_0001 … as one of channels.
+
+    Those below `folder` are taken; None: below `root`.
+    """
+    every = listed(root, folder)
     if not every:
-        raise DataError(f"{root}: no image or volume is in this folder or below it.")
+        left = [item.name for item in sorted(root.iterdir()) if item.name in _SKIPPED]
+        but = f" but in {few(left)}, where none is looked for" if left else ""
+        raise DataError(f"{root}: no image or volume is in this folder or below it{but}.")
     if numbered := _numbered(every, n_channels):
         rows = [
             Row(place.rpartition("/")[2], tuple(files), pixel=pixel_of(root, files[0]))
@@ -149,6 +159,20 @@ def single(path: Path) -> Layout:
     """Take one file as one case without a label."""
     pixel = pixel_of(path.parent, path.name)
     return Layout([Row(image_stem(path), (path.name,), pixel=pixel)], "one image")
+
+
+def one_each(labels: Iterable[tuple[str, str]], clashes: list[str]) -> dict[str, str]:
+    """Return name of an image -> its label; where two are of one, `clashes` says so."""
+    found: dict[str, str] = {}
+    for name, label in labels:
+        if (first := found.setdefault(name, label)) != label:
+            clashes.append(clash(first, label, name))
+    return found
+
+
+def clash(one: str, other: str, name: str) -> str:
+    """Say that two labels are of one image, or of one class of it."""
+    return f"'{one}' and '{other}' would both be the label of {name.strip('/')}"
 
 
 def few(names: Iterable[str]) -> str:
@@ -221,7 +245,7 @@ def folders(folder: Path, depth: int) -> list[Path]:
     inside = [
         item
         for item in sorted(folder.iterdir())
-        if item.is_dir() and not item.name.startswith(".") and not is_image(item)
+        if item.is_dir() and not is_passed_over(item) and not is_image(item)
     ]
     return inside + [deep for item in inside if depth > 1 for deep in folders(item, depth - 1)]
 
@@ -266,7 +290,7 @@ def pixel_beside(root: Path, file: str, key: str) -> tuple[tuple[float, ...], st
     path = next((place / name for name in names if (place / name).is_file()), None)
     if path is None:
         return None
-    text = path.read_text(encoding="utf-8", errors="replace").strip()
+    text = path.read_text(encoding="utf-8-sig", errors="replace").strip()
     try:
         size = float(text)
     except ValueError:
@@ -281,5 +305,14 @@ def _is_half(item: Path) -> bool:
     return item.suffix.lower() == ".hdr" and item.with_suffix(".img").exists()
 
 
-def _is_run(item: Path) -> bool:
-    return (item / "recipe.yaml").is_file() and (item / "status.json").is_file()
+def is_passed_over(item: Path) -> bool:
+    """Tell what holds no data of a user's own.
+
+    Hidden files, side folders, runs, what a run made of other data, and links that lead back up.
+    """
+    if item.name.startswith(".") or item.name in _SKIPPED:
+        return True
+    if item.is_symlink() and item.is_dir():
+        return item.resolve() in [above.resolve() for above in item.absolute().parents]
+    made = ("recipe.yaml", "predictions.parquet")
+    return (item / "status.json").is_file() and any((item / name).is_file() for name in made)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from neuroloom.core.errors import DataError
-from neuroloom.io.cases.layouts import CHANNEL, Layout, Row, few, listed
+from neuroloom.io.cases.layouts import CHANNEL, Layout, Row, images_only, listed, one_each
 from neuroloom.io.images import image_stem, image_suffix
 
 
@@ -23,20 +23,34 @@ def by_dataset_json(root: Path) -> Layout | None:
     if "labels" not in facts and "training" not in facts and "dataset" not in facts:
         return None
     if "dataset" in facts:
-        rows, notes, kind = _from_listing(root, facts), [], "nnU-Net raw folder with a listing"
+        layout = Layout(_from_listing(root, facts), "nnU-Net raw folder with a listing")
     elif _has_channels(root):
-        rows, notes, kind = *_from_folders(root, facts), "nnU-Net raw folder"
+        layout = _from_folders(root)
     elif "training" in facts:
-        rows, notes, kind = *_from_training(root, facts), "Medical Segmentation Decathlon"
+        layout = _from_training(root, facts)
     else:
         return None
-    if not rows:
+    if not layout.rows:
         raise DataError(f"{root}: its dataset.json is there and no training image is.")
-    layout = Layout(rows, f"{kind}; each case counts as a subject", notes, each_a_subject=True)
+    layout.sentence = f"{layout.sentence}; each case counts as a subject"
+    layout.each_a_subject = True
     layout.channels = _channel_names(facts)
     layout.classes, layout.regions, layout.ignore = declared(facts.get("labels", {}), path)
     layout.painted = _painted(facts.get("regions_class_order"), layout, path)
     layout.strict = layout.classes is not None
+    return layout
+
+
+def by_new_images(root: Path, n_channels: int = 0) -> Layout | None:
+    """Recognise the new cases of nnU-Net and the Decathlon, imagesTs; None where there are none."""
+    folder = root / "imagesTs"
+    if not folder.is_dir() or not listed(root, folder):
+        return None
+    layout = images_only(root, n_channels, folder)
+    layout.sentence = f"imagesTs alone, {layout.sentence}; each case counts as a subject"
+    layout.each_a_subject = True
+    if (root / "dataset.json").is_file():
+        layout.channels = _channel_names(_facts(root / "dataset.json"))
     return layout
 
 
@@ -88,7 +102,7 @@ def _painted(order: Any, layout: Layout, path: Path) -> tuple[int, ...]:
 
 def _facts(path: Path) -> dict[str, Any]:
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
+        facts = json.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise DataError(f"{path}: is no JSON ({error}).") from error
     return facts if isinstance(facts, dict) else {}
@@ -107,17 +121,18 @@ def _has_channels(root: Path) -> bool:
     return bool(files) and all(CHANNEL.match(image_stem(file)) for file in files)
 
 
-def _from_folders(root: Path, facts: dict[str, Any]) -> tuple[list[Row], list[str]]:
+def _from_folders(root: Path) -> Layout:
     """Read imagesTr/NAME_0000.ext and labelsTr/NAME.ext."""
     folder = root / "labelsTr"
-    masks = {image_stem(file): file for file in listed(root, folder)} if folder.is_dir() else {}
+    labels = listed(root, folder) if folder.is_dir() else []
+    clashes: list[str] = []
+    masks = one_each(((image_stem(file), file) for file in labels), clashes)
     found: dict[str, dict[str, str]] = {}
     for file in listed(root, root / "imagesTr"):
         match = CHANNEL.match(image_stem(file))
         if match:
             found.setdefault(match[1], {})[match[2]] = file
     wanted = sorted({key for channels in found.values() for key in channels})
-    del facts
     rows = [
         Row(
             name,
@@ -127,16 +142,10 @@ def _from_folders(root: Path, facts: dict[str, Any]) -> tuple[list[Row], list[st
         )
         for name, channels in sorted(found.items())
     ]
-    return rows, _left_out(root, masks, found)
-
-
-def _left_out(root: Path, masks: dict[str, str], found: dict[str, Any]) -> list[str]:
-    notes = []
-    if alone := sorted(set(masks) - set(found)):
-        notes.append(f"Labels without an image were passed over: {few(alone)}.")
-    if (root / "imagesTs").is_dir():
-        notes.append("The test images in imagesTs were passed over.")
-    return notes
+    alone = [masks[name] for name in sorted(set(masks) - set(found))]
+    tests = (root / "imagesTs").is_dir()
+    notes = ["The test images in imagesTs were passed over."] if tests else []
+    return Layout(rows, "nnU-Net raw folder", notes, alone=alone, clashes=clashes)
 
 
 def _from_listing(root: Path, facts: dict[str, Any]) -> list[Row]:
@@ -149,7 +158,7 @@ def _from_listing(root: Path, facts: dict[str, Any]) -> list[Row]:
     return rows
 
 
-def _from_training(root: Path, facts: dict[str, Any]) -> tuple[list[Row], list[str]]:
+def _from_training(root: Path, facts: dict[str, Any]) -> Layout:
     """Read the Decathlon's listing; what macOS left beside the files is passed over."""
     rows = []
     for number, entry in enumerate(facts["training"], start=1):
@@ -162,7 +171,8 @@ def _from_training(root: Path, facts: dict[str, Any]) -> tuple[list[Row], list[s
         label = _inside(root, entry["label"]) if entry.get("label") else None
         rows.append(Row(image_stem(image), (image,), label))
     notes = ["The test images were passed over."] if facts.get("test") else []
-    return sorted(rows, key=lambda row: row.name), notes
+    rows.sort(key=lambda row: row.name)
+    return Layout(rows, "Medical Segmentation Decathlon", notes)
 
 
 def _inside(root: Path, path: str) -> str:

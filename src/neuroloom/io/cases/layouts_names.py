@@ -6,70 +6,76 @@ Each returns a `Layout`, or None where it does not recognise its own.
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
 from neuroloom.core.errors import DataError
+from neuroloom.core.split import side_of
 from neuroloom.io.cases.layouts import (
     CHANNEL,
     IMAGE_WORDS,
     LABEL_WORDS,
     Layout,
     Row,
+    clash,
     few,
     folders,
     listed,
+    one_each,
     pixel_beside,
     pixel_of,
     place_of,
     without,
     word_of,
 )
+from neuroloom.io.cases.model import label_paths
 from neuroloom.io.images import image_stem
-
-_SPLITS = ("train", "training", "val", "valid", "validation", "test", "testing")
 
 
 def by_folders(root: Path) -> Layout | None:
     """Recognise images/ beside labels/ and the like, in the folder itself or in those below."""
-    rows: list[Row] = []
-    notes: list[str] = []
+    layout = Layout([], "", each_a_subject=True)
     said: list[str] = []
     for parent in [root, *folders(root, 4)]:
         pair = _pair_of_folders(parent)
         if pair is None:
             continue
-        found, how, more = _paired(root, *pair)
-        split = next((part for part in parent.relative_to(root).parts if part in _SPLITS), None)
-        for row in found:
+        rows, how = _paired(root, *pair, layout)
+        split = next((part for part in parent.relative_to(root).parts if side_of(part)), None)
+        for row in rows:
             row.keys |= {"split": split} if split else {}
-        rows += found
-        notes += more
-        said.append(f"{pair[0].name}/ and {pair[1].name}/ paired by {how}")
-    if not rows:
-        return None
-    sentence = "; ".join(dict.fromkeys(said)) + "; each case counts as a subject"
-    return Layout(rows, sentence, notes, each_a_subject=True)
+        layout.rows += rows
+        paired = f"paired by {how}" if how else "with no names that pair"
+        said.append(f"{pair[0].name}/ and {pair[1].name}/ {paired}")
+    layout.sentence = "; ".join(dict.fromkeys(said)) + "; each case counts as a subject"
+    named = [row.label for row in layout.rows if isinstance(row.label, dict)]
+    classes = sorted({name for label in named for name in label})
+    layout.classes = dict(enumerate(classes, start=1)) or None
+    return layout if layout.rows else None
 
 
 def by_words(root: Path) -> Layout | None:
     """Recognise pairs in one folder whose names differ in a word: demo_image, demo_mask."""
     every = listed(root)
     images = {without(file, IMAGE_WORDS): file for file in every if without(file, IMAGE_WORDS)}
-    labels = {without(file, LABEL_WORDS): file for file in every if without(file, LABEL_WORDS)}
-    if not set(images) & set(labels):
+    named = [(without(file, LABEL_WORDS), file) for file in every]
+    clashes: list[str] = []
+    labels = one_each((pair for pair in named if pair[0] in images), clashes)
+    if not labels:
         return None
     rows = [
         Row(image_stem(file), (file,), labels.get(key), pixel=pixel_beside(root, file, key))
         for key, file in sorted(images.items())
     ]
-    used = set(images.values()) | {labels[key] for key in images if key in labels}
+    used = {*images.values(), *labels.values()}
     notes = []
     if left := [file for file in every if file not in used]:
         notes.append(f"Files that pair with none were passed over: {few(left)}.")
     words = f"{word_of(rows[0].images[0], IMAGE_WORDS)} and "
     words += word_of(next(iter(labels.values())), LABEL_WORDS)
-    return Layout(rows, f"images and labels in one folder, told by the words {words}", notes)
+    said = f"images and labels in one folder, told by the words {words}"
+    return Layout(rows, said, notes, clashes=clashes)
 
 
 def _pair_of_folders(parent: Path) -> tuple[Path, Path] | None:
@@ -80,8 +86,12 @@ def _pair_of_folders(parent: Path) -> tuple[Path, Path] | None:
     return (images, labels) if images and labels else None
 
 
-def _paired(root: Path, images: Path, labels: Path) -> tuple[list[Row], str, list[str]]:
-    """Pair two folders by stems, by stems without their words, or by what varies."""
+def _paired(root: Path, images: Path, labels: Path, layout: Layout) -> tuple[list[Row], str]:
+    """Pair two folders by stems, by stems without their words, or by what varies.
+
+    The rows are returned, with how they were paired; labels that are alone or clash are added to
+    the layout.
+    """
     files, masks = listed(root, images), listed(root, labels)
     if not files:
         raise DataError(f"{images}: no image or volume is in this folder.")
@@ -89,7 +99,10 @@ def _paired(root: Path, images: Path, labels: Path) -> tuple[list[Row], str, lis
     inner |= {mask: Path(mask).relative_to(labels.relative_to(root)).as_posix() for mask in masks}
     grouped = _channels(files, {place_of(inner[mask]) for mask in masks}, inner)
     firsts = [paths[0] for paths in grouped.values()]
-    best, how = _matched(firsts, masks, inner)
+    best: dict[str, Any]
+    best, how = _matched(firsts, masks, inner, layout.clashes)
+    if not best:
+        best, how = _matched_by_class(firsts, masks, inner, layout.clashes)
     if not best and len(grouped) == len(masks) == 1:
         best, how = {next(iter(grouped.values()))[0]: masks[0]}, "being the only two"
     rows = [
@@ -101,23 +114,60 @@ def _paired(root: Path, images: Path, labels: Path) -> tuple[list[Row], str, lis
         )
         for name, paths in grouped.items()
     ]
-    notes = []
-    if alone := sorted(set(masks) - set(best.values())):
-        notes.append(f"Labels without an image were passed over: {few(alone)}.")
-    return rows, how, notes
+    used = {file for label in best.values() for file in label_paths(label)}
+    layout.alone += sorted(set(masks) - used)
+    return rows, how
 
 
 def _matched(
-    files: list[str], masks: list[str], inner: dict[str, str]
+    files: list[str], masks: list[str], inner: dict[str, str], clashes: list[str]
 ) -> tuple[dict[str, str], str]:
     """Return image -> label by the first way of naming that pairs any, and that way."""
     for how, key in _KEYS:
         images = key([inner[file] for file in files], IMAGE_WORDS)
-        labels = dict(zip(key([inner[mask] for mask in masks], LABEL_WORDS), masks, strict=True))
+        wanted = set(images)
+        named = zip(key([inner[mask] for mask in masks], LABEL_WORDS), masks, strict=True)
+        labels = one_each((pair for pair in named if pair[0] in wanted), clashes)
         best = {f: labels[name] for f, name in zip(files, images, strict=True) if name in labels}
         if best:
             return best, how
-    return {}, "nothing"
+    return {}, ""
+
+
+def _matched_by_class(
+    files: list[str], masks: list[str], inner: dict[str, str], clashes: list[str]
+) -> tuple[dict[str, dict[str, str]], str]:
+    """Return image -> class -> label where every image NAME has NAME_CLASS of the same classes."""
+    for key in (_wordless, _stems):
+        images = dict(zip(key([inner[file] for file in files], IMAGE_WORDS), files, strict=True))
+        found: dict[str, dict[str, str]] = {name: {} for name in images}
+        twice: list[str] = []
+        for place, mask in zip(key([inner[m] for m in masks], LABEL_WORDS), masks, strict=True):
+            name, kind = _name_and_class(place, images)
+            if name and (first := found[name].setdefault(kind, mask)) != mask:
+                twice.append(clash(first, mask, f"{name}, {kind}"))
+        classes = {tuple(sorted(own)) for own in found.values()}
+        kinds = min(classes)
+        if len(images) == len(files) and len(classes) == 1 and len(kinds) > 1:
+            clashes += twice
+            best = {images[name]: {k: own[k] for k in kinds} for name, own in found.items()}
+            return best, f"the stem of their names and the class after it, {' or '.join(kinds)}"
+    return {}, ""
+
+
+def _name_and_class(place: str, names: Container[str]) -> tuple[str, str]:
+    """Return the longest name that a place begins with, and the word of letters after it.
+
+    Examples
+    --------
+    >>> _name_and_class("a_1_axon", ["a", "a_1"]), _name_and_class("a_1", ["a"])
+    (('a_1', 'axon'), ('', ''))
+    """
+    for mark in reversed([*re.finditer(r"[_\-. ]", place)]):
+        name, kind = place[: mark.start()], place[mark.end() :]
+        if name in names and re.search(r"[^\W\d_]", kind):
+            return name, kind
+    return "", ""
 
 
 def _channels(
@@ -127,7 +177,13 @@ def _channels(
     found: dict[str, list[str]] = {}
     for file in files:
         match = CHANNEL.match(place_of(inner[file]))
-        name = match[1] if match and match[1] in labels else place_of(inner[file])
+        is_channel = match is not None and match[1] in labels
+        name = match[1] if match and is_channel else place_of(inner[file])
+        if name in found and not is_channel:
+            raise DataError(
+                f"'{found[name][0]}' and '{file}' are two images of one name; move away the one "
+                "that is not meant."
+            )
         found.setdefault(name, []).append(file)
     return {name: tuple(sorted(paths)) for name, paths in found.items()}
 

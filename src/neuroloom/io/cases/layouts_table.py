@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from neuroloom.core.errors import DataError, nearest
 from neuroloom.io import bids
-from neuroloom.io.cases.layouts import Layout, Row, few, listed
+from neuroloom.io.cases.layouts import Layout, Row, clash, few, listed
 from neuroloom.io.images import image_stem, is_image, split_address
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ def by_bids(root: Path, channels: Sequence[str] = ()) -> Layout | None:
     folder, masks = _masks(root)
     joined = _joined(images, channels)
     groups = _groups(images, joined) if joined else [_Group(image_stem(f), {"": f}) for f in images]
-    owners = _owners(images, groups, masks)
+    clashes: list[str] = []
+    owners = _owners(images, groups, masks, clashes)
     classes = sorted({kind for kinds in owners.values() for kind in kinds})
     rows = []
     for group in groups:
@@ -54,10 +55,12 @@ def by_bids(root: Path, channels: Sequence[str] = ()) -> Layout | None:
         label = (named or None) if len(classes) > 1 else next(iter(named.values()), None)
         rows.append(_bids_row(root, group, joined, label))
     _join(root, rows)
-    notes = [*_passed_over(images, groups), *_nested(root, masks, owners)]
+    notes = [*_passed_over(images, groups), *_nested(root)]
+    used = {mask for kinds in owners.values() for mask in kinds.values()}
+    alone = [mask for mask in masks if mask not in used]
     said = f"BIDS, labels in {folder}" if folder else "BIDS without labels"
     said += f", the contrasts {', '.join(joined)} are the channels of a case" if joined else ""
-    layout = Layout(rows, said, notes, joined)
+    layout = Layout(rows, said, notes, joined, alone=alone, clashes=clashes)
     if len(classes) > 1:
         layout.classes = dict(enumerate(classes, start=1))
     elif classes != ["label"]:
@@ -132,27 +135,52 @@ def by_manifest(data: Path) -> Layout:
     """Read a CSV or TSV with `image` or `image_<channel>`, `label` or `label_<class>`, and more."""
     import pandas as pd
 
-    separator = "\t" if data.suffix.lower() == ".tsv" else ","
     try:
-        table = pd.read_csv(data, sep=separator, dtype=str, keep_default_na=False)
+        table = pd.read_csv(data, sep=_separator(data), dtype=str, keep_default_na=False)
     except (ValueError, UnicodeDecodeError) as error:
         raise DataError(f"{data}: cannot be read as a table: {str(error).rstrip('.')}.") from error
+    held = ", ".join(table.columns)
+    table.columns = [_own_name(str(name)) for name in table.columns]
+    if twice := sorted(set(table.columns[table.columns.duplicated()])):
+        raise DataError(f"{data}: several columns are called {few(twice)}; leave one of each.")
     images = _columns(table, "image")
     if not images:
         raise DataError(
             f"{data}: a manifest of images needs a column 'image', or 'image_<channel>' several "
-            f"times; this one has {', '.join(table.columns)}.{nearest('image', table.columns)}"
+            f"times; this one has {held}.{nearest('image', table.columns)}"
         )
     if table.empty:
         raise DataError(f"{data}: the manifest has a head and no rows; name a case a row.")
     labels = _columns(table, "label")
     rows = [_manifest_row(data, number, row, images, labels) for number, row in enumerate(
         table.to_dict("records"), start=2)]  # fmt: skip
-    layout = Layout(rows, f"manifest {data.name} with the columns {', '.join(table.columns)}")
+    layout = Layout(rows, f"manifest {data.name} with the columns {held}")
     layout.channels = [name.removeprefix("image_") for name in images if name != "image"]
     classes = [name.removeprefix("label_") for name in labels if name != "label"]
     layout.classes = dict(enumerate(classes, start=1)) or None
     return layout
+
+
+def _separator(data: Path) -> str:
+    """Return what parts the columns of a table's head: commas, semicolons or tabs."""
+    with data.open(encoding="utf-8-sig", errors="replace") as lines:
+        head = lines.readline()
+    usual = "\t" if data.suffix.lower() == ".tsv" else ","
+    return max((usual, ",", ";", "\t"), key=head.count)
+
+
+def _own_name(column: str) -> str:
+    """Return a column without blanks around it; one that has a meaning here, in small letters.
+
+    Examples
+    --------
+    >>> [_own_name(name) for name in (" Label", "Image_T1", "Age", "SPLIT")]
+    ['label', 'image_T1', 'Age', 'split']
+    """
+    bare = column.strip()
+    word, mark, rest = bare.partition("_")
+    known = ("image", "label") if mark else ("image", "label", "split", "session", "run")
+    return f"{word.casefold()}{mark}{rest}" if word.casefold() in known else bare
 
 
 def _columns(table: pd.DataFrame, word: str) -> list[str]:
@@ -220,7 +248,9 @@ def _masks(root: Path) -> tuple[str, list[str]]:
     return "", []
 
 
-def _owners(images: list[str], groups: list[_Group], masks: list[str]) -> dict[str, dict[str, str]]:
+def _owners(
+    images: list[str], groups: list[_Group], masks: list[str], clashes: list[str]
+) -> dict[str, dict[str, str]]:
     """Return case -> kind of label -> file: a label's name begins with its image's, or its case's.
 
     Where several channels of a case have a label of one kind, the first channel's is taken; that
@@ -231,16 +261,18 @@ def _owners(images: list[str], groups: list[_Group], masks: list[str]) -> dict[s
     for group in groups:
         own = enumerate(group.files.values())
         stems |= {image_stem(file): (group.name, place) for place, file in own}
-    found: dict[str, dict[str, tuple[int, str]]] = {}
+    found: dict[str, dict[str, dict[int, str]]] = {}
     for mask in masks:
         stem = image_stem(mask)
         begins = [name for name in stems if stem.startswith(f"{name}_")]
         case, place = stems[max(begins, key=len)] if begins else ("", 0)
         if case:
-            kinds = found.setdefault(case, {})
-            kinds[_kind(stem)] = min(kinds.get(_kind(stem), (place, mask)), (place, mask))
+            there = found.setdefault(case, {}).setdefault(_kind(stem), {})
+            if (first := there.setdefault(place, mask)) != mask:
+                clashes.append(clash(first, mask, case))
     return {
-        case: {kind: mask for kind, (_, mask) in kinds.items()} for case, kinds in found.items()
+        case: {kind: there[min(there)] for kind, there in kinds.items()}
+        for case, kinds in found.items()
     }
 
 
@@ -258,27 +290,23 @@ def _keys(file: str) -> dict[str, Any]:
     return {**found, "contrast": _contrast(file)}
 
 
-def _nested(root: Path, masks: list[str], owners: dict[str, dict[str, str]]) -> list[str]:
-    """Say which labels and which data sets further down were passed over."""
-    notes = []
-    used = {mask for kinds in owners.values() for mask in kinds.values()}
-    if alone := [mask for mask in masks if mask not in used]:
-        notes.append(f"Labels without an image were passed over: {few(alone)}.")
+def _nested(root: Path) -> list[str]:
+    """Say which data sets further down were passed over."""
     inner = [
         item.name
         for item in sorted(root.iterdir())
         if item.is_dir() and (item / "dataset_description.json").is_file()
     ]
     if inner:
-        notes.append(f"Data sets of their own in folders were passed over: {few(inner)}.")
-    return notes
+        return [f"Data sets of their own in folders were passed over: {few(inner)}."]
+    return []
 
 
 def _pixel(root: Path, file: str) -> tuple[tuple[float, ...], str] | None:
     """Return (dy, dx) or (dz, dy, dx) in µm from the sidecar, which gives x first."""
     for sidecar in _sidecars(root, root / file):
         try:
-            facts = json.loads(sidecar.read_text(encoding="utf-8"))
+            facts = json.loads(sidecar.read_text(encoding="utf-8-sig"))
         except ValueError as error:
             raise DataError(f"{sidecar}: is no JSON ({error}).") from error
         if "PixelSize" not in facts:
@@ -336,6 +364,7 @@ def _join(root: Path, rows: list[Row]) -> None:
 
 
 def _add(row: Row, columns: dict[Any, Any]) -> None:
-    for name, value in columns.items():
-        if str(name) not in row.keys and not _PERSONAL.search(str(name)):
-            row.keys[str(name)] = value
+    for column, value in columns.items():
+        name = _own_name(str(column))
+        if name not in row.keys and not _PERSONAL.search(name):
+            row.keys[name] = value

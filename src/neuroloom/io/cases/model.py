@@ -333,6 +333,8 @@ class FoundCases:
     painted
         The number that each region is painted with, the later over the earlier; empty where the
         data set does not say it.
+    alone
+        Labels that belong to no image, relative to `root`.
     """
 
     table: pd.DataFrame
@@ -346,6 +348,7 @@ class FoundCases:
     regions: dict[str, tuple[int, ...]] = field(default_factory=dict)
     ignore: int | None = None
     painted: tuple[int, ...] = ()
+    alone: tuple[str, ...] = ()
 
     def part(self, rows: np.ndarray) -> FoundCases:
         """Return the cases at `rows` (positions) alone."""

@@ -53,6 +53,7 @@ def read_cases(
 
     if trained is None:
         found = find(study, data, include)
+        _require_labels(found, data)
     else:
         found = find_new(study, data, include, trained["channels"], labelled=labelled)
         found = _of_learnt_contrasts(study, data, found, trained)
@@ -137,6 +138,18 @@ def find_new(
         if labelled and not found.table["label"].notna().any():
             raise
         return found
+
+
+def _require_labels(found: FoundCases, data: Path) -> None:
+    """Refuse to learn where no label was paired, and say which lie there."""
+    if found.table["label"].notna().any():
+        return
+    there = f" There are labels such as {few(found.alone)}." if found.alone else ""
+    raise DataError(
+        f"{data}: no label belongs to any image, so nothing can be learnt; what was found is "
+        f"{found.layout}.{there} Say which belong together: by globs, --images.image 'raw_*.tif' "
+        "--labels.label 'mask_*.tif', or in a table with the columns image and label."
+    )
 
 
 def _of_learnt_contrasts(
