@@ -196,6 +196,17 @@ def test_a_contrast_of_bids_is_made_of_the_other(tmp_path):
         run.predict(new)
 
 
+def test_images_of_one_name_in_two_folders_are_all_made(tmp_path):
+    data = write_contrasts(tmp_path / "d", subjects=4)
+    fields = {"kind": "contrast", "make": ["T2w"], "folds": 0, "model": "intensities"}
+    run = Synthesize(**fields).run(data, tmp_path / "run")
+    new = [write_contrasts(tmp_path / name, subjects=2) for name in ("a", "b")]
+    table = run.predict(*new, out=tmp_path / "made")
+    assert table["name"].is_unique
+    assert table["name"][0] == "a_sub-0_anat_sub-0"
+    assert len(list((tmp_path / "made").glob("*_made.nii.gz"))) == 4
+
+
 def test_channels_are_told_by_their_names_in_new_data(tmp_path):
     data = write_contrasts(tmp_path / "d", subjects=4)
     rows = [{"image_T1w": f"d/sub-{s}/anat/sub-{s}_T1w.nii.gz",

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from neuroloom.core.errors import DataError
+from neuroloom.core.files import names_apart
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,6 +102,29 @@ class Dataset:
         """Return a short hash of the examples and their targets (not of the samples)."""
         rows = self.table[["name", "label"]].astype(str).agg("|".join, axis=1)
         return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
+
+
+def named_apart(datasets: Sequence[Dataset], files: Sequence[Path]) -> list[Dataset]:
+    """Return data sets that have no name twice, with folders put before those that clash.
+
+    Parameters
+    ----------
+    files
+        The file of each row, those of one data set after those of the other.
+
+    Raises
+    ------
+    DataError
+        If an image is given twice.
+    """
+    # Not resolved: in a checkout of git-annex files are links into a store.
+    given = [os.path.abspath(file) for file in files]
+    names = [str(name) for each in datasets for name in each.table["name"]]
+    pairs = Counter(zip(names, given, strict=True))
+    if twice := next((name for (name, _), count in pairs.items() if count > 1), None):
+        raise DataError(f"Two images are called '{twice}'; give each once, and by its own name.")
+    left = iter(names_apart(files, names))
+    return [replace(d, table=d.table.assign(name=list(islice(left, len(d))))) for d in datasets]
 
 
 def require_classes(table: pd.DataFrame, where: str) -> list[str]:

@@ -77,11 +77,16 @@ def at_home(path: str | Path) -> Path:
     return Path(os.path.expanduser(path))
 
 
-def names_apart(paths: Sequence[Path]) -> list[str]:
+def names_apart(paths: Sequence[Path], names: Sequence[str] | None = None) -> list[str]:
     """Return a name of its own for each path: its stem, and of its folders as many as are needed.
 
     Folders count from the one that holds all paths, so that it does not matter how they are
     written. Files of one folder are told apart by their endings.
+
+    Parameters
+    ----------
+    names
+        What stands for the stems; folders that such a name begins with are not repeated.
 
     Examples
     --------
@@ -89,22 +94,34 @@ def names_apart(paths: Sequence[Path]) -> list[str]:
     ['s1_cam0', 's2_cam0', 'cam1']
     >>> names_apart([Path("d/a.mp4"), Path("d/a.avi"), Path("d/s/a.mp4")])
     ['a_mp4', 'a_avi', 's_a']
+    >>> names_apart([Path("d/a/s1/t1.nii.gz"), Path("d/b/s1/t1.nii.gz")], ["s1_t1", "s1_t1"])
+    ['a_s1_t1', 'b_s1_t1']
     """
     if not paths:
         return []
     whole = [Path(os.path.abspath(path)) for path in paths]
     base = os.path.commonpath([path.parent for path in whole])
     inside = [path.relative_to(base) for path in whole]
-    names = [path.stem for path in inside]
+    own = [path.stem for path in inside] if names is None else list(names)
+    held = [0] * len(own) if names is None else list(map(_held, own, inside))
+    names = list(own)
     for depth in range(2, max(len(path.parts) for path in inside) + 1):
         for place in _twice(names):
             if len(inside[place].parts) >= depth:
-                names[place] = "_".join([*inside[place].parts[-depth:-1], inside[place].stem])
+                before = inside[place].parts[-depth : -1 - held[place]]
+                names[place] = "_".join([*before, own[place]])
     for place in _twice(names):
         names[place] += inside[place].suffix.replace(".", "_")
     for place in _twice(names):
         names[place] += f"_{place + 1}"
     return names
+
+
+def _held(name: str, path: Path) -> int:
+    """Return how many of a path's nearest folders a name begins with."""
+    folders = path.parts[:-1]
+    counts = range(len(folders), 0, -1)
+    return next((k for k in counts if name.startswith("_".join([*folders[-k:], ""]))), 0)
 
 
 def _twice(names: Sequence[str]) -> list[int]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neuroloom.core.audit import keep_findings
-from neuroloom.core.dataset import Dataset
+from neuroloom.core.dataset import Dataset, named_apart
 from neuroloom.core.errors import ConfigError
 from neuroloom.core.files import write_atomic, write_json
 from neuroloom.core.run import check_out
@@ -19,7 +19,6 @@ from neuroloom.volumes.synthdata import inside
 if TYPE_CHECKING:
     import pandas as pd
 
-    from neuroloom.core.audit import Finding
     from neuroloom.core.run import Run
     from neuroloom.volumes.synthesize import Synthesize
 
@@ -112,11 +111,11 @@ def predict_images(
     if out is not None:
         check_out(Path(out))
     ensemble = study.load_model(run)
+    datasets = [study.read_like(ensemble.facts, source, []) for source in inputs]
+    files = [case.images[0] for dataset in datasets for case in dataset.extra["cases"]]
+    findings = [finding for dataset in datasets for finding in dataset.findings]
     parts = []
-    findings: list[Finding] = []
-    for source in inputs:
-        dataset = study.read_like(ensemble.facts, source, [])
-        findings += dataset.findings
+    for dataset in named_apart(datasets, files):
         made = study.outcome(ensemble, dataset)
         rows = rows_of_images(dataset, np.arange(len(dataset)), made)
         named = dataset.table[["name", "path", "subject"]]
@@ -145,8 +144,7 @@ def _write_on_input(stem: Path, dataset: Dataset, row: int, made: np.ndarray) ->
     """Write what was made of an image on the grid of its file, and in its unit if it has one."""
     from neuroloom.io.images import write_image
 
-    name, frame = dataset.table["name"].iloc[row], Frame.of(dataset.facts)
-    case = next(one for one in dataset.extra["cases"] if one.name == name)
+    case, frame = dataset.extra["cases"][row], Frame.of(dataset.facts)
     back = put_back(made, frame, case.shape, case.spacing)
     if dataset.facts["made"] == dataset.facts["channels"]:
         mean, spread = scale_of(case.image(), together=len(frame.shape) == 2)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from itertools import islice
-from os.path import commonpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from neuroloom.core.audit import keep_findings
-from neuroloom.core.dataset import Dataset
-from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.core.dataset import Dataset, named_apart
+from neuroloom.core.errors import ConfigError
 from neuroloom.core.files import write_atomic, write_json
 from neuroloom.core.run import check_out
 from neuroloom.io.images.dicom_seg import write_seg
@@ -47,7 +44,8 @@ def predict(
         check_out(Path(out))
     ensemble = study.load_model(run)
     datasets = [study.read_like(ensemble.facts, path, [], labelled=False) for path in inputs]
-    datasets = _named_apart(datasets)
+    files = [case.images[0] for dataset in datasets for case in dataset.extra["found"].cases]
+    datasets = named_apart(datasets, files)
     folder = None if out is None else Path(out)
     findings = keep_findings((one for dataset in datasets for one in dataset.findings), folder)
     rows: list[dict[str, Any]] = []
@@ -61,29 +59,6 @@ def predict(
         write_atomic(folder / "predictions.csv", lambda p: table.to_csv(p, index=False))
         write_json(folder / "status.json", {"state": "done", "recipe": study.name})
     return table
-
-
-def _named_apart(datasets: list[Dataset]) -> list[Dataset]:
-    """Return the data sets with the folders, where they differ, put before names that clash.
-
-    Raises
-    ------
-    DataError
-        If two images are still called alike: one is given twice.
-    """
-    # Not resolved: in a checkout of git-annex files are links into a store.
-    files = [(each.extra["found"].root / path).absolute() for each in datasets
-             for path in each.table["path"]]  # fmt: skip
-    names = [str(name) for each in datasets for name in each.table["name"]]
-    for name in {name for name in names if names.count(name) > 1}:
-        own = [k for k, other in enumerate(names) if other == name]
-        shared = commonpath([files[k].parent for k in own])
-        for k in own:
-            names[k] = "_".join([*files[k].parent.relative_to(shared).parts, name])
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        raise DataError(f"Two images are called '{twice}'; give each once, and by its own name.")
-    left = iter(names)
-    return [replace(d, table=d.table.assign(name=list(islice(left, len(d))))) for d in datasets]
 
 
 def _one(
