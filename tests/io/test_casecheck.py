@@ -194,6 +194,17 @@ def test_an_empty_label_is_a_note(tmp_path: Path) -> None:
     assert require_sound(problems) == problems
 
 
+def test_a_label_that_leaves_all_open_is_empty(tmp_path: Path) -> None:
+    root = folder(tmp_path)
+    for number in (2, 4):  # two of them: neither is a copy of the other
+        change(root / f"labels/c{number}.nii.gz", lambda truth: np.full_like(truth, 2))
+    cases = find_cases(root).cases
+    found = {use: check_cases(cases, CLASSES, 2, use) for use in ("model", "region")}
+    assert [problem.severity for problem in found["model"]] == ["note", "note"]
+    assert [problem.severity for problem in found["region"]] == ["error", "error"]
+    assert all("the label is empty" in problem.text for use in found for problem in found[use])
+
+
 def test_nan_in_an_image_and_a_flat_one(tmp_path: Path) -> None:
     root = folder(tmp_path)
 

@@ -61,6 +61,7 @@ class _Seen:
     """What one pass over a case leaves behind."""
 
     case: Case
+    ignore: int | None = None
     header: ImageHeader | None = None
     channels: int = 0
     image_hash: str = ""
@@ -69,6 +70,10 @@ class _Seen:
     thumb: np.ndarray | None = None
     values: dict[int, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+
+    def drawn(self, truth: np.ndarray) -> np.ndarray:
+        """Return where a label marks something, a bool array; what it leaves open is unmarked."""
+        return (truth > 0) & (True if self.ignore is None else truth != self.ignore)
 
     def say(self, severity: str, file: Path, text: str) -> None:
         self.problems.append(Problem(severity, self.case.name, file.name, f"{file.name}: {text}"))
@@ -105,7 +110,7 @@ def check_cases(
     allowed = None if classes is None else {0, *_numbers(classes)}
     if allowed is not None and ignore is not None:
         allowed.add(ignore)
-    seen = [_look(case, allowed, use) for case in cases]
+    seen = [_look(_Seen(case, ignore), allowed, use) for case in cases]
     found = [problem for one in seen for problem in one.problems]
     readable = [one for one in seen if one.header is not None]
     together = _TOGETHER if use == "model" else (_slips, _flips)
@@ -174,9 +179,9 @@ def _numbers(classes: Mapping[int, str] | Sequence[str]) -> list[int]:
     return list(classes) if isinstance(classes, Mapping) else list(range(1, len(classes) + 1))
 
 
-def _look(case: Case, allowed: set[int] | None, use: Use) -> _Seen:
+def _look(seen: _Seen, allowed: set[int] | None, use: Use) -> _Seen:
     """Read image and label of a case once."""
-    seen = _Seen(case)
+    case = seen.case
     first = case.images[0]
     image = truth = None
     try:
@@ -230,7 +235,7 @@ def _marked(seen: _Seen, image: np.ndarray, truth: np.ndarray | None) -> None:
     """Check the voxels that the label marks."""
     if truth is None or truth.shape != image.shape[1:]:
         return
-    inside = image[:, truth > 0]
+    inside = image[:, seen.drawn(truth)]
     bad = inside.size - np.count_nonzero(np.isfinite(inside))
     if bad:
         text = f"{bad} of the region's {inside.size} voxels are NaN or infinite; mend them."
@@ -269,14 +274,14 @@ def _label(seen: _Seen, allowed: set[int] | None, use: Use) -> np.ndarray | None
             f"the label holds {listed} ({count} voxels); "
             f"declared are {declared}. Declare it or correct the label.",
         )
-    if not truth.any():
+    if not seen.drawn(truth).any():
         severity = "error" if use == "region" else "note"
         seen.say(severity, file, "the label is empty: nothing is drawn on this case.")
         return truth
     _masks(seen)
     seen.label_hash, seen.mirror_hash = _hash(truth), _hash(truth[..., ::-1])
     if seen.header is not None and seen.header.affine is not None and seen.header.unit == "mm":
-        seen.thumb = _thumb(truth, seen.header.affine)
+        seen.thumb = _thumb(seen.drawn(truth), seen.header.affine)
     return truth
 
 
@@ -562,12 +567,12 @@ def _flips(seen: list[_Seen]) -> list[Problem]:
 _TOGETHER = (_kinds, _channel_counts, _label_names, _greys, _slips, _twins, _flips)
 
 
-def _thumb(truth: np.ndarray, affine: np.ndarray) -> np.ndarray:
+def _thumb(drawn: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """Return where something is drawn, (x, y, z) to the right, the front and up, on few cells."""
     from scipy.ndimage import zoom
 
-    drawn = Turn(affine, truth.shape).there(truth > 0).T.astype(np.float32)
-    small: np.ndarray = zoom(drawn, [_CELLS / size for size in drawn.shape], order=1)
+    upright = Turn(affine, drawn.shape).there(drawn).T.astype(np.float32)
+    small: np.ndarray = zoom(upright, [_CELLS / size for size in upright.shape], order=1)
     return small
 
 

@@ -391,7 +391,7 @@ def refuse_copies(dataset: Dataset, folds: list[Fold]) -> None:
     """
     if not any(len(fold.test) for fold in folds):
         return
-    marks = [_mark(case.truth()) for case in dataset.x]
+    marks = [_mark(case.truth(), dataset.facts["ignore"]) for case in dataset.x]
     names = dataset.table["name"].astype(str).tolist()
     for fold in folds:
         learnt = {marks[row]: names[row] for row in fold.train if marks[row]}
@@ -405,9 +405,9 @@ def refuse_copies(dataset: Dataset, folds: list[Fold]) -> None:
                 )
 
 
-def _mark(truth: np.ndarray | None) -> str:
-    """Return a hash of a label; empty for one that holds nothing."""
-    if truth is None or not truth.any():
+def _mark(truth: np.ndarray | None, ignore: int | None) -> str:
+    """Return a hash of a label; empty for one that holds nothing, or leaves open what it holds."""
+    if truth is None or np.isin(truth, [0, ignore or 0]).all():
         return ""
     small = np.ascontiguousarray(truth, np.int32)
     return hashlib.sha256(str(small.shape).encode() + small.tobytes()).hexdigest()
