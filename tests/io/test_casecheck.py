@@ -233,7 +233,7 @@ def test_a_header_that_does_not_say_where_the_voxels_are(tmp_path: Path) -> None
 def test_kinds_and_channels(tmp_path: Path) -> None:
     root = folder(tmp_path)
     write_case(root / "images" / "c5.nii.gz", None, 5, channels=2)
-    only(audit(root), "error", r"c5\.nii\.gz: has 2 channels, the other cases have 1")
+    only(audit(root), "error", r"c5\.nii\.gz: has 2 channels, expected 1 as in the other cases")
     write_case(root / "images" / "c5.nii.gz", None, 5)
     write_image(root / "images" / "flat.png", read_image_2d())
     problems = [problem for problem in audit(root) if problem.severity == "error"]

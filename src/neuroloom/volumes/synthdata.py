@@ -10,6 +10,7 @@ import numpy as np
 from neuroloom.core.audit import refuse_duplicates
 from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import ConfigError, DataError, nearest
+from neuroloom.io.cases.layouts import unlike_channels
 from neuroloom.volumes.data import (
     KEPT,
     Wish,
@@ -71,7 +72,8 @@ def read_pairs(
     images, _, _, count = read_images(found, frame, [], wish, None)
     channels = list(found.channels or names_of(count))
     if len(channels) != count:
-        raise DataError(f"The images have {count} channels, {len(channels)} are declared.")
+        unlike = unlike_channels(count, len(channels), channels)
+        raise DataError(f"The images have {unlike}, as is declared.")
     trained = (facts or {}).get("all_channels", channels)
     order = _order(channels, trained)
     if order != sorted(order):

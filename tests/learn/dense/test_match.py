@@ -200,8 +200,11 @@ def test_channels_without_names_go_by_place():
 @pytest.mark.parametrize(
     ("named", "words"),
     [
-        (["T1", "FLAIR", "T2"], r"have 2 channels, `channels` names 3: T1, FLAIR, T2\."),
-        (["T1"], r"have 2 channels, `channels` names 1: T1\."),
+        (
+            ["T1", "FLAIR", "T2"],
+            r"have 2 channels, expected 3: T1, FLAIR, T2, as `channels` says\.",
+        ),
+        (["T1"], r"have 2 channels, expected 1: T1, as `channels` says\."),
     ],
 )
 def test_as_many_names_as_channels(tmp_path, named, words):
@@ -217,7 +220,9 @@ def test_a_dataset_json_that_names_more_channels_than_there_are(tmp_path):
     facts["modality"] = {"0": "FLAIR", "1": "T1w", "2": "t1gd"}
     (other / "dataset.json").write_text(json.dumps(facts))
     for read in (Segment().read, lambda new: like(Segment(), data, new)):
-        with pytest.raises(DataError, match="have 2 channels, the data set names 3: FLAIR"):
+        with pytest.raises(
+            DataError, match="have 2 channels, expected 3: FLAIR, .*, as the data set"
+        ):
             read(other)
     with pytest.raises(DataError, match="has 2 channels, expected 1: image"):
         like(

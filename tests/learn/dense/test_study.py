@@ -210,7 +210,7 @@ def test_images_that_the_net_is_not_for_are_named_at_once(run, data, tmp_path):
     for name in ("a", "b"):
         first = (data / "imagesTr/toy_004_0000.nii.gz").read_bytes()
         (tmp_path / f"{name}.nii.gz").write_bytes(first)
-    with pytest.raises(DataError, match="a: has 1 channels, expected 2: T1, T2.\nb: has 1"):
+    with pytest.raises(DataError, match="a: has 1 channel, expected 2: T1, T2.\nb: has 1"):
         run.predict(tmp_path)
     grids.write_slices(tmp_path / "flat", subjects=1, slices=1)
     with pytest.raises(DataError, match="s0_0: has 2 axes, expected 3"):

@@ -17,7 +17,7 @@ import numpy as np
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import DataError
 from neuroloom.io.cases import Case
-from neuroloom.io.cases.layouts import few
+from neuroloom.io.cases.layouts import few, unlike_channels
 from neuroloom.io.cases.truth import is_inside, numbers_inside, raw_label
 from neuroloom.io.cases.upright import Turn
 from neuroloom.io.images import ImageHeader, peek_image
@@ -385,7 +385,7 @@ def _channel_counts(seen: list[_Seen]) -> list[Problem]:
         return []
     usual = counts.most_common(1)[0][0]
     return [
-        _problem("error", one, f"has {one.channels} channels, the other cases have {usual}.")
+        _problem("error", one, f"has {unlike_channels(one.channels, usual)} as in the other cases.")
         for one in seen
         if one.channels != usual
     ]

@@ -182,6 +182,19 @@ def few(names: Iterable[str]) -> str:
     return ", ".join(listed_names[:5]) + more
 
 
+def unlike_channels(count: int, expected: int, names: Iterable[str] = ()) -> str:
+    """Return what is said where a case has more or fewer channels than are expected.
+
+    Examples
+    --------
+    >>> unlike_channels(1, 2, ["T1", "T2"]), unlike_channels(3, 1)
+    ('1 channel, expected 2: T1, T2', '3 channels, expected 1')
+    """
+    listed_names = ", ".join(names)
+    said = f"{count} channel{'s' * (count != 1)}, expected {expected}"
+    return f"{said}: {listed_names}" if listed_names else said
+
+
 def included(file: str, include: Sequence[str]) -> bool:
     """Tell whether a relative path matches one of the globs, on its name unless they hold "/"."""
     name = file.rsplit("/", 1)[-1]

@@ -14,7 +14,7 @@ from neuroloom.core.audit import Finding
 from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.split import Fold
-from neuroloom.io.cases.layouts import few
+from neuroloom.io.cases.layouts import few, unlike_channels
 from neuroloom.learn.dense.cases import DenseCases
 from neuroloom.learn.dense.match import is_known, match_channels, match_classes
 
@@ -66,12 +66,12 @@ def read_cases(
     unit = str(trained["unit"]) if trained else found.usual_unit
     found = found.named().upright().in_unit(unit)
     count = _channel_count(found.cases[0])
-    _require_channels(count, found.channels, "the data set names")
+    _require_channels(count, found.channels, "the data set says")
     if trained:
         found, facts = _as_trained(study, found, trained, ignore)
         cases = DenseCases(found.cases)
     else:
-        _require_channels(count, study.channels, "`channels` names")
+        _require_channels(count, study.channels, "`channels` says")
         cases = DenseCases(found.cases)
         facts = {"unit": unit} | _facts(study, found, cases, ignore)
     _refuse_unlike(found, facts)
@@ -300,8 +300,8 @@ def _require_channels(count: int, names: list[str], who: str) -> None:
     """Compare how many channels there are with how many are named, where any are."""
     if names and len(names) != count:
         raise DataError(
-            f"The images have {count} channel{'s' * (count != 1)}, {who} {len(names)}: "
-            f"{', '.join(names)}. Each channel needs one name, and each name a channel."
+            f"The images have {unlike_channels(count, len(names), names)}, as {who}. Each channel "
+            "needs one name, and each name a channel."
         )
 
 
@@ -325,8 +325,8 @@ def _refuse_unlike(found: FoundCases, facts: dict[str, Any]) -> None:
         if len(case.shape) != dims:
             wrong.append(f"{case.name}: has {len(case.shape)} axes, expected {dims}.")
         elif given != wanted:
-            names = ", ".join(facts["channels"])
-            wrong.append(f"{case.name}: has {given} channels, expected {wanted}: {names}.")
+            unlike = unlike_channels(given, wanted, facts["channels"])
+            wrong.append(f"{case.name}: has {unlike}.")
     if wrong:
         more = f"\nAnd {len(wrong) - 10} more." if len(wrong) > 10 else ""
         raise DataError("\n".join(wrong[:10]) + more)
