@@ -2,7 +2,8 @@
 
 - `find_cases(data)` recognises the layout (`layouts`, `layouts_json`, `layouts_names`,
   `layouts_table`) and gives `FoundCases`, whose `Case`s read their voxels when they are asked for.
-- `check.check_cases` is the audit: it reads every case once and lists all problems.
+- `check.check_cases` is the audit: it reads every case once (`look`), holds them side by side
+  (`compare`) and lists all problems.
 - `truth` makes class numbers of what label files hold; `upright` turns volumes one way round.
 """
 

@@ -1,0 +1,258 @@
+"""What cases say of each other: sizes, classes, copies and mirror images among them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from neuroloom.io.cases.layouts import unlike_channels
+from neuroloom.io.cases.look import Problem, Seen, Use
+
+_OTHER_SIZE = 1.5
+_SQUARE = 1.05
+_FEWEST, _CLEARLY = 5, 0.1
+# A value that one label alone holds is a slip if it covers so small a share of what is drawn; more
+# values than these are numbers of objects.
+_SLIP, _CLASSES = 1e-3, 32
+
+
+def compare(seen: list[Seen], use: Use) -> list[Problem]:
+    """Return what is odd among cases; of those that serve one model, all that makes them unlike."""
+    together = _TOGETHER if use == "model" else (_slips, _flips)
+    return [problem for judge in (_pixel_sizes, *together) for problem in judge(seen)]
+
+
+def _kinds(seen: list[Seen]) -> list[Problem]:
+    """Find images among volumes, and the other way round; NIfTI gives a slice three axes."""
+    kinds = [_kind(one.case.shape) for one in seen]
+    if len(set(kinds)) < 2:
+        return []
+    usual = Counter(kinds).most_common(1)[0][0]
+    return [
+        _problem(
+            "error",
+            one,
+            f"is {'an' if kind == 'image' else 'a'} {kind} among {usual}s; a model is for one of "
+            "them: leave the others out.",
+        )
+        for one, kind in zip(seen, kinds, strict=True)
+        if kind != usual
+    ]
+
+
+def _kind(shape: tuple[int, ...]) -> str:
+    if len(shape) == 2:
+        return "image"
+    return "single slice" if 1 in shape else "volume"
+
+
+def _channel_counts(seen: list[Seen]) -> list[Problem]:
+    counts = Counter(one.channels for one in seen)
+    if len(counts) < 2:
+        return []
+    usual = counts.most_common(1)[0][0]
+    return [
+        _problem("error", one, f"has {unlike_channels(one.channels, usual)} as in the other cases.")
+        for one in seen
+        if one.channels != usual
+    ]
+
+
+def _pixel_sizes(seen: list[Seen]) -> list[Problem]:
+    """Find sizes that are unlike the others', and pixels of images that are not square."""
+    found: list[Problem] = []
+    for axes in {len(one.case.shape) for one in seen}:
+        same = [one for one in seen if len(one.case.shape) == axes]
+        unit = Counter(one.case.unit for one in same).most_common(1)[0][0]
+        alike = []
+        for one in same:
+            if (one.case.unit == "px") == (unit == "px"):
+                alike.append(replace(one, case=one.case.in_unit(unit)))
+                continue
+            said = f"its pixels are in {one.case.unit}, those of other cases in {unit}"
+            found.append(_problem("warning", one, f"{said}; sizes cannot be compared."))
+        found += _unlike(alike)
+    return found
+
+
+def _unlike(same: list[Seen]) -> list[Problem]:
+    """Compare sizes that have one unit; `same` are all images or all volumes."""
+    flat = len(same[0].case.spacing) == 2
+    skewed = [
+        one for one in same if flat and max(one.case.spacing) > _SQUARE * min(one.case.spacing)
+    ]
+    found = [_problem("warning", one, _not_square(one, same)) for one in skewed]
+    straight = [one for one in same if one not in skewed] or same
+    sizes = np.array([one.case.spacing for one in straight])
+    usual = np.median(sizes, axis=0)
+    ratio = np.maximum(sizes / usual, usual / sizes).max(1)
+    odd = [one for one, times in zip(straight, ratio, strict=True) if times > _OTHER_SIZE]
+    if len(odd) > max(1, len(same) // 4):
+        ends = f"{_times(sizes.min(0))} to {_times(sizes.max(0))}"
+        return [*found, _problem("note", odd[0], f"sizes of voxels vary among the cases, {ends}.")]
+    severity = "warning" if flat else "note"
+    said = f"those of the other cases {_times(usual)}; is that true?"
+    return found + [_problem(severity, one, f"its voxels are {_size(one)}, {said}") for one in odd]
+
+
+def _not_square(one: Seen, same: list[Seen]) -> str:
+    subject = one.case.subject
+    mate = next((s for s in same if s.case.subject == subject and s is not one), None)
+    known = f" Other images of subject {subject} have {_size(mate)}." if mate else ""
+    said = f"its pixels are said to be {_size(one)}, not square"
+    return f"{said}; one of the two sizes is probably false.{known}"
+
+
+def _times(sizes: Iterable[float]) -> str:
+    return " x ".join(f"{value:g}" for value in sizes)
+
+
+def _size(one: Seen) -> str:
+    return f"{_times(one.case.spacing)} {one.case.unit}"
+
+
+def _label_names(seen: list[Seen]) -> list[Problem]:
+    """Find cases whose masks are called otherwise than those of the others."""
+    named = [(one, set(one.case.label)) for one in seen if isinstance(one.case.label, dict)]
+    names = Counter(tuple(sorted(own)) for _, own in named)
+    if len(names) < 2:
+        return []
+    usual = set(names.most_common(1)[0][0])
+    return [
+        _problem(
+            "error",
+            one,
+            f"has masks called {', '.join(sorted(own))}, other cases have "
+            f"{', '.join(sorted(usual))}; name them alike.",
+        )
+        for one, own in named
+        if own != usual
+    ]
+
+
+def _greys(seen: list[Seen]) -> list[Problem]:
+    """Say which values were taken as which class, where they are no numbers of classes."""
+    drawn = [one for one in seen if one.label_hash]
+    greys = drawn[0].case.coding.greys if drawn else {}
+    if not greys:
+        return []
+    taken = ", ".join(f"{grey:g} as {name}" for name, grey in greys.items())
+    return [_problem("note", drawn[0], f"its label and the others were numbered by grey: {taken}.")]
+
+
+def _slips(seen: list[Seen]) -> list[Problem]:
+    """Find values that a few voxels of one label hold, and no other label."""
+    drawn = [one for one in seen if one.values]
+    cases = Counter(value for one in drawn for value in one.values)
+    if len(drawn) < _FEWEST or len(cases) > _CLASSES:
+        return []
+    found = []
+    for one in drawn:
+        most = _SLIP * sum(one.values.values())
+        for value, count in one.values.items():
+            if cases[value] == 1 and count <= most:
+                text = (
+                    f"{count} voxel{'s' * (count > 1)} of the label hold{'s' * (count == 1)} "
+                    f"{value}, and no other case has that class; correct the label if it is a slip."
+                )
+                found.append(_problem("warning", one, text))
+    return found
+
+
+def _twins(seen: list[Seen]) -> list[Problem]:
+    """Find images that are there twice, and labels that are copies of another case's."""
+    found: list[Problem] = []
+    first: dict[str, Seen] = {}
+    for one in seen:
+        other = first.setdefault(one.image_hash, one)
+        if other is not one:
+            found.append(
+                _problem(
+                    "error",
+                    one,
+                    f"is the same image as {other.case.images[0].name};"
+                    " one of them would be judged by what was learned of it.",
+                )
+            )
+    labels: dict[str, Seen] = {}
+    for one in seen:
+        if not one.label_hash:
+            continue
+        other = labels.setdefault(one.label_hash, one)
+        if other is one or other.image_hash == one.image_hash:
+            continue
+        if other.case.subject == one.case.subject:
+            said = "of the same subject: together they are one piece of evidence."
+            found.append(_problem("note", one, f"has the label of {other.case.name}, {said}"))
+        else:
+            found.append(
+                _problem(
+                    "warning",
+                    one,
+                    f"has exactly the label of {other.case.name}, on "
+                    "another image; is one of them misplaced?",
+                )
+            )
+    return found
+
+
+def _flips(seen: list[Seen]) -> list[Problem]:
+    """Find labels that are another's mirror image, or are like the others only when mirrored."""
+    found: list[Problem] = []
+    by_hash = {one.label_hash: one for one in seen if one.label_hash}
+    for one in seen:
+        other = by_hash.get(one.mirror_hash)
+        if other is None or other is one or one.mirror_hash == one.label_hash:
+            continue
+        if one.case.name > other.case.name:
+            found.append(
+                _problem(
+                    "warning",
+                    one,
+                    "its label is the left-right mirror image of "
+                    f"that of {other.case.name}; one of them is flipped.",
+                )
+            )
+    drawn = [one for one in seen if one.thumb is not None]
+    sides = _likeness([one.thumb for one in drawn if one.thumb is not None])
+    # Only where the usual label has a side: for a symmetric one both likenesses are the same.
+    if len(drawn) < _FEWEST or np.median(sides[:, 0] - sides[:, 1]) < _CLEARLY:
+        return found
+    found += [
+        _problem(
+            "warning",
+            one,
+            f"its label is like the others' only when it is mirrored left to "
+            f"right (correlation {mirrored:.2f} against {as_is:.2f}); is it flipped?",
+        )
+        for one, (as_is, mirrored) in zip(drawn, sides, strict=True)
+        if mirrored - as_is > _CLEARLY
+    ]
+    return found
+
+
+_TOGETHER = (_kinds, _channel_counts, _label_names, _greys, _slips, _twins, _flips)
+
+
+def _likeness(thumbs: list[np.ndarray]) -> np.ndarray:
+    """Return a row a label: its correlation with the mean of the others, as it is and mirrored."""
+    total = np.sum(thumbs, axis=0) if thumbs else np.zeros(1)
+    rows = []
+    for thumb in thumbs:
+        others = (total - thumb).ravel()
+        pair = [_correlation(side.ravel(), others) for side in (thumb, thumb[::-1])]
+        rows.append(pair)
+    return np.array(rows).reshape(-1, 2)
+
+
+def _correlation(one: np.ndarray, other: np.ndarray) -> float:
+    spread = float(one.std() * other.std())
+    return float(((one - one.mean()) * (other - other.mean())).mean()) / spread if spread else 0.0
+
+
+def _problem(severity: str, one: Seen, text: str) -> Problem:
+    file = one.case.images[0].name
+    return Problem(severity, one.case.name, file, f"{file}: {text}")
