@@ -126,16 +126,29 @@ def match_channels(
     return () if order == tuple(range(len(own))) else order
 
 
-def is_known(own: Sequence[str], learnt: Sequence[str]) -> np.ndarray:
-    """Return for each contrast whether it was learnt; one without a name may have been.
+def match_contrasts(own: Sequence[str], learnt: Sequence[str]) -> np.ndarray:
+    """Return for the contrast of each new image whether the run learnt it, a bool array.
+
+    One without a name may have been learnt.
+
+    Raises
+    ------
+    DataError
+        If none was.
 
     Examples
     --------
-    >>> is_known(["T1w", "FLAIR", ""], ["t1w", "T2w"]).tolist()
+    >>> match_contrasts(["T1w", "FLAIR", ""], ["t1w", "T2w"]).tolist()
     [True, False, True]
     """
     names = {"", *map(_plain, learnt)}
-    return np.array([_plain(name) in names for name in own], bool)
+    known = np.array([_plain(name) in names for name in own], bool)
+    if not known.any():
+        raise DataError(
+            f"The images are of {', '.join(sorted(set(own)))}, the run learnt "
+            f"{', '.join(learnt)}: give it these. A run with `contrasts=any` bears others."
+        )
+    return known
 
 
 def _tell_apart(names: Sequence[str]) -> bool:

@@ -1,8 +1,7 @@
-"""From files to the data set of a dense study, and what a careful reader objects to."""
+"""From files to the data set of a dense study."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,16 +12,14 @@ import numpy as np
 from neuroloom.core.audit import Finding
 from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import ConfigError, DataError
-from neuroloom.core.split import Fold
 from neuroloom.io.cases.layouts import few, unlike_channels
 from neuroloom.learn.dense.cases import DenseCases
-from neuroloom.learn.dense.match import is_known, match_channels, match_classes
+from neuroloom.learn.dense.match import match_channels, match_classes, match_contrasts
 
 if TYPE_CHECKING:
     from neuroloom.io.cases import FoundCases
     from neuroloom.learn.dense.study import DenseStudy
 
-FEW_CASES = 10
 MEND = "mend these files, or predict the others without them"
 
 
@@ -56,7 +53,7 @@ def read_cases(
         _require_labels(found, data)
     else:
         found = find_new(study, data, include, trained["channels"], labelled=labelled)
-        found = _of_learnt_contrasts(study, data, found, trained)
+        found = _of_learnt_contrasts(study, found, trained)
     ignore = _ignored(study, found, trained)
     if trained and found.classes:
         found = replace(found, classes={k: v for k, v in found.classes.items() if k != ignore})
@@ -153,24 +150,18 @@ def _require_labels(found: FoundCases, data: Path) -> None:
 
 
 def _of_learnt_contrasts(
-    study: DenseStudy, data: Path, found: FoundCases, trained: dict[str, Any]
+    study: DenseStudy, found: FoundCases, trained: dict[str, Any]
 ) -> FoundCases:
     """Return the new cases whose contrast the run learnt; those of which nothing says it stay."""
     learnt = [] if study.contrasts == "any" else trained.get("contrasts", [])
     if not learnt or "contrast" not in found.table:
         return found
     own = found.table["contrast"].fillna("").astype(str)
-    known = is_known(own.tolist(), learnt)
-    others = ", ".join(sorted(set(own[~known])))
-    if not known.any():
-        raise DataError(
-            f"{data}: the images are of {others}, the run learnt {', '.join(learnt)}. Give it "
-            "these, or learn with `contrasts=any`, which bears other contrasts."
-        )
+    known = match_contrasts(own.tolist(), learnt)
     if known.all():
         return found
-    count = np.count_nonzero(~known)
-    note = f"Images of contrasts that the run did not learn were passed over: {count} of {others}."
+    others = f"{np.count_nonzero(~known)} of {', '.join(sorted(set(own[~known])))}"
+    note = f"Images of contrasts that the run did not learn were passed over: {others}."
     return found.part(np.flatnonzero(known)).noted(note)
 
 
@@ -330,87 +321,6 @@ def _refuse_unlike(found: FoundCases, facts: dict[str, Any]) -> None:
     if wrong:
         more = f"\nAnd {len(wrong) - 10} more." if len(wrong) > 10 else ""
         raise DataError("\n".join(wrong[:10]) + more)
-
-
-def audit_cases(dataset: Dataset) -> list[Finding]:
-    """Say how much the figures can mean: few cases, one subject, neighbouring slices."""
-    findings = []
-    subjects = dataset.table["subject"].nunique()
-    if len(dataset) > 1 and subjects == 1:
-        findings.append(
-            Finding(
-                "objection",
-                "All cases are of one subject",
-                "Whatever is held out is of the same subject, maybe of the same tissue: the "
-                "figures say how well more of this subject is labelled, not another one. If the "
-                "names tell subjects apart, give `pattern`.",
-            )
-        )
-    elif len(dataset) < FEW_CASES:
-        findings.append(
-            Finding(
-                "warning",
-                "Few cases",
-                f"{len(dataset)} labelled cases: the intervals are wide, and say little of others.",
-            )
-        )
-    return findings
-
-
-def refuse_shared(dataset: Dataset, folds: list[Fold]) -> None:
-    """Refuse a test set that has images of a subject who is also learnt from.
-
-    Raises
-    ------
-    DataError
-        Naming the subjects and one of their images on each side.
-    """
-    subjects = dataset.table["subject"].astype(str).to_numpy()
-    names = dataset.table["name"].astype(str).to_numpy()
-    for fold in folds:
-        learnt = dict(zip(subjects[fold.train], names[fold.train], strict=True))
-        torn = {subjects[row]: names[row] for row in fold.test if subjects[row] in learnt}
-        if torn:
-            shown = [f"{own} ({torn[own]}, {learnt[own]})" for own in list(torn)[:5]]
-            raise DataError(
-                f"test has {len(torn)} subject{'s' * (len(torn) > 1)} on both sides: "
-                f"{', '.join(shown)}{', …' * (len(torn) > 5)}. Name all images of a subject in "
-                "`test`, or none; `--split session` or `run` says that seen people are meant."
-            )
-
-
-def refuse_copies(dataset: Dataset, folds: list[Fold]) -> None:
-    """Refuse a split that has one and the same mask on both sides.
-
-    Several contrasts of one subject share their mask: a net that has seen it once knows it.
-
-    Raises
-    ------
-    DataError
-        Naming two such cases.
-    """
-    if not any(len(fold.test) for fold in folds):
-        return
-    marks = [_mark(case.truth(), dataset.facts["ignore"]) for case in dataset.x]
-    names = dataset.table["name"].astype(str).tolist()
-    for fold in folds:
-        learnt = {marks[row]: names[row] for row in fold.train if marks[row]}
-        for row in fold.test:
-            if marks[row] and marks[row] in learnt:
-                raise DataError(
-                    f"{names[row]} and {learnt[marks[row]]} have the same label, voxel for voxel, "
-                    "and would stand on both sides of the split: contrasts or copies of one "
-                    "subject are no evidence. Name whose they are with `pattern` or a table, and "
-                    "have more than one subject; `--folds 0` fits without judging."
-                )
-
-
-def _mark(truth: np.ndarray | None, ignore: int | None) -> str:
-    """Return a hash of a label; empty for one that holds nothing, or leaves open what it holds."""
-    if truth is None or np.isin(truth, [0, ignore or 0]).all():
-        return ""
-    small = np.ascontiguousarray(truth, np.int32)
-    return hashlib.sha256(str(small.shape).encode() + small.tobytes()).hexdigest()
 
 
 def keys_of(plan: Mapping[str, str]) -> dict[str, Any]:

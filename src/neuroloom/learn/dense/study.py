@@ -142,7 +142,7 @@ class DenseStudy(Study):
 
     def audit(self, dataset: Dataset) -> list[Finding]:
         """Say how few cases or subjects there are."""
-        from neuroloom.learn.dense.read import audit_cases
+        from neuroloom.learn.dense.audit import audit_cases
 
         return audit_cases(dataset)
 
@@ -241,7 +241,7 @@ class DenseStudy(Study):
 
     def _split(self, dataset: Dataset, by: str) -> list[Fold]:
         """Split by whose the cases are; five folds where nothing else is asked for."""
-        from neuroloom.learn.dense.read import refuse_copies, refuse_shared
+        from neuroloom.learn.dense.audit import refuse_copies, refuse_shared
 
         if stated := self.stated(dataset):
             folds = stated
