@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ _PLAIN_KINDS = ("manual", "seg", "mask")
 _MICROMETRES = {"nm": 1e-3, "um": 1.0, "µm": 1.0, "mm": 1e3}
 # Columns of participants.tsv that say who somebody is.
 _PERSONAL = re.compile(r"name|birth|dob|mrn|patient_?id|address|phone|mail|insurance", re.I)
+_OWN = ("image", "label", "split", "session", "run")
 _SUBJECT_COLUMNS = ("subject", "subjectid", "subject_id", "participant_id", "patient", "patientid")
 
 
@@ -140,7 +141,7 @@ def by_manifest(data: Path) -> Layout:
     except (ValueError, UnicodeDecodeError) as error:
         raise DataError(f"{data}: cannot be read as a table: {str(error).rstrip('.')}.") from error
     held = ", ".join(table.columns)
-    table.columns = [_own_name(str(name)) for name in table.columns]
+    table.columns = pd.Index(_own_names(table.columns))
     if twice := sorted(set(table.columns[table.columns.duplicated()])):
         raise DataError(f"{data}: several columns are called {few(twice)}; leave one of each.")
     images = _columns(table, "image")
@@ -169,18 +170,21 @@ def _separator(data: Path) -> str:
     return max((usual, ",", ";", "\t"), key=head.count)
 
 
-def _own_name(column: str) -> str:
-    """Return a column without blanks around it; one that has a meaning here, in small letters.
+def _own_names(columns: Iterable[str]) -> list[str]:
+    """Return columns without blanks around them; those that have a meaning here, in small letters.
 
     Examples
     --------
-    >>> [_own_name(name) for name in (" Label", "Image_T1", "Age", "SPLIT")]
-    ['label', 'image_T1', 'Age', 'split']
+    >>> _own_names([" Label", "Image_T1", "Label_Source", "Age", "SPLIT"])
+    ['label', 'image_T1', 'Label_Source', 'Age', 'split']
     """
-    bare = column.strip()
-    word, mark, rest = bare.partition("_")
-    known = ("image", "label") if mark else ("image", "label", "split", "session", "run")
-    return f"{word.casefold()}{mark}{rest}" if word.casefold() in known else bare
+    names = [column.strip() for column in columns]
+    small = [name.casefold() for name in names]
+    begins = tuple(f"{word}_" for word in ("image", "label") if word not in small)
+    return [
+        low if low in _OWN else low[:6] + name[6:] if low.startswith(begins) else name
+        for name, low in zip(names, small, strict=True)
+    ]
 
 
 def _columns(table: pd.DataFrame, word: str) -> list[str]:
@@ -365,6 +369,6 @@ def _join(root: Path, rows: list[Row]) -> None:
 
 def _add(row: Row, columns: dict[Any, Any]) -> None:
     for column, value in columns.items():
-        name = _own_name(str(column))
+        name = "split" if str(column).strip().casefold() == "split" else str(column)
         if name not in row.keys and not _PERSONAL.search(name):
             row.keys[name] = value
