@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from neuroloom.core.split import Fold
-from neuroloom.learn.dense.held_out import gains, rows_of, usual, why_flagged
+from neuroloom.learn.dense.held_out import decode, gains, paint, rows_of, usual, why_flagged
 
 OPEN = 9
 
@@ -92,3 +92,12 @@ def test_what_flags_errors_is_counted_where_somebody_looked():
     row = rows_of(study(), data, 0, p, [], {})[0]
     assert row["fn"] == 1
     assert row["error_auroc"] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("value", [65535, 484682470])
+def test_classes_have_any_number(value: int) -> None:
+    """White of 16 bits, and a structure of the Allen atlas."""
+    p = np.array([[0.9, 0.2], [0.1, 0.8]])
+    facts = {"classes_of": {"0": "background", str(value): "CA1"}, "regions": None}
+    assert decode(p, facts).tolist() == [0, value]
+    assert paint(p[1:], {"CA1": [value]}).tolist() == [0, value]

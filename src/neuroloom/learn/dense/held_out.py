@@ -58,10 +58,11 @@ def decode(p: np.ndarray, facts: dict[str, Any]) -> Label:
     >>> decode(np.array([[0.9, 0.2], [0.1, 0.8]]), facts).tolist()
     [0, 7]
     """
-    label = np.zeros(p.shape[1:], np.int16)
     if facts["regions"]:
         return paint(p, facts["regions"], facts.get("painted", ()))
-    values = np.array(sorted(int(value) for value in facts["classes_of"]), np.int16)
+    numbers = sorted(int(value) for value in facts["classes_of"])
+    label = _blank(p, numbers)
+    values = np.array(numbers, label.dtype)
     for part in slabs(label.shape):
         label[part] = values[np.asarray(p[:, part]).argmax(0)]
     return label
@@ -84,11 +85,11 @@ def paint(p: np.ndarray, regions: dict[str, Sequence[int]], order: Sequence[int]
     >>> paint(p, regions).tolist(), paint(p, regions, [1, 3]).tolist()
     ([1, 2, 3], [1, 3, 3])
     """
-    label = np.zeros(p.shape[1:], np.int16)
+    values = sorted({*order, *(value for own in regions.values() for value in own)}, reverse=True)
+    label = _blank(p, values)
     for k, value in enumerate(order) if order else painted(regions):
         label[np.asarray(p[k]) > 0.5] = value
     if not order and _overlap_in_part(regions):
-        values = sorted({value for own in regions.values() for value in own}, reverse=True)
         for part in slabs(label.shape):
             inside = [np.asarray(own[part]) > 0.5 for own in p]
             for value in values:
@@ -96,6 +97,12 @@ def paint(p: np.ndarray, regions: dict[str, Sequence[int]], order: Sequence[int]
                 fits = [here == there for here, there in zip(inside, wanted, strict=True)]
                 label[part][np.all(fits, axis=0)] = value
     return label
+
+
+def _blank(p: np.ndarray, values: Sequence[int]) -> Label:
+    """Return an empty label (*axes), 16 bits or as many as the values need."""
+    wide = np.result_type(np.int16, np.min_scalar_type(-max(values)))
+    return np.zeros(p.shape[1:], wide)
 
 
 def _overlap_in_part(regions: dict[str, Sequence[int]]) -> bool:
