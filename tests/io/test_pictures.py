@@ -6,11 +6,12 @@ import json
 from pathlib import Path
 
 import h5py
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
 import zarr
-from PIL import Image
+from PIL import Image, ImageOps
 
 from neuroloom.core.errors import DataError
 from neuroloom.core.recording import image, spacing
@@ -51,6 +52,39 @@ def test_modes_of_png(tmp_path: Path) -> None:
     assert list(read_image(tmp_path / "rgba.png").channel.values) == ["red", "green", "blue"]
     Image.fromarray(GREY).convert("LA").save(tmp_path / "la.png")
     np.testing.assert_array_equal(read_image(tmp_path / "la.png").values, GREY[None])
+
+
+@pytest.mark.parametrize("channels", [2, 3, 4])
+def test_colours_of_16_bits_keep_them(channels: int, tmp_path: Path) -> None:
+    """Pillow has no such mode and would halve them."""
+    deep = (np.arange(6 * 8 * channels).reshape(6, 8, channels) * 85).astype(np.uint16)
+    (tmp_path / "deep.png").write_bytes(imagecodecs.png_encode(deep))
+    found = read_image(tmp_path / "deep.png")
+    expected = deep[..., [0, 0, 0, 1]] if channels == 2 else deep
+    np.testing.assert_array_equal(found.values, np.moveaxis(expected, -1, 0))
+    header = peek_image(tmp_path / "deep.png")
+    assert (header.shape, header.dtype, len(header.channels)) == ((6, 8), "uint16", len(found))
+
+
+@pytest.mark.parametrize("way", range(1, 9))
+@pytest.mark.parametrize(("name", "deep"), [("a.png", 1), ("a.jpg", 1), ("c.png", 3)])
+def test_what_the_camera_held_turned_is_upright(
+    name: str, deep: int, way: int, tmp_path: Path
+) -> None:
+    steps = np.kron(np.arange(6).reshape(2, 3) * 40, np.ones((16, 16))).astype(np.uint8)
+    made = Image.fromarray(steps if deep == 1 else np.stack([steps, steps // 2, steps], -1))
+    exif = Image.Exif()
+    exif[274] = way
+    made.save(tmp_path / name, exif=exif)
+    with Image.open(tmp_path / name) as opened:
+        shown = np.asarray(ImageOps.exif_transpose(opened)).reshape(-1)
+    found = read_image(tmp_path / name)
+    np.testing.assert_array_equal(np.moveaxis(found.values, 0, -1).reshape(-1), shown)
+    header = peek_image(tmp_path / name)
+    assert header.shape == found.shape[1:]
+    assert list(header.notes) == found.attrs["notes"]
+    assert ("upright" in " ".join(header.notes)) is (way > 1)
+    assert found.shape[1:] == ((48, 32) if way > 4 else (32, 48))
 
 
 def test_a_fraction_is_no_png(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """PNG, JPEG and BMP through Pillow: what a viewer shows, as numbers.
 
-A palette is looked up, one bit becomes 0 and 255, and colours that are all grey become one channel.
+A palette is looked up, one bit becomes 0 and 255, colours that are all grey become one channel, and
+what the camera held turned is turned upright. Colours of 16 bits, which Pillow would cut to 8, are
+decoded by imagecodecs.
 The resolution in such files is that of a screen, so the size of a pixel is unknown ("px").
 """
 
@@ -8,7 +10,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
 _COLOURS = ("red", "green", "blue", "alpha")
 _TURNED = 274  # EXIF: how the camera was held
+_SIDEWAYS = (5, 6, 7, 8)
+# PNG: 16 bits a colour, of the types grey with alpha, colours, and colours with alpha.
+_DEEP = tuple(bytes((16, kind)) for kind in (2, 4, 6))
 
 
 def read(path: Path) -> xr.DataArray:
@@ -37,11 +42,12 @@ def peek(path: Path) -> ImageHeader:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with Image.open(path) as opened:
-            size, mode = opened.size, opened.mode
+            size, way, mode = opened.size[::-1], _way(opened), opened.mode
     types = {"L": "uint8", "1": "uint8", "I;16": "uint16", "I;16B": "uint16"}
-    if mode in types:
-        shape, dtype = (size[1], size[0]), types[mode]
-        return ImageHeader(path.name, "image", shape, ("grey",), (1.0, 1.0), "px", dtype)
+    if mode in types and not _is_deep(path):
+        shape, notes = size[::-1] if way in _SIDEWAYS else size, tuple(_told(way))
+        dtype = types[mode]
+        return ImageHeader(path.name, "image", shape, ("grey",), (1.0, 1.0), "px", dtype, notes)
     found = read(path)
     names, notes = tuple(map(str, found.channel.values)), tuple(found.attrs["notes"])
     shape, dtype = found.shape[1:], found.dtype.name
@@ -87,18 +93,18 @@ def _pixels(path: Path) -> tuple[np.ndarray, list[str]]:
         warnings.simplefilter("ignore")
         try:
             with Image.open(path) as opened:
+                way = _way(opened)
                 opened.load()
-                notes = _turned(opened)
-                pixels = _decoded(opened)
+                pixels = _upright(_deep(path) if _is_deep(path) else _decoded(opened), way)
         except Image.DecompressionBombError as error:
             raise DataError(f"{path}: has too many pixels for one picture; write .tif.") from error
     if pixels.ndim == 2:
-        return pixels[None], notes
-    data = np.moveaxis(pixels, -1, 0)
-    return _fewest(data, notes)
+        return np.ascontiguousarray(pixels)[None], _told(way)
+    data, notes = _fewest(np.moveaxis(pixels, -1, 0))
+    return data, [*_told(way), *notes]
 
 
-def _decoded(opened: Image.Image) -> np.ndarray:  # type: ignore[name-defined]  # noqa: F821
+def _decoded(opened: Any) -> np.ndarray:
     if opened.mode == "1":
         return np.asarray(opened).astype(np.uint8) * np.uint8(255)
     if opened.mode in ("P", "PA"):
@@ -111,17 +117,58 @@ def _decoded(opened: Image.Image) -> np.ndarray:  # type: ignore[name-defined]  
     return np.asarray(opened)
 
 
-def _fewest(data: np.ndarray, notes: list[str]) -> tuple[np.ndarray, list[str]]:
+def _is_deep(path: Path) -> bool:
+    """Tell whether a file is a PNG with more than one channel of 16 bits."""
+    with path.open("rb") as handle:
+        head = handle.read(26)
+    return head.startswith(b"\x89PNG") and head[24:26] in _DEEP
+
+
+def _deep(path: Path) -> np.ndarray:
+    """Return the pixels of such a file, uint16."""
+    try:
+        import imagecodecs
+    except ImportError as error:
+        raise DataError(
+            f"{path}: its colours have 16 bits, which imagecodecs reads and Pillow would cut to 8; "
+            "pip install imagecodecs, or write it as .tif."
+        ) from error
+    pixels: np.ndarray = imagecodecs.png_decode(path.read_bytes())
+    if pixels.shape[-1] == 2:
+        pixels = pixels[..., [0, 0, 0, 1]]
+    return pixels
+
+
+def _fewest(data: np.ndarray) -> tuple[np.ndarray, list[str]]:
     """Leave out an alpha that hides nothing and colours that are grey."""
-    if len(data) == 4 and (data[3] == 255).all():
+    notes = []
+    if len(data) == 4 and (data[3] == np.iinfo(data.dtype).max).all():
         data = data[:3]
-        notes = [*notes, "Its alpha channel is opaque everywhere and was left out."]
+        notes = ["Its alpha channel is opaque everywhere and was left out."]
     if (data[0] == data[1]).all() and (data[0] == data[2]).all() and len(data) == 3:
-        return data[:1], [*notes, "Its three colours are equal everywhere: one grey channel."]
+        notes.append("Its three colours are equal everywhere: one grey channel.")
+        data = data[:1]
     return np.ascontiguousarray(data), notes
 
 
-def _turned(opened: Image.Image) -> list[str]:  # type: ignore[name-defined]  # noqa: F821
-    if opened.getexif().get(_TURNED, 1) == 1:
+def _way(opened: Any) -> int:
+    """Return how the camera was held, 1 to 8 as EXIF counts, from what stands before the pixels."""
+    from PIL import Image
+
+    # That of a PNG would decode all of it, to look behind its pixels.
+    return int(Image.Image.getexif(opened).get(_TURNED, 1))
+
+
+def _told(way: int) -> list[str]:
+    if way == 1:
         return []
-    return ["The camera was held turned; pixels stay in the order of the file."]
+    return ["The camera was held turned; the picture is upright, as a viewer shows it."]
+
+
+def _upright(pixels: np.ndarray, way: int) -> np.ndarray:
+    """Return pixels (y, x, …) as they are shown. Source: EXIF 2.3, tag Orientation."""
+    if way in _SIDEWAYS:
+        pixels = pixels.swapaxes(0, 1)
+    if way in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return pixels[:, ::-1] if way in (2, 3, 6, 7) else pixels
