@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 
 from neuroloom.core.errors import DataError
 from neuroloom.core.files import digest
 from neuroloom.io.cases import find_cases
-from neuroloom.io.cases.truth import Coding, is_inside
+from neuroloom.io.cases.truth import Coding, is_inside, is_two_tone
 from tests.grids import (
     PATIENT,
     two_balls,
@@ -423,6 +424,67 @@ def test_numbers_of_undeclared_labels(raw: np.ndarray, numbers: list[int]) -> No
     found = Coding().numbers(raw, "m.png")
     assert found.tolist() == numbers
     assert found.dtype.kind in "iu"
+
+
+def masks(folder: Path, drawn: list[np.ndarray], kind: str = "png", **options: Any) -> list[Any]:
+    """Return the truths of images with these masks."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, mask in enumerate(drawn):
+        png(
+            folder / f"image_{number}.png", np.random.default_rng(number).integers(0, 255, (64, 64))
+        )
+        file = folder / f"mask_{number}.{kind}"
+        Image.fromarray(mask).save(file, **({"quality": 60} if kind == "jpg" else {}))
+    return [case.truth() for case in find_cases(folder, **options).cases]
+
+
+def disc(radius: float, y: int = 30, x: int = 30) -> np.ndarray:
+    rows, columns = np.mgrid[:64, :64]
+    return np.hypot(rows - y, columns - x) < radius
+
+
+def test_black_and_white_of_any_depth(tmp_path: Path) -> None:
+    one, other = disc(20), disc(9, 40, 20)
+    for number, white in enumerate((np.uint8(255), np.uint16(65535), np.uint8(254))):
+        found = masks(tmp_path / str(number), [one * white, other * white])
+        for truth, drawn in zip(found, (one, other), strict=True):
+            np.testing.assert_array_equal(truth, drawn)
+    mixed = masks(
+        tmp_path / "mixed", [one * np.uint8(254), other * np.uint8(255), one * np.uint8(0)]
+    )
+    np.testing.assert_array_equal(mixed[0], one)
+    np.testing.assert_array_equal(mixed[1], other)
+    assert not mixed[2].any()
+
+
+def test_soft_masks_below_white(tmp_path: Path) -> None:
+    """Wide edges are no classes, and a dim mask is judged with the others."""
+    soft = np.round(gaussian_filter(disc(20) * 254.0, 2)).astype(np.uint8)
+    dim = np.round(gaussian_filter(disc(3) * 254.0, 2)).astype(np.uint8)
+    assert 128 < dim.max() < 200
+    first, second = masks(tmp_path, [soft, dim])
+    np.testing.assert_array_equal(first, soft > 127)
+    np.testing.assert_array_equal(second, dim > 127)
+    named, _ = masks(tmp_path, [soft, dim], classes=["tumour"])
+    np.testing.assert_array_equal(named, first)
+
+
+def test_numbers_of_many_objects_are_not_black_and_white(tmp_path: Path) -> None:
+    objects = np.arange(256, dtype=np.uint8).reshape(16, 16).repeat(4, 0).repeat(4, 1)
+    np.testing.assert_array_equal(masks(tmp_path, [objects])[0], objects)
+    assert not is_two_tone(objects)
+
+
+@pytest.mark.parametrize("radius", [2, 3, 5])
+def test_small_objects_in_a_jpeg(radius: int, tmp_path: Path) -> None:
+    """Edges fill most of what is drawn, and no grey of them a lot."""
+    drawn = disc(radius) | disc(radius, 11, 50) | disc(radius, 52, 14)
+    found = masks(tmp_path, [drawn * np.uint8(255), drawn * np.uint8(0)], "jpg")
+    assert (found[0] != drawn).sum() <= 3
+    assert not found[1].any()
+    tones = np.where(disc(9), 255, disc(20) * 128).astype(np.uint8)
+    with pytest.raises(DataError, match=r"mask_0\.jpg: a mask of the greys .*classes=\['tumour'\]"):
+        masks(tmp_path, [tones], "jpg")
 
 
 def test_greys_need_a_word(tmp_path: Path) -> None:

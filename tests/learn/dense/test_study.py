@@ -10,6 +10,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import digest, read_json
@@ -470,3 +471,14 @@ def test_a_dicom_series_gets_a_dicom_segmentation_without_a_name(tmp_path):
         assert one.SOPClassUID.name == "Segmentation Storage"
         assert [s.SegmentLabel for s in one.SegmentSequence] == ["1", "2"]
         assert str(one.PatientName) == ""
+
+
+def test_values_that_nobody_named_are_no_classes_where_there_are_many(tmp_path):
+    y, x = np.mgrid[:40, :40]
+    for number in range(3):
+        soft = 200 * np.exp(-((y - 20) ** 2 + (x - 15 - number) ** 2) / 60)
+        image = np.random.default_rng(number).integers(0, 99, (40, 40)) + soft
+        for word, pixels in (("image", image), ("mask", soft)):
+            Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / f"p{number}_{word}.png")
+    with pytest.raises(DataError, match=r"hold 70 values, 1, 2, .* --values\.tumour 255"):
+        Segment(**SMALL).prepare(tmp_path)

@@ -6,7 +6,9 @@ grey a class, or with one file a class.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,8 +18,13 @@ import numpy as np
 from neuroloom.core.errors import DataError
 from neuroloom.io.images import image_suffix, read_image, smallest_type, to_array
 
-# Smoothing touches edges; a grey that fills more than this share of a mask is a class.
+# Smoothing touches edges; a grey that fills more than this share of a mask is a class. A mask
+# smaller than a hundredth of the picture counts as so much.
 _EDGE_SHARE = 0.1
+# White and what is close to it fills at least this share of a mask in black and white.
+_WHITE_SHARE = 0.25
+# Greys that fill this share are what a mask was drawn with.
+_DRAWN_SHARE = 0.05
 # What JPEG makes of a grey lies within so much of it.
 _LOSSY = (".jpg", ".jpeg")
 _NOISE = 16
@@ -66,9 +73,18 @@ class Coding:
             told = top <= max(self.classes) and not is_lossy(name)
             greys = () if told else self.levels
             return nearest_level(raw, greys) if greys else whole
-        if is_lossy(name) or (whole.dtype == np.uint8 and top == 255):
-            return _two_tone(whole, name)
-        return whole
+        if whole.dtype.kind != "u" or (top < 2 and not is_lossy(name)):
+            return whole
+        return _undeclared(whole, name, self.counts or _counted(whole))
+
+    @cached_property
+    def counts(self) -> dict[int, int]:
+        """How many pixels of all files hold each value; what cannot be read its own case names."""
+        found: Counter[int] = Counter()
+        for file in self.files:
+            with suppress(DataError):
+                found.update(_counted(_whole(raw_label(file), str(file))))
+        return dict(found)
 
     @cached_property
     def levels(self) -> tuple[float, ...]:
@@ -81,21 +97,18 @@ class Coding:
         DataError
             If there are fewer greys than classes were declared.
         """
-        counts: dict[float, int] = {}
-        for file in self.files:
-            greys, times = np.unique(raw_label(file), return_counts=True)
-            for grey, count in zip(greys.tolist(), times.tolist(), strict=True):
-                counts[grey] = counts.get(grey, 0) + count
         wanted = len(self.classes or {}) + 1
         lossy = any(map(is_lossy, self.files))
-        levels = _most_frequent(counts, wanted, _NOISE if lossy else 0)
+        if wanted == 2 and (white := _white_of(self.counts)):
+            return (0, white)
+        levels = _most_frequent(self.counts, wanted, _NOISE if lossy else 0)
         if len(levels) < wanted:
             raise DataError(
                 f"{wanted - 1} classes were declared and the label files hold only the values "
                 f"{list(levels)}{' and noise' * lossy}; declare the classes that are drawn, or "
                 "give values."
             )
-        return levels if lossy or are_greys(counts, levels) else ()
+        return levels if lossy or are_greys(self.counts, levels) else ()
 
     @property
     def greys(self) -> dict[str, float]:
@@ -181,7 +194,7 @@ def is_inside(raw: np.ndarray, name: str = "the mask") -> np.ndarray:
     ([False, True, True], [False, False, True])
     """
     whole = _whole(raw, name)
-    inside: np.ndarray = whole > _white(whole, name) / 2
+    inside: np.ndarray = whole > _white_of(_counted(whole), lossy=is_lossy(name)) / 2
     return inside
 
 
@@ -193,13 +206,9 @@ def is_two_tone(raw: np.ndarray) -> bool:
     >>> is_two_tone(np.array([0, 255, 255])), is_two_tone(np.array([0, 1, 2]))
     (True, False)
     """
-    top = int(raw.max(initial=0))
-    white = next((white for white in _WHITE if white * (1 - _NOISE / 255) <= top <= white), 0)
-    if raw.dtype.kind == "u" and white:
-        noise = _NOISE * white // 255  # what JPEG leaves on black and on white
-        between = (raw > noise) & (raw < white - noise)
-        return bool(between.mean() <= _EDGE_SHARE * max((raw > noise).mean(), 0.01))
-    return len(np.unique(raw)) <= 2
+    counts = _counted(raw)
+    white = _white_of(counts) if raw.dtype.kind == "u" else 0
+    return len(counts) <= 2 or (white > 0 and not _class_between(counts, white))
 
 
 def numbers_inside(raw: np.ndarray, name: str = "the mask") -> list[int]:
@@ -210,10 +219,10 @@ def numbers_inside(raw: np.ndarray, name: str = "the mask") -> list[int]:
     >>> numbers_inside(np.array([0, 1, 2])), numbers_inside(np.array([0, 100, 255], np.uint8))
     ([1, 2], [1])
     """
-    whole = _whole(raw, name)
-    if _white(whole, name):
+    counts = _counted(_whole(raw, name))
+    if _white_of(counts, lossy=is_lossy(name)):
         return [1]
-    return [int(number) for number in np.unique(whole[whole > 0])]
+    return [number for number in sorted(counts) if number > 0]
 
 
 def merged(masks: Sequence[np.ndarray]) -> np.ndarray:
@@ -261,27 +270,72 @@ def _whole(raw: np.ndarray, name: str) -> np.ndarray:
     )
 
 
-def _white(whole: np.ndarray, name: str) -> int:
-    """Return the grey of white if a mask is a picture, whose greys are edges; 0 for numbers."""
-    if is_lossy(name):
+def _counted(whole: np.ndarray) -> dict[int, int]:
+    """Return how many pixels hold each value."""
+    values, times = np.unique(whole, return_counts=True)
+    return dict(zip(values.tolist(), times.tolist(), strict=True))
+
+
+def _undeclared(whole: np.ndarray, name: str, counts: Mapping[int, int]) -> np.ndarray:
+    """Return 0 and 1 of black and white with smooth edges, and numbers as they are.
+
+    Parameters
+    ----------
+    counts
+        Of all files of the data set: one mask alone may have no white, or another grey for it.
+    """
+    lossy, own = is_lossy(name), _counted(whole)
+    white = _white_of(counts, lossy=lossy)
+    between = _class_between(counts, white, lossy=lossy) or _class_between(own, white, lossy=lossy)
+    if white and not between:
+        return (whole > white / 2).astype(np.uint8)
+    if not lossy and not _drawn_in_greys(counts):
+        return whole
+    greys = ", ".join(map(str, [*own][:8]))
+    raise DataError(
+        f"{name}: a mask of the greys {greys}{', …' * (len(own) > 8)}; say which is which, for "
+        "example values={'myelin': 128, 'axon': 255}, or declare the classes in that order; if it "
+        "is all one class, name that: classes=['tumour']."
+    )
+
+
+def _white_of(counts: Mapping[int, int], *, lossy: bool = False) -> int:
+    """Return the grey of white if a mask is a picture in black and white; 0 for numbers."""
+    if lossy:
         return _WHITE[0]
-    if whole.max(initial=0) not in _WHITE:
+    top = max(counts, default=0)
+    white = next((white for white in _WHITE if white * (1 - _NOISE / 255) <= top <= white), 0)
+    if not white:
         return 0
-    greys, counts = np.unique(whole[whole > 0], return_counts=True)
-    return int(greys[-1]) if counts[-1] == counts.max() else 0
+    greys = _greys(counts, white)
+    return white if greys[-_NOISE:].sum() >= _WHITE_SHARE * greys[_NOISE + 1 :].sum() else 0
 
 
-def _two_tone(raw: np.ndarray, name: str) -> np.ndarray:
-    """Return 0 and 1 of black and white with smooth edges."""
-    dark, light = (_NOISE, 255 - _NOISE) if is_lossy(name) else (0, 255)
-    between = (raw > dark) & (raw < light)
-    if between.mean() > _EDGE_SHARE * max((raw > dark).mean(), 0.01):
-        greys = ", ".join(map(str, np.unique(raw)[:8]))
-        raise DataError(
-            f"{name}: a mask of the greys {greys}; say which is which, for example "
-            "values={'myelin': 128, 'axon': 255}, or declare the classes in that order."
-        )
-    return (raw > 127).astype(np.uint8)
+def _class_between(counts: Mapping[int, int], white: int, *, lossy: bool = False) -> bool:
+    """Tell whether a grey between black and white fills more than edges do."""
+    if not white:
+        return False
+    greys = _greys(counts, white)
+    least = _EDGE_SHARE * max(greys[_NOISE + 1 :].sum(), 0.01 * greys.sum())
+    if not lossy:
+        return bool(greys[_NOISE + 1 : -_NOISE].max() > least)
+    # Around edges JPEG leaves what is nearly black and nearly white.
+    middle = greys[3 * _NOISE : -3 * _NOISE]
+    return bool(np.convolve(middle, np.ones(2 * _NOISE + 1), "valid").max() > least)
+
+
+def _greys(counts: Mapping[int, int], white: int) -> np.ndarray:
+    """Return how many pixels have each of 256 greys from black to white."""
+    steps = np.clip(np.array([*counts]) * 255 // white, 0, 255)
+    return np.bincount(steps, np.array([*counts.values()]), 256)
+
+
+def _drawn_in_greys(counts: Mapping[int, int]) -> bool:
+    """Tell whether most of what is drawn has few greys, white among them, that number nothing."""
+    drawn = sum(times for value, times in counts.items() if value)
+    often = [value for value, times in counts.items() if value and times >= _DRAWN_SHARE * drawn]
+    most = sum(counts[value] for value in often) > drawn / 2
+    return most and max(counts) in _WHITE and min(often) > len(often)
 
 
 def _most_frequent(counts: Mapping[float, int], wanted: int, apart: float) -> tuple[float, ...]:

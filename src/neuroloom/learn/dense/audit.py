@@ -10,8 +10,10 @@ from neuroloom.core.audit import Finding
 from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import DataError
 from neuroloom.core.split import Fold
+from neuroloom.io.cases.layouts import few
 
 FEW_CASES = 10
+MANY_CLASSES = 32  # so many that nobody named are no classes
 
 
 def audit_cases(dataset: Dataset) -> list[Finding]:
@@ -37,6 +39,24 @@ def audit_cases(dataset: Dataset) -> list[Finding]:
             )
         )
     return findings
+
+
+def refuse_unnamed(dataset: Dataset) -> None:
+    """Refuse more numbers in labels than are classes, where nobody named them.
+
+    Raises
+    ------
+    DataError
+        With some of the numbers.
+    """
+    numbers = [k for k, name in dataset.facts["classes_of"].items() if k == name]
+    if len(numbers) > MANY_CLASSES:
+        raise DataError(
+            f"The labels hold {len(numbers)} values, {few(numbers)}, and nothing names classes. A "
+            "mask of one class with soft edges is cut at half: --values.tumour 255, or what is "
+            "white in it. Numbers of objects are for microscopy.segment --target instances. "
+            "Classes are named by `classes` or a dataset.json."
+        )
 
 
 def refuse_shared(dataset: Dataset, folds: list[Fold]) -> None:
