@@ -175,6 +175,28 @@ def test_datasets_of_hdf5(tmp_path: Path) -> None:
         read_image(f"{path}::raw")
 
 
+def test_channels_of_an_image_in_hdf5(tmp_path: Path) -> None:
+    made = image(np.stack([GREY, GREY // 2]), (0.5, 0.25), "um")
+    path = write_image(tmp_path / "a.h5", made)
+    found, header = read_image(path), peek_image(path)
+    np.testing.assert_array_equal(found.values, made.values)
+    assert (spacing(found), found.attrs["unit"]) == ((0.5, 0.25), "um")
+    assert (header.shape, header.spacing) == ((6, 8), (0.5, 0.25))
+    window = (slice(1, 4), slice(2, 7))
+    np.testing.assert_array_equal(read_window(path, window), made.values[:, 1:4, 2:7])
+
+
+def test_other_byte_order_in_hdf5(tmp_path: Path) -> None:
+    path = tmp_path / "b.h5"
+    with h5py.File(path, "w") as file:
+        file["image"] = GREY.astype(">u2")
+    window = read_window(path, (slice(0, 6), slice(0, 8)))
+    for array in (read_image(path).values, window):
+        assert array.dtype.str == np.dtype(np.uint16).str
+        np.testing.assert_array_equal(array[0], GREY)
+    assert peek_image(path).dtype == "uint16"
+
+
 def test_zarr_stores(tmp_path: Path) -> None:
     data = np.random.default_rng(0).integers(0, 99, (6, 5, 4)).astype(np.uint16)
     plain = zarr.open_array(str(tmp_path / "a.zarr"), mode="w", shape=data.shape, dtype=data.dtype)

@@ -25,7 +25,7 @@ def read(path: Path) -> xr.DataArray:
     """Read the dataset that is named, or the only one."""
     with _opened(path) as file:
         found = _chosen(path, file)
-        data, sizes = np.asarray(found[()]), _sizes(path, found)
+        data, sizes = _native(found[()]), _sizes(path, found)
     return grid(data, sizes, "px" if sizes is None else "um", path.name)
 
 
@@ -41,10 +41,10 @@ def crop(path: Path, window: tuple[slice, ...]) -> np.ndarray:
     """Read a window, (channel, *axes), and only that part."""
     with _opened(path) as file:
         found = _chosen(path, file)
-        axes = min(found.ndim, 3)
-        check_window(window, axes, path.name)
-        lead = (slice(None),) if found.ndim == 4 else ()
-        part = np.asarray(found[(*lead, *window)])
+        check_window(window, _axes(found.shape), path.name)
+        lead: tuple[Any, ...] = (slice(None),) if found.ndim == 4 else ()
+        flat = (0,) if lead and len(window) == 2 else ()
+        part = _native(found[(*lead, *flat, *window)])
     return part if lead else part[None]
 
 
@@ -71,13 +71,9 @@ def grid(
     channels: list[str] | None = None,
 ) -> xr.DataArray:
     """Return a recording of an array in array order with two, three or four axes."""
-    if data.ndim == 4 and data.shape[1] == 1:
-        data = data[:, 0]
-        flat = True
-    else:
-        flat = data.ndim == 2
     sizes = sizes or (1.0, 1.0, 1.0)
-    if flat:
+    if _axes(data.shape) == 2:
+        data = data[:, 0] if data.ndim == 4 else data
         return image(data, sizes[-2:], unit, channels, name)  # type: ignore[arg-type]
     order = (0, 3, 2, 1) if data.ndim == 4 else (2, 1, 0)
     affine = np.diag([*sizes[::-1], 1.0])
@@ -108,6 +104,17 @@ def header(
         dtype=dtype.newbyteorder("=").name,
         affine=affine,
     )
+
+
+def _axes(shape: tuple[int, ...]) -> int:
+    """Return how many axes are in space; two also of channels with one slice each."""
+    return 2 if len(shape) == 2 or (len(shape) == 4 and shape[1] == 1) else 3
+
+
+def _native(part: Any) -> np.ndarray:
+    """Return an array in this machine's byte order."""
+    array = np.asarray(part)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def _opened(path: Path) -> Any:
@@ -155,9 +162,9 @@ def _sizes(path: Path, found: Any) -> tuple[float, ...] | None:
     if given is None:
         return None
     sizes = tuple(float(size) for size in np.ravel(given))
-    axes = min(found.ndim, 3)
+    axes = _axes(found.shape)
     if len(sizes) < axes or min(sizes) <= 0:
         raise DataError(
             f"{path}: element_size_um is {sizes}; expected {axes} sizes above 0, z first."
         )
-    return sizes[-3:] if axes == 3 else sizes[-2:]
+    return sizes[-axes:]
