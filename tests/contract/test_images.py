@@ -183,6 +183,28 @@ def test_several_channels_of_a_volume(kind: str, tmp_path: Path) -> None:
     assert peek_image(tmp_path / f"v{kind}").shape == (4, 6, 5)
 
 
+@pytest.mark.parametrize("kind", [".nrrd", ".mha", ".mgz", ".nii.gz"])
+def test_micrometres_keep_their_length(kind: str, tmp_path: Path) -> None:
+    path = write_image(tmp_path / f"s{kind}", STACK)
+    np.testing.assert_allclose(peek_image(path).given_in("um").affine, STACK.affine, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [".mha", ".nrrd"])
+def test_an_image_of_itk_keeps_its_place(kind: str, tmp_path: Path) -> None:
+    import SimpleITK
+
+    made = SimpleITK.GetImageFromArray(PICTURE.values[0])
+    made.SetOrigin((10.0, 20.0))
+    made.SetDirection((0.0, 1.0, -1.0, 0.0))
+    made.SetSpacing((0.5, 0.25))
+    SimpleITK.WriteImage(made, str(tmp_path / f"a{kind}"))
+    like = read_image(tmp_path / f"a{kind}")
+    write_image(tmp_path / f"label{kind}", PICTURE.values[0] > 9, like=like)
+    again = SimpleITK.ReadImage(str(tmp_path / f"label{kind}"))
+    for fact in ("Origin", "Direction", "Spacing"):
+        assert getattr(again, f"Get{fact}")() == getattr(made, f"Get{fact}")()
+
+
 def test_half_written_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="two axes"):
         write_image(tmp_path / "x.png", phantom())

@@ -1,7 +1,8 @@
 """NRRD and MetaImage (.nrrd, .nhdr, .mha, .mhd) through SimpleITK.
 
 ITK counts to the left and the back (LPS), we to the right and the front (RAS): the first two rows
-of the affine change sign. Source: https://teem.sourceforge.net/nrrd/format.html; ITK's MetaIO.
+of the affine change sign. Lengths are in mm: the files say no unit.
+Source: https://teem.sourceforge.net/nrrd/format.html; ITK's MetaIO.
 """
 
 from __future__ import annotations
@@ -38,9 +39,10 @@ def read(path: Path) -> xr.DataArray:
     if axes == 4 and values.ndim == 5:
         values = values.reshape(-1, *values.shape[2:])
     if axes == 2:
-        return image(values, opened.GetSpacing()[::-1], "mm", source=path.name)
-    values = values if values.ndim == 4 else values[None]
-    found = volume(values.transpose(0, 3, 2, 1), _affine(opened), source=path.name)
+        found = image(values, opened.GetSpacing()[::-1], "mm", source=path.name)
+    else:
+        values = values if values.ndim == 4 else values[None]
+        found = volume(values.transpose(0, 3, 2, 1), _affine(opened), source=path.name)
     found.attrs["itk"] = _place(opened)
     return found
 
@@ -80,11 +82,8 @@ def write(path: Path, recording: xr.DataArray) -> None:
     several = len(values) > 1
     values = np.ascontiguousarray(np.moveaxis(values, 0, -1) if several else values[0])
     made = SimpleITK.GetImageFromArray(values, isVector=several)
-    if flat:
-        made.SetSpacing(recording.attrs["spacing"][::-1])
-    else:
-        for setter, value in _decomposed(recording).items():
-            getattr(made, f"Set{setter}")(value)
+    for setter, value in (_flat_place if flat else _decomposed)(recording).items():
+        getattr(made, f"Set{setter}")(value)
     SimpleITK.WriteImage(made, str(path), useCompression=True)
 
 
@@ -166,6 +165,18 @@ def _place(opened: Any) -> dict[str, tuple[float, ...]]:
     }
 
 
+def _flat_place(recording: xr.DataArray) -> dict[str, tuple[float, ...]]:
+    """Return the size of the pixels of an image, and where ITK was told that it lies."""
+    sizes = recording.attrs["spacing"][::-1]
+    kept: dict[str, tuple[float, ...]] = recording.attrs.get("itk", {})
+    return kept | {"Spacing": tuple(size * _scale(recording) for size in sizes)}
+
+
+def _scale(recording: xr.DataArray) -> float:
+    """Return how many mm, the unit of these files, its unit is."""
+    return 1e-3 if recording.attrs["unit"] == "um" else 1.0
+
+
 def _decomposed(recording: xr.DataArray) -> dict[str, tuple[float, ...]]:
     """Return what ITK was told when it was read, else the affine taken apart.
 
@@ -174,7 +185,7 @@ def _decomposed(recording: xr.DataArray) -> dict[str, tuple[float, ...]]:
     DataError
         If the affine shears, which ITK cannot hold.
     """
-    affine = _FLIP @ recording.attrs["affine"]
+    affine = _FLIP @ np.diag([_scale(recording)] * 3 + [1.0]) @ recording.attrs["affine"]
     kept: dict[str, tuple[float, ...]] | None = recording.attrs.get("itk")
     if kept is not None:
         again = np.reshape(kept["Direction"], (3, 3)) * np.array(kept["Spacing"])

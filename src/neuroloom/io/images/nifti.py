@@ -87,6 +87,8 @@ def write(path: Path, recording: xr.DataArray) -> None:
         raise DataError(f"{path.name}: an image has no place in space; write .tif or .png.")
     if path.suffix.lower() in (".mgz", ".mgh"):
         known = _OF_MGH.get(data.dtype.name, data.dtype)
+        if recording.attrs["unit"] == "um":  # MGH is in mm and says no unit
+            affine = np.diag([1e-3] * 3 + [1.0]) @ affine
         nibabel.MGHImage(data.astype(known, copy=False), affine).to_filename(path)
         return
     single = ".img" not in path.suffixes and ".hdr" not in path.suffixes
