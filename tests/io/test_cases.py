@@ -14,6 +14,7 @@ from scipy.ndimage import gaussian_filter
 from neuroloom.core.errors import DataError
 from neuroloom.core.files import digest
 from neuroloom.io.cases import find_cases
+from neuroloom.io.cases.check import check_cases
 from neuroloom.io.cases.truth import Coding, is_inside, is_two_tone
 from tests.grids import (
     PATIENT,
@@ -348,6 +349,48 @@ def test_numbers_of_classes_do_not_live_in_a_jpeg(tmp_path: Path) -> None:
     found = find_cases(tmp_path, images=["raw_*.png"], labels=["seg_*.jpg"], classes=["a", "b"])
     with pytest.raises(DataError, match=r"hold only the values \[0\] and noise"):
         found.cases[0].truth()
+
+
+def tiles(folder: Path, kinds: str) -> Path:
+    """Write a picture a letter: coloured, blank, grey in one channel, transparent in a pixel."""
+    folder.mkdir()
+    for number, kind in enumerate(kinds):
+        pixels = np.random.default_rng(number).integers(0, 200, (6, 8, 4), np.uint8)
+        pixels[..., 3] = 255
+        pixels[0, 0, 3] = 0 if kind == "t" else 255
+        if kind in "bg":
+            pixels[..., :3] = 255
+        shown = {"g": pixels[..., 0], "t": pixels}.get(kind, pixels[..., :3])
+        Image.fromarray(shown).save(folder / f"{number}{kind}.png")
+    return folder
+
+
+def test_a_blank_or_transparent_picture_has_the_channels_of_the_others(tmp_path: Path) -> None:
+    cases = find_cases(tiles(tmp_path / "many", "cbcgt")).cases
+    for case in cases:
+        image = case.image()
+        assert image.shape == (3, 6, 8)
+        assert case.header.channels == ("red", "green", "blue")
+        np.testing.assert_array_equal(case.window((slice(1, 4), slice(2, 5))), image[:, 1:4, 2:5])
+    assert (cases[1].image() == 255).all()
+    assert "alpha channel was left out" in cases[4].header.notes[-1]
+    assert not [problem for problem in check_cases(cases) if "other cases" in problem.text]
+    # Grey ones stay grey, and four channels that all pictures have stay four.
+    assert [len(case.image()) for case in find_cases(tiles(tmp_path / "grey", "gbg")).cases] == [
+        1
+    ] * 3
+    assert [len(case.image()) for case in find_cases(tiles(tmp_path / "clear", "tt")).cases] == [
+        4
+    ] * 2
+
+
+def test_a_blank_picture_for_a_run_that_has_learnt_colours(tmp_path: Path) -> None:
+    """One channel that is no picture's colours is not made three."""
+    blank = find_cases(tiles(tmp_path / "b", "b"), n_channels=3).cases[0]
+    assert blank.image().shape == (3, 6, 8)
+    grey = find_cases(tiles(tmp_path / "g", "g"), n_channels=3).cases[0]
+    assert (len(grey.image()), len(grey.header.channels)) == (1, 1)
+    assert len(find_cases(tiles(tmp_path / "o", "b"), n_channels=1).cases[0].image()) == 1
 
 
 def test_globs_with_channels(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from neuroloom.core.errors import DataError, nearest
+from neuroloom.io.cases.colours import Colours
 from neuroloom.io.cases.layouts import (
     Layout,
     Row,
@@ -76,7 +77,8 @@ def find_cases(
         Whether cases may lack channels: a file of their own, or a cell of the table.
     n_channels
         How many each case must have, where that is known: tells NAME_0000 and NAME_0001 of one
-        case from two cases in a folder that says no more.
+        case from two cases in a folder that says no more, and a blank picture that has colours in
+        its file from a grey one.
     labelled
         Whether labels are wanted; without, they are passed over, and need not be there. Of a
         data set with new images in imagesTs only these are then taken.
@@ -110,7 +112,9 @@ def find_cases(
     numbers = _classes(layout, values or {}, classes)
     files = tuple(root / path for row in layout.rows for path in label_paths(row.label))
     coding = Coding(numbers, layout.strict, dict(values or {}), files)
-    cases = Cases([_case(row, root, coding) for row in layout.rows])
+    single_files = [root / row.images[0] for row in layout.rows if len(row.images) == 1]
+    colours = Colours(tuple(single_files), n_channels)
+    cases = Cases([_case(row, root, coding, colours) for row in layout.rows])
     return FoundCases(
         table=_table(layout.rows),
         root=root,
@@ -262,14 +266,15 @@ def _classes(
     return layout.classes
 
 
-def _case(row: Row, root: Path, coding: Coding) -> Case:
+def _case(row: Row, root: Path, coding: Coding, colours: Colours) -> Case:
     label: Path | dict[str, Path] | None = None
     if isinstance(row.label, dict):
         label = {name: root / path for name, path in row.label.items()}
     elif row.label is not None:
         label = root / row.label
     images = tuple(root / path for path in row.images)
-    return Case(row.name, images, label, row.keys["subject"], coding, row.pixel, row.missing)
+    subject = row.keys["subject"]
+    return Case(row.name, images, label, subject, coding, row.pixel, row.missing, colours=colours)
 
 
 def _table(rows: list[Row]) -> pd.DataFrame:

@@ -17,6 +17,7 @@ import numpy as np
 
 from neuroloom.core.errors import DataError
 from neuroloom.core.files import digest
+from neuroloom.io.cases.colours import Colours
 from neuroloom.io.cases.truth import Coding, is_inside, merged, raw_label
 from neuroloom.io.cases.upright import Turn
 from neuroloom.io.images import (
@@ -64,6 +65,8 @@ class Case:
         The other files are turned to it by their own affines.
     lengths
         Unit that sizes are given in; None: that of the file.
+    colours
+        The channels that a picture is given in.
     """
 
     name: str
@@ -77,6 +80,7 @@ class Case:
     numbering: Mapping[int, int] = field(default_factory=dict)
     upright: bool = False
     lengths: str | None = None
+    colours: Colours = field(default_factory=Colours)
 
     @cached_property
     def header(self) -> ImageHeader:
@@ -93,10 +97,14 @@ class Case:
 
     @cached_property
     def _in_file(self) -> ImageHeader:
-        header = peek_image(self.images[0])
+        header = self._as_stored if len(self.images) > 1 else self.colours.header(self._as_stored)
         if self.pixel is None:
             return header
         return replace(header, spacing=self._own_spacing(header), unit=self.pixel[1])
+
+    @cached_property
+    def _as_stored(self) -> ImageHeader:
+        return peek_image(self.images[0])
 
     @cached_property
     def _turn(self) -> Turn | None:
@@ -245,7 +253,8 @@ class Case:
                     f"{file}: its grid is {part.shape[1:]}, that of {self.images[0].name} is "
                     f"{parts[0].shape[1:]}; channels of a case share one grid."
                 )
-        joined = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        alone = len(parts) == 1
+        joined = self.colours.array(parts[0], self._as_stored) if alone else np.concatenate(parts)
         joined = np.ascontiguousarray(joined, dtype=np.float32)
         for place in self.missing:
             joined = np.insert(joined, place, np.nan, axis=0)

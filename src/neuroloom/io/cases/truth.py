@@ -338,9 +338,9 @@ def _drawn_in_greys(counts: Mapping[int, int]) -> bool:
     return most and max(counts) in _WHITE and min(often) > len(often)
 
 
-def _most_frequent(counts: Mapping[float, int], wanted: int, apart: float) -> tuple[float, ...]:
+def _most_frequent(counts: Mapping[int, int], wanted: int, apart: float) -> tuple[int, ...]:
     """Return so many of the greys that most pixels have, by size; none is as near to another."""
-    found: list[float] = []
+    found: list[int] = []
     for grey in sorted(counts, key=lambda grey: -counts[grey]):
         if len(found) < wanted and all(abs(grey - other) > apart for other in found):
             found.append(grey)

@@ -60,6 +60,8 @@ class ImageHeader:
         What a careful reader should know about the file, one sentence each.
     affine
         Shape (4, 4), RAS, from (x, y, z) indices; None for an image.
+    folded
+        Whether the file has three colours, which are equal everywhere and count as one channel.
     """
 
     source: str
@@ -71,6 +73,7 @@ class ImageHeader:
     dtype: str
     notes: tuple[str, ...] = ()
     affine: np.ndarray | None = None
+    folded: bool = False
 
     def given_in(self, unit: str) -> ImageHeader:
         """Return the same with its sizes in another unit of length.

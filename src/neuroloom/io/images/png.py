@@ -50,8 +50,10 @@ def peek(path: Path) -> ImageHeader:
         return ImageHeader(path.name, "image", shape, ("grey",), (1.0, 1.0), "px", dtype, notes)
     found = read(path)
     names, notes = tuple(map(str, found.channel.values)), tuple(found.attrs["notes"])
-    shape, dtype = found.shape[1:], found.dtype.name
-    return ImageHeader(path.name, "image", shape, names, (1.0, 1.0), "px", dtype, notes)
+    shape, dtype, folded = found.shape[1:], found.dtype.name, len(names) == 1
+    return ImageHeader(
+        path.name, "image", shape, names, (1.0, 1.0), "px", dtype, notes, folded=folded
+    )
 
 
 def write(path: Path, recording: xr.DataArray) -> None:

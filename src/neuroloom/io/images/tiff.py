@@ -62,7 +62,8 @@ def peek(path: Path) -> ImageHeader:
         # No memory is touched behind a zero stride.
         empty = np.broadcast_to(np.zeros((), series.dtype), series.shape)
         data, more = _ordered(empty, _axes(path, series))
-    if data.ndim == 3 and len(data) in (3, 4):
+    coloured = data.ndim == 3 and len(data) in (3, 4)
+    if coloured:
         found = read(path)
         names, notes = tuple(map(str, found.channel.values)), found.attrs["notes"]
     else:
@@ -72,7 +73,10 @@ def peek(path: Path) -> ImageHeader:
     spacing = sizes[1:] if affine is None else affine_spacing(affine)
     kind = "image" if affine is None else "volume"
     dtype = series.dtype.newbyteorder("=").name
-    return ImageHeader(path.name, kind, grid, names, spacing, unit, dtype, tuple(notes), affine)
+    return ImageHeader(
+        path.name, kind, grid, names, spacing, unit, dtype, tuple(notes), affine,
+        coloured and len(names) == 1,
+    )  # fmt: skip
 
 
 def crop(path: Path, window: tuple[slice, ...]) -> np.ndarray:
