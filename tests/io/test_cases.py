@@ -15,7 +15,7 @@ from neuroloom.core.errors import DataError
 from neuroloom.core.files import digest
 from neuroloom.io.cases import find_cases
 from neuroloom.io.cases.check import check_cases
-from neuroloom.io.cases.truth import Coding, is_inside, is_two_tone
+from neuroloom.io.cases.truth import Coding, colours_of, is_inside, is_two_tone
 from tests.grids import (
     PATIENT,
     two_balls,
@@ -528,6 +528,66 @@ def test_small_objects_in_a_jpeg(radius: int, tmp_path: Path) -> None:
     tones = np.where(disc(9), 255, disc(20) * 128).astype(np.uint8)
     with pytest.raises(DataError, match=r"mask_0\.jpg: a mask of the greys .*classes=\['tumour'\]"):
         masks(tmp_path, [tones], "jpg")
+
+
+def coloured(*painted: tuple[np.ndarray, tuple[int, ...]]) -> np.ndarray:
+    """Return a picture with colours painted one over the other on black, or on nothing."""
+    picture = np.zeros((64, 64, len(painted[0][1])), np.uint8)
+    for where, colour in painted:
+        picture[where] = colour
+    return picture
+
+
+def in_palette(path: Path, numbers: np.ndarray, colours: list[tuple[int, int, int]]) -> None:
+    made = Image.fromarray(numbers.astype(np.uint8), mode="P")
+    made.putpalette(np.ravel(colours).tolist())
+    made.save(path)
+
+
+def test_numbers_of_a_palette_are_classes(tmp_path: Path) -> None:
+    numbers = disc(20) * 2 - disc(9)
+    mask = tmp_path / "mask_0.png"
+    masks(tmp_path, [numbers.astype(np.uint8)])
+    black, red, grey, green = (0, 0, 0), (128, 0, 0), (128, 128, 128), (0, 128, 0)
+    in_palette(mask, numbers, [black, red, grey])
+    np.testing.assert_array_equal(find_cases(tmp_path).cases[0].truth(), numbers)
+    in_palette(mask, disc(20) * 2, [black, red, grey])
+    np.testing.assert_array_equal(find_cases(tmp_path).cases[0].truth(), disc(20) * 2)
+    # Programs that pack files number colours as they come: black tells.
+    in_palette(mask, 1 - disc(20), [red, black, green])
+    np.testing.assert_array_equal(find_cases(tmp_path).cases[0].truth(), disc(20))
+    in_palette(mask, 1 - disc(20), [(255, 255, 255), black])
+    np.testing.assert_array_equal(find_cases(tmp_path).cases[0].truth(), disc(20))
+    assert colours_of(mask) == {}
+
+
+@pytest.mark.parametrize(
+    "paint", [(255, 0, 0), (128, 60, 0), (0, 90, 255, 255), (0, 0, 0, 255), (255, 255, 255, 255)]
+)
+def test_one_colour_on_black_or_on_nothing(paint: tuple[int, ...], tmp_path: Path) -> None:
+    flat = coloured((disc(20), paint))
+    smooth = np.asarray(
+        Image.fromarray(flat).resize((64, 64), Image.Resampling.BOX, (8, 8, 40, 40))
+    )
+    sharp = np.kron(disc(20)[8:40, 8:40], np.ones((2, 2), bool))
+    first, second = masks(tmp_path, [flat, smooth])
+    np.testing.assert_array_equal(first, disc(20))
+    np.testing.assert_array_equal(second, sharp)
+
+
+def test_several_colours_ask_for_numbers(tmp_path: Path) -> None:
+    red, green = (255, 0, 0), (0, 255, 0)
+    with pytest.raises(DataError, match=r"mask_0.png: a mask in the colours .*\(0, 255, 0\)"):
+        masks(tmp_path / "two", [coloured((disc(20), red), (disc(9), green))])
+    with pytest.raises(DataError, match=r"mask_0.jpg.* JPEG smears colours"):
+        masks(tmp_path / "jpeg", [coloured((disc(20), red))], "jpg")
+    photo = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    with pytest.raises(DataError, match="many colours, like a photograph"):
+        masks(tmp_path / "photo", [photo])
+    masks(tmp_path / "apart", [coloured((disc(20), red)), coloured((disc(9), green))])
+    problems = check_cases(find_cases(tmp_path / "apart").cases)
+    assert [problem.severity for problem in problems] == ["error"]
+    assert r"painted in (0, 255, 0)" in problems[0].text
 
 
 def test_greys_need_a_word(tmp_path: Path) -> None:

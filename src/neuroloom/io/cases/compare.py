@@ -17,6 +17,8 @@ _FEWEST, _CLEARLY = 5, 0.1
 # A value that one label alone holds is a slip if it covers so small a share of what is drawn; more
 # values than these are numbers of objects.
 _SLIP, _CLASSES = 1e-3, 32
+# Colours that differ by no more are shades of one.
+_SHADE = 16
 
 
 def compare(seen: list[Seen], use: Use) -> list[Problem]:
@@ -143,6 +145,23 @@ def _greys(seen: list[Seen]) -> list[Problem]:
     return [_problem("note", drawn[0], f"its label and the others were numbered by grey: {taken}.")]
 
 
+def _colours(seen: list[Seen]) -> list[Problem]:
+    """Find labels that show in another colour what counts as one class."""
+    found: list[Problem] = []
+    first: dict[int, tuple[Seen, tuple[int, int, int]]] = {}
+    for one in seen:
+        for value, colour in one.colours.items():
+            other, known = first.setdefault(value, (one, colour))
+            if np.abs(np.subtract(colour, known)).max() > _SHADE:
+                text = (
+                    f"its label is painted in {colour} (red, green, blue) where that of "
+                    f"{other.case.name} is in {known}, and both would count as one class; give "
+                    "each class a number, or one file a class."
+                )
+                found.append(_problem("error", one, text))
+    return found
+
+
 def _slips(seen: list[Seen]) -> list[Problem]:
     """Find values that a few voxels of one label hold, and no other label."""
     drawn = [one for one in seen if one.values]
@@ -234,7 +253,7 @@ def _flips(seen: list[Seen]) -> list[Problem]:
     return found
 
 
-_TOGETHER = (_kinds, _channel_counts, _label_names, _greys, _slips, _twins, _flips)
+_TOGETHER = (_kinds, _channel_counts, _label_names, _greys, _colours, _slips, _twins, _flips)
 
 
 def _likeness(thumbs: list[np.ndarray]) -> np.ndarray:

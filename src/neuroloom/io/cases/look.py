@@ -12,7 +12,7 @@ import numpy as np
 from neuroloom.core.errors import DataError
 from neuroloom.io.cases.layouts import few
 from neuroloom.io.cases.model import Case
-from neuroloom.io.cases.truth import is_inside, numbers_inside, raw_label
+from neuroloom.io.cases.truth import colours_of, is_inside, numbers_inside, raw_label
 from neuroloom.io.cases.upright import Turn
 from neuroloom.io.images import ImageHeader, peek_image
 
@@ -55,6 +55,7 @@ class Seen:
     mirror_hash: str = ""
     thumb: np.ndarray | None = None
     values: dict[int, int] = field(default_factory=dict)
+    colours: dict[int, tuple[int, int, int]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
     def drawn(self, truth: np.ndarray) -> np.ndarray:
@@ -151,6 +152,8 @@ def _label(seen: Seen, allowed: set[int] | None, use: Use) -> np.ndarray | None:
     found, counts = np.unique(truth, return_counts=True)
     pairs = zip(found.tolist(), counts.tolist(), strict=True)
     seen.values = {int(value): count for value, count in pairs if int(value)}
+    if truth.ndim == 2 and not isinstance(case.label, dict):
+        seen.colours = colours_of(file)
     strange = [value for value in seen.values if allowed is not None and value not in allowed]
     if strange:
         listed, count = few(map(str, strange)), sum(seen.values[k] for k in strange)

@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from neuroloom.core.errors import DataError
-from neuroloom.io.images import image_suffix, read_image, smallest_type, to_array
+from neuroloom.io.cases.painted import Colour, of_one_colour
+from neuroloom.io.images import image_suffix, read_label, smallest_type, to_array
 
 # Smoothing touches edges; a grey that fills more than this share of a mask is a class. A mask
 # smaller than a hundredth of the picture counts as so much.
@@ -120,18 +121,34 @@ class Coding:
 def raw_label(path: Path) -> np.ndarray:
     """Read a label file as it is, in array order and without channels.
 
+    Of a palette of colours these are the numbers, of one colour on black, or on nothing, how much
+    of it there is, from 0 to 255.
+
     Raises
     ------
     DataError
-        If it has several channels.
+        If it has several channels that are not one colour.
     """
-    array = to_array(read_image(path))
-    if len(array) != 1:
+    return _drawn(path)[0]
+
+
+def colours_of(path: Path) -> dict[int, Colour]:
+    """Return which value of a label file is shown in which colour; none where it has no colours."""
+    return _drawn(path)[1]
+
+
+def _drawn(path: Path) -> tuple[np.ndarray, dict[int, Colour]]:
+    recording = read_label(path)
+    array = to_array(recording)
+    if len(array) == 1:
+        return np.ascontiguousarray(array[0]), recording.attrs.get("colours", {})
+    if recording.channel.values[0] != "red" or is_lossy(path):
+        what = "JPEG smears colours: save it as .png" if is_lossy(path) else "give one file a class"
         raise DataError(
-            f"{path}: a label has one channel, this one has {len(array)} that differ; give one "
-            "file a class."
+            f"{path}: a label has one channel, this one has {len(array)} that differ; {what}."
         )
-    return np.ascontiguousarray(array[0])
+    values, colour = of_one_colour(array, str(path))
+    return values, {255: colour}
 
 
 def are_greys(values: Iterable[float], levels: Sequence[float]) -> bool:

@@ -132,6 +132,22 @@ def read_image(path: Path | str) -> xr.DataArray:
     return recording
 
 
+def read_label(path: Path | str) -> xr.DataArray:
+    """Read a file as `read_image` does, but the numbers that a picture shows in colours.
+
+    `attrs["colours"]` then says which number is shown in which (red, green, blue).
+
+    Raises
+    ------
+    DataError
+        As `read_image`.
+    """
+    with _opened(path) as (module, plain):
+        recording: xr.DataArray = getattr(module, "read_label", module.read)(plain)
+    recording.attrs["source"] = source_name(path)
+    return recording
+
+
 def peek_image(path: Path | str) -> ImageHeader:
     """Read what a file says about its grid, and no more of it than that takes.
 

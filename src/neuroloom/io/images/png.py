@@ -9,6 +9,8 @@ The resolution in such files is that of a screen, so the size of a pixel is unkn
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,14 +37,30 @@ def read(path: Path) -> xr.DataArray:
     return image(data, channels=names, source=path.name, notes=notes)
 
 
+def read_label(path: Path) -> xr.DataArray:
+    """Read a mask as what is meant: where a palette has colours, the numbers that stand for them.
+
+    `attrs["colours"]` then says which number is shown in which (red, green, blue).
+    """
+    with _opened(path) as opened:
+        if opened.mode != "P":
+            return read(path)
+        indices, notes = _upright(np.asarray(opened), _way(opened)), _told(_way(opened))
+        colours = np.array(opened.getpalette()).reshape(-1, 3)
+    used = np.unique(indices)
+    black = ~colours[used].any(1)
+    # A palette of greys is a grey picture; one with black elsewhere is in no order.
+    if (colours == colours[:, :1]).all() or (black.any() and colours[0].any()):
+        return read(path)
+    found = image(np.ascontiguousarray(indices), source=path.name, notes=notes)
+    found.attrs["colours"] = {k: tuple(colours[k].tolist()) for k in used.tolist() if k}
+    return found
+
+
 def peek(path: Path) -> ImageHeader:
     """Read the header; of colours also the pixels, which say whether they are grey."""
-    from PIL import Image
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with Image.open(path) as opened:
-            size, way, mode = opened.size[::-1], _way(opened), opened.mode
+    with _opened(path) as opened:
+        size, way, mode = opened.size[::-1], _way(opened), opened.mode
     types = {"L": "uint8", "1": "uint8", "I;16": "uint16", "I;16B": "uint16"}
     if mode in types and not _is_deep(path):
         shape, notes = size[::-1] if way in _SIDEWAYS else size, tuple(_told(way))
@@ -87,19 +105,25 @@ def write(path: Path, recording: xr.DataArray) -> None:
     Image.fromarray(np.ascontiguousarray(pixels)).save(path, format=kind, **quality)
 
 
-def _pixels(path: Path) -> tuple[np.ndarray, list[str]]:
-    """Return (channel, y, x) as shown, and what was done for it."""
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     from PIL import Image
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             with Image.open(path) as opened:
-                way = _way(opened)
-                opened.load()
-                pixels = _upright(_deep(path) if _is_deep(path) else _decoded(opened), way)
+                yield opened
         except Image.DecompressionBombError as error:
             raise DataError(f"{path}: has too many pixels for one picture; write .tif.") from error
+
+
+def _pixels(path: Path) -> tuple[np.ndarray, list[str]]:
+    """Return (channel, y, x) as shown, and what was done for it."""
+    with _opened(path) as opened:
+        way = _way(opened)
+        opened.load()
+        pixels = _upright(_deep(path) if _is_deep(path) else _decoded(opened), way)
     if pixels.ndim == 2:
         return np.ascontiguousarray(pixels)[None], _told(way)
     data, notes = _fewest(np.moveaxis(pixels, -1, 0))

@@ -1,0 +1,79 @@
+"""From a mask that is painted in a colour to how much of it each pixel has."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from neuroloom.core.errors import DataError
+
+Colour = tuple[int, int, int]
+
+# Edges mix a colour with black; rounding makes what they have differ by so much.
+_ROUNDED = 4
+# What covers less than this share of what is painted is an edge, and more colours than these are
+# a photograph.
+_SHARE, _NAMED = 0.02, 6
+
+
+def of_one_colour(shown: np.ndarray, name: str) -> tuple[np.ndarray, Colour]:
+    """Return how much of its one colour a mask has, (*axes) from 0 to 255, and that colour.
+
+    Parameters
+    ----------
+    shown
+        Red, green and blue, (3, *axes), on black; or with alpha, (4, *axes), on nothing.
+    name
+        Of its file.
+
+    Raises
+    ------
+    DataError
+        If it has several colours.
+
+    Examples
+    --------
+    >>> values, colour = of_one_colour(np.array([[0, 100, 200], [0, 50, 100], [0, 0, 0]]), "a.png")
+    >>> values.tolist(), colour
+    ([0, 128, 255], (200, 100, 0))
+    """
+    top = 65535 if shown.dtype == np.uint16 else 255
+    painted = _on_black(shown * (255 / top))
+    strength = painted.max(0)
+    colours, times = _colours(painted[:, strength > 0])
+    main = colours[(times * colours.max(1)).argmax()]
+    share = strength / main.max()
+    if (np.abs(painted - np.multiply.outer(main, share)) > _ROUNDED).any():
+        raise DataError(f"{name}: {_several(colours, times)}")
+    red, green, blue = main.tolist()
+    return np.rint(255 * share.clip(max=1)).astype(np.uint8), (red, green, blue)
+
+
+def _on_black(shown: np.ndarray) -> np.ndarray:
+    """Return red, green and blue on black; black paint on nothing becomes white."""
+    if len(shown) == 3:
+        return shown
+    colours, alpha = shown[:3], shown[3] / 255
+    return (colours if (colours * alpha).any() else np.full_like(colours, 255)) * alpha
+
+
+def _colours(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the colours of pixels (3, n), shape (k, 3), and how many pixels have each."""
+    if not pixels.size:
+        return np.full((1, 3), 255), np.ones(1)
+    red, green, blue = np.rint(pixels).astype(int)
+    packed, times = np.unique((red << 16) + (green << 8) + blue, return_counts=True)
+    return np.stack([packed >> 16, packed >> 8 & 255, packed & 255], 1), times
+
+
+def _several(colours: np.ndarray, times: np.ndarray) -> str:
+    often = colours[np.argsort(-times)][: int((times >= _SHARE * times.sum()).sum())]
+    if not 1 < len(often) <= _NAMED:
+        return (
+            "is in many colours, like a photograph; a mask has numbers, greys, or one colour on "
+            "black. Is it the label that is meant?"
+        )
+    named = ", ".join(map(str, map(tuple, often.tolist())))
+    return (
+        f"a mask in the colours {named} (red, green, blue), and nothing says which class each is; "
+        "give each class a number or a palette's index, or give one file a class."
+    )
