@@ -590,6 +590,16 @@ def test_several_colours_ask_for_numbers(tmp_path: Path) -> None:
     assert r"painted in (0, 255, 0)" in problems[0].text
 
 
+def test_a_noisy_third_grey_is_no_edge(tmp_path: Path) -> None:
+    """As of a JPEG that was saved as PNG, where no single grey fills much."""
+    noise = np.random.default_rng(0).integers(-6, 7, (64, 64))
+    tones = (disc(28) * 255 - disc(12) * (120 + noise)).astype(np.uint8)
+    named = masks(tmp_path, [tones], values={"core": 128, "ring": 255})[0]
+    np.testing.assert_array_equal(named, 2 * disc(28) - disc(12))
+    with pytest.raises(DataError, match="a mask of the greys 0, 129, .* …; say which is which"):
+        masks(tmp_path, [tones])
+
+
 def test_greys_need_a_word(tmp_path: Path) -> None:
     grey = np.repeat([0, 128, 255], 30).reshape(9, 10)
     pictures(tmp_path, ["image_1.png", "image_2.png"])

@@ -22,6 +22,8 @@ from neuroloom.io.images import image_suffix, read_label, smallest_type, to_arra
 # Smoothing touches edges; a grey that fills more than this share of a mask is a class. A mask
 # smaller than a hundredth of the picture counts as so much.
 _EDGE_SHARE = 0.1
+# In a single file, which may be all edge, more than this share.
+_EDGE_SHARE_OF_ONE = 0.4
 # White and what is close to it fills at least this share of a mask in black and white.
 _WHITE_SHARE = 0.25
 # Greys that fill this share are what a mask was drawn with.
@@ -303,11 +305,13 @@ def _undeclared(whole: np.ndarray, name: str, counts: Mapping[int, int]) -> np.n
     """
     lossy, own = is_lossy(name), _counted(whole)
     white = _white_of(counts, lossy=lossy)
-    between = _class_between(counts, white, lossy=lossy) or _class_between(own, white, lossy=lossy)
-    if white and not between:
-        return (whole > white / 2).astype(np.uint8)
-    if not lossy and not _drawn_in_greys(counts):
+    if not white and not _drawn_in_greys(counts):
         return whole
+    if white and not (
+        _class_between(counts, white, smeared=lossy)
+        or _class_between(own, white, _EDGE_SHARE_OF_ONE, smeared=True)
+    ):
+        return (whole > white / 2).astype(np.uint8)
     greys = ", ".join(map(str, [*own][:8]))
     raise DataError(
         f"{name}: a mask of the greys {greys}{', …' * (len(own) > 8)}; say which is which, for "
@@ -328,17 +332,19 @@ def _white_of(counts: Mapping[int, int], *, lossy: bool = False) -> int:
     return white if greys[-_NOISE:].sum() >= _WHITE_SHARE * greys[_NOISE + 1 :].sum() else 0
 
 
-def _class_between(counts: Mapping[int, int], white: int, *, lossy: bool = False) -> bool:
-    """Tell whether a grey between black and white fills more than edges do."""
-    if not white:
-        return False
+def _class_between(
+    counts: Mapping[int, int], white: int, share: float = _EDGE_SHARE, *, smeared: bool = False
+) -> bool:
+    """Tell whether a grey between black and white, with its noise, fills more than edges do.
+
+    Around edges JPEG and smoothing leave what is nearly black and nearly white; where a mask is
+    `smeared` these are no classes either.
+    """
     greys = _greys(counts, white)
-    least = _EDGE_SHARE * max(greys[_NOISE + 1 :].sum(), 0.01 * greys.sum())
-    if not lossy:
-        return bool(greys[_NOISE + 1 : -_NOISE].max() > least)
-    # Around edges JPEG leaves what is nearly black and nearly white.
-    middle = greys[3 * _NOISE : -3 * _NOISE]
-    return bool(np.convolve(middle, np.ones(2 * _NOISE + 1), "valid").max() > least)
+    least = share * max(greys[_NOISE + 1 :].sum(), 0.01 * greys.sum())
+    ends, near = (3 * _NOISE, _NOISE) if smeared else (_NOISE, _NOISE // 2)
+    together = np.convolve(greys[ends:-ends], np.ones(2 * near + 1), "valid")
+    return bool(together.max() > least)
 
 
 def _greys(counts: Mapping[int, int], white: int) -> np.ndarray:
