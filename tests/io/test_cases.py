@@ -516,6 +516,9 @@ def test_numbers_of_many_objects_are_not_black_and_white(tmp_path: Path) -> None
     objects = np.arange(256, dtype=np.uint8).reshape(16, 16).repeat(4, 0).repeat(4, 1)
     np.testing.assert_array_equal(masks(tmp_path, [objects])[0], objects)
     assert not is_two_tone(objects)
+    objects[disc(24)] = 255
+    assert not is_two_tone(objects)
+    assert is_two_tone(np.round(gaussian_filter(disc(24) * 254.0, 2)).astype(np.uint8))
 
 
 @pytest.mark.parametrize("radius", [2, 3, 5])

@@ -227,7 +227,9 @@ def is_two_tone(raw: np.ndarray) -> bool:
     """
     counts = _counted(raw)
     white = _white_of(counts) if raw.dtype.kind == "u" else 0
-    return len(counts) <= 2 or (white > 0 and not _class_between(counts, white))
+    if not white or len(counts) <= 2:
+        return len(counts) <= 2
+    return not _class_between(counts, white) and not _is_flat_between(raw, white)
 
 
 def numbers_inside(raw: np.ndarray, name: str = "the mask") -> list[int]:
@@ -345,6 +347,13 @@ def _class_between(
     ends, near = (3 * _NOISE, _NOISE) if smeared else (_NOISE, _NOISE // 2)
     together = np.convolve(greys[ends:-ends], np.ones(2 * near + 1), "valid")
     return bool(together.max() > least)
+
+
+def _is_flat_between(raw: np.ndarray, white: int) -> bool:
+    """Tell whether greys between black and white lie in areas, as numbers of objects do."""
+    noise = _NOISE * white // 255
+    flat = (raw[..., 1:] > noise) & (raw[..., 1:] < white - noise) & (raw[..., 1:] == raw[..., :-1])
+    return bool(flat.mean() > _EDGE_SHARE * max((raw > noise).mean(), 0.01))
 
 
 def _greys(counts: Mapping[int, int], white: int) -> np.ndarray:
