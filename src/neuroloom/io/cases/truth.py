@@ -307,7 +307,8 @@ def _undeclared(whole: np.ndarray, name: str, counts: Mapping[int, int]) -> np.n
     """
     lossy, own = is_lossy(name), _counted(whole)
     white = _white_of(counts, lossy=lossy)
-    if not white and not _drawn_in_greys(counts):
+    shaded = max(own) in _WHITE and not _is_flat_between(whole, max(own))
+    if not white and not shaded and not _drawn_in_greys(counts):
         return whole
     if white and not (
         _class_between(counts, white, smeared=lossy)
