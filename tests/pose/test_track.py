@@ -9,6 +9,7 @@ import pytest
 from neuroloom.core.artifact import Shelf
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json
+from neuroloom.core.recording import tracks
 from neuroloom.io.tracks import read_tracks, write_tracks
 from neuroloom.pose.link.looks import body_colour
 from neuroloom.pose.link.measures import score_identities
@@ -197,3 +198,61 @@ def test_a_truth_of_a_part_judges_that_part(tmp_path):
     assert "of the frames 30 to 69" in (run.folder / "audit.json").read_text()
     every = [read_tracks(one.folder / "artifacts/clip0.tracked.h5") for one in (whole, run)]
     assert every[0].sizes == every[1].sizes
+
+
+def two_mice(frames=200):
+    """Two mice (time, individual, keypoint, 2) that never meet, the first unseen at first."""
+    body = np.array([[0.0, 0.0], [20.0, 0.0], [np.nan, np.nan]])
+    path = np.arange(frames)[:, None, None, None] * np.array([1.0, 0.0]) + body
+    points = np.concatenate([path, path + np.array([0.0, 90.0])], 1)
+    points[:20, 0] = np.nan
+    return points
+
+
+def test_animals_keep_the_names_that_came_in_and_unique_points_stay(tmp_path):
+    points = two_mice()
+    alone = np.full((len(points), 1, 3, 2), np.nan)
+    alone[:, :, 2] = 300.0
+    came = tracks(
+        np.concatenate([points, alone], 1).transpose(0, 3, 2, 1),
+        ["snout", "tail", "corner"],
+        ["mouseA", "mouseB", "single"],
+    )
+    write_tracks(came, tmp_path / "clip.h5")
+    run = Track(fill=0).run(tmp_path / "clip.h5", tmp_path / "run")
+    written = read_tracks(run.folder / "artifacts/clip.tracked.h5")
+    assert written.individuals.values.tolist() == ["mouseA", "mouseB", "single"]
+    assert written.keypoints.values.tolist() == ["snout", "tail", "corner"]
+    np.testing.assert_array_equal(written.values, came.values)
+
+
+def test_a_truth_is_matched_by_the_names_of_keypoints(tmp_path):
+    case = simulate(2, 60, 0, noise=0.0, misses=0.0, lost_keypoints=0.0)
+    write_tracks(as_recording(case.truth, ["a", "b"]), tmp_path / "data/clip.h5")
+    other = as_recording(case.truth, ["a", "b"]).isel(keypoints=[4, 3, 2, 1, 0])
+    write_tracks(other, tmp_path / "data/truth/clip.h5")
+    run = Track(animals=2).run(tmp_path / "data", tmp_path / "run")
+    assert read_json(run.folder / "metrics.json")["idf1"]["value"] == 1.0
+    write_tracks(other.isel(keypoints=slice(4)), tmp_path / "data/truth/clip.h5")
+    with pytest.raises(DataError, match="has no keypoint 'snout'"):
+        Track(animals=2).run(tmp_path / "data", tmp_path / "no")
+
+
+def test_gaps_of_a_body_that_was_seen_the_wrong_way_round_are_filled_along_it():
+    body = np.array([[20.0, 0.0], [0.0, 0.0], [-20.0, 0.0]])
+    path = np.arange(40.0)[:, None, None, None] * [2.0, 0.0] + body
+    path[10:] = path[10:, :, ::-1]
+    path[8:12] = np.nan
+    for smooth in (False, True):
+        drawn = Track().paths(path, np.array(["front", "middle", "back"]), smooth)
+        np.testing.assert_allclose(drawn[:, 0, 0, 0] - drawn[:, 0, 2, 0], 40.0, atol=0.1)
+
+
+def test_what_is_filled_in_has_no_confidence(tmp_path):
+    recording = as_recording(two_mice(60)[:, 1:, [0, 1, 0, 1, 0]] + np.eye(5, 2) * 9, ["a"])
+    recording.coords["confidence"].values[30, 2] = 0.2
+    write_tracks(recording, tmp_path / "clip.h5")
+    run = Track(least=0.5).run(tmp_path / "clip.h5", tmp_path / "run")
+    written = read_tracks(run.folder / "artifacts/clip.tracked.h5")
+    assert np.isfinite(written.values[30, :, 2]).all()
+    assert written.confidence.values[29:32, 2, 0].tolist() == [0.9, 0.0, 0.9]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -35,6 +35,7 @@ class Tracked:
     pair: TrackPair
     recording: xr.DataArray
     linked: Linked
+    names: tuple[str, ...]  # of the animals
     points: np.ndarray
     confidence: np.ndarray
     truth: np.ndarray | None = None
@@ -209,37 +210,43 @@ class Track(Recipe):
         self, pair: TrackPair, recording: xr.DataArray, true: xr.DataArray | None = None
     ) -> Tracked:
         """Return who is who in one file."""
-        from neuroloom.pose.blobs import NAMES, orient
-        from neuroloom.pose.link.smooth import smooth_tracks
-        from neuroloom.pose.link.track import (
-            arrange,
-            drop_doubtful,
-            fill_gaps,
-            link,
-            link_nearest,
-        )
+        from neuroloom.pose.link.names import animals_of, keep_names
+        from neuroloom.pose.link.track import arrange, drop_doubtful, link, link_nearest
 
-        points, sure = to_detections(recording)
+        animals = animals_of(recording)
+        keypoints = animals.coords["keypoints"].values
+        points, sure = to_detections(animals)
         points = np.where((sure >= self.least)[..., None], points, np.nan)
         points = drop_doubtful(points, sure, self.doubtful)
+        sure = np.where(np.isfinite(points).all(-1), sure, 0.0)
         looks = self.looks(points, recording)
         linked = link(
             points, sure.sum(-1), animals=self.animals, patience=self.patience, looks=looks
         )
+        linked, names = keep_names(linked, [str(n) for n in animals.coords["individuals"].values])
         tracks = arrange(points, linked.identity, linked.animals)
-        tracks = smooth_tracks(tracks) if self.smooth else tracks
-        tracks = fill_gaps(tracks, self.fill)
-        if tuple(recording.coords["keypoints"].values) == NAMES:
-            tracks = orient(tracks)
+        tracks = self.paths(tracks, keypoints, self.smooth)
         confidence = np.nan_to_num(arrange(sure, linked.identity, linked.animals))
+        done = Tracked(pair, recording, linked, names, tracks, confidence)
         if true is None:
-            return Tracked(pair, recording, linked, tracks, confidence)
+            return done
         truth = to_detections(true)[0]
-        plain = link_nearest(points, linked.animals)
-        plain_tracks = fill_gaps(arrange(points, plain, linked.animals), self.fill)
+        plain = arrange(points, link_nearest(points, linked.animals), linked.animals)
         first = int(true.coords["frame"].values[0] - recording.coords["frame"].values[0])
         judged = slice(first, first + len(truth))
-        return Tracked(pair, recording, linked, tracks, confidence, truth, plain_tracks, judged)
+        baseline = self.paths(plain, keypoints, False)
+        return replace(done, truth=truth, plain=baseline, judged=judged)
+
+    def paths(self, tracks: np.ndarray, keypoints: np.ndarray, smooth: bool) -> np.ndarray:
+        """Return tracks (time, animal, keypoint, 2) with the front ahead, smooth, without gaps."""
+        from neuroloom.pose.blobs import NAMES, orient
+        from neuroloom.pose.link.smooth import smooth_tracks
+        from neuroloom.pose.link.track import fill_gaps
+
+        # First of all: between a front and a back there is no path.
+        tracks = orient(tracks) if tuple(keypoints) == NAMES else tracks
+        tracks = smooth_tracks(tracks) if smooth else tracks
+        return fill_gaps(tracks, self.fill)
 
     def looks(self, points: np.ndarray, recording: xr.DataArray) -> np.ndarray | None:
         """Return what sets animals apart (time, slot, feature), None where nothing is asked."""
@@ -277,15 +284,20 @@ class Track(Recipe):
 def within(
     truth: xr.DataArray, recording: xr.DataArray, name: str, told: list[Finding]
 ) -> xr.DataArray:
-    """Return the truth of frames that the tracks have, and say so where it is not of all of them.
+    """Return the truth of the animals in frames that the tracks have.
+
+    Where it is not of all of them, that is told.
 
     Raises
     ------
     DataError
-        If they share no frame.
+        If they share no frame, or one has a keypoint that the other has not.
     """
+    from neuroloom.pose.link.names import animals_of, in_the_order_of
     from neuroloom.pose.link.spans import every_frame
 
+    whose = f"The truth of {name}"
+    truth = in_the_order_of(animals_of(recording), animals_of(truth), "keypoints", whose)
     own, known = recording.coords["frame"].values, truth.coords["frame"].values
     first, last = max(int(own[0]), int(known[0])), min(int(own[-1]), int(known[-1]))
     if first > last:
@@ -302,14 +314,13 @@ def within(
 def to_recording(done: Tracked) -> xr.DataArray:
     """Return the tracks of the animals as a recording like the one that came in."""
     from neuroloom.core.recording import tracks
+    from neuroloom.pose.link.names import animals_of, with_unique
 
     came = done.recording
-    names = [str(own) for own in came.coords["individuals"].values]
-    more = [f"individual_{number}" for number in range(len(names), done.linked.animals)]
     made = tracks(
         done.points.transpose(0, 3, 2, 1),
-        [str(own) for own in came.coords["keypoints"].values],
-        [*names, *more][: done.linked.animals],
+        [str(own) for own in animals_of(came).coords["keypoints"].values],
+        done.names,
         float(came.attrs["rate"]),
         done.confidence.transpose(0, 2, 1),
         source=str(came.attrs.get("source", "")),
@@ -317,7 +328,7 @@ def to_recording(done: Tracked) -> xr.DataArray:
         times=came.coords["time"].values,
     )
     made.attrs |= {name: came.attrs[name] for name in KEPT if name in came.attrs}
-    return made
+    return with_unique(made, came)
 
 
 def _dataset(pairs: list[TrackPair]) -> dict[str, Any]:

@@ -75,11 +75,12 @@ def write(recording: xr.DataArray, path: Path) -> Path:
 
 
 def _present(data: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
-    """Return (individual, keypoint): what "single" has is a point of nobody else."""
+    """Return (individual, keypoint): what only "single" has is a point of nobody else."""
     present = np.ones(data.shape[1:3], bool)
     if _NOBODY in names and len(names) > 1:
-        own = np.isfinite(data[:, names.index(_NOBODY)]).all(-1).any(0)
-        present[:] = ~own
+        seen = np.isfinite(data).all(-1).any(0)
+        own = seen[names.index(_NOBODY)]
+        present[:] = ~own | seen
         present[names.index(_NOBODY)] = own
     return present
 

@@ -151,11 +151,9 @@ def _scores(sums: np.ndarray) -> dict[str, Any]:
 
 def suspect_table(done: list[Tracked]) -> pd.DataFrame:
     """Return where names may have been swapped, over all files, the likeliest first."""
-    from neuroloom.pose.track import to_recording
-
     parts = []
     for one in done:
-        names = to_recording(one).coords["individuals"].values.astype(str)
+        names = np.array(one.names)
         swaps = one.linked.swaps
         frames = np.asarray(one.recording.coords["frame"].values)
         at = np.clip(swaps["frame"].to_numpy(int), 0, len(frames) - 1)
@@ -179,13 +177,11 @@ def suspect_table(done: list[Tracked]) -> pd.DataFrame:
 def animal_table(done: list[Tracked]) -> pd.DataFrame:
     """Return a row an animal: frames in which it was found, the longest gap, how far it went."""
     from neuroloom.pose.alike import body_centres
-    from neuroloom.pose.track import to_recording
 
     rows = []
     for one in done:
         middles = body_centres(one.points)
-        names = to_recording(one).coords["individuals"].values.astype(str)
-        for number, name in enumerate(names):
+        for number, name in enumerate(one.names):
             seen = np.flatnonzero(np.isfinite(middles[:, number, 0]))
             path = middles[seen, number]
             gap = int(np.diff(seen).max() - 1) if len(seen) > 1 else 0
