@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from neuroloom.core.errors import DataError
+from neuroloom.io.video import Video, write_video
 from neuroloom.pose.rig import Rig, read_rig, triangulate
 from neuroloom.pose.rig.board import Board, Detections, board_finder, detect_board, read_board
 from neuroloom.pose.rig.bundle import Scene, adjust
@@ -157,6 +159,24 @@ def test_a_board_is_found_to_a_fraction_of_a_pixel(tmp_path):
         detect_board(clips, Board(5, 7, 20.0, 15.0, bits=6, dictionary=250))
 
 
+def test_a_board_is_found_in_the_image_as_it_is_shown(tmp_path):
+    rig = Rig((look_at("a", np.array([60.0, 20, 330])),))
+    clip = write_session(tmp_path / "s", rig, frames=1) / "a/calibration.mkv"
+    with Video(clip, grey=True) as video:
+        image = video.read([0])[0]
+    plain, turned = (write_video(tmp_path / f"{name}.mp4", [image], 10) for name in "pt")
+    content = turned.read_bytes()
+    unit = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+    quarter = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 0, 0, 1 << 30)
+    at = content.index(unit, content.index(b"tkhd"))
+    turned.write_bytes(content[:at] + quarter + content[at + len(unit) :])
+    upright, lying = (detect_board({"a": file}, BOARD) for file in (plain, turned))
+    assert lying.sizes == (image.shape[:2],)
+    x, y = upright.corners[0, 0].T
+    shown = np.column_stack([image.shape[0] - 1 - y, x])
+    assert np.nanmax(np.abs(lying.corners[0, 0] - shown)) < 0.5
+
+
 def test_files_that_are_no_board_and_no_clip(tmp_path):
     (tmp_path / "board.toml").write_text("board_x = 8")
     with pytest.raises(DataError, match="board_y, square_length, marker_length are missing"):
@@ -167,7 +187,7 @@ def test_files_that_are_no_board_and_no_clip(tmp_path):
     with pytest.raises(DataError, match="only 'charuco'"):
         read_board(tmp_path / "board.toml")
     (tmp_path / "a.mov").write_bytes(b"no film")
-    with pytest.raises(DataError, match=r"a\.mov is no video"):
+    with pytest.raises(DataError, match=r"a\.mov: cannot be read as a video"):
         detect_board({"a": tmp_path / "a.mov"}, BOARD)
     assert np.isnan(board_finder(BOARD)(np.full((200, 200), 128, np.uint8))).all()
 

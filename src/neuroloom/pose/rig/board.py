@@ -6,7 +6,8 @@ so that a board may be half out of view.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -222,7 +223,7 @@ def _find(detectors: Sequence[Any], n: int, image: np.ndarray) -> Floats:
 def detect_board(
     clips: dict[str, Path], board: Board, most: int = 200, tell: Callable[[str], None] | None = None
 ) -> Detections:
-    """Find the board in synchronised clips, one of each camera.
+    """Find the board in synchronised clips, one of each camera, turned as they are shown.
 
     Parameters
     ----------
@@ -238,57 +239,26 @@ def detect_board(
     DataError
         If a clip cannot be decoded or is empty, or a camera never sees the board.
     """
-    lengths = {name: _length(path) for name, path in clips.items()}
-    shortest = min(lengths.values())
-    frames = np.unique(np.linspace(0, shortest - 1, min(most, shortest)).round().astype(np.int64))
+    from neuroloom.io.video import Video
+
     find, parts, sizes = board_finder(board), [], []
-    for name, path in clips.items():
-        found = []
-        size = (0, 0)
-        for image in _grey(path, frames):
-            found.append(find(image))
-            size = (image.shape[1], image.shape[0])
-        if len(found) < len(frames):
-            raise DataError(f"{path.name}: expected {len(frames)} frames, only {len(found)} came.")
-        if not np.isfinite(found).any():
-            raise DataError(
-                f"{path.name}: camera '{name}' never sees the board ({board.columns} x "
-                f"{board.rows} squares, markers of {board.bits} bits). Is the image mirrored, or "
-                "the board another one?"
-            )
-        parts.append(np.stack(found))
-        sizes.append(size)
-        if tell is not None:
-            tell(name)
+    with ExitStack() as opened:
+        videos = [opened.enter_context(Video(path, grey=True)) for path in clips.values()]
+        shortest = min(map(len, videos))
+        frames = np.unique(np.linspace(0, shortest - 1, min(most, shortest)).round().astype(int))
+        for name, video in zip(clips, videos, strict=True):
+            found = np.stack([find(video.read([number])[0, ..., 0]) for number in frames])
+            if not np.isfinite(found).any():
+                raise DataError(
+                    f"{video.path.name}: camera '{name}' never sees the board ({board.columns} x "
+                    f"{board.rows} squares, markers of {board.bits} bits). Is the image mirrored, "
+                    "or the board another one?"
+                )
+            parts.append(found)
+            sizes.append((video.shape[1], video.shape[0]))
+            if tell is not None:
+                tell(name)
     return Detections(board, tuple(clips), tuple(sizes), np.stack(parts), frames)
-
-
-def _length(path: Path) -> int:
-    """Count the frames of a clip by its packets, which needs no decoding."""
-    import av
-
-    try:
-        with av.open(str(path)) as opened:
-            stream = opened.streams.video[0]
-            count = sum(packet.size > 0 for packet in opened.demux(stream))
-    except (av.FFmpegError, OSError, IndexError) as error:
-        raise DataError(f"{path.name} is no video that can be read ({error}).") from None
-    if not count:
-        raise DataError(f"{path.name} has no frame.")
-    return count
-
-
-def _grey(path: Path, frames: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the chosen frames of a clip as (y, x) uint8."""
-    import av
-
-    wanted = set(frames.tolist())
-    with av.open(str(path)) as opened:
-        for number, frame in enumerate(opened.decode(video=0)):
-            if number in wanted:
-                yield frame.to_ndarray(format="gray")
-            if number >= frames[-1]:
-                return
 
 
 def find_board(data: Path) -> Path:
@@ -321,7 +291,8 @@ def find_clips(data: Path, include: Sequence[str] = ()) -> dict[str, Path]:
     """
     from neuroloom.io.cases.layouts import included
 
-    files = [file for file in sorted(data.rglob("*")) if file.suffix.lower() in CLIPS]
+    files = [file for file in sorted(data.rglob("*"))
+             if file.suffix.lower() in CLIPS and not file.name.startswith(".")]  # fmt: skip
     files = [file for file in files if not include or included(file.name, list(include))]
     marked = [file for file in files if "calib" in file.name.lower()]
     files = marked or files
