@@ -10,11 +10,12 @@ from neuroloom.core.artifact import Shelf
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json
 from neuroloom.io.labels import read_labels
-from neuroloom.io.tracks import read_tracks
+from neuroloom.io.tracks import read_tracks, write_tracks
 from neuroloom.io.video import Video
 from neuroloom.pose.choose import choose_frames, coverage, features_of, rank_doubts, small_frames
-from neuroloom.pose.doubted import beside, find_videos
+from neuroloom.pose.doubted import beside, find_videos, read_doubts
 from neuroloom.pose.link.pairs import to_detections
+from neuroloom.pose.predict import videos_of
 from neuroloom.pose.suggest import Suggest
 from tests.animals import write_clip
 
@@ -134,3 +135,32 @@ def test_small_frames_are_those_asked_for(tmp_path):
         every = small_frames(video, np.arange(60))
     assert np.allclose(few, every[[3, 30, 59]])
     assert features_of(every, 5).shape == (60, 5)
+
+
+def test_nets_are_told_apart_from_other_files_and_matched_by_name(tmp_path):
+    data = write_clip(tmp_path / "data")
+    net = read_tracks(data / "arenaDLC_net.h5")
+    write_tracks(net, data / "arenaDLC_net.csv")
+    write_tracks(net.isel(keypoints=[4, 3, 2, 1, 0]), data / "arenaDLC_other.h5")
+    (data / "arena_timestamps.csv").write_text("frame,time\n0,0.0\n")
+    span = (0, None, 3000)
+    doubted, told = read_doubts((data / "arena.mp4", "arena"), [], data, span)
+    assert np.nanmax(doubted.doubts["spread"]) == 0
+    notes = [note.detail for note in told]
+    assert notes == [
+        "No tracks, or the same ones again: arenaDLC_net.csv, arena_timestamps.csv.",
+        "Tracks: arenaDLC_net.h5, arenaDLC_other.h5.",
+    ]
+    write_tracks(net.isel(keypoints=[0, 1]), data / "arenaDLC_other.h5")
+    with pytest.raises(DataError, match="arenaDLC_other.h5: has no keypoint 'right'"):
+        read_doubts((data / "arena.mp4", "arena"), [], data, span)
+
+
+def test_hidden_files_and_results_are_no_videos(tmp_path):
+    for name in ("a.mp4", "._a.mp4", "b_labelled.mp4", "a_labelled.mp4", "a.h5", ".trash/c.mp4",
+                 "out/predictions.parquet", "out/status.json", "out/d.mp4"):  # fmt: skip
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert [path.name for path in videos_of(tmp_path)] == ["a.mp4", "b_labelled.mp4"]
+    assert [path.name for path in find_videos(tmp_path)] == ["a.mp4", "b_labelled.mp4"]
+    assert videos_of(tmp_path / "out/d.mp4") == [tmp_path / "out/d.mp4"]

@@ -12,6 +12,7 @@ import numpy as np
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import DataError
 from neuroloom.pose.doubt import SMALL, disagreement, frame_doubts, shrink
+from neuroloom.pose.link.names import in_the_order_of
 from neuroloom.pose.link.pairs import SUFFIXES, to_detections
 from neuroloom.pose.link.spans import over_one_span
 
@@ -31,14 +32,31 @@ def find_videos(data: Path, include: Sequence[str] = ()) -> list[Path]:
     """
     from neuroloom.io.video import is_video
 
-    if is_video(data):
-        found = [data]
-    else:
-        found = sorted(p for p in data.rglob("*") if p.is_file() and is_video(p))
+    found = [data] if is_video(data) else [p for p in videos_inside(data) if p.is_file()]
     found = [p for p in found if not include or any(fnmatch(p.name, glob) for glob in include)]
     if not found:
         raise DataError(f"{data}: there is no video; expected .mp4, .avi, .mov, … or pictures.")
     return found
+
+
+def videos_inside(folder: Path) -> list[Path]:
+    """Return the videos of a folder, sorted; those that hide, and results of ours, are none."""
+    from neuroloom.io.video import is_video
+
+    ours = {file.parent for file in folder.rglob("predictions.parquet")
+            if file.with_name("status.json").is_file()} - {folder}  # fmt: skip
+    return sorted(
+        path for path in folder.rglob("*")
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and ours.isdisjoint([path, *path.parents])
+        and is_video(path) and not _is_labelled(path)
+    )  # fmt: skip
+
+
+def _is_labelled(video: Path) -> bool:
+    """Say whether a video is the picture of tracks that lie beside it."""
+    stem = video.stem.removesuffix("_labelled")
+    return stem != video.stem and any((video.parent / f"{stem}{end}").is_file() for end in SUFFIXES)
 
 
 def read_doubts(
@@ -64,8 +82,8 @@ def read_doubts(
     Raises
     ------
     DataError
-        If a file of tracks is not there, has other keypoints than the first, or no frame of the
-        video is left.
+        If a file of tracks is not there, has other keypoints or individuals than the first, or no
+        frame of the video is left.
     """
     from neuroloom.io.tracks import read_tracks
     from neuroloom.io.video import Video
@@ -80,8 +98,13 @@ def read_doubts(
         raise DataError(f"{video.name}: has {count} frames, none from {start} to before {stop}.")
     step = -(-(stop - start) // most)
     numbers = np.arange(start, stop, step)
-    files = [_named(file, data) for file in tracks] or beside(video)
+    files, others = [_named(file, data) for file in tracks], list[Path]()
+    if not files:
+        files, others = nets_of(beside(video))
     told = []
+    if others:
+        listed = ", ".join(file.name for file in others)
+        told.append(Finding("note", video.name, f"No tracks, or the same ones again: {listed}."))
     if step > 1:
         told.append(Finding("note", video.name, f"Every {step}th of {count} frames is looked at."))
     if not files:
@@ -131,6 +154,16 @@ def beside(video: Path) -> list[Path]:
     ]  # fmt: skip
 
 
+def nets_of(files: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Return which files are tracks, and the others; a .csv beside its .h5 says the same again."""
+    from neuroloom.io.tracks import is_tracks
+
+    tracks = [file for file in files if is_tracks(file)]
+    kept = [file for file in tracks
+            if file.suffix.lower() != ".csv" or file.with_suffix(".h5") not in tracks]  # fmt: skip
+    return kept, [file for file in files if file not in kept]
+
+
 def _doubts(
     recordings: list[xr.DataArray], files: list[Path]
 ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
@@ -139,13 +172,9 @@ def _doubts(
     points, sure = to_detections(first)
     several = [points]
     for other, file in zip(recordings[1:], files[1:], strict=True):
-        theirs = to_detections(other)[0]
-        if theirs.shape != points.shape:
-            raise DataError(
-                f"{file.name}: has the shape {theirs.shape} (frame, individual, keypoint, 2), "
-                f"{files[0].name} has {points.shape}; nets of one video find the same."
-            )
-        several.append(theirs)
+        for dim in ("keypoints", "individuals"):
+            other = in_the_order_of(first, other, dim, file.name)
+        several.append(to_detections(other)[0])
     spread = disagreement(several) if len(several) > 1 else None
     return frame_doubts(points, sure, spread), points, first.coords["frame"].values
 

@@ -78,13 +78,14 @@ def videos_of(source: Path) -> list[Path]:
         If there is none.
     """
     from neuroloom.io.video import PICTURES, is_video
+    from neuroloom.pose.doubted import videos_inside
 
     source = Path(source)
     if not source.exists():
         raise DataError(f"{source}: there is no such file or folder.")
     if is_video(source) or (source.is_file() and source.suffix.lower() in PICTURES):
         return [source]
-    inside = sorted(path for path in source.rglob("*") if is_video(path)) if source.is_dir() else []
+    inside = videos_inside(source) if source.is_dir() else []
     if not inside:
         raise DataError(
             f"{source}: is no video, picture or folder of them; known are .mp4, .avi, .mov, .png …"

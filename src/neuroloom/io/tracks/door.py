@@ -54,12 +54,27 @@ def read_tracks(path: str | Path, rate: float | None = None) -> xr.DataArray:
     path = Path(path)
     if not path.is_file():
         raise DataError(f"{path}: there is no such file.")
-    for name in table("track"):
-        if at_gate("track", name, "claims", path):
-            return check(at_gate("track", name, "read", path, rate), "tracks")
-    raise DataError(
-        f"{path}: holds no tracks that are known; expected {', '.join(table('track'))}."
-    )
+    name = _format_of(path)
+    if name is None:
+        raise DataError(
+            f"{path}: holds no tracks that are known; expected {', '.join(table('track'))}."
+        )
+    return check(at_gate("track", name, "read", path, rate), "tracks")
+
+
+def is_tracks(path: Path) -> bool:
+    """Say whether a file is of a format that holds tracks.
+
+    Examples
+    --------
+    >>> is_tracks(Path("clip.slp")), is_tracks(Path("clip.txt"))
+    (True, False)
+    """
+    return _format_of(path) is not None
+
+
+def _format_of(path: Path) -> str | None:
+    return next((name for name in table("track") if at_gate("track", name, "claims", path)), None)
 
 
 def write_tracks(recording: xr.DataArray, path: str | Path, format: str | None = None) -> Path:
