@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.io.tracks import read_tracks, write_tracks
 from neuroloom.pose.rig import read_rig, triangulate
 from neuroloom.pose.rig.choose import choose_smooth
 from neuroloom.pose.rig.lift import Seen, agreement, find_seen, left_out, lift, parse_limbs
@@ -162,6 +163,52 @@ def test_keypoints_must_be_the_same(tmp_path):
     file.write_text(file.read_text().replace("nose", "snout"))
     with pytest.raises(DataError, match=r"mouse_cam1\.csv: has no keypoint 'nose'"):
         find_seen(folder, read_rig(folder))
+
+
+def test_points_that_the_first_camera_lacks_are_named(tmp_path):
+    folder = write_views(tmp_path / "s")
+    file = folder / "mouse_cam0.csv"
+    write_tracks(read_tracks(file).isel(keypoints=slice(3)), file)
+    seen = find_seen(folder, read_rig(folder))
+    assert seen.pixels.shape[3] == 3
+    assert [one.detail for one in seen.findings] == [
+        "The first camera lacks tail; nothing of them is lifted."
+    ]
+
+
+def test_cameras_have_one_rate(tmp_path):
+    folder = write_views(tmp_path / "s")
+    for number, rate in enumerate((30.0, 30.1, 60.0)):
+        file = folder / f"mouse_cam{number}.csv"
+        write_tracks(read_tracks(file, rate), file.with_suffix(".nc"))
+        file.unlink()
+    with pytest.raises(DataError, match=r"cam0\.nc has 30 frames a second, mouse_cam2\.nc has 60"):
+        find_seen(folder, read_rig(folder))
+    write_tracks(read_tracks(file.with_suffix(".nc")).assign_attrs(rate=30.0), file)
+    file.with_suffix(".nc").unlink()
+    assert find_seen(folder, read_rig(folder)).rate == pytest.approx(30.0)
+
+
+def test_networks_are_named_and_trials_are_no_networks(tmp_path):
+    folder = write_views(tmp_path / "s")
+    rig = read_rig(folder)
+    for number in range(3):
+        file = folder / f"mouse_cam{number}.csv"
+        own = read_tracks(file)
+        write_tracks(own + 1.0, folder / f"mouse_cam{number}_net2.csv")
+    told = find_seen(folder, rig).findings[0].detail
+    assert told.startswith("Joined by their median: cam0: mouse_cam0.csv, mouse_cam0_net2.csv;")
+    for number in range(3):
+        other = read_tracks(folder / f"mouse_cam{number}.csv") + 80.0
+        write_tracks(other, folder / f"mouse_cam{number}_net2.csv")
+    assert "are they of one film?" in find_seen(folder, rig).findings[1].detail
+    for number in range(3):
+        for trial, name in enumerate((f"mouse_cam{number}.csv", f"mouse_cam{number}_net2.csv")):
+            (folder / f"trial{trial}").mkdir(exist_ok=True)
+            (folder / name).rename(folder / f"trial{trial}/cam{number}.csv")
+    with pytest.raises(DataError, match=r"trials apart.*--include '\*trial0/\*\.csv'"):
+        find_seen(folder, rig)
+    assert find_seen(folder, rig, ["*trial0/*.csv"]).pixels.shape[1] == 1
 
 
 @pytest.mark.long

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroloom.core.audit import Finding
-from neuroloom.core.errors import ConfigError, DataError, nearest
+from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import digest
 from neuroloom.pose.rig.cameras import Rig
 from neuroloom.pose.rig.limbs import hold_lengths
+from neuroloom.pose.rig.networks import one_film, one_rate, shared_points
 from neuroloom.pose.rig.smooth import combine, smooth_tracks
 from neuroloom.pose.rig.triangulate import Method, triangulate, triangulate_robust
 
@@ -107,14 +108,15 @@ def find_seen(data: Path, rig: Rig, include: Sequence[str] = (), rate: float | N
     data, rig
         Where the files are, and the cameras.
     include
-        Globs on the names of the files.
+        Globs on the names of the files, or on their paths below the data where they contain "/".
     rate
         Frames a second, Hz, where a file does not say.
 
     Raises
     ------
     DataError
-        If a camera has no file, or the files do not fit together.
+        If a camera has no file, or the files do not fit together: other points, other rates, or
+        several trials where networks were expected.
     """
     from neuroloom.io.labels import label3d
 
@@ -141,9 +143,10 @@ def _files_of(data: Path, rig: Rig, include: Sequence[str]) -> dict[str, list[Pa
     found: dict[str, dict[str, Path]] = {name: {} for name in rig.names}
     for ending in TRACKS:
         for file in sorted(root.rglob(f"*{ending}")):
-            if include and not included(file.name, list(include)):
+            inside = file.relative_to(root)
+            if file.name.startswith(".") or not included(inside.as_posix(), include):
                 continue
-            name = _camera_of(file.relative_to(root), rig)
+            name = _camera_of(inside, rig)
             stem = str(file.parent / file.name.removesuffix(".h5").removesuffix(".analysis"))
             if name:
                 # The same tracks are often kept in two formats; the first one counts.
@@ -174,22 +177,21 @@ def _from_tracks(
     networks = {len(own) for own in read.values()}
     if len(networks) > 1:
         told = ", ".join(f"{name}: {len(own)}" for name, own in read.items())
-        raise DataError(f"Every camera needs tracks of as many networks; there are {told}.")
-    first = read[rig.names[0]][0]
-    keypoints = [str(k) for k in first.coords["keypoints"].values]
-    individuals = [str(i) for i in first.coords["individuals"].values]
-    for name, own in read.items():
-        for recording, file in zip(own, files[name], strict=True):
-            _same_points(recording, keypoints, individuals, file)
+        raise DataError(
+            f"Every camera needs tracks of as many networks; there are {told}. Narrow them with "
+            "`include` if they are of several trials."
+        )
+    rate = one_rate(read, files)
+    keypoints, individuals = shared_points(read, files, findings)
     frames = _moments(read, findings)
     picked = [[at_frames(r.sel(keypoints=keypoints, individuals=individuals), frames) for r in own]
               for own in read.values()]  # fmt: skip
     pixels = np.stack([np.stack([_points(r) for r in own]) for own in picked])
+    one_film(dict(zip(read, pixels, strict=True)), files, findings)
     sure = np.stack([np.stack([_confidence(r) for r in own]) for own in picked])
     names = tuple((i, k) for i in individuals for k in keypoints)
     return Seen(
-        rig, pixels, sure, names, frames, float(first.attrs["rate"]),
-        bool((np.diff(frames) == 1).all()),
+        rig, pixels, sure, names, frames, rate, bool((np.diff(frames) == 1).all()),
         files=tuple(file for own in files.values() for file in own), findings=tuple(findings),
     )  # fmt: skip
 
@@ -216,19 +218,6 @@ def _moments(read: dict[str, list[xr.DataArray]], findings: list[Finding]) -> ND
         )  # fmt: skip
     whole = np.arange(frames[0], frames[-1] + 1)
     return whole if len(whole) <= 2 * len(frames) else frames
-
-
-def _same_points(
-    recording: xr.DataArray, keypoints: list[str], individuals: list[str], file: Path
-) -> None:
-    for dim, wanted in (("keypoints", keypoints), ("individuals", individuals)):
-        held = [str(name) for name in recording.coords[dim].values]
-        lacking = [name for name in wanted if name not in held]
-        if lacking:
-            raise DataError(
-                f"{file.name}: has no {dim[:-1]} '{lacking[0]}', which the first camera has."
-                f"{nearest(lacking[0], held)} It has {', '.join(held)}."
-            )
 
 
 def _points(recording: xr.DataArray) -> Floats:

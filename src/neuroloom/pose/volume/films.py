@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from neuroloom.core.errors import DataError
 from neuroloom.io.video import Video, is_video
-
-APART = 0.01  # share by which the rates of cameras that run together may differ
+from neuroloom.pose.rig.networks import APART
 
 
 class Films:
