@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from neuroloom.core.errors import ConfigError
-from neuroloom.pose.rig import read_rig, reprojection_error, triangulate, triangulate_robust
+from neuroloom.pose.rig import (
+    Camera,
+    Rig,
+    read_rig,
+    reprojection_error,
+    triangulate,
+    triangulate_robust,
+)
+from neuroloom.pose.rig.lift import Seen, lift
 from tests.pose.rig.rigs import dannce, ring
 
 POINTS = np.random.default_rng(1).normal(0, 40, (30, 4, 3))
@@ -62,6 +70,23 @@ def test_a_gross_error_is_left_out(n):
     named = ~np.take_along_axis(used, wrong[None], axis=0)[0]
     assert named.mean() > 0.98
     assert np.median(np.linalg.norm(found - alone, axis=-1)) < 1e-6
+
+
+@pytest.mark.parametrize("method", ["linear", "refined", "robust"])
+@pytest.mark.parametrize("smooth", [0.0, 0.01])
+def test_rays_that_meet_behind_the_cameras_give_no_point(method, smooth):
+    K = np.array([[800.0, 0, 320], [0, 800, 240], [0, 0, 1]])
+    rig = Rig((Camera("a", K), Camera("b", K, t=np.array([-50.0, 0, 0]))))
+    pixels = rig.project(np.tile([3.0, -4.0, 200.0], (20, 2, 1)))
+    pixels[:, :, 1] = [[[320.0, 240.0]], [[420.0, 240.0]]]
+    frames = np.arange(20)
+    seen = Seen(rig, pixels[:, None], np.ones((2, 1, 20, 2)), (("a", "x"), ("a", "y")), frames)
+    done = lift(seen, method, smooth=smooth)
+    np.testing.assert_allclose(done.places[:, 0], [[3.0, -4.0, 200.0]] * 20, atol=1e-6)
+    assert np.isnan(done.places[:, 1]).all()
+    assert np.isnan(triangulate(rig, pixels, method=method)[:, 1]).all()
+    assert done.used[:, :, 0].all()
+    assert not done.used[:, :, 1].any()
 
 
 def test_shapes_are_checked():

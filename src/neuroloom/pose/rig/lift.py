@@ -18,7 +18,7 @@ from neuroloom.pose.rig.cameras import Rig
 from neuroloom.pose.rig.limbs import hold_lengths
 from neuroloom.pose.rig.networks import one_film, one_rate, shared_points
 from neuroloom.pose.rig.smooth import combine, smooth_tracks
-from neuroloom.pose.rig.triangulate import Method, triangulate, triangulate_robust
+from neuroloom.pose.rig.triangulate import Method, in_front, triangulate, triangulate_robust
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -87,7 +87,8 @@ class Lifted:
     Attributes
     ----------
     places, deviation
-        Shape (time, point, 3), in the rig's unit.
+        Shape (time, point, 3), in the rig's unit; NaN where a point is not seen by two cameras, or
+        would lie behind one that it is made from.
     used
         Shape (camera, time, point), True where a camera's pixel counted.
     """
@@ -289,9 +290,12 @@ def lift(
         else:
             places, used = triangulate(seen.rig, pixels, weights, method), there
         deviation = place_deviation(seen.rig, places, np.where(used, weights, 0))
+    used = used & there
+    ahead = in_front(seen.rig, places, used)
+    places, deviation = (np.where(ahead[..., None], one, np.nan) for one in (places, deviation))
     if limbs:
         places = hold_lengths(places, deviation, limbs)
-    return Lifted(places, deviation, used & there)
+    return Lifted(places, deviation, used & ahead)
 
 
 def place_deviation(rig: Rig, places: np.ndarray, weights: np.ndarray) -> Floats:

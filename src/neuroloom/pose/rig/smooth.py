@@ -125,6 +125,8 @@ def smooth_tracks(
     noise = np.broadcast_to(np.asarray(deviation, float), there.shape)
     base = np.where(there, 1 / np.maximum(noise, 1e-6) ** 2, 0.0)
     path = _start(rig, pixels, base)
+    there = there & np.isfinite(path).all((0, 2))
+    base = np.where(there, base, 0.0)
     step = ratio * _spread(rig, path, base)
     trust = _trust(rig, path, pixels, base, there, tail)
     for _ in range(rounds):
@@ -134,26 +136,24 @@ def smooth_tracks(
         trust = _trust(rig, path, pixels, base, there, tail)
         if np.nanmax(change, initial=0) < CLOSE:
             break
-    seen = there.any((0, 1))
-    path[:, ~seen] = np.nan
     return Smoothed(path, np.sqrt(variance), trust * there)
 
 
 def _start(rig: Rig, pixels: Floats, base: Floats) -> Floats:
-    """Return a whole path: triangulated where two cameras see, bridged between."""
+    """Return a whole path: triangulated where two cameras see, bridged between.
+
+    A keypoint that is nowhere placed so is NaN.
+    """
     found, _ = triangulate_robust(rig, pixels, base)
     known: NDArray[np.bool_] = np.asarray(np.isfinite(found).all(-1))
     if not known.any():
         raise ConfigError("No keypoint is seen by two cameras at once: nothing can be lifted.")
-    middle = np.nanmedian(found.reshape(-1, 3), axis=0)
     frames = np.arange(len(found))
-    for keypoint in range(found.shape[1]):
+    for keypoint in np.flatnonzero(known.any(0)):
         own = known[:, keypoint]
         for axis in range(3):
             column = found[:, keypoint, axis]
-            found[:, keypoint, axis] = (
-                np.interp(frames, frames[own], column[own]) if own.any() else middle[axis]
-            )
+            found[:, keypoint, axis] = np.interp(frames, frames[own], column[own])
     return found
 
 
@@ -184,7 +184,8 @@ def _trust(
         gap = ((camera.project(path) - own) ** 2).sum(-1) * base[number]
         gap = np.where(there[number] & np.isfinite(gap), gap, np.nan)
         # The median of a chi-squared of two degrees is 2 ln 2.
-        scale = np.nanmedian(gap, axis=0) / (2 * np.log(2)) if np.isfinite(gap).any() else 1.0
+        gap[:, ~np.isfinite(gap).any(0)] = 0.0  # keypoints that this camera never sees
+        scale = np.nanmedian(gap, axis=0) / (2 * np.log(2))
         out[number] = (tail + 2) / (tail + np.nan_to_num(gap / np.maximum(scale, 1.0)))
     return np.minimum(out, 1.0)
 

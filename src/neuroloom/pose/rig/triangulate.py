@@ -49,7 +49,8 @@ def triangulate(
 
     Returns
     -------
-    Shape (..., 3) in the rig's unit; NaN where fewer than two cameras see the point.
+    Shape (..., 3) in the rig's unit; NaN where fewer than two cameras see the point, or their rays
+    meet behind one of them.
 
     Examples
     --------
@@ -67,6 +68,7 @@ def triangulate(
     for start in range(0, len(found), CHUNK):
         part = slice(start, start + CHUNK)
         found[part] = _solve(rig, seen[:, part], trust[:, part], method)
+    found[~in_front(rig, found, _usable(seen, trust))] = np.nan
     return found.reshape(*shape, 3)
 
 
@@ -82,7 +84,7 @@ def triangulate_robust(
     Returns
     -------
     points
-        Shape (..., 3).
+        Shape (..., 3), NaN as for `triangulate`.
     used
         Shape (camera, ...), True for the views that the points were made from.
 
@@ -100,7 +102,7 @@ def triangulate_robust(
     """
     seen, trust, shape = _flat(rig, pixels, weights)
     found = _solve(rig, seen, trust, "refined")
-    used: NDArray[np.bool_] = np.asarray(np.isfinite(seen).all(-1) & (trust > 0))
+    used = _usable(seen, trust)
     error = _gaps(rig, found, seen, used)
     doubtful = (np.where(used, error, 0).max(0) > tolerance) & (used.sum(0) > 2)
     if doubtful.any():
@@ -108,7 +110,31 @@ def triangulate_robust(
         kept = _agreeing(rig, seen[:, rows], trust[:, rows], used[:, rows], tolerance)
         used[:, rows] = kept
         found[rows] = _solve(rig, seen[:, rows], np.where(kept, trust[:, rows], 0), "refined")
-    return found.reshape(*shape, 3), used.reshape(len(rig), *shape)
+    ahead = in_front(rig, found, used)
+    found[~ahead] = np.nan
+    return found.reshape(*shape, 3), (used & ahead).reshape(len(rig), *shape)
+
+
+def in_front(rig: Rig, points: np.ndarray, used: np.ndarray) -> NDArray[np.bool_]:
+    """Say which points (..., 3) lie before every camera that they are made from.
+
+    Parameters
+    ----------
+    used
+        Shape (camera, ...), True for these cameras.
+
+    Examples
+    --------
+    >>> from neuroloom.pose.rig.cameras import Camera
+    >>> rig = Rig((Camera("a", np.diag([800.0, 800, 1])),))
+    >>> points = np.array([[0.0, 0, 5], [0, 0, -5], [np.nan, 0, 5]])
+    >>> in_front(rig, points, np.ones((1, 3), bool)).tolist()
+    [True, False, False]
+    """
+    ahead: NDArray[np.bool_] = np.asarray(np.isfinite(points).all(-1))
+    for camera, own in zip(rig, used, strict=True):
+        ahead = ahead & ~(own & ((points - camera.centre) @ camera.direction <= 0))
+    return ahead
 
 
 def reprojection_error(rig: Rig, points: np.ndarray, pixels: np.ndarray) -> Floats:
@@ -143,6 +169,10 @@ def _flat(
             )
         trust = np.nan_to_num(np.asarray(weights, float).reshape(len(rig), -1)).clip(min=0)
     return seen, trust, shape
+
+
+def _usable(seen: Floats, trust: Floats) -> NDArray[np.bool_]:
+    return np.asarray(np.isfinite(seen).all(-1) & (trust > 0))
 
 
 def _solve(rig: Rig, seen: Floats, trust: Floats, method: str) -> Floats:
