@@ -26,7 +26,7 @@ DIMS: dict[str, tuple[str, ...]] = {
 }
 ANNOTATION_COLUMNS = ("onset", "duration", "label")
 UNITS = ("mm", "um", "px")
-TRACK_UNITS = ("px", "um", "mm", "cm", "m")
+TRACK_UNITS = ("px", "um", "mm", "cm", "m", "units")  # "units": of a rig whose size nobody knows
 
 
 def signal(
@@ -195,7 +195,7 @@ def tracks(
     confidence
         Shape (time, keypoints, individuals), from 0 to 1; NaN, which is unknown, if not given.
     unit
-        Of `points`: "px", "um", "mm", "cm" or "m".
+        Of `points`: "px", "um", "mm", "cm" or "m"; "units" where nobody knows.
     source
         Name of the file, without its folder.
     frames

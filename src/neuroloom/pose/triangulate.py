@@ -63,6 +63,9 @@ class Triangulate(Recipe):
         0.0, "confidence below which a point counts as missing", ge=0, le=1, basic=True
     )
     tolerance: float = setting(10.0, "within which views agree", unit="px", gt=0, basic=True)
+    unit: Literal["um", "mm", "cm", "m"] | None = setting(
+        None, "of the calibration; default: what it states, nameless units if nothing"
+    )
     cameras: list[str] = setting([], "use these cameras only; default: all")
     include: list[str] = setting([], "only tracks whose names match one of these globs")
     seed: int = setting(1, "of the bootstrap", ge=0)
@@ -83,7 +86,11 @@ class Triangulate(Recipe):
         file = find_rig(Path(self.calibration) if self.calibration else data)
         rig = read_rig(file)
         rig = rig.take(self.cameras) if self.cameras else rig
+        rig = replace(rig, unit=self.unit or rig.unit)
         findings = require_possible(rig)
+        if rig.unit == "units":
+            detail = f"{file.name} states none: places are in units of its own. See `unit`."
+            findings.append(Finding("note", "No unit of length", detail))
         seen = find_seen(data, rig, self.include, self.rate)
         hashes = seen.hashes | {file.name: digest(file)}
         found = [*findings, *seen.findings]

@@ -62,10 +62,11 @@ def test_an_analysis_file_has_every_frame(tmp_path):
 
 
 @pytest.mark.parametrize("ending", [".nc", ".nwb"])
-def test_three_axes_in_millimetres(tmp_path, ending):
-    recording = made(space=3).assign_attrs(unit="mm")
+@pytest.mark.parametrize("unit", ["mm", "cm", "units"])
+def test_three_axes_in_their_unit(tmp_path, ending, unit):
+    recording = made(space=3).assign_attrs(unit=unit)
     read = read_tracks(write_tracks(recording, tmp_path / f"a{ending}"))
-    assert read.attrs["unit"] == "mm"
+    assert read.attrs["unit"] == unit
     same(read, recording)
 
 

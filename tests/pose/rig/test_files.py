@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -24,8 +26,18 @@ def test_what_is_written_is_read_again(tmp_path, name):
             np.testing.assert_allclose(getattr(theirs, part), getattr(mine, part), atol=1e-12)
 
 
+@pytest.mark.parametrize("name", ["calibration.toml", "calibration.json"])
+@pytest.mark.parametrize("unit", ["units", "cm"])
+def test_a_unit_is_what_was_stated(tmp_path, name, unit):
+    file = write_rig(replace(RIG, unit=unit), tmp_path / name)
+    assert read_rig(file).unit == unit
+    file.write_text(file.read_text().replace('"unit"', '"length"').replace("unit =", "length ="))
+    assert read_rig(file).unit == "units"
+
+
 def test_aniposes_own_file_is_read(test_data):
     rig = read_rig(test_data / "pose/anipose-minimal/calibration.toml")
+    assert rig.unit == "units"
     assert rig.names == ("back", "mid", "side", "top")
     assert rig.cameras[0].size == (1280, 1024)
     assert rig.cameras[0].K[0, 0] == pytest.approx(769.8864926727645)

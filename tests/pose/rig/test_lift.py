@@ -165,6 +165,17 @@ def test_keypoints_must_be_the_same(tmp_path):
         find_seen(folder, read_rig(folder))
 
 
+def test_places_are_in_the_unit_that_is_known(tmp_path):
+    folder = write_views(tmp_path / "s")
+    file = folder / "calibration.toml"
+    file.write_text(file.read_text().replace("unit =", "length ="))
+    assert Triangulate(unit="cm", smooth=0).prepare(folder).seen.rig.unit == "cm"
+    recipe = Triangulate(smooth=0)
+    assert "states none" in recipe.prepare(folder).findings[0].detail
+    run = recipe.run(folder, tmp_path / "run")
+    assert read_tracks(run.folder / "artifacts/points3d.nc").attrs["unit"] == "units"
+
+
 def test_points_that_the_first_camera_lacks_are_named(tmp_path):
     folder = write_views(tmp_path / "s")
     file = folder / "mouse_cam0.csv"

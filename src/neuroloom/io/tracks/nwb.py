@@ -13,14 +13,15 @@ import numpy as np
 
 from neuroloom.core.errors import DataError
 from neuroloom.core.files import write_atomic
-from neuroloom.core.recording import tracks
+from neuroloom.core.recording import TRACK_UNITS, tracks
 from neuroloom.io.labels.nwb import name_of, new_nwb, of_type, save_nwb, words
 from neuroloom.io.pandas_h5 import open_h5
 
 if TYPE_CHECKING:
     import xarray as xr
 
-_UNITS = {"pixels": "px", "px": "px", "millimeters": "mm", "mm": "mm", "meters": "m", "m": "m"}
+_LONG = {"px": "pixels", "mm": "millimeters", "m": "meters"}
+_UNITS = {unit: unit for unit in TRACK_UNITS} | {long: unit for unit, long in _LONG.items()}
 _FRAMES = re.compile(r"^frames (\d+) to (\d+)$")  # as we write it: times may vary
 _SAID = re.compile(r"^[Kk]eypoint (.+) from individual (.+?)\.?$")  # DLC2NWB writes this
 
@@ -145,7 +146,6 @@ def _series(recording: xr.DataArray, who: str, name: str) -> Any:
     from ndx_pose import PoseEstimationSeries
 
     one = recording.sel(individuals=who, keypoints=name).transpose("time", "space")
-    said = {short: long for long, short in _UNITS.items() if long not in ("px", "mm", "m")}
     number = recording.frame.values
     follow = bool((np.diff(number) == 1).all())
     told = {"comments": f"frames {number[0]} to {number[-1]}"} if follow else {}
@@ -153,7 +153,7 @@ def _series(recording: xr.DataArray, who: str, name: str) -> Any:
         name=name.replace("/", "_"),
         description=f"Keypoint {name} from individual {who}.",
         data=one.values,
-        unit=said.get(str(recording.attrs["unit"]), str(recording.attrs["unit"])),
+        unit=_LONG.get(str(recording.attrs["unit"]), str(recording.attrs["unit"])),
         reference_frame="(0, 0) is the centre of the top-left pixel, y points down",
         timestamps=recording.time.values,
         confidence=one.confidence.values,

@@ -157,7 +157,7 @@ class Rig:
     cameras
         At least one, names unique.
     unit
-        Of the world: "mm", or "units" where nobody knows.
+        Of the world: one of `TRACK_UNITS`, such as "mm"; "units" where nobody knows.
 
     Raises
     ------

@@ -1,4 +1,7 @@
-"""Calibrations as files: anipose's calibration.toml, DANNCE's label3d .mat, and plain JSON."""
+"""Calibrations as files: anipose's calibration.toml, DANNCE's label3d .mat, and plain JSON.
+
+DANNCE's are in mm, by its rules. The others may state a unit; those of anipose do not.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import numpy as np
 
 from neuroloom.core.errors import ConfigError, DataError, NeuroloomError, nearest
 from neuroloom.core.files import write_atomic, write_json, write_text
+from neuroloom.core.recording import TRACK_UNITS
 from neuroloom.pose.rig.cameras import Camera, Rig
 
 NAMES = ("calibration.toml", "calibration.json", "*calib*.toml", "*calib*.json", "*dannce*.mat")
@@ -108,8 +112,7 @@ def _read_toml(file: Path) -> Rig:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"it is no TOML ({error}).") from None
     cameras = [part for part in known.values() if isinstance(part, dict) and "matrix" in part]
-    unit = str(known.get("metadata", {}).get("unit", "mm"))
-    return Rig(tuple(_camera(part) for part in cameras), unit)
+    return Rig(tuple(_camera(part) for part in cameras), _unit(known.get("metadata", {})))
 
 
 def _read_json(file: Path) -> Rig:
@@ -117,7 +120,12 @@ def _read_json(file: Path) -> Rig:
         known = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise DataError(f"it is no JSON ({error}).") from None
-    return Rig(tuple(_camera(part) for part in known["cameras"]), str(known.get("unit", "mm")))
+    return Rig(tuple(_camera(part) for part in known["cameras"]), _unit(known))
+
+
+def _unit(known: dict[str, Any]) -> str:
+    """Return the unit that is stated, or "units" where none is that we know."""
+    return unit if (unit := str(known.get("unit", ""))) in TRACK_UNITS else "units"
 
 
 def _camera(part: dict[str, Any]) -> Camera:
@@ -195,7 +203,7 @@ def _read_mat(file: Path) -> Rig:
     parts = np.atleast_1d(known["params"])
     names = np.atleast_1d(known.get("camnames", [f"Camera{i + 1}" for i in range(len(parts))]))
     pairs = zip(names, parts, strict=True)
-    return Rig(tuple(_from_matlab(str(name), part) for name, part in pairs))
+    return Rig(tuple(_from_matlab(str(name), part) for name, part in pairs), "mm")
 
 
 def _from_matlab(name: str, part: Any) -> Camera:

@@ -166,9 +166,8 @@ def _write_tracks(seen: Seen, lifted: Lifted, shelf: Shelf) -> None:
     shape = (n, len(individuals), len(keypoints))
     places = lifted.places.reshape(*shape, 3).transpose(0, 3, 2, 1)
     seen_by = lifted.used.mean(0).reshape(shape).transpose(0, 2, 1)
-    unit = seen.rig.unit if seen.rig.unit in ("px", "um", "mm", "cm", "m") else "mm"
     recording = tracks(
-        places, keypoints, individuals, seen.rate, seen_by, unit, "points3d", seen.frames
+        places, keypoints, individuals, seen.rate, seen_by, seen.rig.unit, "points3d", seen.frames
     )
     shelf.folder.mkdir(parents=True, exist_ok=True)
     write_tracks(recording, shelf.folder / "points3d.nc", "movement")

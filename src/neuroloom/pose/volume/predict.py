@@ -13,7 +13,6 @@ import pandas as pd
 
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import digest, write_atomic, write_json
-from neuroloom.core.recording import TRACK_UNITS
 from neuroloom.io.video import is_video
 from neuroloom.learn.epochs import device_name
 from neuroloom.learn.scan import folder_to_go_on, read_scan, scan
@@ -181,6 +180,6 @@ def tracks_of(
 
     return tracks(
         places.transpose(0, 2, 1)[..., None], kept.extra["keypoints"], rate=films.rate,
-        confidence=sure[..., None], unit=rig.unit if rig.unit in TRACK_UNITS else "mm",
+        confidence=sure[..., None], unit=rig.unit,
         source=films.path.name,
     )  # fmt: skip
