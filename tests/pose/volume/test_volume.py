@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from neuroloom.core.errors import DataError
+from neuroloom.io.video import write_video
 from neuroloom.learn.fit import own_threads
 from neuroloom.pose.rig.scene import vary_poses, whole_poses
 from neuroloom.pose.volume.centre import room_of
@@ -135,6 +136,13 @@ def test_what_is_missing_is_named(tmp_path):
         Volumetric(shrink=1).prepare(folder)
     (folder / "videos/cam1/0.mp4").unlink()
     with pytest.raises(DataError, match="no film of camera 'cam1'"):
+        read_project(folder)
+
+
+def test_films_are_of_the_size_that_cameras_were_calibrated_at(tmp_path):
+    folder = write_scene(tmp_path / "s", frames=3)
+    write_video(folder / "videos/cam1/0.mp4", np.zeros((3, 48, 64, 1), np.uint8), 50.0)
+    with pytest.raises(DataError, match="64 x 48 px, camera 'cam1' was calibrated at 128 x 96"):
         read_project(folder)
 
 

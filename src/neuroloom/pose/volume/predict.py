@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from neuroloom.core.errors import ConfigError, DataError
-from neuroloom.core.files import digest, write_atomic, write_json
+from neuroloom.core.files import digest, names_apart, write_atomic, write_json
 from neuroloom.io.video import is_video
 from neuroloom.learn.epochs import device_name
 from neuroloom.learn.scan import folder_to_go_on, read_scan, scan
@@ -59,7 +59,9 @@ def predict(run: Run, inputs: list[Path], out: Path | str | None = None) -> pd.D
     if not inputs:
         raise ConfigError("predict needs a folder with a film of each camera.")
     kept, key = load(run.folder).to(device_name()), digest(run.folder / "model.safetensors")[:16]
-    given = {name: films_of(source, kept) for name, source in _named(inputs).items()}
+    folders = [_folder_of(source) for source in inputs]
+    films = [films_of(source, kept) for source in inputs]
+    given = dict(zip(names_apart(folders), films, strict=True))
     folder = None if out is None else folder_to_go_on(Path(out))
     tables = [look_through(kept, *one, folder, name, key) for name, one in given.items()]
     table = pd.concat(tables, ignore_index=True)
@@ -71,18 +73,13 @@ def predict(run: Run, inputs: list[Path], out: Path | str | None = None) -> pd.D
     return table
 
 
-def _named(inputs: list[Path]) -> dict[str, Path]:
-    """Return folders by names, none twice; a calibration file stands for its folder."""
-    out: dict[str, Path] = {}
-    for source in inputs:
-        if not source.exists():
-            raise DataError(f"{source}: there is no such folder.")
-        if is_video(source):
-            raise DataError(f"{source}: is one film; name the folder with a film of each camera.")
-        name = (source if source.is_dir() else source.parent).resolve().name
-        number = sum(known == name or known.startswith(f"{name}-") for known in out)
-        out[f"{name}-{number + 1}" if number else name] = source
-    return out
+def _folder_of(source: Path) -> Path:
+    """Return the folder of films; a calibration file stands for its own."""
+    if not source.exists():
+        raise DataError(f"{source}: there is no such folder.")
+    if is_video(source):
+        raise DataError(f"{source}: is one film; name the folder with a film of each camera.")
+    return source if source.is_dir() else source.parent
 
 
 def films_of(source: Path, kept: Kept) -> tuple[Films, Rig]:
@@ -93,19 +90,11 @@ def films_of(source: Path, kept: Kept) -> tuple[Films, Rig]:
     DataError
         If a camera's film is missing, or is not of the size that its calibration is of.
     """
-    folder = source if source.is_dir() else source.parent
+    folder = _folder_of(source)
     own = source.is_file() or any(list(folder.glob(name)) for name in NAMES)
     rig = read_rig(source) if own else kept.rig
     films = Films([find_film(folder, name) for name in rig.names], kept.shrink)
-    for camera, size, file in zip(rig, films.sizes, films.files, strict=True):
-        apart = [abs(a - b) >= kept.shrink for a, b in zip(camera.size, size, strict=True)]
-        if any(camera.size) and any(apart):
-            raise DataError(
-                f"{file.parent.name}/{file.name} is {size[0]} x {size[1]} px, camera "
-                f"'{camera.name}' was calibrated at {camera.size[0]} x {camera.size[1]}: give the "
-                "films as they were recorded, or the calibration of these."
-            )
-    return films, sized(rig, films.sizes)
+    return films, sized(rig, films, kept.shrink)
 
 
 def look_through(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from neuroloom.core.files import digest
 from neuroloom.io.labels import read_labels
 from neuroloom.pose.rig.cameras import Rig
 from neuroloom.pose.rig.files import find_rig, load_mat, read_rig
-from neuroloom.pose.volume.films import find_film, padded, smaller
+from neuroloom.pose.volume.films import Films, find_film, padded, smaller
 from neuroloom.pose.volume.views import Views
 
 BLOCK = 32  # frames read at once
@@ -59,7 +58,8 @@ def read_project(data: Path, shrink: int | None = None) -> Project:
     Raises
     ------
     DataError
-        If a film or the labels are missing, or a film is shorter than its labels say.
+        If a film or the labels are missing, a film is shorter than its labels say, or it is not of
+        the size that its camera was calibrated at.
     """
     file = find_rig(data)
     rig = read_rig(file)
@@ -77,8 +77,8 @@ def read_project(data: Path, shrink: int | None = None) -> Project:
     points, frames = points[kept], frames[:, kept]
     films = [find_film(file.parent, name) for name in rig.names]
     shrink = shrink or _shrink(rig, points)
+    full = sized(rig, Films(films, shrink), shrink)
     images = [_small(film, own, shrink) for film, own in zip(films, frames, strict=True)]
-    full = sized(rig, [tuple(side * shrink for side in image.shape[:0:-1]) for image in images])
     views = Views(full.scaled(1 / shrink), padded(images), points)
     hashes = {f"{film.parent.name}/{film.name}": digest(film) for film in films}
     names = read_labels(file).skeleton.keypoints
@@ -86,9 +86,28 @@ def read_project(data: Path, shrink: int | None = None) -> Project:
                    int((~kept).sum()))  # fmt: skip
 
 
-def sized(rig: Rig, sizes: Sequence[tuple[int, ...]]) -> Rig:
-    """Return the rig with the width and height of each camera's images."""
-    cameras = [replace(one, size=(w, h)) for one, (w, h) in zip(rig, sizes, strict=True)]
+def sized(rig: Rig, films: Films, shrink: int) -> Rig:
+    """Return the rig with the width and height of each camera's film.
+
+    Parameters
+    ----------
+    shrink
+        The films are looked at so many times smaller: smaller differences are none.
+
+    Raises
+    ------
+    DataError
+        If a film is not of the size that its camera was calibrated at.
+    """
+    for camera, size, file in zip(rig, films.sizes, films.files, strict=True):
+        apart = [abs(a - b) >= shrink for a, b in zip(camera.size, size, strict=True)]
+        if any(camera.size) and any(apart):
+            raise DataError(
+                f"{file.parent.name}/{file.name} is {size[0]} x {size[1]} px, camera "
+                f"'{camera.name}' was calibrated at {camera.size[0]} x {camera.size[1]}: give the "
+                "films as they were recorded, or the calibration of these."
+            )
+    cameras = [replace(one, size=size) for one, size in zip(rig, films.sizes, strict=True)]
     return Rig(tuple(cameras), rig.unit)
 
 
