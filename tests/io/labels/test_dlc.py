@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from neuroloom.core.errors import DataError
-from neuroloom.io.labels import read_labels, write_labels
+from neuroloom.io.labels import Labels, Skeleton, read_labels, write_labels
 from tests.io.labels.makers import NAMES, dlc_frame, dlc_project, pictures, points_of
 
 MANY = ("anna", "bert")
@@ -148,3 +148,15 @@ def test_the_real_project_comes_back_byte_by_byte(test_data, tmp_path, name):
     np.testing.assert_allclose(labels.points.reshape(len(labels), -1), by_pandas, atol=1e-9)
     assert len(written) == 3
     assert labels.image(0).shape == (480, 640, 1)
+
+
+def test_videos_of_one_name_have_folders_of_their_own(tmp_path):
+    pictures(tmp_path, 4)
+    videos = ["s1/cam", "s2/cam", "s1_cam", "cam_labeled"]
+    frames = pd.DataFrame(
+        {"video": videos, "frame": 0, "image": [f"img000{i}.png" for i in range(4)]}
+    )
+    labels = Labels(Skeleton(NAMES), frames, points_of(), ("individual_0",), tmp_path, "slp")
+    write_labels(labels, tmp_path / "new", "dlc")
+    again = read_labels(tmp_path / "new").frames["video"]
+    assert sorted(again) == ["cam_labeled_", "s1_cam", "s1_cam_", "s2_cam"]

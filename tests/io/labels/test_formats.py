@@ -118,6 +118,43 @@ def test_coco_says_who_is_hidden(tmp_path):
         read_labels(tmp_path / "set.json")
 
 
+def test_what_else_coco_says_is_kept(tmp_path):
+    pictures(tmp_path / "images", 2)
+    head = {"image_id": 7, "iscrowd": 0}
+    held = {
+        "info": {"year": 2024},
+        "images": [{"id": n, "file_name": f"images/img000{i}.png", "height": 48, "width": 64}
+                   for i, n in enumerate((7, 9))],
+        "annotations": [
+            head | {"id": 4, "category_id": 3, "keypoints": [1, 2, 2, 9, 9, 2, 3, 4, 1],
+                    "num_keypoints": 3, "bbox": [0, 1, 20, 30], "area": 333.5, "iscrowd": 1},
+            head | {"id": 5, "category_id": 8, "keypoints": [5, 6, 2], "num_keypoints": 1,
+                    "bbox": [4, 5, 2, 2], "area": 4, "track": "b"},
+            head | {"id": 6, "image_id": 9, "category_id": 8, "keypoints": [7, 7, 2],
+                    "num_keypoints": 1},
+        ],
+        "categories": [
+            {"id": 3, "name": "rat", "keypoints": [*NAMES], "skeleton": [[1, 2]]},
+            {"id": 8, "name": "ball", "keypoints": ["middle"], "skeleton": []},
+            {"id": 9, "name": "box"},
+        ],
+    }  # fmt: skip
+    (tmp_path / "set.json").write_text(json.dumps(held))
+    labels = read_labels(tmp_path / "set.json")
+    write_labels(labels, tmp_path / "new/set.json")
+    again = json.loads((tmp_path / "new/set.json").read_text())
+    lone = again["annotations"].pop()
+    # As wide as animals are: the rat is 8 px across and 7 high.
+    assert lone["bbox"] == [3.25, 3.25, 7.5, 7.5]
+    assert lone["id"] == 6
+    assert again == held | {"annotations": held["annotations"][:2]}
+    labels.points[0, 0, 1] = [40, 9]
+    write_labels(labels, tmp_path / "moved/set.json")
+    moved = json.loads((tmp_path / "moved/set.json").read_text())["annotations"]
+    assert moved[0]["bbox"] == [0, 1, 40, 30]
+    assert moved[1] == held["annotations"][1]
+
+
 def deepposekit(root, ticked):
     pixels = np.arange(4, dtype=np.uint8)[:, None, None, None] * np.ones((1, 48, 64, 1), np.uint8)
     with h5py.File(root / "set.h5", "w") as file:

@@ -1,12 +1,16 @@
 """COCO keypoints (.json): one annotation an animal, x, y and how visible for each point.
 
-`v` 0 is not labelled, 1 labelled though hidden, 2 seen; which were hidden is written back. Pixels
-are taken as stored, nothing is shifted. Boxes are those of the points where the file had none.
+`v` 0 is not labelled, 1 labelled though hidden, 2 seen. Pixels are taken as stored, nothing is
+shifted. What else the file says is kept and written back: ids, categories, boxes, areas, crowds and
+which points are hidden. Boxes are those of the points where the file had none; where a point was
+moved out of its box, that grows.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
+from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -19,6 +23,7 @@ from neuroloom.io.labels.pictures import picture_size
 from neuroloom.io.labels.sheets import copy_picture, frame_number
 
 _PARTS = ("images", "annotations", "categories")
+_SIDE = 32.0  # px, of the box round a single point where no animal shows two
 _NEAR = (".", "images", "data", "..", "../images", "../data", "train", "../train")
 
 
@@ -39,6 +44,9 @@ def read(path: Path) -> Labels:
         if one.get("keypoints"):
             _check_annotation(file, number, one, columns)
             by_image.setdefault(one["image_id"], []).append(one)
+    others = sum(not one.get("keypoints") for one in held["annotations"])
+    if others:
+        notes.append(f"{file.name}: {others} annotations have no keypoints and were left out.")
     pictures = [one for one in held["images"] if one.get("id") in by_image]
     if not pictures:
         raise DataError(f"{file}: no picture has an annotation with keypoints.")
@@ -48,23 +56,25 @@ def read(path: Path) -> Labels:
     most = max(len(found) for found in by_image.values())
     individuals = tuple(f"individual_{number}" for number in range(most))
     points = np.full((len(pictures), most, len(skeleton.keypoints), 2), np.nan)
-    records, hidden = [], set()
+    records = []
+    kept: dict[tuple[str, int], dict[str, Any]] = {}
     for row, picture in enumerate(pictures):
         records.append(_record(picture, file, row))
         for slot, one in enumerate(by_image[picture["id"]]):
             values = np.asarray(one["keypoints"], float).reshape(-1, 3)
             at = columns[one.get("category_id")]
             points[row, slot, at] = np.where(values[:, 2:] > 0, values[:, :2], np.nan)
-            name = str(picture["file_name"])
-            hidden |= {(name, slot, at[i]) for i in np.flatnonzero(values[:, 2] == 1)}
+            kept[str(picture["file_name"]), slot] = one
     extra = {
         "file": file.name,
-        "hidden": frozenset(hidden),
         "names": {
             record["image"]: str(p["file_name"])
             for record, p in zip(records, pictures, strict=True)
         },
-        "category": next(one["name"] for one in held["categories"] if one.get("keypoints")),
+        "rest": {name: part for name, part in held.items() if name not in _PARTS},
+        "categories": held["categories"],
+        "pictures": {str(picture["file_name"]): picture for picture in pictures},
+        "annotations": kept,
     }
     frames = pd.DataFrame(records)
     return Labels(skeleton, frames, points, individuals, file.parent, "coco", tuple(notes), extra)
@@ -74,25 +84,13 @@ def write(labels: Labels, path: Path, images: bool = True) -> list[Path]:
     """Write the file, and the pictures beside it."""
     file = path if path.suffix == ".json" else path / str(labels.kept("coco", "file", "coco.json"))
     names = [_name(labels, row) for row in range(len(labels))]
-    pictures: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
-    for row, name in enumerate(names):
-        size = picture_size(labels.root, str(labels.frames["image"].iloc[row])) or (0, 0)
-        about = {"id": row + 1, "file_name": name, "height": size[0], "width": size[1]}
-        pictures.append(about)
-        for slot in range(len(labels.individuals)):
-            if np.isfinite(labels.points[row, slot]).any():
-                number = len(annotations) + 1
-                annotations.append({"id": number} | _annotation(labels, row, slot, name))
-    skeleton = labels.skeleton
-    category = {
-        "id": 1,
-        "name": labels.kept("coco", "category", "animal"),
-        "supercategory": "animal",
-        "keypoints": list(skeleton.keypoints),
-        "skeleton": [[start + 1, end + 1] for start, end in skeleton.edges],
+    pictures, categories = _pictures(labels, names), _categories(labels)
+    held = {
+        **labels.kept("coco", "rest", {}),
+        "images": pictures,
+        "annotations": _annotations(labels, names, pictures, categories),
+        "categories": categories,
     }
-    held = {"images": pictures, "annotations": annotations, "categories": [category]}
     written = [write_json(file, held)]
     if images:
         known = [(row, name) for row, name in enumerate(names) if labels.frames["image"].iloc[row]]
@@ -173,22 +171,111 @@ def _name(labels: Labels, row: int) -> str:
     return f"images/{video or 'video'}/img{number:08d}.png"
 
 
-def _annotation(labels: Labels, row: int, slot: int, name: str) -> dict[str, Any]:
-    points = labels.points[row, slot]
-    there = np.isfinite(points).all(-1)
-    hidden = labels.kept("coco", "hidden", frozenset())
-    flat: list[float] = []
-    for place, (x, y) in enumerate(points):
-        seen = 1 if (name, slot, place) in hidden else 2
-        flat += [float(x), float(y), seen] if there[place] else [0.0, 0.0, 0]
-    low, high = points[there].min(0), points[there].max(0)
-    width, height = map(float, high - low)
-    return {
-        "image_id": row + 1,
-        "category_id": 1,
-        "keypoints": flat,
-        "num_keypoints": int(there.sum()),
-        "bbox": [float(low[0]), float(low[1]), width, height],
-        "area": width * height,
-        "iscrowd": 0,
-    }
+def _fresh(kept: Iterable[dict[str, Any]]) -> Iterator[int]:
+    """Return ids that none has."""
+    return count(1 + max((one["id"] for one in kept if isinstance(one.get("id"), int)), default=0))
+
+
+def _pictures(labels: Labels, names: list[str]) -> list[dict[str, Any]]:
+    kept = labels.kept("coco", "pictures", {})
+    fresh, out = _fresh(kept.values()), []
+    for name, address in zip(names, labels.frames["image"], strict=True):
+        known = kept.get(name) or {"id": next(fresh), "file_name": name, "height": 0, "width": 0}
+        size = picture_size(labels.root, str(address))
+        out.append(known | ({"height": size[0], "width": size[1]} if size else {}))
+    return out
+
+
+def _categories(labels: Labels) -> list[dict[str, Any]]:
+    """Return the categories of the file with the points that are left, or one with all points."""
+    skeleton, kept = labels.skeleton, labels.kept("coco", "categories", [])
+    known = {str(point) for one in kept for point in one.get("keypoints") or ()}
+    if not known >= set(skeleton.keypoints):
+        kept = [{"id": 1, "name": "animal", "supercategory": "animal",
+                 "keypoints": skeleton.keypoints}]  # fmt: skip
+    return [_with_bones(one, skeleton) if one.get("keypoints") else one for one in kept]
+
+
+def _with_bones(category: dict[str, Any], skeleton: Skeleton) -> dict[str, Any]:
+    names = [str(name) for name in category["keypoints"] if str(name) in skeleton.keypoints]
+    bones = [[skeleton.keypoints[end] for end in bone] for bone in skeleton.edges]
+    own = [[names.index(a) + 1, names.index(b) + 1] for a, b in bones if {a, b} <= set(names)]
+    return category | {"keypoints": names, "skeleton": own}
+
+
+def _annotations(
+    labels: Labels,
+    names: list[str],
+    pictures: list[dict[str, Any]],
+    categories: list[dict[str, Any]],
+) -> list[dict[str, Any]]:
+    """Return an annotation for every animal that has a point."""
+    kept = labels.kept("coco", "annotations", {})
+    told = {one["id"]: one for one in labels.kept("coco", "categories", [])}
+    fresh, lone, out = _fresh(kept.values()), _usual_side(labels.points), []
+    for row, slot in np.argwhere(np.isfinite(labels.points).all(-1).any(-1)).tolist():
+        old = kept.get((names[row], slot), {})
+        every = zip(labels.skeleton.keypoints, labels.points[row, slot], strict=True)
+        points = {name: (float(x), float(y)) for name, (x, y) in every if np.isfinite([x, y]).all()}
+        said = _said(old, told.get(old.get("category_id"), {}))
+        category = _category_of(points, old, categories, names[row])
+        about = {"id": old.get("id") or next(fresh), "image_id": pictures[row]["id"], "iscrowd": 0}
+        about |= old | {"category_id": category["id"], "num_keypoints": len(points)}
+        about["keypoints"] = _flat(points, said, category["keypoints"])
+        if "bbox" not in old or any(said.get(name, ())[:2] != points[name] for name in points):
+            about |= _box(np.array(list(points.values())), old.get("bbox"), lone)
+        out.append(about)
+    return out
+
+
+def _said(old: dict[str, Any], category: dict[str, Any]) -> dict[str, tuple[float, float, int]]:
+    """Return x, y and v of the points that the file had, by name."""
+    flat = np.asarray(old.get("keypoints", ()), float).reshape(-1, 3)
+    names = category.get("keypoints") or ()
+    return {str(name): (float(x), float(y), int(v))
+            for name, (x, y, v) in zip(names, flat, strict=False) if v > 0}  # fmt: skip
+
+
+def _category_of(
+    points: Iterable[str], old: dict[str, Any], categories: list[dict[str, Any]], name: str
+) -> dict[str, Any]:
+    """Return the animal's category if it has all its points, else the first that has."""
+    fits = [one for one in categories if set(points) <= set(one.get("keypoints") or ())]
+    if not fits:
+        raise DataError(f"{name}: no category has all points of one animal: {listed(points)}.")
+    return next((one for one in fits if one["id"] == old.get("category_id")), fits[0])
+
+
+def _flat(
+    points: dict[str, tuple[float, float]],
+    said: dict[str, tuple[float, float, int]],
+    names: Iterable[str],
+) -> list[float]:
+    """Return x, y and v of each point; a new one is seen."""
+    every = [
+        (*points[name], said[name][2] if name in said else 2) if name in points else (0.0, 0.0, 0)
+        for name in names
+    ]
+    return [number for one in every for number in one]
+
+
+def _usual_side(points: np.ndarray) -> float:
+    """Return the usual side of a box round several points, px; that of one point is drawn so."""
+    bodies = points.reshape(-1, *points.shape[-2:])
+    bodies = bodies[np.isfinite(bodies).all(-1).sum(-1) > 1]
+    if not len(bodies):
+        return _SIDE
+    return float(np.median(np.nanmax(bodies, 1) - np.nanmin(bodies, 1))) or _SIDE
+
+
+def _box(points: np.ndarray, old: list[float] | None, lone: float) -> dict[str, Any]:
+    """Return box and area round points (point, 2), and round the box there was."""
+    low, high = points.min(0), points.max(0)
+    if old is not None:
+        corner, sides = np.array(old[:2]), np.array(old[2:])
+        low, high = np.minimum(low, corner), np.maximum(high, corner + sides)
+    # A box without area says that nothing is there: no side is less than a third of the diagonal.
+    least = float(np.hypot(*(high - low))) / 3 or lone
+    grow = np.maximum(least - (high - low), 0) / 2
+    low, sides = low - grow, high - low + 2 * grow
+    return {"bbox": [*map(float, low), *map(float, sides)], "area": float(sides.prod())}

@@ -8,6 +8,7 @@ takes (0, 0) for the top-left pixel, nothing is shifted.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
@@ -21,6 +22,7 @@ from neuroloom.io.labels.model import Labels, Skeleton, guess_swaps, listed
 from neuroloom.io.labels.sheets import copy_picture, join_tables
 from neuroloom.io.labels.table import PointTable, read_table, write_table
 
+_DRAWN = "_labeled"  # ends the folders of DeepLabCut's drawings of its labels
 _SINGLE = "single"  # DeepLabCut's name of the animal that unique points belong to
 
 
@@ -77,7 +79,7 @@ def write(labels: Labels, path: Path, images: bool = True) -> list[Path]:
 def _table_files(root: Path) -> Iterator[Path]:
     for suffix in (".csv", ".h5"):
         for file in sorted((root / "labeled-data").glob(f"*/CollectedData_*{suffix}")):
-            if not file.parent.name.endswith("_labeled"):  # DeepLabCut's drawings of its labels
+            if not file.parent.name.endswith(_DRAWN):
                 yield file
 
 
@@ -196,10 +198,22 @@ def _stems(labels: Labels) -> list[str]:
     scorer = labels.kept("dlc", "scorer", "neuroloom")
     if labels.source == "dlc":
         return [str(stem) for stem in labels.frames["table"]]
+    folders = _folders(labels)
     return [
-        f"labeled-data/{video or 'video'}/CollectedData_{scorer}"
+        f"labeled-data/{folders[str(video)]}/CollectedData_{scorer}"
         for video in labels.frames["video"]
     ]
+
+
+def _folders(labels: Labels) -> dict[str, str]:
+    """Return the folder of each video: right below labeled-data/, where DeepLabCut looks."""
+    folders: dict[str, str] = {}
+    for video in map(str, labels.frames["video"].unique()):
+        name = re.sub(r"[/\\]", "_", video) or "video"
+        while name in folders.values() or name.endswith(_DRAWN):
+            name += "_"
+        folders[video] = name
+    return folders
 
 
 def _file_name(labels: Labels, row: int) -> str:
@@ -244,7 +258,7 @@ def _new_config(labels: Labels) -> str:
         return str(own)
     names, skeleton = list(labels.skeleton.keypoints), labels.skeleton
     multi = labels.kept("dlc", "multi", len(labels.individuals) > 1)
-    videos = {str(video): {"crop": "0, 0, 0, 0"} for video in labels.frames["video"].unique()}
+    videos = {folder: {"crop": "0, 0, 0, 0"} for folder in _folders(labels).values()}
     settings: dict[str, Any] = {
         "Task": labels.root.name or "project",
         "scorer": labels.kept("dlc", "scorer", "neuroloom"),
