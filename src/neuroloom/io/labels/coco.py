@@ -39,14 +39,7 @@ def read(path: Path) -> Labels:
     file = _files(path)[0]
     held = _load(file)
     skeleton, columns, notes = _skeleton(held, file)
-    by_image: dict[Any, list[dict[str, Any]]] = {}
-    for number, one in enumerate(held["annotations"]):
-        if one.get("keypoints"):
-            _check_annotation(file, number, one, columns)
-            by_image.setdefault(one["image_id"], []).append(one)
-    others = sum(not one.get("keypoints") for one in held["annotations"])
-    if others:
-        notes.append(f"{file.name}: {others} annotations have no keypoints and were left out.")
+    by_image = _by_image(held, file, columns, notes)
     pictures = [one for one in held["images"] if one.get("id") in by_image]
     if not pictures:
         raise DataError(f"{file}: no picture has an annotation with keypoints.")
@@ -137,6 +130,21 @@ def _skeleton(held: dict[str, Any], file: Path) -> tuple[Skeleton, dict[Any, lis
         kinds = listed(one["name"] for one in named)
         notes.append(f"{file.name}: the categories {kinds} are one set of points here.")
     return Skeleton(tuple(names), tuple(edges), guess_swaps(names)), columns, notes
+
+
+def _by_image(
+    held: dict[str, Any], file: Path, columns: dict[Any, list[int]], notes: list[str]
+) -> dict[Any, list[dict[str, Any]]]:
+    """Return the annotations with keypoints of each picture, by its id."""
+    by_image: dict[Any, list[dict[str, Any]]] = {}
+    for number, one in enumerate(held["annotations"]):
+        if one.get("keypoints"):
+            _check_annotation(file, number, one, columns)
+            by_image.setdefault(one["image_id"], []).append(one)
+    others = sum(not one.get("keypoints") for one in held["annotations"])
+    if others:
+        notes.append(f"{file.name}: {others} annotations have no keypoints and were left out.")
+    return by_image
 
 
 def _check_annotation(
