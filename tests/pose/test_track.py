@@ -13,6 +13,7 @@ from neuroloom.core.recording import tracks
 from neuroloom.io.tracks import read_tracks, write_tracks
 from neuroloom.pose.link.looks import body_colour
 from neuroloom.pose.link.measures import score_identities
+from neuroloom.pose.link.names import animals_of
 from neuroloom.pose.link.pairs import find_track_pairs, to_detections
 from neuroloom.pose.track import Track
 from tests.animals import as_recording, write_clip, write_crossings
@@ -224,6 +225,11 @@ def test_animals_keep_the_names_that_came_in_and_unique_points_stay(tmp_path):
     assert written.individuals.values.tolist() == ["mouseA", "mouseB", "single"]
     assert written.keypoints.values.tolist() == ["snout", "tail", "corner"]
     np.testing.assert_array_equal(written.values, came.values)
+
+
+def test_an_animal_may_be_called_single():
+    came = as_recording(two_mice()[:, :, [0, 1, 0, 1, 0]], ["mouse", "single"])
+    assert animals_of(came) is came
 
 
 def test_a_truth_is_matched_by_the_names_of_keypoints(tmp_path):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def animals_of(recording: xr.DataArray) -> xr.DataArray:
     """Return tracks without DeepLabCut's "single" and the unique points that only it has.
 
-    It is no animal that could change its name with another.
+    It is no animal that could change its name with another, unless it shows a point of theirs.
 
     Examples
     --------
@@ -35,7 +35,9 @@ def animals_of(recording: xr.DataArray) -> xr.DataArray:
     if not nobody.any() or nobody.all():
         return recording
     seen = np.isfinite(recording.transpose("individuals", "keypoints", ...).values).all(-1).any(-1)
-    unique = seen[nobody].any(0) & ~seen[~nobody].any(0)
+    unique, shown = seen[nobody].any(0), seen[~nobody].any(0)
+    if (unique & shown).any():
+        return recording
     return recording.isel(individuals=np.flatnonzero(~nobody), keypoints=np.flatnonzero(~unique))
 
 
