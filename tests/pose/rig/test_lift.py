@@ -245,7 +245,7 @@ def test_gross_errors_of_the_fly_do_no_harm(test_data):
 
 
 def test_the_recipe_refuses_the_shipped_calibration(test_data):
-    with pytest.raises(DataError, match="'side' and 'top' are 0 mm apart"):
+    with pytest.raises(DataError, match="'side' and 'top' are 0 units apart"):
         Triangulate().prepare(test_data / "pose/anipose-minimal")
 
 
