@@ -230,6 +230,6 @@ def test_the_shipped_calibration_is_faulty(session, test_data):
     assert report.faulty == ("side",)
     good = report.pairs.set_index(["camera", "other"])["sound"]
     assert good.sum() == 3
-    with pytest.raises(DataError, match="'side' and 'top' are 0 mm apart"):
+    with pytest.raises(DataError, match="'side' and 'top' are 0 units apart"):
         require_possible(shipped)
     assert check_rig(calibrate(session).rig, session).faulty == ()
