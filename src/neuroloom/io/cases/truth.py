@@ -78,7 +78,8 @@ class Coding:
             return nearest_level(raw, greys) if greys else whole
         if whole.dtype.kind != "u" or (top < 2 and not is_lossy(name)):
             return whole
-        return _undeclared(whole, name, self.counts or _counted(whole))
+        # Pictures are judged together. Volumes are too large to be read twice, and seldom painted.
+        return _undeclared(whole, name, self.counts if whole.ndim == 2 else {})
 
     @cached_property
     def counts(self) -> dict[int, int]:
@@ -293,6 +294,9 @@ def _whole(raw: np.ndarray, name: str) -> np.ndarray:
 
 def _counted(whole: np.ndarray) -> dict[int, int]:
     """Return how many pixels hold each value."""
+    if whole.dtype in (np.uint8, np.uint16):
+        times = np.bincount(whole.ravel())
+        return {value: int(times[value]) for value in np.flatnonzero(times).tolist()}
     values, times = np.unique(whole, return_counts=True)
     return dict(zip(values.tolist(), times.tolist(), strict=True))
 
@@ -304,10 +308,15 @@ def _undeclared(whole: np.ndarray, name: str, counts: Mapping[int, int]) -> np.n
     ----------
     counts
         Of all files of the data set: one mask alone may have no white, or another grey for it.
+        Empty: the mask is judged alone.
     """
-    lossy, own = is_lossy(name), _counted(whole)
+    lossy, top = is_lossy(name), int(whole.max(initial=0))
+    if not counts and not lossy and top < _WHITE[0] - _NOISE:
+        return whole
+    own = _counted(whole)
+    counts = counts or own
     white = _white_of(counts, lossy=lossy)
-    shaded = max(own) in _WHITE and not _is_flat_between(whole, max(own))
+    shaded = top in _WHITE and not _is_flat_between(whole, top)
     if not white and not shaded and not _drawn_in_greys(counts):
         return whole
     if white and not (
