@@ -269,6 +269,7 @@ def test_check_refuses_as_run_does(neuroloom, tmp_path):
     assert answer.code == 2
     assert "nowhere" in answer.err
     assert neuroloom("check", *DECODE[1:]).code == 2
+    assert str(Path.home()) in neuroloom("check", *DECODE[1:], "~/nowhere", *CSP).err
 
 
 # -- open data --------------------------------------------------------------------------------

@@ -122,7 +122,7 @@ def _as_command(
 def _needed(data: Path | None, recipe: type[Recipe], verb: str) -> Path | None:
     if data is None and recipe.needs_data:
         raise ConfigError(f"{verb} needs DATA: a file, a folder, or a manifest CSV.")
-    return data
+    return None if data is None else at_home(data)
 
 
 def _said(options: dict[str, Any]) -> dict[str, Any]:

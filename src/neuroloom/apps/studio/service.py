@@ -30,6 +30,7 @@ from neuroloom.core.files import write_text
 from neuroloom.core.recipe import Recipe, problems, to_yaml
 
 ASIDE = 300.0  # seconds that a question answered by a process may take
+READING = 3600.0  # seconds that reading all data may take
 DEMO_BUDGET = "60s"
 
 
@@ -160,7 +161,7 @@ class Studio:
         with TemporaryDirectory() as folder:
             study = Path(folder) / "study.yaml"
             write_text(study, to_yaml(made, where))
-            found = self._aside("neuroloom", "check", str(study), "--json")
+            found = self._aside("neuroloom", "check", str(study), "--json", seconds=READING)
         return dict(json.loads(found))
 
     def _study(
@@ -509,7 +510,7 @@ class Studio:
             "disk": asdict(self.workspace.disk()),
         }
 
-    def _aside(self, module: str, *words: str) -> str:
+    def _aside(self, module: str, *words: str, seconds: float = ASIDE) -> str:
         """Run a Python module as a process and return what it printed.
 
         Raises
@@ -519,10 +520,10 @@ class Studio:
         """
         command = [sys.executable, "-m", module, *words]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=ASIDE)
+            done = subprocess.run(command, capture_output=True, text=True, timeout=seconds)
         except subprocess.TimeoutExpired:
             raise BusyError(
-                f"No answer within {ASIDE:.0f} s; try again when less is running."
+                f"No answer within {seconds:.0f} s; try again when less is running."
             ) from None
         if done.returncode:
             _, said, message = f"\n{done.stderr}".rpartition("\nneuroloom: ")
