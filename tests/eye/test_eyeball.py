@@ -28,7 +28,9 @@ def angle(found, geometry):
     return np.rad2deg(np.arccos(np.clip(cosine, -1, 1)))
 
 
-@pytest.mark.parametrize(("index", "limit"), [(1.0, 0.5), (1.336, 0.5)])
+@pytest.mark.parametrize(
+    ("index", "limit"), [pytest.param(1.0, 0.5, marks=pytest.mark.long), (1.336, 0.5)]
+)
 def test_gaze_of_unknown_subjects(index, limit):
     errors, depths = [], []
     for seed in range(4):
@@ -44,6 +46,7 @@ def test_gaze_of_unknown_subjects(index, limit):
     assert np.abs(np.array(depths) - 1).max() < 0.05
 
 
+@pytest.mark.long
 def test_leaving_out_refraction_costs_degrees():
     ellipses, geometry = rims(1)
     focal = float(geometry.focal[0])

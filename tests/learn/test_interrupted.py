@@ -15,7 +15,7 @@ from neuroloom.core.run import Run
 from tests import makers
 
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
-EPOCHS = 30
+EPOCHS = 10
 
 
 def command(*words: object) -> list[str]:
