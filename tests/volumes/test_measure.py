@@ -153,6 +153,26 @@ def test_cases_of_a_table_have_names_and_hashes_of_their_own(tmp_path):
     assert names == ["007", "p1_truth", "b"]
 
 
+def test_several_predictions_of_one_truth_are_one_unit(tmp_path):
+    for k, name in enumerate(("a.nii.gz", "b.nii.gz")):
+        relabel(tmp_path, ".", name, grids.cored(k))
+        for rater in (1, 2):
+            (tmp_path / f"r{rater}").mkdir(exist_ok=True)
+            relabel(tmp_path, f"r{rater}", name, grids.cored(k + rater))
+    truths = ["a.nii.gz", "b.nii.gz", "./a.nii.gz", "b.nii.gz"]
+    found = ["r1/a.nii.gz", "r1/b.nii.gz", "r2/a.nii.gz", "r2/b.nii.gz"]
+    table = pd.DataFrame({"truth": truths, "prediction": found, "rater": [1, 1, 2, 2]})
+    table.to_csv(tmp_path / "pairs.csv", index=False)
+    done = Measure(by=["rater"]).run(tmp_path / "pairs.csv", tmp_path / "run")
+    rows = pd.read_parquet(done.folder / "predictions.parquet")
+    assert sorted(rows["case"].unique()) == sorted(rows["unit"].unique()) == ["a", "b"]
+    assert rows.groupby("case")["rater"].nunique().tolist() == [2, 2]
+    table.assign(name=["a1", "b1", "a2", "b2"]).to_csv(tmp_path / "pairs.csv", index=False)
+    pairs = find_pairs(tmp_path / "pairs.csv")[0]
+    assert [pair.name for pair in pairs] == ["a1", "b1", "a2", "b2"]
+    assert [pair.unit for pair in pairs] == ["a1", "b1", "a1", "b1"]
+
+
 def test_labels_that_only_predictions_hold_are_measured_and_named(tmp_path):
     folder = grids.write_predictions(tmp_path / "d")
     relabel(folder, "prediction", "s1_v0.nii.gz", 3 * (grids.cored(2) > 0))

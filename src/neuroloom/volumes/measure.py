@@ -238,7 +238,7 @@ class Measure(Recipe):
     def _heads(self, pair: LabelPair, number: int) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return what every row says of a case, and what rows of predictions say besides."""
         subject = pair.keys.get("subject")
-        unit = pair.name if subject is None or subject != subject else str(subject)
+        unit = pair.unit if subject is None or subject != subject else str(subject)
         rated = {"unit": unit, "fold": 0, "seed": self.seed}
         rated |= {"model": "prediction", "role": "model"}
         return {"example": number, "case": pair.name} | pair.keys, rated

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -41,12 +42,15 @@ class LabelPair:
         Files; `predicted` is None where there is none.
     keys
         What `pattern` or the table says of it: subject, site …
+    unit
+        The name of the first pair with this truth: several predictions of one are no more evidence.
     """
 
     name: str
     truth: Path
     predicted: Path | None
     keys: dict[str, Any] = field(default_factory=dict)
+    unit: str = ""
 
     @property
     def header(self) -> ImageHeader:
@@ -110,7 +114,10 @@ def find_pairs(
             f"{data}: two files are called alike but for their ending or folder, so that they "
             "cannot be told apart; name one of the folders in `truth` and `prediction`."
         )
-    pairs = [LabelPair(k, f, found.get(k), _keys(f, pattern)) for k, f in sorted(keyed.items())]
+    pairs = [
+        LabelPair(key, file, found.get(key), _keys(file, pattern), key)
+        for key, file in sorted(keyed.items())
+    ]
     if not any(pair.predicted for pair in pairs):
         raise DataError(
             f"{data}: no prediction is called as a truth is. Truths: "
@@ -185,9 +192,18 @@ def _from_table(file: Path) -> list[LabelPair]:
             raise DataError(f"{file}, line {number}: there is no prediction '{found}'.")
         given = row.pop("name", None)
         name = given if isinstance(given, str) else ""
-        pairs.append(LabelPair(name, file.parent / truth, there, {str(k): row[k] for k in row}))
-    names = _names([pair.truth for pair in pairs])
-    return [replace(pair, name=pair.name or own) for pair, own in zip(pairs, names, strict=True)]
+        own = Path(os.path.normpath(file.parent / truth))
+        pairs.append(LabelPair(name, own, there, {str(k): row[k] for k in row}))
+    return _named(pairs)
+
+
+def _named(pairs: Sequence[LabelPair]) -> list[LabelPair]:
+    """Return pairs with names and units; those without a name are called as their truth."""
+    truths = list(dict.fromkeys(pair.truth for pair in pairs))
+    own = dict(zip(truths, _names(truths), strict=True))
+    named = [replace(pair, name=pair.name or own[pair.truth]) for pair in pairs]
+    first = {pair.truth: pair.name for pair in reversed(named)}
+    return [replace(pair, unit=first[pair.truth]) for pair in named]
 
 
 def _names(files: Sequence[Path]) -> list[str]:
