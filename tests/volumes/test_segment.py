@@ -16,6 +16,8 @@ from neuroloom.volumes.segment import Segment, has_sides
         ["left lung", "right lung"], ["Left-Hippocampus"], ["ctx-lh-insula"], ["LeftHippocampus"],
         ["hippocampusLeft"], ["HippL", "HippR"], ["LHipp", "RHipp"], ["lung_l", "lung_r"],
         ["L", "R"], ["lunglefT", "lungright"], ["lt lung", "rt lung"], ["kidney.RIGHT"],
+        ["hippocampus_l"], ["L_amygdala"], ["kidney-R"], ["Kidney_Lt"], ["HippL"], ["RHipp"],
+        ["lung", "vessel_l"], ["ctx-r-insula"], ["R nerve 2"], ["L", "L_lung"],
     ],
 )  # fmt: skip
 def test_classes_of_a_side_are_found(names):
@@ -25,8 +27,8 @@ def test_classes_of_a_side_are_found(names):
 @pytest.mark.parametrize(
     "names",
     [
-        ["cell"], ["L"], ["L1", "L2", "R3"], ["cleft", "bright"], ["HippL"], ["upright"],
-        ["vessel_l", "nerve_r"], ["anterior", "posterior"],
+        ["cell"], ["L"], ["L1", "L2", "R3"], ["cleft", "bright"], ["upright"], ["vertebra L5"],
+        ["L4-L5", "L5_disc"], ["anterior", "posterior"], ["LV", "RV"], ["layer 2", "R 3"],
     ],
 )  # fmt: skip
 def test_other_names_have_none(names):

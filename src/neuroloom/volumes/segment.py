@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _SIDES = {"left": "right", "lh": "rh"}
-_SHORT = {"l": "r", "lt": "rt"}  # say a side only where there is the other one, too
+_SHORT = {"l": "r", "lt": "rt"}  # say a side beside another word, or where there is the other one
 
 
 class Segment(DenseStudy):
@@ -61,13 +61,15 @@ class Segment(DenseStudy):
 
 
 def has_sides(names: Sequence[str]) -> bool:
-    """Tell whether one of the classes is the left or the right one of a pair.
+    """Tell whether one of the classes is the left or the right one of a pair, which may be absent.
+
+    What may be a side counts as one: a mirror that is left out costs little, a false one the class.
 
     Examples
     --------
-    >>> has_sides(["LeftHippocampus"]), has_sides(["HippL", "HippR"]), has_sides(["lung_l"])
-    (True, True, False)
-    >>> has_sides(["cleft", "bright", "cell", "L5"])
+    >>> has_sides(["LeftHippocampus"]), has_sides(["HippL"]), has_sides(["kidney_rt"])
+    (True, True, True)
+    >>> has_sides(["cleft", "bright", "cell", "L5", "vertebra L5"])
     False
     """
     words = [tuple(word.lower() for word in _WORD.findall(name)) for name in names]
@@ -76,7 +78,16 @@ def has_sides(names: Sequence[str]) -> bool:
     whole = {name.casefold() for name in names}
     run_on = {name.replace("left", "right") for name in whole if "left" in name}
     other = {tuple(_SHORT.get(word, word) for word in own) for own in words if {*own} & {*_SHORT}}
-    return bool(run_on & whole or other & {*words})
+    return bool(run_on & whole or other & {*words}) or any(map(_beside, words))
+
+
+def _beside(words: Sequence[str]) -> bool:
+    """Tell whether a short word for a side stands beside another word, and before no number."""
+    short = {*_SHORT, *_SHORT.values()}
+    sides = [k for k, word in enumerate(words) if word in short]
+    numbered = [k for k in sides if words[k + 1 : k + 2] and words[k + 1].isdigit()]
+    others = [word for word in words if word not in short and not word.isdigit()]
+    return bool(others) and len(sides) > len(numbered)
 
 
 def left_right(affine: np.ndarray | None) -> int:
