@@ -325,9 +325,35 @@ def test_decimal_commas_are_no_words(tmp_path):
         table = _contrasts(tmp_path, ["T1"], kind=["a", "b", "a", "b"], age=ages)
         with pytest.raises(DataError, match=r"'age' has commas for points. Write 20\.5 for 20,5"):
             Classify(target="kind", tabular=["age"], size=8).read(table)
-    values = pd.DataFrame({"site": [*range(9), "a", "b"]})
+    table = _contrasts(tmp_path, ["T1"], kind=["a", "b", "a", "b"], age=["1,234", "2", "3", "4"])
+    with pytest.raises(DataError, match=r"Write 1234 or 1\.234 for 1,234, whichever is meant"):
+        Classify(target="kind", tabular=["age"], size=8).read(table)
+    values = pd.DataFrame({"site": [1, *"abcdefghij"]})
     with pytest.raises(DataError, match="11 different values that are not all numbers"):
         read_columns(values, ["site"])
+
+
+def test_a_few_words_among_numbers_do_not_make_them_words():
+    paths = [f"{k}.png" for k in range(5)]
+    for ages, said in (
+        (["45", "50", "unknown", "61", None], r"'unknown' \(2.png\)"),
+        (["-", 10, 20, "?", 10], r"'-' \(0.png\), '\?' \(3.png\)"),
+    ):
+        with pytest.raises(DataError, match=f"'age' says {said} where most"):
+            read_columns(pd.DataFrame({"path": paths, "age": ages}), ["age"])
+    (column,) = read_columns(pd.DataFrame({"site": ["1", "2", "north", "south"]}), ["site"])
+    assert column.levels == ("1", "2", "north", "south")
+    (column,) = read_columns(pd.DataFrame({"age": ["1", "-nan", "#N/A", "NULL"]}), ["age"])
+    assert column.levels == ()
+
+
+def test_what_pandas_takes_for_nothing_is_no_class_and_empty_words_are_warned_of(tmp_path):
+    table = _contrasts(tmp_path, ["T1"], grade=["NULL", "None", "-", "#N/A"])
+    read = Classify(target="grade", size=8).read(table)
+    assert read.classes == ["-", "None"]
+    said = {finding.title: finding.detail for finding in read.findings}
+    assert said["Examples without a target"].startswith("2 of 4 examples")
+    assert said["Words that say nothing"].startswith("Of the classes, '-' may mean")
 
 
 def test_what_a_label_leaves_open_has_no_volume(tmp_path):

@@ -16,9 +16,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 OURS = ("name", "subject", "session", "run", "path", "image", "label", "split")
-MISSING = ("", "n/a", "N/A", "nan", "NaN", "NA")
+# What pandas takes for nothing, but "None": that may be the name of a class.
+MISSING = (
+    "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN",
+    "<NA>", "N/A", "NA", "NULL", "NaN", "n/a", "nan", "null",
+)  # fmt: skip
 _MOST_LEVELS = 10
+_SHOWN = 5
 _COMMA = re.compile(r"[+-]?\d+,\d+")
+_THOUSAND = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
 
 
 def or_missing(value: Any) -> Any:
@@ -79,8 +85,24 @@ def numbers_of(values: pd.Series, name: str, where: Sequence[str], advice: str =
     return numbers
 
 
-def nearly_alike(words: Sequence[str], what: str) -> list[Finding]:
-    """Warn of words that differ in nothing but case or blanks.
+def words_among_numbers(values: Sequence[Any]) -> list[int]:
+    """Return the places of the words in a column most of whose cells are numbers, else none.
+
+    A number with a decimal comma is a word that is like a number.
+
+    Examples
+    --------
+    >>> words_among_numbers(["45", "50", "unknown", None, 61]), words_among_numbers(["1", "b"])
+    ([2], [])
+    """
+    known = [k for k, value in enumerate(values) if or_missing(value) is not None]
+    words = [k for k in known if not _is_number(values[k])]
+    unlike = [k for k in words if not _point(values[k])]
+    return words if 2 * len(unlike) < len(known) else []
+
+
+def odd_words(words: Sequence[str], what: str) -> list[Finding]:
+    """Warn of words that differ in nothing but case or blanks, and of those that say nothing.
 
     Parameters
     ----------
@@ -89,9 +111,13 @@ def nearly_alike(words: Sequence[str], what: str) -> list[Finding]:
 
     Examples
     --------
-    >>> [one.title for one in nearly_alike(["Tumor", "tumor", "none"], "classes")]
-    ['Words that are nearly alike']
+    >>> [one.title for one in odd_words(["Tumor", "tumor", "none", "?"], "classes")]
+    ['Words that are nearly alike', 'Words that say nothing']
     """
+    return [*_nearly_alike(words, what), *_empty(words, what)]
+
+
+def _nearly_alike(words: Sequence[str], what: str) -> list[Finding]:
     groups: dict[str, list[str]] = {}
     for word in words:
         groups.setdefault("".join(word.split()).casefold(), []).append(word)
@@ -102,6 +128,15 @@ def nearly_alike(words: Sequence[str], what: str) -> list[Finding]:
         f"Of the {what}, {'; '.join(pairs)} differ only by case or blanks, and count as different"
     )
     return [Finding("warning", "Words that are nearly alike", f"{said}: spell alike what is one.")]
+
+
+def _empty(words: Sequence[str], what: str) -> list[Finding]:
+    odd = [word for word in words if word.strip("-?. ").casefold() in ("", "unknown", "missing")]
+    if not odd:
+        return []
+    said = f"Of the {what}, {', '.join(map(repr, odd))} may mean that nothing is known, and counts"
+    advice = "like any other: empty these cells if so."
+    return [Finding("warning", "Words that say nothing", f"{said} {advice}")]
 
 
 @dataclass(frozen=True)
@@ -161,8 +196,8 @@ class Column:
 
     def _complaint(self, known: list[Any], names: Sequence[str], unfit: list[int]) -> str:
         words = list(dict.fromkeys(repr(str(known[k])) for k in unfit))
-        where = f" ({', '.join(str(names[k]) for k in unfit[:5])})" if len(names) else ""
-        said = f"tabular: the column '{self.name}' says {', '.join(words[:5])}{where}"
+        where = f" ({', '.join(str(names[k]) for k in unfit[:_SHOWN])})" if len(names) else ""
+        said = f"tabular: the column '{self.name}' says {', '.join(words[:_SHOWN])}{where}"
         if self.levels:
             return f"{said}, known are {', '.join(self.levels)}: write the words as the run does."
         return f"{said}, which is no number. {_point(known[unfit[0]]) or 'Mend or empty it.'}"
@@ -174,29 +209,54 @@ def read_columns(table: pd.DataFrame, names: Sequence[str]) -> list[Column]:
     Raises
     ------
     DataError
-        If a column is missing, or has more than ten different values that are not all numbers, or
-        decimal commas.
+        If a column is missing, or has some words among numbers, decimal commas, or more than ten
+        different values that are not all numbers.
     """
-    out = []
     for name in names:
         if name not in table:
             raise DataError(
                 f"tabular: there is no column '{name}'.{nearest(name, columns_of(table))} "
                 f"Known: {', '.join(columns_of(table)) or 'none'}."
             )
-        values = [v for v in table[name].map(or_missing) if v is not None]
-        words = sorted({str(as_word(v)) for v in values if not _is_number(v)})
-        if advice := next(filter(None, map(_point, words)), ""):
-            raise DataError(f"tabular: the column '{name}' has commas for points. {advice}")
-        levels = sorted({str(as_word(v)) for v in values}) if words else []
-        if len(levels) > _MOST_LEVELS:
-            raise DataError(
-                f"tabular: the column '{name}' has {len(levels)} different values that are not all "
-                f"numbers ({words[0]}, …); a column of numbers or of up to {_MOST_LEVELS} classes "
-                "is needed."
-            )
-        out.append(Column(name, tuple(levels)))
-    return out
+    rows = table.get("path", table.index)
+    return [_column(name, table[name].tolist(), list(rows)) for name in names]
+
+
+def _column(name: str, cells: Sequence[Any], rows: Sequence[Any]) -> Column:
+    """Return a column of numbers or levels."""
+    values = [value for value in map(or_missing, cells) if value is not None]
+    words = sorted({str(as_word(v)) for v in values if not _is_number(v)})
+    if advice := next(filter(None, map(_point, words)), ""):
+        raise DataError(f"tabular: the column '{name}' has commas for points. {advice}")
+    if few := words_among_numbers(cells):
+        raise DataError(
+            f"tabular: the column '{name}' says {told_cells(cells, rows, few)} where most cells "
+            "are numbers: mend or empty these. If its numbers stand for classes, write them all as "
+            "words (grade 2)."
+        )
+    levels = sorted({str(as_word(v)) for v in values}) if words else []
+    if len(levels) > _MOST_LEVELS:
+        raise DataError(
+            f"tabular: the column '{name}' has {len(levels)} different values that are not all "
+            f"numbers ({words[0]}, …); a column of numbers or of up to {_MOST_LEVELS} classes "
+            "is needed."
+        )
+    return Column(name, tuple(levels))
+
+
+def told_cells(cells: Sequence[Any], rows: Sequence[Any], places: Sequence[int]) -> str:
+    """Return different cells, each with the first row that says so.
+
+    Examples
+    --------
+    >>> told_cells(["-", 2, "-", "?"], ["a", "b", "c", "d"], [0, 2, 3])
+    "'-' (a), '?' (d)"
+    """
+    first: dict[str, Any] = {}
+    for k in places:
+        first.setdefault(str(cells[k]), rows[k])
+    said = [f"{word!r} ({row})" for word, row in first.items()]
+    return ", ".join(said[:_SHOWN]) + (", …" if len(said) > _SHOWN else "")
 
 
 def columns_of(table: pd.DataFrame) -> list[str]:
@@ -207,7 +267,12 @@ def columns_of(table: pd.DataFrame) -> list[str]:
 def _point(value: Any) -> str:
     """Say how a number with a decimal comma is written; empty for anything else."""
     text = str(value).strip()
-    return f"Write {text.replace(',', '.')} for {text}." if _COMMA.fullmatch(text) else ""
+    if not _COMMA.fullmatch(text):
+        return ""
+    point = text.replace(",", ".")
+    if _THOUSAND.fullmatch(text):
+        return f"Write {text.replace(',', '')} or {point} for {text}, whichever is meant."
+    return f"Write {point} for {text}."
 
 
 def _is_number(value: Any) -> bool:

@@ -13,7 +13,7 @@ from neuroloom.core.audit import Finding, refuse_duplicates
 from neuroloom.core.dataset import Dataset, Task, require_classes
 from neuroloom.core.errors import DataError
 from neuroloom.learn.dense.match import match_channels
-from neuroloom.volumes.columns import Column, nearly_alike, read_columns
+from neuroloom.volumes.columns import Column, odd_words, read_columns
 from neuroloom.volumes.frames import Frame, choose_frame, put_mask_on, put_on, standardised
 from neuroloom.volumes.targets import (
     Amount,
@@ -155,9 +155,9 @@ def _doubts(
     labels: pd.Series, target: str, classes: list[str], columns: list[Column]
 ) -> list[Finding]:
     """Say what may be wrong with the words of the table, and how many examples have no target."""
-    found = [*without_target(labels, target), *nearly_alike(classes, "classes")]
+    found = [*without_target(labels, target), *odd_words(classes, "classes")]
     for column in columns:
-        found += nearly_alike(column.levels, f"values of the column '{column.name}'")
+        found += odd_words(column.levels, f"values of the column '{column.name}'")
     return found
 
 

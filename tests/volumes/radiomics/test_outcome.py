@@ -28,7 +28,7 @@ from neuroloom.volumes.radiomics.extract import Chain
 from neuroloom.volumes.radiomics.forest import flatten, walk
 from neuroloom.volumes.radiomics.models import linear, volume
 from neuroloom.volumes.radiomics.recipe import Radiomics
-from neuroloom.volumes.radiomics.table import Wish, find_channel, measure_cases
+from neuroloom.volumes.radiomics.table import Wish, find_channel, has_images, measure_cases
 from neuroloom.volumes.radiomics.targets import outcome_of, stratified_folds
 from tests.regions import write_regions
 
@@ -412,6 +412,38 @@ def test_none_is_a_class_of_a_table(tmp_path):
     said = {finding.title: finding.detail for finding in read.findings}
     assert said["Examples without a target"].startswith("3 of 12 examples have no 'grade'")
     assert "'None' and 'none'" in said["Words that are nearly alike"]
+
+
+def test_words_that_say_nothing_are_missing_or_warned_of(tmp_path):
+    table = pd.DataFrame({"grade": ["NULL", "#N/A", "unknown", "mild"] * 3, "a": range(12)})
+    table["b"] = table["a"].astype(object).where(table.index != 4, "-nan")
+    table["c"] = table["a"].astype(object).where(table.index != 5, "pending")
+    table["d"] = [f"{k},5" for k in range(12)]
+    table.to_csv(tmp_path / "t.csv", index=False)
+    read = Radiomics(target="grade").read(tmp_path / "t.csv")
+    assert read.classes == ["mild", "unknown"]
+    assert read.facts["features"] == ["a", "b"]
+    said = {finding.title: finding.detail for finding in read.findings}
+    assert said["Examples without a target"].startswith("6 of 12 examples")
+    assert "'unknown' may mean that nothing is known" in said["Words that say nothing"]
+    assert "c says 'pending' (row 7); d says '0,5'" in said["Columns that were left out"]
+
+
+def test_tables_are_read_as_manifests_are(tmp_path):
+    data = tmp_path / "t.csv"
+    for head, images in (
+        ("Image,Label,age,grade", True), (" image ;label;age", True), ("Image_T1\tage", True),
+        ("Age;Grade", False), ("images,age", False),
+    ):  # fmt: skip
+        data.write_text(f"{head}\n")
+        assert has_images(data) == images
+    data.write_text("Grade ; a;Split\n" + "low;1;train\nhigh;2;test\n" * 3)
+    read = Radiomics(target="Grade").read(data)
+    assert read.facts["features"] == ["a"]
+    assert (read.classes, read.table["split"].nunique()) == (["high", "low"], 2)
+    data.write_text("a, a,grade\n1,2,low\n")
+    with pytest.raises(DataError, match=r"t.csv: several columns are called a; leave one"):
+        Radiomics(target="grade").read(data)
 
 
 def test_what_a_mask_leaves_open_is_no_part_of_a_region(tmp_path):

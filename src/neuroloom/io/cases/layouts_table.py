@@ -137,11 +137,11 @@ def by_manifest(data: Path) -> Layout:
     import pandas as pd
 
     try:
-        table = pd.read_csv(data, sep=_separator(data), dtype=str, keep_default_na=False)
+        table = pd.read_csv(data, sep=separator_of(data), dtype=str, keep_default_na=False)
     except (ValueError, UnicodeDecodeError) as error:
         raise DataError(f"{data}: cannot be read as a table: {str(error).rstrip('.')}.") from error
     held = ", ".join(table.columns)
-    table.columns = pd.Index(_own_names(table.columns))
+    table.columns = pd.Index(own_names(table.columns))
     if twice := sorted(set(table.columns[table.columns.duplicated()])):
         raise DataError(f"{data}: several columns are called {few(twice)}; leave one of each.")
     images = _columns(table, "image")
@@ -162,7 +162,7 @@ def by_manifest(data: Path) -> Layout:
     return layout
 
 
-def _separator(data: Path) -> str:
+def separator_of(data: Path) -> str:
     """Return what parts the columns of a table's head: commas, semicolons or tabs."""
     with data.open(encoding="utf-8-sig", errors="replace") as lines:
         head = lines.readline()
@@ -170,12 +170,12 @@ def _separator(data: Path) -> str:
     return max((usual, ",", ";", "\t"), key=head.count)
 
 
-def _own_names(columns: Iterable[str]) -> list[str]:
+def own_names(columns: Iterable[str]) -> list[str]:
     """Return columns without blanks around them; those that have a meaning here, in small letters.
 
     Examples
     --------
-    >>> _own_names([" Label", "Image_T1", "Label_Source", "Age", "SPLIT"])
+    >>> own_names([" Label", "Image_T1", "Label_Source", "Age", "SPLIT"])
     ['label', 'image_T1', 'Label_Source', 'Age', 'split']
     """
     names = [column.strip() for column in columns]

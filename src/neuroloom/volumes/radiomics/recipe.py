@@ -14,7 +14,7 @@ from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.recipe import setting
 from neuroloom.core.split import Fold
 from neuroloom.learn.study import Prepared, Study
-from neuroloom.volumes.columns import nearly_alike
+from neuroloom.volumes.columns import odd_words
 from neuroloom.volumes.radiomics.extract import ALL_FAMILIES, Chain
 from neuroloom.volumes.radiomics.table import Table, Wish, has_images
 from neuroloom.volumes.radiomics.texture import MODES
@@ -233,7 +233,7 @@ class Radiomics(Study):
     def _doubts(self, labels: pd.Series, classes: list[str]) -> list[Finding]:
         """Say how many cases have no outcome, and which classes may be one."""
         target = self.target or f"{self.time} and {self.event}"
-        return [*without_target(labels, target), *nearly_alike(classes, "classes")]
+        return [*without_target(labels, target), *odd_words(classes, "classes")]
 
     def baseline(self, task: str) -> str | None:
         """Name the model of the region's volume alone."""

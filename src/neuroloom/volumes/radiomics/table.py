@@ -11,8 +11,15 @@ import numpy as np
 
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import DataError, nearest
+from neuroloom.io.cases.layouts_table import own_names, separator_of
 from neuroloom.learn.dense.match import tells
-from neuroloom.volumes.columns import MISSING, numbers_of, or_missing
+from neuroloom.volumes.columns import (
+    MISSING,
+    numbers_of,
+    or_missing,
+    told_cells,
+    words_among_numbers,
+)
 from neuroloom.volumes.radiomics.extract import (
     Chain,
     Measured,
@@ -30,7 +37,7 @@ KEYS = ("name", "path", "subject", "session", "run")
 SHOWN = 5
 LENGTHY = 20
 # What stands for nothing in a column of numbers; in one of classes these may be names.
-BLANKS = (*MISSING, "null", "NULL", "None", "<NA>", "#N/A")
+BLANKS = (*MISSING, "None")
 
 
 @dataclass(frozen=True)
@@ -113,16 +120,18 @@ def read_table(
     for name in (*columns, *(taken if labelled else ())):
         if name not in whole:
             raise DataError(f"{file.name}: no column '{name}'.{nearest(name, list(whole))}")
-    known = {"split", *KEYS, *taken}
+    names = [f"row {number}" for number in range(2, len(whole) + 2)]
+    open_to = [name for name in whole if name not in {"split", *KEYS, *taken}]
     numbers = whole.select_dtypes("number")
-    chosen = list(columns) or [name for name in numbers if name not in known]
+    chosen = list(columns) or [name for name in open_to if name in numbers]
+    left = [] if columns else _left_out(whole[open_to], names)
     words = [name for name in chosen if name not in numbers]
     if words or not chosen:
         raise DataError(
             f"{file.name}: features are numbers; "
             + (f"the column {words[0]} holds words." if words else "no column holds any.")
+            + "".join(f" {finding.detail}" for finding in left)
         )
-    names = [f"row {number}" for number in range(2, len(whole) + 2)]
     rows = whole.copy()
     rows["name"] = whole["name"].astype(str) if "name" in whole else names
     rows["subject"] = whole["subject"].astype(str) if "subject" in whole else rows["name"]
@@ -131,26 +140,55 @@ def read_table(
     layout = f"table {file.name} with {len(chosen)} columns of numbers and no images"
     note = Finding("note", "How the data were read", f"{layout[0].upper()}{layout[1:]}.")
     hashes = {file.name: digest(file)}
-    return Table(rows, whole[chosen].astype(float), [note], hashes, layout)
+    return Table(rows, whole[chosen].astype(float), [note, *left], hashes, layout)
+
+
+def _left_out(table: pd.DataFrame, rows: Sequence[str]) -> list[Finding]:
+    """Warn of columns that are no features for a few words among their numbers."""
+    told = []
+    for name in table:
+        cells = table[name].tolist()
+        if few := words_among_numbers(cells):
+            told.append(f"{name} says {told_cells(cells, rows, few)}")
+    if not told:
+        return []
+    said = f"Columns with words among their numbers are no features: {'; '.join(told)}."
+    return [Finding("warning", "Columns that were left out", f"{said} Mend or empty these cells.")]
 
 
 def _read(file: Path, taken: Sequence[str]) -> pd.DataFrame:
-    import pandas as pd
+    """Read a table whose columns have no blanks around their names; of a split, in small letters.
 
-    empty = {name: list(MISSING if name in taken else BLANKS) for name in _head(file)}
-    sign = "\t" if file.suffix == ".tsv" else ","
-    return pd.read_csv(file, sep=sign, keep_default_na=False, na_values=empty)
+    Raises
+    ------
+    DataError
+        If it is no table, or two columns are called alike.
+    """
+    empty = {name: list(MISSING if name.strip() in taken else BLANKS) for name in _head(file)}
+    table = _csv(file, keep_default_na=False, na_values=empty)
+    names = [name.strip() for name in table]
+    names = ["split" if name.casefold() == "split" else name for name in names]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise DataError(f"{file.name}: several columns are called {twice[0]}; leave one of each.")
+    return table.set_axis(names, axis=1)
 
 
 def _head(file: Path) -> list[str]:
+    return list(_csv(file, nrows=0))
+
+
+def _csv(file: Path, **options: Any) -> pd.DataFrame:
     import pandas as pd
 
-    return list(pd.read_csv(file, sep="\t" if file.suffix == ".tsv" else ",", nrows=0))
+    try:
+        return pd.read_csv(file, sep=separator_of(file), **options)
+    except (ValueError, UnicodeDecodeError) as error:
+        raise DataError(f"{file}: cannot be read as a table: {str(error).rstrip('.')}.") from error
 
 
 def has_images(file: Path) -> bool:
-    """Tell whether a table names images (a column `image`, or `image_<channel>`)."""
-    return any(name == "image" or name.startswith("image_") for name in _head(file))
+    """Tell whether a table names images, as manifests do: `image`, or `image_<channel>`."""
+    return any(name == "image" or name.startswith("image_") for name in own_names(_head(file)))
 
 
 def measure_cases(found: FoundCases, wish: Wish, *, learnt: bool = True) -> Table:
