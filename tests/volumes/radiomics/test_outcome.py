@@ -473,6 +473,23 @@ def test_features_do_not_hang_on_the_order_of_a_files_axes(tmp_path):
     pd.testing.assert_frame_equal(ours, theirs)
 
 
+def test_a_run_that_turned_nothing_measures_new_volumes_as_they_lie(tmp_path):
+    manifest = write_regions(tmp_path, n=4)
+    for path in tmp_path.glob("case*.nii.gz"):
+        whole = nibabel.load(path)
+        swapped = whole.as_reoriented([[2, -1], [0, 1], [1, 1]])
+        nibabel.save(nibabel.Nifti1Image(np.asarray(swapped.dataobj), swapped.affine), path)
+    study = Radiomics(target="grade", families=["cm"], modes=["2D_avg"])
+    read = study.read(manifest)
+    facts = {"task": read.task, "classes": read.classes, "axes": dict(read.facts)}
+    assert facts["axes"]["upright"]
+    np.testing.assert_array_equal(study.read_new(facts, manifest).x, read.x)
+    del facts["axes"]["upright"]
+    lying = measure_cases(find_cases(manifest), study.wish(), upright=False).features
+    np.testing.assert_array_equal(study.read_new(facts, manifest).x, lying)
+    assert not np.allclose(lying, read.x)
+
+
 def test_copies_are_refused_where_they_are_learnt_from(tmp_path):
     found = find_cases(write_regions(tmp_path, n=2))
     shutil.copy(tmp_path / "case000_image.nii.gz", tmp_path / "case001_image.nii.gz")

@@ -136,6 +136,7 @@ class Radiomics(Study):
         *,
         labelled: bool = True,
         channel: str = "",
+        upright: bool = True,
     ) -> Table:
         """Return the features of all cases.
 
@@ -145,6 +146,8 @@ class Radiomics(Study):
             Whether they are learnt from or judged; without, they are only predicted.
         channel
             Name of the one that is measured, where the run's data had names.
+        upright
+            Whether volumes are turned one way first.
         """
         from neuroloom.io.cases import find_cases
         from neuroloom.volumes.radiomics.table import find_channel, measure_cases, read_table
@@ -156,7 +159,7 @@ class Radiomics(Study):
         found = find_cases(data, include or self.include, self.images, self.labels, self.pattern)
         found = found.in_unit(found.usual_unit)
         wish = replace(wish, channel=find_channel(found.channels, channel, self.channel))
-        return measure_cases(found, wish, learnt=labelled and self.learns)
+        return measure_cases(found, wish, learnt=labelled and self.learns, upright=upright)
 
     def prepare(self, data: Path) -> Any:
         """Measure everything; where there is a target, check, audit and split."""
@@ -181,9 +184,10 @@ class Radiomics(Study):
         self, facts: dict[str, Any], data: Path, include: list[str], *, labelled: bool = True
     ) -> Dataset:
         """Measure new cases the way the run's were; `labelled` where they are to be judged."""
-        known = facts["axes"].get("channel", "")
-        table = self.measure(data, include, labelled=labelled, channel=known)
-        names = facts["axes"]["features"]
+        known = facts["axes"]
+        channel, upright = known.get("channel", ""), known.get("upright", False)
+        table = self.measure(data, include, labelled=labelled, channel=channel, upright=upright)
+        names = known["features"]
         missing = [name for name in names if name not in table.features]
         if missing:
             raise DataError(
@@ -224,6 +228,7 @@ class Radiomics(Study):
                 "target": self.target or self.time,
                 "layout": table.layout,
                 "channel": table.channel,
+                "upright": True,
             },
             findings=[*table.findings, *doubts],
             extra={"hashes": table.hashes, "features": table.features},

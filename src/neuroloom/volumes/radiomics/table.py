@@ -191,8 +191,10 @@ def has_images(file: Path) -> bool:
     return any(name == "image" or name.startswith("image_") for name in own_names(_head(file)))
 
 
-def measure_cases(found: FoundCases, wish: Wish, *, learnt: bool = True) -> Table:
-    """Measure every case, all turned one way; all that cannot be measured are named at once.
+def measure_cases(
+    found: FoundCases, wish: Wish, *, learnt: bool = True, upright: bool = True
+) -> Table:
+    """Measure every case; all that cannot be measured are named at once.
 
     What a mask leaves open (`ignore`) is no part of its region.
 
@@ -200,6 +202,8 @@ def measure_cases(found: FoundCases, wish: Wish, *, learnt: bool = True) -> Tabl
     ----------
     learnt
         Whether the cases are learnt from or judged: then none may be there twice.
+    upright
+        Whether all are turned one way; a run made before this was done measures files as they lie.
 
     Raises
     ------
@@ -219,7 +223,7 @@ def measure_cases(found: FoundCases, wish: Wish, *, learnt: bool = True) -> Tabl
     if learnt:
         paths = [path for images in found.table["image"] for path in images]
         refuse_duplicates({path: hashes[path] for path in paths})
-    measured = _measured(found.upright(), wish)
+    measured = _measured(found.upright() if upright else found, wish)
     reasons: dict[str, list[str]] = {}
     for case, own in zip(found.cases, measured, strict=True):
         for reason in dict.fromkeys(own.reasons.values()):
