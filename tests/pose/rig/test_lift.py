@@ -13,6 +13,7 @@ from neuroloom.pose.rig import read_rig, triangulate
 from neuroloom.pose.rig.choose import choose_smooth
 from neuroloom.pose.rig.lift import Seen, agreement, find_seen, left_out, lift, parse_limbs
 from neuroloom.pose.rig.limbs import hold_lengths, limb_lengths
+from neuroloom.pose.rig.networks import _tell_trials, _unlike
 from neuroloom.pose.rig.smooth import combine, smooth_tracks
 from neuroloom.pose.triangulate import Triangulate
 from tests.pose.rig.rigs import ring, write_views
@@ -219,6 +220,25 @@ def test_networks_are_named_and_trials_are_no_networks(tmp_path):
     with pytest.raises(DataError, match=r"trials apart.*--include '\*trial0/\*\.csv'"):
         find_seen(folder, rig)
     assert find_seen(folder, rig, ["*trial0/*.csv"]).pixels.shape[1] == 1
+
+
+def test_snapshots_of_a_net_are_no_trials():
+    net = "camADLC_resnet50_reachJan1shuffle1"
+    names = [f"{net}_{steps}.h5" for steps in (100000, 200000, 1030000)]
+    names += [f"{net}_snapshot{which}.h5" for which in ("-200", "_best-70", "_050")]
+    assert not _tell_trials(names, "camA")
+    assert not _tell_trials(["camA_50000.csv", "camA_100000.csv"], "camA")
+    for days in (("20240131", "20240201"), ("240131", "240201"), ("01312024", "02012024")):
+        assert _tell_trials([f"{net}_100000_{day}.h5" for day in days], "camA")
+
+
+def test_a_resting_animal_says_nothing_by_its_other_times():
+    still = np.random.default_rng(0).normal(100, 1, (1, 60, 4, 2))
+    assert not _unlike(np.concatenate([still, still + 12]))
+    assert _unlike(np.concatenate([still, still + 200]))
+    moving = still + 5 * np.arange(60.0)[:, None, None]
+    assert not _unlike(np.concatenate([moving, moving + 12]))
+    assert _unlike(np.concatenate([moving, moving[:, ::-1]]))
 
 
 @pytest.mark.long

@@ -24,10 +24,18 @@ Recordings = Mapping[str, Sequence["xr.DataArray"]]
 APART = 0.01  # share by which the rates of cameras that run together may differ
 GROSS_PX = 10.0  # median distance of two networks from which they may be of two films
 GROSS_SHARE = 0.5  # of their distance at different times, which is the same as at one if they are
-# How people number what was filmed one after the other; also dates.
+FAR_PX = 100.0  # the same median distance where the animal rests: other times tell nothing then
+# How people number what was filmed one after the other.
 TRIALS = re.compile(
-    r"trial|ses|run|day|rec|take|block|exp|part|clip|video|sub|mouse|rat|fly|animal|\d{6,}|20\d\d"
+    r"trial|ses|run|day|rec|take|block|exp|part|clip|video|sub|mouse|rat|fly|animal"
 )
+_MONTH, _DAY = r"(0[1-9]|1[0-2])", r"(0[1-9]|[12]\d|3[01])"
+# A year; a date with or without its century, with a time behind it or none.
+DATES = re.compile(
+    rf"20\d\d|((19|20)?\d\d{_MONTH}{_DAY}|({_MONTH}{_DAY}|{_DAY}{_MONTH})(20)?\d\d)(\d{{4,6}})?"
+)
+# What DeepLabCut puts behind a film's name: which training, and after how many steps of it.
+TRAINING = re.compile(r"shuffle\d+(_snapshot)?([-_]best)?[-_]\d+")
 
 
 def one_rate(read: Recordings, files: Files) -> float:
@@ -135,7 +143,10 @@ def _glob(name: str, camera: str) -> str:
 
 
 def _unlike(pixels: NDArray[np.float64]) -> bool:
-    """Say whether networks (network, time, point, 2) are as far apart as at different times."""
+    """Say whether networks (network, time, point, 2) are as far apart as at different times.
+
+    Where the animal rests, whether they are far apart.
+    """
     import warnings
 
     later = np.roll(pixels, pixels.shape[1] // 2, axis=1)
@@ -146,7 +157,8 @@ def _unlike(pixels: NDArray[np.float64]) -> bool:
             np.nanmedian([np.linalg.norm(pixels[a] - other[b], axis=-1) for a, b in pairs])
             for other in (pixels, later)
         )
-    return bool(now > max(GROSS_PX, GROSS_SHARE * then))
+        moved = np.nanmedian(np.linalg.norm(pixels - later, axis=-1))
+    return bool(now > (max(GROSS_PX, GROSS_SHARE * then) if moved > GROSS_PX else FAR_PX))
 
 
 def _tell_trials(names: Sequence[str], camera: str) -> bool:
@@ -158,8 +170,10 @@ def _tell_trials(names: Sequence[str], camera: str) -> bool:
     True
     >>> _tell_trials(["fly4_top_rng=0.csv", "fly4_top_rng=1.csv"], "top")
     False
+    >>> _tell_trials(["topDLC_Jan1shuffle1_100000.h5", "topDLC_Jan1shuffle1_200000.h5"], "top")
+    False
     """
-    bare = [name.lower().replace(camera.lower(), "") for name in names]
+    bare = [TRAINING.sub("", name.lower().replace(camera.lower(), "")) for name in names]
     words = [{a + b for a, b in re.findall(r"([a-z]*)[-_ =]*(\d*)", name)} for name in bare]
     differing = set[str].union(*words) - set[str].intersection(*words)
-    return any(TRIALS.match(word) for word in differing)
+    return any(TRIALS.match(word) or DATES.fullmatch(word) for word in differing)
