@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json
@@ -119,9 +120,14 @@ def test_what_a_user_can_mend_is_said(tmp_path):
     assert not (tmp_path / "a").exists()
 
 
-def test_own_masks_are_read(tmp_path):
-    from PIL import Image
+def test_pictures_beside_a_video_are_told(tmp_path):
+    data = write_scene(tmp_path / "v", frames=3)
+    Image.new("L", (32, 32)).save(data / "frame.png")
+    told = Pupil().prepare(data).findings
+    assert any("v: 1 pictures beside videos were passed over" in one.detail for one in told)
 
+
+def test_own_masks_are_read(tmp_path):
     truth = scene(2)
     for name in ("images", "masks"):
         (tmp_path / name).mkdir()
@@ -141,8 +147,6 @@ def test_own_masks_are_read(tmp_path):
 
 
 def save(folder, half, name, pixels):
-    from PIL import Image
-
     (folder / half).mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(folder / half / name)
 

@@ -111,6 +111,7 @@ def test_videos_of_one_name_keep_their_own_results(tmp_path):
     for session in ("s1", "s2"):
         pictures = [paint(points_of(*place(rng)), rng)[..., None] for _ in range(5)]
         write_video(tmp_path / session / "cam0.mp4", pictures, 25.0)
+    Image.new("L", (8, 8)).save(tmp_path / "s1/stray.png")
     both = run.predict(tmp_path / "s1", tmp_path / "s2", out=tmp_path / "out")
     assert list(both["video"].cat.categories) == ["s1_cam0.mp4", "s2_cam0.mp4"]
     for session in ("s1", "s2"):
@@ -119,6 +120,7 @@ def test_videos_of_one_name_keep_their_own_results(tmp_path):
         np.testing.assert_array_equal(own["x"], alone["x"])
         x = pd.read_hdf(tmp_path / f"out/{session}_cam0.h5").xs("x", axis=1, level="coords")
         np.testing.assert_allclose(x.to_numpy().ravel(), own["x"], atol=1e-6)
+    assert "s1: 1 pictures beside videos" in (tmp_path / "out/audit.json").read_text()
 
 
 def test_a_point_that_is_never_labelled_is_not_found(tmp_path):

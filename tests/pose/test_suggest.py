@@ -11,7 +11,7 @@ from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json
 from neuroloom.io.labels import read_labels
 from neuroloom.io.tracks import read_tracks, write_tracks
-from neuroloom.io.video import Video
+from neuroloom.io.video import Video, pictures_beside
 from neuroloom.pose.choose import choose_frames, coverage, features_of, rank_doubts, small_frames
 from neuroloom.pose.doubted import beside, find_videos, read_doubts
 from neuroloom.pose.link.pairs import to_detections
@@ -164,3 +164,13 @@ def test_hidden_files_and_results_are_no_videos(tmp_path):
     assert [path.name for path in videos_of(tmp_path)] == ["a.mp4", "b_labelled.mp4"]
     assert [path.name for path in find_videos(tmp_path)] == ["a.mp4", "b_labelled.mp4"]
     assert videos_of(tmp_path / "out/d.mp4") == [tmp_path / "out/d.mp4"]
+
+
+def test_pictures_beside_videos_are_told(tmp_path):
+    data = write_clip(tmp_path / "data")
+    for number in range(3):
+        Image.new("L", (32, 32)).save(data / f"{number}.png")
+    told = Suggest().prepare(data).findings
+    assert any("data: 3 pictures beside videos were passed over" in one.detail for one in told)
+    assert not pictures_beside(data / "arena.mp4", videos_of(data / "arena.mp4"))
+    assert not pictures_beside(tmp_path, [])

@@ -56,7 +56,7 @@ def find_videos(data: Path, include: list[str]) -> Videos:
     DataError
         If there is none to read.
     """
-    from neuroloom.io.video import Video, is_video
+    from neuroloom.io.video import Video, is_video, pictures_beside
 
     if not data.exists():
         raise DataError(f"{data}: there is no such file or folder.")
@@ -66,7 +66,7 @@ def find_videos(data: Path, include: list[str]) -> Videos:
     if not wanted:
         raise DataError(f"{data}: no video here{' matches include' if listed else ''}.")
     sizes: dict[Path, Size] = {}
-    findings, lengths = [], []
+    findings, lengths = pictures_beside(data, wanted), []
     for file in wanted:
         try:
             with Video(file, grey=True, patch=True) as video:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neuroloom.core.audit import Finding
 from neuroloom.core.errors import DataError
 from neuroloom.core.files import write_atomic
 from neuroloom.io.videoindex import FileIndex, frames_of, index_file, open_video, stamp_of
@@ -50,6 +51,19 @@ def is_video(path: str | Path) -> bool:
         others = any(item.is_dir() or is_video(item) for item in _shown(path))
         return bool(_pictures(path)) and not others
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+
+
+def pictures_beside(data: Path, videos: Iterable[Path]) -> list[Finding]:
+    """Tell how many pictures lie beside the videos that were found in a folder, and are of none."""
+    findings = []
+    for folder in dict.fromkeys(file.parent for file in videos if data.is_dir() and file.is_file()):
+        if count := len(_pictures(folder)):
+            detail = (
+                f"{folder.name}: {count} pictures beside videos were passed over; a folder that "
+                "holds nothing but pictures is a video."
+            )
+            findings.append(Finding("note", "Pictures", detail))
+    return findings
 
 
 class Video:

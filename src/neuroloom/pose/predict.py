@@ -30,7 +30,7 @@ def predict(
     study: Estimate, run: Run, inputs: list[Path], out: Path | str | None = None
 ) -> pd.DataFrame:
     """See `Estimate.predict`."""
-    from neuroloom.io.video import Video
+    from neuroloom.io.video import Video, pictures_beside
     from neuroloom.learn.scan import folder_to_go_on
 
     if not inputs:
@@ -38,10 +38,11 @@ def predict(
     folder = None if out is None else folder_to_go_on(Path(out))
     ensemble = study.load_model(run)
     key = digest(run.folder / "model.safetensors")[:16]
-    files = list(dict.fromkeys(file for source in inputs for file in videos_of(source)))
+    found = [(Path(source), videos_of(source)) for source in inputs]
+    files = list(dict.fromkeys(file for _, own in found for file in own))
     for file in files:  # before hours are spent on the first
         Video(file, patch=True).close()
-    tables, findings = [], []
+    tables, findings = [], [note for one in found for note in pictures_beside(*one)]
     for name, file in zip(names_apart(files), files, strict=True):
         with Video(file, patch=True) as video:
             table, told = predict_video(ensemble, video, name, folder, key)

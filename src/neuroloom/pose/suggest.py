@@ -105,6 +105,7 @@ class Suggest(Recipe):
 
     def prepare(self, data: Path) -> Prepared:
         """Find the videos and read their tracks; nothing is written."""
+        from neuroloom.io.video import pictures_beside
         from neuroloom.pose.doubted import find_videos, read_doubts
 
         known = {"unsure", "jump", "length", "missing", "spread"}
@@ -121,7 +122,7 @@ class Suggest(Recipe):
             read_doubts((video, name), self.tracks, data, span)
             for video, name in zip(videos, names_apart(videos), strict=True)
         ]
-        told = [note for one in found for note in one[1]]
+        told = [*pictures_beside(data, videos), *(note for one in found for note in one[1])]
         told.insert(0, Finding("note", "Files", f"{len(videos)} videos."))
         doubted = [one[0] for one in found]
         files = {f"{one.name}{one.video.suffix}": one.video for one in doubted}
