@@ -155,6 +155,27 @@ def test_what_else_coco_says_is_kept(tmp_path):
     assert moved[1] == held["annotations"][1]
 
 
+@pytest.mark.parametrize("box", [[0, 0, 0, 0], [], None])
+def test_an_empty_box_of_coco_is_none(tmp_path, box):
+    pictures(tmp_path / "images", 1)
+    about = {"image_id": 1, "category_id": 1, "num_keypoints": 2}
+    held = {
+        "images": [{"id": 1, "file_name": "images/img0000.png"}],
+        "annotations": [
+            about | {"id": 1, "keypoints": [10, 20, 2, 19, 29, 2], "bbox": box},
+            about | {"id": 2, "keypoints": [30, 20, 2, 39, 26, 2], "bbox": [29, 18, 12, 10]},
+        ],
+        "categories": [{"id": 1, "name": "rat", "keypoints": [*NAMES[:2]]}],
+    }
+    (tmp_path / "set.json").write_text(json.dumps(held))
+    labels = read_labels(tmp_path / "set.json")
+    labels.points[0, 0, 1] = [20, 30]
+    write_labels(labels, tmp_path / "new/set.json")
+    one, other = json.loads((tmp_path / "new/set.json").read_text())["annotations"]
+    assert (one["bbox"], one["area"]) == ([10, 20, 10, 10], 100)
+    assert (other["bbox"], other["area"]) == ([29, 18, 12, 10], 120)
+
+
 def deepposekit(root, ticked):
     pixels = np.arange(4, dtype=np.uint8)[:, None, None, None] * np.ones((1, 48, 64, 1), np.uint8)
     with h5py.File(root / "set.h5", "w") as file:

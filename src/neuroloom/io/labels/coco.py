@@ -2,8 +2,8 @@
 
 `v` 0 is not labelled, 1 labelled though hidden, 2 seen. Pixels are taken as stored, nothing is
 shifted. What else the file says is kept and written back: ids, categories, boxes, areas, crowds and
-which points are hidden. Boxes are those of the points where the file had none; where a point was
-moved out of its box, that grows.
+which points are hidden. Boxes are those of the points where the file had none, or an empty one;
+where a point was moved out of its box, that grows. An area that is missing is the box's.
 """
 
 from __future__ import annotations
@@ -230,8 +230,11 @@ def _annotations(
         about = {"id": old.get("id") or next(fresh), "image_id": pictures[row]["id"], "iscrowd": 0}
         about |= old | {"category_id": category["id"], "num_keypoints": len(points)}
         about["keypoints"] = _flat(points, said, category["keypoints"])
-        if "bbox" not in old or any(said.get(name, ())[:2] != points[name] for name in points):
-            about |= _box(np.array(list(points.values())), old.get("bbox"), lone)
+        box = _stated_box(old)
+        if box is None or any(said.get(name, ())[:2] != points[name] for name in points):
+            about |= _box(np.array(list(points.values())), box, lone)
+        elif about.get("area") is None:
+            about["area"] = float(box[2] * box[3])
         out.append(about)
     return out
 
@@ -276,12 +279,17 @@ def _usual_side(points: np.ndarray) -> float:
     return float(np.median(np.nanmax(bodies, 1) - np.nanmin(bodies, 1))) or _SIDE
 
 
-def _box(points: np.ndarray, old: list[float] | None, lone: float) -> dict[str, Any]:
+def _stated_box(old: dict[str, Any]) -> np.ndarray | None:
+    """Return left, top, width and height that the file had; an empty box is none."""
+    box = np.asarray(old.get("bbox") or (), float)
+    return box if box.shape == (4,) and (box[2:] > 0).all() else None
+
+
+def _box(points: np.ndarray, old: np.ndarray | None, lone: float) -> dict[str, Any]:
     """Return box and area round points (point, 2), and round the box there was."""
     low, high = points.min(0), points.max(0)
     if old is not None:
-        corner, sides = np.array(old[:2]), np.array(old[2:])
-        low, high = np.minimum(low, corner), np.maximum(high, corner + sides)
+        low, high = np.minimum(low, old[:2]), np.maximum(high, old[:2] + old[2:])
     # A box without area says that nothing is there: no side is less than a third of the diagonal.
     least = float(np.hypot(*(high - low))) / 3 or lone
     grow = np.maximum(least - (high - low), 0) / 2
