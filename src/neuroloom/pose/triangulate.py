@@ -64,7 +64,7 @@ class Triangulate(Recipe):
     )
     tolerance: float = setting(10.0, "within which views agree", unit="px", gt=0, basic=True)
     unit: Literal["um", "mm", "cm", "m"] | None = setting(
-        None, "of the calibration; default: what it states, nameless units if nothing"
+        None, "of the calibration, where it states none; default: nameless units"
     )
     cameras: list[str] = setting([], "use these cameras only; default: all")
     include: list[str] = setting([], "only tracks whose names match one of these globs")
@@ -80,16 +80,17 @@ class Triangulate(Recipe):
     def prepare(self, data: Path) -> Prepared:
         """Read the cameras and what they saw; impossible rigs are refused; nothing is written."""
         from neuroloom.pose.rig.check import require_possible
-        from neuroloom.pose.rig.files import find_rig, read_rig
+        from neuroloom.pose.rig.files import find_rig, read_rig, stated_unit
         from neuroloom.pose.rig.lift import find_seen, parse_limbs
 
         file = find_rig(Path(self.calibration) if self.calibration else data)
-        rig = read_rig(file)
+        rig = read_rig(file, self.unit)
         rig = rig.take(self.cameras) if self.cameras else rig
-        rig = replace(rig, unit=self.unit or rig.unit)
         findings = require_possible(rig)
         if rig.unit == "units":
-            detail = f"{file.name} states none: places are in units of its own. See `unit`."
+            stated = stated_unit(file)
+            said = "none" if stated in ("", "units") else f"'{stated}', which is not known"
+            detail = f"{file.name} states {said}: places are in units of its own. See `unit`."
             findings.append(Finding("note", "No unit of length", detail))
         seen = find_seen(data, rig, self.include, self.rate)
         hashes = seen.hashes | {file.name: digest(file)}

@@ -33,6 +33,16 @@ def test_a_unit_is_what_was_stated(tmp_path, name, unit):
     assert read_rig(file).unit == unit
     file.write_text(file.read_text().replace('"unit"', '"length"').replace("unit =", "length ="))
     assert read_rig(file).unit == "units"
+    assert read_rig(file, "um").unit == "um"
+
+
+@pytest.mark.parametrize("word", ["mm", "MM", "millimeters", "Millimetre"])
+def test_a_unit_is_known_however_it_is_spelt(tmp_path, word):
+    file = write_rig(RIG, tmp_path / "calibration.toml")
+    file.write_text(file.read_text().replace('"mm"', f'"{word}"'))
+    assert read_rig(file, "mm").unit == read_rig(file).unit == "mm"
+    with pytest.raises(DataError, match=r"calibration\.toml: states that it is in mm"):
+        read_rig(file, "m")
 
 
 def test_aniposes_own_file_is_read(test_data):

@@ -168,6 +168,11 @@ def test_keypoints_must_be_the_same(tmp_path):
 def test_places_are_in_the_unit_that_is_known(tmp_path):
     folder = write_views(tmp_path / "s")
     file = folder / "calibration.toml"
+    with pytest.raises(DataError, match=r"in mm, expected was m; nothing is converted"):
+        Triangulate(unit="m", smooth=0).prepare(folder)
+    file.write_text(file.read_text().replace('"mm"', '"inch"'))
+    told = Triangulate(smooth=0).prepare(folder).findings[0].detail
+    assert "states 'inch', which is not known" in told
     file.write_text(file.read_text().replace("unit =", "length ="))
     assert Triangulate(unit="cm", smooth=0).prepare(folder).seen.rig.unit == "cm"
     recipe = Triangulate(smooth=0)

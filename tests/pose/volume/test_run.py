@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from neuroloom.core.files import read_json
 from neuroloom.io.tracks import read_tracks
 from neuroloom.io.video import write_video
 from neuroloom.learn.fit import own_threads
+from neuroloom.pose.rig import write_rig
 from neuroloom.pose.volume.kept import load
 from neuroloom.pose.volume.predict import films_of
 from neuroloom.pose.volumetric import Volumetric
@@ -107,6 +109,18 @@ def test_other_labels_are_scored(made, tmp_path):
     assert metrics["com_error"]["value"] == pytest.approx(
         rows.groupby("frame")["com"].first().mean()
     )
+
+
+def test_a_calibration_without_a_unit_is_in_that_of_the_run(made, tmp_path):
+    run, data = made
+    kept = load(run.folder)
+    shutil.copytree(data / "videos", tmp_path / "s/videos")
+    file = write_rig(kept.rig, tmp_path / "s/calibration.toml")
+    file.write_text(file.read_text().replace('"mm"', '""'))
+    assert films_of(tmp_path / "s", kept)[1].unit == "mm"
+    write_rig(replace(kept.rig, unit="m"), file)
+    with pytest.raises(DataError, match="in m, expected was mm"):
+        films_of(tmp_path / "s", kept)
 
 
 def test_films_that_do_not_fit_are_named(made, tmp_path):

@@ -16,6 +16,7 @@ from neuroloom.core.files import write_atomic
 from neuroloom.core.recording import DIMS, tracks
 from neuroloom.io.labels.nwb import words
 from neuroloom.io.pandas_h5 import open_h5
+from neuroloom.io.tracks.units import known_unit
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -50,9 +51,10 @@ def read(path: Path, rate: float | None = None) -> xr.DataArray:
     seconds = str(about.get("time_unit", "seconds" if stated else "frames")).startswith("s")
     counted = np.rint(time * hertz if seconds else time).astype(int)
     frames = np.asarray(held.get("frame", counted), int)  # ours says them, whatever the times
+    unit = str(about.get("space_unit", "px"))
     made = tracks(
         data, _column(held, "keypoints"), _column(held, "individuals"), hertz, sure,
-        unit=str(about.get("space_unit", "px")), source=path.name, frames=frames,
+        unit=known_unit(unit) or unit, source=path.name, frames=frames,
         times=time if seconds else None,
     )  # fmt: skip
     made.attrs["scorer"] = str(about.get("source_software", ""))

@@ -13,15 +13,14 @@ import numpy as np
 
 from neuroloom.core.errors import DataError
 from neuroloom.core.files import write_atomic
-from neuroloom.core.recording import TRACK_UNITS, tracks
+from neuroloom.core.recording import tracks
 from neuroloom.io.labels.nwb import name_of, new_nwb, of_type, save_nwb, words
 from neuroloom.io.pandas_h5 import open_h5
+from neuroloom.io.tracks.units import LONG, known_unit
 
 if TYPE_CHECKING:
     import xarray as xr
 
-_LONG = {"px": "pixels", "mm": "millimeters", "m": "meters"}
-_UNITS = {unit: unit for unit in TRACK_UNITS} | {long: unit for unit, long in _LONG.items()}
 _FRAMES = re.compile(r"^frames (\d+) to (\d+)$")  # as we write it: times may vary
 _SAID = re.compile(r"^[Kk]eypoint (.+) from individual (.+?)\.?$")  # DLC2NWB writes this
 
@@ -90,7 +89,7 @@ def _values(path: Path, series: Any) -> tuple[np.ndarray, np.ndarray]:
 
 def _unit(series: Any) -> str:
     stated = series["data"].attrs.get("unit", "pixels")
-    return _UNITS.get(stated.decode() if isinstance(stated, bytes) else str(stated), "px")
+    return known_unit(stated.decode() if isinstance(stated, bytes) else str(stated)) or "px"
 
 
 def _times(series: Any, rate: float | None) -> tuple[float, np.ndarray, np.ndarray | None]:
@@ -153,7 +152,7 @@ def _series(recording: xr.DataArray, who: str, name: str) -> Any:
         name=name.replace("/", "_"),
         description=f"Keypoint {name} from individual {who}.",
         data=one.values,
-        unit=_LONG.get(str(recording.attrs["unit"]), str(recording.attrs["unit"])),
+        unit=LONG.get(str(recording.attrs["unit"]), str(recording.attrs["unit"])),
         reference_frame="(0, 0) is the centre of the top-left pixel, y points down",
         timestamps=recording.time.values,
         confidence=one.confidence.values,

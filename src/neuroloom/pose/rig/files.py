@@ -14,19 +14,28 @@ import numpy as np
 
 from neuroloom.core.errors import ConfigError, DataError, NeuroloomError, nearest
 from neuroloom.core.files import write_atomic, write_json, write_text
-from neuroloom.core.recording import TRACK_UNITS
+from neuroloom.io.tracks.units import known_unit
 from neuroloom.pose.rig.cameras import Camera, Rig
 
 NAMES = ("calibration.toml", "calibration.json", "*calib*.toml", "*calib*.json", "*dannce*.mat")
 
 
-def read_rig(path: str | Path) -> Rig:
+Stated = tuple[tuple[Camera, ...], str]  # cameras, and the unit as it is spelt
+
+
+def read_rig(path: str | Path, unit: str | None = None) -> Rig:
     """Read the cameras of a calibration file, or of the one that a folder holds.
+
+    Parameters
+    ----------
+    unit
+        Of the world, where the file states none that we know.
 
     Raises
     ------
     DataError
-        If there is none or several, or a camera in it cannot be one; the file is named.
+        If there is none or several, a camera in it cannot be one, or it states another unit; the
+        file is named.
 
     Examples
     --------
@@ -37,6 +46,19 @@ def read_rig(path: str | Path) -> Rig:
     ('top',)
     """
     file = find_rig(Path(path))
+    cameras, stated = _read(file)
+    try:
+        return Rig(cameras, _unit(stated, unit))
+    except NeuroloomError as error:
+        raise DataError(f"{file.name}: {error}") from None
+
+
+def stated_unit(path: str | Path) -> str:
+    """Return the unit of a calibration as it is spelt there; "" where none is stated."""
+    return _read(find_rig(Path(path)))[1]
+
+
+def _read(file: Path) -> Stated:
     reader = READERS.get(file.suffix.lower())
     if reader is None:
         raise DataError(
@@ -104,7 +126,7 @@ def find_rig(path: Path) -> Path:
     )
 
 
-def _read_toml(file: Path) -> Rig:
+def _read_toml(file: Path) -> Stated:
     import tomllib
 
     try:
@@ -112,20 +134,27 @@ def _read_toml(file: Path) -> Rig:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"it is no TOML ({error}).") from None
     cameras = [part for part in known.values() if isinstance(part, dict) and "matrix" in part]
-    return Rig(tuple(_camera(part) for part in cameras), _unit(known.get("metadata", {})))
+    return tuple(map(_camera, cameras)), str(known.get("metadata", {}).get("unit", ""))
 
 
-def _read_json(file: Path) -> Rig:
+def _read_json(file: Path) -> Stated:
     try:
         known = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise DataError(f"it is no JSON ({error}).") from None
-    return Rig(tuple(_camera(part) for part in known["cameras"]), _unit(known))
+    return tuple(map(_camera, known["cameras"])), str(known.get("unit", ""))
 
 
-def _unit(known: dict[str, Any]) -> str:
-    """Return the unit that is stated, or "units" where none is that we know."""
-    return unit if (unit := str(known.get("unit", ""))) in TRACK_UNITS else "units"
+def _unit(stated: str, wanted: str | None) -> str:
+    """Return the unit that is stated, or the wanted one, or "units" where nobody knows."""
+    known = known_unit(stated) or "units"
+    wanted = wanted or known
+    if "units" not in (known, wanted) and known != wanted:
+        raise DataError(
+            f"states that it is in {known}, expected was {wanted}; nothing is converted. Go by its "
+            f"own unit, or write its cameras' places in {wanted}."
+        )
+    return known if known != "units" else wanted
 
 
 def _camera(part: dict[str, Any]) -> Camera:
@@ -195,7 +224,7 @@ def load_mat(file: Path) -> dict[str, Any]:
         raise DataError(f"it is no .mat file ({error}).") from None
 
 
-def _read_mat(file: Path) -> Rig:
+def _read_mat(file: Path) -> Stated:
     known = load_mat(file)
     if "params" not in known:
         held = ", ".join(name for name in known if not name.startswith("__")) or "nothing"
@@ -203,7 +232,7 @@ def _read_mat(file: Path) -> Rig:
     parts = np.atleast_1d(known["params"])
     names = np.atleast_1d(known.get("camnames", [f"Camera{i + 1}" for i in range(len(parts))]))
     pairs = zip(names, parts, strict=True)
-    return Rig(tuple(_from_matlab(str(name), part) for name, part in pairs), "mm")
+    return tuple(_from_matlab(str(name), part) for name, part in pairs), "mm"
 
 
 def _from_matlab(name: str, part: Any) -> Camera:
@@ -239,6 +268,6 @@ def _write_mat(rig: Rig, path: Path) -> Path:
     return write_atomic(path, lambda part: savemat(str(part), known, appendmat=False))
 
 
-READERS: dict[str, Callable[[Path], Rig]] = {
+READERS: dict[str, Callable[[Path], Stated]] = {
     ".toml": _read_toml, ".json": _read_json, ".mat": _read_mat,
 }  # fmt: skip

@@ -88,11 +88,12 @@ def films_of(source: Path, kept: Kept) -> tuple[Films, Rig]:
     Raises
     ------
     DataError
-        If a camera's film is missing, or is not of the size that its calibration is of.
+        If a camera's film is missing, or is not of the size that its calibration is of; if that
+        states another unit than the run's.
     """
     folder = _folder_of(source)
     own = source.is_file() or any(list(folder.glob(name)) for name in NAMES)
-    rig = read_rig(source) if own else kept.rig
+    rig = read_rig(source, kept.rig.unit) if own else kept.rig
     films = Films([find_film(folder, name) for name in rig.names], kept.shrink)
     return films, sized(rig, films, kept.shrink)
 
