@@ -1,6 +1,12 @@
 import numpy as np
 
-from neuroloom.eye.measures import clean_trace, find_blinks, find_reflexes, find_saccades
+from neuroloom.eye.measures import (
+    _speed,
+    clean_trace,
+    find_blinks,
+    find_reflexes,
+    find_saccades,
+)
 
 
 def test_two_closures_close_together_are_one_blink():
@@ -54,6 +60,19 @@ def test_saccades_are_counted_and_have_their_size():
     assert len(found) == 3
     np.testing.assert_allclose(found["amplitude"], [5, 4, 5], atol=0.5)
     np.testing.assert_allclose(found["direction_deg"], [0, 90, -127], atol=5)
+
+
+def test_frames_that_come_unevenly_keep_their_saccades():
+    times = np.cumsum(np.tile([1 / 60, 1 / 60, 1 / 30], 200))
+    x, y = np.random.default_rng(0).normal(0, 0.02, (2, 600))
+    x += 5 * np.clip((times - times[300]) / 0.05, 0, 1)
+    found = find_saccades(x, y, times)
+    np.testing.assert_allclose(found["amplitude"][found["amplitude"] > 1], [5], atol=0.5)
+    assert found.attrs["unknown"] == 0
+    even = 3.0 * times
+    np.testing.assert_allclose(_speed(even, times)[2:-2], 3)
+    paused = times + 0.5 * (np.arange(600) // 10)
+    assert find_saccades(x, y, paused).attrs["unknown"] > 0.3
 
 
 def test_a_pause_of_the_recording_is_no_saccade():

@@ -9,7 +9,10 @@ from neuroloom.eye import Gaze, Pupil
 from neuroloom.eye.eyeball import Eyeball, read_eyeball, write_eyeball
 from neuroloom.eye.jobs import find_jobs
 from neuroloom.eye.labelled import find_labelled, open_labelled, read_labelled
+from neuroloom.eye.pupil import Seen
+from neuroloom.eye.story.pupil import _notes
 from neuroloom.eye.train import Train
+from neuroloom.eye.videos import View
 from neuroloom.io.video import write_video
 from tests.eyes import scene, write_scene
 
@@ -118,6 +121,15 @@ def test_what_a_user_can_mend_is_said(tmp_path):
     with pytest.raises(DataError, match="weights"):
         Pupil(weights=str(tmp_path / "none.safetensors")).run(tmp_path / "v", tmp_path / "a")
     assert not (tmp_path / "a").exists()
+
+
+def test_where_no_speed_is_known_is_noted(tmp_path):
+    table = pd.DataFrame({"confidence": np.ones(9)})
+    seen = [Seen(name, tmp_path, View(), table) for name in "ab"]
+    events = [{"saccades": pd.DataFrame()} for _ in seen]
+    events[1]["saccades"].attrs["unknown"] = 0.25
+    (note,) = _notes(Pupil(), seen, events)
+    assert note.startswith("No speed is known in 25% of the frames of b,")
 
 
 def test_pictures_beside_a_video_are_told(tmp_path):

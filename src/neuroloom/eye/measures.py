@@ -20,7 +20,7 @@ BASELINE = 0.5  # s before the onset of a reflex
 REACTION = (0.1, 1.5)  # s after a stimulus within which its reflex begins
 LAMBDA = 6.0
 SHORTEST_SACCADE = 0.012
-PAUSE = 1.5  # median steps from one frame to the next beyond which the recording paused
+PAUSE = 4.0  # median steps from one frame to the next beyond which the recording paused
 
 
 def runs(flags: np.ndarray) -> np.ndarray:
@@ -259,7 +259,7 @@ def find_saccades(
 ) -> pd.DataFrame:
     """Return quick movements: speed beyond `factor` times its median-based spread.
 
-    Within two frames of a pause of the recording, a step of more than 1.5 medians, there are none.
+    Within two frames of a pause of the recording, a step of more than 4 medians, there are none.
 
     Parameters
     ----------
@@ -272,7 +272,8 @@ def find_saccades(
     -------
     DataFrame
         onset_s, duration_s, amplitude, peak_velocity (unit of x, and that a second), direction_deg
-        (from +x to +y), first, last (frames).
+        (from +x to +y), first, last (frames). `attrs["unknown"]` is the share of frames without a
+        speed, where no saccade can be found.
 
     References
     ----------
@@ -312,21 +313,28 @@ def find_saccades(
         peak = float(np.nanmax(np.hypot(vx, vy)[first : last + 1]))
         rows.append((times[first], duration, float(np.hypot(dx, dy)), peak,
                      float(np.rad2deg(np.arctan2(dy, dx))), int(first), int(last)))  # fmt: skip
-    return pd.DataFrame(rows, columns=columns)
+    found = pd.DataFrame(rows, columns=columns)
+    found.attrs["unknown"] = float(np.isnan(vx + vy).mean())
+    return found
 
 
 def _speed(values: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Return speeds over two frames to either side (Engbert & Kliegl).
+    """Return speeds over two frames to either side (Engbert & Kliegl), by the frames' own times.
 
     NaN near what is unknown, and beside a pause of the recording.
     """
     steps = np.diff(times)
     step = float(np.median(steps))
-    padded = np.pad(values.astype(float), 2, mode="edge")
     paused = np.pad(steps > PAUSE * step, 2)
     near = paused[:-3] | paused[1:-2] | paused[2:-1] | paused[3:]
-    speed = (padded[4:] + padded[3:-1] - padded[1:-3] - padded[:-4]) / (6 * step)
-    return np.where(near, np.nan, speed)
+    moved = _across(np.pad(values.astype(float), 2, mode="edge"))
+    ends = times[0] - step * np.arange(2, 0, -1), times[-1] + step * np.arange(1, 3)
+    return np.where(near, np.nan, moved / _across(np.concatenate([ends[0], times, ends[1]])))
+
+
+def _across(padded: np.ndarray) -> np.ndarray:
+    """Return the sum of the two values after each, less that of the two before."""
+    return padded[4:] + padded[3:-1] - padded[1:-3] - padded[:-4]
 
 
 def _spread(speed: np.ndarray) -> float:

@@ -89,7 +89,7 @@ class Pupil(Recipe):
             seen.append(self.measure(name, file, net, run.work_folder / name, telling(run, name)))
             place = {"role": "pupils", "fit": len(seen), "fits": len(prepared.files)}
             run.log("fitted", name=name, frames=len(seen[-1].table), **place)
-        self.illustrate(run, prepared, seen)
+        self.illustrate(run, seen)
 
     def measure(
         self, name: str, file: Path, net: EyeNet, folder: Path,
@@ -103,11 +103,11 @@ class Pupil(Recipe):
             videos.scan_pupils(video, view, net, folder, side=self.side, told=told)
             return Seen(name, file, view, videos.pupil_table(video, folder, self.scale))
 
-    def illustrate(self, run: Run, prepared: Videos, seen: list[Seen]) -> None:
+    def illustrate(self, run: Run, seen: list[Seen]) -> None:
         """Write tables, metrics, figures, overlays and the report."""
         from neuroloom.eye.story.pupil import report_pupils
 
-        report_pupils(self, run, prepared, seen)
+        report_pupils(self, run, seen)
 
 
 def begin(prepared: Videos, run: Run) -> None:

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from neuroloom.core.run import Run
     from neuroloom.eye.pupil import Pupil, Seen
-    from neuroloom.eye.videos import Videos
 
 RESAMPLES, BLOCKS = 1000, 20
 SHOWN = 4  # videos that are drawn
+UNKNOWN = 0.1  # share of frames without a speed from which it is told
 PICTURES = 12
 MEANING = {
     "confident": "Share of all frames in which the pupil was found with enough confidence.",
@@ -39,7 +39,7 @@ _CITED = [
 ]
 
 
-def report_pupils(recipe: Pupil, run: Run, prepared: Videos, seen: list[Seen]) -> None:
+def report_pupils(recipe: Pupil, run: Run, seen: list[Seen]) -> None:
     """Write the table of frames, metrics, events, figures, overlays and the page."""
     shelf = Shelf(run.folder / "artifacts")
     table = pd.concat([one.table.assign(name=one.name) for one in seen], ignore_index=True)
@@ -56,7 +56,7 @@ def report_pupils(recipe: Pupil, run: Run, prepared: Videos, seen: list[Seen]) -
         shelf.add_table(kind, pd.concat(rows, ignore_index=True), title=title)
     for number, (one, found) in enumerate(zip(seen, events, strict=True)):
         _add_video(shelf, recipe, one, found, number)
-    write_facts(run.folder, Facts(**_facts(recipe, prepared, seen)))
+    write_facts(run.folder, Facts(**_facts(recipe, seen, events)))
     run.log("reported", report=write_report(run.folder).name)
 
 
@@ -212,16 +212,28 @@ def frames_figure(video: Any, table: pd.DataFrame, sure: float) -> Figure:
     return figure
 
 
-def _facts(recipe: Pupil, prepared: Videos, seen: list[Seen]) -> dict[str, Any]:
+def _notes(recipe: Pupil, seen: list[Seen], events: list[dict[str, pd.DataFrame]]) -> list[str]:
+    """Say in which videos pupils are often missing, and where no saccade can be found."""
+    shares = [float((one.table["confidence"] >= recipe.sure).mean()) for one in seen]
+    poor = [one.name for one, share in zip(seen, shares, strict=True) if share < 0.5]
+    notes = [f"In fewer than half of the frames of {', '.join(poor[:9])} was a pupil found."]
+    unknown = [float(found["saccades"].attrs.get("unknown", 0.0)) for found in events]
+    return (notes if poor else []) + [
+        f"No speed is known in {share:.0%} of the frames of {one.name}, beside a missing pupil or "
+        "a pause of the recording: no quick movement can be found there."
+        for one, share in zip(seen, unknown, strict=True) if share > UNKNOWN
+    ]  # fmt: skip
+
+
+def _facts(
+    recipe: Pupil, seen: list[Seen], events: list[dict[str, pd.DataFrame]]
+) -> dict[str, Any]:
     rows = {"Videos": str(len(seen)), "Frames": str(sum(len(one.table) for one in seen))}
     if lost := sum(one.table.attrs.get("damaged", 0) for one in seen):
         rows["Frames that cannot be decoded"] = str(lost)
     for one in seen[:SHOWN]:
         where = "the whole picture" if one.view.roi is None else f"region {list(one.view.roi)}"
         rows[one.name] = where + (", negative" if one.view.invert else "")
-    shares = [float((one.table["confidence"] >= recipe.sure).mean()) for one in seen]
-    poor = [one.name for one, share in zip(seen, shares, strict=True) if share < 0.5]
-    notes = [f"In fewer than half of the frames of {', '.join(poor[:9])} was a pupil found."]
     return {
         "title": "Pupils",
         "question": "How wide is the pupil, where is it, and when are the lids closed?",
@@ -230,7 +242,7 @@ def _facts(recipe: Pupil, prepared: Videos, seen: list[Seen]) -> dict[str, Any]:
         "unit": "video",
         "how_sure": "Intervals are bootstraps over blocks of neighbouring frames, twenty a video.",
         "data": [{"label": label, "value": value} for label, value in rows.items()],
-        "notes": notes if poor else [],
+        "notes": _notes(recipe, seen, events),
         "method": [
             "A small net marks pupil, iris and opening of the lids. An ellipse is fitted to the "
             "rim of the pupil where no lid covers it, and moved onto the steepest edge there; "
