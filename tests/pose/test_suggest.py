@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import xarray as xr
 from PIL import Image
 
 from neuroloom.core.artifact import Shelf
@@ -153,6 +154,22 @@ def test_nets_are_told_apart_from_other_files_and_matched_by_name(tmp_path):
     ]
     write_tracks(net.isel(keypoints=[0, 1]), data / "arenaDLC_other.h5")
     with pytest.raises(DataError, match="arenaDLC_other.h5: has no keypoint 'right'"):
+        read_doubts((data / "arena.mp4", "arena"), [], data, span)
+
+
+def test_animals_that_nets_number_are_matched_by_their_order(tmp_path):
+    data = write_clip(tmp_path / "data")
+    net = read_tracks(data / "arenaDLC_net.h5")
+    both = xr.concat([net, net + 9.0], "individuals", combine_attrs="override")
+    both = both.transpose(*net.dims)
+    span = (0, None, 3000)
+    write_tracks(both.assign_coords(individuals=["ind1", "ind2"]), data / "arenaDLC_net.h5")
+    write_tracks(both.assign_coords(individuals=["track_0", "track_1"]), data / "arena_other.h5")
+    doubted, told = read_doubts((data / "arena.mp4", "arena"), [], data, span)
+    assert np.nanmax(doubted.doubts["spread"]) == 0
+    assert "arena_other.h5: calls no animal as arenaDLC_net.h5 does" in told[-1].detail
+    write_tracks(both.assign_coords(individuals=["ind1", "ind3"]), data / "arena_other.h5")
+    with pytest.raises(DataError, match=r"has no individual 'ind2'.*pose\.track on both"):
         read_doubts((data / "arena.mp4", "arena"), [], data, span)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import DataError
 from neuroloom.pose.doubt import SMALL, disagreement, frame_doubts, shrink
-from neuroloom.pose.link.names import in_the_order_of
+from neuroloom.pose.link.names import in_the_order_of, numbered_anew
 from neuroloom.pose.link.pairs import SUFFIXES, to_detections
 from neuroloom.pose.link.spans import over_one_span
 
@@ -119,6 +119,7 @@ def read_doubts(
     rows = np.array([row_of[int(n)] for n in numbers])
     listed = ", ".join(file.name for file in files)
     told.append(Finding("note", video.name, f"Tracks: {listed}."))
+    told += _told_by_order(recordings, files)
     kept = {reason: values[rows] for reason, values in doubts.items()}
     names = [tuple(map(str, recordings[0][dim].values)) for dim in ("keypoints", "individuals")]
     return Doubted(video, name, numbers, kept, points[rows], count, names[0], names[1]), told
@@ -177,6 +178,20 @@ def _doubts(
         several.append(to_detections(other)[0])
     spread = disagreement(several) if len(several) > 1 else None
     return frame_doubts(points, sure, spread), points, first.coords["frame"].values
+
+
+def _told_by_order(recordings: list[xr.DataArray], files: list[Path]) -> list[Finding]:
+    """Tell of which files the several animals are matched by their order, for want of names."""
+    first = recordings[0]
+    by_order = [
+        file.name for other, file in zip(recordings[1:], files[1:], strict=True)
+        if first.sizes["individuals"] > 1 and numbered_anew(first, other)
+    ]  # fmt: skip
+    detail = (
+        f"{', '.join(by_order)}: calls no animal as {files[0].name} does; they are matched by "
+        "their order, and what differs in it is in doubt."
+    )
+    return [Finding("warning", "Animals", detail)] if by_order else []
 
 
 def labelled_pictures(project: str, shape: tuple[int, ...]) -> np.ndarray:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from neuroloom.pose.link.track import Linked
 
+_HOW_ALIKE = " Call them alike, or run pose.track on both files first, with equal `animals`."
+
 
 def animals_of(recording: xr.DataArray) -> xr.DataArray:
     """Return tracks without DeepLabCut's "single" and the unique points that only it has.
@@ -58,7 +60,7 @@ def with_unique(animals: xr.DataArray, came: xr.DataArray) -> xr.DataArray:
 def in_the_order_of(first: xr.DataArray, other: xr.DataArray, dim: str, whose: str) -> xr.DataArray:
     """Return other tracks with the keypoints, or individuals, in the order of the first.
 
-    The only animal of both is the same one, whatever it is called.
+    As many animals of which no name is shared are matched by their order: nets number them.
 
     Parameters
     ----------
@@ -74,7 +76,7 @@ def in_the_order_of(first: xr.DataArray, other: xr.DataArray, dim: str, whose: s
     """
     wanted = [str(name) for name in first.coords[dim].values]
     held = [str(name) for name in other.coords[dim].values]
-    if dim == "individuals" and len(wanted) == len(held) == 1:
+    if dim == "individuals" and numbered_anew(first, other):
         return other
     lacking = [name for name in wanted if name not in held]
     more = [name for name in held if name not in wanted]
@@ -85,8 +87,15 @@ def in_the_order_of(first: xr.DataArray, other: xr.DataArray, dim: str, whose: s
             f"{', which' if lacking else ' that'} the tracks beside it "
             f"{'have' if lacking else 'lack'}.{nearest(odd, held if lacking else wanted)} "
             f"Expected {', '.join(wanted)}."
+            f"{_HOW_ALIKE if dim == 'individuals' else ''}"
         )
     return other.sel({dim: wanted})
+
+
+def numbered_anew(first: xr.DataArray, other: xr.DataArray) -> bool:
+    """Say whether tracks are of as many animals as the first, and call none as those do."""
+    wanted, held = (one.coords["individuals"].values.astype(str) for one in (first, other))
+    return len(wanted) == len(held) and set(wanted).isdisjoint(held)
 
 
 def keep_names(linked: Linked, names: Sequence[str]) -> tuple[Linked, tuple[str, ...]]:
