@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from neuroloom.core.errors import DataError
+from neuroloom.core.split import stated_fold
 from neuroloom.io.cases import find_cases
 from tests.grids import write_bids, write_case, write_nnunet
 from tests.io.test_cases import pictures
@@ -23,6 +24,21 @@ TWO_CLASSES = ["images/a_1.png", "images/a.png", "masks/a_axon.png", "masks/a_my
         (["images/a.png", "masks/a_mask.png", "masks/a_seg.png"], ("a_mask.png", "a_seg.png")),
         (["a_image.png", "a_mask.png", "a_label.png"], ("a_label.png", "a_mask.png")),
         ([*TWO_CLASSES, "masks/a_axon.tif"], ("a_axon.png", "a_axon.tif")),
+        *(
+            (
+                ["images/a.png", f"masks/a_{one}.png", f"masks/a_{two}.png"],
+                (f"{one}.png", f"{two}.png"),
+            )
+            for one, two in (
+                ("rater1", "rater2"),
+                ("Reader-A", "Reader-B"),
+                ("v1", "v2"),
+                ("auto", "manual"),
+                ("1stHO", "2ndHO"),
+                ("axon_rater1", "axon_rater2"),
+                ("axon", "axon2"),
+            )
+        ),
     ],
 )
 def test_two_labels_of_one_image_are_refused(tmp_path: Path, names: list[str], two: tuple) -> None:
@@ -30,6 +46,26 @@ def test_two_labels_of_one_image_are_refused(tmp_path: Path, names: list[str], t
     with pytest.raises(DataError, match=f"{two[0]}' and '.*{two[1]}' would both be the label of a"):
         find_cases(data)
     assert find_cases(data, labelled=False).alone == ()
+
+
+def test_what_is_not_included_does_not_clash(tmp_path: Path) -> None:
+    names = ["images/a.png", "images/b.png", "masks/a.png", "masks/b.png", "masks/b.tif"]
+    found = find_cases(pictures(tmp_path, names), include=["a.png"])
+    assert found.table["label"].tolist() == ["masks/a.png"]
+
+
+def test_one_name_on_both_sides_of_a_split_is_two_subjects(tmp_path: Path) -> None:
+    sides = ("Train/t1", "Train/t2", "Test")
+    names = [f"{side}/{kind}/1.png" for side in sides for kind in ("images", "masks")]
+    table = find_cases(pictures(tmp_path, names)).table
+    assert table["subject"].tolist() == ["Test_1", "Train_1", "Train_1"]
+    assert table["name"].is_unique
+    fold = stated_fold(table)
+    assert fold is not None
+    assert fold.test.tolist() == [0]
+    inside = [f"{kind}/{side}/1.png" for side in ("train", "test") for kind in ("images", "masks")]
+    table = find_cases(pictures(tmp_path / "inside", inside)).table
+    assert table["subject"].tolist() == ["test_1", "train_1"]
 
 
 def test_two_labels_of_one_kind_in_bids_and_nnunet(tmp_path: Path) -> None:

@@ -97,10 +97,10 @@ def find_cases(
     layout, root = _recognised(data, images, labels, channels, n_channels, labelled=labelled)
     if not labelled:
         layout = layout.unlabelled()
-    _require_one_each(layout, data)
     layout.rows = [row for row in layout.rows if any(included(p, include) for p in row.images)]
     if not layout.rows:
         raise DataError(f"{data}: no image matches include {', '.join(include)}.")
+    _require_one_each(layout, data)
     if not n_channels:
         _require_each(layout, data)
     if not incomplete:
@@ -172,10 +172,12 @@ def _check_there(data: Path) -> None:
 
 def _require_one_each(layout: Layout, data: Path) -> None:
     """Refuse two labels of one image, of which either may be the true one."""
-    if layout.clashes:
+    used = [file for row in layout.rows for file in label_paths(row.label)]
+    if clashes := [layout.clashes[file] for file in used if file in layout.clashes]:
         raise DataError(
-            f"{data}: {few(layout.clashes)}. Move away the one that is not meant, or say with "
-            "globs which are (`images`, `labels`)."
+            f"{data}: {few(clashes)}. Move away the one that is not meant, or say which is: in a "
+            "table with the columns image and label (label_<class>, if each has a class) or, "
+            "outside of derivatives, with globs (`images`, `labels`)."
         )
 
 

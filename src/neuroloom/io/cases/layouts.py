@@ -41,7 +41,7 @@ class Row:
 class Layout:
     """What a folder was recognised as; `each_a_subject` where every case is another subject.
 
-    `alone` are labels without an image, `clashes` say which two are those of one image.
+    `alone` are labels without an image; `clashes` say of a label which other is of its image.
     """
 
     rows: list[Row]
@@ -56,13 +56,13 @@ class Layout:
     strict: bool = False
     each_a_subject: bool = False
     alone: list[str] = field(default_factory=list)
-    clashes: list[str] = field(default_factory=list)
+    clashes: dict[str, str] = field(default_factory=dict)
 
     def unlabelled(self) -> Layout:
         """Return the same without labels and what is declared of them."""
         rows = [replace(row, label=None) for row in self.rows]
         none: dict[str, Any] = {"classes": None, "kind": "", "regions": {}, "painted": ()}
-        none |= {"alone": [], "clashes": []}
+        none |= {"alone": [], "clashes": {}}
         return replace(self, rows=rows, ignore=None, strict=False, **none)
 
 
@@ -161,12 +161,12 @@ def single(path: Path) -> Layout:
     return Layout([Row(image_stem(path), (path.name,), pixel=pixel)], "one image")
 
 
-def one_each(labels: Iterable[tuple[str, str]], clashes: list[str]) -> dict[str, str]:
+def one_each(labels: Iterable[tuple[str, str]], clashes: dict[str, str]) -> dict[str, str]:
     """Return name of an image -> its label; where two are of one, `clashes` says so."""
     found: dict[str, str] = {}
     for name, label in labels:
         if (first := found.setdefault(name, label)) != label:
-            clashes.append(clash(first, label, name))
+            clashes[first] = clash(first, label, name)
     return found
 
 

@@ -125,7 +125,7 @@ def _from_folders(root: Path) -> Layout:
     """Read imagesTr/NAME_0000.ext and labelsTr/NAME.ext."""
     folder = root / "labelsTr"
     labels = listed(root, folder) if folder.is_dir() else []
-    clashes: list[str] = []
+    clashes: dict[str, str] = {}
     masks = one_each(((image_stem(file), file) for file in labels), clashes)
     found: dict[str, dict[str, str]] = {}
     for file in listed(root, root / "imagesTr"):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,12 @@ from neuroloom.io.cases.layouts import (
 from neuroloom.io.cases.model import label_paths
 from neuroloom.io.images import image_stem
 
+# What says who drew a mask, how, or which of several it is: no part of what it shows.
+_DRAWER = re.compile(
+    r"(?:^|(?<=[_\-. ]))(?:(?:rater|reader|annotator|observer|grader|expert)[_\-. ]?[a-z0-9]*"
+    r"|v\d+|manual|auto(?:matic)?)(?=[_\-. ]|$)|\d+(?:st|nd|rd|th)?"
+)
+
 
 def by_folders(root: Path) -> Layout | None:
     """Recognise images/ beside labels/ and the like, in the folder itself or in those below."""
@@ -42,12 +49,13 @@ def by_folders(root: Path) -> Layout | None:
         if pair is None:
             continue
         rows, how = _paired(root, *pair, layout)
-        split = next((part for part in parent.relative_to(root).parts if side_of(part)), None)
+        split = _side(f"{parent.relative_to(root).as_posix()}/")
         for row in rows:
             row.keys |= {"split": split} if split else {}
         layout.rows += rows
         paired = f"paired by {how}" if how else "with no names that pair"
         said.append(f"{pair[0].name}/ and {pair[1].name}/ {paired}")
+    _tell_sides_apart(layout.rows)
     layout.sentence = "; ".join(dict.fromkeys(said)) + "; each case counts as a subject"
     named = [row.label for row in layout.rows if isinstance(row.label, dict)]
     classes = sorted({name for label in named for name in label})
@@ -55,12 +63,31 @@ def by_folders(root: Path) -> Layout | None:
     return layout if layout.rows else None
 
 
+def _tell_sides_apart(rows: list[Row]) -> None:
+    """Give cases of one name on several sides of a split, Train/1 and Test/1, their own subjects.
+
+    Those on one side, such as t1/1 and t2/1, may be of one subject, and stay together.
+    """
+    sides = [_side(row.images[0]) for row in rows]
+    on: dict[str, set[str]] = {}
+    for row, side in zip(rows, sides, strict=True):
+        on.setdefault(row.name, set()).add(side)
+    for row, side in zip(rows, sides, strict=True):
+        if side and len(on[row.name]) > 1:
+            row.keys["subject"] = f"{side}_{row.name}"
+
+
+def _side(file: str) -> str:
+    """Return the first folder of a path that is called as a side of a split; "" without one."""
+    return next((part for part in file.split("/")[:-1] if side_of(part)), "")
+
+
 def by_words(root: Path) -> Layout | None:
     """Recognise pairs in one folder whose names differ in a word: demo_image, demo_mask."""
     every = listed(root)
     images = {without(file, IMAGE_WORDS): file for file in every if without(file, IMAGE_WORDS)}
     named = [(without(file, LABEL_WORDS), file) for file in every]
-    clashes: list[str] = []
+    clashes: dict[str, str] = {}
     labels = one_each((pair for pair in named if pair[0] in images), clashes)
     if not labels:
         return None
@@ -120,7 +147,7 @@ def _paired(root: Path, images: Path, labels: Path, layout: Layout) -> tuple[lis
 
 
 def _matched(
-    files: list[str], masks: list[str], inner: dict[str, str], clashes: list[str]
+    files: list[str], masks: list[str], inner: dict[str, str], clashes: dict[str, str]
 ) -> tuple[dict[str, str], str]:
     """Return image -> label by the first way of naming that pairs any, and that way."""
     for how, key in _KEYS:
@@ -135,24 +162,44 @@ def _matched(
 
 
 def _matched_by_class(
-    files: list[str], masks: list[str], inner: dict[str, str], clashes: list[str]
+    files: list[str], masks: list[str], inner: dict[str, str], clashes: dict[str, str]
 ) -> tuple[dict[str, dict[str, str]], str]:
     """Return image -> class -> label where every image NAME has NAME_CLASS of the same classes."""
     for key in (_wordless, _stems):
         images = dict(zip(key([inner[file] for file in files], IMAGE_WORDS), files, strict=True))
         found: dict[str, dict[str, str]] = {name: {} for name in images}
-        twice: list[str] = []
+        twice: dict[str, str] = {}
         for place, mask in zip(key([inner[m] for m in masks], LABEL_WORDS), masks, strict=True):
             name, kind = _name_and_class(place, images)
             if name and (first := found[name].setdefault(kind, mask)) != mask:
-                twice.append(clash(first, mask, f"{name}, {kind}"))
+                twice[first] = clash(first, mask, f"{name}, {kind}")
         classes = {tuple(sorted(own)) for own in found.values()}
         kinds = min(classes)
         if len(images) == len(files) and len(classes) == 1 and len(kinds) > 1:
-            clashes += twice
+            clashes |= twice
+            for name, own in found.items():
+                clashes |= _drawn_again(name, own)
             best = {images[name]: {k: own[k] for k in kinds} for name, own in found.items()}
             return best, f"the stem of their names and the class after it, {' or '.join(kinds)}"
     return {}, ""
+
+
+def _drawn_again(name: str, masks: dict[str, str]) -> dict[str, str]:
+    """Return label -> what clashes with it, of masks (word -> file) whose words are no classes.
+
+    Examples
+    --------
+    >>> list(_drawn_again("a", {"rater1": "a_rater1.png", "rater2": "a_rater2.png"}))
+    ['a_rater1.png']
+    >>> _drawn_again("a", {"axon-manual": "a_axon-manual.png", "glia-manual": "a_glia-manual.png"})
+    {}
+    """
+    shown = {word: _DRAWER.sub("", word.casefold()).strip("_-. ") for word in masks}
+    return {
+        masks[one]: clash(masks[one], masks[other], name)
+        for one, other in combinations(masks, 2)
+        if shown[one] == shown[other] or not (shown[one] and shown[other])
+    }
 
 
 def _name_and_class(place: str, names: Container[str]) -> tuple[str, str]:

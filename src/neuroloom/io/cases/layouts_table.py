@@ -46,7 +46,7 @@ def by_bids(root: Path, channels: Sequence[str] = ()) -> Layout | None:
     folder, masks = _masks(root)
     joined = _joined(images, channels)
     groups = _groups(images, joined) if joined else [_Group(image_stem(f), {"": f}) for f in images]
-    clashes: list[str] = []
+    clashes: dict[str, str] = {}
     owners = _owners(images, groups, masks, clashes)
     classes = sorted({kind for kinds in owners.values() for kind in kinds})
     rows = []
@@ -253,7 +253,7 @@ def _masks(root: Path) -> tuple[str, list[str]]:
 
 
 def _owners(
-    images: list[str], groups: list[_Group], masks: list[str], clashes: list[str]
+    images: list[str], groups: list[_Group], masks: list[str], clashes: dict[str, str]
 ) -> dict[str, dict[str, str]]:
     """Return case -> kind of label -> file: a label's name begins with its image's, or its case's.
 
@@ -273,7 +273,7 @@ def _owners(
         if case:
             there = found.setdefault(case, {}).setdefault(_kind(stem), {})
             if (first := there.setdefault(place, mask)) != mask:
-                clashes.append(clash(first, mask, case))
+                clashes[first] = clash(first, mask, case)
     return {
         case: {kind: there[min(there)] for kind, there in kinds.items()}
         for case, kinds in found.items()
