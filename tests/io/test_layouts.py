@@ -79,6 +79,29 @@ def test_two_labels_of_one_kind_in_bids_and_nnunet(tmp_path: Path) -> None:
             find_cases(data)
 
 
+def test_raters_of_bids_are_no_classes_and_numbers_after_label_are(tmp_path: Path) -> None:
+    for key in ("desc-rater", "label-L"):
+        names = [f"derivatives/labels/sub-1/sub-1_T1w_{key}{n}_mask.png" for n in (1, 2)]
+        data = pictures(tmp_path / key, ["sub-1/sub-1_T1w.png", *names])
+        if key == "label-L":
+            assert find_cases(data).classes == {1: "L1", 2: "L2"}
+            continue
+        with pytest.raises(DataError, match="rater2_mask.png' would both .* columns image and"):
+            find_cases(data)
+
+
+def test_probabilities_are_labels_of_bids_only_where_none_are_drawn(tmp_path: Path) -> None:
+    soft = ("sub-1_T1w_label-GM_probseg", "sub-1_T1w_label-WM_probseg")
+    names = ["sub-1/anat/sub-1_T1w.png", "sub-1/anat/sub-1_probseg.png"]
+    names += [f"derivatives/{p}/sub-1/anat/{n}.png" for p in ("fast", "labels") for n in soft]
+    drawn = "derivatives/labels/sub-1/anat/sub-1_T1w_dseg.png"
+    found = find_cases(pictures(tmp_path, [*names, drawn]))
+    assert found.table["label"].tolist() == [drawn]
+    assert found.alone == ()
+    (tmp_path / drawn).unlink()
+    assert find_cases(tmp_path).classes == {1: "GM", 2: "WM"}
+
+
 def test_two_images_of_one_name_are_no_channels(tmp_path: Path) -> None:
     data = pictures(tmp_path, ["images/a.png", "images/a.tif", "masks/a.png"])
     with pytest.raises(DataError, match="'images/a.png' and 'images/a.tif' are two images"):

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase, translate
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,11 @@ LABEL_WORDS = (
 )  # fmt: skip
 _SKIPPED = ("derivatives", "sourcedata", "__MACOSX", "imagesTs", "labelsTs")
 CHANNEL = re.compile(r"^(.+)_(\d{4})$")
+# What says who drew a mask, how, or which of several it is: no part of what it shows.
+_DRAWER = re.compile(
+    r"(?:^|(?<=[_\-. ]))(?:(?:rater|reader|annotator|observer|grader|expert)[_\-. ]?[a-z0-9]*"
+    r"|v\d+|manual|auto(?:matic)?)(?=[_\-. ]|$)|\d+(?:st|nd|rd|th)?"
+)
 
 
 class NothingMatchesError(DataError):
@@ -173,6 +179,24 @@ def one_each(labels: Iterable[tuple[str, str]], clashes: dict[str, str]) -> dict
 def clash(one: str, other: str, name: str) -> str:
     """Say that two labels are of one image, or of one class of it."""
     return f"'{one}' and '{other}' would both be the label of {name.strip('/')}"
+
+
+def drawn_again(name: str, masks: dict[str, str]) -> dict[str, str]:
+    """Return label -> what clashes with it, of masks (word -> file) whose words are no classes.
+
+    Examples
+    --------
+    >>> list(drawn_again("a", {"rater1": "a_rater1.png", "rater2": "a_rater2.png"}))
+    ['a_rater1.png']
+    >>> drawn_again("a", {"axon-manual": "a_axon-manual.png", "glia-manual": "a_glia-manual.png"})
+    {}
+    """
+    shown = {word: _DRAWER.sub("", word.casefold()).strip("_-. ") for word in masks}
+    return {
+        masks[one]: clash(masks[one], masks[other], name)
+        for one, other in combinations(masks, 2)
+        if shown[one] == shown[other] or not (shown[one] and shown[other])
+    }
 
 
 def few(names: Iterable[str]) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from neuroloom.io.cases.layouts import (
     Layout,
     Row,
     clash,
+    drawn_again,
     few,
     folders,
     listed,
@@ -32,12 +32,6 @@ from neuroloom.io.cases.layouts import (
 )
 from neuroloom.io.cases.model import label_paths
 from neuroloom.io.images import image_stem
-
-# What says who drew a mask, how, or which of several it is: no part of what it shows.
-_DRAWER = re.compile(
-    r"(?:^|(?<=[_\-. ]))(?:(?:rater|reader|annotator|observer|grader|expert)[_\-. ]?[a-z0-9]*"
-    r"|v\d+|manual|auto(?:matic)?)(?=[_\-. ]|$)|\d+(?:st|nd|rd|th)?"
-)
 
 
 def by_folders(root: Path) -> Layout | None:
@@ -178,28 +172,10 @@ def _matched_by_class(
         if len(images) == len(files) and len(classes) == 1 and len(kinds) > 1:
             clashes |= twice
             for name, own in found.items():
-                clashes |= _drawn_again(name, own)
+                clashes |= drawn_again(name, own)
             best = {images[name]: {k: own[k] for k in kinds} for name, own in found.items()}
             return best, f"the stem of their names and the class after it, {' or '.join(kinds)}"
     return {}, ""
-
-
-def _drawn_again(name: str, masks: dict[str, str]) -> dict[str, str]:
-    """Return label -> what clashes with it, of masks (word -> file) whose words are no classes.
-
-    Examples
-    --------
-    >>> list(_drawn_again("a", {"rater1": "a_rater1.png", "rater2": "a_rater2.png"}))
-    ['a_rater1.png']
-    >>> _drawn_again("a", {"axon-manual": "a_axon-manual.png", "glia-manual": "a_glia-manual.png"})
-    {}
-    """
-    shown = {word: _DRAWER.sub("", word.casefold()).strip("_-. ") for word in masks}
-    return {
-        masks[one]: clash(masks[one], masks[other], name)
-        for one, other in combinations(masks, 2)
-        if shown[one] == shown[other] or not (shown[one] and shown[other])
-    }
 
 
 def _name_and_class(place: str, names: Container[str]) -> tuple[str, str]:

@@ -14,14 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 from neuroloom.core.errors import DataError, nearest
 from neuroloom.io import bids
-from neuroloom.io.cases.layouts import Layout, Row, clash, few, listed
+from neuroloom.io.cases.layouts import Layout, Row, clash, drawn_again, few, listed
 from neuroloom.io.images import image_stem, is_image, split_address
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_KIND = re.compile(r"_(?:seg|label|desc)-([A-Za-z0-9]+(?:-[A-Za-z0-9]+)*)(?:_(?:mask|seg|dseg))?$")
-_DERIVED = re.compile(r"_(?:dseg|mask|seg)$|_(?:seg|label)-")
+_KIND = re.compile(
+    r"_(?:seg|label|desc)-([A-Za-z0-9]+(?:-[A-Za-z0-9]+)*)(?:_(?:mask|seg|dseg|probseg))?$"
+)
+_SOFT = re.compile(r"_probseg$")
+_DRAWN = re.compile(r"_(?:dseg|mask|seg)$|_(?:seg|label)-(?!.*_probseg$)")
 _PLAIN_KINDS = ("manual", "seg", "mask")
 _MICROMETRES = {"nm": 1e-3, "um": 1.0, "µm": 1.0, "mm": 1e3}
 # Columns of participants.tsv that say who somebody is.
@@ -36,11 +39,7 @@ def by_bids(root: Path, channels: Sequence[str] = ()) -> Layout | None:
     Every image is a case, unless `channels` name contrasts (the last word of a name, T1w), or "*"
     for all of them: then the images of one subject and session are the channels of one case.
     """
-    people = [item for item in sorted(root.iterdir()) if _is_person(item)]
-    if not people:
-        return None
-    images = [file for person in people for file in listed(root, person)]
-    images = [file for file in images if not _DERIVED.search(image_stem(file))]
+    images = [file for file in _of_people(root, root) if not _is_any(file, _DRAWN, _SOFT)]
     if not images:
         return None
     folder, masks = _masks(root)
@@ -239,17 +238,29 @@ def _is_person(item: Path) -> bool:
 
 
 def _masks(root: Path) -> tuple[str, list[str]]:
-    """Return the folder under derivatives that has labels, and them."""
+    """Return the folder under derivatives that has labels, and them.
+
+    Probabilities of classes (probseg) are labels only where none are drawn.
+    """
     base = root / "derivatives"
     folders = [base / "labels", *sorted(base.iterdir())] if base.is_dir() else []
-    for folder in folders:
-        people = [item for item in sorted(folder.iterdir()) if _is_person(item)] if (
-            folder.is_dir()) else []  # fmt: skip
-        files = [file for person in people for file in listed(root, person)]
-        files = [file for file in files if _DERIVED.search(image_stem(file))]
-        if files:
-            return folder.relative_to(root).as_posix(), files
-    return "", []
+    soft: tuple[str, list[str]] = ("", [])
+    for folder in filter(Path.is_dir, dict.fromkeys(folders)):
+        name, files = folder.relative_to(root).as_posix(), _of_people(root, folder)
+        if drawn := [file for file in files if _is_any(file, _DRAWN)]:
+            return name, drawn
+        if not soft[1]:
+            soft = name, [file for file in files if _is_any(file, _SOFT)]
+    return soft if soft[1] else ("", [])
+
+
+def _of_people(root: Path, folder: Path) -> list[str]:
+    people = [item for item in sorted(folder.iterdir()) if _is_person(item)]
+    return [file for person in people for file in listed(root, person)]
+
+
+def _is_any(file: str, *kinds: re.Pattern[str]) -> bool:
+    return any(kind.search(image_stem(file)) for kind in kinds)
 
 
 def _owners(
@@ -274,10 +285,13 @@ def _owners(
             there = found.setdefault(case, {}).setdefault(_kind(stem), {})
             if (first := there.setdefault(place, mask)) != mask:
                 clashes[first] = clash(first, mask, case)
-    return {
+    owners = {
         case: {kind: there[min(there)] for kind, there in kinds.items()}
         for case, kinds in found.items()
     }
+    for case, kinds in owners.items():
+        clashes |= drawn_again(case, {k: f for k, f in kinds.items() if "_label-" not in f})
+    return owners
 
 
 def _kind(stem: str) -> str:
