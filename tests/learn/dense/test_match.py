@@ -163,8 +163,28 @@ def test_contrasts_that_were_not_learnt_are_passed_over(tmp_path):
     assert found.table["path"].tolist() == ["sub-0/anat/sub-0_T1w.nii.gz"]
     assert "did not learn were passed over: 1 of T2w." in found.findings[0].detail
     assert len(like(Segment(contrasts="any"), t1, both)) == 2
-    with pytest.raises(DataError, match="images are of T2w, the run learnt T1w"):
-        like(Segment(), t1, t2)
+    doubted = like(Segment(), t1, t2)
+    assert len(doubted) == 1
+    assert doubted.findings[0].severity == "warning"
+    assert "images are of T2w, the run learnt T1w" in doubted.findings[0].detail
+
+
+def test_contrasts_are_what_bids_calls_so_and_no_column_of_ones_own(tmp_path):
+    data = grids.write_contrasts(tmp_path, 2, lacking=("sub-0_T2w", "sub-1_T2w"))
+    for path in [*data.rglob("sub-1_T1w.nii.gz")]:
+        path.rename(path.with_name("sub-1_T1w_n4.nii.gz"))
+    for path in [*data.rglob("sub-?_label-*")]:
+        words = "T1w" if "sub-0" in path.name else "T1w_n4"
+        path.rename(path.with_name(path.name.replace("_label", f"_{words}_label")))
+    learnt = Segment().read(data)
+    assert learnt.facts["contrasts"] == ["T1w"]
+    table = learnt.extra["found"].table[["image", "label"]]
+    table = table.assign(image=[image for (image,) in table["image"]])
+    for name, given in (("old", ["iv", "iv"]), ("new", ["none", "iv"])):
+        table.assign(contrast=given).to_csv(data / f"{name}.csv", index=False)
+    assert Segment().read(data / "old.csv").facts["contrasts"] == []
+    assert len(like(Segment(), data / "old.csv", data / "new.csv")) == 2
+    assert len(like(Segment(), data, data / "new.csv")) == 2
 
 
 def test_a_net_of_several_contrasts_takes_each_of_them(tmp_path):

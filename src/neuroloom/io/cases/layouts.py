@@ -47,6 +47,7 @@ class Row:
 class Layout:
     """What a folder was recognised as; `each_a_subject` where every case is another subject.
 
+    `tells_contrasts`: the key `contrast` is what names of files say, and no column of a user's own.
     `alone` are labels without an image; `clashes` say of a label which other is of its image.
     """
 
@@ -61,6 +62,7 @@ class Layout:
     ignore: int | None = None
     strict: bool = False
     each_a_subject: bool = False
+    tells_contrasts: bool = False
     alone: list[str] = field(default_factory=list)
     clashes: dict[str, str] = field(default_factory=dict)
 

@@ -27,6 +27,13 @@ _SOFT = re.compile(r"_probseg$")
 _DRAWN = re.compile(r"_(?:dseg|mask|seg)$|_(?:seg|label)-(?!.*_probseg$)")
 _PLAIN_KINDS = ("manual", "seg", "mask")
 _MICROMETRES = {"nm": 1e-3, "um": 1.0, "µm": 1.0, "mm": 1e3}
+# Suffixes of BIDS for what an image shows, and what else these contrasts are called.
+_CONTRAST = re.compile(
+    r"(?:inplane)?(?:T[12]|T2star|PD)(?:w|map|rho|c|ce|gd|k)?|R[12](?:star)?map|PDT2|UNIT1|MP2RAGE"
+    r"|FLAIR|FLASH|MT(?:R|sat|V|W)(?:map)?|angio|swi|psir|stir|bold|sbref|dwi|adc|asl|m0scan|cbv|cta?|pet"
+    r"|oct|[TS]EM|uCT|[BD]F|DIC|FLUO|CONF|PLI|CARS|[2M]PE|NLO|SPIM|XPCT",
+    re.IGNORECASE,
+)
 # Columns of participants.tsv that say who somebody is.
 _PERSONAL = re.compile(r"name|birth|dob|mrn|patient_?id|address|phone|mail|insurance", re.I)
 _OWN = ("image", "label", "split", "session", "run")
@@ -60,7 +67,7 @@ def by_bids(root: Path, channels: Sequence[str] = ()) -> Layout | None:
     alone = [mask for mask in masks if mask not in used]
     said = f"BIDS, labels in {folder}" if folder else "BIDS without labels"
     said += f", the contrasts {', '.join(joined)} are the channels of a case" if joined else ""
-    layout = Layout(rows, said, notes, joined, alone=alone, clashes=clashes)
+    layout = Layout(rows, said, notes, joined, alone=alone, clashes=clashes, tells_contrasts=True)
     if len(classes) > 1:
         layout.classes = dict(enumerate(classes, start=1))
     elif classes != ["label"]:
@@ -305,7 +312,13 @@ def _keys(file: str) -> dict[str, Any]:
     found: dict[str, Any] = dict(bids.entities(file))
     if sample := re.search(r"_sample-([A-Za-z0-9]+)", file.rsplit("/", 1)[-1]):
         found["sample"] = sample[1]
-    return {**found, "contrast": _contrast(file)}
+    return {**found, "contrast": _known_contrast(file)}
+
+
+def _known_contrast(file: str) -> str | None:
+    """Return "T1w" of "sub-01_T1w_n4.nii.gz", None where no word of a name is a contrast."""
+    words = image_stem(file).split("_")
+    return next((word for word in words[::-1] if _CONTRAST.fullmatch(word)), None)
 
 
 def _nested(root: Path) -> list[str]:

@@ -344,6 +344,8 @@ class FoundCases:
         data set does not say it.
     alone
         Labels that belong to no image, relative to `root`.
+    tells_contrasts
+        Whether the column `contrast` is what the names in BIDS say.
     """
 
     table: pd.DataFrame
@@ -358,6 +360,7 @@ class FoundCases:
     ignore: int | None = None
     painted: tuple[int, ...] = ()
     alone: tuple[str, ...] = ()
+    tells_contrasts: bool = False
 
     def part(self, rows: np.ndarray) -> FoundCases:
         """Return the cases at `rows` (positions) alone."""

@@ -48,12 +48,13 @@ def read_cases(
     """
     from neuroloom.io.cases.check import check_cases, findings_of_problems, require_sound
 
+    findings: list[Finding] = []
     if trained is None:
         found = find(study, data, include)
         _require_labels(found, data)
     else:
         found = find_new(study, data, include, trained["channels"], labelled=labelled)
-        found = _of_learnt_contrasts(study, found, trained)
+        found, findings = _of_learnt_contrasts(study, found, trained)
     ignore = _ignored(study, found, trained)
     if trained and found.classes:
         found = replace(found, classes={k: v for k, v in found.classes.items() if k != ignore})
@@ -78,7 +79,7 @@ def read_cases(
     table["label"] = [None if case.label is None else "mask" for case in found.cases]
     table["example"] = np.arange(len(table))
     extra = {"hashes": found.hashes(), "found": found}
-    findings = [Finding("note", "How the files were read", _sentence(found))]
+    findings.append(Finding("note", "How the files were read", _sentence(found)))
     findings += findings_of_problems(problems)
     return Dataset(table, cases, "segmentation", [], facts, findings, extra)  # type: ignore[arg-type]
 
@@ -151,23 +152,33 @@ def _require_labels(found: FoundCases, data: Path) -> None:
 
 def _of_learnt_contrasts(
     study: DenseStudy, found: FoundCases, trained: dict[str, Any]
-) -> FoundCases:
-    """Return the new cases whose contrast the run learnt; those of which nothing says it stay."""
+) -> tuple[FoundCases, list[Finding]]:
+    """Return the new cases whose contrast the run learnt; those of which nothing says it stay.
+
+    Where none was learnt, all stay, with a warning.
+    """
     learnt = [] if study.contrasts == "any" else trained.get("contrasts", [])
-    if not learnt or "contrast" not in found.table:
-        return found
+    if not learnt or not found.tells_contrasts:
+        return found, []
     own = found.table["contrast"].fillna("").astype(str)
     known = match_contrasts(own.tolist(), learnt)
     if known.all():
-        return found
-    others = f"{np.count_nonzero(~known)} of {', '.join(sorted(set(own[~known])))}"
-    note = f"Images of contrasts that the run did not learn were passed over: {others}."
-    return found.part(np.flatnonzero(known)).noted(note)
+        return found, []
+    others = ", ".join(sorted(set(own[~known])))
+    if not known.any():
+        said = (
+            f"The images are of {others}, the run learnt {', '.join(learnt)}: look at what it "
+            "draws. A run with `contrasts=any` bears other contrasts."
+        )
+        return found, [Finding("warning", "Contrasts that the run did not learn", said)]
+    note = "Images of contrasts that the run did not learn were passed over: "
+    note += f"{np.count_nonzero(~known)} of {others}."
+    return found.part(np.flatnonzero(known)).noted(note), []
 
 
 def _contrasts(found: FoundCases) -> list[str]:
     """Return the contrasts of labelled images; none where they are channels of one case."""
-    if "contrast" not in found.table or len(found.channels) > 1:
+    if not found.tells_contrasts or len(found.channels) > 1:
         return []
     drawn = found.table["label"].notna()
     return sorted({str(name) for name in found.table.loc[drawn, "contrast"].dropna()})
