@@ -17,6 +17,7 @@ from neuroloom.core.files import digest, read_json
 from neuroloom.core.recording import spacing, volume
 from neuroloom.core.run import Run
 from neuroloom.io.images import read_image, write_image
+from neuroloom.learn.dense.audit import audit_cases, refuse_shades
 from neuroloom.learn.dense.held_out import decode, keep_largest, painted
 from neuroloom.volumes.segment import Segment
 from tests import grids
@@ -473,12 +474,27 @@ def test_a_dicom_series_gets_a_dicom_segmentation_without_a_name(tmp_path):
         assert str(one.PatientName) == ""
 
 
-def test_values_that_nobody_named_are_no_classes_where_there_are_many(tmp_path):
+def picture(folder, name, mask):
+    image = np.random.default_rng(0).integers(0, 99, mask.shape) + mask / 2
+    for word, pixels in (("image", image), ("mask", mask)):
+        Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{name}_{word}.png")
+
+
+def test_shades_that_nobody_named_are_no_classes(tmp_path):
     y, x = np.mgrid[:40, :40]
     for number in range(3):
         soft = 200 * np.exp(-((y - 20) ** 2 + (x - 15 - number) ** 2) / 60)
-        image = np.random.default_rng(number).integers(0, 99, (40, 40)) + soft
-        for word, pixels in (("image", image), ("mask", soft)):
-            Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / f"p{number}_{word}.png")
-    with pytest.raises(DataError, match=r"hold 70 values, 1, 2, .* --values\.tumour 255"):
+        picture(tmp_path, f"p{number}", soft)
+    with pytest.raises(DataError, match=r"hold 70 greys, 1, 2, .* --values\.tumour 255"):
         Segment(**SMALL).prepare(tmp_path)
+
+
+@pytest.mark.parametrize("first", [1, 150])
+def test_an_atlas_of_many_regions_without_names_is_doubted(first, tmp_path):
+    atlas = np.kron(first + np.arange(40).reshape(5, 8), np.ones((8, 5)))
+    for number in range(3):
+        picture(tmp_path, f"p{number}", np.pad(np.roll(atlas, number, 0), 8))
+    dataset = Segment().read(tmp_path)
+    refuse_shades(dataset)
+    assert len(dataset.facts["parts"]) == 40
+    assert "Many classes that nobody named" in [found.title for found in audit_cases(dataset)]

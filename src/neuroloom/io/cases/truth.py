@@ -230,7 +230,7 @@ def is_two_tone(raw: np.ndarray) -> bool:
     white = _white_of(counts) if raw.dtype.kind == "u" else 0
     if not white or len(counts) <= 2:
         return len(counts) <= 2
-    return not _class_between(counts, white) and not _is_flat_between(raw, white)
+    return not _class_between(counts, white) and not is_flat_between(raw, white)
 
 
 def numbers_inside(raw: np.ndarray, name: str = "the mask") -> list[int]:
@@ -316,7 +316,7 @@ def _undeclared(whole: np.ndarray, name: str, counts: Mapping[int, int]) -> np.n
     own = _counted(whole)
     counts = counts or own
     white = _white_of(counts, lossy=lossy)
-    shaded = top in _WHITE and not _is_flat_between(whole, top)
+    shaded = top in _WHITE and not is_flat_between(whole, top)
     if not white and not shaded and not _drawn_in_greys(counts):
         return whole
     if white and not (
@@ -359,7 +359,7 @@ def _class_between(
     return bool(together.max() > least)
 
 
-def _is_flat_between(raw: np.ndarray, white: int) -> bool:
+def is_flat_between(raw: np.ndarray, white: int) -> bool:
     """Tell whether greys between black and white lie in areas, as numbers of objects do."""
     noise = _NOISE * white // 255
     flat = (raw[..., 1:] > noise) & (raw[..., 1:] < white - noise) & (raw[..., 1:] == raw[..., :-1])

@@ -11,9 +11,10 @@ from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import DataError
 from neuroloom.core.split import Fold
 from neuroloom.io.cases.layouts import few
+from neuroloom.io.cases.truth import is_flat_between
 
 FEW_CASES = 10
-MANY_CLASSES = 32  # so many that nobody named are no classes
+MANY_CLASSES = 32  # so many that nobody named may be no classes
 
 
 def audit_cases(dataset: Dataset) -> list[Finding]:
@@ -38,25 +39,45 @@ def audit_cases(dataset: Dataset) -> list[Finding]:
                 f"{len(dataset)} labelled cases: the intervals are wide, and say little of others.",
             )
         )
+    if numbers := _many_unnamed(dataset):
+        findings.append(
+            Finding(
+                "warning",
+                "Many classes that nobody named",
+                f"The labels hold {len(numbers)} numbers, and each is learnt as a class. Numbers "
+                "of objects are none: they are for microscopy.segment --target instances. Classes "
+                "are named by `classes` or a dataset.json.",
+            )
+        )
     return findings
 
 
-def refuse_unnamed(dataset: Dataset) -> None:
-    """Refuse more numbers in labels than are classes, where nobody named them.
+def refuse_shades(dataset: Dataset) -> None:
+    """Refuse pictures' labels of many greys that blend into each other: they are no classes.
 
     Raises
     ------
     DataError
-        With some of the numbers.
+        With some of the greys.
     """
-    numbers = [k for k, name in dataset.facts["classes_of"].items() if k == name]
-    if len(numbers) > MANY_CLASSES:
+    numbers = _many_unnamed(dataset)
+    greys = sorted(map(int, numbers))
+    # Shades go all the way down to black.
+    if not greys or dataset.facts["dims"] != 2 or not 0 < 2 * greys[0] < greys[-1]:
+        return
+    truths = (case.truth() for case in dataset.x)
+    if not any(is_flat_between(truth, greys[-1]) for truth in truths if truth is not None):
         raise DataError(
-            f"The labels hold {len(numbers)} values, {few(numbers)}, and nothing names classes. A "
-            "mask of one class with soft edges is cut at half: --values.tumour 255, or what is "
-            "white in it. Numbers of objects are for microscopy.segment --target instances. "
-            "Classes are named by `classes` or a dataset.json."
+            f"The labels hold {len(numbers)} greys, {few(numbers)}, that blend into each other, "
+            "and nothing names classes. A mask of one class with soft edges is cut at half: "
+            "--values.tumour 255, or what is white in it."
         )
+
+
+def _many_unnamed(dataset: Dataset) -> list[str]:
+    """Return the numbers of classes without a name, if they are many."""
+    numbers = [k for k, name in dataset.facts["classes_of"].items() if k == name]
+    return numbers if len(numbers) > MANY_CLASSES else []
 
 
 def refuse_shared(dataset: Dataset, folds: list[Fold]) -> None:

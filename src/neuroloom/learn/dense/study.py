@@ -194,10 +194,10 @@ class DenseStudy(Study):
                 f"missing={self.missing} needs a planned net ({', '.join(BEARING)}), not "
                 f"model={self.model}."
             )
-        from neuroloom.learn.dense.audit import refuse_unnamed
+        from neuroloom.learn.dense.audit import refuse_shades
 
         prepared = super().prepare(data)
-        refuse_unnamed(prepared.dataset)
+        refuse_shades(prepared.dataset)
         self._require_plan(prepared)
         return prepared
 
