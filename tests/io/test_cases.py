@@ -564,6 +564,24 @@ def test_numbers_of_a_palette_are_classes(tmp_path: Path) -> None:
     assert colours_of(mask) == {}
 
 
+def test_palettes_that_give_a_colour_to_another_number_are_doubted(tmp_path: Path) -> None:
+    numbers = disc(20) * 2 - disc(9)
+    black, red, green, blue, grey = (0, 0, 0), (255, 0, 0), (0, 255, 0), (0, 0, 255), (99, 99, 99)
+    masks(tmp_path, [numbers.astype(np.uint8), np.roll(numbers, 3).astype(np.uint8)])
+    in_palette(tmp_path / "mask_0.png", numbers, [black, red, green])
+    for second, said in (
+        ([black, red, green], []),
+        ([black, blue, grey], []),
+        ([black, green, red], ["shows 1 in (0, 255, 0) (red, green, blue), which is 2 in other"]),
+    ):
+        in_palette(tmp_path / "mask_1.png", np.roll(numbers, 3), second)
+        problems = check_cases(find_cases(tmp_path).cases)
+        doubts = [p.text for p in problems if "palette" in p.text or "painted" in p.text]
+        assert len(doubts) == len(said)
+        assert all(words in text for words, text in zip(said, doubts, strict=True))
+        assert all(problem.severity != "error" for problem in problems)
+
+
 @pytest.mark.parametrize(
     "paint", [(255, 0, 0), (128, 60, 0), (0, 90, 255, 255), (0, 0, 0, 255), (255, 255, 255, 255)]
 )

@@ -10,6 +10,7 @@ import numpy as np
 
 from neuroloom.io.cases.layouts import unlike_channels
 from neuroloom.io.cases.look import Problem, Seen, Use
+from neuroloom.io.cases.painted import Colour
 
 _OTHER_SIZE = 1.5
 _SQUARE = 1.05
@@ -19,6 +20,8 @@ _FEWEST, _CLEARLY = 5, 0.1
 _SLIP, _CLASSES = 1e-3, 32
 # Colours that differ by no more are shades of one.
 _SHADE = 16
+# The value of what is painted in one colour, and not in those of a palette.
+_PAINTED = 255
 
 
 def compare(seen: list[Seen], use: Use) -> list[Problem]:
@@ -146,20 +149,48 @@ def _greys(seen: list[Seen]) -> list[Problem]:
 
 
 def _colours(seen: list[Seen]) -> list[Problem]:
-    """Find labels that show in another colour what counts as one class."""
+    """Find labels painted in one colour where others that count as the same class have another."""
+    painted = [(one, one.colours[_PAINTED]) for one in seen if list(one.colours) == [_PAINTED]]
+    return [
+        _problem(
+            "error",
+            one,
+            f"its label is painted in {colour} (red, green, blue) where that of "
+            f"{painted[0][0].case.name} is in {painted[0][1]}, and both would count as one class; "
+            "give each class a number, or one file a class.",
+        )
+        for one, colour in painted
+        if not _is_shade(colour, painted[0][1])
+    ]
+
+
+def _palettes(seen: list[Seen]) -> list[Problem]:
+    """Find labels whose palette shows a number in the very colour that others have for another.
+
+    Numbers of objects have colours of no meaning, which do not come again.
+    """
+    if len({value for one in seen for value in one.colours}) > _CLASSES:
+        return []
+    first: dict[int, tuple[Seen, Colour]] = {}
     found: list[Problem] = []
-    first: dict[int, tuple[Seen, tuple[int, int, int]]] = {}
     for one in seen:
-        for value, colour in one.colours.items():
-            other, known = first.setdefault(value, (one, colour))
-            if np.abs(np.subtract(colour, known)).max() > _SHADE:
+        for value, own in one.colours.items():
+            other, usual = first.get(value, (one, own))
+            same = [k for k, (_, colour) in first.items() if colour == own and k != value]
+            if same and not _is_shade(own, usual):
                 text = (
-                    f"its label is painted in {colour} (red, green, blue) where that of "
-                    f"{other.case.name} is in {known}, and both would count as one class; give "
-                    "each class a number, or one file a class."
+                    f"its palette shows {value} in {own} (red, green, blue), which is {same[0]} in "
+                    f"other labels; {other.case.name} has {usual} for it. Numbers count and not "
+                    "colours: do they mean the same in all labels?"
                 )
-                found.append(_problem("error", one, text))
+                found.append(_problem("warning", one, text))
+                break
+        first = {value: (one, own) for value, own in one.colours.items()} | first
     return found
+
+
+def _is_shade(one: Colour, other: Colour) -> bool:
+    return bool(np.abs(np.subtract(one, other)).max() <= _SHADE)
 
 
 def _slips(seen: list[Seen]) -> list[Problem]:
@@ -253,7 +284,17 @@ def _flips(seen: list[Seen]) -> list[Problem]:
     return found
 
 
-_TOGETHER = (_kinds, _channel_counts, _label_names, _greys, _colours, _slips, _twins, _flips)
+_TOGETHER = (
+    _kinds,
+    _channel_counts,
+    _label_names,
+    _greys,
+    _colours,
+    _palettes,
+    _slips,
+    _twins,
+    _flips,
+)
 
 
 def _likeness(thumbs: list[np.ndarray]) -> np.ndarray:
