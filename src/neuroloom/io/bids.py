@@ -76,6 +76,29 @@ def annotations_for(path: Path | str) -> pd.DataFrame | None:
     return found.sort_values("onset", kind="stable").reset_index(drop=True)
 
 
+def names_of_numbers(table: Path) -> dict[int, str]:
+    """Return what a `dseg.tsv` calls the numbers of labels; a name that several have is nobody's.
+
+    Nothing is returned of a table without the columns `index` and `name`.
+
+    Raises
+    ------
+    DataError
+        If it is no table.
+    """
+    import pandas as pd
+
+    try:
+        rows = pd.read_csv(table, sep="\t", dtype=str, keep_default_na=False)
+    except (ValueError, UnicodeDecodeError) as error:
+        raise DataError(f"{table}: cannot be read as a table: {str(error).rstrip('.')}.") from error
+    if not {"index", "name"} <= set(rows):
+        return {}
+    rows = rows[rows["index"].str.fullmatch(r"\d+") & (rows["name"] != "")]
+    rows = rows.drop_duplicates("name", keep=False)
+    return {int(row["index"]): row["name"] for row in rows.to_dict("records")}
+
+
 def _numbers(column: pd.Series, sidecar: Path) -> pd.Series:
     import pandas as pd
 

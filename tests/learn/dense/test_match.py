@@ -201,6 +201,18 @@ def test_a_net_of_several_contrasts_takes_each_of_them(tmp_path):
     assert found.table["contrast"].tolist() == ["T2w"]
 
 
+def test_a_table_of_bids_names_numbers(tmp_path):
+    data = grids.write_contrasts(tmp_path, 2, lacking=("sub-0_T2w", "sub-1_T2w"))
+    for mask in [*data.rglob("*_mask.nii.gz")]:
+        mask.rename(mask.with_name(mask.name.replace("label-lesion_mask", "T1w_dseg")))
+    table = data / "derivatives/labels/dseg.tsv"
+    table.write_text("index\tname\tcolor\n0\tUnknown\t#000\n1\tHippocampus\t#f00\n9\tPons\t#0f0\n")
+    assert Segment().read(data).facts["classes_of"] == {"0": "background", "1": "Hippocampus"}
+    found = like(Segment(), data, data)
+    assert found.facts["classes_of"]["1"] == "Hippocampus"
+    assert len(found) == 2
+
+
 def test_names_of_ones_own_stand_for_those_of_the_files(tmp_path):
     data = grids.write_nnunet(tmp_path / "a")
     recipe = Segment(channels=["CT", "MRI"])

@@ -128,6 +128,7 @@ def find_cases(
         ignore=layout.ignore,
         painted=layout.painted,
         alone=tuple(layout.alone),
+        names=layout.names,
         tells_contrasts=layout.tells_contrasts,
     )
 

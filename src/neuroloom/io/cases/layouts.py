@@ -47,6 +47,7 @@ class Row:
 class Layout:
     """What a folder was recognised as; `each_a_subject` where every case is another subject.
 
+    `names` are those of numbers that labels may hold, where `classes` do not declare all of them.
     `tells_contrasts`: the key `contrast` is what names of files say, and no column of a user's own.
     `alone` are labels without an image; `clashes` say of a label which other is of its image.
     """
@@ -56,6 +57,7 @@ class Layout:
     notes: list[str] = field(default_factory=list)
     channels: list[str] = field(default_factory=list)
     classes: dict[int, str] | None = None
+    names: dict[int, str] = field(default_factory=dict)
     kind: str = ""  # what the masks are called where there is one a case, of a class or of several
     regions: dict[str, tuple[int, ...]] = field(default_factory=dict)
     painted: tuple[int, ...] = ()
@@ -69,8 +71,8 @@ class Layout:
     def unlabelled(self) -> Layout:
         """Return the same without labels and what is declared of them."""
         rows = [replace(row, label=None) for row in self.rows]
-        none: dict[str, Any] = {"classes": None, "kind": "", "regions": {}, "painted": ()}
-        none |= {"alone": [], "clashes": {}}
+        none: dict[str, Any] = {"classes": None, "names": {}, "kind": "", "regions": {}}
+        none |= {"painted": (), "alone": [], "clashes": {}}
         return replace(self, rows=rows, ignore=None, strict=False, **none)
 
 

@@ -72,6 +72,8 @@ def by_bids(root: Path, channels: Sequence[str] = ()) -> Layout | None:
         layout.classes = dict(enumerate(classes, start=1))
     elif classes != ["label"]:
         layout.kind = "".join(classes)
+    if used and (tables := _sidecars(root, root / min(used), "tsv")):
+        layout.names = bids.names_of_numbers(tables[0])
     return layout
 
 
@@ -335,7 +337,7 @@ def _nested(root: Path) -> list[str]:
 
 def _pixel(root: Path, file: str) -> tuple[tuple[float, ...], str] | None:
     """Return (dy, dx) or (dz, dy, dx) in µm from the sidecar, which gives x first."""
-    for sidecar in _sidecars(root, root / file):
+    for sidecar in _sidecars(root, root / file, "json"):
         try:
             facts = json.loads(sidecar.read_text(encoding="utf-8-sig"))
         except ValueError as error:
@@ -354,13 +356,15 @@ def _pixel(root: Path, file: str) -> tuple[tuple[float, ...], str] | None:
     return None
 
 
-def _sidecars(root: Path, file: Path) -> list[Path]:
-    """Return the JSON files that speak of an image, the nearest first (BIDS's inheritance)."""
+def _sidecars(root: Path, file: Path, suffix: str) -> list[Path]:
+    """Return JSON or TSV files that speak of an image, the nearest first (BIDS's inheritance)."""
     parts = image_stem(file).split("_")
     found: list[Path] = []
     folder = file.parent
     while True:
-        beside = [one for one in folder.glob("*.json") if _speaks_of(one.stem.split("_"), parts)]
+        beside = [
+            one for one in folder.glob(f"*.{suffix}") if _speaks_of(one.stem.split("_"), parts)
+        ]
         found += sorted(beside, key=lambda one: -len(one.stem))
         if folder == root or root not in folder.parents:
             return found

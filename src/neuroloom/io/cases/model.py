@@ -344,6 +344,8 @@ class FoundCases:
         data set does not say it.
     alone
         Labels that belong to no image, relative to `root`.
+    names
+        Number to name of an atlas, of which labels may hold a part (`dseg.tsv` of BIDS).
     tells_contrasts
         Whether the column `contrast` is what the names in BIDS say.
     """
@@ -360,6 +362,7 @@ class FoundCases:
     ignore: int | None = None
     painted: tuple[int, ...] = ()
     alone: tuple[str, ...] = ()
+    names: dict[int, str] = field(default_factory=dict)
     tells_contrasts: bool = False
 
     def part(self, rows: np.ndarray) -> FoundCases:

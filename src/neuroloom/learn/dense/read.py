@@ -251,7 +251,7 @@ def _facts(
         seen: set[int] = set()
         for facts in cases[labelled].facts():
             seen |= set(facts.labels)
-        declared = {value: str(value) for value in sorted(seen - {0})}
+        declared = {value: found.names.get(value, str(value)) for value in sorted(seen - {0})}
     classes = {0: "background"} | {k: v for k, v in declared.items() if k not in (0, ignore)}
     if len(classes) < 2:
         raise DataError(
