@@ -13,9 +13,11 @@ from scipy.ndimage import gaussian_filter
 
 from neuroloom.core.errors import DataError
 from neuroloom.core.files import digest
+from neuroloom.core.recording import volume
 from neuroloom.io.cases import find_cases
 from neuroloom.io.cases.check import check_cases
-from neuroloom.io.cases.truth import Coding, colours_of, is_inside, is_two_tone
+from neuroloom.io.cases.truth import Coding, is_inside, is_two_tone, numbers_inside, read_drawn
+from neuroloom.io.images import write_image
 from tests.grids import (
     PATIENT,
     two_balls,
@@ -561,7 +563,73 @@ def test_numbers_of_a_palette_are_classes(tmp_path: Path) -> None:
     np.testing.assert_array_equal(find_cases(tmp_path).cases[0].truth(), disc(20))
     in_palette(mask, 1 - disc(20), [(255, 255, 255), black])
     np.testing.assert_array_equal(find_cases(tmp_path).cases[0].truth(), disc(20))
-    assert colours_of(mask) == {}
+    assert read_drawn(mask).colours == {}
+
+
+def blocks(*values: int) -> np.ndarray:
+    """Return squares of 100 pixels with these values."""
+    mask = np.zeros((64, 64), np.uint8)
+    for number, value in enumerate(values):
+        row, column = 12 * (number // 5), 12 * (number % 5)
+        mask[row : row + 10, column : column + 10] = value
+    return mask
+
+
+@pytest.mark.parametrize("values", [(1, 255), (1, 2, 255), (1, 255, 255, 255), (1, 2, 3, 15, 255)])
+def test_small_numbers_beside_255_are_no_black(values: tuple[int, ...], tmp_path: Path) -> None:
+    """255 stands for what is left open in many data sets."""
+    mask = blocks(*values)
+    with pytest.raises(DataError, match=r"mask_0\.png: holds 255 beside 1.* Say ignore=255"):
+        masks(tmp_path / "a", [mask])
+    np.testing.assert_array_equal(masks(tmp_path / "b", [mask], ignore=255)[0], mask)
+    deep = np.repeat(mask[None], 2, 0)
+    with pytest.raises(DataError, match="holds 255 beside 1"):
+        Coding().numbers(deep, "m.nii")
+    np.testing.assert_array_equal(Coding(ignore=255).numbers(deep, "m.nii"), deep)
+    np.testing.assert_array_equal(is_inside(mask), mask > 0)
+    assert numbers_inside(mask) == [*dict.fromkeys(values)]
+    assert not is_two_tone(mask)
+
+
+def test_one_stray_white_pixel(tmp_path: Path) -> None:
+    stray = disc(20).astype(np.uint8)
+    stray[0, 0] = 255
+    with pytest.raises(DataError, match="holds 255 beside 1"):
+        masks(tmp_path / "a", [stray])
+    np.testing.assert_array_equal(is_inside(stray), stray > 0)
+    named = masks(tmp_path / "b", [stray], classes=["cell"])[0]
+    np.testing.assert_array_equal(named, stray)
+
+
+def test_one_declared_class_beside_what_is_left_open(tmp_path: Path) -> None:
+    mask = blocks(1, 255, 255)
+    found = masks(tmp_path, [mask, blocks(1)], classes=["cell"], ignore=255)
+    np.testing.assert_array_equal(found[0], mask)
+    np.testing.assert_array_equal(found[1], blocks(1))
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int16])
+def test_a_number_near_white_is_no_white(kind: type, tmp_path: Path) -> None:
+    """Of a lesion of 1 with a voxel of 250, and of objects, nothing is lost."""
+    objects = blocks(1, 1, 3, 250, 100, 100, 250).astype(kind)
+    np.testing.assert_array_equal(is_inside(objects), objects > 0)
+    np.testing.assert_array_equal(is_inside(blocks(100, 180, 250)), blocks(1, 1, 1) > 0)
+    lesion = blocks(1, 1).astype(kind)
+    lesion[-1, -1] = 250
+    write_image(tmp_path / "a.nii.gz", volume(lesion[:, :, None], np.eye(4)))
+    coding = Coding({1: "lesion"}, files=(tmp_path / "a.nii.gz",))
+    np.testing.assert_array_equal(coding.numbers(lesion[None], "a.nii.gz"), lesion[None])
+
+
+def test_a_palette_with_void(tmp_path: Path) -> None:
+    """As of VOC: numbers of objects to 20, and 255 around them."""
+    colours = [(k, 255 - k, 7) if k else (0, 0, 0) for k in range(256)]
+    drawn = [blocks(1, 15, 255, 255, 255), blocks(20, 255), blocks(255)]
+    masks(tmp_path, drawn, ignore=255)
+    for number, numbers in enumerate(drawn):
+        in_palette(tmp_path / f"mask_{number}.png", numbers, colours)
+    for case, numbers in zip(find_cases(tmp_path).cases, drawn, strict=True):
+        np.testing.assert_array_equal(case.truth(), numbers)
 
 
 def test_palettes_that_give_a_colour_to_another_number_are_doubted(tmp_path: Path) -> None:

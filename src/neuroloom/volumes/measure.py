@@ -175,7 +175,7 @@ class Measure(Recipe):
         true: set[int] = set()
         found: dict[int, list[str]] = {}
         for pair in pairs:
-            truth, predicted = without_ignored(*pair.arrays(), self.ignore)
+            truth, predicted = without_ignored(*pair.arrays(self.ignore), self.ignore)
             true |= set(np.unique(truth).tolist())
             for label in np.unique(predicted).tolist():
                 found.setdefault(label, []).append(pair.name)
@@ -209,7 +209,7 @@ class Measure(Recipe):
 
         if self.kind == "image":
             return self._measure_images(pair, number)
-        truth, found = pair.arrays()
+        truth, found = pair.arrays(self.ignore)
         header = pair.header
         if self.ignore is not None:
             kept = truth != self.ignore

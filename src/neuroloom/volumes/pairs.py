@@ -14,7 +14,7 @@ import numpy as np
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import names_apart
 from neuroloom.io.cases.layouts import LABEL_WORDS, few, included, listed
-from neuroloom.io.cases.truth import Coding, raw_label
+from neuroloom.io.cases.truth import Coding, read_drawn
 from neuroloom.io.images import image_stem, image_suffix, is_image, peek_image
 from neuroloom.io.recordings.find import compile_pattern
 
@@ -57,12 +57,23 @@ class LabelPair:
         """The grid of the truth."""
         return peek_image(self.truth)
 
-    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
-        """Read both labels as whole numbers (*axes); a missing prediction is empty."""
-        truth = Coding().numbers(raw_label(self.truth), self.truth.name)
+    def arrays(self, ignore: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Read both labels as whole numbers (*axes); a missing prediction is empty.
+
+        Parameters
+        ----------
+        ignore
+            The value of what the truth leaves open; it stays what it is.
+        """
+        truth = _numbers(self.truth, Coding(ignore=ignore))
         if self.predicted is None:
             return truth, np.zeros_like(truth)
-        return truth, Coding().numbers(raw_label(self.predicted), self.predicted.name)
+        return truth, _numbers(self.predicted, Coding())
+
+
+def _numbers(file: Path, coding: Coding) -> np.ndarray:
+    drawn = read_drawn(file)
+    return coding.numbers(drawn.values, file.name, indexed=drawn.indexed)
 
 
 def find_pairs(

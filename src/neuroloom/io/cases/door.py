@@ -52,6 +52,7 @@ def find_cases(
     incomplete: bool = False,
     n_channels: int = 0,
     labelled: bool = True,
+    ignore: int | None = None,
 ) -> FoundCases:
     """List the cases of a data set: nnU-Net, MSD, BIDS, folders, pairs of names, a table, a file.
 
@@ -82,6 +83,8 @@ def find_cases(
     labelled
         Whether labels are wanted; without, they are passed over, and need not be there. Of a
         data set with new images in imagesTs only these are then taken.
+    ignore
+        The value in labels of what is left open; it stays what it is, and tells of no class.
 
     Raises
     ------
@@ -111,7 +114,7 @@ def find_cases(
     _make_unique(layout.rows, data)
     numbers = _classes(layout, values or {}, classes)
     files = tuple(root / path for row in layout.rows for path in label_paths(row.label))
-    coding = Coding(numbers, layout.strict, dict(values or {}), files)
+    coding = Coding(numbers, layout.strict, dict(values or {}), files, ignore)
     single_files = [root / row.images[0] for row in layout.rows if len(row.images) == 1]
     colours = Colours(tuple(single_files), n_channels)
     cases = Cases([_case(row, root, coding, colours) for row in layout.rows])

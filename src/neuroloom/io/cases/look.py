@@ -12,7 +12,7 @@ import numpy as np
 from neuroloom.core.errors import DataError
 from neuroloom.io.cases.layouts import few
 from neuroloom.io.cases.model import Case
-from neuroloom.io.cases.truth import colours_of, is_inside, numbers_inside, raw_label
+from neuroloom.io.cases.truth import is_inside, numbers_inside, raw_label
 from neuroloom.io.cases.upright import Turn
 from neuroloom.io.images import ImageHeader, peek_image
 
@@ -145,15 +145,13 @@ def _label(seen: Seen, allowed: set[int] | None, use: Use) -> np.ndarray | None:
         return None
     for file in _label_files(case):
         _grid(seen, file)
-    truth = case.truth()
+    truth, seen.colours = case.truth_and_colours()
     if truth is None:
         return None
     file = _label_files(case)[0]
     found, counts = np.unique(truth, return_counts=True)
     pairs = zip(found.tolist(), counts.tolist(), strict=True)
     seen.values = {int(value): count for value, count in pairs if int(value)}
-    if truth.ndim == 2 and not isinstance(case.label, dict):
-        seen.colours = colours_of(file)
     strange = [value for value in seen.values if allowed is not None and value not in allowed]
     if strange:
         listed, count = few(map(str, strange)), sum(seen.values[k] for k in strange)

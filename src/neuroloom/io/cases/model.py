@@ -18,7 +18,7 @@ import numpy as np
 from neuroloom.core.errors import DataError
 from neuroloom.core.files import digest
 from neuroloom.io.cases.colours import Colours
-from neuroloom.io.cases.truth import Coding, is_inside, merged, raw_label
+from neuroloom.io.cases.truth import Coding, is_inside, merged, raw_label, read_drawn
 from neuroloom.io.cases.upright import Turn
 from neuroloom.io.images import (
     ImageHeader,
@@ -32,6 +32,8 @@ from neuroloom.io.images import (
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
+
+    from neuroloom.io.cases.painted import Colour
 
 _APART = 0.1  # of a voxel: channels that lie farther apart are on two grids
 
@@ -192,13 +194,17 @@ class Case:
         DataError
             If the files do not agree in shape, or hold greys that no class was declared for.
         """
+        return self.truth_and_colours()[0]
+
+    def truth_and_colours(self) -> tuple[np.ndarray | None, dict[int, Colour]]:
+        """Read the label as `truth` does; of one file also which value has which colour in it."""
         if self.label is None:
-            return None
-        if isinstance(self.label, Path):
-            found = self.coding.numbers(raw_label(self.label), str(self.label))
-        else:
-            found = self._merged(self.label)
-        return self._there(_renumbered(found, self.numbering))
+            return None, {}
+        if isinstance(self.label, dict):
+            return self._there(_renumbered(self._merged(self.label), self.numbering)), {}
+        drawn = read_drawn(self.label)
+        found = self.coding.numbers(drawn.values, str(self.label), indexed=drawn.indexed)
+        return self._there(_renumbered(found, self.numbering)), drawn.colours
 
     def _merged(self, label: dict[str, Path]) -> np.ndarray:
         """Join one mask a class, in the order of the classes."""

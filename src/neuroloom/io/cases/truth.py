@@ -28,6 +28,9 @@ _EDGE_SHARE_OF_ONE = 0.4
 _WHITE_SHARE = 0.25
 # Greys that fill this share are what a mask was drawn with.
 _DRAWN_SHARE = 0.05
+# Dark values are numbers where they fill this share of what is drawn, and so many times what is
+# between them and the highest value: a smooth edge has all heights, and JPEG touches white too.
+_NUMBERED_SHARE, _NUMBERED_TIMES = 0.01, 8
 # What JPEG makes of a grey lies within so much of it.
 _LOSSY = (".jpg", ".jpeg")
 _NOISE = 16
@@ -51,21 +54,40 @@ class Coding:
         Name to grey value where the user gave them; numbers then count up in that order.
     files
         All label files, which say together which greys are used.
+    ignore
+        The value of what is left open, as the user says; it stays what it is.
     """
 
     classes: dict[int, str] | None = None
     strict: bool = False
     values: Mapping[str, float] = field(default_factory=dict)
     files: tuple[Path, ...] = ()
+    ignore: int | None = None
 
-    def numbers(self, raw: np.ndarray, name: str) -> np.ndarray:
+    def numbers(self, raw: np.ndarray, name: str, *, indexed: bool = False) -> np.ndarray:
         """Return class numbers of one file's values, which has all classes.
+
+        Parameters
+        ----------
+        raw, name
+            What the file holds, and how it is called.
+        indexed
+            Whether these are the numbers of a palette's colours.
 
         Raises
         ------
         DataError
             If fractions or greys stand in it that no class was declared for.
         """
+        if self.ignore is None or not (left_open := raw == self.ignore).any():
+            return self._numbers(raw, name, indexed=indexed)
+        closed = np.where(left_open, np.zeros((), raw.dtype), raw)
+        found = self._numbers(closed, name, indexed=indexed)
+        wide = np.result_type(found, np.min_scalar_type(self.ignore))
+        return np.where(left_open, wide.type(self.ignore), found.astype(wide))
+
+    def _numbers(self, raw: np.ndarray, name: str, *, indexed: bool) -> np.ndarray:
+        """Return class numbers of what is not left open."""
         if self.values:
             return nearest_level(raw, (0.0, *self.values.values()))
         whole = _whole(raw, name)
@@ -79,16 +101,27 @@ class Coding:
         if whole.dtype.kind != "u" or (top < 2 and not is_lossy(name)):
             return whole
         # Pictures are judged together. Volumes are too large to be read twice, and seldom painted.
-        return _undeclared(whole, name, self.counts if whole.ndim == 2 else {})
+        counts = self.counts if whole.ndim == 2 else {}
+        if indexed and set(counts or _counted(whole)) - {0, *_WHITE}:
+            return whole
+        return _undeclared(whole, name, counts)
+
+    @property
+    def counts(self) -> dict[int, int]:
+        """How many pixels of all files hold each value, without what is left open."""
+        return self._counts[0]
 
     @cached_property
-    def counts(self) -> dict[int, int]:
-        """How many pixels of all files hold each value; what cannot be read its own case names."""
+    def _counts(self) -> tuple[dict[int, int], bool]:
+        """The counts, and whether no file is signed; what cannot be read its own case names."""
         found: Counter[int] = Counter()
+        unsigned = True
         for file in self.files:
             with suppress(DataError):
-                found.update(_counted(_whole(raw_label(file), str(file))))
-        return dict(found)
+                whole = _whole(raw_label(file), str(file))
+                unsigned = unsigned and whole.dtype.kind == "u"
+                found.update(_counted(whole))
+        return {value: times for value, times in found.items() if value != self.ignore}, unsigned
 
     @cached_property
     def levels(self) -> tuple[float, ...]:
@@ -103,7 +136,8 @@ class Coding:
         """
         wanted = len(self.classes or {}) + 1
         lossy = any(map(is_lossy, self.files))
-        if wanted == 2 and (white := _white_of(self.counts)):
+        unsigned = self._counts[1]
+        if wanted == 2 and unsigned and (white := _white_of(self.counts, noisy=lossy)):
             return (0, white)
         levels = _most_frequent(self.counts, wanted, _NOISE if lossy else 0)
         if len(levels) < wanted:
@@ -132,26 +166,42 @@ def raw_label(path: Path) -> np.ndarray:
     DataError
         If it has several channels that are not one colour.
     """
-    return _drawn(path)[0]
+    return read_drawn(path).values
 
 
-def colours_of(path: Path) -> dict[int, Colour]:
-    """Return which value of a label file is shown in which colour; none where it has no colours."""
-    return _drawn(path)[1]
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """What a label file holds.
+
+    Attributes
+    ----------
+    values
+        In array order and without channels.
+    colours
+        Which value is shown in which colour; empty where it has no colours.
+    indexed
+        Whether the values are the numbers of a palette's colours.
+    """
+
+    values: np.ndarray
+    colours: dict[int, Colour]
+    indexed: bool = False
 
 
-def _drawn(path: Path) -> tuple[np.ndarray, dict[int, Colour]]:
+def read_drawn(path: Path) -> Drawn:
+    """Read a label file as `raw_label` does, with its colours."""
     recording = read_label(path)
     array = to_array(recording)
     if len(array) == 1:
-        return np.ascontiguousarray(array[0]), recording.attrs.get("colours", {})
+        colours = recording.attrs.get("colours")
+        return Drawn(np.ascontiguousarray(array[0]), colours or {}, colours is not None)
     if recording.channel.values[0] != "red" or is_lossy(path):
         what = "JPEG smears colours: save it as .png" if is_lossy(path) else "give one file a class"
         raise DataError(
             f"{path}: a label has one channel, this one has {len(array)} that differ; {what}."
         )
     values, colour = of_one_colour(array, str(path))
-    return values, {255: colour}
+    return Drawn(values, {255: colour})
 
 
 def are_greys(values: Iterable[float], levels: Sequence[float]) -> bool:
@@ -214,7 +264,7 @@ def is_inside(raw: np.ndarray, name: str = "the mask") -> np.ndarray:
     ([False, True, True], [False, False, True])
     """
     whole = _whole(raw, name)
-    inside: np.ndarray = whole > _white_of(_counted(whole), lossy=is_lossy(name)) / 2
+    inside: np.ndarray = whole > _white_in(whole, name) / 2
     return inside
 
 
@@ -230,7 +280,7 @@ def is_two_tone(raw: np.ndarray) -> bool:
     white = _white_of(counts) if raw.dtype.kind == "u" else 0
     if not white or len(counts) <= 2:
         return len(counts) <= 2
-    return not _class_between(counts, white) and not is_flat_between(raw, white)
+    return not _class_between(counts, white) and not _is_flat_between(raw, white)
 
 
 def numbers_inside(raw: np.ndarray, name: str = "the mask") -> list[int]:
@@ -241,10 +291,10 @@ def numbers_inside(raw: np.ndarray, name: str = "the mask") -> list[int]:
     >>> numbers_inside(np.array([0, 1, 2])), numbers_inside(np.array([0, 100, 255], np.uint8))
     ([1, 2], [1])
     """
-    counts = _counted(_whole(raw, name))
-    if _white_of(counts, lossy=is_lossy(name)):
+    whole = _whole(raw, name)
+    if _white_in(whole, name):
         return [1]
-    return [number for number in sorted(counts) if number > 0]
+    return [number for number in sorted(_counted(whole)) if number > 0]
 
 
 def merged(masks: Sequence[np.ndarray]) -> np.ndarray:
@@ -311,12 +361,12 @@ def _undeclared(whole: np.ndarray, name: str, counts: Mapping[int, int]) -> np.n
         Empty: the mask is judged alone.
     """
     lossy, top = is_lossy(name), int(whole.max(initial=0))
-    if not counts and not lossy and top < _WHITE[0] - _NOISE:
+    if not lossy and not _white_near(top if not counts else max(counts)):
         return whole
     own = _counted(whole)
     counts = counts or own
-    white = _white_of(counts, lossy=lossy)
-    shaded = top in _WHITE and not is_flat_between(whole, top)
+    white = _WHITE[0] if lossy else _white_of(counts)
+    shaded = top in _WHITE and not _is_flat_between(whole, top)
     if not white and not shaded and not _drawn_in_greys(counts):
         return whole
     if white and not (
@@ -324,6 +374,12 @@ def _undeclared(whole: np.ndarray, name: str, counts: Mapping[int, int]) -> np.n
         or _class_between(own, white, _EDGE_SHARE_OF_ONE, smeared=True)
     ):
         return (whole > white / 2).astype(np.uint8)
+    if not lossy and _holds_numbers(counts):
+        raise DataError(
+            f"{name}: holds {top} beside {', '.join(map(str, sorted({*own} - {0, top})[:8]))}: is "
+            f"it white, a class, or what is left open? Say ignore={top}, or which value is which "
+            f"class, for example values={{'tumour': 1, 'edema': {top}}}."
+        )
     greys = ", ".join(map(str, [*own][:8]))
     raise DataError(
         f"{name}: a mask of the greys {greys}{', …' * (len(own) > 8)}; say which is which, for "
@@ -332,16 +388,43 @@ def _undeclared(whole: np.ndarray, name: str, counts: Mapping[int, int]) -> np.n
     )
 
 
-def _white_of(counts: Mapping[int, int], *, lossy: bool = False) -> int:
-    """Return the grey of white if a mask is a picture in black and white; 0 for numbers."""
-    if lossy:
+def _white_near(top: int) -> int:
+    """Return the white that a highest value is, or nearly is; 0 for none."""
+    return next((white for white in _WHITE if white * (1 - _NOISE / 255) <= top <= white), 0)
+
+
+def _white_in(whole: np.ndarray, name: str) -> int:
+    """Return the grey of white if a mask of one class is in black and white; 0 for numbers."""
+    if is_lossy(name):
         return _WHITE[0]
-    top = max(counts, default=0)
-    white = next((white for white in _WHITE if white * (1 - _NOISE / 255) <= top <= white), 0)
-    if not white:
+    if not _white_near(int(whole.max(initial=0))):
+        return 0
+    white = _white_of(_counted(whole))
+    return 0 if white and _is_flat_between(whole, white) else white
+
+
+def _white_of(counts: Mapping[int, int], *, noisy: bool = False) -> int:
+    """Return the grey of white if masks are pictures in black and white; 0 for numbers.
+
+    Of `noisy` ones, as JPEG leaves them, what is nearly black says nothing.
+    """
+    white = _white_near(max(counts, default=0))
+    if not white or (not noisy and _holds_numbers(counts)):
         return 0
     greys = _greys(counts, white)
-    return white if greys[-_NOISE:].sum() >= _WHITE_SHARE * greys[_NOISE + 1 :].sum() else 0
+    drawn = sum(times for value, times in counts.items() if value > 0)
+    if noisy:
+        drawn = greys[_NOISE + 1 :].sum()
+    return white if greys[-_NOISE:].sum() >= _WHITE_SHARE * drawn else 0
+
+
+def _holds_numbers(counts: Mapping[int, int]) -> bool:
+    """Tell whether dark values beside a high one are numbers of classes, and no smooth edge."""
+    top = max(counts, default=0)
+    dark = sum(times for value, times in counts.items() if 0 < value <= _DARK)
+    between = sum(times for value, times in counts.items() if _DARK < value < top)
+    drawn = sum(times for value, times in counts.items() if value > 0)
+    return dark > max(_NUMBERED_SHARE * drawn, _NUMBERED_TIMES * between)
 
 
 def _class_between(
@@ -359,7 +442,7 @@ def _class_between(
     return bool(together.max() > least)
 
 
-def is_flat_between(raw: np.ndarray, white: int) -> bool:
+def _is_flat_between(raw: np.ndarray, white: int) -> bool:
     """Tell whether greys between black and white lie in areas, as numbers of objects do."""
     noise = _NOISE * white // 255
     flat = (raw[..., 1:] > noise) & (raw[..., 1:] < white - noise) & (raw[..., 1:] == raw[..., :-1])

@@ -102,7 +102,7 @@ def find(
     return find_cases(
         data, include, images, labels, study.pattern, study.values or None, study.classes,
         channels=trained or study.channels, incomplete=study.missing != "none",
-        n_channels=len(trained), labelled=labelled,
+        n_channels=len(trained), labelled=labelled, ignore=study.ignore,
     )  # fmt: skip
 
 
