@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
@@ -354,7 +355,7 @@ def test_numbers_of_classes_do_not_live_in_a_jpeg(tmp_path: Path) -> None:
 
 
 def tiles(folder: Path, kinds: str) -> Path:
-    """Write a picture a letter: coloured, blank, grey in one channel, transparent in a pixel."""
+    """Write a picture a letter: coloured, blank, grey in one channel, transparent, opaque."""
     folder.mkdir()
     for number, kind in enumerate(kinds):
         pixels = np.random.default_rng(number).integers(0, 200, (6, 8, 4), np.uint8)
@@ -362,7 +363,7 @@ def tiles(folder: Path, kinds: str) -> Path:
         pixels[0, 0, 3] = 0 if kind == "t" else 255
         if kind in "bg":
             pixels[..., :3] = 255
-        shown = {"g": pixels[..., 0], "t": pixels}.get(kind, pixels[..., :3])
+        shown = {"g": pixels[..., 0], "t": pixels, "o": pixels}.get(kind, pixels[..., :3])
         Image.fromarray(shown).save(folder / f"{number}{kind}.png")
     return folder
 
@@ -393,6 +394,39 @@ def test_a_blank_picture_for_a_run_that_has_learnt_colours(tmp_path: Path) -> No
     grey = find_cases(tiles(tmp_path / "g", "g"), n_channels=3).cases[0]
     assert (len(grey.image()), len(grey.header.channels)) == (1, 1)
     assert len(find_cases(tiles(tmp_path / "o", "b"), n_channels=1).cases[0].image()) == 1
+
+
+def stains(path: Path, count: int) -> None:
+    """Write a TIFF with so many channels of a fluorescence microscope."""
+    made = np.random.default_rng(count).integers(0, 255, (count, 6, 8)).astype(np.uint8)
+    path.parent.mkdir(exist_ok=True)
+    tifffile.imwrite(path, made, imagej=True, metadata={"axes": "CYX"})
+
+
+def test_stains_are_no_colours(tmp_path: Path) -> None:
+    """No channel of four is left out, and to three none is added for a run of four."""
+    for number, count in enumerate((4, 4, 3)):
+        stains(tmp_path / "many" / f"{number}.tif", count)
+    cases = find_cases(tmp_path / "many").cases
+    assert [len(case.image()) for case in cases] == [4, 4, 3]
+    assert any("other cases" in p.text for p in check_cases(cases) if p.severity == "error")
+    stains(tmp_path / "three" / "0.tif", 3)
+    assert len(find_cases(tmp_path / "three", n_channels=4).cases[0].image()) == 3
+
+
+def test_alpha_is_left_out_of_the_fewer_and_given_back_to_opaque_ones(tmp_path: Path) -> None:
+    cases = find_cases(tiles(tmp_path / "most", "tto")).cases
+    assert [len(case.image()) for case in cases] == [4] * 3
+    assert [len(case.image()) for case in find_cases(tiles(tmp_path / "few", "tcc")).cases] == [
+        3
+    ] * 3
+    names = ["red", "green", "blue", "alpha"]
+    one = tiles(tmp_path / "one", "c")
+    assert len(find_cases(one, n_channels=4).cases[0].image()) == 3
+    clear = find_cases(tiles(tmp_path / "clear", "o"), n_channels=4).cases[0]
+    assert (len(clear.image()), len(clear.header.channels)) == (4, 4)
+    named = find_cases(one, n_channels=4, channels=names).cases[0].image()
+    assert (named[3] == 255).all()
 
 
 def test_globs_with_channels(tmp_path: Path) -> None:

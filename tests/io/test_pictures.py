@@ -231,3 +231,17 @@ def test_what_zarr_writes_is_ngff(tmp_path: Path) -> None:
     facts = json.loads((tmp_path / "w.zarr" / ".zattrs").read_text())["multiscales"][0]
     assert [axis["name"] for axis in facts["axes"]] == ["y", "x"]
     assert facts["datasets"][0]["coordinateTransformations"][0]["scale"] == [0.2, 0.1]
+
+
+def test_a_fourth_channel_is_alpha_only_where_the_tags_say_so(tmp_path: Path) -> None:
+    """Four stains of a fluorescence microscope are no colours."""
+    stains = np.stack([GREY, GREY // 2, GREY // 3, np.full_like(GREY, 255)])
+    shown = np.moveaxis(stains, 0, -1)
+    tifffile.imwrite(tmp_path / "rgba.tif", shown, photometric="rgb", extrasamples=["unassalpha"])
+    assert read_image(tmp_path / "rgba.tif").channel.values.tolist() == ["red", "green", "blue"]
+    tifffile.imwrite(tmp_path / "more.tif", shown, photometric="rgb", extrasamples=["unspecified"])
+    tifffile.imwrite(tmp_path / "i.tif", stains, imagej=True, metadata={"axes": "CYX"})
+    tifffile.imwrite(tmp_path / "o.ome.tif", stains, photometric="minisblack")
+    for name in ("more.tif", "i.tif", "o.ome.tif"):
+        np.testing.assert_array_equal(read_image(tmp_path / name).values, stains)
+        assert peek_image(tmp_path / name).channels == ("0", "1", "2", "3")

@@ -16,7 +16,7 @@ from neuroloom.io.images import ImageHeader, peek_image
 _COLOURS = ("red", "green", "blue", "alpha")
 _GREY = ("grey",)
 _REPEATED = "Its grey is given in three channels, as the colours of the other pictures are."
-_LEFT_OUT = "Its alpha channel was left out: other pictures have none."
+_LEFT_OUT = "Its alpha channel was left out: most other pictures have none."
 _ADDED = "It was given an opaque alpha channel, as the other pictures have one."
 
 
@@ -33,16 +33,20 @@ class Colours:
         The image of each case that has but one.
     wanted
         Channels of the run that is applied; 0: as many as most of the files have.
+    alpha
+        Whether a channel of the run is called alpha: it is then added to pictures whose files
+        have none.
     """
 
     files: tuple[Path, ...] = ()
     wanted: int = 0
+    alpha: bool = False
 
     @cached_property
     def usual(self) -> int:
-        """Channels that most pictures have; alpha counts where all have it."""
+        """Channels that most pictures have; alpha counts unless only the fewer have it."""
         counts = Counter(self._counts())
-        if set(counts) - {4}:
+        if 2 * counts[4] < counts.total():
             counts[3] += counts.pop(4, 0)
         return max(counts, key=lambda count: (counts[count], count), default=0)
 
@@ -76,11 +80,14 @@ class Colours:
 
     def _count(self, header: ImageHeader) -> int:
         own = len(header.channels)
-        if not _is_picture(header) or own == (self.wanted or 3):
+        clear = header.opaque or self.alpha
+        if not _is_picture(header) or (own == (self.wanted or 3) and not clear):
             return own
         # One channel without colours in its file may be anything, unless it is among pictures.
         known = self.wanted if header.folded or own > 1 else 0
         count = known or self.usual
+        if count == 4 and not clear:
+            return own
         return count if count in (3, 4) and self.wanted in (0, count) else own
 
 

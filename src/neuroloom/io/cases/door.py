@@ -116,7 +116,7 @@ def find_cases(
     files = tuple(root / path for row in layout.rows for path in label_paths(row.label))
     coding = Coding(numbers, layout.strict, dict(values or {}), files, ignore)
     single_files = [root / row.images[0] for row in layout.rows if len(row.images) == 1]
-    colours = Colours(tuple(single_files), n_channels)
+    colours = Colours(tuple(single_files), n_channels, "alpha" in channels)
     cases = Cases([_case(row, root, coding, colours) for row in layout.rows])
     return FoundCases(
         table=_table(layout.rows),

@@ -62,6 +62,10 @@ class ImageHeader:
         Shape (4, 4), RAS, from (x, y, z) indices; None for an image.
     folded
         Whether the file has three colours, which are equal everywhere and count as one channel.
+    opaque
+        Whether the file has an alpha channel that hides nothing and was left out.
+    turned
+        Whether the picture was turned upright, as its EXIF says.
     """
 
     source: str
@@ -74,6 +78,8 @@ class ImageHeader:
     notes: tuple[str, ...] = ()
     affine: np.ndarray | None = None
     folded: bool = False
+    opaque: bool = False
+    turned: bool = False
 
     def given_in(self, unit: str) -> ImageHeader:
         """Return the same with its sizes in another unit of length.

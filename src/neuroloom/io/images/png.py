@@ -61,17 +61,21 @@ def peek(path: Path) -> ImageHeader:
     """Read the header; of colours also the pixels, which say whether they are grey."""
     with _opened(path) as opened:
         size, way, mode = opened.size[::-1], _way(opened), opened.mode
+        clear = mode in ("RGBA", "LA", "PA") or (mode == "P" and "transparency" in opened.info)
     types = {"L": "uint8", "1": "uint8", "I;16": "uint16", "I;16B": "uint16"}
     if mode in types and not _is_deep(path):
         shape, notes = size[::-1] if way in _SIDEWAYS else size, tuple(_told(way))
         dtype = types[mode]
-        return ImageHeader(path.name, "image", shape, ("grey",), (1.0, 1.0), "px", dtype, notes)
+        return ImageHeader(
+            path.name, "image", shape, ("grey",), (1.0, 1.0), "px", dtype, notes, turned=way != 1
+        )
     found = read(path)
     names, notes = tuple(map(str, found.channel.values)), tuple(found.attrs["notes"])
     shape, dtype, folded = found.shape[1:], found.dtype.name, len(names) == 1
     return ImageHeader(
-        path.name, "image", shape, names, (1.0, 1.0), "px", dtype, notes, folded=folded
-    )
+        path.name, "image", shape, names, (1.0, 1.0), "px", dtype, notes, folded=folded,
+        opaque=clear and "alpha" not in names, turned=way != 1,
+    )  # fmt: skip
 
 
 def write(path: Path, recording: xr.DataArray) -> None:

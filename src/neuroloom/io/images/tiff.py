@@ -30,6 +30,8 @@ _MICROMETRES = {
 }  # fmt: skip
 _STACK_AXES = "ZQIT"  # depth, unknown, sequence, time: what pages can be
 _CENTIMETRE = 3
+# Tags: of PhotometricInterpretation the colours, of ExtraSamples both kinds of alpha.
+_RGB, _ALPHA = 2, ((1,), (2,))
 _CUT = (
     "invalid page offset",
     "corrupted",
@@ -45,7 +47,7 @@ def read(path: Path) -> xr.DataArray:
         series = file.series[0]
         sizes, unit, notes = _sizes(file)
         data, more = _ordered(_values(path, file), _axes(path, series))
-    names = _names(len(data), data.dtype)
+        names = _names(series, len(data))
     notes = [*notes, *more]
     if data.ndim == 3:
         data, names, notes = _grey(data, names, notes)
@@ -62,12 +64,13 @@ def peek(path: Path) -> ImageHeader:
         # No memory is touched behind a zero stride.
         empty = np.broadcast_to(np.zeros((), series.dtype), series.shape)
         data, more = _ordered(empty, _axes(path, series))
-    coloured = data.ndim == 3 and len(data) in (3, 4)
+        own = _names(series, len(data))
+    coloured = data.ndim == 3 and own[0] == "red"
     if coloured:
         found = read(path)
         names, notes = tuple(map(str, found.channel.values)), found.attrs["notes"]
     else:
-        names, notes = tuple(_names(len(data), data.dtype)), [*notes, *more]
+        names, notes = tuple(own), [*notes, *more]
     grid = data.shape[1:]
     affine = None if data.ndim == 3 else np.diag([*sizes[::-1], 1.0])
     spacing = sizes[1:] if affine is None else affine_spacing(affine)
@@ -75,7 +78,7 @@ def peek(path: Path) -> ImageHeader:
     dtype = series.dtype.newbyteorder("=").name
     return ImageHeader(
         path.name, kind, grid, names, spacing, unit, dtype, tuple(notes), affine,
-        coloured and len(names) == 1,
+        coloured and len(names) == 1, own[-1] == "alpha" != names[-1],
     )  # fmt: skip
 
 
@@ -89,9 +92,10 @@ def crop(path: Path, window: tuple[slice, ...]) -> np.ndarray:
             part = [series.pages[page].asarray()[window[1:]] for page in pages]
             return np.stack(part)[None]
         data, _ = _ordered(_values(path, file), axes)
+        names = _names(series, len(data))
     check_window(window, data.ndim - 1, path.name)
     if data.ndim == 3:
-        data, _, _ = _grey(data, _names(len(data), data.dtype), [])
+        data, _, _ = _grey(data, names, [])
     return np.array(data[(slice(None), *window)])
 
 
@@ -213,12 +217,18 @@ def _ordered(values: np.ndarray, axes: str) -> tuple[np.ndarray, list[str]]:
     return (values if "C" in axes else values[None]), []
 
 
-def _names(count: int, dtype: np.dtype) -> list[str]:
+def _names(series: Any, count: int) -> list[str]:
+    """Return names of channels; a fourth beside colours is alpha only where the tags say so."""
     if count == 1:
         return ["grey"]
-    if count in (3, 4) and dtype.name == "uint8":
+    if series.dtype.name == "uint8" and (count == 3 or (count == 4 and _has_alpha(series))):
         return ["red", "green", "blue", "alpha"][:count]
     return [str(i) for i in range(count)]
+
+
+def _has_alpha(series: Any) -> bool:
+    page = series.keyframe
+    return page.photometric == _RGB and tuple(page.extrasamples) in _ALPHA
 
 
 def _grey(
