@@ -9,6 +9,7 @@ from typing import Any
 import nibabel
 import numpy as np
 import pytest
+from PIL import Image
 
 from neuroloom.core.errors import DataError
 from neuroloom.core.recording import volume
@@ -353,6 +354,20 @@ def test_a_label_in_another_unit_than_its_image(tmp_path: Path) -> None:
     assert check_cases(find_cases(tmp_path).cases) == []
     write_image(tmp_path / "labels/a.nii.gz", volume(voxels > 50, np.diag([0.25, 0.5, 0.5, 1.0])))
     only(check_cases(find_cases(tmp_path).cases), "error", "lies elsewhere.* by 250 um")
+
+
+@pytest.mark.parametrize("way", [1, 3])
+def test_a_label_of_a_picture_that_was_turned(way: int, tmp_path: Path) -> None:
+    """Drawn on the file's pixels it would lie upside down, and nothing would show it."""
+    exif = Image.Exif()
+    exif[274] = way
+    ramp = np.arange(48, dtype=np.uint8).reshape(6, 8)
+    Image.fromarray(ramp).save(tmp_path / "a_image.png", exif=exif)
+    Image.fromarray(ramp // 24).save(tmp_path / "a_mask.png")
+    found = [p.text for p in check_cases(find_cases(tmp_path).cases) if p.severity == "warning"]
+    assert [text[:33] for text in found] == ["a_mask.png: its label was taken to"[:33]] * (way > 1)
+    Image.fromarray(ramp // 24).save(tmp_path / "a_mask.png", exif=exif)
+    assert not [p for p in check_cases(find_cases(tmp_path).cases) if p.severity == "warning"]
 
 
 def test_names_of_labels_that_change(tmp_path: Path) -> None:

@@ -187,6 +187,13 @@ def _grid(seen: Seen, file: Path) -> None:
             f"{own.shape}; resample it onto the image.",
         )
         return
+    if own.turned and not other.turned:
+        seen.say(
+            "warning",
+            file,
+            f"its label was taken to be drawn on the upright picture: {image} was turned as its "
+            "camera says, and the label says nothing of that; look whether the two fit.",
+        )
     if "px" in (own.unit, other.unit):
         return
     place = other.given_in(own.unit).affine

@@ -37,14 +37,15 @@ def of_one_colour(shown: np.ndarray, name: str) -> tuple[np.ndarray, Colour]:
     ([0, 128, 255], (200, 100, 0))
     """
     top = 65535 if shown.dtype == np.uint16 else 255
-    painted = _on_black(shown * (255 / top))
+    painted = _on_black(shown.astype(np.float32) * np.float32(255 / top))
     strength = painted.max(0)
     colours, times = _colours(painted[:, strength > 0])
     main = colours[(times * colours.max(1)).argmax()]
-    share = strength / main.max()
-    if (np.abs(painted - np.multiply.outer(main, share)) > _ROUNDED).any():
-        raise DataError(f"{name}: {_several(colours, times)}")
     red, green, blue = main.tolist()
+    share = strength / max(red, green, blue)
+    for shade, full in zip(painted, (red, green, blue), strict=True):
+        if (np.abs(shade - full * share) > _ROUNDED).any():
+            raise DataError(f"{name}: {_several(colours, times)}")
     return np.rint(255 * share.clip(max=1)).astype(np.uint8), (red, green, blue)
 
 
@@ -60,7 +61,7 @@ def _colours(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the colours of pixels (3, n), shape (k, 3), and how many pixels have each."""
     if not pixels.size:
         return np.full((1, 3), 255), np.ones(1)
-    red, green, blue = np.rint(pixels).astype(int)
+    red, green, blue = np.rint(pixels).astype(np.int32)
     packed, times = np.unique((red << 16) + (green << 8) + blue, return_counts=True)
     return np.stack([packed >> 16, packed >> 8 & 255, packed & 255], 1), times
 
