@@ -723,6 +723,15 @@ def test_a_noisy_third_grey_is_no_edge(tmp_path: Path) -> None:
         masks(tmp_path, [tones])
 
 
+def test_greys_in_areas_are_no_edges(tmp_path: Path) -> None:
+    """Though none of them fills much."""
+    greys = np.full((64, 64), 255, np.uint8)
+    greys[:12] = np.repeat([32, 64, 96, 128, 159, 191, 0, 0], 8)
+    with pytest.raises(DataError, match="a mask of the greys 0, 32, 64"):
+        masks(tmp_path, [greys])
+    assert numbers_inside(greys) == [1]
+
+
 def test_greys_need_a_word(tmp_path: Path) -> None:
     grey = np.repeat([0, 128, 255], 30).reshape(9, 10)
     pictures(tmp_path, ["image_1.png", "image_2.png"])

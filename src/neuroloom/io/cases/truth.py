@@ -366,19 +366,22 @@ def _undeclared(whole: np.ndarray, name: str, counts: Mapping[int, int]) -> np.n
     own = _counted(whole)
     counts = counts or own
     white = _WHITE[0] if lossy else _white_of(counts)
-    shaded = top in _WHITE and not _is_flat_between(whole, top)
+    flat = not lossy and _is_flat_between(whole, white or _white_near(max(counts)))
+    shaded = top in _WHITE and not flat
     if not white and not shaded and not _drawn_in_greys(counts):
         return whole
     if white and not (
-        _class_between(counts, white, smeared=lossy)
+        flat
+        or _class_between(counts, white, smeared=lossy)
         or _class_between(own, white, _EDGE_SHARE_OF_ONE, smeared=True)
     ):
         return (whole > white / 2).astype(np.uint8)
     if not lossy and _holds_numbers(counts):
+        others = ", ".join(map(str, sorted({*own} - {0, top})[:8])) or "numbers of other files"
         raise DataError(
-            f"{name}: holds {top} beside {', '.join(map(str, sorted({*own} - {0, top})[:8]))}: is "
-            f"it white, a class, or what is left open? Say ignore={top}, or which value is which "
-            f"class, for example values={{'tumour': 1, 'edema': {top}}}."
+            f"{name}: holds {top} beside {others}: is it white, a class, or what is left open? Say "
+            f"ignore={top}, or which value is which class, values={{'tumour': 1, 'edema': {top}}}; "
+            "a recipe without these settings needs 0 where it is left open."
         )
     greys = ", ".join(map(str, [*own][:8]))
     raise DataError(
@@ -397,9 +400,15 @@ def _white_in(whole: np.ndarray, name: str) -> int:
     """Return the grey of white if a mask of one class is in black and white; 0 for numbers."""
     if is_lossy(name):
         return _WHITE[0]
-    if not _white_near(int(whole.max(initial=0))):
+    top = int(whole.max(initial=0))
+    if not _white_near(top):
         return 0
-    white = _white_of(_counted(whole))
+    counts = _counted(whole)
+    if _holds_numbers(counts):
+        return 0
+    if top in _WHITE and counts[top] == max(counts[value] for value in counts if value > 0):
+        return top
+    white = _white_of(counts)
     return 0 if white and _is_flat_between(whole, white) else white
 
 
