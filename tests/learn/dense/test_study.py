@@ -498,3 +498,17 @@ def test_an_atlas_of_many_regions_without_names_is_doubted(first, tmp_path):
     refuse_shades(dataset)
     assert len(dataset.facts["parts"]) == 40
     assert "Many classes that nobody named" in [found.title for found in audit_cases(dataset)]
+
+
+def test_what_is_left_open_beside_numbers(tmp_path):
+    """255 is what `ignore` says, and neither white nor a class."""
+    for number in range(3):
+        label = np.repeat(np.array([0, 1, 2, 255], np.uint8), 10)[:, None] * np.ones((1, 40))
+        image = np.random.default_rng(number).integers(0, 255, (40, 40))
+        for word, pixels in (("image", image), ("mask", label)):
+            Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / f"p{number}_{word}.png")
+    with pytest.raises(DataError, match="holds 255 beside 1, 2.* Say ignore=255"):
+        Segment(**SMALL).read(tmp_path)
+    dataset = Segment(**SMALL, ignore=255).read(tmp_path)
+    assert list(dataset.facts["classes_of"]) == ["0", "1", "2"]
+    assert np.unique(dataset.x[0].truth()).tolist() == [0, 1, 2, 255]

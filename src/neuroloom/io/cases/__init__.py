@@ -4,8 +4,9 @@
   `layouts_table`) and gives `FoundCases`, whose `Case`s read their voxels when they are asked for.
 - `check.check_cases` is the audit: it reads every case once (`look`), holds them side by side
   (`compare`) and lists all problems.
-- `truth` makes class numbers of what label files hold, `painted` of those in a colour; `upright`
-  turns volumes one way round; `colours` gives all pictures as many channels.
+- `truth` makes class numbers of what label files hold, as `tones` tells how they were drawn, and
+  `painted` of those in a colour; `upright` turns volumes one way round; `colours` gives all
+  pictures as many channels.
 """
 
 from neuroloom.io.cases.door import find_cases

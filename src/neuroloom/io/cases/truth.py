@@ -7,7 +7,7 @@ grey a class, or with one file a class.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,27 +17,23 @@ import numpy as np
 
 from neuroloom.core.errors import DataError
 from neuroloom.io.cases.painted import Colour, of_one_colour
+from neuroloom.io.cases.tones import (
+    EDGE_SHARE_OF_ONE,
+    NOISE,
+    WHITE,
+    are_greys,
+    class_between,
+    counted,
+    drawn_in_greys,
+    holds_numbers,
+    is_flat_between,
+    most_frequent,
+    white_near,
+    white_of,
+)
 from neuroloom.io.images import image_suffix, read_label, smallest_type, to_array
 
-# Smoothing touches edges; a grey that fills more than this share of a mask is a class. A mask
-# smaller than a hundredth of the picture counts as so much.
-_EDGE_SHARE = 0.1
-# In a single file, which may be all edge, more than this share.
-_EDGE_SHARE_OF_ONE = 0.4
-# White and what is close to it fills at least this share of a mask in black and white.
-_WHITE_SHARE = 0.25
-# Greys that fill this share are what a mask was drawn with.
-_DRAWN_SHARE = 0.05
-# Dark values are numbers where they fill this share of what is drawn, and so many times what is
-# between them and the highest value: a smooth edge has all heights, and JPEG touches white too.
-_NUMBERED_SHARE, _NUMBERED_TIMES = 0.01, 8
-# What JPEG makes of a grey lies within so much of it.
 _LOSSY = (".jpg", ".jpeg")
-_NOISE = 16
-# Classes drawn as greys go higher than this, so that an eye can tell them apart.
-_DARK = 32
-# White of pictures of 8 and of 16 bits.
-_WHITE = (255, 65535)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +98,7 @@ class Coding:
             return whole
         # Pictures are judged together. Volumes are too large to be read twice, and seldom painted.
         counts = self.counts if whole.ndim == 2 else {}
-        if indexed and set(counts or _counted(whole)) - {0, *_WHITE}:
+        if indexed and set(counts or counted(whole)) - {0, *WHITE}:
             return whole
         return _undeclared(whole, name, counts)
 
@@ -120,7 +116,7 @@ class Coding:
             with suppress(DataError):
                 whole = _whole(raw_label(file), str(file))
                 unsigned = unsigned and whole.dtype.kind == "u"
-                found.update(_counted(whole))
+                found.update(counted(whole))
         return {value: times for value, times in found.items() if value != self.ignore}, unsigned
 
     @cached_property
@@ -137,9 +133,9 @@ class Coding:
         wanted = len(self.classes or {}) + 1
         lossy = any(map(is_lossy, self.files))
         unsigned = self._counts[1]
-        if wanted == 2 and unsigned and (white := _white_of(self.counts, noisy=lossy)):
+        if wanted == 2 and unsigned and (white := white_of(self.counts, noisy=lossy)):
             return (0, white)
-        levels = _most_frequent(self.counts, wanted, _NOISE if lossy else 0)
+        levels = most_frequent(self.counts, wanted, NOISE if lossy else 0)
         if len(levels) < wanted:
             raise DataError(
                 f"{wanted - 1} classes were declared and the label files hold only the values "
@@ -204,31 +200,6 @@ def read_drawn(path: Path) -> Drawn:
     return Drawn(values, {255: colour})
 
 
-def are_greys(values: Iterable[float], levels: Sequence[float]) -> bool:
-    """Tell whether values are greys with smooth edges between them, or numbers of classes.
-
-    Parameters
-    ----------
-    values
-        All that the label files hold.
-    levels
-        As many of them as there are classes with the background, by size: the most frequent.
-
-    Examples
-    --------
-    >>> are_greys([0, 64, 127, 128, 255], [0, 128, 255]), are_greys([0, 1, 2, 4], [0, 1, 2, 4])
-    (True, True)
-    >>> are_greys([0, 1, 2, 7], [0, 1, 2]), are_greys([0, 1, 2, 7], [0, 1, 7])
-    (False, False)
-    """
-    others = set(values) - set(levels)
-    if not others:
-        return list(levels) != list(range(len(levels)))
-    numbered = any(0 < level < len(levels) for level in levels)
-    between = min(levels) - _NOISE <= min(others) and max(others) <= max(levels) + _NOISE
-    return between and not numbered and max(levels) > _DARK
-
-
 def is_lossy(file: Path | str) -> bool:
     """Tell whether a file's format gives back other values than were put in.
 
@@ -276,11 +247,11 @@ def is_two_tone(raw: np.ndarray) -> bool:
     >>> is_two_tone(np.array([0, 255, 255])), is_two_tone(np.array([0, 1, 2]))
     (True, False)
     """
-    counts = _counted(raw)
-    white = _white_of(counts) if raw.dtype.kind == "u" else 0
+    counts = counted(raw)
+    white = white_of(counts) if raw.dtype.kind == "u" else 0
     if not white or len(counts) <= 2:
         return len(counts) <= 2
-    return not _class_between(counts, white) and not _is_flat_between(raw, white)
+    return not class_between(counts, white) and not is_flat_between(raw, white)
 
 
 def numbers_inside(raw: np.ndarray, name: str = "the mask") -> list[int]:
@@ -294,7 +265,7 @@ def numbers_inside(raw: np.ndarray, name: str = "the mask") -> list[int]:
     whole = _whole(raw, name)
     if _white_in(whole, name):
         return [1]
-    return [number for number in sorted(_counted(whole)) if number > 0]
+    return [number for number in sorted(counted(whole)) if number > 0]
 
 
 def merged(masks: Sequence[np.ndarray]) -> np.ndarray:
@@ -342,15 +313,6 @@ def _whole(raw: np.ndarray, name: str) -> np.ndarray:
     )
 
 
-def _counted(whole: np.ndarray) -> dict[int, int]:
-    """Return how many pixels hold each value."""
-    if whole.dtype in (np.uint8, np.uint16):
-        times = np.bincount(whole.ravel())
-        return {value: int(times[value]) for value in np.flatnonzero(times).tolist()}
-    values, times = np.unique(whole, return_counts=True)
-    return dict(zip(values.tolist(), times.tolist(), strict=True))
-
-
 def _undeclared(whole: np.ndarray, name: str, counts: Mapping[int, int]) -> np.ndarray:
     """Return 0 and 1 of black and white with smooth edges, and numbers as they are.
 
@@ -361,22 +323,22 @@ def _undeclared(whole: np.ndarray, name: str, counts: Mapping[int, int]) -> np.n
         Empty: the mask is judged alone.
     """
     lossy, top = is_lossy(name), int(whole.max(initial=0))
-    if not lossy and not _white_near(top if not counts else max(counts)):
+    if not lossy and not white_near(top if not counts else max(counts)):
         return whole
-    own = _counted(whole)
+    own = counted(whole)
     counts = counts or own
-    white = _WHITE[0] if lossy else _white_of(counts)
-    flat = not lossy and _is_flat_between(whole, white or _white_near(max(counts)))
-    shaded = top in _WHITE and not flat
-    if not white and not shaded and not _drawn_in_greys(counts):
+    white = WHITE[0] if lossy else white_of(counts)
+    flat = not lossy and is_flat_between(whole, white or white_near(max(counts)))
+    shaded = top in WHITE and not flat
+    if not white and not shaded and not drawn_in_greys(counts):
         return whole
     if white and not (
         flat
-        or _class_between(counts, white, smeared=lossy)
-        or _class_between(own, white, _EDGE_SHARE_OF_ONE, smeared=True)
+        or class_between(counts, white, smeared=lossy)
+        or class_between(own, white, EDGE_SHARE_OF_ONE, smeared=True)
     ):
         return (whole > white / 2).astype(np.uint8)
-    if not lossy and _holds_numbers(counts):
+    if not lossy and holds_numbers(counts):
         others = ", ".join(map(str, sorted({*own} - {0, top})[:8])) or "numbers of other files"
         raise DataError(
             f"{name}: holds {top} beside {others}: is it white, a class, or what is left open? Say "
@@ -391,91 +353,17 @@ def _undeclared(whole: np.ndarray, name: str, counts: Mapping[int, int]) -> np.n
     )
 
 
-def _white_near(top: int) -> int:
-    """Return the white that a highest value is, or nearly is; 0 for none."""
-    return next((white for white in _WHITE if white * (1 - _NOISE / 255) <= top <= white), 0)
-
-
 def _white_in(whole: np.ndarray, name: str) -> int:
     """Return the grey of white if a mask of one class is in black and white; 0 for numbers."""
     if is_lossy(name):
-        return _WHITE[0]
+        return WHITE[0]
     top = int(whole.max(initial=0))
-    if not _white_near(top):
+    if not white_near(top):
         return 0
-    counts = _counted(whole)
-    if _holds_numbers(counts):
+    counts = counted(whole)
+    if holds_numbers(counts):
         return 0
-    if top in _WHITE and counts[top] == max(counts[value] for value in counts if value > 0):
+    if top in WHITE and counts[top] == max(counts[value] for value in counts if value > 0):
         return top
-    white = _white_of(counts)
-    return 0 if white and _is_flat_between(whole, white) else white
-
-
-def _white_of(counts: Mapping[int, int], *, noisy: bool = False) -> int:
-    """Return the grey of white if masks are pictures in black and white; 0 for numbers.
-
-    Of `noisy` ones, as JPEG leaves them, what is nearly black says nothing.
-    """
-    white = _white_near(max(counts, default=0))
-    if not white or (not noisy and _holds_numbers(counts)):
-        return 0
-    greys = _greys(counts, white)
-    drawn = sum(times for value, times in counts.items() if value > 0)
-    if noisy:
-        drawn = greys[_NOISE + 1 :].sum()
-    return white if greys[-_NOISE:].sum() >= _WHITE_SHARE * drawn else 0
-
-
-def _holds_numbers(counts: Mapping[int, int]) -> bool:
-    """Tell whether dark values beside a high one are numbers of classes, and no smooth edge."""
-    top = max(counts, default=0)
-    dark = sum(times for value, times in counts.items() if 0 < value <= _DARK)
-    between = sum(times for value, times in counts.items() if _DARK < value < top)
-    drawn = sum(times for value, times in counts.items() if value > 0)
-    return dark > max(_NUMBERED_SHARE * drawn, _NUMBERED_TIMES * between)
-
-
-def _class_between(
-    counts: Mapping[int, int], white: int, share: float = _EDGE_SHARE, *, smeared: bool = False
-) -> bool:
-    """Tell whether a grey between black and white, with its noise, fills more than edges do.
-
-    Around edges JPEG and smoothing leave what is nearly black and nearly white; where a mask is
-    `smeared` these are no classes either.
-    """
-    greys = _greys(counts, white)
-    least = share * max(greys[_NOISE + 1 :].sum(), 0.01 * greys.sum())
-    ends, near = (3 * _NOISE, _NOISE) if smeared else (_NOISE, _NOISE // 2)
-    together = np.convolve(greys[ends:-ends], np.ones(2 * near + 1), "valid")
-    return bool(together.max() > least)
-
-
-def _is_flat_between(raw: np.ndarray, white: int) -> bool:
-    """Tell whether greys between black and white lie in areas, as numbers of objects do."""
-    noise = _NOISE * white // 255
-    flat = (raw[..., 1:] > noise) & (raw[..., 1:] < white - noise) & (raw[..., 1:] == raw[..., :-1])
-    return bool(flat.mean() > _EDGE_SHARE * max((raw > noise).mean(), 0.01))
-
-
-def _greys(counts: Mapping[int, int], white: int) -> np.ndarray:
-    """Return how many pixels have each of 256 greys from black to white."""
-    steps = np.clip(np.array([*counts]) * 255 // white, 0, 255)
-    return np.bincount(steps, np.array([*counts.values()]), 256)
-
-
-def _drawn_in_greys(counts: Mapping[int, int]) -> bool:
-    """Tell whether most of what is drawn has few greys, white among them, that number nothing."""
-    drawn = sum(times for value, times in counts.items() if value)
-    often = [value for value, times in counts.items() if value and times >= _DRAWN_SHARE * drawn]
-    most = sum(counts[value] for value in often) > drawn / 2
-    return most and max(counts) in _WHITE and min(often) > len(often)
-
-
-def _most_frequent(counts: Mapping[int, int], wanted: int, apart: float) -> tuple[int, ...]:
-    """Return so many of the greys that most pixels have, by size; none is as near to another."""
-    found: list[int] = []
-    for grey in sorted(counts, key=lambda grey: -counts[grey]):
-        if len(found) < wanted and all(abs(grey - other) > apart for other in found):
-            found.append(grey)
-    return tuple(sorted(found))
+    white = white_of(counts)
+    return 0 if white and is_flat_between(whole, white) else white

@@ -11,7 +11,7 @@ from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import DataError
 from neuroloom.core.split import Fold
 from neuroloom.io.cases.layouts import few
-from neuroloom.io.cases.truth import is_flat_between
+from neuroloom.io.cases.tones import is_flat_between
 
 FEW_CASES = 10
 MANY_CLASSES = 32  # so many that nobody named may be no classes
