@@ -637,7 +637,10 @@ def test_one_stray_white_pixel(tmp_path: Path) -> None:
 
 def test_one_declared_class_beside_what_is_left_open(tmp_path: Path) -> None:
     mask = blocks(1, 255, 255)
-    found = masks(tmp_path, [mask, blocks(1)], classes=["cell"], ignore=255)
+    for open_one in (mask, blocks(1, 1, 255)):
+        found = masks(tmp_path / "said", [open_one], classes=["cell"])
+        np.testing.assert_array_equal(found[0], open_one)
+    found = masks(tmp_path / "left", [mask, blocks(1)], classes=["cell"], ignore=255)
     np.testing.assert_array_equal(found[0], mask)
     np.testing.assert_array_equal(found[1], blocks(1))
 

@@ -194,6 +194,12 @@ def _grid(seen: Seen, file: Path) -> None:
             f"its label was taken to be drawn on the upright picture: {image} was turned as its "
             "camera says, and the label says nothing of that; look whether the two fit.",
         )
+    _place(seen, file, own, other)
+
+
+def _place(seen: Seen, file: Path, own: ImageHeader, other: ImageHeader) -> None:
+    """Compare where a label and its image lie in space."""
+    image = seen.case.images[0].name
     if "px" in (own.unit, other.unit):
         return
     place = other.given_in(own.unit).affine

@@ -142,7 +142,11 @@ class Coding:
                 f"{list(levels)}{' and noise' * lossy}; declare the classes that are drawn, or "
                 "give values."
             )
-        return levels if lossy or are_greys(self.counts, levels) else ()
+        if lossy:
+            return levels
+        others = set(self.counts) - set(levels)
+        numbered = others and white_near(levels[-1]) and holds_numbers(self.counts)
+        return levels if not numbered and are_greys(self.counts, levels) else ()
 
     @property
     def greys(self) -> dict[str, float]:
