@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,3 +19,35 @@ def test_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real test data at {folder}; set NEUROLOOM_TEST_DATA")
     return folder.resolve()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _figures(request) -> Iterator[dict[str, bool]]:
+    """Leave figures blank, as drawing them takes half of a tiny run.
+
+    They are drawn in the long tests, where a test asks for `drawn`, and once for every recipe
+    (`tests/contract/test_recipes.py`).
+    """
+    from matplotlib.figure import Figure
+    from PIL import Image
+
+    state = {"drawn": "long" in (request.config.getoption("-m") or "")}
+    draw, blank = Figure.savefig, Image.new("RGB", (1, 1))
+
+    def savefig(figure: Figure, file: Any, **words: Any) -> None:
+        if state["drawn"]:
+            draw(figure, file, **words)
+        else:
+            blank.save(file, "png")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", savefig)
+        yield state
+
+
+@pytest.fixture(scope="module")
+def drawn(_figures) -> Iterator[None]:
+    """Draw figures in this module."""
+    before, _figures["drawn"] = _figures["drawn"], True
+    yield
+    _figures["drawn"] = before

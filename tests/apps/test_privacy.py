@@ -68,7 +68,7 @@ def _texts_of_png(raw: bytes) -> list[bytes]:
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory):
+def told(tmp_path_factory, drawn):
     """Run, predict, evaluate and explain on recordings of a patient; return folder and output."""
     import contextlib
 

@@ -17,8 +17,6 @@ from typing import Any, Literal, get_args, get_origin
 import pandas as pd
 import pytest
 from cyclopts import App
-from matplotlib.figure import Figure
-from PIL import Image
 
 from neuroloom.apps.cli import jobs
 from neuroloom.core import registry
@@ -505,12 +503,16 @@ def _one_thread():
 
 
 @pytest.fixture(scope="module", params=RECIPES)
-def small(request, tmp_path_factory) -> tuple[Run, Small]:
-    """A finished tiny run of each recipe."""
+def small(request, tmp_path_factory, _figures) -> tuple[Run, Small]:
+    """A finished tiny run of each recipe, with its figures."""
     given = SMALL[request.param]
     folder = tmp_path_factory.mktemp("small")
     recipe = registry.load("recipe", request.param)(**given.fields)
-    return recipe.run(given.data(folder / "data"), folder / "run"), given
+    _figures["drawn"] = True
+    try:
+        return recipe.run(given.data(folder / "data"), folder / "run"), given
+    finally:
+        _figures["drawn"] = False
 
 
 ANOTHER = """
@@ -617,14 +619,6 @@ def test_another_process_predicts_the_same(small, neuroloom, tmp_path):
     pd.testing.assert_frame_equal(run.predict(data), stored, check_dtype=False, rtol=1e-6)
 
 
-@pytest.fixture
-def undrawn(monkeypatch) -> None:
-    """Figures that were drawn once are not drawn again: that takes half of a tiny run."""
-    blank = Image.new("RGB", (1, 1))
-    monkeypatch.setattr(Figure, "savefig", lambda self, file, **words: blank.save(file, "png"))
-
-
-@pytest.mark.usefixtures("undrawn")
 def test_replay_gives_the_same_bytes(small, tmp_path):
     run, _ = small
     again = run.replay(tmp_path / "again")
@@ -632,7 +626,6 @@ def test_replay_gives_the_same_bytes(small, tmp_path):
         assert (again.folder / name).read_bytes() == (run.folder / name).read_bytes(), name
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_resume_after_a_cut_gives_the_same_bytes(small, tmp_path, monkeypatch):
     run, _ = small
     recipe, data = run.study

@@ -13,6 +13,8 @@ from neuroloom.core.artifact import Artifact, Shelf
 from neuroloom.core.errors import RunError
 from neuroloom.core.files import read_json, write_text
 
+pytestmark = pytest.mark.usefixtures("drawn")
+
 
 def draw() -> Figure:
     figure = Figure(figsize=(2, 1))

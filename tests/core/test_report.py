@@ -18,6 +18,8 @@ from neuroloom.core.errors import RunError
 from neuroloom.core.files import write_json, write_text
 from neuroloom.core.report import MEANINGS, Facts, number, write_facts, write_report
 
+pytestmark = pytest.mark.usefixtures("drawn")
+
 EVIL = "<script>alert('x')</script>"
 GOOD = {"value": 0.9556, "low": 0.8667, "high": 1.0, "baseline": 0.9333, "chance": 0.5111}
 VOID = {"meta", "link", "img", "br", "hr", "input"}
