@@ -354,6 +354,40 @@ def test_numbers_of_classes_do_not_live_in_a_jpeg(tmp_path: Path) -> None:
         found.cases[0].truth()
 
 
+def test_what_one_mask_a_class_leaves_open_stays_open(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((3, 4), np.uint8)).save(tmp_path / "img_1.png")
+    axon = np.array([[0, 1, 1, 255]] * 3, np.uint8)
+    Image.fromarray(axon).save(tmp_path / "axon_1.png")
+    Image.fromarray(np.array([[0, 0, 255, 0]] * 3, np.uint8)).save(tmp_path / "glia_1.png")
+    masks = {"axon": "axon_*.png", "glia": "glia_*.png"}
+    found = find_cases(tmp_path, images=["img_*.png"], labels=masks, ignore=255)
+    assert found.cases[0].truth().tolist() == [[0, 1, 2, 255]] * 3
+
+
+def test_a_straight_soft_edge_is_an_edge(tmp_path: Path) -> None:
+    """A bar that ends in the picture, enlarged: its edge has equal greys along it."""
+    bar = np.zeros((20, 20), np.uint8)
+    bar[8:] = 255
+    soft = np.asarray(Image.fromarray(bar).resize((80, 80), Image.Resampling.BILINEAR))
+    shapes = {"a": soft, "b": soft.T, "c": soft[26:36]}
+    for name, drawn in shapes.items():
+        Image.fromarray(np.zeros(drawn.shape, np.uint8)).save(tmp_path / f"{name}_image.png")
+        Image.fromarray(np.ascontiguousarray(drawn)).save(tmp_path / f"{name}_mask.png")
+    for case, drawn in zip(find_cases(tmp_path).cases, shapes.values(), strict=True):
+        assert np.array_equal(case.truth(), drawn > 127), case.name
+
+
+def test_black_and_white_beside_masks_of_numbers_is_asked_about(tmp_path: Path) -> None:
+    for name, top in (("a", 1), ("b", 255)):
+        Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / f"{name}_image.png")
+        mask = np.kron(np.eye(2, dtype=np.uint8) * top, np.ones((4, 4), np.uint8))
+        Image.fromarray(mask).save(tmp_path / f"{name}_mask.png")
+    with pytest.raises(DataError, match=r"If 255 is their 1, say values=\{'tumour': 1\}"):
+        find_cases(tmp_path).cases[1].truth()
+    one = find_cases(tmp_path, values={"tumour": 1}).cases
+    assert np.array_equal(one[0].truth(), one[1].truth())
+
+
 def tiles(folder: Path, kinds: str) -> Path:
     """Write a picture a letter: coloured, blank, grey in one channel, transparent, opaque."""
     folder.mkdir()
@@ -417,9 +451,9 @@ def test_stains_are_no_colours(tmp_path: Path) -> None:
 def test_alpha_is_left_out_of_the_fewer_and_given_back_to_opaque_ones(tmp_path: Path) -> None:
     cases = find_cases(tiles(tmp_path / "most", "tto")).cases
     assert [len(case.image()) for case in cases] == [4] * 3
-    assert [len(case.image()) for case in find_cases(tiles(tmp_path / "few", "tcc")).cases] == [
-        3
-    ] * 3
+    for kinds in ("tcc", "ttc", "ttb"):
+        some = find_cases(tiles(tmp_path / kinds, kinds)).cases
+        assert [len(case.image()) for case in some] == [3] * 3, kinds
     names = ["red", "green", "blue", "alpha"]
     one = tiles(tmp_path / "one", "c")
     assert len(find_cases(one, n_channels=4).cases[0].image()) == 3

@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json
@@ -8,7 +9,7 @@ from neuroloom.core.recording import image, volume
 from neuroloom.io.images import read_image, to_array, write_image
 from neuroloom.volumes import measures
 from neuroloom.volumes.measure import Measure
-from neuroloom.volumes.pairs import find_pairs
+from neuroloom.volumes.pairs import LabelPair, find_pairs
 from tests import grids
 
 AFFINE = np.diag([1.0, 1.5, 2.0, 1.0])
@@ -257,3 +258,12 @@ def test_images_that_cannot_be_compared_are_listed_at_once(tmp_path):
     with pytest.raises(ConfigError, match="compares images, to which lesions, missing=empty"):
         Measure(metrics=["SSIM"], lesions=True, missing="empty").run(data, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_what_a_prediction_leaves_open_too_is_nothing(tmp_path):
+    for name in ("truth", "predicted"):
+        Image.fromarray(np.array([[0, 1, 2, 255]] * 4, np.uint8)).save(tmp_path / f"{name}.png")
+    pair = LabelPair("a", tmp_path / "truth.png", tmp_path / "predicted.png")
+    truth, predicted = pair.arrays(255)
+    assert truth[0].tolist() == [0, 1, 2, 255]
+    assert predicted[0].tolist() == [0, 1, 2, 0]

@@ -63,12 +63,13 @@ class LabelPair:
         Parameters
         ----------
         ignore
-            The value of what the truth leaves open; it stays what it is.
+            The value of what the truth leaves open, where it stays what it is; 0 in a prediction.
         """
         truth = _numbers(self.truth, Coding(ignore=ignore))
         if self.predicted is None:
             return truth, np.zeros_like(truth)
-        return truth, _numbers(self.predicted, Coding())
+        predicted = _numbers(self.predicted, Coding(ignore=ignore))
+        return truth, predicted if ignore is None else np.where(predicted == ignore, 0, predicted)
 
 
 def _numbers(file: Path, coding: Coding) -> np.ndarray:

@@ -11,6 +11,7 @@ import pytest
 
 from neuroloom.core.errors import DataError
 from neuroloom.io.cases import find_cases
+from neuroloom.io.images import read_image, write_image
 from neuroloom.learn.dense.match import match_channels, match_classes
 from neuroloom.volumes.segment import Segment
 from tests import grids
@@ -169,6 +170,18 @@ def test_contrasts_that_were_not_learnt_are_passed_over(tmp_path):
     assert "images are of T2w, the run learnt T1w" in doubted.findings[0].detail
 
 
+def test_field_maps_are_not_taken_for_what_was_learnt(tmp_path):
+    t1 = grids.write_contrasts(tmp_path / "t1", 2, lacking=("sub-0_T2w", "sub-1_T2w"))
+    new = grids.write_contrasts(tmp_path / "new", 1)
+    t2 = new / "sub-0/anat/sub-0_T2w.nii.gz"
+    (new / "sub-0/fmap").mkdir()
+    t2.rename(new / "sub-0/fmap/sub-0_magnitude1.nii.gz")
+    for folder in (t1, new):
+        for mask in folder.rglob("*_mask.nii.gz"):
+            mask.rename(mask.with_name(mask.name.replace("_label-", "_T1w_label-")))
+    assert like(Segment(), t1, new).table["path"].tolist() == ["sub-0/anat/sub-0_T1w.nii.gz"]
+
+
 def test_contrasts_are_what_bids_calls_so_and_no_column_of_ones_own(tmp_path):
     data = grids.write_contrasts(tmp_path, 2, lacking=("sub-0_T2w", "sub-1_T2w"))
     for path in [*data.rglob("sub-1_T1w.nii.gz")]:
@@ -211,6 +224,15 @@ def test_a_table_of_bids_names_numbers(tmp_path):
     found = like(Segment(), data, data)
     assert found.facts["classes_of"]["1"] == "Hippocampus"
     assert len(found) == 2
+    trained = Segment().read(data)
+    table.write_text("index\tname\n1\tPons\n2\tHippocampus\n")
+    with pytest.raises(DataError, match="the label holds 1 "):
+        Segment().read_like({"axes": trained.facts}, data, [])
+    for mask in data.rglob("*_dseg.nii.gz"):
+        drawn = read_image(mask)
+        write_image(mask, drawn.copy(data=drawn.values * 2))
+    other = Segment().read_like({"axes": trained.facts}, data, [])
+    assert np.unique(other.x[0].truth()).tolist() == [0, 1]
 
 
 def test_names_of_ones_own_stand_for_those_of_the_files(tmp_path):

@@ -431,11 +431,13 @@ def test_words_that_say_nothing_are_missing_or_warned_of(tmp_path):
 
 def test_tables_are_read_as_manifests_are(tmp_path):
     data = tmp_path / "t.csv"
-    for head, images in (
-        ("Image,Label,age,grade", True), (" image ;label;age", True), ("Image_T1\tage", True),
-        ("Age;Grade", False), ("images,age", False),
+    for text, images in (
+        ("Image,Label,age\na.png,b.png,3", True), (" image ;label;age\na.png;b.png;3", True),
+        ("Image_T1\tage\na.nii.gz\t3", True), ("Age;Grade\n3;low", False), ("images\na.png", False),
+        ("Image,Mask,original_x\na.nii.gz,m.nii.gz,3", False), ("Image,Label\na.nii,1", False),
+        ("Image_Quality,grade\n3,low", False),
     ):  # fmt: skip
-        data.write_text(f"{head}\n")
+        data.write_text(f"{text}\n")
         assert has_images(data) == images
     data.write_text("Grade ; a;Split\n" + "low;1;train\nhigh;2;test\n" * 3)
     read = Radiomics(target="Grade").read(data)

@@ -44,20 +44,21 @@ class Colours:
 
     @cached_property
     def usual(self) -> int:
-        """Channels that most pictures have; alpha counts unless only the fewer have it."""
-        counts = Counter(self._counts())
-        if 2 * counts[4] < counts.total():
+        """Channels that most pictures have; alpha counts where every picture has it."""
+        pictures = list(self._pictures())
+        counts = Counter(len(header.channels) for header in pictures)
+        if not all(len(header.channels) == 4 or header.opaque for header in pictures):
             counts[3] += counts.pop(4, 0)
         return max(counts, key=lambda count: (counts[count], count), default=0)
 
-    def _counts(self) -> Iterator[int]:
+    def _pictures(self) -> Iterator[ImageHeader]:
         for file in self.files:
             try:
                 header = peek_image(file)
             except DataError:  # the audit names it
                 continue
             if _is_picture(header):
-                yield len(header.channels)
+                yield header
 
     def header(self, header: ImageHeader) -> ImageHeader:
         """Return the header of a picture with the channels that it is given in."""

@@ -22,9 +22,11 @@ _SKIPPED = ("derivatives", "sourcedata", "__MACOSX", "imagesTs", "labelsTs")
 CHANNEL = re.compile(r"^(.+)_(\d{4})$")
 # What says who drew a mask, how, or which of several it is: no part of what it shows.
 _DRAWER = re.compile(
-    r"(?:^|(?<=[_\-. ]))(?:(?:rater|reader|annotator|observer|grader|expert)[_\-. ]?[a-z0-9]*"
-    r"|v\d+|manual|auto(?:matic)?)(?=[_\-. ]|$)|\d+(?:st|nd|rd|th)?"
+    r"(?:^|(?<=[_\-. ]))(?:(?:rater|reader|annotator|observer|grader|expert)[_\-. ]?(?:\d+|[a-z])?"
+    r"|(?-i:v\d+)|manual|auto(?:matic)?|\d+|\d+(?:st|nd|rd|th)[a-z]*)(?=[_\-. ]|$)",
+    re.IGNORECASE,
 )
+_NUMBERED = re.compile(r"[_\-. ]?\d+$")
 
 
 class NothingMatchesError(DataError):
@@ -194,13 +196,22 @@ def drawn_again(name: str, masks: dict[str, str]) -> dict[str, str]:
     ['a_rater1.png']
     >>> drawn_again("a", {"axon-manual": "a_axon-manual.png", "glia-manual": "a_glia-manual.png"})
     {}
+    >>> list(drawn_again("a", {"axon": "a_axon.png", "axon2": "a_axon2.png"}))
+    ['a_axon.png']
+    >>> drawn_again("a", {"CA1": "a_CA1.png", "CA3": "a_CA3.png"})
+    {}
     """
-    shown = {word: _DRAWER.sub("", word.casefold()).strip("_-. ") for word in masks}
+    shown = {word: _DRAWER.sub("", word).strip("_-. ").casefold() for word in masks}
     return {
         masks[one]: clash(masks[one], masks[other], name)
         for one, other in combinations(masks, 2)
-        if shown[one] == shown[other] or not (shown[one] and shown[other])
+        if _show_the_same(shown[one], shown[other])
     }
+
+
+def _show_the_same(one: str, other: str) -> bool:
+    copies = _NUMBERED.sub("", one) == other or _NUMBERED.sub("", other) == one
+    return one == other or copies or not (one and other)
 
 
 def few(names: Iterable[str]) -> str:

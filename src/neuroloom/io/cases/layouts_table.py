@@ -318,9 +318,10 @@ def _keys(file: str) -> dict[str, Any]:
 
 
 def _known_contrast(file: str) -> str | None:
-    """Return "T1w" of "sub-01_T1w_n4.nii.gz", None where no word of a name is a contrast."""
-    words = image_stem(file).split("_")
-    return next((word for word in words[::-1] if _CONTRAST.fullmatch(word)), None)
+    """Return "T1w" of "sub-01_T1w_n4.nii.gz", else the last word that is no "key-value"."""
+    words = [word for word in image_stem(file).split("_")[::-1] if "-" not in word]
+    known = (word for word in words if _CONTRAST.fullmatch(word))
+    return next(known, words[0] if words else None)
 
 
 def _nested(root: Path) -> list[str]:

@@ -207,7 +207,7 @@ class Case:
         return self._there(_renumbered(found, self.numbering)), drawn.colours
 
     def _merged(self, label: dict[str, Path]) -> np.ndarray:
-        """Join one mask a class, in the order of the classes."""
+        """Join one mask a class, in the order of the classes; what is left open where none is."""
         classes = list(dict.fromkeys([*(self.coding.classes or {}).values(), *label]))
         lacking = set(classes) - set(label)
         if lacking:
@@ -215,10 +215,26 @@ class Case:
                 f"{self.name}: lacks a mask of {', '.join(sorted(lacking))}, it has "
                 f"{', '.join(label)}; an empty mask says that there is none on the image."
             )
-        masks = [is_inside(raw_label(label[name]), str(label[name])) for name in classes]
-        if len(shapes := {mask.shape for mask in masks}) > 1:
+        raws = [raw_label(label[name]) for name in classes]
+        if len(shapes := {raw.shape for raw in raws}) > 1:
             raise DataError(f"{self.name}: its masks have the shapes {sorted(shapes)}.")
-        return merged(masks)
+        left_open = [self._left_open(raw) for raw in raws]
+        found = merged([
+            is_inside(np.where(out, 0, raw).astype(raw.dtype) if out.any() else raw, str(label[k]))
+            for k, raw, out in zip(classes, raws, left_open, strict=True)
+        ])  # fmt: skip
+        ignore = self.coding.ignore
+        if ignore is None or not any(out.any() for out in left_open):
+            return found
+        found = found.astype(np.result_type(found, np.min_scalar_type(ignore)))
+        found[np.logical_or.reduce(left_open) & (found == 0)] = ignore
+        return found
+
+    def _left_open(self, raw: np.ndarray) -> np.ndarray:
+        """Return where a mask of one class holds `ignore`, if it holds other numbers too."""
+        ignore = self.coding.ignore
+        beside = ignore is not None and ((raw != 0) & (raw != ignore)).any()
+        return raw == ignore if beside else np.zeros(raw.shape, bool)
 
     def in_file_order(self, values: np.ndarray) -> np.ndarray:
         """Return values of this case's grid, shape (..., *axes), in the order of its file."""

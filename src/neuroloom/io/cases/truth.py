@@ -343,7 +343,13 @@ def _undeclared(whole: np.ndarray, name: str, counts: Mapping[int, int]) -> np.n
     ):
         return (whole > white / 2).astype(np.uint8)
     if not lossy and holds_numbers(counts):
-        others = ", ".join(map(str, sorted({*own} - {0, top})[:8])) or "numbers of other files"
+        others = ", ".join(map(str, sorted({*own} - {0, top})[:8]))
+        if not others:
+            raise DataError(
+                f"{name}: is black and white, and other masks hold numbers. If {top} is their 1, "
+                f"say values={{'tumour': 1}}; if it is what is left open, ignore={top}; if it is "
+                f"another class, values={{'tumour': 1, 'edema': {top}}}."
+            )
         raise DataError(
             f"{name}: holds {top} beside {others}: is it white, a class, or what is left open? Say "
             f"ignore={top}, or which value is which class, values={{'tumour': 1, 'edema': {top}}}; "

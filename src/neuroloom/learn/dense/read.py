@@ -214,9 +214,18 @@ def _allowed(found: FoundCases, trained: dict[str, Any] | None) -> dict[int, str
     if trained is None or trained["classes_of"] is None:
         return None if trained else found.classes
     known = _classes_of(trained)
-    if found.classes and match_classes(found.classes, known):
-        return found.classes
+    own = _named(found, known)
+    if own and match_classes(own, known):
+        return own
     return known | ({1: found.kind} if found.kind else {})
+
+
+def _named(found: FoundCases, known: dict[int, str]) -> dict[int, str]:
+    """Return number -> name as new data declare them, or as a table names what the run knows."""
+    if found.classes:
+        return found.classes
+    names = {name.strip().casefold() for name in known.values()}
+    return {k: name for k, name in found.names.items() if name.strip().casefold() in names}
 
 
 def _classes_of(facts: dict[str, Any]) -> dict[int, str]:
@@ -233,7 +242,7 @@ def _as_trained(
     if trained["classes_of"] is None:
         return found.changed(order=order), trained
     known = _classes_of(trained)
-    numbering = match_classes(found.classes or {}, known)
+    numbering = match_classes(_named(found, known), known)
     if ignore is not None:
         left_out = trained["ignore"] if trained["ignore"] is not None else max(known) + 1
         numbering[ignore] = left_out

@@ -12,6 +12,7 @@ import numpy as np
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import DataError, nearest
 from neuroloom.io.cases.layouts_table import own_names, separator_of
+from neuroloom.io.images import is_image
 from neuroloom.learn.dense.match import tells
 from neuroloom.volumes.columns import (
     MISSING,
@@ -187,8 +188,25 @@ def _csv(file: Path, **options: Any) -> pd.DataFrame:
 
 
 def has_images(file: Path) -> bool:
-    """Tell whether a table names images, as manifests do: `image`, or `image_<channel>`."""
-    return any(name == "image" or name.startswith("image_") for name in own_names(_head(file)))
+    """Tell whether a table is a manifest: `image` (or `image_<channel>`) and `label` name files.
+
+    A table of features may repeat which image they are of, as PyRadiomics' tables do with their
+    columns Image, Mask and Label (a number).
+    """
+    table = _csv(file, dtype=str, keep_default_na=False)
+    table.columns = own_names(table.columns)
+    images, labels = (
+        [name for name in table if name == word or name.startswith(f"{word}_")]
+        for word in ("image", "label")
+    )
+
+    def files(names: list[str]) -> bool:
+        cells = table[names].to_numpy().ravel()
+        return any(is_image(file.parent / cell) for cell in cells if cell.strip())
+
+    if labels or not files(images):
+        return files(images) and files(labels)
+    return "mask" not in {name.casefold() for name in table}
 
 
 def measure_cases(
