@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
 from neuroloom.core.errors import ConfigError
+from neuroloom.pose.nets import find
 from neuroloom.pose.nets.agree import Structure, choose_peaks, learn_structure
 from neuroloom.pose.nets.align import mean_shape, placed, pose_of, robust_pose
 from neuroloom.pose.nets.maps import map_loss, places
@@ -61,6 +64,27 @@ def test_animals_are_found_to_lie_as_they_do(rng):
     found, turned = pose_of(placed(shape, middle, angle), shape)
     np.testing.assert_allclose(found, middle, atol=1e-9)
     np.testing.assert_allclose(np.angle(np.exp(1j * (turned - angle))), 0, atol=1e-9)
+
+
+def test_a_crop_the_wrong_way_round_is_turned(monkeypatch):
+    """A stand-in for the net takes tails for heads, less sure, where views point backwards."""
+    size, shape = (32, 48), SHAPE - SHAPE.mean(0)
+    centre, angle = np.array([[50.0, 40.0], [30.0, 60.0]]), np.array([0.3, 2.0])
+    truth = placed(shape, centre, angle)
+    right = similarity(centre, np.ones(2), angle, size)
+    fine = SimpleNamespace(size=size, scale=1.0, jitter=SimpleNamespace(shift=5.0))
+    plan = SimpleNamespace(turned=True, fine=fine, mean_shape=shape)
+
+    def seen(learner, key, scene, views, rows):
+        good = (views[:, :, 0] * right[rows, :, 0]).sum(1) > 0
+        there = np.where(good[:, None, None], truth[rows], truth[rows, ::-1])
+        near = np.where(good, 0.95, 0.7)[:, None, None] * np.ones((1, len(shape), 1))
+        return np.concatenate([there, near, near], 2), np.zeros((len(rows), 0))
+
+    monkeypatch.setattr(find, "seen", seen)
+    views = np.stack([right[0], find.turned_round(right[1:], size)[0]])
+    found, _ = find.look_once(SimpleNamespace(plan=plan), None, views, np.arange(2))
+    np.testing.assert_allclose(found[..., :2], truth)
 
 
 def test_a_missing_point_does_not_turn_the_animal(rng):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 TOLERANCE = 0.1  # of the animal's length: points that lie further off turn it less
 AGAIN = 1.0  # SDs of training's shift from which on a crop is taken anew, round what it showed
+DOUBT, SURER = 0.85, 0.03  # mean probability below which a crop is turned round, and the gain asked
 
 
 def find_one(learner: PoseLearner, pictures: Sequence[np.ndarray]) -> Floats:
@@ -58,6 +59,9 @@ def look_once(
 ) -> tuple[Floats, Floats]:
     """Return what the fine net has `seen` in crops; a crop that lay amiss is taken anew, once.
 
+    Where the net is in doubt, the animal may lie the other way round, its tail taken for its head:
+    it looks at the crop turned by 180 degrees, too, and what it is surer of stays.
+
     Parameters
     ----------
     views
@@ -68,12 +72,34 @@ def look_once(
     plan = learner.plan
     assert plan is not None
     found, who = seen(learner, "fine", scene, views, rows)
+    doubted = np.flatnonzero(plan.turned & (found[..., 2].mean(1) < DOUBT))
+    if len(doubted):
+        other = turned_round(views[doubted], plan.fine.size)
+        there, name = seen(learner, "fine", scene, other, rows[doubted])
+        surer = there[..., 2].mean(1) > found[doubted, :, 2].mean(1) + SURER
+        taken = doubted[surer]
+        views = views.copy()
+        found[taken], who[taken], views[taken] = there[surer], name[surer], other[surer]
     anew = crops(learner, found)
     moved = np.abs(anew[:, :, 2] - views[:, :, 2]).max(1)
     again = np.flatnonzero(moved > AGAIN * plan.fine.jitter.shift * plan.fine.scale)
     if len(again):
         found[again], who[again] = seen(learner, "fine", scene, anew[again], rows[again])
     return found, who
+
+
+def turned_round(views: Floats, size: tuple[int, int]) -> Floats:
+    """Return the views (n, 2, 3) of `size` (v, u) turned by 180 degrees round their middles.
+
+    Examples
+    --------
+    >>> one = similarity(np.array([[50.0, 20.0]]), np.array([2.0]), np.zeros(1), (9, 5))
+    >>> to_frame(turned_round(one, (9, 5)), np.array([[[2.0, 4.0], [3.0, 4.0]]])).tolist()
+    [[[50.0, 20.0], [48.0, 20.0]]]
+    """
+    last = np.array([size[1] - 1, size[0] - 1], float)
+    turn = views[:, :, :2]
+    return np.concatenate([-turn, views[:, :, 2:] + turn @ last[:, None]], axis=2)
 
 
 class Scene:
