@@ -54,6 +54,7 @@ def data(tmp_path_factory) -> Path:
     return makers.write_runs(tmp_path_factory.mktemp("data"), runs=3)
 
 
+@pytest.mark.long
 def test_a_killed_run_resumes_to_the_same_weights_and_metrics(data, tmp_path):
     finish(decode(data, tmp_path / "whole", EPOCHS))
     kill_at(0.5, decode(data, tmp_path / "cut", EPOCHS), EPOCHS)
