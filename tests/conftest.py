@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +46,18 @@ def _figures(request) -> Iterator[dict[str, bool]]:
         yield state
 
 
+@contextmanager
+def drawing(figures: dict[str, bool]) -> Iterator[None]:
+    """Draw figures meanwhile."""
+    before, figures["drawn"] = figures["drawn"], True
+    try:
+        yield
+    finally:
+        figures["drawn"] = before
+
+
 @pytest.fixture(scope="module")
 def drawn(_figures) -> Iterator[None]:
     """Draw figures in this module."""
-    before, _figures["drawn"] = _figures["drawn"], True
-    yield
-    _figures["drawn"] = before
+    with drawing(_figures):
+        yield

@@ -35,6 +35,7 @@ from neuroloom.learn.dense.study import DenseStudy
 from neuroloom.learn.fit import own_threads
 from neuroloom.learn.study import Study
 from tests import animals, critters, eyes, grids, makers, networks, nights, regions, wired
+from tests.conftest import drawing
 from tests.pose.rig import rigs, scenes, test_recipe_calibrate
 from tests.representation import shown
 
@@ -508,11 +509,8 @@ def small(request, tmp_path_factory, _figures) -> tuple[Run, Small]:
     given = SMALL[request.param]
     folder = tmp_path_factory.mktemp("small")
     recipe = registry.load("recipe", request.param)(**given.fields)
-    _figures["drawn"] = True
-    try:
+    with drawing(_figures):
         return recipe.run(given.data(folder / "data"), folder / "run"), given
-    finally:
-        _figures["drawn"] = False
 
 
 ANOTHER = """

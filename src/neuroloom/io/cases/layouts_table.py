@@ -152,7 +152,7 @@ def by_manifest(data: Path) -> Layout:
     table.columns = pd.Index(own_names(table.columns))
     if twice := sorted(set(table.columns[table.columns.duplicated()])):
         raise DataError(f"{data}: several columns are called {few(twice)}; leave one of each.")
-    images = _columns(table, "image")
+    images = file_columns(table, "image")
     if not images:
         raise DataError(
             f"{data}: a manifest of images needs a column 'image', or 'image_<channel>' several "
@@ -160,7 +160,7 @@ def by_manifest(data: Path) -> Layout:
         )
     if table.empty:
         raise DataError(f"{data}: the manifest has a head and no rows; name a case a row.")
-    labels = _columns(table, "label")
+    labels = file_columns(table, "label")
     rows = [_manifest_row(data, number, row, images, labels) for number, row in enumerate(
         table.to_dict("records"), start=2)]  # fmt: skip
     layout = Layout(rows, f"manifest {data.name} with the columns {held}")
@@ -195,7 +195,8 @@ def own_names(columns: Iterable[str]) -> list[str]:
     ]
 
 
-def _columns(table: pd.DataFrame, word: str) -> list[str]:
+def file_columns(table: pd.DataFrame, word: str) -> list[str]:
+    """Return the column `word` of a manifest, else those that begin with it: label_axon."""
     several = [name for name in table.columns if name.startswith(f"{word}_")]
     return [word] if word in table else several
 

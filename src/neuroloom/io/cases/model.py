@@ -18,7 +18,15 @@ import numpy as np
 from neuroloom.core.errors import DataError
 from neuroloom.core.files import digest
 from neuroloom.io.cases.colours import Colours
-from neuroloom.io.cases.truth import Coding, is_inside, merged, raw_label, read_drawn
+from neuroloom.io.cases.truth import (
+    Coding,
+    closed,
+    is_inside,
+    merged,
+    opened,
+    raw_label,
+    read_drawn,
+)
 from neuroloom.io.cases.upright import Turn
 from neuroloom.io.images import (
     ImageHeader,
@@ -218,23 +226,13 @@ class Case:
         raws = [raw_label(label[name]) for name in classes]
         if len(shapes := {raw.shape for raw in raws}) > 1:
             raise DataError(f"{self.name}: its masks have the shapes {sorted(shapes)}.")
-        left_open = [self._left_open(raw) for raw in raws]
-        found = merged([
-            is_inside(np.where(out, 0, raw).astype(raw.dtype) if out.any() else raw, str(label[k]))
-            for k, raw, out in zip(classes, raws, left_open, strict=True)
-        ])  # fmt: skip
-        ignore = self.coding.ignore
-        if ignore is None or not any(out.any() for out in left_open):
-            return found
-        found = found.astype(np.result_type(found, np.min_scalar_type(ignore)))
-        found[np.logical_or.reduce(left_open) & (found == 0)] = ignore
-        return found
-
-    def _left_open(self, raw: np.ndarray) -> np.ndarray:
-        """Return where a mask of one class holds `ignore`, if it holds other numbers too."""
-        ignore = self.coding.ignore
-        beside = ignore is not None and ((raw != 0) & (raw != ignore)).any()
-        return raw == ignore if beside else np.zeros(raw.shape, bool)
+        files, ignore = [str(label[name]) for name in classes], self.coding.ignore
+        if ignore is None:
+            return merged([*map(is_inside, raws, files)])
+        left_open = [_beside_numbers(raw, ignore) for raw in raws]
+        found = merged([*map(is_inside, map(closed, raws, left_open), files)])
+        anywhere = np.logical_or.reduce(left_open) & (found == 0)
+        return opened(found, anywhere, ignore) if anywhere.any() else found
 
     def in_file_order(self, values: np.ndarray) -> np.ndarray:
         """Return values of this case's grid, shape (..., *axes), in the order of its file."""
@@ -284,6 +282,12 @@ class Case:
             return joined
         lacking = np.full_like(joined[0], np.nan)
         return np.stack([lacking if place < 0 else joined[place] for place in self.order])
+
+
+def _beside_numbers(raw: np.ndarray, ignore: int) -> np.ndarray:
+    """Return where a mask of one class holds `ignore`, if it holds other numbers too."""
+    numbered = ((raw != 0) & (raw != ignore)).any()
+    return raw == ignore if numbered else np.zeros(raw.shape, bool)
 
 
 def _turned(values: np.ndarray, turn: Turn | None) -> np.ndarray:

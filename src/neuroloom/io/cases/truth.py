@@ -77,10 +77,8 @@ class Coding:
         """
         if self.ignore is None or not (left_open := raw == self.ignore).any():
             return self._numbers(raw, name, indexed=indexed)
-        closed = np.where(left_open, np.zeros((), raw.dtype), raw)
-        found = self._numbers(closed, name, indexed=indexed)
-        wide = np.result_type(found, np.min_scalar_type(self.ignore))
-        return np.where(left_open, wide.type(self.ignore), found.astype(wide))
+        found = self._numbers(closed(raw, left_open), name, indexed=indexed)
+        return opened(found, left_open, self.ignore)
 
     def _numbers(self, raw: np.ndarray, name: str, *, indexed: bool) -> np.ndarray:
         """Return class numbers of what is not left open."""
@@ -270,6 +268,23 @@ def numbers_inside(raw: np.ndarray, name: str = "the mask") -> list[int]:
     if _white_in(whole, name):
         return [1]
     return [number for number in sorted(counted(whole)) if number > 0]
+
+
+def closed(raw: np.ndarray, left_open: np.ndarray) -> np.ndarray:
+    """Return what a label holds with 0 where it is left open, in its own type."""
+    return np.where(left_open, np.zeros((), raw.dtype), raw)
+
+
+def opened(numbers: np.ndarray, left_open: np.ndarray, ignore: int) -> np.ndarray:
+    """Return class numbers with `ignore` where they are left open, in a type that holds it.
+
+    Examples
+    --------
+    >>> opened(np.array([0, 1], np.uint8), np.array([True, False]), 300).tolist()
+    [300, 1]
+    """
+    wide = np.result_type(numbers, np.min_scalar_type(ignore))
+    return np.where(left_open, wide.type(ignore), numbers.astype(wide))
 
 
 def merged(masks: Sequence[np.ndarray]) -> np.ndarray:

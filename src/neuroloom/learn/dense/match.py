@@ -48,14 +48,14 @@ def match_classes(own: Mapping[int, str], known: Mapping[int, str]) -> dict[int,
     >>> match_classes({1: "myelin", 2: "axon"}, {0: "background", 1: "axon", 2: "myelin"})
     {1: 2, 2: 1}
     """
-    places = {_plain(name): number for number, name in known.items() if number and tells(name)}
+    places = {plain(name): number for number, name in known.items() if number and tells(name)}
     named = {number: name for number, name in own.items() if number and tells(name)}
     if not places or not named:
         return {}
-    found = {k: places.get(_plain(name), -1 if tells(name) else k) for k, name in own.items() if k}
+    found = {k: places.get(plain(name), -1 if tells(name) else k) for k, name in own.items() if k}
     strange = [own[number] for number, other in found.items() if other not in known]
-    drawn = {_plain(name) for name in named.values()}
-    undrawn = [name for name in known.values() if _plain(name) in places.keys() - drawn]
+    drawn = {plain(name) for name in named.values()}
+    undrawn = [name for name in known.values() if plain(name) in places.keys() - drawn]
     if strange or undrawn:
         raise DataError(
             f"The labels are of {_listed(own)}, the run learnt {_listed(known)}: "
@@ -109,9 +109,9 @@ def match_channels(
     if not known or not _tell_apart(own):
         return ()
     called = known[-1]
-    places = {_plain(name): k for each in known for k, name in enumerate(each)}
-    found = {places.get(_plain(name), -1): k for k, name in enumerate(own)}
-    strange = [name for name in own if _plain(name) not in places]
+    places = {plain(name): k for each in known for k, name in enumerate(each)}
+    found = {places.get(plain(name), -1): k for k, name in enumerate(own)}
+    strange = [name for name in own if plain(name) not in places]
     lacking = [name for k, name in enumerate(called) if k not in found]
     if strange or (lacking and not incomplete):
         raise DataError(
@@ -136,16 +136,17 @@ def match_contrasts(own: Sequence[str], learnt: Sequence[str]) -> np.ndarray:
     >>> match_contrasts(["T1w", "FLAIR", ""], ["t1w", "T2w"]).tolist()
     [True, False, True]
     """
-    names = {"", *map(_plain, learnt)}
-    return np.array([_plain(name) in names for name in own], bool)
+    names = {"", *map(plain, learnt)}
+    return np.array([plain(name) in names for name in own], bool)
 
 
 def _tell_apart(names: Sequence[str]) -> bool:
-    plain = {_plain(name) for name in names}
-    return bool(names) and len(plain) == len(names) and all(map(tells, names))
+    different = {plain(name) for name in names}
+    return bool(names) and len(different) == len(names) and all(map(tells, names))
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """Return a name as it is compared: without case and blanks around it."""
     return name.strip().casefold()
 
 

@@ -14,7 +14,7 @@ from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.io.cases.layouts import few, unlike_channels
 from neuroloom.learn.dense.cases import DenseCases
-from neuroloom.learn.dense.match import match_channels, match_classes, match_contrasts
+from neuroloom.learn.dense.match import match_channels, match_classes, match_contrasts, plain
 
 if TYPE_CHECKING:
     from neuroloom.io.cases import FoundCases
@@ -224,8 +224,8 @@ def _named(found: FoundCases, known: dict[int, str]) -> dict[int, str]:
     """Return number -> name as new data declare them, or as a table names what the run knows."""
     if found.classes:
         return found.classes
-    names = {name.strip().casefold() for name in known.values()}
-    return {k: name for k, name in found.names.items() if name.strip().casefold() in names}
+    names = set(map(plain, known.values()))
+    return {k: name for k, name in found.names.items() if plain(name) in names}
 
 
 def _classes_of(facts: dict[str, Any]) -> dict[int, str]:

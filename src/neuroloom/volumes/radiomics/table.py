@@ -11,9 +11,9 @@ import numpy as np
 
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import DataError, nearest
-from neuroloom.io.cases.layouts_table import own_names, separator_of
+from neuroloom.io.cases.layouts_table import file_columns, own_names, separator_of
 from neuroloom.io.images import is_image
-from neuroloom.learn.dense.match import tells
+from neuroloom.learn.dense.match import plain, tells
 from neuroloom.volumes.columns import (
     MISSING,
     numbers_of,
@@ -195,10 +195,7 @@ def has_images(file: Path) -> bool:
     """
     table = _csv(file, dtype=str, keep_default_na=False)
     table.columns = own_names(table.columns)
-    images, labels = (
-        [name for name in table if name == word or name.startswith(f"{word}_")]
-        for word in ("image", "label")
-    )
+    images, labels = file_columns(table, "image"), file_columns(table, "label")
 
     def files(names: list[str]) -> bool:
         cells = table[names].to_numpy().ravel()
@@ -283,13 +280,13 @@ def find_channel(own: Sequence[str], wanted: str, usual: int) -> int:
     """
     if not tells(wanted) or not own or not all(map(tells, own)):
         return usual
-    names = [name.strip().casefold() for name in own]
-    if wanted.strip().casefold() not in names:
+    names = [*map(plain, own)]
+    if plain(wanted) not in names:
         raise DataError(
             f"The channels are {', '.join(own)}, the run measured {wanted}: name them as the run's "
             "data do."
         )
-    return names.index(wanted.strip().casefold())
+    return names.index(plain(wanted))
 
 
 def _measured(found: FoundCases, wish: Wish) -> list[Measured]:
