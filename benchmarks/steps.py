@@ -120,15 +120,15 @@ class Spot:
 
 
 def our_cases(files: list[dict[str, str]]) -> Any:
-    from neuroloom.learn.dense.cases import DenseCases
+    from neuroloom.learn.dense.data.cases import DenseCases
 
     return DenseCases([Spot(file) for file in files])
 
 
 def ours(cases: Any, widths: tuple[int, ...], arguments: argparse.Namespace) -> Turn:
     """Return a turn of the learner's own fit, its setting up included."""
-    from neuroloom.learn.dense.learner import DenseLearner, Wishes
-    from neuroloom.learn.fit import FitJob, fit
+    from neuroloom.learn.dense.training.learner import DenseLearner, Wishes
+    from neuroloom.learn.training.fit import FitJob, fit
 
     keys = {"patch": PATCH, "batch": BATCH, "strides": STRIDES, "kernels": KERNELS,
             "features": widths, "blocks": (2,) * 4, "decoder_blocks": (2,) * 3,

@@ -76,7 +76,7 @@ def made_plan() -> Any:
 
 
 def bank(plan: Any, arguments: argparse.Namespace, folder: Path | None, limit: float) -> Any:
-    from neuroloom.learn.dense.bank import Bank
+    from neuroloom.learn.dense.data.bank import Bank
 
     return Bank(volumes(arguments.cases, arguments.edge), plan, folder=folder, limit=limit)
 
@@ -122,7 +122,7 @@ def take_turns(
 def module(plan: Any, own: Any) -> tuple[Any, Any]:
     import torch
 
-    from neuroloom.learn.dense.learner import DenseLearner, Wishes
+    from neuroloom.learn.dense.training.learner import DenseLearner, Wishes
 
     torch.manual_seed(0)
     made = DenseLearner("dynunet", Wishes(plan.classes))._module(plan).train()

@@ -48,8 +48,8 @@ def sets(fits: int) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def main() -> None:
-    from neuroloom.learn.fit import FitJob
-    from neuroloom.learn.together import fit_together
+    from neuroloom.learn.training.fit import FitJob
+    from neuroloom.learn.training.together import fit_together
 
     arguments = parse()
     examples = sets(arguments.fits)

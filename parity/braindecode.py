@@ -94,7 +94,7 @@ def working_augmentations(data: Path) -> float:
     """Return how many of the transforms change a batch of real trials, and leave it finite."""
     import torch
 
-    from neuroloom.learn.augment import resolve
+    from neuroloom.learn.training.augment import resolve
     from neuroloom.signals import Decode
 
     dataset = Decode(**ONE_RUN).read(data / "eeg" / "eegmmidb").labelled()

@@ -37,8 +37,8 @@ def confident(data: Path) -> float:
 @cache
 def found_eyes() -> dict[str, float]:
     """Dice, error of the centre and F1 of blinks on rendered eyes."""
+    from neuroloom.eye.find.pupils import load_net
     from neuroloom.eye.judge import f1, judge
-    from neuroloom.eye.pupils import load_net
     from tests.eye.unseen import unseen_eyes
 
     table = judge(unseen_eyes(400, 2026), load_net())
@@ -51,8 +51,8 @@ def found_eyes() -> dict[str, float]:
 
 def gaze_error(data: Path) -> float:
     """Median over five rendered subjects of the median angle between found and true gaze."""
-    from neuroloom.eye.eyeball import fit_eyeball, gaze_of
-    from neuroloom.eye.pupils import find_pupils, load_net
+    from neuroloom.eye.eyeball.model import fit_eyeball, gaze_of
+    from neuroloom.eye.find.pupils import find_pupils, load_net
     from tests.eye.unseen import SHAPE, unseen_scene
 
     errors = []

@@ -114,9 +114,9 @@ def speed_of_a_batched_fit(data: Path) -> float:
 
     They see 0.3 s of the trials, as a window that slides over time does.
     """
-    from neuroloom.learn.fit import FitJob
     from neuroloom.learn.model import find_model
-    from neuroloom.learn.together import fit_together
+    from neuroloom.learn.training.fit import FitJob
+    from neuroloom.learn.training.together import fit_together
     from neuroloom.signals import Decode
 
     decode = Decode(

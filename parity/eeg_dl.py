@@ -51,8 +51,8 @@ def nets_that_learn(data: Path) -> float:
 def _learns(name: str, found: Any) -> bool:
     import torch
 
-    from neuroloom.learn.fit import FitJob
     from neuroloom.learn.model import find_model
+    from neuroloom.learn.training.fit import FitJob
 
     facts = found.facts | {"n_times": 480}
     learner = find_model(name).make(facts, "classification", 2, crop=1.0, crops=1, lr=1e-3)
@@ -74,7 +74,7 @@ def largest_difference_from_sklearn(_: Path) -> float:
     """Return how far any metric is from scikit-learn's, over 2 to 7 classes."""
     from sklearn import metrics as theirs
 
-    from neuroloom.learn import metrics as ours
+    from neuroloom.learn.scoring import metrics as ours
 
     worst, rng = 0.0, np.random.default_rng(0)
     for n_classes in range(2, 8):

@@ -54,7 +54,7 @@ def agreement(data: Path) -> float:
 
 def speed(data: Path) -> float:
     """Frames of 128 x 128 a second, pupils found and ellipses fitted."""
-    from neuroloom.eye.pupils import find_pupils, load_net
+    from neuroloom.eye.find.pupils import find_pupils, load_net
     from tests.eye.unseen import unseen_eyes
 
     frames, net = unseen_eyes(64, 7).image[:, ::2, 32:288:2], load_net()

@@ -30,7 +30,7 @@ from neuroloom.cognition.nets.rate import RateRNN, RateSpec
 from neuroloom.cognition.task import Trials, task
 from neuroloom.cognition.train import Train
 from neuroloom.core.errors import ConfigError, DataError
-from neuroloom.learn.fit import FitJob, Training, fit
+from neuroloom.learn.training.fit import FitJob, Training, fit
 
 QUICK = Training(batch=64, lr=5e-3, warmup=0.02, flat=True, weight_decay=0.0, clip=1.0)
 

@@ -107,8 +107,8 @@ def test_nothing_planted_is_nothing_found(tmp_path):
     "model", ["gcn", "gat", "gin", "brainnetcnn", "braingnn", "transformer", "dual"]
 )
 def test_every_net_learns_a_class_and_a_number(model):
-    from neuroloom.learn.fit import FitJob
     from neuroloom.learn.model import find_model
+    from neuroloom.learn.training.fit import FitJob
 
     planted = wired.plant(80, 10, module=5, d=1.5, seed=2)
     facts = {"nodes": list("abcdefghij"), "directed": False, "level": "graph"}

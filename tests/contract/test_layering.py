@@ -44,17 +44,17 @@ TORCH_AT_TOP = {
     "cognition/wrappers.py",
     "eye/nets.py",
     "eye/training.py",
-    "learn/dense/bank.py",
-    "learn/dense/module.py",
+    "learn/dense/data/bank.py",
+    "learn/dense/training/module.py",
     "learn/dense/nets/conditioning.py",
     "learn/dense/nets/losses.py",
     "learn/dense/nets/rare_losses.py",
     "learn/grids/modules.py",
-    "learn/fit.py",
-    "learn/muon.py",
-    "learn/learner.py",
-    "learn/augment.py",
-    "learn/modules.py",
+    "learn/training/fit.py",
+    "learn/training/muon.py",
+    "learn/training/learner.py",
+    "learn/training/augment.py",
+    "learn/training/modules.py",
 }
 TORCH_FOLDERS = ("cognition/library/", "eye/render/", "nets/", "learn/dense/augment/")
 NEVER = {"torchvision", "torchaudio", "pickle", "dill", "joblib"}
@@ -129,14 +129,14 @@ def test_law_of_imports(file: Path) -> None:
     [
         ("core/split.py", "from neuroloom.learn import fit"),
         ("io/recordings/edf.py", "import neuroloom.signals.decode"),
-        ("learn/fit.py", "def f():\n    from neuroloom.signals import steps"),
+        ("learn/training/fit.py", "def f():\n    from neuroloom.signals import steps"),
         ("signals/decode.py", "from neuroloom.volumes import data"),
         ("apps/cli/main.py", "from neuroloom.signals import Decode"),
         ("signals/decode.py", "from neuroloom.apps.cli import main"),
         ("signals/decode.py", "import torch"),
         ("core/report.py", "if True:\n    import matplotlib.pyplot as plt"),
         ("signals/nets/eegnet.py", "def f():\n    import torchvision"),
-        ("learn/fit.py", "import pickle"),
+        ("learn/training/fit.py", "import pickle"),
     ],
 )
 def test_a_breach_is_seen(path: str, code: str) -> None:

@@ -32,8 +32,8 @@ from neuroloom.core.recipe import (
 )
 from neuroloom.core.run import Run
 from neuroloom.learn.dense.study import DenseStudy
-from neuroloom.learn.fit import own_threads
 from neuroloom.learn.study import Study
+from neuroloom.learn.training.fit import own_threads
 from tests import animals, critters, eyes, grids, makers, networks, nights, regions, wired
 from tests.conftest import drawing
 from tests.pose.rig import rigs, scenes, test_recipe_calibrate

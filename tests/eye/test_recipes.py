@@ -6,8 +6,8 @@ from PIL import Image
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json
 from neuroloom.eye import Gaze, Pupil
-from neuroloom.eye.eyeball import Eyeball, read_eyeball, write_eyeball
-from neuroloom.eye.jobs import find_jobs
+from neuroloom.eye.eyeball.jobs import find_jobs
+from neuroloom.eye.eyeball.model import Eyeball, read_eyeball, write_eyeball
 from neuroloom.eye.labelled import find_labelled, open_labelled, read_labelled
 from neuroloom.eye.pupil import Seen
 from neuroloom.eye.story.pupil import _notes

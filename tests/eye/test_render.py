@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from neuroloom.core.errors import ConfigError
-from neuroloom.eye.ellipse import inside
+from neuroloom.eye.find.ellipse import inside
 from neuroloom.eye.render import HUMAN, MOUSE, Ranges, draw_eyes, draw_scene, render
 
 CLEAR = replace(HUMAN, index=(1.0, 1.0), ragged=(0.0, 0.0), closing=0.0)

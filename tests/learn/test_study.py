@@ -82,7 +82,7 @@ def test_replay_follows_the_plan_that_a_time_became(data, tmp_path):
 
 
 def test_a_run_that_failed_midway_resumes_to_the_same(data, tmp_path, monkeypatch):
-    from neuroloom.learn import crossfit
+    from neuroloom.learn.training import crossfit
 
     whole = study(data, tmp_path / "whole")
     fit_one, done = crossfit._fit_one, []
@@ -313,7 +313,7 @@ def test_with_two_hundred_examples_a_fifth_is_watched(tmp_path):
 
 
 def test_a_flat_validation_stops_the_fit_and_the_log_says_so(tmp_path, monkeypatch):
-    from neuroloom.learn import crossfit
+    from neuroloom.learn.training import crossfit
 
     monkeypatch.setattr(crossfit, "PATIENCE", 1)
     monkeypatch.setattr(crossfit, "VALIDATION_FROM", 20)

@@ -8,9 +8,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from neuroloom.core.errors import ConfigError  # noqa: E402
-from neuroloom.learn.fit import FitJob, Training  # noqa: E402
-from neuroloom.learn.learner import NetLearner  # noqa: E402
 from neuroloom.learn.model import find_model  # noqa: E402
+from neuroloom.learn.training.fit import FitJob, Training  # noqa: E402
+from neuroloom.learn.training.learner import NetLearner  # noqa: E402
 from neuroloom.nets.conv import CNN, FCN, DenseCNN, ResCNN  # noqa: E402
 from neuroloom.nets.mlp import MLP  # noqa: E402
 from neuroloom.nets.recurrent import Recurrent  # noqa: E402

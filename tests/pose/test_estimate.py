@@ -11,7 +11,7 @@ from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json
 from neuroloom.core.split import Fold
 from neuroloom.io.video import write_video
-from neuroloom.learn.fit import own_threads
+from neuroloom.learn.training.fit import own_threads
 from neuroloom.pose.confidence import Calibration, calibrate, cross_calibrated, slope
 from neuroloom.pose.estimate import Estimate
 from neuroloom.pose.held_out import in_blocks, paired, score_of_expectation, together

@@ -13,8 +13,14 @@ from neuroloom.core.files import read_json
 from neuroloom.io.labels import read_labels
 from neuroloom.io.tracks import read_tracks, write_tracks
 from neuroloom.io.video import Video, pictures_beside
-from neuroloom.pose.choose import choose_frames, coverage, features_of, rank_doubts, small_frames
-from neuroloom.pose.doubted import beside, find_videos, read_doubts
+from neuroloom.pose.doubt.choose import (
+    choose_frames,
+    coverage,
+    features_of,
+    rank_doubts,
+    small_frames,
+)
+from neuroloom.pose.doubt.videos import beside, find_videos, read_doubts
 from neuroloom.pose.link.pairs import to_detections
 from neuroloom.pose.predict import videos_of
 from neuroloom.pose.suggest import Suggest

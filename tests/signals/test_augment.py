@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from neuroloom.io.recordings.names import template_positions
-from neuroloom.learn.augment import resolve
+from neuroloom.learn.training.augment import resolve
 from neuroloom.signals.augment import mirrored, mirrored_classes
 from neuroloom.signals.splines import directions, solve_spline, spline_matrix
 

@@ -115,7 +115,7 @@ def test_the_loss_falls_and_finds_the_subspace(mixed):
     )  # fmt: skip
     with torch.random.fork_rng():
         prepared = run.prepare(mixed)
-        from neuroloom.learn.fit import FitJob, fit
+        from neuroloom.learn.training.fit import FitJob, fit
         from neuroloom.signals.pretrain import TRAINING
         from neuroloom.signals.reconstruction import _squares
 
@@ -173,7 +173,7 @@ def test_features_of_new_recordings(pretrained, mixed, tmp_path):
 
 
 def test_resume_after_a_kill_ends_with_the_same_bits(mixed, pretrained, tmp_path, monkeypatch):
-    from neuroloom.learn import fit as fitting
+    from neuroloom.learn.training import fit as fitting
 
     recipe = Pretrain(**SMALL, hold_out=["sub-1_run-2*"])
     real = fitting._Fit._train_step

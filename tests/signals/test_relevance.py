@@ -50,7 +50,7 @@ def test_planted_sensor_and_band_are_found(make):
 
 
 def test_a_net_is_explained_too():
-    from neuroloom.learn.learner import FitJob, NetLearner, Training
+    from neuroloom.learn.training.learner import FitJob, NetLearner, Training
     from neuroloom.signals.nets.shallow import ShallowConvNet
 
     x, y = planted()

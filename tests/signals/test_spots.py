@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from neuroloom.core.errors import ConfigError
-from neuroloom.learn.budget import Plan
 from neuroloom.learn.model import find_model
+from neuroloom.learn.training.budget import Plan
 from neuroloom.signals.spots import fit_spots, make_spots, neighbours, score_spots
 
 N_TIMES, RATE = 60, 100.0

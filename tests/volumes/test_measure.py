@@ -8,8 +8,8 @@ from neuroloom.core.files import read_json
 from neuroloom.core.recording import image, volume
 from neuroloom.io.images import read_image, to_array, write_image
 from neuroloom.volumes import measures
+from neuroloom.volumes.agreement.pairs import LabelPair, find_pairs
 from neuroloom.volumes.measure import Measure
-from neuroloom.volumes.pairs import LabelPair, find_pairs
 from tests import grids
 
 AFFINE = np.diag([1.0, 1.5, 2.0, 1.0])

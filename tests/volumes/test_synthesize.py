@@ -14,14 +14,14 @@ from neuroloom.core.files import read_json
 from neuroloom.core.recording import volume
 from neuroloom.io.cases import find_cases
 from neuroloom.io.images import read_image, write_image
-from neuroloom.learn.fit import FitJob
 from neuroloom.learn.model import find_model
+from neuroloom.learn.training.fit import FitJob
 from neuroloom.nets.generators import Adversary, SuperResolution, Unfold, _turned
-from neuroloom.volumes.fidelity import psnr, ssim
-from neuroloom.volumes.frames import Frame, put_back, put_on
-from neuroloom.volumes.novelty import copied, frechet
-from neuroloom.volumes.synthdata import coarser, inside, read_pairs
+from neuroloom.volumes.synthesis.data import coarser, inside, read_pairs
+from neuroloom.volumes.synthesis.fidelity import psnr, ssim
+from neuroloom.volumes.synthesis.novelty import copied, frechet
 from neuroloom.volumes.synthesize import Synthesize
+from neuroloom.volumes.whole.frames import Frame, put_back, put_on
 from tests.grids import write_blobs, write_contrasts, write_slices
 
 

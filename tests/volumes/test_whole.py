@@ -16,11 +16,11 @@ from neuroloom.core.recording import image, volume
 from neuroloom.io.cases import find_cases
 from neuroloom.io.images import read_image, write_image
 from neuroloom.volumes.classify import Classify
-from neuroloom.volumes.columns import read_columns
-from neuroloom.volumes.data import Wish, read_whole
-from neuroloom.volumes.frames import Frame, choose_frame, put_mask_on, put_on
 from neuroloom.volumes.regress import Regress
-from neuroloom.volumes.targets import labels_of
+from neuroloom.volumes.whole.columns import read_columns
+from neuroloom.volumes.whole.data import Wish, read_whole
+from neuroloom.volumes.whole.frames import Frame, choose_frame, put_mask_on, put_on
+from neuroloom.volumes.whole.targets import labels_of
 from tests.grids import blob, write_blobs, write_slices
 
 SLICES = {"pattern": "{subject}_{slice}", "budget": "1 epochs", "size": 16}

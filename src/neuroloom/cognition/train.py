@@ -12,7 +12,7 @@ from neuroloom.core.audit import Finding
 from neuroloom.core.files import read_json, write_json
 from neuroloom.core.recipe import Recipe, setting
 from neuroloom.core.run import Run
-from neuroloom.learn.budget import Plan, parse_budget, plan_time, readable_budget
+from neuroloom.learn.training.budget import Plan, parse_budget, plan_time, readable_budget
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -130,7 +130,7 @@ class Train(Recipe):
 
     def work(self, prepared: Prepared, run: Run) -> None:
         """Train, judge, look inside, report."""
-        from neuroloom.learn.fit import own_threads
+        from neuroloom.learn.training.fit import own_threads
 
         # A net of this size is as fast on one thread, and does not wait for a busy machine.
         with own_threads(1 if self.units <= SMALL else None):

@@ -90,7 +90,7 @@ class Causal(Recipe):
     @field_validator("budget")
     @classmethod
     def _in_epochs(cls, text: str) -> str:
-        from neuroloom.learn.budget import parse_budget, readable_budget
+        from neuroloom.learn.training.budget import parse_budget, readable_budget
 
         if parse_budget(readable_budget(text)).epochs is None:
             raise ValueError(f"nets of nodes are counted in epochs ('50 epochs'), got '{text}'")

@@ -127,7 +127,7 @@ def bootstrap_edges(
     graphs
         Shape (recording, target, source); two or more.
     """
-    from neuroloom.learn.intervals import resample, tail
+    from neuroloom.learn.scoring.intervals import resample, tail
 
     count = len(graphs)
     flat = graphs.reshape(count, -1)

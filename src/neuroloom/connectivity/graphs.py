@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from neuroloom.core.run import Run
-    from neuroloom.learn.crossfit import Fitted
+    from neuroloom.learn.training.crossfit import Fitted
 
 
 class Graphs(Study):
@@ -110,7 +110,7 @@ class Graphs(Study):
         return audit_confounds(dataset) if dataset.facts["level"] == "graph" else []
 
     def _new_plan(self, prepared: Prepared, run: Run) -> Any:
-        from neuroloom.learn.budget import Plan
+        from neuroloom.learn.training.budget import Plan
 
         if not hasattr(self._maker(self.find(self.model), prepared.dataset)(), "training"):
             return Plan(reason="solved directly: no epochs")

@@ -157,7 +157,7 @@ def _check_groups(recipe: Causal, networks: list[list[Signals]]) -> None:
 
 
 def _epochs(recipe: Causal) -> int:
-    from neuroloom.learn.budget import parse_budget
+    from neuroloom.learn.training.budget import parse_budget
 
     epochs = parse_budget(recipe.budget).epochs
     assert epochs is not None, "the recipe takes epochs only"

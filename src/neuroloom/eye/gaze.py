@@ -10,9 +10,10 @@ from neuroloom.core.audit import Finding
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import write_json
 from neuroloom.core.recipe import Recipe, setting
-from neuroloom.eye import gazes, videos
-from neuroloom.eye.eyeball import Eyeball, read_eyeball, write_eyeball
-from neuroloom.eye.jobs import Job, Jobs, find_jobs
+from neuroloom.eye import videos
+from neuroloom.eye.eyeball import tables
+from neuroloom.eye.eyeball.jobs import Job, Jobs, find_jobs
+from neuroloom.eye.eyeball.model import Eyeball, read_eyeball, write_eyeball
 from neuroloom.eye.pupil import begin, telling
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ class Gaze(Recipe):
             table, shape = self.pupils(job.fit, run, seen)
             like = Eyeball(1.0, (0.0, 0.0), (0.0, 0.0, 1.0), self.radius)
             like = like if self.refraction else replace(like, index=1.0)
-            eyeballs[job.model] = gazes.fit_table(table, shape, self.sure, self.focal, like)
+            eyeballs[job.model] = tables.fit_table(table, shape, self.sure, self.focal, like)
             write_eyeball(run.folder / "artifacts" / self.file_of(job), eyeballs[job.model])
         elif job.with_gaze and job.model not in eyeballs:
             eyeballs[job.model] = read_eyeball(Path(job.model))
@@ -143,7 +144,7 @@ class Gaze(Recipe):
         if job.infer is None:
             return Looked(job, eyeball, None)
         table, _ = self.pupils(job.infer, run, seen)
-        found = table if eyeball is None else gazes.gaze_table(table, eyeball, self.sure)
+        found = table if eyeball is None else tables.gaze_table(table, eyeball, self.sure)
         return Looked(job, eyeball, found)
 
     def pupils(self, file: Path, run: Run, seen: Seen) -> tuple[pd.DataFrame, tuple[int, int]]:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neuroloom.eye.ellipse import inside
+from neuroloom.eye.find.ellipse import inside
+from neuroloom.eye.find.pupils import Found, find_pupils, maps_of
 from neuroloom.eye.measures import SHUT
-from neuroloom.eye.pupils import Found, find_pupils, maps_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -98,8 +98,8 @@ class Train(Recipe):
         """Return the trained net."""
         from copy import deepcopy
 
+        from neuroloom.eye.find.pupils import load_net
         from neuroloom.eye.labelled import read_labelled
-        from neuroloom.eye.pupils import load_net
         from neuroloom.eye.training import SIDE, train_legs, train_net
 
         own = read_labelled(prepared.train, SIDE) if prepared.train else None

@@ -162,7 +162,7 @@ STEPS = sum(leg.steps for leg in LEGS)
 
 
 def _optimiser(net: EyeNet, rate: float, muon: bool) -> torch.optim.Optimizer:
-    from neuroloom.learn.muon import Muon
+    from neuroloom.learn.training.muon import Muon
 
     if not muon:
         return torch.optim.AdamW(net.parameters(), rate, weight_decay=1e-3)

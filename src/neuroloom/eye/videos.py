@@ -13,7 +13,7 @@ import numpy as np
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import names_apart
-from neuroloom.eye.pupils import SHIPPED, Box, find_eye, find_pupils, load_net
+from neuroloom.eye.find.pupils import SHIPPED, Box, find_eye, find_pupils, load_net
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,8 +14,8 @@ from neuroloom.core.run import Run
 from neuroloom.core.split import unit_keys
 
 if TYPE_CHECKING:
-    from neuroloom.learn.crossfit import Fitted
     from neuroloom.learn.study import Prepared, Study
+    from neuroloom.learn.training.crossfit import Fitted
 
 # The audit warns of unequal classes from the same ratio on.
 OUTWEIGHS = 3
@@ -155,7 +155,7 @@ def _notes(study: Study, run: Run, prepared: Prepared) -> list[str]:
     if study.shuffle:
         notes.append("The labels were permuted on purpose: the score must lie at chance.")
     if study.permutations and prepared.dataset.task == "classification":
-        from neuroloom.learn.intervals import permutation_p
+        from neuroloom.learn.scoring.intervals import permutation_p
 
         p = permutation_p(run.predictions, "accuracy", study.permutations, study.seed)
         notes.append(
@@ -168,7 +168,7 @@ def _notes(study: Study, run: Run, prepared: Prepared) -> list[str]:
 
 def best_of_siblings(run: Run, task: str) -> str:
     """Warn if other models were tried on the same folds in the runs beside this one."""
-    from neuroloom.learn.compare import best_of
+    from neuroloom.learn.scoring.compare import best_of
 
     if task != "classification":
         return ""

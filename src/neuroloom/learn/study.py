@@ -32,15 +32,15 @@ from neuroloom.core.split import (
     stated_fold,
     unit_keys,
 )
-from neuroloom.learn.budget import Plan, parse_budget, plan_time, readable_budget
 from neuroloom.learn.model import Model, find_model
 from neuroloom.learn.narrate import write_card
+from neuroloom.learn.training.budget import Plan, parse_budget, plan_time, readable_budget
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from neuroloom.learn.crossfit import Fitted
     from neuroloom.learn.store import Ensemble
+    from neuroloom.learn.training.crossfit import Fitted
 
 REPORT_SECONDS = 12.0
 
@@ -246,7 +246,7 @@ class Study(Recipe):
     def _fit_role(
         self, role: str, name: str, prepared: Prepared, plan: Plan, run: Run
     ) -> list[Fitted]:
-        from neuroloom.learn.crossfit import Job, fit_jobs, groups_of
+        from neuroloom.learn.training.crossfit import Job, fit_jobs, groups_of
 
         model = self.find(name)
         seeds = range(self.seed, self.seed + (self.seeds if model.is_net else 1))
@@ -294,7 +294,7 @@ class Study(Recipe):
             return Plan(reason="solved directly: no epochs")
         if budget.seconds is None:
             return Plan(budget.epochs, budget.steps, f"as asked for ({self.budget})")
-        from neuroloom.learn.fit import seconds_per_epoch
+        from neuroloom.learn.training.fit import seconds_per_epoch
 
         learner = self._maker(model, prepared.dataset)()
         x, y = prepared.dataset.x[prepared.largest], prepared.dataset.y[prepared.largest]
@@ -317,7 +317,7 @@ class Study(Recipe):
         A study whose unit of judgement is not the example (events of a recording, cases of a dense
         task) overrides this.
         """
-        from neuroloom.learn import judge
+        from neuroloom.learn.scoring import judge
 
         models = self.roles(prepared.dataset.task)
         return judge.predictions_table(prepared.dataset, prepared.folds, fits, models)
@@ -335,7 +335,7 @@ class Study(Recipe):
             save_ensemble(run.folder / f"{role}.safetensors", ensemble)
 
     def _final(self, role: str, name: str, prepared: Prepared, fits: list[Fitted]) -> Ensemble:
-        from neuroloom.learn.judge import temperatures
+        from neuroloom.learn.scoring.judge import temperatures
         from neuroloom.learn.store import Ensemble
 
         refitted = [fit for fit in fits if fit.job.fold < 0]
@@ -400,7 +400,7 @@ class Study(Recipe):
         head
             Columns fold, unit (one an example), seed, model and role.
         """
-        from neuroloom.learn.judge import rows_of
+        from neuroloom.learn.scoring.judge import rows_of
 
         outcome = self.outcome(ensemble, dataset)
         return rows_of(dataset, np.arange(len(dataset)), outcome, head)
@@ -408,7 +408,7 @@ class Study(Recipe):
     def _report_evaluation(
         self, run: Run, table: pd.DataFrame, dataset: Dataset, n: int, out: Path | str | None
     ) -> pd.DataFrame:
-        from neuroloom.learn.metrics import metric_table
+        from neuroloom.learn.scoring.metrics import metric_table
 
         facts = {"labelled": len(dataset), "unlabelled": n - len(dataset)}
         findings = [found.as_dict() for found in dataset.findings]
@@ -449,7 +449,7 @@ class Study(Recipe):
 
     def outcome(self, ensemble: Ensemble, dataset: Dataset) -> np.ndarray:
         """Return calibrated probabilities (n, K), or predicted numbers (n,), of all examples."""
-        from neuroloom.learn import calibrate
+        from neuroloom.learn.scoring import calibrate
 
         subjects = dataset.table["subject"].astype(str).to_numpy()
         groups = subjects if "" not in ensemble.members else np.full(len(dataset), "")
@@ -504,7 +504,7 @@ def write_scores(
 ) -> None:
     """Write predictions and, computed from them, `metrics.json` and `metrics.parquet`."""
     from neuroloom.core.files import write_atomic
-    from neuroloom.learn.metrics import metric_table, summary
+    from neuroloom.learn.scoring.metrics import metric_table, summary
 
     write_atomic(folder / "predictions.parquet", lambda p: table.to_parquet(p, index=False))
     if len(table) == 0:

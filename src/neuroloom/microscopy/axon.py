@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from neuroloom.core.dataset import Dataset
     from neuroloom.core.run import Run
-    from neuroloom.learn.crossfit import Fitted
     from neuroloom.learn.study import Prepared
+    from neuroloom.learn.training.crossfit import Fitted
 
 GREYS = {"myelin": 128.0, "axon": 255.0}
 
@@ -84,7 +84,7 @@ class Axon(Segment):
 
     def _named(self, data: Path, *, labelled: bool = True) -> Axon:
         """Return the recipe with what the labels' classes are, where nothing said it."""
-        from neuroloom.learn.dense.read import find
+        from neuroloom.learn.dense.data.read import find
         from neuroloom.microscopy.fibres import globs_of_masks
 
         if self.labels or self.values or self.classes:

@@ -12,7 +12,7 @@ from neuroloom.core.audit import Finding
 from neuroloom.core.dataset import ENTITIES, Dataset
 from neuroloom.core.split import Fold
 from neuroloom.io.cases.layouts import few
-from neuroloom.learn.dense.cases import DenseCases
+from neuroloom.learn.dense.data.cases import DenseCases
 from neuroloom.learn.dense.planning.tissue import EDGE, LOOKED_AT, zoom_out
 from neuroloom.microscopy.objects import BLUR, Objects, look_numbered
 from neuroloom.microscopy.strips import cut_case, neighbour_of

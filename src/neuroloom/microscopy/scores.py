@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroloom.learn.intervals import interval, resample, tail
+from neuroloom.learn.scoring.intervals import interval, resample, tail
 from neuroloom.microscopy.data import COPIED
 from neuroloom.microscopy.objects import IOUS
 
@@ -63,7 +63,7 @@ def further_scores(
     seed
         Of the bootstrap over cases; counts of cases are pooled.
     """
-    from neuroloom.learn.metrics import summary
+    from neuroloom.learn.scoring.metrics import summary
 
     found: dict[str, Entry] = {}
     for name, (columns, function) in OF_COUNTS.items():

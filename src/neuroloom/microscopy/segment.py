@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from neuroloom.core.dataset import Dataset
     from neuroloom.core.run import Run
-    from neuroloom.learn.crossfit import Fitted
     from neuroloom.learn.model import Model
     from neuroloom.learn.store import Ensemble
     from neuroloom.learn.study import Prepared
+    from neuroloom.learn.training.crossfit import Fitted
 
 # Times as large as they are, at which images are looked at: another animal's things are larger.
 SIZES = (0.5, 0.6, 0.7, 0.85, 1.0, 1.2, 1.4, 1.7)
@@ -131,7 +131,7 @@ class Segment(DenseStudy):
 
     def _single(self, data: Path) -> bool:
         """Tell whether nothing but the place in the image can be held out honestly."""
-        from neuroloom.learn.dense.read import find
+        from neuroloom.learn.dense.data.read import find
 
         table = find(self, data, self.include).table
         labelled = table[table["label"].notna()]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, avg_pool3d, interpolate
 
-from neuroloom.nets.norm_act import NormAct
+from neuroloom.nets.layers.norm_act import NormAct
 
 
 class FCN(nn.Module):

@@ -9,7 +9,7 @@ from torch import Generator, Tensor, nn
 from torch.nn.functional import interpolate, l1_loss, leaky_relu, mse_loss
 
 from neuroloom.nets.encoders.blocks import conv_norm, pad_to_multiple
-from neuroloom.nets.lean_conv import CONV
+from neuroloom.nets.layers.lean_conv import CONV
 
 _PLAIN = {2: nn.Conv2d, 3: nn.Conv3d}  # whose gradients have gradients
 

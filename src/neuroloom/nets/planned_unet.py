@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from neuroloom.core.errors import ConfigError
-from neuroloom.nets.lean_conv import CONV, LeanUp2d, LeanUp3d, lay_last
-from neuroloom.nets.norm_act import NormAct
+from neuroloom.nets.layers.lean_conv import CONV, LeanUp2d, LeanUp3d, lay_last
+from neuroloom.nets.layers.norm_act import NormAct
 
 Sizes = Sequence[int]
 

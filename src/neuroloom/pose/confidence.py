@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroloom.learn.points import REACH_PX
+from neuroloom.learn.scoring.points import REACH_PX
 
 Floats = NDArray[np.float64]
 GROUP = 25  # points in a group, at least

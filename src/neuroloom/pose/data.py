@@ -239,7 +239,7 @@ def doubtful_labels(dataset: Dataset) -> list[Finding]:
 
     A person has to look; nothing is left out or changed.
     """
-    from neuroloom.pose.doubt import suspicious_labels
+    from neuroloom.pose.doubt.signs import suspicious_labels
 
     if len(dataset) < FEWEST_TO_DOUBT or dataset.truth is None:
         return []

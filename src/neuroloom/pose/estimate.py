@@ -10,15 +10,15 @@ from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.recipe import setting
 from neuroloom.core.split import Fold
-from neuroloom.learn.budget import Plan
 from neuroloom.learn.study import Prepared, Study
+from neuroloom.learn.training.budget import Plan
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from neuroloom.core.run import Run
-    from neuroloom.learn.crossfit import Fitted
     from neuroloom.learn.store import Ensemble
+    from neuroloom.learn.training.crossfit import Fitted
 
 BASELINE = "mean-pose"
 
@@ -101,7 +101,7 @@ class Estimate(Study):
 
     def options(self) -> dict[str, Any]:
         """Return what is wished of a net beside what the labels say."""
-        from neuroloom.learn.dense.read import keys_of
+        from neuroloom.learn.dense.data.read import keys_of
 
         wishes: dict[str, Any] = {"keys": keys_of(self.plan)}
         return wishes | ({} if self.light is None else {"light": self.light})
@@ -144,7 +144,7 @@ class Estimate(Study):
 
     def _new_plan(self, prepared: Prepared, run: Run) -> Plan:
         """Settle the steps of a fit by measured speed, leaving time to predict and to report."""
-        from neuroloom.learn.dense.timing import plan_fits
+        from neuroloom.learn.dense.training.timing import plan_fits
 
         return plan_fits(self, prepared, run)
 

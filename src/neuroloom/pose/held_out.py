@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from neuroloom.core.dataset import Dataset
-    from neuroloom.learn.crossfit import Fitted
     from neuroloom.learn.store import Ensemble
     from neuroloom.learn.study import Prepared
+    from neuroloom.learn.training.crossfit import Fitted
     from neuroloom.pose.estimate import Estimate
 
     Floats = NDArray[np.float64]
@@ -301,7 +301,7 @@ def score_of_expectation(table: pd.DataFrame, seed: int = 0) -> dict[str, dict[s
 
     The interval resamples units: one point that was far off may make the slope of a few frames.
     """
-    from neuroloom.learn.intervals import bounds
+    from neuroloom.learn.scoring.intervals import bounds
 
     mine = table[table["role"] == "model"]
     said, off = (mine[name].to_numpy(float) for name in ("expected_px", "error_px"))
@@ -335,7 +335,7 @@ def score_of_identity(
     >>> score_of_identity(rows, 2)["identity_accuracy"]["value"]
     0.5
     """
-    from neuroloom.learn.intervals import bounds
+    from neuroloom.learn.scoring.intervals import bounds
 
     seen = table[(table["role"] == "model") & (table["there"] > 0) & (table["found"] > 0)]
     one = seen.drop_duplicates(["seed", "example", "individual"])

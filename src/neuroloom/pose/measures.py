@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from neuroloom.learn.points import (
+from neuroloom.learn.scoring.points import (
     mean_error,
     median_error,
     oks_precision,

@@ -106,7 +106,7 @@ class Suggest(Recipe):
     def prepare(self, data: Path) -> Prepared:
         """Find the videos and read their tracks; nothing is written."""
         from neuroloom.io.video import pictures_beside
-        from neuroloom.pose.doubted import find_videos, read_doubts
+        from neuroloom.pose.doubt.videos import find_videos, read_doubts
 
         known = {"unsure", "jump", "length", "missing", "spread"}
         if odd := set(self.weights) - known:
@@ -155,8 +155,8 @@ class Suggest(Recipe):
         import pandas as pd
 
         from neuroloom.io.video import Video
-        from neuroloom.pose import choose
-        from neuroloom.pose.doubted import labelled_pictures
+        from neuroloom.pose.doubt import choose
+        from neuroloom.pose.doubt.videos import labelled_pictures
 
         with Video(one.video, patch=True) as video:
             small = choose.small_frames(video, one.numbers)

@@ -69,7 +69,7 @@ class Volumetric(Recipe):
     @field_validator("budget")
     @classmethod
     def _readable(cls, text: str) -> str:
-        from neuroloom.learn.budget import readable_budget
+        from neuroloom.learn.training.budget import readable_budget
 
         return readable_budget(text)
 
@@ -140,7 +140,7 @@ class Volumetric(Recipe):
 
     def course(self, views: Views, shape: Shape, run: Run, held: int) -> Course:
         """Return the stored plan, or settle one by measured speed."""
-        from neuroloom.learn.budget import parse_budget
+        from neuroloom.learn.training.budget import parse_budget
         from neuroloom.pose.volume.learn import Course, settle
 
         file, budget = run.folder / "plan.json", parse_budget(self.budget)

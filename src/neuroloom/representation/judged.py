@@ -323,7 +323,7 @@ def _shuffled(
     rng: np.random.Generator,
 ) -> Floats:  # fmt: skip
     """Return the score where held-out responses have been put in random order in each fold."""
-    from neuroloom.learn.intervals import permute_within
+    from neuroloom.learn.scoring.intervals import permute_within
     from neuroloom.representation.mapping.ridge import standard_in_folds
 
     a, b = standard_in_folds(predicted, fold), standard_in_folds(truth, fold)

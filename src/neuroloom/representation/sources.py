@@ -187,7 +187,7 @@ def _from_run(folder: Path, shape: Sequence[int] | None) -> Net:
 def _from_timm(
     name: str, weights: str | None, seed: int, size: int | None, shape: Sequence[int] | None
 ) -> Net:
-    from neuroloom.learn.fit import own_randomness
+    from neuroloom.learn.training.fit import own_randomness
 
     timm = import_module("timm")
     if not timm.is_model(name.partition(".")[0]):
@@ -206,7 +206,7 @@ def _from_timm(
 def _from_vision(
     name: str, weights: str | None, seed: int, size: int | None, shape: Sequence[int] | None
 ) -> Net:
-    from neuroloom.learn.fit import own_randomness
+    from neuroloom.learn.training.fit import own_randomness
 
     # The user asked for it by name; nothing of ours needs it.
     models = import_module("torchvision.models")
@@ -220,7 +220,7 @@ def _from_vision(
 def _from_transformers(
     name: str, weights: str | None, seed: int, size: int | None, shape: Sequence[int] | None
 ) -> Net:
-    from neuroloom.learn.fit import own_randomness
+    from neuroloom.learn.training.fit import own_randomness
 
     if find_spec("transformers") is None:
         raise ConfigError(f"{name} needs the package transformers: pip install transformers.")

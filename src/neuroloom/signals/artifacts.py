@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from neuroloom.core.run import Run
-    from neuroloom.learn.crossfit import Fitted
+    from neuroloom.learn.training.crossfit import Fitted
 
 
 class Artifacts(Study):

@@ -1,7 +1,7 @@
 """Augmentations that know the sampling rate, the electrodes or the classes of signals.
 
-The contract is that of `neuroloom.learn.augment`; arguments such as `rate` and `positions` are
-facts of the dataset.
+The contract is that of `neuroloom.learn.training.augment`; arguments such as `rate` and `positions`
+are facts of the dataset.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neuroloom.core.errors import ConfigError
-from neuroloom.learn.augment import between, chosen, uniform
+from neuroloom.learn.training.augment import between, chosen, uniform
 from neuroloom.signals.splines import directions, solve_spline, spline_matrix
 
 if TYPE_CHECKING:

@@ -36,7 +36,7 @@ def metrics_by_level(
     table: pd.DataFrame, classes: list[str], seed: int
 ) -> dict[str, dict[str, float | None]]:
     """Return the AUC of artefacts of each strength against all clean windows, and from 6 dB on."""
-    from neuroloom.learn.metrics import summary
+    from neuroloom.learn.scoring.metrics import summary
 
     level = table["level"].to_numpy(float)
     clean = (table["y_true"] == "clean").to_numpy()
@@ -249,7 +249,7 @@ def find_artifacts(recipe: Artifacts, ensemble: Any, trace: Trace) -> pd.DataFra
     """Return the probability of an artefact in windows of every channel, four over each moment."""
     import pandas as pd
 
-    from neuroloom.learn import calibrate
+    from neuroloom.learn.scoring import calibrate
 
     length = ensemble.facts["axes"]["n_times"]
     n_times = trace.x.shape[1]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from neuroloom.core.run import Run
     from neuroloom.io.recordings.reader import Header
-    from neuroloom.learn.crossfit import Fitted
+    from neuroloom.learn.training.crossfit import Fitted
 
 
 EVOKED_BELOW, SHORT = 4.0, 1.25

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from neuroloom.core.run import Run
-    from neuroloom.learn.crossfit import Fitted
     from neuroloom.learn.store import Ensemble
+    from neuroloom.learn.training.crossfit import Fitted
 
 FEW_EVENTS = 30
 
@@ -312,7 +312,7 @@ def unit_of(prepared: Prepared, fit: Fitted, path: str) -> str:
 def _as_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     import pandas as pd
 
-    from neuroloom.learn.metrics import COUNTS
+    from neuroloom.learn.scoring.metrics import COUNTS
 
     if rows:
         return pd.DataFrame(rows)

@@ -12,7 +12,7 @@ from neuroloom.core.audit import Finding
 from neuroloom.core.dataset import UNITS, Dataset
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.heap import Heap, memory
-from neuroloom.learn.metrics import OTHER_IOUS
+from neuroloom.learn.scoring.metrics import OTHER_IOUS
 from neuroloom.signals.measures import as_events, find_events, match_events, merge_events, overlap
 from neuroloom.signals.traces import Source, Trace, labels_there, match_labels
 

@@ -75,7 +75,7 @@ class GapFiller:
         """
         import torch
 
-        from neuroloom.learn.fit import FitJob, Training, fit, own_randomness
+        from neuroloom.learn.training.fit import FitJob, Training, fit, own_randomness
         from neuroloom.signals.nets.gap import GapNet
 
         training = Training(

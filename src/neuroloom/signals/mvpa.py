@@ -16,8 +16,8 @@ from neuroloom.core.errors import ConfigError
 from neuroloom.core.files import read_json, write_json
 from neuroloom.core.recipe import Recipe, setting
 from neuroloom.core.split import Fold, Split, check_classes, make_folds
-from neuroloom.learn.budget import Plan, parse_budget, plan_time, readable_budget
 from neuroloom.learn.model import find_model
+from neuroloom.learn.training.budget import Plan, parse_budget, plan_time, readable_budget
 from neuroloom.signals.cut import Cut
 from neuroloom.signals.spots import Spot, fit_spots, make_spots, score_spots
 
@@ -224,7 +224,7 @@ class Mvpa(Recipe):
             return Plan(reason="solved directly: no epochs")
         if budget.seconds is None:
             return Plan(budget.epochs, budget.steps, f"as asked for ({self.budget})")
-        from neuroloom.learn.fit import seconds_per_epoch
+        from neuroloom.learn.training.fit import seconds_per_epoch
 
         dataset, spot = sweep.dataset, max(sweep.spots, key=lambda s: len(s.channels))
         learner = _make(name, dataset)(spot.facts(dataset.facts))

@@ -14,8 +14,8 @@ from neuroloom.core.errors import ConfigError
 from neuroloom.core.files import read_json, write_atomic, write_json
 from neuroloom.core.recipe import Recipe, setting
 from neuroloom.core.run import check_out, data_error_if_changed
-from neuroloom.learn.budget import Plan, parse_budget, plan_time, readable_budget
-from neuroloom.learn.fit import FitJob, Training
+from neuroloom.learn.training.budget import Plan, parse_budget, plan_time, readable_budget
+from neuroloom.learn.training.fit import FitJob, Training
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -194,7 +194,7 @@ class Pretrain(Recipe):
 
     def module(self, recordings: int) -> Any:
         """Return the untrained module."""
-        from neuroloom.learn.fit import own_randomness
+        from neuroloom.learn.training.fit import own_randomness
         from neuroloom.signals.nets.powertokens import MaskedPlaces
 
         with own_randomness(self.seed):
@@ -202,8 +202,8 @@ class Pretrain(Recipe):
 
     def _fit(self, prepared: Gathered, run: Run) -> tuple[Any, list[dict[str, Any]]]:
         """Train by the stored plan, or settle one by measured speed; goes on after a cut."""
-        from neuroloom.learn.crossfit import note_turns
-        from neuroloom.learn.fit import fit
+        from neuroloom.learn.training.crossfit import note_turns
+        from neuroloom.learn.training.fit import fit
 
         x, y = prepared.learnt.x, prepared.learnt.table["recording"].to_numpy(np.int64, copy=True)
         recordings = int(y.max()) + 1
@@ -222,7 +222,7 @@ class Pretrain(Recipe):
         return module.to("cpu"), history.epochs
 
     def _plan(self, x: np.ndarray, y: np.ndarray, recordings: int, run: Run) -> Plan:
-        from neuroloom.learn.fit import count_steps, fit
+        from neuroloom.learn.training.fit import count_steps, fit
 
         file, budget = run.folder / "plan.json", parse_budget(self.budget)
         if file.is_file():

@@ -147,7 +147,7 @@ class EncoderFeatures(Features):
     @cached_property
     def encoder(self) -> Any:
         """The module; its weights are put in by `of`."""
-        from neuroloom.learn.fit import own_randomness
+        from neuroloom.learn.training.fit import own_randomness
         from neuroloom.signals.nets.powertokens import PowerTokens, load_encoder
 
         with own_randomness(self.settings["seed"]):
@@ -168,7 +168,7 @@ class EncoderFeatures(Features):
         """Return features (n, source x band)."""
         import torch
 
-        from neuroloom.learn.fit import own_threads
+        from neuroloom.learn.training.fit import own_threads
         from neuroloom.signals.nets.powertokens import load_encoder
 
         own = {n.removeprefix(PREFIX): a for n, a in arrays.items() if n.startswith(PREFIX)}

@@ -129,7 +129,7 @@ def _write_metrics(table: pd.DataFrame, seed: int, run: Run) -> None:
     """Write the share of hidden signal that was explained, with a bootstrap over recordings."""
     import pandas as pd
 
-    from neuroloom.learn.intervals import bounds
+    from neuroloom.learn.scoring.intervals import bounds
 
     parts = {role: rows.reset_index(drop=True) for role, rows in table.groupby("role")}
     mine = parts["model"]

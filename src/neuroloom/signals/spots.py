@@ -11,7 +11,7 @@ import numpy as np
 from neuroloom.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from neuroloom.learn.budget import Plan
+    from neuroloom.learn.training.budget import Plan
 
 OVER = ("whole", "time", "generalise", "sensors")
 
@@ -147,8 +147,8 @@ def fit_spots(
     x, y
         Training trials (trial, channel, time) and their classes.
     """
-    from neuroloom.learn.fit import FitJob
-    from neuroloom.learn.together import fit_together, suits
+    from neuroloom.learn.training.fit import FitJob
+    from neuroloom.learn.training.together import fit_together, suits
 
     job = FitJob(seed=seed, epochs=plan.epochs, steps=plan.steps)
     learners = [make(spot.facts(facts)) for spot in spots]

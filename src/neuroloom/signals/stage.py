@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from neuroloom.core.run import Run
-    from neuroloom.learn.crossfit import Fitted
     from neuroloom.learn.store import Ensemble
+    from neuroloom.learn.training.crossfit import Fitted
 
 MODELS_OWN_BASELINE = "stage-lda"
 
@@ -163,7 +163,7 @@ class Stage(Study):
 
     def tabulate(self, prepared: Prepared, fits: list[Fitted]) -> pd.DataFrame:
         """Return a row for each held-out epoch, seed and role."""
-        from neuroloom.learn.judge import predictions_table
+        from neuroloom.learn.scoring.judge import predictions_table
 
         models = self.roles(prepared.dataset.task)
         if prepared.dataset.task == "classification":
@@ -175,7 +175,7 @@ class Stage(Study):
         self, ensemble: Ensemble, dataset: Dataset, head: dict[str, Any]
     ) -> pd.DataFrame:
         """Return the rows of new epochs that are labelled."""
-        from neuroloom.learn.judge import rows_of
+        from neuroloom.learn.scoring.judge import rows_of
 
         units = dict(zip(dataset.table["path"], head.pop("unit"), strict=True))
         rows, p = epoch_probabilities(self.outcome(ensemble, dataset), dataset)

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from neuroloom.core.recipe import setting
-from neuroloom.volumes.whole import WholeImage
+from neuroloom.volumes.whole.study import WholeImage
 
 if TYPE_CHECKING:
-    from neuroloom.volumes.data import Wish
+    from neuroloom.volumes.whole.data import Wish
 
 
 class Classify(WholeImage):

@@ -16,7 +16,13 @@ from neuroloom.core.files import digest, write_atomic, write_json
 from neuroloom.core.recipe import Recipe, setting
 from neuroloom.io.cases.layouts import few
 from neuroloom.volumes import measures
-from neuroloom.volumes.pairs import FOUND_WORDS, TRUE_WORDS, LabelPair, check_grids, find_pairs
+from neuroloom.volumes.agreement.pairs import (
+    FOUND_WORDS,
+    TRUE_WORDS,
+    LabelPair,
+    check_grids,
+    find_pairs,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,7 +117,7 @@ class Measure(Recipe):
 
     def prepare(self, data: Path) -> Prepared:
         """Pair the files, and compare grids and contents; nothing is written."""
-        from neuroloom.volumes.imagepairs import MADE_WORDS, REAL_WORDS, check_images
+        from neuroloom.volumes.agreement.imagepairs import MADE_WORDS, REAL_WORDS, check_images
 
         _ = self.chosen
         self._refuse_idle_settings()
@@ -244,7 +250,7 @@ class Measure(Recipe):
         return {"example": number, "case": pair.name} | pair.keys, rated
 
     def _measure_images(self, pair: LabelPair, number: int) -> dict[str, list[Any]]:
-        from neuroloom.volumes.imagepairs import rows_of_images
+        from neuroloom.volumes.agreement.imagepairs import rows_of_images
 
         whole, rows = rows_of_images(pair, self.chosen)
         head, rated = self._heads(pair, number)

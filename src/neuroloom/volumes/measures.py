@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from neuroloom.core.errors import ConfigError, nearest
 from neuroloom.learn.dense.measures import overlap, surface
 from neuroloom.learn.dense.measures.overlap import Classes, Counts
-from neuroloom.volumes import agreement, likeness
+from neuroloom.volumes.agreement import counts, likeness
 
 NaN = float("nan")
 USUAL = (
@@ -201,12 +201,12 @@ METRICS: dict[str, Measure] = {
     "DICE": _of_counts("Dice", overlap.dice),
     "JACRD": _of_counts("Jaccard", overlap.jaccard),
     "VOLSMTY": _of_counts("volume similarity", overlap.volume_similarity),
-    "AUC": _of_agreement("area under the curve", agreement.auc),
-    "KAPPA": _of_agreement("Cohen's kappa", agreement.kappa),
-    "RNDIND": _of_agreement("Rand index", agreement.rand_index),
-    "ADJRIND": _of_agreement("adjusted Rand index", agreement.adjusted_rand_index),
-    "ICCORR": _of_agreement("intraclass correlation", agreement.intraclass_correlation),
-    "MUTINF": _of_agreement("mutual information (bit)", agreement.mutual_information),
+    "AUC": _of_agreement("area under the curve", counts.auc),
+    "KAPPA": _of_agreement("Cohen's kappa", counts.kappa),
+    "RNDIND": _of_agreement("Rand index", counts.rand_index),
+    "ADJRIND": _of_agreement("adjusted Rand index", counts.adjusted_rand_index),
+    "ICCORR": _of_agreement("intraclass correlation", counts.intraclass_correlation),
+    "MUTINF": _of_agreement("mutual information (bit)", counts.mutual_information),
     "SURFOVLP": Measure("share of predicted surface within tolerance", _surface_overlap),
     "SURFDICE": Measure("surface Dice (NSD)", _surface_dice),
     "HDRFDST": Measure("Hausdorff distance", partial(_hausdorff, 100.0), unit="mm", rising=False),
@@ -215,10 +215,10 @@ METRICS: dict[str, Measure] = {
     ),
     "MAHLNBS": Measure("Mahalanobis distance of the centres", mahalanobis, rising=False),
     "VARINFO": _of_agreement(
-        "variation of information (bit)", agreement.variation_of_information, False
+        "variation of information (bit)", counts.variation_of_information, False
     ),
-    "GCOERR": _of_agreement("global consistency error", agreement.consistency_error, False),
-    "PROBDST": _of_agreement("probabilistic distance", agreement.probabilistic_distance, False),
+    "GCOERR": _of_agreement("global consistency error", counts.consistency_error, False),
+    "PROBDST": _of_agreement("probabilistic distance", counts.probabilistic_distance, False),
     "SNSVTY": _of_counts("sensitivity", overlap.sensitivity),
     "SPCFTY": _of_counts("specificity", overlap.specificity),
     "PRCISON": _of_counts("precision", overlap.precision),

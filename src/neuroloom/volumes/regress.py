@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from neuroloom.core.recipe import setting
-from neuroloom.volumes.whole import WholeImage
+from neuroloom.volumes.whole.study import WholeImage
 
 
 class Regress(WholeImage):

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from neuroloom.core.run import Run
-    from neuroloom.learn.crossfit import Fitted
     from neuroloom.learn.model import Model
     from neuroloom.learn.store import Ensemble
+    from neuroloom.learn.training.crossfit import Fitted
 
 # Kind -> the net that is trained unless another is named, and what stands beside it.
 MODELS = {
@@ -101,7 +101,7 @@ class Synthesize(Study):
 
     def _pairs(self, data: Path, include: list[str], facts: dict[str, Any] | None) -> Dataset:
         from neuroloom.io.cases import find_cases
-        from neuroloom.volumes.synthdata import read_pairs
+        from neuroloom.volumes.synthesis.data import read_pairs
 
         known = (facts or {}).get("all_channels", [])
         asked = known or self.channels or (["*"] if self.kind == "contrast" else [])
@@ -149,7 +149,7 @@ class Synthesize(Study):
         """Return one row a held-out image, seed and role, with PSNR and SSIM."""
         import pandas as pd
 
-        from neuroloom.volumes.fidelity import rows_of_images
+        from neuroloom.volumes.synthesis.fidelity import rows_of_images
 
         models = self.roles("synthesis")
         parts = []
@@ -166,7 +166,7 @@ class Synthesize(Study):
         self, ensemble: Ensemble, dataset: Dataset, head: dict[str, Any]
     ) -> pd.DataFrame:
         """Return the rows of new images."""
-        from neuroloom.volumes.fidelity import rows_of_images
+        from neuroloom.volumes.synthesis.fidelity import rows_of_images
 
         made = self.outcome(ensemble, dataset)
         return rows_of_images(dataset, np.arange(len(dataset)), made).assign(**head)
@@ -202,6 +202,6 @@ class Synthesize(Study):
         DataFrame
             name, path, subject, psnr, ssim: how near they are to what they were made of.
         """
-        from neuroloom.volumes.fidelity import predict_images
+        from neuroloom.volumes.synthesis.fidelity import predict_images
 
         return predict_images(self, run, inputs, out)

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from neuroloom.core.errors import ConfigError
-from neuroloom.learn.dense.cases import DenseCases
+from neuroloom.learn.dense.data.cases import DenseCases
 from neuroloom.learn.dense.explain import by_distance, looks, slope_of
-from neuroloom.learn.dense.learner import DenseLearner, Wishes
 from neuroloom.learn.dense.planning.denseplan import DensePlan
-from neuroloom.learn.fit import FitJob
+from neuroloom.learn.dense.training.learner import DenseLearner, Wishes
+from neuroloom.learn.training.fit import FitJob
 from neuroloom.volumes.segment import Segment
 from tests import grids
 

@@ -11,7 +11,7 @@ from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.io.cases import find_cases
 from neuroloom.learn.dense.nets.conditioning import build_bearing
 from neuroloom.learn.dense.planning.fingerprint import measure_case
-from neuroloom.learn.dense.voxel import voxel_features
+from neuroloom.learn.dense.training.voxel import voxel_features
 from neuroloom.volumes.segment import Segment
 from tests import grids
 
@@ -100,8 +100,8 @@ def test_it_is_said_where_it_cannot_be(data, tmp_path):
 
 
 def test_random_contrasts_join_the_changes():
-    from neuroloom.learn.dense.learner import DenseLearner, Wishes
-    from tests.learn.dense.test_module import PLAN
+    from neuroloom.learn.dense.training.learner import DenseLearner, Wishes
+    from tests.learn.dense.training.test_module import PLAN
 
     wishes = Wishes({0: "background", 1: "cell"}, contrasts="any")
     chain = DenseLearner("dynunet", wishes)._module(PLAN).chain

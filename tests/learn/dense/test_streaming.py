@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from neuroloom.learn.dense import bank as banks
 from neuroloom.learn.dense.augment.spatial import Affine
-from neuroloom.learn.dense.bank import Bank
-from neuroloom.learn.dense.cases import DenseCases
-from neuroloom.learn.dense.learner import DenseLearner, Wishes
-from neuroloom.learn.dense.module import DenseModule
-from neuroloom.learn.fit import FitJob
+from neuroloom.learn.dense.data import bank as banks
+from neuroloom.learn.dense.data.bank import Bank
+from neuroloom.learn.dense.data.cases import DenseCases
+from neuroloom.learn.dense.training.learner import DenseLearner, Wishes
+from neuroloom.learn.dense.training.module import DenseModule
+from neuroloom.learn.training.fit import FitJob
 from tests.grids import blob
-from tests.learn.dense.test_module import PLAN, bank
+from tests.learn.dense.training.test_module import PLAN, bank
 
 KEYS = {"patch": (8, 8, 8), "batch": 2, "features": 4}
 
@@ -88,7 +88,7 @@ def test_a_fit_on_a_small_machine_ends_as_on_a_large_one(small_memory, monkeypat
 
 
 def test_cases_are_kept_up_to_an_eighth_of_memory(monkeypatch):
-    from neuroloom.learn.dense import cases
+    from neuroloom.learn.dense.data import cases
 
     monkeypatch.setattr(cases, "machine_memory", lambda: 8.0)
     few = DenseCases([Toy(0), Toy(1)])

@@ -17,7 +17,7 @@ from neuroloom.core.files import digest, read_json
 from neuroloom.core.recording import spacing, volume
 from neuroloom.core.run import Run
 from neuroloom.io.images import read_image, write_image
-from neuroloom.learn.dense.audit import audit_cases, refuse_shades
+from neuroloom.learn.dense.data.audit import audit_cases, refuse_shades
 from neuroloom.learn.dense.held_out import decode, keep_largest, painted
 from neuroloom.volumes.segment import Segment
 from tests import grids

@@ -8,12 +8,12 @@ import torch
 
 from neuroloom.core import registry
 from neuroloom.core.errors import ConfigError, RunError
-from neuroloom.learn.fit import FitJob, Training
 from neuroloom.learn.grids.baseline import Projected, features
 from neuroloom.learn.grids.cam import attention_of, where_it_looked
 from neuroloom.learn.grids.learner import FULL, GridLearner, amounts
 from neuroloom.learn.grids.modules import LOSSES, contrastive, focal, triplet
 from neuroloom.learn.model import find_model
+from neuroloom.learn.training.fit import FitJob, Training
 from neuroloom.nets.encoders.resnet import ResNet
 
 OURS = [
@@ -156,7 +156,7 @@ def test_wrong_names_are_refused():
 @pytest.mark.parametrize("name", ["resnet", "vgg", "integral"])
 def test_wide_layers_are_the_quick_ones(name, monkeypatch):
     """From the first layer on channels lie last, so that minimal filtering is reached."""
-    from neuroloom.nets import winograd
+    from neuroloom.nets.layers import winograd
 
     calls, real = [], winograd.convolve
     monkeypatch.setattr(winograd, "convolve", lambda *given: calls.append(1) or real(*given))

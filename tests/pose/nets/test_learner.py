@@ -8,7 +8,7 @@ import torch
 
 from neuroloom.core.errors import ConfigError, DataError, RunError
 from neuroloom.io.labels import read_labels
-from neuroloom.learn.fit import FitJob, own_threads
+from neuroloom.learn.training.fit import FitJob, own_threads
 from neuroloom.pose.nets.frames import PoseFrames, as_channels, plain
 from neuroloom.pose.nets.learner import PoseLearner, PoseWishes, animals_of
 from neuroloom.pose.nets.maps import probabilities

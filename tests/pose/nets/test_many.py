@@ -9,7 +9,7 @@ import torch
 from neuroloom.core.errors import ConfigError
 from neuroloom.core.files import read_json
 from neuroloom.io.labels import read_labels
-from neuroloom.learn.fit import FitJob
+from neuroloom.learn.training.fit import FitJob
 from neuroloom.pose.data import read_frames
 from neuroloom.pose.estimate import Estimate
 from neuroloom.pose.group import affinity_targets

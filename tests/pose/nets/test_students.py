@@ -10,7 +10,7 @@ import pytest
 from neuroloom.core.errors import ConfigError
 from neuroloom.io.labels import read_labels
 from neuroloom.io.video import write_video
-from neuroloom.learn.fit import FitJob, own_threads
+from neuroloom.learn.training.fit import FitJob, own_threads
 from neuroloom.pose.data import find_clips
 from neuroloom.pose.nets.frames import PoseFrames
 from neuroloom.pose.nets.learner import PoseLearner, PoseWishes, _half_and_half

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from neuroloom.learn.fit import FitJob, own_threads
+from neuroloom.learn.training.fit import FitJob, own_threads
 from neuroloom.pose.volume.centre import (
     drawn,
     find_centres,

@@ -14,7 +14,7 @@ from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json
 from neuroloom.io.tracks import read_tracks
 from neuroloom.io.video import write_video
-from neuroloom.learn.fit import own_threads
+from neuroloom.learn.training.fit import own_threads
 from neuroloom.pose.rig import write_rig
 from neuroloom.pose.volume.kept import load
 from neuroloom.pose.volume.predict import films_of

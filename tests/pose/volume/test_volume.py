@@ -8,7 +8,7 @@ import torch
 
 from neuroloom.core.errors import DataError
 from neuroloom.io.video import write_video
-from neuroloom.learn.fit import own_threads
+from neuroloom.learn.training.fit import own_threads
 from neuroloom.pose.rig.scene import vary_poses, whole_poses
 from neuroloom.pose.volume.centre import room_of
 from neuroloom.pose.volume.kept import Kept, find_around

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from neuroloom.core.errors import ConfigError
-from neuroloom.learn.metrics import auc
+from neuroloom.learn.scoring.metrics import auc
 from neuroloom.signals.classical.base import Estimator
 from neuroloom.signals.classical.build import pipeline
 from neuroloom.signals.classical.csp import FilterBank, mutual_information

@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from neuroloom.learn.metrics import auc
 from neuroloom.learn.model import find_model
+from neuroloom.learn.scoring.metrics import auc
 from neuroloom.signals.classical import CspLda, Riemann
 from neuroloom.signals.classical.voting import Voting
 from tests.signals.classical import planted

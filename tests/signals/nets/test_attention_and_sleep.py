@@ -8,8 +8,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from neuroloom.core.errors import ConfigError  # noqa: E402
-from neuroloom.learn.fit import FitJob  # noqa: E402
 from neuroloom.learn.model import find_model  # noqa: E402
+from neuroloom.learn.training.fit import FitJob  # noqa: E402
 from neuroloom.signals.nets.atcnet import ATCNet, CausalBlock, WindowAttention  # noqa: E402
 from neuroloom.signals.nets.attention import SelfAttention  # noqa: E402
 from neuroloom.signals.nets.chambon2018 import Chambon2018  # noqa: E402

@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 
 from neuroloom.core.errors import ConfigError  # noqa: E402
 from neuroloom.core.registry import load  # noqa: E402
-from neuroloom.learn.fit import FitJob  # noqa: E402
+from neuroloom.learn.training.fit import FitJob  # noqa: E402
 from neuroloom.signals.nets.bdtcn import BDTCN  # noqa: E402
 from neuroloom.signals.nets.eeginception import EEGInception  # noqa: E402
 from neuroloom.signals.nets.eegitnet import EEGITNet  # noqa: E402

@@ -10,8 +10,8 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from neuroloom.core.errors import ConfigError  # noqa: E402
-from neuroloom.learn.fit import FitJob  # noqa: E402
 from neuroloom.learn.model import find_model  # noqa: E402
+from neuroloom.learn.training.fit import FitJob  # noqa: E402
 from neuroloom.signals.nets.chambon2018 import Chambon2018  # noqa: E402
 from neuroloom.signals.nets.sequence import Sequence  # noqa: E402
 from neuroloom.signals.nets.slide import Slide  # noqa: E402

@@ -18,8 +18,8 @@ from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json
 from neuroloom.io.cases import find_cases
-from neuroloom.learn import survival
-from neuroloom.learn.scores import auc
+from neuroloom.learn.scoring import survival
+from neuroloom.learn.scoring.scores import auc
 from neuroloom.volumes.radiomics.checks import audit_features
 from neuroloom.volumes.radiomics.cox import baseline_hazard, fit_cox, predicted_survival
 from neuroloom.volumes.radiomics.elastic import choose_penalty, fit_elastic

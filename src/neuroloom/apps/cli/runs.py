@@ -15,7 +15,7 @@ from neuroloom.core.run import Run, beside, check_out
 if TYPE_CHECKING:
     import pandas as pd
 
-    from neuroloom.learn.compare import Comparison
+    from neuroloom.learn.scoring.compare import Comparison
 
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 Folders = Annotated[list[Path], Parameter(consume_multiple=True, negative="")]
@@ -151,8 +151,8 @@ def compare(runs: Folders, /, *, json: Flag = False) -> int:
     json
         Everything that was found, as JSON.
     """
-    from neuroloom.learn.compare import best_of
-    from neuroloom.learn.compare import compare as compare_two
+    from neuroloom.learn.scoring.compare import best_of
+    from neuroloom.learn.scoring.compare import compare as compare_two
 
     if len(runs) < 2:
         raise ConfigError("compare needs two runs or more.")

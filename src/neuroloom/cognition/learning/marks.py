@@ -114,7 +114,7 @@ def _interval(right: np.ndarray, seeds: np.ndarray, seed: int) -> tuple[float, f
 
 
 def _bootstrap(values: np.ndarray, seeds: np.ndarray, seed: int) -> tuple[float, float]:
-    from neuroloom.learn.intervals import bounds_of_mean
+    from neuroloom.learn.scoring.intervals import bounds_of_mean
 
     several = len(np.unique(seeds)) > 1
     return bounds_of_mean(values, seeds if several else np.arange(len(values)), seed)

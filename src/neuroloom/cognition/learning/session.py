@@ -20,8 +20,8 @@ from neuroloom.cognition.nets.rate import RateRNN, RateSpec
 from neuroloom.cognition.task import Task, Trials, right_answer, task
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import ConfigError, RunError, nearest
-from neuroloom.learn.fit import FitJob, History, Training, fit
 from neuroloom.learn.store import read_arrays, write_arrays
+from neuroloom.learn.training.fit import FitJob, History, Training, fit
 
 if TYPE_CHECKING:
     import pandas as pd

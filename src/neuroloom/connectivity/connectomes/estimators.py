@@ -11,10 +11,10 @@ from neuroloom.connectivity.connectomes import features
 from neuroloom.connectivity.connectomes.linear import fit_ridge, sharpen
 from neuroloom.connectivity.connectomes.nodes import Nodes
 from neuroloom.core.errors import ConfigError, DataError
-from neuroloom.learn.solved import Solved, one_thread
+from neuroloom.learn.training.solved import Solved, one_thread
 
 if TYPE_CHECKING:
-    from neuroloom.learn.fit import FitJob
+    from neuroloom.learn.training.fit import FitJob
 
 Arrays = dict[str, np.ndarray]
 ROUNDS = 2

@@ -9,8 +9,8 @@ import numpy as np
 
 from neuroloom.connectivity.connectomes.features import edge_places
 from neuroloom.connectivity.connectomes.linear import cross_entropies, fit_ridge, sharpen
-from neuroloom.learn.fit import FitJob, History
-from neuroloom.learn.learner import NetLearner
+from neuroloom.learn.training.fit import FitJob, History
+from neuroloom.learn.training.learner import NetLearner
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 STRENGTHS = 0.5  # what strengths count beside edges, which count 1
@@ -111,7 +111,7 @@ class GraphLearner(NetLearner):
 
     def _linear(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Fit the linear path; its weights (output, node, node_to) are for standardised edges."""
-        from neuroloom.learn.solved import one_thread
+        from neuroloom.learn.training.solved import one_thread
 
         sharp = y if self.task == "classification" else None
         directed = bool(self.options.get("directed"))

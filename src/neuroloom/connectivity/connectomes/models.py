@@ -84,7 +84,7 @@ def net(name: str, kind: str, *, nodes: bool = False, summary: str, source: str)
         level = _require(name, facts, task, ("graph", "node") if nodes else ("graph",))
         if level == "node":
             return _load("nodenet:NodeNet")(name, kind=kind, n_outputs=n_outputs)
-        from neuroloom.learn.fit import Training
+        from neuroloom.learn.training.fit import Training
 
         training = {k: v for k, v in options.items() if k in Training.__dataclass_fields__}
         rest = {k: v for k, v in options.items() if k not in training}

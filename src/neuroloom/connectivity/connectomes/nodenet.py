@@ -11,7 +11,7 @@ import numpy as np
 from neuroloom.connectivity.connectomes.features import node_profiles
 from neuroloom.connectivity.connectomes.nodes import Nodes
 from neuroloom.core.errors import ConfigError
-from neuroloom.learn.fit import FitJob, History, Training, fit, own_randomness
+from neuroloom.learn.training.fit import FitJob, History, Training, fit, own_randomness
 
 if TYPE_CHECKING:
     from torch import nn

@@ -36,7 +36,7 @@ def add_graph_scores(folder: Path, table: pd.DataFrame, prepared: Prepared, seed
 
 
 def _one(rows: pd.DataFrame, dataset: Any, main: str, seed: int) -> Entry:
-    from neuroloom.learn.metrics import summary
+    from neuroloom.learn.scoring.metrics import summary
 
     return summary(rows, dataset.task, dataset.classes, seed)[main]
 
@@ -64,7 +64,7 @@ def _recall(table: pd.DataFrame, name: str) -> Entry:
 
 def _of_sites(table: pd.DataFrame, prepared: Prepared, seed: int) -> dict[str, Entry]:
     """Return the AUC of the site alone (held-out rows), and of pairs within a site."""
-    from neuroloom.learn.scores import auc
+    from neuroloom.learn.scoring.scores import auc
 
     dataset = prepared.dataset
     column = PREFIX + str(dataset.facts["site"])

@@ -14,8 +14,8 @@ from neuroloom.core.report import Facts, write_facts
 if TYPE_CHECKING:
     from neuroloom.connectivity.graphs import Graphs
     from neuroloom.core.run import Run
-    from neuroloom.learn.crossfit import Fitted
     from neuroloom.learn.study import Prepared
+    from neuroloom.learn.training.crossfit import Fitted
 
 SHOWN = 20
 ROOM = 4e7  # numbers that the permutations of all edges may take

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neuroloom.eye.ellipse import fit_ellipse
+from neuroloom.eye.find.ellipse import fit_ellipse
 from neuroloom.eye.render.optics import Geometry, Hit, gaze_vector, outline, set_up, trace
 from neuroloom.eye.render.ranges import Eyes
 from neuroloom.eye.render.surface import (

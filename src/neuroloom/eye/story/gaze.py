@@ -12,7 +12,7 @@ import pandas as pd
 from neuroloom.core.artifact import Shelf
 from neuroloom.core.files import write_atomic
 from neuroloom.core.report import Facts, write_facts, write_report
-from neuroloom.eye.gazes import deepvog_table
+from neuroloom.eye.eyeball.tables import deepvog_table
 from neuroloom.eye.story.pupil import BLOCKS, RESAMPLES, entry, write_metrics, write_predictions
 from neuroloom.eye.videos import ellipses_of
 from neuroloom.learn.figures import canvas, colour, styled
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from neuroloom.core.run import Run
-    from neuroloom.eye.eyeball import Eyeball
+    from neuroloom.eye.eyeball.jobs import Jobs
+    from neuroloom.eye.eyeball.model import Eyeball
     from neuroloom.eye.gaze import Gaze, Looked
-    from neuroloom.eye.jobs import Jobs
 
 SHOWN = 4
 PICTURES = 12

@@ -34,7 +34,7 @@ MEANING = {
 
 def report_training(recipe: Train, run: Run, prepared: Labelled) -> None:
     """Judge the net on new rendered eyes and on held-out pictures, and write the page."""
-    from neuroloom.eye.pupils import load_net
+    from neuroloom.eye.find.pupils import load_net
 
     net = load_net(run.folder / "model.safetensors")
     load_net.cache_clear()
@@ -82,9 +82,9 @@ def _number(value: float) -> float | None:
 
 def own_dice(prepared: Labelled, net: EyeNet) -> float:
     """Return the mean Dice of the pupil on held-out labelled pictures."""
+    from neuroloom.eye.find.pupils import SIDE, maps_of
     from neuroloom.eye.judge import dice
     from neuroloom.eye.labelled import read_labelled
-    from neuroloom.eye.pupils import SIDE, maps_of
 
     bank = read_labelled(prepared.test, SIDE)
     maps, _ = maps_of(bank.image.numpy(), net)
@@ -95,8 +95,8 @@ def own_dice(prepared: Labelled, net: EyeNet) -> float:
 @styled
 def worst_figure(frames: Frames, table: pd.DataFrame, net: EyeNet) -> Figure:
     """Draw the twelve frames with the lowest Dice, true and found rim."""
-    from neuroloom.eye.ellipse import rim
-    from neuroloom.eye.pupils import find_pupils
+    from neuroloom.eye.find.ellipse import rim
+    from neuroloom.eye.find.pupils import find_pupils
 
     order = np.argsort(table["dice"].fillna(2.0).to_numpy(), kind="stable")[:12]
     found = find_pupils(frames.image[order], net).ellipse

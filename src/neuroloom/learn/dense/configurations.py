@@ -17,9 +17,9 @@ import numpy as np
 from neuroloom.core.errors import ConfigError
 from neuroloom.core.files import read_json, write_json
 from neuroloom.core.split import Fold
-from neuroloom.learn.budget import Plan, parse_budget
-from neuroloom.learn.crossfit import Fitted, Job, fit_jobs
 from neuroloom.learn.dense.planning.denseplan import CONFIGURATIONS, DensePlan
+from neuroloom.learn.training.budget import Plan, parse_budget
+from neuroloom.learn.training.crossfit import Fitted, Job, fit_jobs
 
 if TYPE_CHECKING:
     import pandas as pd

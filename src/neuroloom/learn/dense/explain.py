@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuroloom.core.errors import ConfigError
-from neuroloom.learn.dense.learner import DenseLearner
-from neuroloom.learn.fit import own_randomness
+from neuroloom.learn.dense.training.learner import DenseLearner
+from neuroloom.learn.training.fit import own_randomness
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -158,7 +158,7 @@ def _plane(x: Floats, found: Bools, dims: int, slab: int) -> tuple[Floats, Bools
         return x, found
     import torch
 
-    from neuroloom.learn.dense.bank import slab_of
+    from neuroloom.learn.dense.data.bank import slab_of
 
     at = int(found.sum(axis=(1, 2)).argmax())
     return slab_of(torch.as_tensor(x), at, slab).numpy(), found[at]

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from neuroloom.core.dataset import Dataset
-    from neuroloom.learn.crossfit import Fitted
     from neuroloom.learn.dense.study import DenseStudy
     from neuroloom.learn.store import Ensemble
     from neuroloom.learn.study import Prepared
+    from neuroloom.learn.training.crossfit import Fitted
 
     Label = NDArray[np.integer]
 

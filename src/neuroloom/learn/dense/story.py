@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from neuroloom.core.run import Run
-    from neuroloom.learn.crossfit import Fitted
     from neuroloom.learn.dense.planning.denseplan import DensePlan
     from neuroloom.learn.dense.study import DenseStudy
     from neuroloom.learn.study import Prepared
+    from neuroloom.learn.training.crossfit import Fitted
 
 HELD_OUT = "held_out"
 ROWS = 400  # of the table of cases that the report carries; the file has all

@@ -13,18 +13,18 @@ from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.recipe import setting
 from neuroloom.core.split import Fold, Split, make_folds, unit_keys
-from neuroloom.learn.budget import Plan, parse_budget
 from neuroloom.learn.study import Prepared, Study
+from neuroloom.learn.training.budget import Plan, parse_budget
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from neuroloom.core.run import Run
     from neuroloom.io.cases import Case
-    from neuroloom.learn.crossfit import Fitted
     from neuroloom.learn.dense.planning.denseplan import DensePlan
     from neuroloom.learn.model import Model
     from neuroloom.learn.store import Ensemble
+    from neuroloom.learn.training.crossfit import Fitted
 
 USUAL_FOLDS = 5
 BASELINE = "voxel-logistic"
@@ -120,7 +120,7 @@ class DenseStudy(Study):
 
     def read(self, data: Path) -> Dataset:
         """Find and check the cases of `data`; voxels are read again when they are learnt from."""
-        from neuroloom.learn.dense.read import read_cases
+        from neuroloom.learn.dense.data.read import read_cases
 
         return read_cases(self, data, self.include)
 
@@ -128,7 +128,7 @@ class DenseStudy(Study):
         self, facts: dict[str, Any], data: Path, include: list[str], *, labelled: bool = True
     ) -> Dataset:
         """Read new cases, which must have the run's channels and, where `labelled`, classes."""
-        from neuroloom.learn.dense.read import read_cases
+        from neuroloom.learn.dense.data.read import read_cases
 
         return read_cases(self, data, include, facts["axes"], labelled=labelled)
 
@@ -142,13 +142,13 @@ class DenseStudy(Study):
 
     def audit(self, dataset: Dataset) -> list[Finding]:
         """Say how few cases or subjects there are."""
-        from neuroloom.learn.dense.audit import audit_cases
+        from neuroloom.learn.dense.data.audit import audit_cases
 
         return audit_cases(dataset)
 
     def options(self) -> dict[str, Any]:
         """Return what is wished of a net beside what the data say."""
-        from neuroloom.learn.dense.read import keys_of
+        from neuroloom.learn.dense.data.read import keys_of
 
         budget = parse_budget(self.budget)
         folds = 1 if self.test else USUAL_FOLDS if self.folds is None else max(1, self.folds)
@@ -194,7 +194,7 @@ class DenseStudy(Study):
                 f"missing={self.missing} needs a planned net ({', '.join(BEARING)}), not "
                 f"model={self.model}."
             )
-        from neuroloom.learn.dense.audit import refuse_shades
+        from neuroloom.learn.dense.data.audit import refuse_shades
 
         prepared = super().prepare(data)
         refuse_shades(prepared.dataset)
@@ -244,7 +244,7 @@ class DenseStudy(Study):
 
     def _split(self, dataset: Dataset, by: str) -> list[Fold]:
         """Split by whose the cases are; five folds where nothing else is asked for."""
-        from neuroloom.learn.dense.audit import refuse_copies, refuse_shared
+        from neuroloom.learn.dense.data.audit import refuse_copies, refuse_shared
 
         if stated := self.stated(dataset):
             folds = stated
@@ -284,13 +284,13 @@ class DenseStudy(Study):
 
     def _refuse_odd_words(self) -> None:
         """Refuse keys of the plan and augmentations that fit no data."""
+        from neuroloom.learn.dense.data.read import keys_of
         from neuroloom.learn.dense.planning.denseplan import check_keys
-        from neuroloom.learn.dense.read import keys_of
 
         keys = check_keys(keys_of(self.plan))
         self.find(keys.get("net", self.model))
         if self.augment is not None:
-            from neuroloom.learn.dense.usual import refuse_unfit
+            from neuroloom.learn.dense.training.usual import refuse_unfit
 
             refuse_unfit(self.augment)
 
@@ -316,7 +316,7 @@ class DenseStudy(Study):
         left
             Seconds that are left of the budget; None: it less what the run has taken.
         """
-        from neuroloom.learn.dense.timing import plan_fits
+        from neuroloom.learn.dense.training.timing import plan_fits
 
         return plan_fits(self, prepared, run, left)
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from neuroloom.core.errors import RunError
-from neuroloom.learn.fit import FitJob, History
 from neuroloom.learn.grids.learner import amounts
+from neuroloom.learn.training.fit import FitJob, History
 
 COARSE, QUANTILES = 10, 15
 PENALTIES = np.logspace(-2, 5, 15)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neuroloom.learn.fit import Training, own_randomness
-from neuroloom.learn.learner import NetLearner
+from neuroloom.learn.training.fit import Training, own_randomness
+from neuroloom.learn.training.learner import NetLearner
 
 if TYPE_CHECKING:
     from torch import nn
@@ -47,7 +47,7 @@ class GridLearner(NetLearner):
 
     Examples
     --------
-    >>> from neuroloom.learn.fit import FitJob
+    >>> from neuroloom.learn.training.fit import FitJob
     >>> from neuroloom.nets.encoders.resnet import ResNet
     >>> x = np.random.default_rng(0).normal(size=(8, 1, 12, 12)).astype("float32")
     >>> learner = GridLearner("resnet", ResNet, n_channels=1, shape=(12, 12), n_outputs=2)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from neuroloom.core.errors import RunError
-from neuroloom.learn.fit import FitJob, History
 from neuroloom.learn.grids.learner import GridLearner
+from neuroloom.learn.training.fit import FitJob, History
 
 
 class ImageLearner(GridLearner):
@@ -28,7 +28,7 @@ class ImageLearner(GridLearner):
     @classmethod
     def from_spec(cls, spec: dict[str, Any], net: Any) -> ImageLearner:
         """Build the learner that `spec` describes; its weights come with `load`."""
-        from neuroloom.learn.fit import Training
+        from neuroloom.learn.training.fit import Training
 
         rest = {key: value for key, value in spec.items() if key not in ("name", "training")}
         return cls(spec["name"], net, training=Training(**spec["training"]), **rest)

@@ -10,10 +10,10 @@ from torch import Generator, Tensor, nn
 from torch.nn.functional import cross_entropy, l1_loss, normalize, pairwise_distance
 
 from neuroloom.core.errors import ConfigError
-from neuroloom.learn.fit import Training
 from neuroloom.learn.grids.vary import augmenter
-from neuroloom.learn.modules import Members
-from neuroloom.nets.lean_conv import lay_last
+from neuroloom.learn.training.fit import Training
+from neuroloom.learn.training.modules import Members
+from neuroloom.nets.layers.lean_conv import lay_last
 
 LOSSES = ("ce", "focal", "triplet", "contrastive", "mse", "mae")
 

@@ -11,7 +11,7 @@ from neuroloom.core.artifact import Shelf
 from neuroloom.core.files import write_atomic, write_json
 from neuroloom.core.report import Facts, write_facts, write_report
 from neuroloom.learn.figures import canvas, colour, styled
-from neuroloom.learn.intervals import bounds_of_mean
+from neuroloom.learn.scoring.intervals import bounds_of_mean
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,8 +10,8 @@ from neuroloom.core.artifact import Shelf
 
 if TYPE_CHECKING:
     from neuroloom.core.run import Run
-    from neuroloom.learn.crossfit import Fitted
     from neuroloom.learn.study import Prepared
+    from neuroloom.learn.training.crossfit import Fitted
     from neuroloom.microscopy.axon import Axon
 
 

@@ -13,7 +13,7 @@ from neuroloom.core.artifact import Shelf
 from neuroloom.core.files import write_atomic, write_json
 from neuroloom.core.report import Facts, write_facts, write_report
 from neuroloom.learn.figures import canvas, styled
-from neuroloom.learn.intervals import interval, resample, tail
+from neuroloom.learn.scoring.intervals import interval, resample, tail
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from neuroloom.nets.lean_conv import CONV
+from neuroloom.nets.layers.lean_conv import CONV
 
 _NORM = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 _MAX = {2: nn.MaxPool2d, 3: nn.MaxPool3d}

@@ -15,7 +15,7 @@ from torch.nn.functional import (
 
 from neuroloom.core.errors import ConfigError
 from neuroloom.nets.encoders.blocks import conv_norm, fold_in, pad_to_multiple
-from neuroloom.nets.lean_conv import CONV
+from neuroloom.nets.layers.lean_conv import CONV
 
 FULL = 255
 LOGISTIC = 1.702  # a logistic curve this steep is nearest to the normal distribution's

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neuroloom.learn.epochs import device_name
+from neuroloom.learn.training.epochs import device_name
 from neuroloom.pose.nets.agree import agreed_places
 from neuroloom.pose.nets.align import Floats, robust_pose
 from neuroloom.pose.nets.frames import as_channels

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuroloom.core.errors import DataError, RunError
-from neuroloom.learn.epochs import device_name, whole_epoch
-from neuroloom.learn.fit import FitJob, History, Training, fit, own_randomness
-from neuroloom.learn.parts import joined, named, part_of
+from neuroloom.learn.training.epochs import device_name, whole_epoch
+from neuroloom.learn.training.fit import FitJob, History, Training, fit, own_randomness
+from neuroloom.learn.training.parts import joined, named, part_of
 from neuroloom.pose.nets.agree import Structure
 from neuroloom.pose.nets.align import Floats, pose_of
 from neuroloom.pose.nets.frames import PoseFrames

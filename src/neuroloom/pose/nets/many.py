@@ -15,8 +15,8 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import max_pool2d
 
-from neuroloom.learn.dense.module import on_cpu
-from neuroloom.learn.epochs import device_name
+from neuroloom.learn.dense.training.module import on_cpu
+from neuroloom.learn.training.epochs import device_name
 from neuroloom.pose.alike import body_scale, suppress
 from neuroloom.pose.group import affinity_targets, group
 from neuroloom.pose.nets.align import Floats, placed, pose_of

@@ -10,7 +10,7 @@ import numpy as np
 from neuroloom.learn.model import Model
 
 if TYPE_CHECKING:
-    from neuroloom.learn.fit import FitJob, History
+    from neuroloom.learn.training.fit import FitJob, History
     from neuroloom.pose.nets.frames import PoseFrames
 
 TASKS = ("pose",)
@@ -91,7 +91,7 @@ class MeanPose:
 
     def fit(self, x: PoseFrames, y: Any = None, *, job: FitJob | None = None) -> History:
         """Take the mean of the frames' points and their mean distance from it."""
-        from neuroloom.learn.fit import History
+        from neuroloom.learn.training.fit import History
 
         points = np.asarray(x.points, float)
         known = np.isfinite(points).all(-1)

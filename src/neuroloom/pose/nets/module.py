@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Generator, Tensor, nn
 
-from neuroloom.learn.dense.module import on_cpu
-from neuroloom.learn.modules import settle_norms
+from neuroloom.learn.dense.training.module import on_cpu
+from neuroloom.learn.training.modules import settle_norms
 from neuroloom.pose.nets.maps import map_loss
 from neuroloom.pose.nets.plan import Stage
 from neuroloom.pose.nets.vary import moved, relit, standardised

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from neuroloom.core.errors import ConfigError, nearest
-from neuroloom.nets.lean_conv import LeanConv2d
+from neuroloom.nets.layers.lean_conv import LeanConv2d
 from neuroloom.pose.nets.maps import mean_maps
 
 

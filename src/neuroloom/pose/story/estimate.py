@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from neuroloom.core.run import Run
-    from neuroloom.learn.crossfit import Fitted
     from neuroloom.learn.study import Prepared
+    from neuroloom.learn.training.crossfit import Fitted
     from neuroloom.pose.estimate import Estimate
     from neuroloom.pose.nets.plan import PosePlan
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroloom.learn.fit import FitJob, own_randomness
+from neuroloom.learn.training.fit import FitJob, own_randomness
 from neuroloom.pose.rig.triangulate import triangulate_robust
 from neuroloom.pose.volume.find import device_of
 from neuroloom.pose.volume.learn import run_part, training
@@ -19,7 +19,7 @@ from neuroloom.pose.volume.views import CELL, Views, centres_of
 if TYPE_CHECKING:
     import torch
 
-    from neuroloom.learn.fit import History
+    from neuroloom.learn.training.fit import History
     from neuroloom.pose.volume.nets.volume import ViewNet
 
 Floats = NDArray[np.float64]

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from neuroloom.learn.intervals import interval
+from neuroloom.learn.scoring.intervals import interval
 from neuroloom.pose.confidence import Calibration, calibrate, cross_fitted, slope
 from neuroloom.pose.rig.triangulate import triangulate
 from neuroloom.pose.volume.find import predict_views

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neuroloom.learn.fit import FitJob, Training, fit, own_randomness
+from neuroloom.learn.training.fit import FitJob, Training, fit, own_randomness
 from neuroloom.pose.volume.views import Batch, Shape, Views, centres_of, make_batch
 
 if TYPE_CHECKING:
-    from neuroloom.learn.budget import Budget
-    from neuroloom.learn.fit import History
+    from neuroloom.learn.training.budget import Budget
+    from neuroloom.learn.training.fit import History
     from neuroloom.pose.volume.nets.volume import VolumeNet
 
 Teller = Callable[[dict[str, Any]], None]
@@ -116,7 +116,7 @@ def training(batch: int) -> Training:
 
 def run_part(part: Any, moments: int, how: Training, job: FitJob) -> History:
     """Fit a part on moments numbered from 0; the net is on the CPU afterwards."""
-    from neuroloom.learn.epochs import whole_epoch
+    from neuroloom.learn.training.epochs import whole_epoch
 
     numbers = whole_epoch(moments, how.batch)
     history = fit(part, numbers, np.zeros(len(numbers), np.float32), how, job)
@@ -157,7 +157,7 @@ def settle(
 
     Examples
     --------
-    >>> from neuroloom.learn.budget import parse_budget
+    >>> from neuroloom.learn.training.budget import parse_budget
     >>> settle(parse_budget("8 steps"), 0.0, None, None, 4)[0]
     Course(views=8, volume=2, centre=4, batch=4)
     """

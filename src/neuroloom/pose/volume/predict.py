@@ -14,8 +14,8 @@ import pandas as pd
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import digest, names_apart, write_atomic, write_json
 from neuroloom.io.video import is_video
-from neuroloom.learn.epochs import device_name
 from neuroloom.learn.scan import folder_to_go_on, read_scan, scan
+from neuroloom.learn.training.epochs import device_name
 from neuroloom.pose.rig.cameras import Rig
 from neuroloom.pose.rig.files import NAMES, read_rig
 from neuroloom.pose.volume.films import Films, find_film

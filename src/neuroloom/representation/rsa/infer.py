@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from neuroloom.learn.intervals import p_value
+from neuroloom.learn.scoring.intervals import p_value
 from neuroloom.representation.rsa import similarity
 from neuroloom.representation.rsa.rdm import stimuli_of, to_pairs, to_square
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuroloom.core.errors import ConfigError, DataError
-from neuroloom.learn.solved import Solved, one_thread
+from neuroloom.learn.training.solved import Solved, one_thread
 from neuroloom.signals.classical.covariance import CHUNK, check_finite
 
 if TYPE_CHECKING:
-    from neuroloom.learn.fit import FitJob
+    from neuroloom.learn.training.fit import FitJob
 
 SMALLEST_PROBABILITY = 1e-12
 Arrays = dict[str, np.ndarray]

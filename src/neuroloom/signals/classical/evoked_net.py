@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuroloom.learn.model import find_model
-from neuroloom.learn.solved import Solved
+from neuroloom.learn.training.solved import Solved
 from neuroloom.signals.classical.base import SMALLEST_PROBABILITY
 from neuroloom.signals.classical.evoked import clip_level, clipped
 
 if TYPE_CHECKING:
-    from neuroloom.learn.fit import FitJob
+    from neuroloom.learn.training.fit import FitJob
 
 NET = "eegnet"
 TRAINING = {"epochs": 30, "lr": 0.005, "members": 2, "balance": True}
@@ -63,7 +63,7 @@ class EvokedNet:
 
     def fit(self, x: np.ndarray, y: np.ndarray, *, job: FitJob | None = None) -> Solved:
         """Train on trials `x` (trial, channel, time) and class indices `y`."""
-        from neuroloom.learn.fit import FitJob
+        from neuroloom.learn.training.fit import FitJob
 
         counts = np.bincount(y, minlength=self.net.n_outputs)
         prior = np.maximum(counts / len(y), SMALLEST_PROBABILITY)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuroloom.core.errors import DataError
-from neuroloom.learn.solved import Solved
+from neuroloom.learn.training.solved import Solved
 from neuroloom.signals.measures import find_events, match_events
 
 if TYPE_CHECKING:
-    from neuroloom.learn.fit import FitJob
+    from neuroloom.learn.training.fit import FitJob
 
 BANDS = ((0.5, 4.0), (4.0, 8.0), (8.0, 12.0), (11.0, 16.0), (16.0, 24.0), (20.0, 40.0))
 QUANTILES = np.linspace(0.7, 0.995, 16)

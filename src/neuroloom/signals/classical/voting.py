@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuroloom.learn.model import find_model
-from neuroloom.learn.solved import Solved
+from neuroloom.learn.training.solved import Solved
 from neuroloom.signals.classical.base import SMALLEST_PROBABILITY
 
 if TYPE_CHECKING:
-    from neuroloom.learn.fit import FitJob
+    from neuroloom.learn.training.fit import FitJob
 
 
 class Voting:

@@ -86,7 +86,7 @@ def net(
         stride: float | None = None,
         **options: Any,
     ) -> Any:
-        from neuroloom.learn.learner import NetLearner, Training
+        from neuroloom.learn.training.learner import NetLearner, Training
 
         whole = {"crop": 1.0, "crops": 1} if task == "dense" else {}
         arguments = (fixed or {}) | {want: facts[want] for want in wants}
@@ -109,7 +109,7 @@ def net(
         )
 
     def rebuild(spec: dict[str, Any]) -> Any:
-        from neuroloom.learn.learner import NetLearner
+        from neuroloom.learn.training.learner import NetLearner
 
         return NetLearner.from_spec(spec, build(spec["task"]))
 

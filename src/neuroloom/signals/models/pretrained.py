@@ -57,7 +57,7 @@ def _finetune(
     facts: dict[str, Any], task: str, n_outputs: int, *, init: str = "random",
     init_seed: int = 0, **options: Any,
 ) -> Any:  # fmt: skip
-    from neuroloom.learn.learner import NetLearner, Training
+    from neuroloom.learn.training.learner import NetLearner, Training
     from neuroloom.signals.nets.powertokens import PretrainedNet
 
     arguments, weights = _arguments(facts, init)
@@ -70,7 +70,7 @@ def _finetune(
 
 
 def _finetune_again(spec: dict[str, Any]) -> Any:
-    from neuroloom.learn.learner import NetLearner
+    from neuroloom.learn.training.learner import NetLearner
     from neuroloom.signals.nets.powertokens import PretrainedNet
 
     return NetLearner.from_spec(spec, PretrainedNet)

@@ -15,8 +15,8 @@ from neuroloom.signals.story.words import decode_facts, kind_of
 if TYPE_CHECKING:
     from neuroloom.core.dataset import Dataset
     from neuroloom.core.run import Run
-    from neuroloom.learn.crossfit import Fitted
     from neuroloom.learn.study import Prepared
+    from neuroloom.learn.training.crossfit import Fitted
     from neuroloom.signals.decode import Decode
     from neuroloom.signals.figures.trials import Trials
 

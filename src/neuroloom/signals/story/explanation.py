@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from neuroloom.core.dataset import Dataset
     from neuroloom.core.run import Run
-    from neuroloom.learn.crossfit import Fitted
     from neuroloom.learn.study import Prepared
+    from neuroloom.learn.training.crossfit import Fitted
     from neuroloom.signals.decode import Decode
     from neuroloom.signals.kernels import Kernels
     from neuroloom.signals.relevance import EvokedRelevance, Relevance

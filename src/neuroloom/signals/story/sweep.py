@@ -11,8 +11,8 @@ from neuroloom.core.artifact import Shelf
 from neuroloom.core.files import write_atomic, write_json
 from neuroloom.core.report import Facts, write_facts, write_report
 from neuroloom.core.split import unit_keys
-from neuroloom.learn import intervals, metrics
 from neuroloom.learn.model import find_model
+from neuroloom.learn.scoring import intervals, metrics
 from neuroloom.signals.story.words import kind_of, trial_counts
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ def predictions_of(mvpa: Mvpa, sweep: Sweep, scores: dict[Cell, np.ndarray]) -> 
 
     Of an analysis between times, the diagonal.
     """
-    from neuroloom.learn.judge import rows_of
+    from neuroloom.learn.scoring.judge import rows_of
 
     parts = []
     for cell, values in scores.items():

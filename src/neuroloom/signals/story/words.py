@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from neuroloom.core.dataset import Dataset
     from neuroloom.core.run import Run
-    from neuroloom.learn.crossfit import Fitted
     from neuroloom.learn.study import Prepared
+    from neuroloom.learn.training.crossfit import Fitted
     from neuroloom.signals.decode import Decode
 
 KINDS = {"eeg": "EEG", "mag": "MEG", "grad": "MEG", "emg": "EMG", "seeg": "SEEG", "ecog": "ECoG"}

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neuroloom.learn.figures import canvas, colour, styled
-from neuroloom.learn.survival import kaplan_meier, log_rank_p, risk_groups, survival_at
+from neuroloom.learn.scoring.survival import kaplan_meier, log_rank_p, risk_groups, survival_at
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from neuroloom.core.artifact import Shelf
     from neuroloom.core.run import Run
-    from neuroloom.learn.crossfit import Fitted
     from neuroloom.learn.study import Prepared
+    from neuroloom.learn.training.crossfit import Fitted
 
 GROUPS = 4
 

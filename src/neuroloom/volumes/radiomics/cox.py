@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 
 from neuroloom.core.errors import DataError
-from neuroloom.learn.survival import comparable
+from neuroloom.learn.scoring.survival import comparable
 
 Arrays = dict[str, np.ndarray]
 FEWEST, EVENTS_EACH = 3, 10

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuroloom.core.errors import ConfigError, DataError
-from neuroloom.learn.solved import Solved, one_thread
+from neuroloom.learn.training.solved import Solved, one_thread
 from neuroloom.volumes.radiomics.elastic import choose_penalty, inner_folds
 
 if TYPE_CHECKING:
-    from neuroloom.learn.fit import FitJob
+    from neuroloom.learn.training.fit import FitJob
 
 ALIKE = 0.95
 MISSING = 0.5
@@ -236,7 +236,7 @@ class Cox(TableLearner):
         return {"weights": weights, "times": at, "hazard": hazard, "penalty": np.array([best])}
 
     def _penalty(self, z: np.ndarray, y: np.ndarray) -> float:
-        from neuroloom.learn.survival import c_index
+        from neuroloom.learn.scoring.survival import c_index
         from neuroloom.volumes.radiomics.cox import choose_features, fit_cox
 
         risk = np.zeros((len(self.penalties), len(y)))

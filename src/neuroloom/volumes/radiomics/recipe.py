@@ -14,18 +14,18 @@ from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.recipe import setting
 from neuroloom.core.split import Fold
 from neuroloom.learn.study import Prepared, Study
-from neuroloom.volumes.columns import odd_words
 from neuroloom.volumes.radiomics.extract import ALL_FAMILIES, Chain
 from neuroloom.volumes.radiomics.table import Table, Wish, has_images
 from neuroloom.volumes.radiomics.texture import MODES
-from neuroloom.volumes.targets import of_the_run, without_target
+from neuroloom.volumes.whole.columns import odd_words
+from neuroloom.volumes.whole.targets import of_the_run, without_target
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from neuroloom.core.run import Run
-    from neuroloom.learn.crossfit import Fitted
     from neuroloom.learn.store import Ensemble
+    from neuroloom.learn.training.crossfit import Fitted
 
 BASELINE = "volume"
 

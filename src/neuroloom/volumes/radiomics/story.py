@@ -13,8 +13,8 @@ from neuroloom.core.run import data_error_if_changed
 
 if TYPE_CHECKING:
     from neuroloom.core.run import Run
-    from neuroloom.learn.crossfit import Fitted
     from neuroloom.learn.study import Prepared
+    from neuroloom.learn.training.crossfit import Fitted
     from neuroloom.volumes.radiomics.recipe import Radiomics
     from neuroloom.volumes.radiomics.table import Table
 

@@ -13,20 +13,20 @@ from neuroloom.core.audit import Finding
 from neuroloom.core.errors import DataError, nearest
 from neuroloom.io.cases.layouts_table import file_columns, own_names, separator_of
 from neuroloom.io.images import is_image
-from neuroloom.learn.dense.match import plain, tells
-from neuroloom.volumes.columns import (
-    MISSING,
-    numbers_of,
-    or_missing,
-    told_cells,
-    words_among_numbers,
-)
+from neuroloom.learn.dense.data.match import plain, tells
 from neuroloom.volumes.radiomics.extract import (
     Chain,
     Measured,
     delineate,
     measure,
     measure_response,
+)
+from neuroloom.volumes.whole.columns import (
+    MISSING,
+    numbers_of,
+    or_missing,
+    told_cells,
+    words_among_numbers,
 )
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import numpy as np
 from neuroloom.core.dataset import Dataset, Task
 from neuroloom.core.errors import ConfigError, DataError, nearest
 from neuroloom.core.split import Fold, check_classes, unit_keys
-from neuroloom.volumes.columns import as_word, numbers_of, or_missing
 from neuroloom.volumes.radiomics.table import is_number_target
+from neuroloom.volumes.whole.columns import as_word, numbers_of, or_missing
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from neuroloom.core.dataset import Dataset
     from neuroloom.core.run import Run
-    from neuroloom.learn.crossfit import Fitted
     from neuroloom.learn.study import Prepared
-    from neuroloom.volumes.whole import WholeImage
+    from neuroloom.learn.training.crossfit import Fitted
+    from neuroloom.volumes.whole.study import WholeImage
 
 SHOWN = 2
 

@@ -11,15 +11,15 @@ from neuroloom.core.report import Facts, write_facts
 from neuroloom.learn import figures
 from neuroloom.learn.narrate import add_split_figure, study_facts
 from neuroloom.learn.study import add_scores
-from neuroloom.volumes.fidelity import paired, real_image
-from neuroloom.volumes.novelty import novelty
 from neuroloom.volumes.story.planes import planes
-from neuroloom.volumes.synthdata import inside
+from neuroloom.volumes.synthesis.data import inside
+from neuroloom.volumes.synthesis.fidelity import paired, real_image
+from neuroloom.volumes.synthesis.novelty import novelty
 
 if TYPE_CHECKING:
     from neuroloom.core.run import Run
-    from neuroloom.learn.crossfit import Fitted
     from neuroloom.learn.study import Prepared
+    from neuroloom.learn.training.crossfit import Fitted
     from neuroloom.volumes.synthesize import Synthesize
 
 QUESTIONS = {

@@ -10,8 +10,8 @@ import torch
 from neuroloom.learn.dense.apply.infer import at_size, probabilities
 from neuroloom.learn.dense.apply.size import EDGE as LARGEST
 from neuroloom.learn.dense.apply.size import brought_to, pieces_of, surest
-from neuroloom.learn.dense.learner import Wishes
 from neuroloom.learn.dense.planning.denseplan import DensePlan
+from neuroloom.learn.dense.training.learner import Wishes
 
 PLAN = DensePlan(
     "2d", "default", "dynunet", 2, (1.0, 1.0), (0, 1), (64.0, 64.0), (32, 32), 2,

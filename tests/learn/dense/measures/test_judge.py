@@ -7,10 +7,10 @@ from sklearn import metrics as sk
 
 from neuroloom.core.errors import DataError
 from neuroloom.core.report import MEANINGS, meaning_of
-from neuroloom.learn import intervals, metrics
-from neuroloom.learn.compare import compare
 from neuroloom.learn.dense.measures import judge, surface
 from neuroloom.learn.figures import score_units
+from neuroloom.learn.scoring import intervals, metrics
+from neuroloom.learn.scoring.compare import compare
 
 CLASSES = {"front": 1, "back": 2}
 

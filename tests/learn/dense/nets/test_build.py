@@ -11,7 +11,7 @@ from torch.nn.functional import instance_norm, leaky_relu
 
 from neuroloom.core.errors import ConfigError
 from neuroloom.learn.dense.nets.build import build_net, grid_nets, net_names
-from neuroloom.nets.norm_act import NormAct
+from neuroloom.nets.layers.norm_act import NormAct
 from neuroloom.nets.planned_unet import PlannedUNet
 
 PLACES = {2: (19, 35), 3: (9, 19, 17)}

@@ -9,7 +9,6 @@ import torch
 import yaml
 
 from neuroloom.core.errors import ConfigError, DataError
-from neuroloom.learn.dense.learner import DenseLearner, Wishes
 from neuroloom.learn.dense.planning.denseplan import DensePlan
 from neuroloom.learn.dense.planning.fingerprint import CaseFacts, Fingerprint
 from neuroloom.learn.dense.planning.plan import (
@@ -19,6 +18,7 @@ from neuroloom.learn.dense.planning.plan import (
     target_spacing,
 )
 from neuroloom.learn.dense.planning.topology import footprint, topology
+from neuroloom.learn.dense.training.learner import DenseLearner, Wishes
 
 
 def fingerprint(

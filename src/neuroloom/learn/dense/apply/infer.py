@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuroloom.learn.dense.planning.denseplan import DensePlan
-from neuroloom.learn.dense.usual import mirrors
+from neuroloom.learn.dense.training.usual import mirrors
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from neuroloom.learn.dense.learner import Wishes
+    from neuroloom.learn.dense.training.learner import Wishes
 
 VOXELS_AT_ONCE = 4_000_000
 

@@ -98,7 +98,7 @@ def score_of_doubt(predictions: pd.DataFrame, seed: int = 0) -> dict[str, dict[s
     >>> round(score_of_doubt(rows)["error_auroc"]["value"], 3)
     0.8
     """
-    from neuroloom.learn.intervals import bounds_of_mean
+    from neuroloom.learn.scoring.intervals import bounds_of_mean
 
     known = predictions[predictions["error_auroc"].notna()]
     cases = known.groupby(["role", "example"])["error_auroc"].mean()

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from neuroloom.core.errors import DataError
 from neuroloom.learn.dense.measures import overlap, surface
 from neuroloom.learn.dense.measures.overlap import Classes, Floats
-from neuroloom.learn.scores import mean_known
+from neuroloom.learn.scoring.scores import mean_known
 
 COUNTED = ("tp", "fp", "fn", "tn")
 DISTANCES = ("nsd", "hd95", "asd")

@@ -15,8 +15,8 @@ from torch import Generator, Tensor, nn
 
 from neuroloom.core.errors import ConfigError
 from neuroloom.learn.dense.nets.build import build_net
-from neuroloom.nets.norm_act import NormAct
-from neuroloom.nets.padded import Padded
+from neuroloom.nets.layers.norm_act import NormAct
+from neuroloom.nets.layers.padded import Padded
 from neuroloom.nets.planned_unet import PlannedUNet
 
 

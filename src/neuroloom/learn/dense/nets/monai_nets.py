@@ -34,7 +34,7 @@ def unet_plus_plus(wanted: Wanted) -> nn.Module:
     from monai.networks.nets import BasicUNetPlusPlus
     from torch import nn
 
-    from neuroloom.nets.padded import First
+    from neuroloom.nets.layers.padded import First
 
     base = wanted.features[0]
     widths = (base, base, 2 * base, 4 * base, 8 * base, base)
@@ -59,7 +59,7 @@ def vnet(wanted: Wanted) -> nn.Module:
     """Return V-Net; it repeats its input up to 16 channels, so their number has to divide 16."""
     from monai.networks.nets import VNet
 
-    from neuroloom.nets.padded import Widened
+    from neuroloom.nets.layers.padded import Widened
 
     if wanted.in_channels > 16:
         raise ConfigError(f"vnet takes up to 16 channels, got {wanted.in_channels}.")
@@ -89,7 +89,7 @@ def unetr(wanted: Wanted) -> nn.Module:
     from monai.networks.nets import UNETR
     from torch import nn
 
-    from neuroloom.nets.padded import Padded
+    from neuroloom.nets.layers.padded import Padded
 
     size = tuple(-(-n // 16) * 16 for n in wanted.patch)
     net: Any = _made(UNETR, wanted, {"img_size": size})
@@ -115,7 +115,7 @@ def _made(kind: Callable[..., nn.Module], wanted: Wanted, settings: dict[str, An
 def _padded(
     wanted: Wanted, net: nn.Module, divisor: int | tuple[int, ...], cells: int = 1
 ) -> nn.Module:
-    from neuroloom.nets.padded import Padded
+    from neuroloom.nets.layers.padded import Padded
 
     each = (divisor,) * wanted.dims if isinstance(divisor, int) else divisor
     return Padded(net, each, cells)

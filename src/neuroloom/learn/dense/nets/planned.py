@@ -44,7 +44,7 @@ def residual(wanted: Wanted) -> nn.Module:
 def fcn(wanted: Wanted) -> nn.Module:
     """Return FCN-8s with the plan's widths."""
     from neuroloom.nets.fcn import FCN
-    from neuroloom.nets.padded import Padded
+    from neuroloom.nets.layers.padded import Padded
 
     checked_options("fcn", FCN, wanted.options)
     if len(wanted.features) < 2:
@@ -62,7 +62,7 @@ def deepmedic(wanted: Wanted) -> nn.Module:
 
 
 def _planned(wanted: Wanted, *, residual: bool, decoder: int) -> nn.Module:
-    from neuroloom.nets.padded import Padded
+    from neuroloom.nets.layers.padded import Padded
     from neuroloom.nets.planned_unet import PlannedUNet
 
     checked_options("the planned U-Net", PlannedUNet, wanted.options)

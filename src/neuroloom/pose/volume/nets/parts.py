@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
-from neuroloom.learn.dense.module import on_cpu
+from neuroloom.learn.dense.training.module import on_cpu
 from neuroloom.pose.volume.nets.volume import VolumeNet, target_heat
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""From pupils to gaze: circles in space, the eyeball, tables of gaze."""

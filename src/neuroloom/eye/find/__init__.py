@@ -1,0 +1,1 @@
+"""From grey frames to pupils: maps, rims, ellipses."""

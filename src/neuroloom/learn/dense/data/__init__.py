@@ -1,0 +1,1 @@
+"""Cases of a dense study: read, audited, matched with a run, preprocessed, kept at hand."""

@@ -1,0 +1,1 @@
+"""How a dense net learns: patches, losses, time, one net after another; and the plain model."""

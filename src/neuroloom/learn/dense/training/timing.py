@@ -1,0 +1,126 @@
+"""How many steps a time allows: measured on the very cases and machine that will train."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neuroloom.learn.training.budget import Plan, parse_budget
+
+if TYPE_CHECKING:
+    from neuroloom.core.run import Run
+    from neuroloom.learn.study import Prepared
+
+MARGIN = 1.05
+MOST_STEPS = 100_000  # that are planned; a fit that has so many does not take more
+REPORT_S, REPORT_SHARE = 25.0, 0.12  # seconds that scores, figures and the report may take
+SCORE_S = 0.06  # of a case and million voxels, for its distances
+# What a setting says, as `fit.Training` has it; None is chosen by measurement, or by the net.
+FORMATS = {"auto": None, "32": "32-true", "bf16": "bf16-mixed"}
+FASTER = 1.15  # bf16 must be so much faster to be taken
+
+
+def plan_fits(study: Any, prepared: Prepared, run: Run, left: float | None = None) -> Plan:
+    """Return the plan of every fit of a study whose learners can say how long a step takes.
+
+    Parameters
+    ----------
+    study
+        With `budget`, `seeds` and `precision`.
+    left
+        Seconds that are left of the budget; None: it less what the run has taken.
+    """
+    model, budget = study.find(study.model), parse_budget(study.budget)
+    if not model.is_net:
+        return Plan(reason="solved directly: no epochs")
+    if budget.seconds is None:
+        return Plan(
+            budget.epochs, budget.steps, f"as asked for ({study.budget})", FORMATS[study.precision]
+        )
+    judged = sum(len(fold.test) > 0 for fold in prepared.folds)
+    fits = study.seeds * (judged + study._refits(model))
+    left = budget.seconds - run.elapsed if left is None else left
+    learner = study._maker(model, prepared.dataset)()
+    return plan_steps(learner, prepared, left, budget.seconds, fits, study.precision)
+
+
+def plan_steps(
+    learner: Any, prepared: Prepared, left: float, budget: float, fits: int, wanted: str = "auto"
+) -> Plan:
+    """Return the plan of each fit.
+
+    Parameters
+    ----------
+    learner
+        Untrained.
+    left, budget
+        Seconds that are left, and that there were.
+    fits
+        How many fits are to come.
+    wanted
+        "32", "bf16" or "auto": bf16 where it is measured to be faster.
+    """
+    began = time.monotonic()
+    dataset = prepared.dataset
+    seconds = learner.seconds_per_step(dataset.x[prepared.largest], at_least=min(8.0, budget / 40))
+    precision = chosen_precision(learner, dataset.x[prepared.largest], wanted, seconds)
+    held_out = [row for fold in prepared.folds for row in fold.test]
+    per_case = _seconds_per_case(learner, dataset, held_out)
+    reserve = min(REPORT_S, REPORT_SHARE * budget) + per_case * len(held_out) * fits / max(
+        1, len(prepared.folds)
+    )
+    reserve += getattr(learner, "overhead_s", 0.0) * fits
+    left = max(left - (time.monotonic() - began) - reserve, 1.0)
+    a_fit = left / (MARGIN * fits)
+    steps = int(max(1, min(a_fit / seconds, MOST_STEPS)))
+    reason = (
+        f"{steps:,} steps for each of {fits} fits are what the time allows ({1000 * seconds:.0f} "
+        f"ms a step measured on {os.cpu_count()} cores, {reserve:.0f} s kept for predicting, "
+        "scoring and the report)"
+    )
+    return Plan(
+        steps=steps, reason=reason, precision=precision, seconds=a_fit,
+        all_seconds=steps < MOST_STEPS,
+    )  # fmt: skip
+
+
+def chosen_precision(learner: Any, x: Any, wanted: str, seconds: float) -> str:
+    """Return the number format to train with, as `fit.Training` names it.
+
+    On a CPU bf16 is only worth a try where it has instructions for tiles (AMX): without them it
+    took half as long again.
+
+    Parameters
+    ----------
+    seconds
+        Of a step with 32 bits.
+    """
+    import torch
+
+    named = FORMATS[wanted]
+    if named is not None:
+        return named
+    if torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
+    if not torch.cpu._is_amx_tile_supported() or not hasattr(learner, "seconds_of_stage"):
+        return "32-true"
+    plan = learner.make_plan(x)
+    quick = learner.fresh().seconds_of_stage(x, plan, 0, 3.0, "bf16-mixed")
+    return "bf16-mixed" if quick * FASTER < seconds else "32-true"
+
+
+def _seconds_per_case(learner: Any, dataset: Any, rows: list[int]) -> float:
+    """Measure how long predicting and scoring takes, on the case of median size."""
+    if not rows:
+        return 0.0
+    sizes = [int(np.prod(dataset.x[row].shape)) for row in rows]
+    middle = rows[int(np.argsort(sizes)[len(sizes) // 2])]
+    probe = learner.rehearsed
+    began = time.monotonic()
+    for _ in probe.predict_scores(dataset.x[np.array([middle])]):
+        pass
+    predicting = (time.monotonic() - began) * getattr(probe, "dearest", 1.0)
+    return predicting + SCORE_S * max(float(np.median(sizes)) / 1e6, 0.3)

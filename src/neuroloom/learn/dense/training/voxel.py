@@ -1,0 +1,208 @@
+"""The plain model beside every dense net: each voxel by its neighbourhood and its place.
+
+Blurred intensities, edges and blobs at three scales, and where in the image a voxel lies, go into a
+multinomial logistic regression: what interactive pixel classifiers do (Sommer et al. 2011, ilastik;
+Berg et al. 2019), and an atlas of where a structure tends to be, in one model without a net.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neuroloom.learn.dense.data.cases import DenseCases
+from neuroloom.learn.dense.training.learner import Wishes
+
+if TYPE_CHECKING:
+    from neuroloom.learn.training.fit import FitJob
+
+SCALES = (1.0, 2.0, 4.0)
+SAMPLE = 24_000
+CASES = 40  # from so many it learns, evenly spread: more teach a linear model nothing
+SLAB_VOXELS = 4_000_000
+MARGIN = int(4 * SCALES[-1])
+
+
+class VoxelLearner:
+    """Logistic regression on features of single voxels.
+
+    Parameters
+    ----------
+    name, wishes
+        Of the model; classes, regions and the label that is left out.
+    """
+
+    validates = False
+
+    def __init__(self, name: str, wishes: Wishes) -> None:
+        self.name, self.wishes = name, wishes
+        self.arrays: dict[str, np.ndarray] = {}
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """Everything to build this learner again."""
+        return {"name": self.name, "wishes": dataclasses.asdict(self.wishes)}
+
+    @classmethod
+    def from_spec(cls, spec: Mapping[str, Any]) -> VoxelLearner:
+        """Build the learner that `spec` describes."""
+        return cls(spec["name"], Wishes.from_dict(spec["wishes"]))
+
+    @property
+    def classes(self) -> list[int]:
+        """Label values, the background first."""
+        return sorted(value for value in self.wishes.classes if value != self.wishes.ignore)
+
+    def fit(self, x: DenseCases, y: Any = None, *, job: FitJob | None = None) -> Any:
+        """Learn from voxels drawn of every case, half of them from its classes."""
+        from sklearn.linear_model import LogisticRegression
+
+        from neuroloom.learn.training.fit import History
+
+        rng = np.random.default_rng(job.seed if job else 0)
+        chosen = x[np.unique(np.linspace(0, len(x) - 1, min(len(x), CASES)).astype(int))]
+        each = max(40, SAMPLE // len(chosen))
+        parts = [self._draw(case, each, rng) for case in chosen]
+        features = np.concatenate([part for part, _ in parts])
+        values = np.concatenate([part for _, part in parts])
+        mean, scale = features.mean(0), features.std(0) + 1e-6
+        model = LogisticRegression(C=1.0, max_iter=200)
+        model.fit((features - mean) / scale, values)
+        self.arrays = self._as_arrays(model, mean, scale)
+        self._balance(chosen, values)
+        return History(stopped="solved directly")
+
+    def _draw(self, case: Any, count: int, rng: np.random.Generator) -> tuple[Any, Any]:
+        truth = case.truth()
+        flat = truth.ravel()
+        inside = np.flatnonzero((flat > 0) & (flat != self.wishes.ignore))
+        outside = np.flatnonzero(flat == 0)
+        rows = np.concatenate([_some(own, count // 2, rng) for own in (inside, outside)])
+        wanted = voxel_features(case.image()).reshape(truth.size, -1)[rows]
+        return wanted, flat[rows]
+
+    def _as_arrays(self, model: Any, mean: Any, scale: Any) -> dict[str, np.ndarray]:
+        """Return a weight and an offset for every class, also where only two or one were seen."""
+        classes, seen = self.classes, [int(value) for value in model.classes_]
+        weights = np.zeros((len(classes), mean.size))
+        offset = np.full(len(classes), -30.0)
+        for k, value in enumerate(seen):
+            place = classes.index(value)
+            sign = (2 * k - 1) if len(seen) == 2 else 1
+            row = 0 if len(seen) == 2 else k
+            share = 0.5 if len(seen) == 2 else 1.0
+            weights[place] = share * sign * model.coef_[row]
+            offset[place] = share * sign * model.intercept_[row]
+        return {"weights": weights, "offset": offset, "mean": mean, "scale": scale}
+
+    def _balance(self, x: DenseCases, drawn: np.ndarray) -> None:
+        """Give classes back how often they occur, which the drawing changed."""
+        counts = dict.fromkeys(self.classes, 0.0)
+        for case in x:
+            values, found = np.unique(case.truth(), return_counts=True)
+            for value, count in zip(values, found, strict=True):
+                if int(value) in counts:
+                    counts[int(value)] += count
+        total = sum(counts.values())
+        for place, value in enumerate(self.classes):
+            seen = float((drawn == value).mean())
+            if seen and counts[value]:
+                self.arrays["offset"][place] += np.log(counts[value] / total / seen)
+
+    def predict_scores(self, x: DenseCases) -> Iterator[np.ndarray]:
+        """Yield the probabilities of each case, (class or region, *axes) float32."""
+        for case in x:
+            yield self._regions(self._probabilities(case.image()))
+
+    def _probabilities(self, image: np.ndarray) -> np.ndarray:
+        from scipy.special import softmax
+
+        a = self.arrays
+        weights = (a["weights"] / a["scale"]).astype(np.float32)
+        offset = a["offset"] - weights @ a["mean"]
+        out = np.empty((len(weights), *image.shape[1:]), np.float32)
+        for here, features in _slabs(image):
+            scores = features @ weights.T + offset.astype(np.float32)
+            out[:, here] = np.moveaxis(softmax(scores, axis=-1), -1, 0)
+        return out
+
+    def _regions(self, p: np.ndarray) -> np.ndarray:
+        if not self.wishes.regions:
+            return p
+        place = {value: k for k, value in enumerate(self.classes)}
+        rows = [[place[v] for v in values] for values in self.wishes.regions.values()]
+        return np.stack([p[row].sum(0) for row in rows])
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return the weights as named arrays."""
+        return dict(self.arrays)
+
+    def load(self, state: Mapping[str, np.ndarray]) -> None:
+        """Take over what `state` returned."""
+        self.arrays = {name: np.array(value) for name, value in state.items()}
+
+
+def voxel_features(image: np.ndarray) -> np.ndarray:
+    """Return the features of every voxel, (*axes, feature) float32.
+
+    Parameters
+    ----------
+    image
+        (channel, *axes); each channel is first brought to mean 0 and deviation 1.
+
+    Examples
+    --------
+    >>> voxel_features(np.random.default_rng(0).random((1, 8, 9)).astype("f4")).shape
+    (8, 9, 23)
+    """
+    return next(iter(_slabs(image, whole=True)))[1]
+
+
+def _slabs(image: np.ndarray, *, whole: bool = False) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield (rows of the first axis, features), thin enough for memory."""
+    image = np.nan_to_num(image)  # a channel that a case lacks is flat
+    mean = image.reshape(len(image), -1).mean(1)
+    spread = image.reshape(len(image), -1).std(1) + 1e-6
+    depth, area = image.shape[1], int(np.prod(image.shape[2:]))
+    thick = depth if whole else max(1, SLAB_VOXELS // max(1, area))
+    for start in range(0, depth, thick):
+        stop = min(depth, start + thick)
+        low, high = max(0, start - MARGIN), min(depth, stop + MARGIN)
+        inner = slice(start - low, stop - low)
+        layers: list[np.ndarray] = []
+        for channel, m, s in zip(image, mean, spread, strict=True):
+            part = ((channel[low:high] - m) / s).astype(np.float32)
+            layers += [layer[inner] for layer in _filtered(part)]
+        layers += _places(image.shape[1:], start, stop)
+        yield slice(start, stop), np.stack(layers, axis=-1)
+
+
+def _filtered(a: np.ndarray) -> list[np.ndarray]:
+    from scipy import ndimage
+
+    found = [a, a**2]
+    for scale in SCALES:
+        blurred = ndimage.gaussian_filter(a, scale)
+        edges = ndimage.gaussian_gradient_magnitude(a, scale)
+        blobs = ndimage.gaussian_laplace(a, scale)
+        variance = np.maximum(ndimage.gaussian_filter(a**2, scale) - blurred**2, 0)
+        found += [blurred, blurred**2, edges, blobs, np.sqrt(variance)]
+    return found
+
+
+def _places(shape: tuple[int, ...], start: int, stop: int) -> list[np.ndarray]:
+    """Return the place of each voxel within the image, from -1 to 1, its squares and products."""
+    lines = [np.linspace(-1, 1, n, dtype=np.float32) for n in shape]
+    lines[0] = lines[0][start:stop]
+    axes = np.meshgrid(*lines, indexing="ij")
+    products = [axes[i] * axes[j] for i in range(len(axes)) for j in range(i, len(axes))]
+    cubes = [a * (b**2) for a in axes for b in axes] if len(axes) > 2 else []
+    radius = [np.sqrt(sum(a**2 for a in axes))]
+    return [np.asarray(part, np.float32) for part in (*axes, *products, *cubes, *radius)]
+
+
+def _some(places: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    return places if places.size <= count else rng.choice(places, count, replace=False)

@@ -1,0 +1,1 @@
+"""Judging: scores, their intervals, and what held-out predictions say."""

@@ -1,0 +1,1 @@
+"""Training: the loop, its pace and budget, and nets as learners."""

@@ -1,0 +1,1 @@
+"""Layers that are quick on a CPU, and nets that take any size."""

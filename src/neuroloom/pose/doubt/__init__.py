@@ -1,0 +1,1 @@
+"""What is in doubt in tracks and labels, and which frames to label next."""

@@ -1,0 +1,1 @@
+"""Images made by nets: what they learn from, and how near they come to real ones."""

@@ -1,0 +1,1 @@
+"""Images learnt whole: their grid, their targets, the tables beside them, and the study."""

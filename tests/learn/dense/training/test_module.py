@@ -1,0 +1,120 @@
+"""Patches as a stage of training wants them: where they lie, how coarse, how many."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.learn.dense.augment.spatial import Affine
+from neuroloom.learn.dense.data.bank import Bank, Spot, numbered
+from neuroloom.learn.dense.planning.denseplan import DensePlan
+from neuroloom.learn.dense.planning.resample import preprocess
+from neuroloom.learn.dense.training.module import DenseModule, cut
+
+PLAN = DensePlan(
+    "3d_fullres", "default", "dynunet", 3, (1.0, 1.0, 1.0), (0, 1, 2), (20.0, 20.0, 20.0),
+    (16, 16, 16), 2, ((1, 1, 1), (2, 2, 2)), ((3, 3, 3), (3, 3, 3)), (4, 8), (1, 1), (1,),
+    normalisation=("nonorm",), classes={0: "background", 1: "a", 2: "b"},
+)  # fmt: skip
+
+
+def ramp(shape=(20, 22, 24)) -> tuple[torch.Tensor, torch.Tensor]:
+    """An image whose value tells the place, and a label of its upper half."""
+    axes = torch.meshgrid(*(torch.arange(float(n)) for n in shape), indexing="ij")
+    return (axes[0] + 100 * axes[1] + 10_000 * axes[2])[None], (axes[0] > 10).to(torch.int8)
+
+
+def bank(plan=PLAN, cases=3, **more) -> Bank:
+    x, y = ramp()
+    label = y.numpy().astype(int)
+    label[2:4, 3:5, 3:5] = 2
+    done = [preprocess(x.numpy(), label, (1, 1, 1), plan) for _ in range(cases)]
+    return Bank(done, plan, **more)
+
+
+def test_a_zoomed_patch_shows_every_second_voxel_around_the_same_middle():
+    x, y = ramp()
+    found, label = cut(Spot(x, y, (2, 2, 2)), None, 0, (), (8, 8, 8), 2.0)
+    whole = x[:, 2:18, 2:18, 2:18]
+    pairs = whole.reshape(1, 8, 2, 8, 2, 8, 2).mean((2, 4, 6))
+    assert torch.allclose(found, pairs, atol=0.05)
+    assert label.shape == (8, 8, 8)
+
+
+def test_without_zoom_a_patch_is_a_plain_copy():
+    x, y = ramp()
+    found, label = cut(Spot(x, y, (3, 4, 5)), None, 0, (), (8, 8, 8), 1.0)
+    assert torch.equal(found, x[:, 3:11, 4:12, 5:13])
+    assert torch.equal(label, y[3:11, 4:12, 5:13])
+
+
+def test_stages_follow_one_another():
+    plan = PLAN.override(stages=((0.25, 2.0, 1.0, 4), (0.5, 1.0, 0.5, 1), (1.0, 1.0, 1.0, 1)))
+    module = DenseModule(torch.nn.Identity(), lambda x, y: x, (), plan)
+    module.bank = bank(plan)
+    sizes = []
+    for share in (0.0, 0.3, 0.9):
+        module.at(share)
+        x, y = module.draw([0, 1], torch.Generator().manual_seed(0))
+        sizes.append(tuple(x.shape))
+        assert y.shape == (x.shape[0], *x.shape[2:])
+    assert sizes == [(8, 1, 8, 8, 8), (2, 1, 8, 8, 8), (2, 1, 16, 16, 16)]
+
+
+def test_the_same_seed_draws_the_same_patches():
+    module = DenseModule(torch.nn.Identity(), lambda x, y: x, (Affine(30.0),), PLAN)
+    module.bank = bank()
+    first, again = (module.draw([0, 1, 2], torch.Generator().manual_seed(3)) for _ in range(2))
+    assert torch.equal(first[0], again[0])
+    assert torch.equal(first[1], again[1])
+
+
+def test_every_second_patch_holds_foreground_and_small_classes_come_up():
+    own, generator = bank(), torch.Generator().manual_seed(0)
+    seen = set()
+    for _ in range(60):
+        spot = own.spot(0, True, generator)
+        where = tuple(slice(max(a, 0), a + n) for a, n in zip(spot.start, PLAN.patch, strict=True))
+        values = set(torch.unique(spot.label[where]).tolist()) - {0}
+        assert values
+        seen |= values
+    assert seen == {1, 2}
+
+
+def test_a_small_image_lies_anywhere_within_its_patch():
+    plan = PLAN.override(patch=(32, 32, 32))
+    starts = {
+        bank(plan, cases=1).spot(0, False, torch.Generator().manual_seed(k)).start[0]
+        for k in range(40)
+    }
+    assert min(starts) == -6
+    assert max(starts) == -6
+    jittered = {
+        bank(plan, cases=1, jitter=3).spot(0, False, torch.Generator().manual_seed(k)).start[0]
+        for k in range(40)
+    }
+    assert jittered == set(range(-9, -2))
+
+
+def test_cases_beyond_the_limit_are_mapped_from_disk(tmp_path):
+    whole, mapped = bank(), bank(folder=tmp_path / "cases", limit=1)
+    assert len(list((tmp_path / "cases").glob("*-image.npy"))) == 3
+    for a, b in zip(whole.images, mapped.images, strict=True):
+        assert torch.equal(a, b)
+    for a, b in zip(whole.labels, mapped.labels, strict=True):
+        assert torch.equal(a, b)
+
+
+def test_labels_become_places_and_a_strange_value_is_named():
+    plan = PLAN.override(classes={0: "background", 17: "left", 53: "right"}, ignore=255)
+    label = np.array([[[0, 17, 53, 255]]])
+    assert numbered(label, plan).tolist() == [[[0, 1, 2, -1]]]
+    with pytest.raises(DataError, match="value 7"):
+        numbered(np.array([7]), plan)
+
+
+def test_a_stage_that_cannot_be_is_refused():
+    with pytest.raises(ConfigError, match="stages"):
+        PLAN.override(stages=((0.5, 1.0, 1.0, 1),))
