@@ -294,6 +294,9 @@ AUGMENTATIONS: dict[str, str] = {
     "grid/resample": "neuroloom.learn.dense.augment.regrid:Resample",
 }
 
+# Names that other libraries give: what stands before them, and who makes a model of the rest.
+OPEN: dict[str, dict[str, str]] = {"model": {"pose/timm": "neuroloom.pose.nets.timm:named"}}
+
 _TABLES = {
     "recipe": RECIPES,
     "model": MODELS,
@@ -341,14 +344,26 @@ def key(kind: str, name: str, family: str = "") -> str:
     --------
     >>> key("model", "eegnet")
     'eegnet'
+    >>> key("model", "timm/resnet18", "pose")
+    'pose/timm/resnet18'
     """
     full = f"{family}/{name}" if family and "/" not in name else name
-    if full not in table(kind):
-        known = names(kind, family)
-        raise ConfigError(
-            f"No {kind} is called '{name}'.{nearest(name, known)} Known: {', '.join(known)}."
-        )
-    return full
+    if full in table(kind) or _opened(kind, full):
+        return full
+    if family and _opened(kind, f"{family}/{name}"):
+        return f"{family}/{name}"
+    known = names(kind, family)
+    raise ConfigError(
+        f"No {kind} is called '{name}'.{nearest(name, known)} Known: {', '.join(known)}."
+    )
+
+
+def _opened(kind: str, full: str) -> tuple[str, str] | None:
+    """Return who makes what another library calls so, and its name there; None: nobody does."""
+    for before, maker in OPEN.get(kind, {}).items():
+        if full.startswith(f"{before}/"):
+            return maker, full.removeprefix(f"{before}/")
+    return None
 
 
 def load(kind: str, name: str) -> Any:
@@ -364,11 +379,16 @@ def load(kind: str, name: str) -> Any:
     >>> load("recipe", "signals.decode").__name__
     'Decode'
     """
-    if name not in table(kind):
-        known = ", ".join(names(kind))
-        raise ConfigError(
-            f"No {kind} is called '{name}'.{nearest(name, names(kind))} Known: {known}."
-        )
-    module, _, attribute = table(kind)[name].partition(":")
+    if name in table(kind):
+        return _imported(table(kind)[name])
+    if opened := _opened(kind, name):
+        maker, theirs = opened
+        return _imported(maker)(theirs)
+    known = ", ".join(names(kind))
+    raise ConfigError(f"No {kind} is called '{name}'.{nearest(name, names(kind))} Known: {known}.")
+
+
+def _imported(place: str) -> Any:
+    module, _, attribute = place.partition(":")
     found = import_module(module)
     return getattr(found, attribute) if attribute else found

@@ -127,8 +127,7 @@ def test_weights_of_another_net_are_refused(frames):
 
 @pytest.mark.parametrize("name", ["unet", "stacked-densenet", "resnet", "efficientnet-lite0"])
 def test_every_net_gives_maps_at_its_stride_and_learns(name):
-    options = {"pretrained": False} if name == "efficientnet-lite0" else {}
-    net = build_net(name, 1, 3, (8, 12, 16), options)
+    net = build_net(name, 1, 3, (8, 12, 16), {}, weights=False)
     x = torch.randn(2, 1, 64, 96)
     out = net(x)
     assert out.shape == (2, 3, 64 // net.stride, 96 // net.stride)

