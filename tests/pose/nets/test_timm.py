@@ -40,8 +40,10 @@ def timm(monkeypatch):
     module = ModuleType("timm")
     module.__spec__ = ModuleSpec("timm", None)
     module.asked = []
-    module.is_model = lambda name: name in ("small", "flat", "far")
-    module.list_models = lambda: ["small", "flat", "far"]
+    module.is_model = lambda name: name in ("small", "flat", "far", "coarse")
+    module.list_models = lambda like="", pretrained=False: (
+        ["small.its_tag"] if pretrained else ["small", "flat", "far", "coarse"]
+    )
 
     def create_model(name, features_only, pretrained):
         assert features_only
@@ -50,7 +52,10 @@ def timm(monkeypatch):
         if name == "far" and pretrained:
             raise OSError("no network")
         module.asked.append(pretrained)
-        return Small()
+        net = Small()
+        if name == "coarse":
+            net.feature_info.reduction = lambda: [16, 16]
+        return net
 
     module.create_model = create_model
     monkeypatch.setitem(sys.modules, "timm", module)
@@ -84,6 +89,10 @@ def test_a_model_is_found_by_its_name_and_weights_are_taken_once(timm, tmp_path)
 def test_what_timm_has_not_is_told(timm):
     with pytest.raises(ConfigError, match="Did you mean 'small'"):
         find_model("timm/smal", "pose")
+    with pytest.raises(ConfigError, match=r"no weights 'it'.*'small.its_tag'"):
+        find_model("timm/small.it", "pose")
+    with pytest.raises(ConfigError, match="too coarse"):
+        TimmPose(1, 4, "coarse")
     with pytest.raises(ConfigError, match="no maps of several sizes"):
         TimmPose(1, 4, "flat")
     with pytest.raises(ConfigError, match="cannot be fetched"):

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from neuroloom.learn.model import Model
 
 PREFIX = "timm/"
+INSTEAD = "Take a convolutional net, such as timm/resnet50 or timm/efficientnet_b0."
+COARSEST = 8  # px of a view to one of the finest map, at most: coarser ones place nothing
 
 
 class TimmPose(nn.Module):
@@ -45,6 +47,9 @@ class TimmPose(nn.Module):
         self.body = _body(name, pretrained)
         known = self.body.feature_info
         self.stride = int(known.reduction()[0])
+        if self.stride > COARSEST:
+            raise ConfigError(f"model={PREFIX}{name}: {self.stride} px of a frame are one of its "
+                              f"finest map, too coarse to place a point. {INSTEAD}")  # fmt: skip
         self.decoder = Decoder([int(own) for own in known.channels()], width, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -65,8 +70,12 @@ def named(name: str) -> Model:
     from neuroloom.pose.nets.models import pose_net
 
     timm = _library(name)
-    if not timm.is_model(name.partition(".")[0]):
-        raise ConfigError(f"timm has no '{name}'.{nearest(name, timm.list_models())}")
+    plain, _, tag = name.partition(".")
+    if not timm.is_model(plain):
+        raise ConfigError(f"timm has no '{plain}'.{nearest(plain, timm.list_models())}")
+    known = timm.list_models(f"{plain}*", pretrained=True)
+    if tag and name not in known:
+        raise ConfigError(f"timm has no weights '{tag}' of {plain}.{nearest(name, known)}")
     source = "Wightman 2019, doi:10.5281/zenodo.4414861"
     return pose_net(PREFIX + name, f"timm's {name} with its weights, and a decoder", source)
 
@@ -84,8 +93,7 @@ def _body(name: str, pretrained: bool) -> Any:
         return _library(name).create_model(name, features_only=True, pretrained=pretrained)
     except (RuntimeError, AttributeError, NotImplementedError) as error:
         raise ConfigError(
-            f"model={PREFIX}{name} gives no maps of several sizes ({error}); take a convolutional "
-            "net of timm, such as resnet50 or efficientnet_b0."
+            f"model={PREFIX}{name} gives no maps of several sizes ({error}). {INSTEAD}"
         ) from error
     except (OSError, ValueError) as error:
         raise ConfigError(
