@@ -50,17 +50,27 @@ def mitochondria(data: Path) -> tuple[Pairs, Pairs]:
 
 def nerve_cord(data: Path) -> tuple[Pairs, Pairs]:
     """Return the left and the right half of five sections: membranes 1, mitochondria 2."""
-    place = data / "microscopy" / "vnc"
     left: Pairs = {}
     right: Pairs = {}
+    for number, (grey, label) in _sections(data).items():
+        left[number] = grey[:, :512], label[:, :512]
+        right[number] = grey[:, 512 + GAP :], label[:, 512 + GAP :]
+    return left, right
+
+
+def sections(data: Path) -> tuple[Pairs, Pairs]:
+    """Return the five sections whole, of which each is left out in turn."""
+    return _sections(data), {}
+
+
+def _sections(data: Path) -> Pairs:
+    place, found = data / "microscopy" / "vnc", {}
     for file in sorted(place.glob("raw_*.tif")):
         number = file.stem[-2:]
         label = (pixels(place / f"membranes_{number}.png") > 0).astype(np.uint8)
         label[pixels(place / f"mitochondria_{number}.png") > 0] = 2
-        grey = pixels(file)
-        left[number] = grey[:, :512], label[:, :512]
-        right[number] = grey[:, 512 + GAP :], label[:, 512 + GAP :]
-    return left, right
+        found[number] = pixels(file), label
+    return found
 
 
 def nuclei(data: Path) -> tuple[Pairs, Pairs]:
@@ -88,8 +98,8 @@ def rats(data: Path) -> tuple[Pairs, Pairs]:
 
 
 SETS: dict[str, Callable[[Path], tuple[Pairs, Pairs]]] = {
-    "axon": axon_demo, "mitochondria": mitochondria, "cord": nerve_cord, "nuclei": nuclei,
-    "rats": rats,
+    "axon": axon_demo, "mitochondria": mitochondria, "cord": nerve_cord, "sections": sections,
+    "nuclei": nuclei, "rats": rats,
 }  # fmt: skip
 
 
