@@ -27,7 +27,8 @@ CONTENT: dict[str, Any] = {
     ".mgz": phantom(4), ".mgh": phantom(5), ".nrrd": phantom(6), ".nhdr": phantom(7),
     ".mha": phantom(8), ".mhd": phantom(9), ".tif": STACK, ".tiff": STACK, ".ome.tif": STACK,
     ".png": PICTURE, ".jpg": PICTURE, ".jpeg": PICTURE, ".bmp": PICTURE, ".h5": STACK,
-    ".hdf5": STACK, ".zarr": STACK, ".dcm": None,
+    ".hdf5": STACK, ".hdf": STACK, ".zarr": STACK, ".dcm": None, ".gif": PICTURE, ".ppm": PICTURE,
+    ".pgm": PICTURE,
 }  # fmt: skip
 LOSSY = {".jpg", ".jpeg"}
 KINDS = sorted(CONTENT)

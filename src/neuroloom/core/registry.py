@@ -219,8 +219,12 @@ IMAGES: dict[str, str] = {
     ".jpg": "neuroloom.io.images.png",
     ".jpeg": "neuroloom.io.images.png",
     ".bmp": "neuroloom.io.images.png",
+    ".gif": "neuroloom.io.images.png",
+    ".ppm": "neuroloom.io.images.png",
+    ".pgm": "neuroloom.io.images.png",
     ".h5": "neuroloom.io.images.hdf5",
     ".hdf5": "neuroloom.io.images.hdf5",
+    ".hdf": "neuroloom.io.images.hdf5",
     ".zarr": "neuroloom.io.images.zarr_",
 }
 

@@ -1,4 +1,4 @@
-"""HDF5 (.h5, .hdf5) with an image or a stack as a dataset: `file.h5` or `file.h5::volumes/raw`.
+"""HDF5 (.h5, .hdf5, .hdf): an image or a stack as a dataset, `file.h5` or `file.h5::volumes/raw`.
 
 Datasets are in array order, (y, x), (z, y, x) or (channel, z, y, x). The attribute
 `element_size_um`, which ilastik and others write, gives the size of a voxel in the same order.

@@ -1,4 +1,4 @@
-"""PNG, JPEG and BMP through Pillow: what a viewer shows, as numbers.
+"""PNG, JPEG, BMP, GIF, PPM and PGM through Pillow: what a viewer shows, as numbers.
 
 A palette is looked up, one bit becomes 0 and 255, colours that are all grey become one channel, and
 what the camera held turned is turned upright. Colours of 16 bits, which Pillow would cut to 8, are
@@ -96,15 +96,17 @@ def write(path: Path, recording: xr.DataArray) -> None:
     low, high = int(np.nanmin(data)), int(np.nanmax(data))
     whole = data.dtype.kind in "iu"
     top = 65535 if len(data) == 1 and path.suffix == ".png" else 255
-    if not whole or low < 0 or high > top or len(data) not in (1, 3, 4):
+    counts = (1,) if path.suffix.lower() in (".gif", ".pgm") else (1, 3, 4)
+    if not whole or low < 0 or high > top or len(data) not in counts:
         raise DataError(
-            f"{path.name}: holds 1, 3 or 4 channels of whole numbers from 0 to {top}, got "
-            f"{len(data)} of {data.dtype} from {low} to {high}; write .tif."
+            f"{path.name}: holds {' or '.join(map(str, counts))} channels of whole numbers from 0 "
+            f"to {top}, got {len(data)} of {data.dtype} from {low} to {high}; write .tif."
         )
     wide = data.dtype.itemsize > 1 and path.suffix == ".png" and len(data) == 1
     data = data.astype(np.uint16 if wide else np.uint8)
     pixels = data[0] if len(data) == 1 else np.moveaxis(data, 0, -1)
-    kind = {".jpg": "jpeg", ".jpeg": "jpeg"}.get(path.suffix.lower(), path.suffix[1:].lower())
+    suffix = path.suffix.lower()
+    kind = {".jpg": "jpeg", ".pgm": "ppm"}.get(suffix, suffix[1:])
     quality = {"quality": 95} if kind == "jpeg" else {}
     Image.fromarray(np.ascontiguousarray(pixels)).save(path, format=kind, **quality)
 
