@@ -1,7 +1,8 @@
 """Cases: images with their labels, found under DATA however they lie there.
 
-- `find_cases(data)` recognises the layout (`layouts`, `layouts_json`, `layouts_names`,
-  `layouts_table`) and gives `FoundCases`, whose `Case`s read their voxels when they are asked for.
+- `find_cases(data)` recognises the layout (`layouts`, `layouts_json`, `layouts_bids`,
+  `layouts_names`, `layouts_beside`, `layouts_table`) and gives `FoundCases`, whose `Case`s read
+  their voxels when they are asked for.
 - `check.check_cases` is the audit: it reads every case once (`look`), holds them side by side
   (`compare`) and lists all problems.
 - `truth` makes class numbers of what label files hold, as `tones` tells how they were drawn, and

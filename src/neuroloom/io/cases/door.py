@@ -21,9 +21,11 @@ from neuroloom.io.cases.layouts import (
     included,
     single,
 )
+from neuroloom.io.cases.layouts_beside import by_class_folders, by_names
+from neuroloom.io.cases.layouts_bids import by_bids
 from neuroloom.io.cases.layouts_json import by_dataset_json, by_new_images
-from neuroloom.io.cases.layouts_names import by_folders, by_words
-from neuroloom.io.cases.layouts_table import by_bids, by_manifest
+from neuroloom.io.cases.layouts_names import by_folders
+from neuroloom.io.cases.layouts_table import by_manifest
 from neuroloom.io.cases.model import Case, Cases, FoundCases, label_paths
 from neuroloom.io.cases.truth import Coding
 from neuroloom.io.images import image_suffix, is_image, split_address
@@ -72,8 +74,9 @@ def find_cases(
     classes
         Names of the classes 1..K; greys are then numbered by their size.
     channels
-        Contrasts of BIDS (T1w, T2w …) that are the channels of one case, or "*" for all; else each
-        image of a subject is a case. Other layouts say themselves which files are channels.
+        Contrasts (T1w, flair …) that are the channels of one case, or "*" for all. In BIDS each
+        image of a subject is a case without; beside a label that all share, all are channels.
+        Other layouts say themselves which files are channels.
     incomplete
         Whether cases may lack channels: a file of their own, or a cell of the table.
     n_channels
@@ -160,7 +163,8 @@ def _recognised(
     if labels:
         raise DataError(f"{data}: globs of labels need globs of images, images=['raw_*.tif'].")
     bids = partial(by_bids, channels=channels)
-    for recognise in (by_dataset_json, bids, by_folders, by_words):
+    names = partial(by_names, channels=channels, labelled=labelled)
+    for recognise in (by_dataset_json, bids, by_folders, by_class_folders, names):
         layout = recognise(data)
         if layout is not None:
             return layout, data
@@ -196,7 +200,7 @@ def _require_complete(layout: Layout, data: Path) -> None:
     raise DataError(
         f"{data}: {few([row.name for row in short])} have fewer than the {wanted} channels of the "
         f"others ({', '.join(lacked)}); add the missing files, take the case out, or name fewer "
-        "`channels` of BIDS. Segmentation can also learn from what is there: `missing=hemis` or "
+        "`channels`. Segmentation can also learn from what is there: `missing=hemis` or "
         "`film`."
     )
 

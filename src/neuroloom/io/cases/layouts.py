@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase, translate
-from itertools import combinations
+from itertools import combinations, permutations
 from pathlib import Path
 from typing import Any
 
 from neuroloom.core.errors import DataError, nearest
 from neuroloom.io.images import image_stem, image_suffix, is_image
 
-IMAGE_WORDS = ("images", "image", "imgs", "img", "raw", "imagestr", "scans", "em")
+IMAGE_WORDS = (
+    "images",
+    "image",
+    "imgs",
+    "img",
+    "raw",
+    "imagestr",
+    "scans",
+    "em",
+    "volume",
+    "input",
+)
 LABEL_WORDS = (
-    "labels", "label", "masks", "mask", "labelstr", "seg", "segs", "segmentations", "annotations",
-    "groundtruth", "gt", "truth",
+    "labels", "label", "cp_masks", "masks", "mask", "labelstr", "seg", "segs", "segmentations",
+    "segmentation", "annotations", "groundtruth", "gt", "truth", "labelled", "labeled",
 )  # fmt: skip
 _SKIPPED = ("derivatives", "sourcedata", "__MACOSX", "imagesTs", "labelsTs")
 CHANNEL = re.compile(r"^(.+)_(\d{4})$")
@@ -27,6 +38,13 @@ _DRAWER = re.compile(
     re.IGNORECASE,
 )
 _NUMBERED = re.compile(r"[_\-. ]?\d+$")
+# Suffixes of BIDS for what an image shows, and what else these contrasts are called.
+CONTRAST = re.compile(
+    r"(?:inplane)?(?:T[12]|T2star|PD)(?:w|map|rho|c|ce|gd|k|n|f)?|R[12](?:star)?map|PDT2|UNIT1"
+    r"|MP2RAGE|FLAIR|FLASH|MT(?:R|sat|V|W)(?:map)?|angio|swi|psir|stir|bold|sbref|dwi|adc|asl"
+    r"|m0scan|cbv|cta?|pet|oct|[TS]EM|uCT|[BD]F|DIC|FLUO|CONF|PLI|CARS|[2M]PE|NLO|SPIM|XPCT",
+    re.IGNORECASE,
+)
 
 
 class NothingMatchesError(DataError):
@@ -212,6 +230,33 @@ def drawn_again(name: str, masks: dict[str, str]) -> dict[str, str]:
 def _show_the_same(one: str, other: str) -> bool:
     copies = _NUMBERED.sub("", one) == other or _NUMBERED.sub("", other) == one
     return one == other or copies or not (one and other)
+
+
+def unions(kinds: Iterable[str]) -> set[str]:
+    """Return the classes that are two of the others in one: their masks hold nothing more.
+
+    Examples
+    --------
+    >>> unions(["axon", "axonmyelin", "myelin"]), unions(["axon", "axonmyelin"])
+    ({'axonmyelin'}, set())
+    """
+    known = set(kinds)
+    return known & {one + other for one, other in permutations(known, 2)}
+
+
+def name_and_class(place: str, names: Container[str]) -> tuple[str, str]:
+    """Return the longest name that a place begins with, and the word of letters after it.
+
+    Examples
+    --------
+    >>> name_and_class("a_1_axon", ["a", "a_1"]), name_and_class("a_1", ["a"])
+    (('a_1', 'axon'), ('', ''))
+    """
+    for mark in reversed([*re.finditer(r"[_\-. ]", place)]):
+        name, kind = place[: mark.start()], place[mark.end() :]
+        if name in names and re.search(r"[^\W\d_]", kind):
+            return name, kind
+    return "", ""
 
 
 def few(names: Iterable[str]) -> str:

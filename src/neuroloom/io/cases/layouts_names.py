@@ -1,12 +1,11 @@
-"""Layouts told by names: folders called images and labels, files called image and mask.
+"""Layouts told by names of folders: images and labels, train_images and train_masks, 01 and 01_GT.
 
-Each returns a `Layout`, or None where it does not recognise its own.
+`by_folders` returns a `Layout`, or None where it does not recognise its own.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +19,10 @@ from neuroloom.io.cases.layouts import (
     Row,
     clash,
     drawn_again,
-    few,
     folders,
     listed,
+    name_and_class,
     one_each,
-    pixel_beside,
     pixel_of,
     place_of,
     without,
@@ -33,22 +31,28 @@ from neuroloom.io.cases.layouts import (
 from neuroloom.io.cases.model import label_paths
 from neuroloom.io.images import image_stem
 
+_IMAGE_FOLDERS = (*IMAGE_WORDS, "jpegimages")
+# Those of vessels come first: what is called mask beside them is the field of view.
+_LABEL_FOLDERS = (
+    "1st_manual", "manual1", "manual", *LABEL_WORDS, "segmentationclass", "segmentationclasspng",
+)  # fmt: skip
+
 
 def by_folders(root: Path) -> Layout | None:
     """Recognise images/ beside labels/ and the like, in the folder itself or in those below."""
     layout = Layout([], "", each_a_subject=True)
     said: list[str] = []
     for parent in [root, *folders(root, 4)]:
-        pair = _pair_of_folders(parent)
-        if pair is None:
-            continue
-        rows, how = _paired(root, *pair, layout)
-        split = _side(f"{parent.relative_to(root).as_posix()}/")
-        for row in rows:
-            row.keys |= {"split": split} if split else {}
-        layout.rows += rows
-        paired = f"paired by {how}" if how else "with no names that pair"
-        said.append(f"{pair[0].name}/ and {pair[1].name}/ {paired}")
+        for images, labels, own in _pairs_of_folders(parent):
+            rows, how = _paired(root, images, labels, layout)
+            split = _side(f"{parent.relative_to(root).as_posix()}/{own}/")
+            whose = "" if split or not own else own
+            for row in rows:
+                row.keys |= {"split": split} if split else {}
+                row.keys |= {"subject": whose} if whose else {}
+            layout.rows += rows
+            paired = f"paired by {how}" if how else "with no names that pair"
+            said.append(f"{images.name}/ and {labels.relative_to(parent).as_posix()}/ {paired}")
     _tell_sides_apart(layout.rows)
     layout.sentence = "; ".join(dict.fromkeys(said)) + "; each case counts as a subject"
     named = [row.label for row in layout.rows if isinstance(row.label, dict)]
@@ -76,35 +80,36 @@ def _side(file: str) -> str:
     return next((part for part in file.split("/")[:-1] if side_of(part)), "")
 
 
-def by_words(root: Path) -> Layout | None:
-    """Recognise pairs in one folder whose names differ in a word: demo_image, demo_mask."""
-    every = listed(root)
-    images = {without(file, IMAGE_WORDS): file for file in every if without(file, IMAGE_WORDS)}
-    named = [(without(file, LABEL_WORDS), file) for file in every]
-    clashes: dict[str, str] = {}
-    labels = one_each((pair for pair in named if pair[0] in images), clashes)
-    if not labels:
-        return None
-    rows = [
-        Row(image_stem(file), (file,), labels.get(key), pixel=pixel_beside(root, file, key))
-        for key, file in sorted(images.items())
-    ]
-    used = {*images.values(), *labels.values()}
-    notes = []
-    if left := [file for file in every if file not in used]:
-        notes.append(f"Files that pair with none were passed over: {few(left)}.")
-    words = f"{word_of(rows[0].images[0], IMAGE_WORDS)} and "
-    words += word_of(next(iter(labels.values())), LABEL_WORDS)
-    said = f"images and labels in one folder, told by the words {words}"
-    return Layout(rows, said, notes, clashes=clashes)
+def _pairs_of_folders(parent: Path) -> list[tuple[Path, Path, str]]:
+    """Return folders of images and of labels that lie in `parent`, and what both are called.
+
+    They are called images and labels, or alike but for such a word: train_images and train_masks,
+    01 and 01_GT. Of a folder of labels that has one of its own, that is taken: 01_GT/SEG.
+    """
+    inside = {item.name.lower(): item for item in sorted(parent.iterdir()) if item.is_dir()}
+    images = next((inside[word] for word in _IMAGE_FOLDERS if word in inside), None)
+    labels = next((inside[word] for word in _LABEL_FOLDERS if word in inside), None)
+    if images and labels:
+        return [(images, _innermost(labels), "")]
+    pairs = []
+    for name, folder in inside.items():
+        own = without(name, LABEL_WORDS).strip("/")
+        beside = next((inside[other] for other in inside if own and own == _of_images(other)), None)
+        if beside and listed(parent, beside) and listed(parent, folder):
+            pairs.append((beside, _innermost(folder), own))
+    return pairs
 
 
-def _pair_of_folders(parent: Path) -> tuple[Path, Path] | None:
-    """Return the folders of images and of labels that lie in `parent`."""
-    inside = {item.name.lower(): item for item in parent.iterdir() if item.is_dir()}
-    images = next((inside[word] for word in IMAGE_WORDS if word in inside), None)
-    labels = next((inside[word] for word in LABEL_WORDS if word in inside), None)
-    return (images, labels) if images and labels else None
+def _of_images(folder: str) -> str:
+    """Return what a folder of images is called besides; "" of one of labels."""
+    if word_of(folder, LABEL_WORDS):
+        return ""
+    return without(folder, IMAGE_WORDS).strip("/") or re.sub(r"[_\-. ]+", "_", folder)
+
+
+def _innermost(labels: Path) -> Path:
+    inside = {item.name.lower(): item for item in labels.iterdir() if item.is_dir()}
+    return next((inside[word] for word in LABEL_WORDS if word in inside), labels)
 
 
 def _paired(root: Path, images: Path, labels: Path, layout: Layout) -> tuple[list[Row], str]:
@@ -164,7 +169,7 @@ def _matched_by_class(
         found: dict[str, dict[str, str]] = {name: {} for name in images}
         twice: dict[str, str] = {}
         for place, mask in zip(key([inner[m] for m in masks], LABEL_WORDS), masks, strict=True):
-            name, kind = _name_and_class(place, images)
+            name, kind = name_and_class(place, images)
             if name and (first := found[name].setdefault(kind, mask)) != mask:
                 twice[first] = clash(first, mask, f"{name}, {kind}")
         classes = {tuple(sorted(own)) for own in found.values()}
@@ -176,21 +181,6 @@ def _matched_by_class(
             best = {images[name]: {k: own[k] for k in kinds} for name, own in found.items()}
             return best, f"the stem of their names and the class after it, {' or '.join(kinds)}"
     return {}, ""
-
-
-def _name_and_class(place: str, names: Container[str]) -> tuple[str, str]:
-    """Return the longest name that a place begins with, and the word of letters after it.
-
-    Examples
-    --------
-    >>> _name_and_class("a_1_axon", ["a", "a_1"]), _name_and_class("a_1", ["a"])
-    (('a_1', 'axon'), ('', ''))
-    """
-    for mark in reversed([*re.finditer(r"[_\-. ]", place)]):
-        name, kind = place[: mark.start()], place[mark.end() :]
-        if name in names and re.search(r"[^\W\d_]", kind):
-            return name, kind
-    return "", ""
 
 
 def _channels(

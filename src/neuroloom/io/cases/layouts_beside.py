@@ -1,0 +1,327 @@
+"""Layouts in which a label lies beside its image: names that differ in a word, a folder a case.
+
+Each returns a `Layout`, or None where it does not recognise its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from neuroloom.core.split import side_of
+from neuroloom.io.cases.layouts import (
+    CONTRAST,
+    IMAGE_WORDS,
+    LABEL_WORDS,
+    Layout,
+    Row,
+    clash,
+    drawn_again,
+    few,
+    folders,
+    listed,
+    name_and_class,
+    one_each,
+    pixel_of,
+    unions,
+)
+from neuroloom.io.cases.model import label_paths
+from neuroloom.io.images import image_stem, is_image
+
+_BREAK = re.compile(r"[_\-. ]+")
+_TELLING = re.compile(
+    rf"(?:^|(?<=[_\-. ]))({'|'.join((*IMAGE_WORDS, *LABEL_WORDS))})(?=[_\-. \d]|$)"
+)
+# What stands before the word of a label and says who drew it.
+_BY_WHOM = re.compile(rf"(?:^|_)(?:{'|'.join(LABEL_WORDS)}|consensus|manual)$")
+_HASH = re.compile(r"[0-9a-f]{16,}|\d+")
+
+
+@dataclass
+class _Told:
+    """Files by the last telling word of their names: key without it -> file, or those without one.
+
+    A key is the folder and what is left of a name, in small letters, with "_" between its words.
+    """
+
+    images: dict[str, str] = field(default_factory=dict)
+    labels: list[tuple[str, str]] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
+
+
+def by_class_folders(root: Path) -> Layout | None:
+    """Recognise one image beside a folder of masks, one a class: ct beside segmentations/liver."""
+    rows = []
+    for parent in [root, *folders(root, 2)]:
+        own = [item for item in sorted(parent.iterdir()) if is_image(item)]
+        inside = [i for i in parent.iterdir() if i.is_dir() and i.name.lower() in LABEL_WORDS]
+        if len(own) != 1 or len(inside) != 1 or own == inside:
+            continue
+        image, masks = own[0].relative_to(root).as_posix(), listed(root, inside[0])
+        label = {image_stem(mask): mask for mask in masks}
+        keys = {"subject": parent.name}
+        rows.append(Row(parent.name, (image,), label, keys, pixel_of(root, image)))
+    times = Counter(name for row in rows for name in row.label or ())
+    fewest = min(2, len(rows))
+    if not times or any(n < fewest or _HASH.fullmatch(name) for name, n in times.items()):
+        return None
+    said = "one image a folder, beside a folder of masks, a file a class; each counts as a subject"
+    return Layout(rows, said, classes=dict(enumerate(sorted(times), start=1)))
+
+
+def by_names(root: Path, channels: Sequence[str] = (), *, labelled: bool = True) -> Layout | None:
+    """Recognise labels beside their images by what is left of their names without their words.
+
+    That is what is left of an image's name (demo_image, demo_mask), the whole of it (Case00,
+    Case00_gt), more than that, a class (s1, s1_seg-axon), or how the names of the contrasts of
+    one case begin, which are its channels (p1_T1, p1_FLAIR, p1_seg).
+
+    Parameters
+    ----------
+    channels
+        Contrasts that are wanted, in this order; none: all that most cases have.
+    labelled
+        Without, images that have no label are cases as well, and no label need be there.
+    """
+    told = _told(listed(root))
+    layout = _by_words(root, told)
+    layout = layout or _by_whole_names(root, told, labelled=labelled)
+    layout = layout or _by_contrasts(root, told, channels, labelled=labelled)
+    if layout is not None and _name_people(layout.rows):
+        layout.sentence += "; whose each is, its folder says"
+    return layout
+
+
+def _told(files: Iterable[str]) -> _Told:
+    """Tell images from labels by the last word that tells; a mask called otherwise is neither."""
+    told = _Told()
+    for file in files:
+        words = [*_TELLING.finditer(image_stem(file).lower())]
+        if not words:
+            told.others += [] if "mask" in image_stem(file).lower() else [file]
+        elif words[-1][1] in IMAGE_WORDS:
+            told.images[_key(file, words[-1])] = file
+        else:
+            told.labels.append((_key(file, words[-1]), file))
+    return told
+
+
+def _key(file: str, word: re.Match[str] | None = None) -> str:
+    """Return folder and name without a word of it, and of a label's without who drew it.
+
+    Examples
+    --------
+    >>> _key("a/Demo-01.NII.gz")
+    'a/demo_01'
+    """
+    stem = image_stem(file).lower()
+    rest = _plain(stem if word is None else f"{stem[: word.start()]}_{stem[word.end() :]}")
+    while word is not None and word[1] in LABEL_WORDS and _BY_WHOM.search(rest):
+        rest = _BY_WHOM.sub("", rest)
+    return f"{file.rpartition('/')[0]}/{rest}"
+
+
+def _plain(name: str) -> str:
+    """Return a name in small letters with "_" between its words."""
+    return _BREAK.sub("_", name.lower()).strip("_")
+
+
+def _by_words(root: Path, told: _Told) -> Layout | None:
+    """Pair what is left of images' names without their words with that of labels' names."""
+    clashes: dict[str, str] = {}
+    labels = one_each((pair for pair in told.labels if pair[0] in told.images), clashes)
+    if not labels:
+        return None
+    rows = [
+        Row(image_stem(file), (file,), labels.get(key), pixel=pixel_of(root, file))
+        for key, file in sorted(told.images.items())
+    ]
+    words = (_last_word(rows[0].images[0]), _last_word(next(iter(labels.values()))))
+    said = f"images and labels in one folder, told by the words {' and '.join(words)}"
+    return Layout(rows, said, _left(root, rows), clashes=clashes)
+
+
+def _last_word(file: str) -> str:
+    return _TELLING.findall(image_stem(file).lower())[-1]
+
+
+def _left(root: Path, rows: list[Row]) -> list[str]:
+    """Say which images of the folder are neither those of the cases nor their labels."""
+    used = {file for row in rows for file in (*row.images, *label_paths(row.label))}
+    left = [file for file in listed(root) if file not in used]
+    return [f"Files that pair with none were passed over: {few(left)}."] if left else []
+
+
+def _by_whole_names(root: Path, told: _Told, *, labelled: bool) -> Layout | None:
+    """Pair images with labels whose names begin with the whole of theirs; a class may follow."""
+    clashes: dict[str, str] = {}
+    images = sorted([*told.images.values(), *told.others])
+    names = {_key(file): file for file in reversed(images)}
+    found: dict[str, dict[str, str]] = {}
+    for key, label in told.labels:
+        name, kind = (key, "") if key in names else name_and_class(key, names)
+        if name and (first := found.setdefault(name, {}).setdefault(kind, label)) != label:
+            clashes[first] = clash(first, label, f"{name}, {kind}".strip(", "))
+    if not found:
+        return None
+    masks = {names[name]: _by_class(name, own, clashes) for name, own in found.items()}
+    for file in images:
+        if (first := names[_key(file)]) != file and first in masks:
+            clashes |= dict.fromkeys(masks[first].values(), _two(first, file))
+    classes = sorted({kind for own in masks.values() for kind in own if kind})
+    rows = [
+        Row(image_stem(file), (file,), _label(masks.get(file, {}), classes))
+        for file in images
+        if file in masks or not labelled
+    ]
+    for row in rows:
+        row.pixel = pixel_of(root, row.images[0])
+    said = "labels beside their images, called as they are and a word more"
+    layout = Layout(rows, said, _left(root, rows), clashes=clashes)
+    layout.classes = dict(enumerate(classes, start=1)) if len(classes) > 1 else None
+    layout.kind = "" if len(classes) > 1 else "".join(classes)
+    return layout
+
+
+def _by_class(image: str, own: dict[str, str], clashes: dict[str, str]) -> dict[str, str]:
+    """Return class -> mask, or "" -> the label that has all of them."""
+    if "" in own:
+        return {"": own[""]}
+    clashes |= drawn_again(image, own)
+    united = unions(own)
+    return {kind: mask for kind, mask in own.items() if kind not in united}
+
+
+def _label(own: Mapping[str, str], classes: list[str]) -> str | dict[str, str] | None:
+    return (dict(own) or None) if len(classes) > 1 else next(iter(own.values()), None)
+
+
+@dataclass
+class _Group:
+    """One case: contrast in small letters -> image, and the label of all."""
+
+    name: str
+    label: str | None = None
+    files: dict[str, str] = field(default_factory=dict)
+
+
+def _by_contrasts(
+    root: Path, told: _Told, channels: Sequence[str], *, labelled: bool
+) -> Layout | None:
+    """Join the images of a folder whose names begin as that of a label does, or all of them."""
+    clashes: dict[str, str] = {}
+    asked = {_plain(name): name for name in channels if re.search(r"[^\W\d_]", name)}
+    groups, alone = _grouped([*told.images.values(), *told.others], told.labels, clashes)
+    wanted = _wanted(groups, asked) if groups else asked if len(asked) > 1 else {}
+    if wanted:
+        groups += _unlabelled(alone, wanted)
+    elif any(len(group.files) > 1 for group in groups):
+        return None
+    elif groups and not labelled:
+        groups += [_Group(image_stem(file), None, {"": file}) for file in alone]
+    rows = [
+        _row_of(root, group, wanted)
+        for group in groups
+        if {*wanted} <= {""} or wanted.keys() & group.files
+    ]
+    if not rows:
+        return None
+    rows.sort(key=lambda row: row.images[0])
+    said = "an image and its label in one folder"
+    if wanted:
+        said = f"a file a contrast: {', '.join(wanted.values())} are the channels of a case"
+    return Layout(rows, said, _left(root, rows), [*wanted.values()], clashes=clashes)
+
+
+def _grouped(
+    images: list[str], labels: list[tuple[str, str]], clashes: dict[str, str]
+) -> tuple[list[_Group], list[str]]:
+    """Return the images of each label, and those of none."""
+    groups = {key: _Group("", label) for key, label in one_each(labels, clashes).items()}
+    alone = []
+    for file in images:
+        folder, _, stem = _key(file).rpartition("/")
+        begins = (stem[:end] for end in _breaks(stem) if f"{folder}/{stem[:end]}" in groups)
+        if (own := next(begins, None)) is None:
+            alone.append(file)
+            continue
+        group = groups[f"{folder}/{own}"]
+        contrast = stem[len(own) :].strip("_") if own else _beyond_folder(folder, stem)
+        group.name = _before(file, contrast)
+        if (first := group.files.setdefault(contrast, file)) != file:
+            clashes[str(group.label)] = _two(first, file)
+    return [group for group in groups.values() if group.files], alone
+
+
+def _breaks(stem: str) -> list[int]:
+    """Return where a name may end before one of its words, the last first; 0 before all."""
+    return [0, *(mark.start() for mark in re.finditer("_", stem))][::-1]
+
+
+def _two(one: str, other: str) -> str:
+    return f"'{one}' and '{other}' are two images of one name"
+
+
+def _beyond_folder(folder: str, stem: str) -> str:
+    """Return what a name says more than that of its folder."""
+    own = _plain(PurePosixPath(folder).name)
+    return stem[len(own) :].strip("_") if f"{stem}_".startswith(f"{own}_") else stem
+
+
+def _before(file: str, contrast: str) -> str:
+    """Return a name without the contrast at its end; that of its folder where nothing is left."""
+    stem = image_stem(file)
+    return stem[: len(stem) - len(contrast)].rstrip("_-. ") or PurePosixPath(file).parent.name
+
+
+def _wanted(groups: list[_Group], asked: dict[str, str]) -> dict[str, str]:
+    """Return contrast -> its spelling, of those that are channels: asked for, or in most cases.
+
+    Of a single case only known contrasts are.
+    """
+    times = Counter(contrast for group in groups for contrast in group.files)
+    if len(times) == 1 or all(len(group.files) == 1 for group in groups):
+        return {}
+    if known := {name: spelled for name, spelled in asked.items() if name in times}:
+        return known
+    often = sorted(name for name, n in times.items() if n > len(groups) / 2)
+    if len(groups) == 1 and not all(map(CONTRAST.fullmatch, often)):
+        return {}
+    files = {name: file for group in groups for name, file in group.files.items()}
+    return {name: image_stem(files[name])[-len(name) :] for name in often if name}
+
+
+def _unlabelled(images: list[str], wanted: Iterable[str]) -> list[_Group]:
+    """Return cases without a label: images whose names end with contrasts."""
+    found: dict[str, _Group] = {}
+    for file in images:
+        key = _key(file)
+        contrast = next((name for name in wanted if key.endswith((f"_{name}", f"/{name}"))), "")
+        if contrast:
+            group = found.setdefault(key[: -len(contrast)], _Group(_before(file, contrast)))
+            group.files[contrast] = file
+    return [*found.values()]
+
+
+def _row_of(root: Path, group: _Group, wanted: Mapping[str, str]) -> Row:
+    files = [group.files[name] for name in wanted or group.files if name in group.files]
+    missing = tuple(k for k, name in enumerate(wanted) if name not in group.files)
+    return Row(group.name, tuple(files), group.label, {}, pixel_of(root, files[0]), missing)
+
+
+def _name_people(rows: list[Row]) -> bool:
+    """Let a folder say whose a case is, where each has one or names begin with it; tell whether."""
+    places = [PurePosixPath(row.images[0]).parent.parts for row in rows]
+    for level in range(1, 1 + min(map(len, places))):
+        names = [place[-level] for place in places]
+        alike = len({place[: len(place) - level + 1] for place in places}) == len({*names})
+        own = len({*names}) == len(rows)
+        begin = all(row.name.startswith(name) for row, name in zip(rows, names, strict=True))
+        if len({*names}) > 1 and alike and (own or begin) and not all(map(side_of, names)):
+            for row, name in zip(rows, names, strict=True):
+                row.keys["subject"] = name
+            return True
+    return False
