@@ -56,6 +56,8 @@ class Lab:
         Of a voxel in array order, with its unit.
     notes
         A part of what is noted.
+    label
+        The path of the first label.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Lab:
     holds: tuple[int, ...] = (1,)
     size: tuple[Any, ...] = ()
     notes: str = ""
+    label: str = ""
     more: dict[str, Any] = field(default_factory=dict)
 
 
@@ -640,6 +643,18 @@ def cellpose_own(root: Path) -> None:
         placed(root / f"{name}_seg.npy").write_bytes(b"\x93NUMPY")
 
 
+NUCLEI = ("00071198d059ba7f5914a526d124d28e6d010c92", "003cee89357d9fe13516167fd67b609a164651b2")
+
+
+@lab("DSB2018: a mask a nucleus", [*NUCLEI], subjects=[*NUCLEI], channels=3, holds=(1, 2, 3))
+def dsb2018(root: Path) -> None:
+    for name in NUCLEI:
+        picture(root / f"stage1_train/{name}/images/{name}.png", colours=3)
+        for nucleus, place in (("07a9", 0), ("0a61", 1), ("9f3c", 2)):
+            mask = root / f"stage1_train/{name}/masks/{nucleus}{name[5:]}.png"
+            picture(mask, *[0] * place, 255)
+
+
 @lab("StarDist's DSB2018", ["0f1f896d", "0a7d30b2"], holds=(1, 2, 3))
 def stardist(root: Path) -> None:
     for side, name in (("train", "0a7d30b2"), ("test", "0f1f896d")):
@@ -758,6 +773,14 @@ def kaggle(root: Path) -> None:
         picture(root / f"train_masks/{name}.png", 255)
 
 
+@lab("Pictures with a folder of their masks", ["a", "b"], subjects=["a", "b"], holds=(1, 2),
+     label="masks/a_mask.png", notes="")  # fmt: skip
+def masks_below(root: Path) -> None:
+    for name in "ab":
+        tif(root / f"{name}.tif")
+        picture(root / f"masks/{name}_mask.png", 1, 2)
+
+
 @lab("ITK-SNAP: a segmentation and its label description", ["scan"], holds=(1, 2))
 def itksnap(root: Path) -> None:
     nii(root / "scan.nii.gz")
@@ -827,6 +850,7 @@ def ome_zarr(root: Path) -> None:
     "DRIVE: vessels and not the field of view",
     ["01_test", "02_test", "21_training", "22_training"],
     channels=3,
+    label="test/1st_manual/01_manual1.gif",
 )
 def drive(root: Path) -> None:
     for side, numbers in (("training", ("21", "22")), ("test", ("01", "02"))):
@@ -837,7 +861,8 @@ def drive(root: Path) -> None:
     picture(root / "test/2nd_manual/01_manual2.gif", 255)
 
 
-@lab("HRF: vessels and not the field of view", ["01_dr", "02_h"], channels=3)
+@lab("HRF: vessels and not the field of view", ["01_dr", "02_h"], channels=3,
+     label="manual1/01_dr.tif")  # fmt: skip
 def hrf(root: Path) -> None:
     for name in ("01_dr", "02_h"):
         picture(root / f"images/{name}.JPG", colours=3)
@@ -897,6 +922,8 @@ def test_what_is_made_of_real_data_sets(lab: Lab, tmp_path: Path) -> None:
     assert found.table["name"].tolist() == lab.cases, found.layout
     unlabelled = found.table["name"][found.table["label"].isna()]
     assert unlabelled.tolist() == list(lab.unlabelled), found.layout
+    if lab.label:
+        assert next(filter(None, found.table["label"])) == lab.label
     if lab.subjects is not None:
         assert found.table["subject"].tolist() == lab.subjects
     assert (found.classes, found.kind if found.kind != "label" else "") == (lab.classes, lab.kind)

@@ -21,7 +21,7 @@ from neuroloom.io.cases.layouts import (
     included,
     single,
 )
-from neuroloom.io.cases.layouts_beside import by_class_folders, by_names
+from neuroloom.io.cases.layouts_beside import by_mask_folders, by_names
 from neuroloom.io.cases.layouts_bids import by_bids
 from neuroloom.io.cases.layouts_json import by_dataset_json, by_new_images
 from neuroloom.io.cases.layouts_names import by_folders
@@ -164,7 +164,7 @@ def _recognised(
         raise DataError(f"{data}: globs of labels need globs of images, images=['raw_*.tif'].")
     bids = partial(by_bids, channels=channels)
     names = partial(by_names, channels=channels, labelled=labelled)
-    for recognise in (by_dataset_json, bids, by_folders, by_class_folders, names):
+    for recognise in (by_dataset_json, bids, by_mask_folders, by_folders, names):
         layout = recognise(data)
         if layout is not None:
             return layout, data
@@ -278,9 +278,11 @@ def _classes(
 
 
 def _case(row: Row, root: Path, coding: Coding, colours: Colours) -> Case:
-    label: Path | dict[str, Path] | None = None
+    label: Path | dict[str, Path] | tuple[Path, ...] | None = None
     if isinstance(row.label, dict):
         label = {name: root / path for name, path in row.label.items()}
+    elif isinstance(row.label, tuple):
+        label = tuple(root / path for path in row.label)
     elif row.label is not None:
         label = root / row.label
     images = tuple(root / path for path in row.images)

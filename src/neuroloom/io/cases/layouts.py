@@ -57,7 +57,7 @@ class Row:
 
     name: str
     images: tuple[str, ...]
-    label: str | dict[str, str] | None = None
+    label: str | dict[str, str] | tuple[str, ...] | None = None
     keys: dict[str, Any] = field(default_factory=dict)
     pixel: tuple[tuple[float, ...], str] | None = None
     missing: tuple[int, ...] = ()  # places of the channels that no file holds

@@ -52,24 +52,55 @@ class _Told:
     others: list[str] = field(default_factory=list)
 
 
-def by_class_folders(root: Path) -> Layout | None:
-    """Recognise one image beside a folder of masks, one a class: ct beside segmentations/liver."""
-    rows = []
-    for parent in [root, *folders(root, 2)]:
-        own = [item for item in sorted(parent.iterdir()) if is_image(item)]
-        inside = [i for i in parent.iterdir() if i.is_dir() and i.name.lower() in LABEL_WORDS]
-        if len(own) != 1 or len(inside) != 1 or own == inside:
-            continue
-        image, masks = own[0].relative_to(root).as_posix(), listed(root, inside[0])
-        label = {image_stem(mask): mask for mask in masks}
-        keys = {"subject": parent.name}
-        rows.append(Row(parent.name, (image,), label, keys, pixel_of(root, image)))
-    times = Counter(name for row in rows for name in row.label or ())
-    fewest = min(2, len(rows))
-    if not times or any(n < fewest or _HASH.fullmatch(name) for name, n in times.items()):
+def by_mask_folders(root: Path) -> Layout | None:
+    """Recognise one image beside a folder of masks, of a class or of an object each.
+
+    Masks that are called alike beside several images are classes (ct, segmentations/liver); where
+    no name comes again, they are objects (images/0a7d, masks/07a9).
+    """
+    found = _images_with_masks(root)
+    times = Counter(image_stem(mask) for _, _, masks in found for mask in masks)
+    if len(times) < 2 or any(map(_is_called_alike, found)):
         return None
-    said = "one image a folder, beside a folder of masks, a file a class; each counts as a subject"
-    return Layout(rows, said, classes=dict(enumerate(sorted(times), start=1)))
+    alone = len(found) == 1 and "/" not in found[0][1].removeprefix(f"{found[0][0]}/")
+    objects = len(found) > 1 and max(times.values()) == 1
+    if not objects and (min(times.values()) == 1 and not alone or any(map(_HASH.fullmatch, times))):
+        return None
+    rows: list[Row] = []
+    clashes: dict[str, str] = {}
+    for place, image, masks in found:
+        name = place.rpartition("/")[2] or root.absolute().name
+        own = {image_stem(mask): mask for mask in masks}
+        clashes |= {} if objects else drawn_again(name, own)
+        label = tuple(masks) if objects else own
+        rows.append(Row(name, (image,), label, {"subject": name}, pixel_of(root, image)))
+    of = "an object" if objects else "a class"
+    said = f"an image beside a folder of masks, a file {of}; each folder counts as a subject"
+    classes = None if objects else dict(enumerate(sorted(times), start=1))
+    return Layout(rows, said, classes=classes, clashes=clashes)
+
+
+def _images_with_masks(root: Path) -> list[tuple[str, str, list[str]]]:
+    """Return folder, image and masks of each folder with labels; none where one has more images."""
+    found = []
+    for parent in [root, *folders(root, 3)]:
+        inside = {item.name.lower(): item for item in parent.iterdir() if item.is_dir()}
+        masks = next((listed(root, inside[word]) for word in LABEL_WORDS if word in inside), [])
+        own = [item for item in sorted(parent.iterdir()) if is_image(item)]
+        images = [item.relative_to(root).as_posix() for item in own]
+        images += next((listed(root, inside[word]) for word in IMAGE_WORDS if word in inside), [])
+        if masks and len(images) > 1:
+            return []
+        if masks and images:
+            place = parent.relative_to(root).as_posix()
+            found.append(("" if parent == root else place, images[0], masks))
+    return found
+
+
+def _is_called_alike(found: tuple[str, str, list[str]]) -> bool:
+    """Tell whether a mask is called as the image is."""
+    own = _plain(image_stem(found[1]))
+    return any(f"{_plain(image_stem(mask))}_".startswith(f"{own}_") for mask in found[2])
 
 
 def by_names(root: Path, channels: Sequence[str] = (), *, labelled: bool = True) -> Layout | None:

@@ -29,7 +29,7 @@ from neuroloom.io.cases.layouts import (
     word_of,
 )
 from neuroloom.io.cases.model import label_paths
-from neuroloom.io.images import image_stem
+from neuroloom.io.images import image_stem, is_image
 
 _IMAGE_FOLDERS = (*IMAGE_WORDS, "jpegimages")
 # Those of vessels come first: what is called mask beside them is the field of view.
@@ -84,13 +84,16 @@ def _pairs_of_folders(parent: Path) -> list[tuple[Path, Path, str]]:
     """Return folders of images and of labels that lie in `parent`, and what both are called.
 
     They are called images and labels, or alike but for such a word: train_images and train_masks,
-    01 and 01_GT. Of a folder of labels that has one of its own, that is taken: 01_GT/SEG.
+    01 and 01_GT. Of a folder of labels that has one of its own, that is taken: 01_GT/SEG. Images
+    of the same names may also lie in `parent` itself.
     """
     inside = {item.name.lower(): item for item in sorted(parent.iterdir()) if item.is_dir()}
     images = next((inside[word] for word in _IMAGE_FOLDERS if word in inside), None)
     labels = next((inside[word] for word in _LABEL_FOLDERS if word in inside), None)
     if images and labels:
         return [(images, _innermost(labels), "")]
+    if labels and _have_names_of(labels, parent):
+        return [(parent, labels, "")]
     pairs = []
     for name, folder in inside.items():
         own = without(name, LABEL_WORDS).strip("/")
@@ -98,6 +101,14 @@ def _pairs_of_folders(parent: Path) -> list[tuple[Path, Path, str]]:
         if beside and listed(parent, beside) and listed(parent, folder):
             pairs.append((beside, _innermost(folder), own))
     return pairs
+
+
+def _have_names_of(labels: Path, parent: Path) -> bool:
+    """Tell whether some labels are called as images that lie in the folder above them."""
+    own = [item.name for item in parent.iterdir() if is_image(item)]
+    masks = [Path(mask).name for mask in listed(labels)] if own else []
+    keys = {key for way in (_stems, _wordless) for key in way(own, IMAGE_WORDS)}
+    return any(keys & {*way(masks, LABEL_WORDS)} for way in (_stems, _wordless))
 
 
 def _of_images(folder: str) -> str:
@@ -119,6 +130,8 @@ def _paired(root: Path, images: Path, labels: Path, layout: Layout) -> tuple[lis
     the layout.
     """
     files, masks = listed(root, images), listed(root, labels)
+    if labels.parent == images:
+        files = [file for file in files if (root / file).parent == images]
     if not files:
         raise DataError(f"{images}: no image or volume is in this folder.")
     inner = {file: Path(file).relative_to(images.relative_to(root)).as_posix() for file in files}

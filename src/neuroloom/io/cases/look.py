@@ -133,7 +133,9 @@ def _marked(seen: Seen, image: np.ndarray, truth: np.ndarray | None) -> None:
 def _label_files(case: Case) -> list[Path]:
     if case.label is None:
         return []
-    return list(case.label.values()) if isinstance(case.label, dict) else [case.label]
+    if isinstance(case.label, Path):
+        return [case.label]
+    return list(case.label.values() if isinstance(case.label, dict) else case.label)
 
 
 def _label(seen: Seen, allowed: set[int] | None, use: Use) -> np.ndarray | None:

@@ -57,7 +57,7 @@ class Case:
     images
         One file a channel, or one file with all channels.
     label
-        One file with class numbers, or one file a class; None: nobody drew it.
+        One file with class numbers, or one file a class, or one an object; None: nobody drew it.
     coding
         How the values of the label are classes.
     pixel
@@ -81,7 +81,7 @@ class Case:
 
     name: str
     images: tuple[Path, ...]
-    label: Path | dict[str, Path] | None = None
+    label: Path | dict[str, Path] | tuple[Path, ...] | None = None
     subject: str = "1"
     coding: Coding = field(default_factory=Coding)
     pixel: tuple[tuple[float, ...], str] | None = None
@@ -194,8 +194,8 @@ class Case:
     def truth(self) -> np.ndarray | None:
         """Read the label as class numbers, 0 for none, shape (*axes); None without a label.
 
-        Of several files the classes are numbered as declared, else in their order; where they
-        overlap the later counts.
+        Of several files the classes are numbered as declared, else in their order, and objects
+        in the order of their files; where they overlap the later counts.
 
         Raises
         ------
@@ -210,6 +210,8 @@ class Case:
             return None, {}
         if isinstance(self.label, dict):
             return self._there(_renumbered(self._merged(self.label), self.numbering)), {}
+        if isinstance(self.label, tuple):
+            return self._there(self._objects(self.label)), {}
         drawn = read_drawn(self.label)
         found = self.coding.numbers(drawn.values, str(self.label), indexed=drawn.indexed)
         return self._there(_renumbered(found, self.numbering)), drawn.colours
@@ -223,9 +225,7 @@ class Case:
                 f"{self.name}: lacks a mask of {', '.join(sorted(lacking))}, it has "
                 f"{', '.join(label)}; an empty mask says that there is none on the image."
             )
-        raws = [raw_label(label[name]) for name in classes]
-        if len(shapes := {raw.shape for raw in raws}) > 1:
-            raise DataError(f"{self.name}: its masks have the shapes {sorted(shapes)}.")
+        raws = self._of_one_shape([label[name] for name in classes])
         files, ignore = [str(label[name]) for name in classes], self.coding.ignore
         if ignore is None:
             return merged([*map(is_inside, raws, files)])
@@ -233,6 +233,16 @@ class Case:
         found = merged([*map(is_inside, map(closed, raws, left_open), files)])
         anywhere = np.logical_or.reduce(left_open) & (found == 0)
         return opened(found, anywhere, ignore) if anywhere.any() else found
+
+    def _objects(self, files: Sequence[Path]) -> np.ndarray:
+        """Join one mask an object, numbered in the order of their files."""
+        return merged([*map(is_inside, self._of_one_shape(files), map(str, files))])
+
+    def _of_one_shape(self, files: Sequence[Path]) -> list[np.ndarray]:
+        raws = [*map(raw_label, files)]
+        if len(shapes := {raw.shape for raw in raws}) > 1:
+            raise DataError(f"{self.name}: its masks have the shapes {sorted(shapes)}.")
+        return raws
 
     def in_file_order(self, values: np.ndarray) -> np.ndarray:
         """Return values of this case's grid, shape (..., *axes), in the order of its file."""
@@ -242,9 +252,14 @@ class Case:
         return _turned(values, self._turn)
 
     def masks(self) -> dict[str, np.ndarray]:
-        """Read the label files with the values they hold, by class; one is called "label"."""
+        """Read the label files with the values they hold, by class; one is called "label".
+
+        Objects of a file each are joined to one, with their numbers.
+        """
         if self.label is None:
             return {}
+        if isinstance(self.label, tuple):
+            return {"label": self._there(self._objects(self.label))}
         files = self.label if isinstance(self.label, dict) else {"label": self.label}
         return {name: self._there(raw_label(path)) for name, path in files.items()}
 
@@ -345,8 +360,8 @@ class FoundCases:
     ----------
     table
         One row a case: `name`, `subject`, `session`, `run`, `path` (its first image), `image`
-        (relative paths, one a channel), `label` (a relative path, class -> path, or None), and
-        the columns of BIDS tables, pattern or manifest.
+        (relative paths, one a channel), `label` (a relative path, class -> path, a path an object,
+        or None), and the columns of BIDS tables, pattern or manifest.
     root
         The folder that the paths are relative to.
     layout
@@ -435,8 +450,10 @@ class FoundCases:
         return {path: digest(self.root / file) for path, file in files.items()}
 
 
-def label_paths(label: str | dict[str, str] | None) -> list[str]:
-    """List the files of a label as the table has it: one, one a class, or none."""
+def label_paths(label: str | dict[str, str] | tuple[str, ...] | None) -> list[str]:
+    """List the files of a label as the table has it: one, one a class or an object, or none."""
     if label is None:
         return []
-    return list(label.values()) if isinstance(label, dict) else [label]
+    if isinstance(label, str):
+        return [label]
+    return list(label.values() if isinstance(label, dict) else label)
