@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from neuroloom.core.errors import DataError
 from neuroloom.io.cases import FoundCases, find_cases
 from neuroloom.io.cases.check import check_cases
+from neuroloom.microscopy import Segment
 from tests.grids import write_dicom
 from tests.io.cases.labs import (
     drawn,
@@ -791,7 +793,7 @@ def itksnap(root: Path) -> None:
 
 
 @lab("3D Slicer: a .seg.nrrd beside each volume", ["MRHead1", "MRHead2"], holds=(1, 2),
-     size=(3.6, 0.7, 0.6, "mm"))  # fmt: skip
+     size=(3.6, 0.7, 0.6, "mm"), more={"names": {1: "tumour", 2: "edema"}})  # fmt: skip
 def slicer(root: Path) -> None:
     for name in ("MRHead1", "MRHead2"):
         itk(root / f"{name}.nrrd")
@@ -949,6 +951,103 @@ def check_voxels(lab: Lab, found: FoundCases) -> None:
     assert not errors
 
 
+NOT_READ: list[Any] = []
+
+
+def refused(said: str, at: str = "") -> Callable[[Any], Any]:
+    """Put a writer into the table of what is refused, with what is said."""
+
+    def add(write: Callable[[Path], Any]) -> Callable[[Path], Any]:
+        NOT_READ.append(pytest.param(write, at, said, id=write.__name__))
+        return write
+
+    return add
+
+
+refused("on which of FLAIR, adc, dwi they are drawn: name as `channels` those that have")(isles22)
+refused("no label belongs to any image.*globs.*'\\*/mri/T1.mgz'.*table with the")(freesurfer)
+refused("no label belongs to any image.*globs.*table with the columns")(oasis_neurite)
+refused("no label belongs to any image.*globs.*table with the columns")(lucchi_pp)
+refused("no label belongs to any image.*globs.*table with the columns")(baghdad)
+refused("no label belongs to any image.*globs.*table with the columns")(chase)
+
+
+@refused("no label belongs to any image.*globs.*table with the columns")
+def chaos(root: Path) -> None:
+    for patient in ("1", "2"):
+        folder = root / f"Train_Sets/CT/{patient}/DICOM_anon"
+        write_dicom(folder, noise(folder, (4, 12, 14)))
+        for number in range(4):
+            picture(folder.parent / f"Ground/liver_GT_{number:03d}.png", 255)
+
+
+@refused(
+    r"two of one image|aparcaseg_dseg.nii.gz' and '.*aseg_dseg.nii.gz' would both be the label"
+)
+def fmriprep_with_freesurfer(root: Path) -> None:
+    fmriprep(root)
+    for atlas_name in ("aseg", "aparcaseg"):
+        nii(root / f"sub-01/anat/sub-01_desc-{atlas_name}_dseg.nii.gz", 17, 53)
+
+
+@refused(r"labels/ with no label that can be read but .npy files: write them as")
+def openeds(root: Path) -> None:
+    for side in ("train", "validation"):
+        picture(root / f"{side}/images/000000.png")
+        placed(root / f"{side}/labels/000000.npy").write_bytes(b"\x93NUMPY")
+
+
+@refused(r"a mask in the colours .*nothing says which class each is; give each class a number")
+def cvat_two(root: Path) -> None:
+    cvat_one(root)
+    for name in ("frame_000000", "frame_000001"):
+        painted(root / f"SegmentationClass/{name}.png", (250, 50, 83), (51, 221, 255))
+
+
+@refused("seg.nrrd: a label has one channel, this one has 2 that differ; give one file a class")
+def slicer_layers(root: Path) -> None:
+    import SimpleITK
+
+    itk(root / "a.nrrd")
+    layers = [drawn(root / "a", (14, 10, 6), values).T for values in ((1, 1), (0, 1))]
+    image = SimpleITK.GetImageFromArray(np.stack(layers, -1).astype(np.uint8), isVector=True)
+    image.SetSpacing((0.6, 0.7, 3.6))
+    SimpleITK.WriteImage(image, str(root / "a.seg.nrrd"))
+
+
+@refused("is a DICOM Segmentation, .*write it as .nii.gz or .nrrd", at="t.csv")
+def dicom_seg(root: Path) -> None:
+    from neuroloom.io.images.dicom_seg import write_seg
+
+    folder = root / "scan"
+    write_dicom(folder, noise(folder, (4, 12, 14)))
+    label = np.broadcast_to(drawn(folder, (12, 14), (1, 2)), (4, 12, 14))
+    write_seg(root / "seg.dcm", label, folder, {1: "tumour", 2: "edema"})
+    text(root / "t.csv", "image,label\nscan,seg.dcm\n")
+
+
+@refused("holds 3 arrays: volumes/labels/clefts .*; pick one, 'sample_A_20160501.hdf::volumes/",
+         at="t.csv")  # fmt: skip
+def cremi_without_a_name(root: Path) -> None:
+    cremi(root)
+    file = "sample_A_20160501.hdf"
+    text(root / "t.csv", f"image,label\n{file},{file}::volumes/labels/clefts\n")
+
+
+@refused("a manifest of images needs a column 'image'.*this one has RID, PTID", at="ADNIMERGE.csv")
+def adni(root: Path) -> None:
+    text(root / "ADNIMERGE.csv", "RID,PTID,AGE,PTGENDER,DX\n2,011_S_0002,74.3,Male,CN\n")
+
+
+@pytest.mark.parametrize(("write", "at", "said"), NOT_READ)
+def test_what_is_not_read_says_what_to_do(
+    write: Callable[[Path], Any], at: str, said: str, tmp_path: Path
+) -> None:
+    write(tmp_path)
+    with pytest.raises(DataError, match=f"(?s){said}"):
+        Segment().read(tmp_path / at)
+
+
 def test_what_tables_say_of_people_is_kept(tmp_path: Path) -> None:
     ixi(tmp_path / "ixi")
     table = find_cases(tmp_path / "ixi").table
@@ -956,3 +1055,15 @@ def test_what_tables_say_of_people_is_kept(tmp_path: Path) -> None:
     oasis_table(tmp_path / "oasis")
     table = find_cases(tmp_path / "oasis/oasis.csv").table
     assert table[["M/F", "Age"]].values.tolist() == [["F", 74], ["M", 55]]
+
+
+def test_segments_of_slicer_that_are_numbered_otherwise_are_refused(tmp_path: Path) -> None:
+    slicer(tmp_path)
+    turned = {"Segment0_Name": "edema", "Segment1_Name": "tumour"}
+    itk(tmp_path / "MRHead2.seg.nrrd", 1, 2, **turned,
+        Segment0_LabelValue="1", Segment1_LabelValue="2")  # fmt: skip
+    problems = check_cases(find_cases(tmp_path).cases)
+    assert [p.severity for p in problems if "Numbers count and not names" in p.text] == [
+        "error"
+    ] * 2
+    assert "says that 1 is 'edema', which is 2 in that of MRHead1" in problems[0].text

@@ -189,6 +189,23 @@ def _palettes(seen: list[Seen]) -> list[Problem]:
     return found
 
 
+def _segments(seen: list[Seen]) -> list[Problem]:
+    """Find labels whose headers give a class another number than those of others do."""
+    first: dict[str, tuple[int, Seen]] = {}
+    found: list[Problem] = []
+    for one in seen:
+        for value, name in one.segments.items():
+            usual, other = first.setdefault(name, (value, one))
+            if usual != value:
+                text = (
+                    f"the header of its label says that {value} is '{name}', which is {usual} in "
+                    f"that of {other.case.name}. Numbers count and not names: give a segment the "
+                    "same number in all labels (3D Slicer: export with a colour table)."
+                )
+                found.append(_problem("error", one, text))
+    return found
+
+
 def _is_shade(one: Colour, other: Colour) -> bool:
     return bool(np.abs(np.subtract(one, other)).max() <= _SHADE)
 
@@ -291,6 +308,7 @@ _TOGETHER = (
     _greys,
     _colours,
     _palettes,
+    _segments,
     _slips,
     _twins,
     _flips,

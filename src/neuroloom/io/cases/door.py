@@ -6,6 +6,7 @@ What `io.recordings.find` is for signals.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,7 +29,7 @@ from neuroloom.io.cases.layouts_names import by_folders
 from neuroloom.io.cases.layouts_table import by_manifest
 from neuroloom.io.cases.model import Case, Cases, FoundCases, label_paths
 from neuroloom.io.cases.truth import Coding
-from neuroloom.io.images import image_suffix, is_image, split_address
+from neuroloom.io.images import image_suffix, is_image, peek_image, split_address
 from neuroloom.io.recordings.find import compile_pattern
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def find_cases(
         ignore=layout.ignore,
         painted=layout.painted,
         alone=tuple(layout.alone),
-        names=layout.names,
+        names=layout.names or _names_inside(files[:1]),
         tells_contrasts=layout.tells_contrasts,
     )
 
@@ -275,6 +276,14 @@ def _classes(
             f"{', '.join((layout.classes or {}).values())}; leave one of them out."
         )
     return layout.classes
+
+
+def _names_inside(files: Sequence[Path]) -> Mapping[int, str]:
+    """Return what the header of a label calls its numbers; what cannot be read the audit names."""
+    for file in files:
+        with suppress(DataError):
+            return peek_image(file).segments
+    return {}
 
 
 def _case(row: Row, root: Path, coding: Coding, colours: Colours) -> Case:

@@ -80,8 +80,11 @@ def by_bids(root: Path, channels: Sequence[str] = ()) -> Layout | None:
         notes.append(f"Masks that hold two classes in one were passed over: {few(sorted(united))}.")
     said = f"BIDS, labels in {folder}" if folder else "BIDS without labels"
     if alone and not used and not joined:
-        first = _contrast(images[0])
-        said += f", drawn on no one contrast: say which are channels, channels=['{first}']"
+        contrasts = few(dict.fromkeys(map(_contrast, images)))
+        said += (
+            f", of which nothing says on which of {contrasts} they are drawn: name as `channels` "
+            "those that have their grid"
+        )
     said += f", the contrasts {', '.join(joined)} are the channels of a case" if joined else ""
     layout = Layout(rows, said, notes, joined, alone=alone, clashes=clashes, tells_contrasts=True)
     if len(classes) > 1:

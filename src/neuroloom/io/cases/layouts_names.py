@@ -19,6 +19,7 @@ from neuroloom.io.cases.layouts import (
     Row,
     clash,
     drawn_again,
+    few,
     folders,
     listed,
     name_and_class,
@@ -51,7 +52,7 @@ def by_folders(root: Path) -> Layout | None:
                 row.keys |= {"split": split} if split else {}
                 row.keys |= {"subject": whose} if whose else {}
             layout.rows += rows
-            paired = f"paired by {how}" if how else "with no names that pair"
+            paired = f"paired by {how}" if how else _unpaired(labels)
             said.append(f"{images.name}/ and {labels.relative_to(parent).as_posix()}/ {paired}")
     _tell_sides_apart(layout.rows)
     layout.sentence = "; ".join(dict.fromkeys(said)) + "; each case counts as a subject"
@@ -59,6 +60,16 @@ def by_folders(root: Path) -> Layout | None:
     classes = sorted({name for label in named for name in label})
     layout.classes = dict(enumerate(classes, start=1)) or None
     return layout if layout.rows else None
+
+
+def _unpaired(labels: Path) -> str:
+    """Say why no label was paired."""
+    kinds = sorted({item.suffix for item in labels.rglob("*") if item.is_file()})
+    if listed(labels) or not kinds:
+        return "with no names that pair"
+    return (
+        f"with no label that can be read: there are {few(kinds)} files; write them as .png or .tif"
+    )
 
 
 def _tell_sides_apart(rows: list[Row]) -> None:

@@ -56,6 +56,7 @@ class Seen:
     thumb: np.ndarray | None = None
     values: dict[int, int] = field(default_factory=dict)
     colours: dict[int, tuple[int, int, int]] = field(default_factory=dict)
+    segments: dict[int, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
     def drawn(self, truth: np.ndarray) -> np.ndarray:
@@ -178,6 +179,7 @@ def _label(seen: Seen, allowed: set[int] | None, use: Use) -> np.ndarray | None:
 def _grid(seen: Seen, file: Path) -> None:
     """Compare the grid of a label with that of its image."""
     own, other = seen.header, peek_image(file)
+    seen.segments |= other.segments
     if own is None:
         return
     image = seen.case.images[0].name

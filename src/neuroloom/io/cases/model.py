@@ -386,7 +386,8 @@ class FoundCases:
     alone
         Labels that belong to no image, relative to `root`.
     names
-        Number to name of an atlas, of which labels may hold a part (`dseg.tsv` of BIDS).
+        Number to name of an atlas, of which labels may hold a part (`dseg.tsv` of BIDS), or of the
+        segments in the header of the first label (3D Slicer).
     tells_contrasts
         Whether the column `contrast` is what the names in BIDS say.
     """
@@ -403,7 +404,7 @@ class FoundCases:
     ignore: int | None = None
     painted: tuple[int, ...] = ()
     alone: tuple[str, ...] = ()
-    names: dict[int, str] = field(default_factory=dict)
+    names: Mapping[int, str] = field(default_factory=dict)
     tells_contrasts: bool = False
 
     def part(self, rows: np.ndarray) -> FoundCases:

@@ -12,9 +12,9 @@ import shutil
 import struct
 import tempfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +66,8 @@ class ImageHeader:
         Whether the file has an alpha channel that hides nothing and was left out.
     turned
         Whether the picture was turned upright, as its EXIF says.
+    segments
+        What a label calls its numbers, where its header says it.
     """
 
     source: str
@@ -80,6 +82,7 @@ class ImageHeader:
     folded: bool = False
     opaque: bool = False
     turned: bool = False
+    segments: Mapping[int, str] = field(default_factory=dict)
 
     def given_in(self, unit: str) -> ImageHeader:
         """Return the same with its sizes in another unit of length.

@@ -7,6 +7,7 @@ Source: https://teem.sourceforge.net/nrrd/format.html; ITK's MetaIO.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +68,7 @@ def peek(path: Path) -> ImageHeader:
         unit="mm",
         dtype=_dtype(word),
         affine=affine,
+        segments=_segments(opened),
     )
 
 
@@ -104,6 +106,16 @@ def _reader(path: Path) -> Any:
     if not 2 <= reader.GetDimension() <= 4:
         raise DataError(f"{path}: has {reader.GetDimension()} axes, expected two to four.")
     return reader
+
+
+def _segments(reader: Any) -> dict[int, str]:
+    """Return number -> name of the segments that 3D Slicer keeps in a header (.seg.nrrd)."""
+    found = {}
+    for key in reader.GetMetaDataKeys():
+        match = re.fullmatch(r"(Segment\d+_)LabelValue", key)
+        if match and reader.HasMetaDataKey(name := f"{match[1]}Name"):
+            found[int(reader.GetMetaData(key))] = str(reader.GetMetaData(name))
+    return found
 
 
 def _check_size(path: Path, reader: Any) -> None:

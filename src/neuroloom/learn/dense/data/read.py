@@ -146,7 +146,8 @@ def _require_labels(found: FoundCases, data: Path) -> None:
     raise DataError(
         f"{data}: no label belongs to any image, so nothing can be learnt; what was found is "
         f"{found.layout}.{there} Say which belong together: by globs, --images.image 'raw_*.tif' "
-        "--labels.label 'mask_*.tif', or in a table with the columns image and label."
+        "--labels.label 'mask_*.tif' (or with folders, '*/mri/T1.mgz'), or in a table with the "
+        "columns image and label."
     )
 
 
