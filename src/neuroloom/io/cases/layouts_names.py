@@ -67,9 +67,7 @@ def _unpaired(labels: Path) -> str:
     kinds = sorted({item.suffix for item in labels.rglob("*") if item.is_file()})
     if listed(labels) or not kinds:
         return "with no names that pair"
-    return (
-        f"with no label that can be read: there are {few(kinds)} files; write them as .png or .tif"
-    )
+    return f"with no label that can be read but {few(kinds)} files: write them as .png or .tif"
 
 
 def _tell_sides_apart(rows: list[Row]) -> None:

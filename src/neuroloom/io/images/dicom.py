@@ -258,11 +258,10 @@ def _planes(file: Path, header: Any) -> list[Plane]:
         if int(header.get("NumberOfFrames", 1)) > 1:
             raise DataError(f"{file}: its frames have no positions; it is a film, not a volume.")
         return [_plane(file, -1, (header,), header)]
-    if header.get("Modality") == "SEG":
+    if len(header.get("SegmentSequence", [])) > 1:
         raise DataError(
-            f"{file}: is a DICOM Segmentation, whose frames are of several segments and not of all "
-            "slices; write it as .nii.gz or .nrrd on the grid of its series (3D Slicer, or "
-            "segimage2itkimage of dcmqi)."
+            f"{file}: is a DICOM Segmentation of several segments; write it as .nii.gz or .nrrd on "
+            "the grid of its series (3D Slicer, or segimage2itkimage of dcmqi)."
         )
     shared = header.get("SharedFunctionalGroupsSequence", [None])[0]
     found = []
