@@ -488,6 +488,20 @@ def totalsegmentator_output(root: Path) -> None:
 
 
 @lab(
+    "Contours exported with the patient's name before the organ's",
+    ["P1", "P2"],
+    subjects=["P1", "P2"],
+    classes={1: "ctv", 2: "gtv"},
+    holds=(1, 2),
+)
+def contours(root: Path) -> None:
+    for patient in ("P1", "P2"):
+        nii(root / f"{patient}/images/t1.nii.gz")
+        nii(root / f"{patient}/masks/{patient}_ctv.nii.gz", 1)
+        nii(root / f"{patient}/masks/{patient}_gtv.nii.gz", 0, 1)
+
+
+@lab(
     "KiTS19 and 23",
     ["case_00000", "case_00001"],
     subjects=["case_00000", "case_00001"],
@@ -1015,7 +1029,7 @@ def slicer_layers(root: Path) -> None:
     SimpleITK.WriteImage(image, str(root / "a.seg.nrrd"))
 
 
-@refused("is a DICOM Segmentation, .*write it as .nii.gz or .nrrd", at="t.csv")
+@refused("is a DICOM Segmentation of several segments; write it as .nii.gz", at="t.csv")
 def dicom_seg(root: Path) -> None:
     from neuroloom.io.images.dicom_seg import write_seg
 

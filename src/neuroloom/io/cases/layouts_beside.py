@@ -55,24 +55,24 @@ class _Told:
 def by_mask_folders(root: Path) -> Layout | None:
     """Recognise one image beside a folder of masks, of a class or of an object each.
 
-    Masks that are called alike beside several images are classes (ct, segmentations/liver); where
-    no name comes again, they are objects (images/0a7d, masks/07a9).
+    Masks that are called alike beside several images are classes (ct, segmentations/liver), those
+    called by nothing but numbers and hashes objects (images/0a7d, masks/07a9).
     """
     found = _images_with_masks(root)
-    times = Counter(image_stem(mask) for _, _, masks in found for mask in masks)
-    if len(times) < 2 or any(map(_is_called_alike, found)):
+    called = [(place, image, _called(place, masks)) for place, image, masks in found]
+    times = Counter(name for *_, masks in called for name in masks)
+    if len(times) < 2 or any(_is_called_alike(image, masks) for _, image, masks in called):
         return None
-    alone = len(found) == 1 and "/" not in found[0][1].removeprefix(f"{found[0][0]}/")
-    objects = len(found) > 1 and max(times.values()) == 1
-    if not objects and (min(times.values()) == 1 and not alone or any(map(_HASH.fullmatch, times))):
+    objects = all(map(_HASH.fullmatch, times))
+    alone = len(found) == 1 and _beside(*found[0][:2])
+    if not objects and (any(map(_HASH.fullmatch, times)) or min(times.values()) == 1 and not alone):
         return None
     rows: list[Row] = []
     clashes: dict[str, str] = {}
-    for place, image, masks in found:
+    for place, image, masks in called:
         name = place.rpartition("/")[2] or root.absolute().name
-        own = {image_stem(mask): mask for mask in masks}
-        clashes |= {} if objects else drawn_again(name, own)
-        label = tuple(masks) if objects else own
+        clashes |= {} if objects else drawn_again(name, masks)
+        label = tuple(masks.values()) if objects else masks
         rows.append(Row(name, (image,), label, {"subject": name}, pixel_of(root, image)))
     of = "an object" if objects else "a class"
     said = f"an image beside a folder of masks, a file {of}; each folder counts as a subject"
@@ -97,10 +97,20 @@ def _images_with_masks(root: Path) -> list[tuple[str, str, list[str]]]:
     return found
 
 
-def _is_called_alike(found: tuple[str, str, list[str]]) -> bool:
+def _called(place: str, masks: list[str]) -> dict[str, str]:
+    """Return name -> mask, without the name of their folder's folder before it."""
+    own = place.rpartition("/")[2]
+    return {re.sub(rf"^{re.escape(own)}[_\-. ]+", "", image_stem(m)) or own: m for m in masks}
+
+
+def _is_called_alike(image: str, masks: Iterable[str]) -> bool:
     """Tell whether a mask is called as the image is."""
-    own = _plain(image_stem(found[1]))
-    return any(f"{_plain(image_stem(mask))}_".startswith(f"{own}_") for mask in found[2])
+    own = _plain(image_stem(image))
+    return any(f"{_plain(name)}_".startswith(f"{own}_") for name in masks)
+
+
+def _beside(place: str, image: str) -> bool:
+    return "/" not in image.removeprefix(f"{place}/")
 
 
 def by_names(root: Path, channels: Sequence[str] = (), *, labelled: bool = True) -> Layout | None:
