@@ -773,13 +773,16 @@ def voc(root: Path) -> None:
     text(root / "class_names.txt", "_background_\nperson\n")
 
 
-@lab("CVAT: one class, painted in a colour", ["frame_000000", "frame_000001"], channels=3,
-     holds=(1,))  # fmt: skip
-def cvat_one(root: Path) -> None:
-    for name in ("frame_000000", "frame_000001"):
-        picture(root / f"JPEGImages/{name}.jpg", colours=3)
-        painted(root / f"SegmentationClass/{name}.png", (250, 50, 83))
-    text(root / "labelmap.txt", "# label:color_rgb:parts:actions\ncell:250,50,83::\n")
+@lab("CVAT: colours that labelmap.txt names", ["frame_000000", "frame_000001", "frame_000002"],
+     channels=3, classes={1: "dendrite", 2: "spine"}, holds=(2,))  # fmt: skip
+def cvat(root: Path) -> None:
+    dendrite, spine = (250, 50, 83), (51, 221, 255)
+    for number, colours in enumerate(((spine,), (dendrite, spine), ())):
+        picture(root / f"JPEGImages/frame_00000{number}.jpg", colours=3)
+        painted(root / f"SegmentationClass/frame_00000{number}.png", *colours)
+        painted(root / f"SegmentationObject/frame_00000{number}.png", dendrite)
+    text(root / "labelmap.txt", "# label:color_rgb:parts:actions\nbackground:0,0,0::\n"
+         "dendrite:250,50,83::\nspine:51,221,255::\n")  # fmt: skip
 
 
 @lab("Kaggle: train_images beside train_masks", ["a", "b"], subjects=["a", "b"])
@@ -1012,10 +1015,15 @@ def openeds(root: Path) -> None:
 
 
 @refused(r"a mask in the colours .*nothing says which class each is; give each class a number")
-def cvat_two(root: Path) -> None:
-    cvat_one(root)
-    for name in ("frame_000000", "frame_000001"):
-        painted(root / f"SegmentationClass/{name}.png", (250, 50, 83), (51, 221, 255))
+def cvat_without_its_labelmap(root: Path) -> None:
+    cvat(root)
+    (root / "labelmap.txt").unlink()
+
+
+@refused(r"is painted in \(51, 221, 255\), which labelmap.txt does not name")
+def cvat_with_a_colour_too_many(root: Path) -> None:
+    cvat(root)
+    text(root / "labelmap.txt", "background:0,0,0::\ndendrite:250,50,83::\n")
 
 
 @refused("seg.nrrd: a label has one channel, this one has 2 that differ; give one file a class")

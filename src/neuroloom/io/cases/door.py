@@ -118,7 +118,7 @@ def find_cases(
     _make_unique(layout.rows, data)
     numbers = _classes(layout, values or {}, classes)
     files = tuple(root / path for row in layout.rows for path in label_paths(row.label))
-    coding = Coding(numbers, layout.strict, dict(values or {}), files, ignore)
+    coding = Coding(numbers, layout.strict, dict(values or {}), files, ignore, layout.colours)
     single_files = [root / row.images[0] for row in layout.rows if len(row.images) == 1]
     colours = Colours(tuple(single_files), n_channels, "alpha" in channels)
     cases = Cases([_case(row, root, coding, colours) for row in layout.rows])

@@ -69,6 +69,7 @@ class Layout:
 
     `names` are those of numbers that labels may hold, where `classes` do not declare all of them.
     `tells_contrasts`: the key `contrast` is what names of files say, and no column of a user's own.
+    `colours` number what labels are painted in, where a file beside them says so.
     `alone` are labels without an image; `clashes` say of a label which other is of its image.
     """
 
@@ -81,6 +82,7 @@ class Layout:
     kind: str = ""  # what the masks are called where there is one a case, of a class or of several
     regions: dict[str, tuple[int, ...]] = field(default_factory=dict)
     painted: tuple[int, ...] = ()
+    colours: dict[tuple[int, int, int], int] = field(default_factory=dict)
     ignore: int | None = None
     strict: bool = False
     each_a_subject: bool = False
@@ -92,7 +94,7 @@ class Layout:
         """Return the same without labels and what is declared of them."""
         rows = [replace(row, label=None) for row in self.rows]
         none: dict[str, Any] = {"classes": None, "names": {}, "kind": "", "regions": {}}
-        none |= {"painted": (), "alone": [], "clashes": {}}
+        none |= {"painted": (), "colours": {}, "alone": [], "clashes": {}}
         return replace(self, rows=rows, ignore=None, strict=False, **none)
 
 

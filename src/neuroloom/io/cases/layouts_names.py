@@ -30,6 +30,7 @@ from neuroloom.io.cases.layouts import (
     word_of,
 )
 from neuroloom.io.cases.model import label_paths
+from neuroloom.io.cases.painted import named_colours
 from neuroloom.io.images import image_stem, is_image
 
 _IMAGE_FOLDERS = (*IMAGE_WORDS, "jpegimages")
@@ -43,8 +44,10 @@ def by_folders(root: Path) -> Layout | None:
     """Recognise images/ beside labels/ and the like, in the folder itself or in those below."""
     layout = Layout([], "", each_a_subject=True)
     said: list[str] = []
+    places = [root]
     for parent in [root, *folders(root, 4)]:
         for images, labels, own in _pairs_of_folders(parent):
+            places.append(parent)
             rows, how = _paired(root, images, labels, layout)
             split = _side(f"{parent.relative_to(root).as_posix()}/{own}/")
             whose = "" if split or not own else own
@@ -59,6 +62,11 @@ def by_folders(root: Path) -> Layout | None:
     named = [row.label for row in layout.rows if isinstance(row.label, dict)]
     classes = sorted({name for label in named for name in label})
     layout.classes = dict(enumerate(classes, start=1)) or None
+    maps = [place / "labelmap.txt" for place in places]
+    if not classes and (there := [file for file in maps if file.is_file()]):
+        colours = named_colours(there[0])
+        layout.classes, layout.strict = dict(enumerate(colours, start=1)), True
+        layout.colours = {colour: k for k, colour in enumerate(colours.values(), start=1)}
     return layout if layout.rows else None
 
 

@@ -212,7 +212,7 @@ class Case:
             return self._there(_renumbered(self._merged(self.label), self.numbering)), {}
         if isinstance(self.label, tuple):
             return self._there(self._objects(self.label)), {}
-        drawn = read_drawn(self.label)
+        drawn = read_drawn(self.label, self.coding.painted)
         found = self.coding.numbers(drawn.values, str(self.label), indexed=drawn.indexed)
         return self._there(_renumbered(found, self.numbering)), drawn.colours
 
@@ -260,6 +260,8 @@ class Case:
             return {}
         if isinstance(self.label, tuple):
             return {"label": self._there(self._objects(self.label))}
+        if self.coding.painted and isinstance(self.label, Path):
+            return {"label": self._there(read_drawn(self.label, self.coding.painted).values)}
         files = self.label if isinstance(self.label, dict) else {"label": self.label}
         return {name: self._there(raw_label(path)) for name, path in files.items()}
 

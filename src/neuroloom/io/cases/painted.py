@@ -1,6 +1,10 @@
-"""From a mask that is painted in a colour to how much of it each pixel has."""
+"""From masks that are painted in colours to how much of one each pixel has, or to numbers."""
 
 from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
@@ -47,6 +51,65 @@ def of_one_colour(shown: np.ndarray, name: str) -> tuple[np.ndarray, Colour]:
         if (np.abs(shade - full * share) > _ROUNDED).any():
             raise DataError(f"{name}: {_several(colours, times)}")
     return np.rint(255 * share.clip(max=1)).astype(np.uint8), (red, green, blue)
+
+
+def named_colours(file: Path) -> dict[str, Colour]:
+    """Return class -> colour of a labelmap.txt of CVAT, without what is black.
+
+    Raises
+    ------
+    DataError
+        If a line is no name with a colour, or two classes have one.
+    """
+    found: dict[str, Colour] = {}
+    for line in file.read_text(encoding="utf-8-sig", errors="replace").splitlines():
+        if not line.strip() or line.startswith("#"):
+            continue
+        match = re.match(r"([^:]+):(\d+),(\d+),(\d+):", line)
+        colour = (int(match[2]), int(match[3]), int(match[4])) if match else (0, 0, 0)
+        if match is None or colour in found.values():
+            raise DataError(
+                f"{file}: expected 'name:red,green,blue::' of its own, got '{line[:60]}'."
+            )
+        if any(colour):
+            found[match[1]] = colour
+    return found
+
+
+def of_named_colours(
+    shown: np.ndarray, numbers: Mapping[Colour, int], name: str, source: str
+) -> np.ndarray:
+    """Return the number of each pixel's colour, 0 for black, shape (*axes).
+
+    Parameters
+    ----------
+    shown
+        Red, green and blue, (3, *axes), and whatever follows.
+    numbers
+        Of the colours that `source` names.
+
+    Raises
+    ------
+    DataError
+        If a pixel has another colour.
+
+    Examples
+    --------
+    >>> shown = np.array([[0, 9], [0, 8], [0, 7]])
+    >>> of_named_colours(shown, {(9, 8, 7): 2}, "a.png", "labelmap.txt").tolist()
+    [0, 2]
+    """
+    found = np.zeros(shown.shape[1:], np.min_scalar_type(max(numbers.values(), default=0)))
+    known = ~shown[:3].any(0)
+    for colour, number in numbers.items():
+        where = np.logical_and.reduce(
+            [shade == own for shade, own in zip(shown, colour, strict=False)]
+        )
+        found[where], known = number, known | where
+    if not known.all():
+        strange = tuple(map(int, shown[:3, ~known][:, 0]))
+        raise DataError(f"{name}: is painted in {strange}, which {source} does not name.")
+    return found
 
 
 def _on_black(shown: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from neuroloom.core.errors import DataError
-from neuroloom.io.cases.painted import Colour, of_one_colour
+from neuroloom.io.cases.painted import Colour, of_named_colours, of_one_colour
 from neuroloom.io.cases.tones import (
     EDGE_SHARE_OF_ONE,
     NOISE,
@@ -31,7 +31,7 @@ from neuroloom.io.cases.tones import (
     white_near,
     white_of,
 )
-from neuroloom.io.images import image_suffix, read_label, smallest_type, to_array
+from neuroloom.io.images import image_suffix, read_image, read_label, smallest_type, to_array
 
 _LOSSY = (".jpg", ".jpeg")
 
@@ -52,6 +52,8 @@ class Coding:
         All label files, which say together which greys are used.
     ignore
         The value of what is left open, as the user says; it stays what it is.
+    painted
+        Which number is painted in which colour, where a file beside the labels says so.
     """
 
     classes: dict[int, str] | None = None
@@ -59,6 +61,7 @@ class Coding:
     values: Mapping[str, float] = field(default_factory=dict)
     files: tuple[Path, ...] = ()
     ignore: int | None = None
+    painted: Mapping[Colour, int] = field(default_factory=dict)
 
     def numbers(self, raw: np.ndarray, name: str, *, indexed: bool = False) -> np.ndarray:
         """Return class numbers of one file's values, which has all classes.
@@ -186,8 +189,12 @@ class Drawn:
     indexed: bool = False
 
 
-def read_drawn(path: Path) -> Drawn:
-    """Read a label file as `raw_label` does, with its colours."""
+def read_drawn(path: Path, painted: Mapping[Colour, int] | None = None) -> Drawn:
+    """Read a label file as `raw_label` does, with its colours; or what `painted` numbers."""
+    if painted:
+        shown = to_array(read_image(path))
+        shown = np.repeat(shown, 3, axis=0) if len(shown) == 1 else shown
+        return Drawn(of_named_colours(shown, painted, str(path), "labelmap.txt"), {})
     recording = read_label(path)
     array = to_array(recording)
     if len(array) == 1:
