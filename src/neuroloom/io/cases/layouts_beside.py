@@ -44,9 +44,11 @@ _HASH = re.compile(r"[0-9a-f]{16,}|\d+")
 class _Told:
     """Files by the last telling word of their names: key without it -> file, or those without one.
 
-    A key is the folder and what is left of a name, in small letters, with "_" between its words.
+    A key is the folder and what is left of a name, in small letters, with "_" between its words;
+    `every` are all files, those that are neither image nor label too.
     """
 
+    every: list[str]
     images: dict[str, str] = field(default_factory=dict)
     labels: list[tuple[str, str]] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
@@ -63,35 +65,37 @@ def by_mask_folders(root: Path) -> Layout | None:
     times = Counter(name for *_, masks in called for name in masks)
     if len(times) < 2 or any(_is_called_alike(image, masks) for _, image, masks in called):
         return None
-    objects = all(map(_HASH.fullmatch, times))
+    objects = len(found) > 1 and all(map(_HASH.fullmatch, times))
     alone = len(found) == 1 and _beside(*found[0][:2])
     if not objects and (any(map(_HASH.fullmatch, times)) or min(times.values()) == 1 and not alone):
         return None
     rows: list[Row] = []
-    clashes: dict[str, str] = {}
     for place, image, masks in called:
         name = place.rpartition("/")[2] or root.absolute().name
-        clashes |= {} if objects else drawn_again(name, masks)
         label = tuple(masks.values()) if objects else masks
         rows.append(Row(name, (image,), label, {"subject": name}, pixel_of(root, image)))
     of = "an object" if objects else "a class"
     said = f"an image beside a folder of masks, a file {of}; each folder counts as a subject"
-    classes = None if objects else dict(enumerate(sorted(times), start=1))
-    return Layout(rows, said, classes=classes, clashes=clashes)
+    if objects:
+        return Layout(rows, said)
+    clashes = drawn_again(rows[0].name, called[0][2])
+    return Layout(rows, said, classes=dict(enumerate(sorted(times), start=1)), clashes=clashes)
 
 
 def _images_with_masks(root: Path) -> list[tuple[str, str, list[str]]]:
     """Return folder, image and masks of each folder with labels; none where one has more images."""
     found = []
     for parent in [root, *folders(root, 3)]:
-        inside = {item.name.lower(): item for item in parent.iterdir() if item.is_dir()}
+        items = sorted(parent.iterdir())
+        inside = {item.name.lower(): item for item in items if item.is_dir()}
         masks = next((listed(root, inside[word]) for word in LABEL_WORDS if word in inside), [])
-        own = [item for item in sorted(parent.iterdir()) if is_image(item)]
-        images = [item.relative_to(root).as_posix() for item in own]
+        if not masks:
+            continue
+        images = [item.relative_to(root).as_posix() for item in items if is_image(item)]
         images += next((listed(root, inside[word]) for word in IMAGE_WORDS if word in inside), [])
-        if masks and len(images) > 1:
+        if len(images) > 1:
             return []
-        if masks and images:
+        if images:
             place = parent.relative_to(root).as_posix()
             found.append(("" if parent == root else place, images[0], masks))
     return found
@@ -136,9 +140,9 @@ def by_names(root: Path, channels: Sequence[str] = (), *, labelled: bool = True)
     return layout
 
 
-def _told(files: Iterable[str]) -> _Told:
+def _told(files: list[str]) -> _Told:
     """Tell images from labels by the last word that tells; a mask called otherwise is neither."""
-    told = _Told()
+    told = _Told(files)
     for file in files:
         words = [*_TELLING.finditer(image_stem(file).lower())]
         if not words:
@@ -182,17 +186,17 @@ def _by_words(root: Path, told: _Told) -> Layout | None:
     ]
     words = (_last_word(rows[0].images[0]), _last_word(next(iter(labels.values()))))
     said = f"images and labels in one folder, told by the words {' and '.join(words)}"
-    return Layout(rows, said, _left(root, rows), clashes=clashes)
+    return Layout(rows, said, _left(told, rows), clashes=clashes)
 
 
 def _last_word(file: str) -> str:
     return _TELLING.findall(image_stem(file).lower())[-1]
 
 
-def _left(root: Path, rows: list[Row]) -> list[str]:
-    """Say which images of the folder are neither those of the cases nor their labels."""
+def _left(told: _Told, rows: list[Row]) -> list[str]:
+    """Say which files are neither the images of cases nor their labels."""
     used = {file for row in rows for file in (*row.images, *label_paths(row.label))}
-    left = [file for file in listed(root) if file not in used]
+    left = [file for file in told.every if file not in used]
     return [f"Files that pair with none were passed over: {few(left)}."] if left else []
 
 
@@ -221,7 +225,7 @@ def _by_whole_names(root: Path, told: _Told, *, labelled: bool) -> Layout | None
     for row in rows:
         row.pixel = pixel_of(root, row.images[0])
     said = "labels beside their images, called as they are and a word more"
-    layout = Layout(rows, said, _left(root, rows), clashes=clashes)
+    layout = Layout(rows, said, _left(told, rows), clashes=clashes)
     layout.classes = dict(enumerate(classes, start=1)) if len(classes) > 1 else None
     layout.kind = "" if len(classes) > 1 else "".join(classes)
     return layout
@@ -274,7 +278,7 @@ def _by_contrasts(
     said = "an image and its label in one folder"
     if wanted:
         said = f"a file a contrast: {', '.join(wanted.values())} are the channels of a case"
-    return Layout(rows, said, _left(root, rows), [*wanted.values()], clashes=clashes)
+    return Layout(rows, said, _left(told, rows), [*wanted.values()], clashes=clashes)
 
 
 def _grouped(

@@ -65,7 +65,7 @@ def by_folders(root: Path) -> Layout | None:
     maps = [place / "labelmap.txt" for place in places]
     if not classes and (there := [file for file in maps if file.is_file()]):
         colours = named_colours(there[0])
-        layout.classes, layout.strict = dict(enumerate(colours, start=1)), True
+        layout.classes, layout.strict = dict(enumerate(colours, start=1)) or None, bool(colours)
         layout.colours = {colour: k for k, colour in enumerate(colours.values(), start=1)}
     return layout if layout.rows else None
 
