@@ -9,15 +9,19 @@ import pytest
 import torch
 from scipy.linalg import sqrtm
 
+from neuroloom.apps.cli import main
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json
 from neuroloom.core.recording import volume
 from neuroloom.io.cases import find_cases
-from neuroloom.io.images import read_image, write_image
+from neuroloom.io.images import read_image, to_array, write_image
 from neuroloom.learn.model import find_model
+from neuroloom.learn.store import load_ensemble
 from neuroloom.learn.training.fit import FitJob
 from neuroloom.nets.generators import Adversary, SuperResolution, Unfold, _turned
 from neuroloom.volumes.synthesis.data import coarser, inside, read_pairs
+from neuroloom.volumes.synthesis.deliver import in_slabs
+from neuroloom.volumes.synthesis.drawn import Wanted, in_turn, made_alone
 from neuroloom.volumes.synthesis.fidelity import psnr, ssim
 from neuroloom.volumes.synthesis.novelty import copied, frechet
 from neuroloom.volumes.synthesize import Synthesize
@@ -82,6 +86,39 @@ def test_what_is_given_is_the_mean_over_blocks(tmp_path):
     assert inside(y[0], pairs.table["extent"][0]).ndim == 4
 
 
+def test_a_new_image_is_made_twice_as_fine_as_it_is(tmp_path):
+    data = write_blobs(tmp_path / "d", cases=3)
+    fields = {"kind": "super-resolution", "pattern": "{subject}_{s}", "folds": 0}
+    run = Synthesize(**fields, model="cubic").run(data / "images", tmp_path / "run")
+    # x to the left, y and z changed round, 2 mm: none of it is as the net saw it.
+    affine = np.array([[-2, 0, 0, 50.0], [0, 0, 2, -3.0], [0, 2, 0, 7], [0, 0, 0, 1]])
+    given = 100 + np.add.outer(np.add.outer(np.arange(9.0), 3 * np.arange(8.0)), 7 * np.arange(10))
+    write_image(tmp_path / "new/low_1.nii.gz", volume(given.astype(np.float32), affine))
+    table = run.predict(tmp_path / "new", out=tmp_path / "made")
+    made = nibabel.load(tmp_path / "made/low_1_made.nii.gz")
+    assert made.shape == (18, 16, 20)
+    np.testing.assert_allclose(nibabel.affines.voxel_sizes(made.affine), 1)
+    corner = np.array([-0.5, -0.5, -0.5, 1])
+    np.testing.assert_allclose((made.affine @ corner), affine @ corner)
+    blocks = np.asarray(made.dataobj).reshape(9, 2, 8, 2, 10, 2).mean((1, 3, 5))
+    np.testing.assert_allclose(blocks[2:-2, 2:-2, 2:-2], given[2:-2, 2:-2, 2:-2], rtol=1e-3)
+    assert table["psnr"][0] > 30
+    assert "Places of another size" not in str(table.attrs["findings"])
+    assert "Places of another size" in str(run.predict(data / "images").attrs["findings"])
+
+
+def test_a_large_image_is_made_finer_in_slabs_as_at_once():
+    net = SuperResolution(1, (8, 8), width=4).eval()
+    torch.nn.init.normal_(net.last.weight)
+
+    def make(x):
+        with torch.inference_mode():
+            return net(torch.tensor(x)).numpy()
+
+    x = np.random.default_rng(0).normal(size=(1, 50, 6)).astype(np.float32)
+    np.testing.assert_allclose(in_slabs(make, x, most=60), make(x[None])[0], atol=1e-4)
+
+
 def test_channels_in_place_are_a_pixel_shuffle():
     x = torch.randn(2, 12, 3, 4)
     torch.testing.assert_close(Unfold(2)(x), torch.nn.functional.pixel_shuffle(x, 2))
@@ -126,16 +163,35 @@ def test_generator_and_critic_pull_in_opposite_directions():
     assert all(p.grad is not None for p in net.look.parameters())
 
 
-def test_new_images_are_the_same_each_time_and_of_each_class_in_turn():
+def test_class_number_and_seed_fix_a_new_image():
     facts = {"channels": ["image"], "groups": ["dark", "bright"], "given_shape": [8, 8]}
     learner = find_model("adversary", "grid").make(facts, "synthesis", 2, width=4)
-    x = np.random.default_rng(0).normal(size=(6, 1, 8, 8)).astype(np.float32)
-    learner.fit(x, np.arange(6) % 2, job=FitJob(steps=2))
-    made = learner.predict_scores(x)
-    np.testing.assert_array_equal(made, learner.predict_scores(x))
+    made = learner.predict_scores(np.zeros((6, 1, 8, 8), np.float32))
+    np.testing.assert_allclose(made[[1, 5]], learner.draw([1, 1], [0, 2]), atol=1e-6)
+    assert np.abs(made[1] - learner.draw([1], [0], seed=3)[0]).max() > 0.1
     net = learner.model.nets[0]
-    again = net.sample(torch.arange(6) % 2, torch.Generator().manual_seed(0))
-    np.testing.assert_allclose(made, again.detach().numpy(), atol=1e-6)
+    code = torch.tensor(np.random.default_rng([0, 1, 2]).normal(size=(1, net.code)))
+    again = net.made(code.float(), torch.tensor([1]))
+    np.testing.assert_allclose(made[[5]], again.detach().numpy(), atol=1e-6)
+
+
+def test_each_new_image_is_of_one_generator_alone():
+    class Alone:
+        def __init__(self, name):
+            self.name = name
+
+        def draw(self, label, number, seed):
+            return np.stack([[self.name, c, k, seed] for c, k in zip(label, number, strict=True)])
+
+    learners = [Alone(10), Alone(20)]
+    wanted = Wanted.of(["a", "b"], 6, seed=7)
+    made = made_alone(learners, wanted)
+    assert made[:, 0].tolist() == [10, 10, 20, 20, 10, 10]
+    assert made[:, 1].tolist() == [0, 1] * 3
+    assert made_alone(learners, Wanted.of(["a", "b"], 3, "b", 7))[:, 0].tolist() == [10, 20, 10]
+    np.testing.assert_array_equal(in_turn([np.full(6, 10), np.full(6, 20)], 2), made[:, 0])
+    with pytest.raises(ConfigError, match=r"no 'tumor'.*Did you mean 'tumour'.*healthy, tumour"):
+        Wanted.of(["healthy", "tumour"], 2, "tumor")
 
 
 def test_frechet_is_the_published_formula_and_copies_are_seen():
@@ -156,9 +212,25 @@ def test_new_images_are_judged_beside_real_ones(tmp_path):
     metrics = read_json(run.folder / "metrics.json")
     assert list(metrics) == ["psnr", "ssim", "frechet", "copied"]
     assert metrics["frechet"]["baseline"] < metrics["frechet"]["value"]
-    run.predict(data, out=tmp_path / "made")
-    assert len(list((tmp_path / "made").glob("*_made.tif"))) == 24
-    assert read_image(next((tmp_path / "made").glob("*_made.tif"))).shape[0] == 1
+    assert len(run.predict(data)) == 24
+    groups = load_ensemble(run.folder / "model.safetensors").facts["axes"]["groups"]
+    words = ["--count", "3", "--class", groups[1], "--seed", "5", "--out", str(tmp_path / "made")]
+    assert main(["predict", str(run.folder), *words]) == 0
+    names = [f"made_{groups[1]}_{k:03d}" for k in (1, 2, 3)]
+    table = pd.read_csv(tmp_path / "made/predictions.csv")
+    assert table["name"].tolist() == names
+    assert table[["class", "seed", "net"]].to_numpy().tolist() == [
+        [groups[1], 5, 1], [groups[1], 5, 2], [groups[1], 5, 1]
+    ]  # fmt: skip
+    made = to_array(read_image(tmp_path / f"made/{names[1]}.tif"))
+    second = load_ensemble(run.folder / "model.safetensors").members[""][1]
+    np.testing.assert_array_equal(made, second.draw([1], [1], 5)[0])
+    method = " ".join(read_json(run.folder / "facts.json")["method"])
+    assert "a critic" in method
+    assert "mean squared error" not in method
+    assert main(["predict", str(run.folder), "--cuont", "3"]) == 2
+    with pytest.raises(ConfigError, match="count: expected a whole number"):
+        run.predict(count="some")
 
 
 def test_settings_of_another_kind_are_refused(tmp_path):

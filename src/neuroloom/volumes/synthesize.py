@@ -12,12 +12,14 @@ from pydantic import model_validator
 from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import ConfigError
 from neuroloom.core.recipe import setting
+from neuroloom.core.run import check_out
 from neuroloom.learn.study import Prepared, Study
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from neuroloom.core.run import Run
+    from neuroloom.io.cases import FoundCases
     from neuroloom.learn.model import Model
     from neuroloom.learn.store import Ensemble
     from neuroloom.learn.training.crossfit import Fitted
@@ -99,9 +101,24 @@ class Synthesize(Study):
         """Read new images onto the grid of the run."""
         return self._pairs(data, include, facts["axes"])
 
+    def read_to_make(self, facts: dict[str, Any], data: Path) -> Dataset:
+        """Read new images as what is made of them needs it: to be finer they keep their grids."""
+        from neuroloom.volumes.synthesis.data import read_coarse
+
+        if self.kind != "super-resolution":
+            return self.read_like(facts, data, [])
+        return read_coarse(self._found(data, [], facts["axes"]), facts["axes"])
+
     def _pairs(self, data: Path, include: list[str], facts: dict[str, Any] | None) -> Dataset:
-        from neuroloom.io.cases import find_cases
         from neuroloom.volumes.synthesis.data import read_pairs
+
+        found = self._found(data, include, facts)
+        return read_pairs(
+            found, self.kind, make=self.make, target=self.target, size=self.size, facts=facts
+        )
+
+    def _found(self, data: Path, include: list[str], facts: dict[str, Any] | None) -> FoundCases:
+        from neuroloom.io.cases import find_cases
 
         known = (facts or {}).get("all_channels", [])
         asked = known or self.channels or (["*"] if self.kind == "contrast" else [])
@@ -109,10 +126,7 @@ class Synthesize(Study):
             data, include, self.images, (), self.pattern, channels=asked,
             incomplete=bool(known), n_channels=len(known),
         )  # fmt: skip
-        found = replace(found, channels=self.channels or found.channels or known)
-        return read_pairs(
-            found, self.kind, make=self.make, target=self.target, size=self.size, facts=facts
-        )
+        return replace(found, channels=self.channels or found.channels or known)
 
     def baseline(self, task: str) -> str | None:
         """Name what needs no net: components, cubic splines, intensities alone."""
@@ -172,9 +186,18 @@ class Synthesize(Study):
         return rows_of_images(dataset, np.arange(len(dataset)), made).assign(**head)
 
     def outcome(self, ensemble: Ensemble, dataset: Dataset) -> np.ndarray:
-        """Return the images that the model makes, members averaged (n, channel, *axes)."""
+        """Return the images that the model makes of others (n, channel, *axes)."""
+        return self.made_of(ensemble, dataset.x)
+
+    def made_of(self, ensemble: Ensemble, x: np.ndarray) -> np.ndarray:
+        """Return images made of `x`, members averaged; of noise each is made by one alone."""
+        from neuroloom.volumes.synthesis.drawn import in_turn
+
         learners = [one for members in ensemble.members.values() for one in members]
-        return np.mean([learner.predict_scores(dataset.x) for learner in learners], axis=0)
+        made = [learner.predict_scores(x) for learner in learners]
+        if self.kind == "gan":
+            return in_turn(made, len(ensemble.facts["axes"]["groups"]))
+        return np.mean(made, axis=0)
 
     def illustrate(self, run: Run, prepared: Prepared, fits: list[Fitted]) -> None:
         """Draw real and made images, and write `facts.json`."""
@@ -182,26 +205,57 @@ class Synthesize(Study):
 
         illustrate(self, run, prepared, fits)
 
-    def predict(self, run: Run, inputs: list[Path], out: Path | str | None = None) -> pd.DataFrame:
-        """Make images of new ones.
+    def predict(
+        self,
+        run: Run,
+        inputs: list[Path],
+        out: Path | str | None = None,
+        *,
+        count: int | str | None = None,
+        class_: str | None = None,
+        seed: int | str = 0,
+    ) -> pd.DataFrame:
+        """Make images of new ones, or, of kind gan, new ones of noise.
 
         Parameters
         ----------
         run
             A finished run.
         inputs
-            Files or folders.
+            Files or folders; of kind gan none is needed.
         out
             Where the table and the images (`<name>_made.nii.gz`, or `.tif` in 2-D) are written;
             None writes nothing. What was made of an image lies on its grid, with its affine, and is
-            in its unit; another contrast has mean 0 and SD 1, as its unit is not known. New images
-            (kind gan) lie on the common grid, standardised.
+            in its unit; another contrast has mean 0 and SD 1, as its unit is not known. Of kind
+            super-resolution it lies on a grid twice as fine, which covers the same. New images
+            (`made_<class>_001`, …) lie on the common grid, standardised.
+        count
+            Of kind gan: how many new images; default: as many as there are in `inputs`, or 10.
+        class_
+            Of kind gan: the class of all of them; default: all classes in turn.
+        seed
+            Of kind gan: of the noise. Class, number and seed make an image the same each time.
 
         Returns
         -------
         DataFrame
-            name, path, subject, psnr, ssim: how near they are to what they were made of.
-        """
-        from neuroloom.volumes.synthesis.fidelity import predict_images
+            name, path, subject, psnr, ssim: how near they are to what they were made of; a finer
+            image by its means over blocks. Of kind gan: name, class, seed, and net, the one of the
+            ensemble that made the image alone.
 
-        return predict_images(self, run, inputs, out)
+        Raises
+        ------
+        ConfigError
+            If the class is unknown, or an option does not belong to the kind.
+        """
+        from neuroloom.volumes.synthesis.deliver import predict_images
+        from neuroloom.volumes.synthesis.drawn import predict_new
+
+        place = None if out is None else Path(out)
+        if place is not None:
+            check_out(place)
+        if self.kind == "gan":
+            return predict_new(self, run, inputs, place, count=count, class_=class_, seed=seed)
+        if count is not None or class_ is not None or seed != 0:
+            raise ConfigError(f"count, class and seed are for kind=gan; this run is {self.kind}.")
+        return predict_images(self, run, inputs, place)

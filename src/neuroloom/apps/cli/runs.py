@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from neuroloom.apps.cli.show import complain, print_findings, print_metrics, print_table
-from neuroloom.core.errors import ConfigError
+from neuroloom.core.errors import ConfigError, nearest
 from neuroloom.core.files import at_home, read_json, to_json
 from neuroloom.core.run import Run, beside, check_out
 
@@ -40,7 +41,9 @@ def finished(folder: Path) -> Run:
     return run
 
 
-def predict(run: Path, inputs: Folders, /, *, out: Path | None = None) -> int:
+def predict(
+    run: Path, inputs: Folders | None = None, /, *, out: Path | None = None, **options: str
+) -> int:
     """Apply a run's model to new recordings.
 
     Parameters
@@ -51,14 +54,36 @@ def predict(run: Path, inputs: Folders, /, *, out: Path | None = None) -> int:
         Recordings, or folders of them.
     out
         Folder for the table and the annotated copies; RUN-predict if not given.
+    options
+        What the run's recipe can be asked for beside; the page of the recipe names it.
     """
     opened = finished(run)
     out = at_home(out or beside(opened.folder, "predict"))
-    table = opened.predict(*inputs, out=out)
+    table = opened.predict(*(inputs or ()), out=out, **_asked(opened, options))
     print_findings(out)
     plain = (out / "predictions.csv").is_file()
     print(f"{_what(table)}: {out}/predictions.{'csv' if plain else 'parquet'}")
     return 0
+
+
+def _asked(run: Run, options: dict[str, str]) -> dict[str, str]:
+    """Return options of `predict` by the names that the recipe gives them.
+
+    Raises
+    ------
+    ConfigError
+        If the recipe has no such option.
+    """
+    if not options:
+        return {}
+    verb = getattr(run.recipe, "predict", None)
+    parameters = inspect.signature(verb).parameters.values() if verb else ()
+    known = {one.name.rstrip("_"): one.name for one in parameters if one.kind is one.KEYWORD_ONLY}
+    for name in options:
+        if name not in known:
+            close = nearest(name, [*known, "out"]).replace("'", "'--", 1)
+            raise ConfigError(f"predict has no option --{name} for {run.recipe.name}.{close}")
+    return {known[name]: value for name, value in options.items()}
 
 
 def _what(table: pd.DataFrame) -> str:

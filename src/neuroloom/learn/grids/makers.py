@@ -45,13 +45,17 @@ class ImageLearner(GridLearner):
         return np.ascontiguousarray(x, np.float32), np.ascontiguousarray(y, kind)
 
     def predict_scores(self, x: np.ndarray) -> np.ndarray:
-        """Make images (n, channel, *axes), float32; members are averaged."""
+        """Make images (n, channel, *axes), float32; members are averaged.
+
+        A net that makes images of noise makes as many, of the classes in turn.
+        """
         import torch
 
         model: Any = self.model.eval()
+        if hasattr(model.nets[0], "made"):
+            place = np.arange(len(x))
+            return self.draw(place % self.n_outputs, place // self.n_outputs)
         batch = self.predict_batch
-        if hasattr(model.nets[0], "sample"):
-            return self._drawn(len(x))
         with torch.inference_mode():
             parts = [
                 model(torch.as_tensor(np.asarray(x[i : i + batch], np.float32))).mean(0)
@@ -59,14 +63,29 @@ class ImageLearner(GridLearner):
             ]
         return torch.cat(parts).numpy() if parts else np.empty((0, *x.shape[1:]), np.float32)
 
-    def _drawn(self, n: int) -> np.ndarray:
-        """Make `n` images of noise that is always the same, the classes in turn."""
+    def draw(self, label: np.ndarray, number: np.ndarray, seed: int = 0) -> np.ndarray:
+        """Make images of noise (n, channel, *axes), float32.
+
+        Parameters
+        ----------
+        label, number
+            Class index and number within the class of each image, (n,); with `seed` they fix its
+            noise, whatever else is made.
+        """
         import torch
 
-        net: Any = self.model.nets[0]  # type: ignore[index]
-        generator = torch.Generator().manual_seed(0)
+        net: Any = self.model.eval().nets[0]  # type: ignore[index]
+        keys = [[seed, int(c), int(k)] for c, k in zip(label, number, strict=True)]
+        noise = np.array([np.random.default_rng(key).standard_normal(net.code) for key in keys])
+        code = torch.as_tensor(noise.reshape(-1, net.code), dtype=torch.float32)
+        classes, batch = torch.as_tensor(np.asarray(label, np.int64)), self.predict_batch
         with torch.inference_mode():
-            return net.sample(torch.arange(n) % self.n_outputs, generator).numpy()
+            parts = [
+                net.made(code[i : i + batch], classes[i : i + batch])
+                for i in range(0, len(code), batch)
+            ]
+        shape = (0, self.n_channels, *self.shape)
+        return torch.cat(parts).numpy() if parts else np.empty(shape, np.float32)
 
 
 class Plain:

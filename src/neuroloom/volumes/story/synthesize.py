@@ -38,6 +38,11 @@ MEANINGS = {
     "ssim": "Structural similarity (Wang et al. 2004): 1 is the same image.",
 }
 
+JUDGED = {
+    "gan": "Each real image that was held out was compared with the nearest of as many new ones.",
+    "others": "What was made of images that were held out was compared with the real ones.",
+}
+
 
 def illustrate(study: Synthesize, run: Run, prepared: Prepared, fits: list[Fitted]) -> None:
     """Draw the split, real and made images, and learning curves; write `facts.json`."""
@@ -84,6 +89,24 @@ def _add_images(shelf: Shelf, run: Run, prepared: Prepared, fits: list[Fitted]) 
     )  # fmt: skip
 
 
+def _training(study: Synthesize) -> str:
+    """Say how the model learnt."""
+    model = study.find(study.model)
+    if not model.is_net:
+        return f"{study.model}: {model.summary}; it was solved directly."
+    if study.kind == "gan":
+        return (
+            f"{study.model} is a generator that makes images of noise"
+            f"{' and a class' if study.target else ''}, and a critic that tells them from real "
+            "ones; they learnt from each other, by the Wasserstein distance with a gradient "
+            "penalty. Each new image is of one generator alone."
+        )
+    return (
+        f"{study.model} was trained by the mean squared error and a tenth of the absolute error "
+        "to what was to be made."
+    )
+
+
 def _facts(study: Synthesize, prepared: Prepared) -> dict[str, Any]:
     facts = prepared.dataset.facts
     rows = {
@@ -100,9 +123,9 @@ def _facts(study: Synthesize, prepared: Prepared) -> dict[str, Any]:
         "example": facts["kind"],
         "data": [{"label": label, "value": value} for label, value in rows.items()],
         "method": [
-            f"Images were standardised one by one and put on one grid. {study.model} was trained "
-            "by the mean squared error and a tenth of the absolute error; of images that it had "
-            "not seen, what it made was compared with the real ones."
+            "Images were standardised one by one and put on one grid.",
+            _training(study),
+            JUDGED["gan" if study.kind == "gan" else "others"],
         ],
         "citations": ["Wang et al. (2004), IEEE Trans. Image Process. 13, 600-612"]
         + [study.find(str(name)).source for name in names],

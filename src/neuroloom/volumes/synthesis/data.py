@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neuroloom.core.audit import refuse_duplicates
+from neuroloom.core.audit import Finding, refuse_duplicates
 from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import ConfigError, DataError, nearest
-from neuroloom.io.cases.layouts import unlike_channels
+from neuroloom.io.cases.layouts import few, unlike_channels
 from neuroloom.volumes.whole.data import (
     KEPT,
     Wish,
     audited,
     findings_of,
     frame_of,
+    in_order,
     measured_alike,
     names_of,
     read_images,
@@ -25,9 +26,10 @@ from neuroloom.volumes.whole.frames import Frame, places_of
 from neuroloom.volumes.whole.targets import labels_of, with_folders
 
 if TYPE_CHECKING:
-    from neuroloom.io.cases import FoundCases
+    from neuroloom.io.cases import Case, FoundCases
 
 FACTOR = 2
+UNLIKE = 1.1
 
 
 def read_pairs(
@@ -110,6 +112,65 @@ def read_pairs(
         extra={"hashes": hashes, "cases": found.cases},
         truth=y,
     )
+
+
+def read_coarse(found: FoundCases, facts: dict[str, Any]) -> Dataset:
+    """Find new images that are to be made finer, each on the grid that it has.
+
+    Returns
+    -------
+    Dataset
+        Without arrays: images differ in size and are read one by one, with `image_of`.
+
+    Raises
+    ------
+    DataError
+        One that lists every image that cannot serve.
+    """
+    findings = audited(found, labels=False, use="image")
+    found = in_order(measured_alike(found, facts["unit"]), facts["channels"])
+    rows = with_folders(found.table)
+    rows = rows[[name for name in KEPT if name in rows]].assign(onset=0.0, stop=1.0)
+    return Dataset(
+        rows,
+        np.zeros((len(rows), 0), np.float32),
+        "synthesis",
+        facts=facts,
+        findings=[*findings_of(found, None), *findings, *_of_another_size(found, facts)],
+        extra={"hashes": found.hashes(), "cases": found.cases},
+    )
+
+
+def image_of(case: Case, facts: dict[str, Any]) -> np.ndarray:
+    """Read a case as (channel, *axes), refusing one with other channels or axes than the run's."""
+    image = case.image()
+    if image.shape[0] != len(facts["channels"]) or image.ndim - 1 != len(facts["shape"]):
+        raise DataError(
+            f"{case.name}: has {len(image)} channels and {image.ndim - 1} axes; the run learnt "
+            f"from {len(facts['channels'])} and {len(facts['shape'])}."
+        )
+    return image
+
+
+def _of_another_size(found: FoundCases, facts: dict[str, Any]) -> list[Finding]:
+    """Name images whose places are larger or smaller than those that the net was given."""
+    given = FACTOR * np.asarray(facts["spacing"], float)
+    odd = [
+        case.name
+        for case in found.cases
+        if case.unit != facts["unit"]
+        or len(case.spacing) != len(given)
+        or (np.abs(np.log(np.asarray(case.spacing) / given)) > np.log(UNLIKE)).any()
+    ]
+    if not odd:
+        return []
+    sizes = " x ".join(f"{size:.3g}" for size in given)
+    told = (
+        f"{few(odd)}: the net learnt from places of {sizes} {facts['unit']}, those of these images "
+        "are larger or smaller, or of unknown size. Each is made twice as fine as it is; how well "
+        "that goes at another size was not judged."
+    )
+    return [Finding("warning", "Places of another size", told)]
 
 
 def _order(channels: list[str], trained: list[str]) -> list[int]:
