@@ -15,6 +15,7 @@ from neuroloom.core.recording import image
 from neuroloom.io.images import read_image, to_array, write_image
 from neuroloom.microscopy.axon import Axon
 from neuroloom.microscopy.data import believed
+from neuroloom.microscopy.fibres import masks_of, sum_up, table_of, write_masks
 from neuroloom.microscopy.segment import Segment
 from tests import grids
 
@@ -166,6 +167,39 @@ def test_axons_are_learnt_from_one_grey_mask_or_two(masks, tmp_path):
     assert len(table) == 2 * 2
     sizes = pd.read_excel(tmp_path / "p/n0_image_axon_morphometrics.xlsx", index_col=0)
     assert len(sizes) == table["axons"].iloc[0]
+    sums = pd.read_excel(tmp_path / "p/densities.xlsx", index_col=0).set_index("name")
+    axon = to_array(read_image(tmp_path / "p/n0_image_seg-axon.png"))[0] > 0
+    area = axon.size * 0.1**2 / 1000**2
+    assert sums["axon_density"]["n0_image"] == pytest.approx(len(sizes) / area)
+    assert "axon_density" in (run.folder / "artifacts/densities.csv").read_text()
+
+
+def test_densities_are_those_of_masks_and_masks_are_as_axondeepseg_writes_them(tmp_path):
+    data = grids.write_nerve(tmp_path / "data")
+    dataset = Axon().read(data)
+    label = dataset.x[0].truth()
+    axon, myelin = masks_of(label, dataset.facts)
+    table = table_of(label, dataset, 0, "circle")
+    sums = sum_up(table, label, dataset, 0, known=True)
+    avf, mvf = axon.mean(), myelin.mean()
+    shares = sums["axon_area_fraction"], sums["myelin_area_fraction"]
+    assert shares == pytest.approx((avf, mvf))
+    assert sums["aggregate_gratio"] == pytest.approx(np.sqrt(1 / (1 + mvf / avf)))
+    assert sums["axon_density"] == pytest.approx(len(table) / (axon.size * 1e-8))
+    assert np.isnan(sum_up(table, label, dataset, 0, known=False)["axon_density"])
+    new = tmp_path / "new"
+    for row in (0, 1):
+        name = dataset.table["name"][row]
+        write_masks(tmp_path / "made", name, dataset.x[row].truth(), dataset, row)
+        write_image(new / f"images/{name}.png", dataset.x[row].recording())
+        (new / "labels").mkdir(exist_ok=True)
+        shutil.copy(tmp_path / f"made/{name}_seg-axonmyelin.png", new / f"labels/{name}.png")
+    greys = to_array(read_image(new / "labels/n0_image.png"))[0]
+    np.testing.assert_array_equal(greys, np.select([axon, myelin], [255, 127], 0))
+    back = Axon().read(new)
+    for row in (0, 1):
+        found = masks_of(back.x[row].truth(), back.facts)
+        np.testing.assert_array_equal(found, masks_of(dataset.x[row].truth(), dataset.facts))
 
 
 def test_the_pixel_size_of_new_images_is_told_or_said_in_a_file_beside_them(tmp_path, capsys):

@@ -27,7 +27,8 @@ class Axon(Segment):
 
     Labels are two masks an image, called axon and myelin, or one grey image with 128 for myelin and
     255 for axons. Tables have the headings of AxonDeepSeg; they need the size of a pixel, from a
-    file beside the image or as `pixel_size`.
+    file beside the image or as `pixel_size`. Each image is summed up: how many axons, how densely
+    they lie, which shares of its area are axon and myelin, and its aggregate g-ratio.
 
     Examples
     --------
@@ -126,7 +127,19 @@ class Axon(Segment):
             if known:
                 write_tables(table, folder / f"{name}_axon_morphometrics.{self.tables}")
         width = width_of(dataset, row) if known else float("nan")
-        return label, sum_up(table) | {"pixel_um": width}
+        sums = sum_up(table, label, dataset, row, known=known)
+        return label, sums | {"pixel_um": width}
+
+    def predict(self, run: Run, inputs: list[Path], out: Path | str | None = None) -> pd.DataFrame:
+        """Label new images as `DenseStudy.predict` does, and write a table with a row an image."""
+        from neuroloom.microscopy.fibres import SUMS
+        from neuroloom.microscopy.morphometry import write_tables
+
+        table = super().predict(run, inputs, out)
+        if out is not None:
+            images = table.drop_duplicates("name")[["name", *SUMS, "pixel_um"]]
+            write_tables(images.reset_index(drop=True), Path(out) / f"densities.{self.tables}")
+        return table
 
     def evaluate(
         self, run: Run, data: Path, out: Path | str | None = None, include: list[str] | None = None

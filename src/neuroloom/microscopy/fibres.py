@@ -17,6 +17,15 @@ if TYPE_CHECKING:
     from neuroloom.core.dataset import Dataset
 
 LEAST_AXON = 0.05  # of the area of the median axon: less is a speck and no axon
+SUMS = {
+    "axons": "axons",
+    "median_diameter": "median axon diameter",
+    "median_gratio": "median g-ratio",
+    "axon_density": "axon density",
+    "axon_area_fraction": "axon area fraction",
+    "myelin_area_fraction": "myelin area fraction",
+    "aggregate_gratio": "aggregate g-ratio",
+}  # name here -> measure of `measures.density_table`
 UNITS = {"um": 1.0, "mm": 1000.0, "px": 1.0}
 
 
@@ -66,24 +75,58 @@ def width_of(dataset: Dataset, row: int) -> float:
     return width * UNITS[dataset.facts["unit"]]
 
 
-def sum_up(table: pd.DataFrame) -> dict[str, float]:
-    """Return how many axons there are, and medians of those that the border does not cut."""
-    whole = table[~table["image_border_touching"].astype(bool)]
-    return {
-        "axons": len(table),
-        "median_diameter": float(whole["axon_diam (um)"].median()),
-        "median_gratio": float(whole["gratio"].median()),
-    }
+def sum_up(
+    table: pd.DataFrame, label: ArrayLike, dataset: Dataset, row: int, *, known: bool
+) -> dict[str, float]:
+    """Return how many axons an image has, their medians, and how densely they and myelin lie.
+
+    Parameters
+    ----------
+    table
+        The image's own, as from `table_of`.
+    label
+        Shape (y, x).
+    known
+        Whether the size of a pixel is: else there is no density, only shares of the area.
+
+    Returns
+    -------
+    Keys of `SUMS`. Axon density is axons per mm^2; see `measures.density_table` for the others.
+    """
+    from neuroloom.microscopy.measures import density_table
+
+    axon, myelin = masks_of(label, dataset.facts)
+    whole = table.astype({"image_border_touching": bool})
+    found = density_table(whole, without_specks(axon), myelin, width_of(dataset, row))
+    values = found.set_index("measure")["value"]
+    sums = {name: float(values[measure]) for name, measure in SUMS.items()}
+    sums["axons"] = int(sums["axons"])
+    return sums if known else sums | {"axon_density": float("nan")}
 
 
 def write_masks(folder: Path, name: str, label: ArrayLike, dataset: Dataset, row: int) -> None:
-    """Write masks of axons, of myelin and of both, named as AxonDeepSeg names them."""
+    """Write what AxonDeepSeg writes, under its names: two masks, and one file of both classes.
+
+    The masks are 0 and 255; in the file of both myelin is 127 and axons are 255.
+    """
     from neuroloom.io.images import write_image
 
     axon, myelin = masks_of(label, dataset.facts)
     like = dataset.x[row].recording()
-    for word, mask in (("axon", axon), ("myelin", myelin), ("axonmyelin", axon | myelin)):
-        write_image(folder / f"{name}_seg-{word}.png", mask.astype(np.uint8) * 255, like=like)
+    files = {"axon": 255 * axon, "myelin": 255 * myelin, "axonmyelin": both(axon, myelin)}
+    for word, greys in files.items():
+        write_image(folder / f"{name}_seg-{word}.png", greys.astype(np.uint8), like=like)
+
+
+def both(axon: NDArray[Any], myelin: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return one grey image of both masks, as AxonDeepSeg draws it.
+
+    Examples
+    --------
+    >>> both(np.array([False, False, True]), np.array([False, True, False])).tolist()
+    [0, 127, 255]
+    """
+    return np.where(axon, 255, np.where(myelin, 127, 0)).astype(np.uint8)
 
 
 def globs_of_masks(data: Path) -> tuple[dict[str, str], dict[str, str]]:

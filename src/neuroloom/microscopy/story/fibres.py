@@ -14,37 +14,36 @@ if TYPE_CHECKING:
     from neuroloom.learn.training.crossfit import Fitted
     from neuroloom.microscopy.axon import Axon
 
+DENSITIES = ("axon_density", "axon_area_fraction", "myelin_area_fraction", "aggregate_gratio")
+
 
 def add_sizes(study: Axon, run: Run, prepared: Prepared, fits: list[Fitted]) -> None:
-    """Add a table of every held-out image, and the sizes of the axons found in all of them."""
+    """Add tables of every held-out image, and the sizes of the axons found in all of them."""
     from neuroloom.learn.dense.held_out import decode, held
     from neuroloom.microscopy.fibres import sum_up, table_of
     from neuroloom.microscopy.story.axons import sizes
 
     dataset, rows, found = prepared.dataset, [], []
+    known = dataset.facts["unit"] != "px" or study.pixel_size is not None
     mine = [fit for fit in fits if fit.job.fold >= 0]
     first = min((fit.job.seed for fit in mine), default=0)
     for case in held(prepared, [fit for fit in mine if fit.job.seed == first]):
-        label = decode(case.p, dataset.facts)
-        table = table_of(label, dataset, case.row, study.shape)
-        true = sum_up(table_of(dataset.x[case.row].truth(), dataset, case.row, study.shape))
         row: dict[str, Any] = {"image": str(dataset.table["name"].iloc[case.row])}
-        for name, value in sum_up(table).items():
+        labels = decode(case.p, dataset.facts), dataset.x[case.row].truth()
+        tables = [table_of(label, dataset, case.row, study.shape) for label in labels]
+        own, true = (
+            sum_up(table, label, dataset, case.row, known=known)
+            for table, label in zip(tables, labels, strict=True)
+        )
+        for name, value in own.items():
             row |= {name: value, f"{name} (true)": true[name]}
         rows.append(row)
-        found.append(table)
+        found.append(tables[0])
     if not rows:
         return
     shelf = Shelf(run.folder / "artifacts")
-    unit = "um" if dataset.facts["unit"] != "px" or study.pixel_size else "pixels"
-    shelf.add_table(
-        "axons",
-        pd.DataFrame(rows).round(4),
-        title="Axons found and true",
-        caption=f"Of every held-out image. Diameters in {unit}; medians leave out axons that the "
-        "border cuts.",
-        section="result",
-    )
+    unit = "um" if known else "pixels"
+    _add_sums(shelf, pd.DataFrame(rows).round(4), unit)
     axons = pd.concat(found, ignore_index=True)
     if unit == "um" and (~axons["image_border_touching"].astype(bool)).any():
         shelf.add_figure(
@@ -55,3 +54,25 @@ def add_sizes(study: Axon, run: Run, prepared: Prepared, fits: list[Fitted]) -> 
             alt=f"Diameters of {len(axons)} axons, and their g-ratios.",
             section="result",
         )
+
+
+def _add_sums(shelf: Shelf, images: pd.DataFrame, unit: str) -> None:
+    """Add what sums up every held-out image: axons and their sizes, and how densely they lie."""
+    dense = [name for name in images if name.startswith(DENSITIES)]
+    shelf.add_table(
+        "axons",
+        images.drop(columns=dense),
+        title="Axons found and true",
+        caption=f"Of every held-out image. Diameters in {unit}; medians leave out axons that the "
+        "border cuts.",
+        section="result",
+    )
+    shelf.add_table(
+        "densities",
+        images[["image", *dense]],
+        title="Densities found and true",
+        caption="Of every held-out image: axons per mm² (none where the size of a pixel is not "
+        "known), the shares of its area that are axon (AVF) and myelin (MVF), and the aggregate "
+        "g-ratio, sqrt(1 / (1 + MVF / AVF)) (Stikov et al. 2015).",
+        section="result",
+    )
