@@ -17,6 +17,7 @@ from neuroloom.core.files import digest
 from neuroloom.pose.rig.cameras import Rig
 from neuroloom.pose.rig.limbs import hold_lengths
 from neuroloom.pose.rig.networks import one_film, one_rate, shared_points
+from neuroloom.pose.rig.same import match_animals, numbered_alike
 from neuroloom.pose.rig.smooth import combine, smooth_tracks
 from neuroloom.pose.rig.triangulate import Method, in_front, triangulate, triangulate_robust
 
@@ -183,14 +184,17 @@ def _from_tracks(
             "`include` if they are of several trials."
         )
     rate = one_rate(read, files)
-    keypoints, individuals = shared_points(read, files, findings)
+    alike = numbered_alike(read)
+    keypoints, individuals = shared_points(alike, files, findings)
     frames = _moments(read, findings)
     picked = [[at_frames(r.sel(keypoints=keypoints, individuals=individuals), frames) for r in own]
-              for own in read.values()]  # fmt: skip
+              for own in alike.values()]  # fmt: skip
     pixels = np.stack([np.stack([_points(r) for r in own]) for own in picked])
-    one_film(dict(zip(read, pixels, strict=True)), files, findings)
     sure = np.stack([np.stack([_confidence(r) for r in own]) for own in picked])
     names = tuple((i, k) for i in individuals for k in keypoints)
+    pixels, sure, notes = match_animals(rig, pixels, sure, individuals)
+    one_film(dict(zip(read, pixels, strict=True)), files, findings)
+    findings += notes
     return Seen(
         rig, pixels, sure, names, frames, rate, bool((np.diff(frames) == 1).all()),
         files=tuple(file for own in files.values() for file in own), findings=tuple(findings),
