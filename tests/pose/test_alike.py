@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from neuroloom.core.errors import DataError
-from neuroloom.pose.alike import body_centres, body_scale, distance_between, oks_between, suppress
+from neuroloom.pose.alike import (
+    body_centres,
+    body_scale,
+    body_sizes,
+    distance_between,
+    oks_between,
+    suppress,
+)
 
 
 def test_the_anchor_is_the_centre_where_it_is_seen():
@@ -50,5 +57,18 @@ def test_a_half_seen_copy_of_an_animal_goes():
 
 
 def test_the_size_of_nothing_is_refused():
-    with pytest.raises(DataError, match="None of 4 bodies shows two keypoints"):
+    with pytest.raises(DataError, match="None of 4 bodies shows a keypoint"):
         body_scale(np.full((4, 3, 2), np.nan))
+
+
+def test_a_body_of_one_keypoint_is_a_tenth_of_where_animals_go():
+    balls = np.random.default_rng(0).uniform(0, 400, (300, 2, 1, 2))
+    assert body_scale(balls) == pytest.approx(40, rel=0.05)
+    assert body_scale(balls[:1, :1]) == 4.0
+
+
+def test_each_body_has_a_size_of_its_own():
+    square = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
+    bodies = np.stack([square, 3 * square, square])
+    bodies[2, 1:] = np.nan
+    assert body_sizes(bodies, 5.0).tolist() == [10.0, 30.0, 5.0]

@@ -7,11 +7,17 @@ import numpy as np
 from neuroloom.core.errors import DataError
 
 SIGMA = 0.1
-SMALLEST = 1e-6  # px, of a body that shows one keypoint only
+SMALLEST = 1e-6  # px, of a body all whose keypoints are in one place
+WHOLE = 2 / 3  # of the keypoints: what a body shows at least whose box is its own
+ALONE = 0.1  # of the reach of all points: how large an animal is taken to be that shows one only
+ALONE_PX = 4.0  # and at least so large
 
 
 def body_scale(points: np.ndarray) -> float:
     """Return the usual size of a body: the median root area of the box around its keypoints, px.
+
+    Where no body shows two keypoints (a ball, a snout, a centroid) it is a tenth of the longer side
+    of the box in which nearly all points lie, which is about the frame that animals go about in.
 
     Parameters
     ----------
@@ -22,27 +28,72 @@ def body_scale(points: np.ndarray) -> float:
     Raises
     ------
     DataError
-        If no body shows two keypoints.
+        If no body shows a keypoint.
 
     Examples
     --------
     >>> body_scale(np.array([[[0.0, 0.0], [30.0, 40.0]]]))
     34.64...
+    >>> body_scale(np.array([[[0.0, 0.0]], [[300.0, 40.0]]]))
+    29.4...
     """
     bodies = points.reshape(-1, *points.shape[-2:])
     seen = np.isfinite(bodies).all(-1).sum(-1)
     if not (seen >= 2).any():
-        raise DataError(
-            f"None of {len(bodies)} bodies shows two keypoints, so that its size is not known; "
-            "give the size of an animal in px."
-        )
-    whole = seen >= max(2, round(points.shape[-2] * 2 / 3))
+        return _size_alone(bodies)
+    whole = seen >= _fewest(points.shape[-2])
     bodies = bodies[whole] if whole.any() else bodies[seen >= 2]
+    return float(np.median(_box_sizes(bodies)))
+
+
+def body_sizes(points: np.ndarray, usual: float) -> np.ndarray:
+    """Return the size of each body: the root area of the box around its own keypoints, px.
+
+    Parameters
+    ----------
+    points
+        Shape (…, keypoint, 2), px, NaN where missing.
+    usual
+        Size of a body that shows less than two thirds of its keypoints, or one only.
+
+    Returns
+    -------
+    Shape (…,).
+
+    Examples
+    --------
+    >>> body_sizes(np.array([[[0.0, 0.0], [30.0, 40.0]], [[0.0, 0.0], [np.nan] * 2]]), 9.0)
+    array([34.64..., 9.        ])
+    """
+    own = np.full(points.shape[:-2], usual, float)
+    whole = np.isfinite(points).all(-1).sum(-1) >= _fewest(points.shape[-2])
+    own[whole] = _box_sizes(points[whole])
+    return own
+
+
+def _fewest(keypoints: int) -> int:
+    """Return how many keypoints a body shows at least whose box is its own."""
+    return max(2, round(keypoints * WHOLE))
+
+
+def _box_sizes(bodies: np.ndarray) -> np.ndarray:
+    if not len(bodies):
+        return np.zeros(0)
     sides = np.nanmax(bodies, 1) - np.nanmin(bodies, 1)
     # A body that lies along an axis has a box without area: no side counts as less than a third
     # of the diagonal.
     sides = np.maximum(sides, np.hypot(*sides.T)[:, None] / 3)
-    return float(max(np.median(np.sqrt(sides.prod(-1))), SMALLEST))
+    return np.maximum(np.sqrt(sides.prod(-1)), SMALLEST)
+
+
+def _size_alone(bodies: np.ndarray) -> float:
+    points = bodies[np.isfinite(bodies).all(-1)]
+    if not len(points):
+        raise DataError(
+            f"None of {len(bodies)} bodies shows a keypoint, so that their size is not known."
+        )
+    low, high = np.quantile(points, [0.01, 0.99], axis=0)
+    return float(max(ALONE * (high - low).max(), ALONE_PX))
 
 
 def distance_between(a: np.ndarray, b: np.ndarray) -> np.ndarray:

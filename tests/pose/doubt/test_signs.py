@@ -130,3 +130,12 @@ def test_the_audit_of_a_project_names_labels_that_look_wrong(tmp_path):
         if found.title == "Labels that look wrong"
     ]
     assert str(sound.table["name"][5]) in told.detail
+
+
+def test_animals_of_one_keypoint_are_looked_at_too():
+    balls = np.random.default_rng(0).uniform(0, 90, (12, 2, 1, 2))
+    assert edge_deviation(balls).shape == (12, 2, 0)
+    doubts = frame_doubts(balls, np.full((12, 2, 1), 0.9))
+    assert (doubts["length"] == 0).all()
+    assert (doubts["jump"][1:-1] > 0).all()
+    assert not len(suspicious_labels(balls, ["ball"], shape=(100, 100)))

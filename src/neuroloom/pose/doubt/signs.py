@@ -46,10 +46,10 @@ def edge_deviation(points: np.ndarray, edges: Edges | None = None) -> np.ndarray
     >>> int(edge_deviation(points)[:, 0, 0].argmax())
     7
     """
-    pairs = np.array(edges if edges is not None else choose_edges(points))
+    pairs = np.array(edges if edges is not None else choose_edges(points), int).reshape(-1, 2)
     apart = np.linalg.norm(points[..., pairs[:, 0], :] - points[..., pairs[:, 1], :], axis=-1)
     logs = np.log(np.maximum(apart, 1e-3))
-    flat = logs.reshape(-1, len(pairs))
+    flat = logs.reshape(points.shape[0] * points.shape[1], len(pairs))
     out = np.full(flat.shape, np.nan)
     for column, values in enumerate(flat.T):
         known = values[np.isfinite(values)]
@@ -131,7 +131,7 @@ def frame_doubts(
 
 def _largest(values: np.ndarray) -> np.ndarray:
     """Return the largest of each frame; 0 where nothing is known."""
-    return np.where(np.isfinite(values), values, 0.0).reshape(len(values), -1).max(1)
+    return np.where(np.isfinite(values), values, 0.0).reshape(len(values), -1).max(1, initial=0.0)
 
 
 def disagreement(several: Sequence[np.ndarray]) -> np.ndarray:
@@ -338,6 +338,8 @@ def _length_rows(
     points: np.ndarray, keypoints: Sequence[str], edges: Edges | None
 ) -> list[tuple[int, int, str, float, str]]:
     pairs = list(edges if edges else choose_edges(points))
+    if not pairs:
+        return []
     apart = np.stack(
         [np.linalg.norm(points[..., i, :] - points[..., j, :], axis=-1) for i, j in pairs], -1
     )

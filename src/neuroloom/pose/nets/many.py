@@ -17,7 +17,7 @@ from torch.nn.functional import max_pool2d
 
 from neuroloom.learn.dense.training.module import on_cpu
 from neuroloom.learn.training.epochs import device_name
-from neuroloom.pose.alike import body_scale, suppress
+from neuroloom.pose.alike import suppress
 from neuroloom.pose.group import affinity_targets, group
 from neuroloom.pose.nets.align import Floats, placed, pose_of
 from neuroloom.pose.nets.find import Scene, crops, look_once
@@ -151,11 +151,10 @@ def find_many(learner: PoseLearner, pictures: Sequence[np.ndarray]) -> Floats:
     found, who = look_once(learner, scene, views, rows)
     # What the coarse net saw of an animal says how sure it is that there is one.
     there = np.where(np.isfinite(bodies[..., 0]), bodies[..., 2], 0.0).mean(1)
-    scale = body_scale(plan.mean_shape[None])
     for frame in np.unique(rows):
         own = np.flatnonzero(rows == frame)
         score = there[own] + found[own, :, 2].mean(1)
-        kept = suppress(found[own, :, :2], score, scale, SAME)[: plan.individuals]
+        kept = suppress(found[own, :, :2], score, plan.body, SAME)[: plan.individuals]
         place = names_of(who[own[kept]]) if plan.names else np.arange(len(kept))
         out[frame, place] = found[own[kept]]
     return out

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from neuroloom.core.errors import ConfigError, nearest
+from neuroloom.pose.alike import body_scale
 from neuroloom.pose.group import choose_edges
 from neuroloom.pose.nets.align import Floats, mean_shape, placed, pose_of, upright
 from neuroloom.pose.nets.vary import Jitter
@@ -135,6 +136,13 @@ class PosePlan:
         """The mean shape as an array (keypoint, 2)."""
         return np.asarray(self.shape, float).reshape(-1, 2)
 
+    @property
+    def body(self) -> float:
+        """Size of an animal, px; of one keypoint, what its crop leaves beside the margin."""
+        if len(self.keypoints) > 1:
+            return body_scale(self.mean_shape[None])
+        return self.fine.scale * min(self.fine.size) / (2 * MARGIN)
+
 
 def _stage(values: dict[str, Any]) -> Stage:
     plain = dict(values) | {"jitter": Jitter(**values["jitter"])}
@@ -190,6 +198,8 @@ def make_plan(
         shape = upright(shape[None], np.zeros((1, 2)), np.array([-typical]))[0]
         centre, angle = pose_of(points, shape)[0], np.zeros(len(points))
     reach = _reach(upright(points, centre, angle)[known])
+    if len(keypoints) == 1:
+        reach = np.full(2, body_scale(points) / 2)
     filled = float(np.prod(2 * MARGIN * reach / largest[::-1]))
     crop = keys["crop"] == "yes" if "crop" in keys else turned or filled < FILLS
     crop = crop or individuals > 1

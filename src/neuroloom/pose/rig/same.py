@@ -119,7 +119,7 @@ def _put_in(order: Numbers, animals: Floats, weight: Floats) -> None:
 
 def _as_the_first(first: Floats, other: Floats) -> Numbers:
     """Return the order (time, animal) in which another network sees the first one's animals."""
-    off = np.linalg.norm(other[:, None] - first[:, :, None], axis=-1) / body_scale(first)
+    off = np.linalg.norm(other[:, None] - first[:, :, None], axis=-1) / _size(first)
     return np.stack([linear_sum_assignment(cost)[1] for cost in _mean(off)])
 
 
@@ -195,7 +195,7 @@ def same_animals(
     own = np.arange(animals)
     if animals < 2 or not np.isfinite(pixels).any():
         return np.broadcast_to(own, (cameras, frames, animals)).copy(), []
-    far = np.array([body_scale(part) for part in pixels])
+    far = np.array([_size(part) for part in pixels])
     views = _Views(rig, pixels, rig.undistort(pixels), trust, far)
     whole = _whole_recording(views)
     numbered = are_numbers(names)
@@ -217,7 +217,7 @@ def epipolar_distance(one: Camera, other: Camera, a: Floats, b: Floats) -> Float
     >>> K = np.diag([800.0, 800, 1])
     >>> left, right = Camera("a", K), Camera("b", K, t=np.array([-50.0, 0, 0]))
     >>> seen = left.undistort(np.array([9.0, 4.0])), right.undistort(np.array([1.0, 6.0]))
-    >>> epipolar_distance(left, right, *seen).round(6)
+    >>> float(epipolar_distance(left, right, *seen).round(6))
     1.414214
     """
     turn = other.R @ one.R.T
@@ -230,6 +230,11 @@ def epipolar_distance(one: Camera, other: Camera, a: Floats, b: Floats) -> Float
     off = (line[..., :2] * b).sum(-1) + line[..., 2]
     away: Floats = focal * np.abs(off) / np.sqrt(np.maximum(slope, 1e-300))
     return away
+
+
+def _size(points: Floats) -> float:
+    """Return the size of a body, px; of nobody any."""
+    return body_scale(points) if np.isfinite(points).all(-1).any() else 1.0
 
 
 def _misfit(views: _Views) -> Floats:
