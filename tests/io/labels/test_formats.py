@@ -92,6 +92,30 @@ def test_sleap_opens_our_nwb(tmp_path):
         first = training.training_frames.training_frames["frame_000000"]
         one = first.skeleton_instances.skeleton_instances["individual_0"]
         np.testing.assert_allclose(one.node_locations[()], labels.points[0, 0], atol=1e-9)
+    theirs = sleap_io.load_nwb(str(tmp_path / "a.nwb"))
+    assert theirs.skeletons[0].node_names == list(NAMES)
+    for row, frame in enumerate(theirs.labeled_frames):
+        np.testing.assert_allclose(frame.instances[0].numpy(), labels.points[row, 0], atol=1e-9)
+        assert (frame.video.filename, frame.frame_idx) == ("a.mp4", row)
+
+
+def test_nwb_of_sleap_keeps_every_picture_of_every_video(tmp_path):
+    skeleton = sleap_io.Skeleton([*NAMES])
+    frames, points = [], points_of(frames=8)[:, 0]
+    for video in range(2):
+        folder = tmp_path / f"s{video}/cam"
+        film = sleap_io.Video.from_filename([str(folder / name) for name in pictures(folder, 4)])
+        for number in range(4):
+            animal = sleap_io.Instance.from_numpy(points[4 * video + number], skeleton=skeleton)
+            frames.append(sleap_io.LabeledFrame(film, number, [animal]))
+    sleap_io.save_nwb(sleap_io.Labels(frames), str(tmp_path / "b.nwb"))
+    read = read_labels(tmp_path / "b.nwb")
+    assert list(read.frames["video"]) == ["s0_cam"] * 4 + ["s1_cam"] * 4
+    assert list(read.frames["frame"]) == [0, 1, 2, 3] * 2
+    assert [read.image(row).max() for row in range(8)] == [1, 2, 3, 4] * 2
+    np.testing.assert_allclose(read.points[:, 0], points, atol=1e-9, rtol=0)
+    (tmp_path / "s1/cam/img0002.png").unlink()
+    assert len(read_labels(tmp_path / "b.nwb")) == 7
 
 
 def test_coco_says_who_is_hidden(tmp_path):

@@ -1,21 +1,28 @@
 """Labelled frames in NWB with the extension ndx-pose: PoseTraining, read and written whole.
 
 Read with h5py alone, so that a file of any version of the extension opens; written through pynwb.
-Pixels are taken as stored. NWB keeps the names of videos, not their pictures.
+Pixels are taken as stored. NWB keeps the names of videos, not what they show. A list of pictures is
+read as a video whose frames are numbered by their names; it is written as the name of a video,
+since sleap-io opens no NWB file with such a list, not even its own.
 """
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path, PureWindowsPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import numpy as np
 
 from neuroloom.core.errors import ConfigError, DataError
-from neuroloom.core.files import write_atomic
+from neuroloom.core.files import names_apart, write_atomic
 from neuroloom.io.labels.model import Labels, Skeleton, guess_swaps
+from neuroloom.io.labels.pictures import where_now
+from neuroloom.io.labels.sheets import frame_number
 from neuroloom.io.pandas_h5 import open_h5
+from neuroloom.io.video import PICTURES
 
 
 def claims(path: Path) -> bool:
@@ -38,12 +45,10 @@ def read(path: Path) -> Labels:
         animals = [of_type(frame, "SkeletonInstance") for frame in found]
         names = tuple(dict.fromkeys(name_of(one) for frame in animals for one in frame))
         points = np.full((len(found), len(names), len(skeleton.keypoints), 2), np.nan)
-        records = []
-        for row, (frame, instances) in enumerate(zip(found, animals, strict=True)):
-            records.append(_record(path, frame, row))
+        for row, instances in enumerate(animals):
             for one in instances:
                 points[row, names.index(name_of(one))] = _located(path, one, skeleton)
-    frames = pd.DataFrame(records)
+        frames = pd.DataFrame(_records(path, found))
     order = frames.sort_values(["video", "frame"], kind="stable").index.to_numpy()
     labels = Labels(skeleton, frames, points, names, path.parent, "nwb")
     return labels.take(order)
@@ -53,7 +58,7 @@ def write(labels: Labels, path: Path, images: bool = True) -> list[Path]:
     """Write an NWB file with the labelled frames."""
     file = path if path.suffix == ".nwb" else path / "labels.nwb"
     file.parent.mkdir(parents=True, exist_ok=True)
-    return [write_atomic(file, lambda partial: _fill(partial, labels))]
+    return [write_atomic(file, lambda partial: _fill(partial, labels, file.parent))]
 
 
 def of_type(group: Any, kind: str) -> list[Any]:
@@ -133,20 +138,65 @@ def _located(path: Path, instance: Any, skeleton: Skeleton) -> np.ndarray:
     return points
 
 
-def _record(path: Path, frame: Any, row: int) -> dict[str, Any]:
-    """Return video, frame and picture; a video beside the NWB file is found by its name."""
-    number = int(frame.attrs.get("source_video_frame_index", row))
-    video = frame.get("source_video")
-    if video is None:
-        return {"video": path.stem, "frame": number, "image": ""}
-    external = words(video["external_file"]) if "external_file" in video else []
-    name = PureWindowsPath(external[0]).name if external else ""
-    there = [place for place in (*external[:1], name) if place and (path.parent / place).is_file()]
-    image = f"{there[0]}::{number}" if there else ""
-    return {"video": PureWindowsPath(name).stem or name_of(video), "frame": number, "image": image}
+@dataclass(frozen=True)
+class _Source:
+    """What frames are of: the name of the entry, its files, and the first frame of each."""
+
+    name: str
+    files: tuple[str, ...] = ()
+    starts: tuple[int, ...] = ()
+
+    @property
+    def place(self) -> Path:
+        """Return the film, or the folder of the pictures."""
+        first = PurePosixPath(self.files[0].replace("\\", "/")) if self.files else None
+        if first is None:
+            return Path(self.name)
+        inside = first.suffix.lower() in PICTURES and first.parent.name
+        return Path(first.parent if inside else first.with_suffix(""))
+
+    def address(self, number: int, folder: Path) -> tuple[int, str]:
+        """Return the number of a frame in the video, and where its picture is now, "" if gone."""
+        part = int(np.searchsorted(self.starts, number, "right")) - 1
+        if part < 0:
+            return number, ""
+        file, inside = self.files[part], number - self.starts[part]
+        found = where_now(file, folder)
+        if PureWindowsPath(file).suffix.lower() not in PICTURES:
+            return number, f"{found}::{inside}" if found else ""
+        return frame_number(PureWindowsPath(file).name, number), "" if inside else found
 
 
-def _fill(file: Path, labels: Labels) -> None:
+def _records(path: Path, frames: list[Any]) -> list[dict[str, Any]]:
+    """Return video, frame and picture of each; other files are videos of other names."""
+    sources = [_source(path, frame) for frame in frames]
+    known = list(dict.fromkeys(sources))
+    places = [one.place for one in known]
+    names = dict(zip(known, names_apart(places, [one.name for one in places]), strict=True))
+    records = []
+    for row, (frame, source) in enumerate(zip(frames, sources, strict=True)):
+        number = int(frame.attrs.get("source_video_frame_index", row))
+        number, image = source.address(number, path.parent)
+        records.append({"video": names[source], "frame": number, "image": image})
+    return records
+
+
+def _source(path: Path, frame: Any) -> _Source:
+    link = frame.get("source_video", getlink=True)
+    if link is None:
+        return _Source(path.stem)
+    video = frame["source_video"]
+    if "external_file" not in video:
+        return _Source(str(getattr(link, "path", video.name)).rsplit("/", 1)[-1])
+    external = video["external_file"]
+    files = tuple(words(external))
+    starts = np.ravel(external.attrs.get("starting_frame", ())).astype(int)
+    # One start for all: the file does not say, and pictures come one after another.
+    several = len(starts) == len(files) and (np.diff(starts) > 0).all()
+    return _Source("", files, tuple(starts.tolist() if several else range(len(files))))
+
+
+def _fill(file: Path, labels: Labels, folder: Path) -> None:
     held = new_nwb()
     from ndx_pose import (
         PoseTraining,
@@ -162,7 +212,8 @@ def _fill(file: Path, labels: Labels) -> None:
     names = list(labels.skeleton.keypoints)
     edges = np.asarray(labels.skeleton.edges, np.uint16).reshape(-1, 2)
     nodes = Nodes(name="skeleton", nodes=names, edges=edges if len(edges) else None)
-    videos = {name: _series(labels, name) for name in labels.frames["video"].astype(str).unique()}
+    every = labels.frames["video"].astype(str)
+    videos = {name: _series(labels, name, folder) for name in every.unique()}
     frames = []
     for row in range(len(labels)):
         instances = [
@@ -181,7 +232,7 @@ def _fill(file: Path, labels: Labels) -> None:
                 name=f"frame_{row:06d}",
                 annotator="unknown",
                 skeleton_instances=SkeletonInstances(skeleton_instances=instances),
-                source_video=videos[str(labels.frames["video"].iloc[row])],
+                source_video=videos[every.iloc[row]],
                 source_video_frame_index=np.uint32(labels.frames["frame"].iloc[row]),
             )
         )
@@ -195,19 +246,28 @@ def _fill(file: Path, labels: Labels) -> None:
     save_nwb(held, file)
 
 
-def _series(labels: Labels, name: str) -> Any:
+def _series(labels: Labels, name: str, folder: Path) -> Any:
     """Return the entry of a video: its file, or one of its name where frames are pictures."""
     from pynwb.image import ImageSeries
 
     own = labels.frames[labels.frames["video"].astype(str) == name]
-    file, *frame = str(own["image"].iloc[0]).split("::")
+    film, *frame = str(own["image"].iloc[0]).split("::")
+    file = _from(folder, labels.root / film) if len(frame) == 1 else f"{name}.mp4"
     return ImageSeries(
         name=name.replace("/", "_"),
         description="labelled video",
         unit="n.a.",
         format="external",
-        external_file=[file if len(frame) == 1 else f"{name}.mp4"],
+        external_file=[file],
         starting_frame=[0],
         rate=1.0,
         num_samples=int(own["frame"].max()) + 1,
     )
+
+
+def _from(folder: Path, file: Path) -> str:
+    """Return a path from a folder; whole where they are on two drives."""
+    try:
+        return Path(os.path.relpath(file, folder)).as_posix()
+    except ValueError:
+        return file.resolve().as_posix()

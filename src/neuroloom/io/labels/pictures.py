@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,6 +50,21 @@ def load_picture(root: Path, address: str) -> np.ndarray:
     if len(inside) == 1:
         return _video(path, path.stat().st_mtime_ns).read([int(inside[0])])[0]
     return _stored(path, inside[0], int(inside[1]))
+
+
+def where_now(name: str, folder: Path) -> str:
+    """Return where a file that a project names is now, from the project's folder; "" if it is gone.
+
+    A path of another machine is searched by its ends: a/b/c.mp4, b/c.mp4, c.mp4.
+    """
+    whole = folder / name  # a whole path stands for itself
+    if name and whole.is_file():
+        return whole.relative_to(folder).as_posix() if whole.is_relative_to(folder) else name
+    given = PureWindowsPath(name)
+    parts = [part for part in given.parts if part not in (given.anchor, "..")]
+    ends = [Path(*parts[start:]) for start in range(len(parts))]
+    found = next((end for end in ends if (folder / end).is_file()), None)
+    return "" if found is None else found.as_posix()
 
 
 def picture_size(root: Path, address: str) -> tuple[int, int] | None:

@@ -16,6 +16,7 @@ import numpy as np
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import write_atomic
 from neuroloom.io.labels.model import Labels, Skeleton, guess_swaps, listed
+from neuroloom.io.labels.pictures import where_now
 from neuroloom.io.labels.sheets import frame_number
 
 _FREE = "individual_"
@@ -240,12 +241,12 @@ def _record(frame: Any, names: dict[int, str], file: Path) -> dict[str, Any]:
     name = names[id(video)]
     if isinstance(video.filename, list):
         picture = video.filename[number] if number < len(video.filename) else ""
-        found = _found(picture, file)
+        found = where_now(picture, file.parent)
         return {"video": name, "frame": frame_number(picture, number), "image": found}
     dataset = (video.backend_metadata or {}).get("dataset")
     if dataset:
         return {"video": name, "frame": number, "image": _stored(video, dataset, number, file)}
-    found = _found(str(video.filename), file)
+    found = where_now(str(video.filename), file.parent)
     return {"video": name, "frame": number, "image": f"{found}::{number}" if found else ""}
 
 
@@ -254,7 +255,8 @@ def _stored(video: Any, dataset: str, number: int, file: Path) -> str:
     from neuroloom.io.pandas_h5 import open_h5
 
     inside = str(video.filename)
-    found = _found(file.name if inside in ("", ".", str(file)) else inside, file)
+    own = inside in ("", ".", str(file))
+    found = where_now(file.name if own else inside, file.parent)
     if not found:
         return ""
     with open_h5(file.parent / found) as opened:
@@ -263,21 +265,6 @@ def _stored(video: Any, dataset: str, number: int, file: Path) -> str:
             return f"{found}::{dataset}::{number}"
         rows = np.flatnonzero(np.asarray(opened[beside]) == number)
     return f"{found}::{dataset}::{rows[0]}" if len(rows) else ""
-
-
-def _found(name: str, file: Path) -> str:
-    """Return where a file is now, from the folder of the .slp; "" if it is gone.
-
-    A path of another machine is searched by its ends: a/b/c.mp4, b/c.mp4, c.mp4.
-    """
-    if name and Path(name).is_absolute() and Path(name).is_file():
-        here = Path(name).is_relative_to(file.parent)
-        return Path(name).relative_to(file.parent).as_posix() if here else name
-    given = PureWindowsPath(name)
-    parts = [part for part in given.parts if part not in (given.anchor, "..")]
-    ends = [Path(*parts[start:]) for start in range(len(parts))]
-    found = next((end for end in ends if (file.parent / end).is_file()), None)
-    return "" if found is None else found.as_posix()
 
 
 def _videos(labels: Labels) -> tuple[dict[str, Any], list[int]]:
@@ -304,7 +291,7 @@ def _here(video: Any, file: Path) -> Any:
         return video
     several = isinstance(video.filename, list)
     given = [str(name) for name in (video.filename if several else [video.filename])]
-    found = [_found(name, file) for name in given]
+    found = [where_now(name, file.parent) for name in given]
     here = [str((file.parent / p).resolve()) if p else n for p, n in zip(found, given, strict=True)]
     if several:
         return sleap_io().Video.from_filename(here)
