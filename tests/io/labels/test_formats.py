@@ -200,6 +200,29 @@ def test_an_empty_box_of_coco_is_none(tmp_path, box):
     assert (other["bbox"], other["area"]) == ([29, 18, 12, 10], 120)
 
 
+def test_coco_annotations_with_nothing_labelled_are_no_animals(tmp_path):
+    pictures(tmp_path / "images", 2)
+    about = {"image_id": 1, "category_id": 1, "iscrowd": 0, "bbox": [1, 1, 9, 9], "area": 81}
+    held = {
+        "images": [{"id": n, "file_name": f"images/img000{n}.png", "height": 48, "width": 64}
+                   for n in (0, 1)],
+        "annotations": [
+            about | {"id": 3, "keypoints": [0] * 6, "num_keypoints": 0},
+            about | {"id": 4, "keypoints": [2, 3, 2, 4, 5, 2], "num_keypoints": 2},
+            about | {"id": 5, "image_id": 0, "keypoints": [0] * 6, "num_keypoints": 0},
+        ],
+        "categories": [{"id": 1, "name": "rat", "keypoints": [*NAMES[:2]], "skeleton": []}],
+    }  # fmt: skip
+    (tmp_path / "set.json").write_text(json.dumps(held))
+    labels = read_labels(tmp_path / "set.json")
+    assert labels.points.shape == (1, 1, 2, 2)
+    assert any("2 annotations have no labelled point" in note for note in labels.notes)
+    write_labels(read_labels(tmp_path / "set.json", usable=False), tmp_path / "new/set.json")
+    again = json.loads((tmp_path / "new/set.json").read_text())
+    again["annotations"].sort(key=lambda one: one["id"])
+    assert again == held
+
+
 def deepposekit(root, ticked):
     pixels = np.arange(4, dtype=np.uint8)[:, None, None, None] * np.ones((1, 48, 64, 1), np.uint8)
     with h5py.File(root / "set.h5", "w") as file:
@@ -219,6 +242,18 @@ def test_deepposekit_ticks_count_if_anybody_ticked(tmp_path):
     assert some.skeleton.swaps == ((1, 2),)
     assert some.skeleton.edges == ((0, 1), (0, 2))
     assert some.image(1).max() == 2
+
+
+def test_deepposekit_points_that_nobody_checked_begin_where_they_did(tmp_path):
+    old = deepposekit(tmp_path, [1, 0, 0, 1])
+    labels = read_labels(old, usable=False)
+    labels.points[0, 0, 0] = [7, 8]
+    write_labels(labels.take([3, 0, 1]), tmp_path / "new.h5")
+    with h5py.File(old) as was, h5py.File(tmp_path / "new.h5") as now:
+        wanted = was["annotations"][()][[3, 0, 1]]
+        wanted[1, 0] = [7, 8]
+        np.testing.assert_array_equal(now["annotations"], wanted)
+        np.testing.assert_array_equal(now["annotated"], was["annotated"][()][[3, 0, 1]])
 
 
 def test_tables_of_two_views_are_one_project(tmp_path):

@@ -2,7 +2,8 @@
 
 `v` 0 is not labelled, 1 labelled though hidden, 2 seen. Pixels are taken as stored, nothing is
 shifted. What else the file says is kept and written back: ids, categories, boxes, areas, crowds and
-which points are hidden. Boxes are those of the points where the file had none, or an empty one;
+which points are hidden. An annotation in which no point is labelled is no animal, and is written
+back as it was. Boxes are those of the points where the file had none, or an empty one;
 where a point was moved out of its box, that grows. An area that is missing is the box's.
 """
 
@@ -39,14 +40,14 @@ def read(path: Path) -> Labels:
     file = _files(path)[0]
     held = _load(file)
     skeleton, columns, notes = _skeleton(held, file)
-    by_image = _by_image(held, file, columns, notes)
+    by_image, blank = _by_image(held, file, columns, notes)
     pictures = [one for one in held["images"] if one.get("id") in by_image]
     if not pictures:
         raise DataError(f"{file}: no picture has an annotation with keypoints.")
     bare = len(held["images"]) - len(pictures)
     if bare:
         notes.append(f"{file.name}: {bare} pictures have no annotation and were left out.")
-    most = max(len(found) for found in by_image.values())
+    most = max(1, *(len(found) for found in by_image.values()))
     individuals = tuple(f"individual_{number}" for number in range(most))
     points = np.full((len(pictures), most, len(skeleton.keypoints), 2), np.nan)
     records = []
@@ -68,6 +69,7 @@ def read(path: Path) -> Labels:
         "categories": held["categories"],
         "pictures": {str(picture["file_name"]): picture for picture in pictures},
         "annotations": kept,
+        "blank": blank,
     }
     frames = pd.DataFrame(records)
     return Labels(skeleton, frames, points, individuals, file.parent, "coco", tuple(notes), extra)
@@ -134,17 +136,20 @@ def _skeleton(held: dict[str, Any], file: Path) -> tuple[Skeleton, dict[Any, lis
 
 def _by_image(
     held: dict[str, Any], file: Path, columns: dict[Any, list[int]], notes: list[str]
-) -> dict[Any, list[dict[str, Any]]]:
-    """Return the annotations with keypoints of each picture, by its id."""
+) -> tuple[dict[Any, list[dict[str, Any]]], list[dict[str, Any]]]:
+    """Return the annotations with a labelled point, by the picture's id, and those without."""
     by_image: dict[Any, list[dict[str, Any]]] = {}
+    blank = []
     for number, one in enumerate(held["annotations"]):
         if one.get("keypoints"):
             _check_annotation(file, number, one, columns)
-            by_image.setdefault(one["image_id"], []).append(one)
+            own = by_image.setdefault(one["image_id"], [])
+            (own if any(seen > 0 for seen in one["keypoints"][2::3]) else blank).append(one)
     others = sum(not one.get("keypoints") for one in held["annotations"])
-    if others:
-        notes.append(f"{file.name}: {others} annotations have no keypoints and were left out.")
-    return by_image
+    for count_, what in ((others, "keypoints"), (len(blank), "labelled point")):
+        if count_:
+            notes.append(f"{file.name}: {count_} annotations have no {what} and were left out.")
+    return by_image, blank
 
 
 def _check_annotation(
@@ -217,7 +222,7 @@ def _annotations(
     pictures: list[dict[str, Any]],
     categories: list[dict[str, Any]],
 ) -> list[dict[str, Any]]:
-    """Return an annotation for every animal that has a point."""
+    """Return an annotation for every animal that has a point, and those that came without."""
     kept = labels.kept("coco", "annotations", {})
     told = {one["id"]: one for one in labels.kept("coco", "categories", [])}
     fresh, lone, out = _fresh(kept.values()), _usual_side(labels.points), []
@@ -236,7 +241,21 @@ def _annotations(
         elif about.get("area") is None:
             about["area"] = float(box[2] * box[3])
         out.append(about)
-    return out
+    return out + _blank(labels, pictures, categories)
+
+
+def _blank(
+    labels: Labels, pictures: list[dict[str, Any]], categories: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return the annotations of these pictures that came without a labelled point."""
+    there = {one["id"] for one in pictures}
+    points = {one["id"]: len(one.get("keypoints") or ()) for one in categories}
+    return [
+        one
+        for one in labels.kept("coco", "blank", [])
+        if one["image_id"] in there
+        and len(one["keypoints"]) == 3 * points.get(one["category_id"], 0)
+    ]
 
 
 def _said(old: dict[str, Any], category: dict[str, Any]) -> dict[str, tuple[float, float, int]]:

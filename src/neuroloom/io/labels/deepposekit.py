@@ -1,7 +1,8 @@
 """DeepPoseKit annotation sets: pictures and points in one HDF5 file, names in skeleton.csv by it.
 
 `annotations` are pixels (x, y) of `images`, as stored. `annotated` tells point by point what was
-checked; a set in which nobody ticked anything is taken whole, and the notes say so.
+checked; a set in which nobody ticked anything is taken whole, and the notes say so. Where points
+that nobody checked begin is written back as it was.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def read(path: Path) -> Labels:
             f"{file}: expected annotations (frame, point, 2) for {shape[0]} images, got "
             f"{points.shape}."
         )
-    points = _only_ticked(file, points, ticked, notes)
+    given, points = points, _only_ticked(file, points, ticked, notes)
     skeleton = _skeleton(file, tree, stored, notes)
     if len(skeleton.keypoints) != points.shape[1]:
         raise DataError(
@@ -71,6 +72,7 @@ def read(path: Path) -> Labels:
         "skeleton": tree,
         "file": file.name,
         "ticked": bool(ticked.any()),
+        "begin": dict(zip(skeleton.keypoints, np.swapaxes(given, 0, 1), strict=True)),
         "text": beside.read_bytes().decode("utf-8", "replace") if beside.is_file() else "",
     }
     return Labels(
@@ -198,6 +200,7 @@ def _fill(file: Path, labels: Labels) -> None:
     import h5py
 
     points = labels.points[:, 0]
+    checked = np.isfinite(points).all(-1)
     size = labels.image(0).shape if len(labels) else (1, 1, 1)
     with h5py.File(file, "w") as made:
         stack = made.create_dataset(
@@ -211,13 +214,23 @@ def _fill(file: Path, labels: Labels) -> None:
                     f"row {row} is {pixels.shape}."
                 )
             stack[row] = pixels
-        made["annotations"] = points
-        flags = np.isfinite(points).all(-1) & bool(labels.kept("deepposekit", "ticked", True))
-        made["annotated"] = flags
+        made["annotations"] = np.where(checked[..., None], points, _begin(labels))
+        made["annotated"] = checked & bool(labels.kept("deepposekit", "ticked", True))
         made["skeleton"] = labels.kept("deepposekit", "skeleton", _tree(labels.skeleton)).astype(
             np.int32
         )
         made["skeleton_names"] = np.asarray(labels.skeleton.keypoints, dtype="S64")
+
+
+def _begin(labels: Labels) -> np.ndarray:
+    """Return where points that nobody checked begin (frame, point, 2), NaN where nothing says."""
+    begin = np.full(labels.points[:, 0].shape, np.nan)
+    known = labels.kept("deepposekit", "begin", {})
+    rows = labels.frames["frame"].to_numpy(int)
+    for place, name in enumerate(labels.skeleton.keypoints):
+        if name in known:
+            begin[:, place] = known[name][rows]
+    return begin
 
 
 def _tree(skeleton: Skeleton) -> np.ndarray:
