@@ -12,7 +12,7 @@ from neuroloom.eye.labelled import find_labelled, open_labelled, read_labelled
 from neuroloom.eye.pupil import Seen
 from neuroloom.eye.story.pupil import _notes
 from neuroloom.eye.train import Train
-from neuroloom.eye.videos import View
+from neuroloom.eye.videos import View, find_videos
 from neuroloom.io.video import write_video
 from tests.eyes import scene, write_scene
 
@@ -79,6 +79,16 @@ def test_an_eyeball_goes_with_frames_of_its_own_size(tmp_path):
     for idle in ({"focal": 300.0}, {"radius": 11.0}, {"refraction": False}):
         with pytest.raises(ConfigError, match=f"{next(iter(idle))}: the eyeball"):
             Gaze(eyeball=eyeball, **idle).prepare(tmp_path / "a.mp4")
+
+
+def test_what_an_earlier_run_drew_is_no_eye(tmp_path):
+    for name in ("a.mp4", ".trash/c.mp4", "run1/artifacts/a_overlay.mp4"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        write_blank(tmp_path / name, 64, 48)
+    for name in ("recipe.yaml", "status.json"):
+        (tmp_path / "run1" / name).touch()
+    assert list(find_videos(tmp_path, []).files) == ["a"]
+    assert list(find_videos(tmp_path / "run1", []).files) == ["a_overlay"]
 
 
 def test_gaze_in_batches_skips_what_fails(tmp_path):

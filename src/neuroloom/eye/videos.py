@@ -51,17 +51,20 @@ class Videos:
 def find_videos(data: Path, include: list[str]) -> Videos:
     """Return the videos of a file or folder by name; those that cannot be read are findings.
 
+    Hidden files, and what earlier runs left in the folder, are no videos.
+
     Raises
     ------
     DataError
         If there is none to read.
     """
     from neuroloom.io.video import Video, is_video, pictures_beside
+    from neuroloom.io.videos import videos_inside
 
     if not data.exists():
         raise DataError(f"{data}: there is no such file or folder.")
     alone = not data.is_dir() or is_video(data)
-    listed = [data] if alone else [file for file in sorted(data.rglob("*")) if is_video(file)]
+    listed = [data] if alone else videos_inside(data)
     wanted = [f for f in listed if not include or any(fnmatch(f.name, glob) for glob in include)]
     if not wanted:
         raise DataError(f"{data}: no video here{' matches include' if listed else ''}.")

@@ -79,7 +79,7 @@ def videos_of(source: Path) -> list[Path]:
         If there is none.
     """
     from neuroloom.io.video import PICTURES, is_video
-    from neuroloom.pose.doubt.videos import videos_inside
+    from neuroloom.io.videos import videos_inside
 
     source = Path(source)
     if not source.exists():

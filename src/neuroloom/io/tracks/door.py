@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 _ENDING_OF = {"lightning-pose": ".csv", "slp": ".slp", "nwb": ".nwb"}
+ENDINGS = (".h5", ".csv", ".slp", ".nc", ".nwb", ".json", ".mat")
 _BY_NAME = (
     (".analysis.h5", "analysis"),
     (".slp", "slp"),

@@ -31,32 +31,13 @@ def find_videos(data: Path, include: Sequence[str] = ()) -> list[Path]:
         If there is none.
     """
     from neuroloom.io.video import is_video
+    from neuroloom.io.videos import videos_inside
 
     found = [data] if is_video(data) else [p for p in videos_inside(data) if p.is_file()]
     found = [p for p in found if not include or any(fnmatch(p.name, glob) for glob in include)]
     if not found:
         raise DataError(f"{data}: there is no video; expected .mp4, .avi, .mov, … or pictures.")
     return found
-
-
-def videos_inside(folder: Path) -> list[Path]:
-    """Return the videos of a folder, sorted; those that hide, and results of ours, are none."""
-    from neuroloom.io.video import is_video
-
-    ours = {file.parent for file in folder.rglob("predictions.parquet")
-            if file.with_name("status.json").is_file()} - {folder}  # fmt: skip
-    return sorted(
-        path for path in folder.rglob("*")
-        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and ours.isdisjoint([path, *path.parents])
-        and is_video(path) and not _is_labelled(path)
-    )  # fmt: skip
-
-
-def _is_labelled(video: Path) -> bool:
-    """Say whether a video is the picture of tracks that lie beside it."""
-    stem = video.stem.removesuffix("_labelled")
-    return stem != video.stem and any((video.parent / f"{stem}{end}").is_file() for end in SUFFIXES)
 
 
 def read_doubts(

@@ -1,0 +1,41 @@
+"""Which videos a folder holds: neither what hides, nor what runs and predictions left there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from neuroloom.io.tracks.door import ENDINGS
+from neuroloom.io.video import is_video
+
+_LEFT = ("recipe.yaml", "predictions.parquet")  # beside status.json: a run, or a prediction
+
+
+def videos_inside(folder: Path) -> list[Path]:
+    """Return the videos of a folder, sorted; those that hide, and results of ours, are none.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as name:
+    ...     folder = Path(name)
+    ...     (folder / "run").mkdir()
+    ...     for file in ("a.mp4", "a.h5", "a_labelled.mp4", "run/status.json", "run/recipe.yaml",
+    ...                  "run/b.mp4"):
+    ...         (folder / file).touch()
+    ...     [file.name for file in videos_inside(folder)]
+    ['a.mp4']
+    """
+    ours = {file.parent for file in folder.rglob("status.json")
+            if any(file.with_name(name).is_file() for name in _LEFT)} - {folder}  # fmt: skip
+    return sorted(
+        path for path in folder.rglob("*")
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and ours.isdisjoint([path, *path.parents])
+        and is_video(path) and not _is_labelled(path)
+    )  # fmt: skip
+
+
+def _is_labelled(video: Path) -> bool:
+    """Say whether a video is the picture of tracks that lie beside it."""
+    stem = video.stem.removesuffix("_labelled")
+    return stem != video.stem and any((video.parent / f"{stem}{end}").is_file() for end in ENDINGS)
