@@ -131,6 +131,11 @@ class Calibrate(Recipe):
         run.log("fitted", role="rig", fit=1, fits=1, lens=" ".join(done.lens))
         report = check_rig(done.whole.rig, prepared.seen)
         findings = [*report.findings, *self.older(prepared)]
+        for name, lost in prepared.seen.damaged.items():
+            detail = (
+                f"{name}: {lost} of the frames looked at cannot be decoded; none is seen there."
+            )
+            findings.append(Finding("warning", "Frames", detail))
         if not findings:
             findings = [Finding("note", "Rig", "Cameras, boards and coverage are sound.")]
         write_json(run.folder / "audit.json", [found.as_dict() for found in findings])

@@ -109,6 +109,9 @@ class Volumetric(Recipe):
         write_json(file, {"files": project.hashes, "moments": n, "held_out": len(held)})
         rest = project.views.take(np.arange(held[0]))
         told = [Finding("note", "Split", f"The last {len(held)} of {n} moments judge the net.")]
+        if project.damaged:
+            detail = f"{project.damaged} labelled moments cannot be decoded and were left out."
+            told.append(Finding("warning", "Frames", detail))
         never = ~np.isfinite(rest.points).all(-1).any(0)
         if never.any():
             names = ", ".join(np.array(project.keypoints)[never])

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from neuroloom.core.errors import DataError
 from neuroloom.io.video import Video, write_video
@@ -157,6 +158,17 @@ def test_a_board_is_found_to_a_fraction_of_a_pixel(tmp_path):
     assert np.nanmedian(np.linalg.norm(seen.corners - truth.corners, axis=-1)) < 0.15
     with pytest.raises(DataError, match="never sees the board"):
         detect_board(clips, Board(5, 7, 20.0, 15.0, bits=6, dictionary=250))
+
+
+def test_a_picture_of_a_board_that_is_torn_costs_itself(tmp_path):
+    clip = write_session(tmp_path / "s", Rig((look_at("a", np.array([60.0, 20, 330])),)), frames=2)
+    with Video(clip / "a/calibration.mkv", grey=True) as video:
+        for number, image in enumerate(video.read([0, 1])):
+            Image.fromarray(image[..., 0]).save(tmp_path / f"{number}.png")
+    (tmp_path / "1.png").write_bytes(b"torn")
+    seen = detect_board({"a": tmp_path}, BOARD)
+    assert (seen.seen[0] > 0).tolist() == [True, False]
+    assert seen.damaged == {"a": 1}
 
 
 def test_a_board_is_found_in_the_image_as_it_is_shown(tmp_path):

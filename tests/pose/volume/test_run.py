@@ -75,6 +75,22 @@ def test_an_interrupted_prediction_goes_on(made, tmp_path):
         run.predict(data, out=tmp_path / "p")
 
 
+def test_a_frame_that_cannot_be_decoded_costs_its_rows(made, tmp_path):
+    run, data = made
+    shutil.copytree(data, tmp_path / "torn")
+    film = sorted((tmp_path / "torn/videos").rglob("*.mp4"))[1]
+    content = bytearray(film.read_bytes())
+    middle, length = len(content) // 2, len(content) // 8
+    content[middle : middle + length] = bytes(length)
+    film.write_bytes(content)
+    table = run.predict(tmp_path / "torn", out=tmp_path / "p")
+    lost = table.groupby("frame")["x"].apply(lambda column: column.isna().all())
+    assert 1 <= lost.sum() < 8
+    assert (table.loc[table["frame"].map(lost), "confidence"] == 0).all()
+    (note,) = read_json(tmp_path / "p/status.json")["notes"]
+    assert f"{lost.sum()} moments have a frame that cannot be decoded" in note
+
+
 def test_films_without_a_calibration_are_seen_by_the_cameras_of_the_run(made, tmp_path):
     run, data = made
     shutil.copytree(data / "videos", tmp_path / "bare/videos")

@@ -5,16 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from neuroloom.core.errors import DataError
 from neuroloom.io.video import write_video
 from neuroloom.learn.training.fit import own_threads
 from neuroloom.pose.rig.scene import vary_poses, whole_poses
 from neuroloom.pose.volume.centre import room_of
+from neuroloom.pose.volume.films import Films
 from neuroloom.pose.volume.kept import Kept, find_around
 from neuroloom.pose.volume.learn import make_net
 from neuroloom.pose.volume.nets.volume import VolumeNet, decode, sample, target_heat
-from neuroloom.pose.volume.project import read_project
+from neuroloom.pose.volume.project import _small, read_project
 from neuroloom.pose.volume.views import (
     Shape,
     Views,
@@ -157,3 +159,20 @@ def test_a_point_that_was_never_labelled_is_not_found():
     places, spread = find_around(kept, views, centres_of(points))
     assert np.flatnonzero(np.isnan(places).any((0, 2))).tolist() == [4]
     assert np.isfinite(np.delete(spread, 4, axis=1)).all()
+
+
+def test_a_frame_that_cannot_be_decoded_costs_its_moment(tmp_path):
+    for camera in "ab":
+        (tmp_path / camera).mkdir()
+        for number in range(4):
+            Image.new("L", (32, 24), 90).save(tmp_path / camera / f"{number}.png")
+    (tmp_path / "b/2.png").write_bytes(b"no picture")
+    films = Films([tmp_path / "a", tmp_path / "b"])
+    assert films.notes == ()
+    images = np.concatenate([images for _, images in films.blocks(3)])
+    assert films.damaged.tolist() == [False, False, True, False]
+    assert images[[0, 1, 3]].min() == 90
+    assert "1 moments have a frame that cannot be decoded, the first is 2" in films.notes[0]
+    made, damaged = _small(tmp_path / "b", np.array([3, 2]), 1)
+    assert damaged.tolist() == [False, True]
+    assert made[0].min() == 90

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -107,6 +107,9 @@ class Detections:
         Shape (camera, frame, corner, 2), px; NaN where a corner was not seen.
     frames
         Number of each frame in the clips, shape (frame,).
+    damaged
+        Camera -> how many of its frames cannot be decoded, where there are any; nothing is seen in
+        them.
     """
 
     board: Board
@@ -114,6 +117,7 @@ class Detections:
     sizes: tuple[tuple[int, int], ...]
     corners: Floats
     frames: NDArray[np.int64]
+    damaged: dict[str, int] = field(default_factory=dict)
 
     @property
     def seen(self) -> NDArray[np.int64]:
@@ -237,13 +241,16 @@ def detect_board(
     Raises
     ------
     DataError
-        If a clip cannot be decoded or is empty, or a camera never sees the board.
+        If no frame of a clip can be decoded, or a camera never sees the board.
     """
     from neuroloom.io.video import Video
 
     find, parts, sizes = board_finder(board), [], []
+    damaged: dict[str, int] = {}
     with ExitStack() as opened:
-        videos = [opened.enter_context(Video(path, grey=True)) for path in clips.values()]
+        videos = [
+            opened.enter_context(Video(path, grey=True, patch=True)) for path in clips.values()
+        ]
         shortest = min(map(len, videos))
         frames = np.unique(np.linspace(0, shortest - 1, min(most, shortest)).round().astype(int))
         for name, video in zip(clips, videos, strict=True):
@@ -254,11 +261,13 @@ def detect_board(
                     f"{board.rows} squares, markers of {board.bits} bits). Is the image mirrored, "
                     "or the board another one?"
                 )
+            if lost := int(video.damaged[frames].sum()):
+                damaged[name] = lost
             parts.append(found)
             sizes.append((video.shape[1], video.shape[0]))
             if tell is not None:
                 tell(name)
-    return Detections(board, tuple(clips), tuple(sizes), np.stack(parts), frames)
+    return Detections(board, tuple(clips), tuple(sizes), np.stack(parts), frames, damaged)
 
 
 def find_board(data: Path) -> Path:

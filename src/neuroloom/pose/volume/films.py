@@ -36,6 +36,9 @@ class Films:
         Moments a second, Hz.
     times
         Shape (moment,): s, of the first film.
+    damaged
+        Shape (moment,): which of the moments read so far a camera has no frame of that can be
+        decoded; such a camera shows the frame before.
     notes
         What a careful reader should know.
 
@@ -56,14 +59,17 @@ class Films:
     (5, (2, 16, 24), (3, 2, 16, 24))
     """
 
+    patch = True  # `scan` keeps which moments are damaged
+
     def __init__(self, files: list[Path], shrink: int = 1) -> None:
         self.files, self.shrink = files, shrink
         with ExitStack() as opened:
-            videos = [opened.enter_context(Video(file, grey=True)) for file in files]
+            videos = [opened.enter_context(Video(file, grey=True, patch=True)) for file in files]
             self.lengths = [len(video) for video in videos]
             rates = [video.rate for video in videos]
             self.sizes = [(video.shape[1], video.shape[0]) for video in videos]
             self.times = np.asarray(videos[0].times)[: min(self.lengths)]
+        self.damaged = np.zeros(len(self), bool)
         self.path, self.rate = files[0], rates[0]
         slow, fast = int(np.argmin(rates)), int(np.argmax(rates))
         if rates[fast] > rates[slow] * (1 + APART):
@@ -76,11 +82,19 @@ class Films:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """That the films differ in length, if they do."""
-        if min(self.lengths) == max(self.lengths):
-            return ()
-        told = f"The films have {min(self.lengths)} to {max(self.lengths)} frames"
-        return (f"{told}; what comes after the end of the shortest is left out.",)
+        """That the films differ in length, if they do, and how many moments are damaged."""
+        told = []
+        if min(self.lengths) < max(self.lengths):
+            told.append(
+                f"The films have {min(self.lengths)} to {max(self.lengths)} frames; what comes "
+                "after the end of the shortest is left out."
+            )
+        if lost := np.flatnonzero(self.damaged).tolist():
+            told.append(
+                f"{len(lost)} moments have a frame that cannot be decoded, the first is "
+                f"{lost[0]}: nothing was looked for there."
+            )
+        return tuple(told)
 
     def __len__(self) -> int:
         return min(self.lengths)
@@ -91,11 +105,15 @@ class Films:
         """Yield (number of the first moment, images (n, camera, y, x) uint8), as `Video` does."""
         stop = len(self) if stop is None else min(stop, len(self))
         with ExitStack() as opened:
-            videos = [opened.enter_context(Video(file, grey=True)) for file in self.files]
+            videos = [
+                opened.enter_context(Video(file, grey=True, patch=True)) for file in self.files
+            ]
             streams = [video.blocks(size, start, stop) for video in videos]
             for together in zip(*streams, strict=True):
-                images = [smaller(frames[..., 0], self.shrink) for _, frames in together]
-                yield together[0][0], padded(images)
+                first, frames = together[0]
+                span = slice(first, first + len(frames))
+                self.damaged[span] = np.any([video.damaged[span] for video in videos], axis=0)
+                yield first, padded([smaller(one[..., 0], self.shrink) for _, one in together])
 
 
 def smaller(frames: np.ndarray, shrink: int) -> NDArray[np.uint8]:

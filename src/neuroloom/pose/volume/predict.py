@@ -49,7 +49,8 @@ def predict(run: Run, inputs: list[Path], out: Path | str | None = None) -> pd.D
     -------
     DataFrame
         A row a moment and keypoint: x, y, z and expected_error in the rig's unit, confidence. Where
-        the animal is not found the places are NaN and the confidence 0.
+        the animal is not found, or a frame cannot be decoded, the places are NaN and the confidence
+        0.
 
     Raises
     ------
@@ -112,6 +113,10 @@ def look_through(
         place.mkdir(parents=True, exist_ok=True)
         found = read_scan(scan(films, partial(_found, kept, small), place, block=BLOCK,
                                keep=64 * BLOCK, key=key))  # fmt: skip
+    films.damaged |= found["damaged"]  # a scan that goes on has not seen all of them itself
+    for part in ("places", "spread", "centres"):
+        found[part][films.damaged] = np.nan
+    found["sure"][films.damaged] = 0
     there, sure = expect(kept.calibration, found["spread"])
     sure = sure * (found["sure"] > 0)[:, None]
     if folder is not None:

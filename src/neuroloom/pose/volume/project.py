@@ -36,6 +36,8 @@ class Project:
         Their names; keypoint_0, keypoint_1, … where the file has none.
     unlabelled
         How many moments of the file have no point in space.
+    damaged
+        How many labelled moments were left out, since a camera's frame cannot be decoded.
     """
 
     views: Views
@@ -45,6 +47,7 @@ class Project:
     hashes: dict[str, str]
     keypoints: tuple[str, ...]
     unlabelled: int = 0
+    damaged: int = 0
 
 
 def read_project(data: Path, shrink: int | None = None) -> Project:
@@ -59,7 +62,7 @@ def read_project(data: Path, shrink: int | None = None) -> Project:
     ------
     DataError
         If a film or the labels are missing, a film is shorter than its labels say, or it is not of
-        the size that its camera was calibrated at.
+        the size that its camera was calibrated at; if no labelled moment can be decoded.
     """
     file = find_rig(data)
     rig = read_rig(file)
@@ -78,12 +81,16 @@ def read_project(data: Path, shrink: int | None = None) -> Project:
     films = [find_film(file.parent, name) for name in rig.names]
     shrink = shrink or _shrink(rig, points)
     full = sized(rig, Films(films, shrink), shrink)
-    images = [_small(film, own, shrink) for film, own in zip(films, frames, strict=True)]
-    views = Views(full.scaled(1 / shrink), padded(images), points)
+    seen = [_small(film, own, shrink) for film, own in zip(films, frames, strict=True)]
+    whole = ~np.any([damaged for _, damaged in seen], axis=0)
+    if not whole.any():
+        raise DataError(f"{file.name}: no labelled moment has frames that can be decoded.")
+    images = padded([image for image, _ in seen])[whole]
+    views = Views(full.scaled(1 / shrink), images, points[whole])
     hashes = {f"{film.parent.name}/{film.name}": digest(film) for film in films}
     names = read_labels(file).skeleton.keypoints
-    return Project(views, full, shrink, frames[0], hashes | {file.name: digest(file)}, names,
-                   int((~kept).sum()))  # fmt: skip
+    return Project(views, full, shrink, frames[0, whole], hashes | {file.name: digest(file)}, names,
+                   int((~kept).sum()), int((~whole).sum()))  # fmt: skip
 
 
 def sized(rig: Rig, films: Films, shrink: int) -> Rig:
@@ -117,15 +124,18 @@ def _shrink(rig: Rig, points: np.ndarray) -> int:
     return max(1, round(float(across) / WANTED_PX))
 
 
-def _small(film: Path, frames: np.ndarray, shrink: int) -> NDArray[np.uint8]:
-    """Return frames of a film (frame, y, x), made smaller."""
+def _small(
+    film: Path, frames: np.ndarray, shrink: int
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Return frames of a film (frame, y, x), made smaller, and which cannot be decoded."""
     from neuroloom.io.video import Video
 
-    with Video(film, grey=True) as video:
+    with Video(film, grey=True, patch=True) as video:
         if frames.max() >= len(video) or frames.min() < 0:
             raise DataError(
                 f"{film.parent.name}/{film.name}: has {len(video)} frames, its labels name frame "
                 f"{frames.max() if frames.max() >= len(video) else frames.min()}."
             )
         parts = [frames[start : start + BLOCK] for start in range(0, len(frames), BLOCK)]
-        return np.concatenate([smaller(video.read(part)[..., 0], shrink) for part in parts])
+        images = np.concatenate([smaller(video.read(part)[..., 0], shrink) for part in parts])
+        return images, video.damaged[frames]
