@@ -11,6 +11,7 @@ from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json
 from neuroloom.core.recording import tracks
 from neuroloom.io.tracks import read_tracks, write_tracks
+from neuroloom.io.video import Video, write_video
 from neuroloom.pose.link.looks import body_colour
 from neuroloom.pose.link.measures import score_identities
 from neuroloom.pose.link.names import animals_of
@@ -262,3 +263,45 @@ def test_what_is_filled_in_has_no_confidence(tmp_path):
     written = read_tracks(run.folder / "artifacts/clip.tracked.h5")
     assert np.isfinite(written.values[30, :, 2]).all()
     assert written.confidence.values[29:32, 2, 0].tolist() == [0.9, 0.0, 0.9]
+
+
+def test_each_video_of_a_sleap_file_is_tracked(tmp_path):
+    sleap_io = pytest.importorskip("sleap_io")
+    skeleton, name = sleap_io.Skeleton(["a", "b"]), sleap_io.Track("t")
+    videos = [sleap_io.Video(filename=f"s{k}/cam.mp4", open_backend=False) for k in range(2)]
+    frames = [
+        sleap_io.LabeledFrame(video, number, [
+            sleap_io.PredictedInstance.from_numpy(
+                np.array([[number, 5.0], [9.0, 9.0 + number]]) + 50 * place, skeleton=skeleton,
+                point_scores=np.ones(2), score=1.0, track=name)
+        ])
+        for place, video in enumerate(videos) for number in range(4 + place)
+    ]  # fmt: skip
+    held = sleap_io.Labels(frames, videos=videos, skeletons=[skeleton], tracks=[name])
+    sleap_io.save_slp(held, str(tmp_path / "two.slp"), embed=False, verbose=False)
+    with pytest.raises(DataError, match=r"it has 2 \(s0/cam, s1/cam\)"):
+        read_tracks(tmp_path / "two.slp")
+    found = Track().prepare(tmp_path / "two.slp")
+    assert [pair.name for pair in found.pairs] == ["two_s0_cam", "two_s1_cam"]
+    assert [one.sizes["time"] for one in found.recordings] == [4, 5]
+    assert float(found.recordings[1].sel(space="x", keypoints="a")[2, 0]) == 52
+    assert [one.attrs["video"] for one in found.recordings] == ["s0/cam.mp4", "s1/cam.mp4"]
+
+
+def test_the_video_is_drawn_with_a_colour_for_each_animal(tmp_path):
+    points = np.full((4, 2, 5, 2), 10.0)
+    points[:, 1] = 40
+    points[2:] = points[2:, ::-1]
+    write_tracks(as_recording(points, ["a", "b"]), tmp_path / "clipDLC.h5")
+    recipe = Track(overlay=True, animals=2)
+    with pytest.raises(DataError, match="the video of 'clipDLC' is not beside"):
+        recipe.prepare(tmp_path)
+    write_video(tmp_path / "clip.mp4", np.zeros((4, 48, 64, 1), np.uint8), 30.0)
+    found = recipe.prepare(tmp_path)
+    done = recipe.track(found.pairs[0], found.recordings[0])
+    with Video(recipe.draw(done, tmp_path / "out")) as video:
+        frames = video.read(range(4)).astype(int)
+    one, other = frames[:, 10, 10], frames[:, 40, 40]
+    assert (np.ptp(one, 0) < 30).all()
+    assert (np.ptp(other, 0) < 30).all()
+    assert abs(one[0] - other[0]).max() > 100

@@ -1,9 +1,13 @@
-"""Which videos a folder holds: neither what hides, nor what runs and predictions left there."""
+"""Which videos a folder holds, and which of them tracks are of.
+
+Neither what hides, nor what runs and predictions left there, is a video.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from neuroloom.io.labels.pictures import where_now
 from neuroloom.io.tracks.door import ENDINGS
 from neuroloom.io.video import is_video
 
@@ -33,6 +37,37 @@ def videos_inside(folder: Path) -> list[Path]:
         and ours.isdisjoint([path, *path.parents])
         and is_video(path) and not _is_labelled(path)
     )  # fmt: skip
+
+
+def video_of(tracks: Path, stated: str = "") -> Path | None:
+    """Return the video that a file of tracks is of, or None.
+
+    Parameters
+    ----------
+    stated
+        What the tracks say; it may lie elsewhere now. Without, it is the video beside them whose
+        name is the longest that theirs begins with.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as name:
+    ...     for file in ("m1.mp4", "m10.mp4", "other.mp4"):
+    ...         (Path(name) / file).touch()
+    ...     tracks = Path(name) / "m10DLC_resnet50.h5"
+    ...     video_of(tracks).name, video_of(tracks, "gone/other.mp4").name
+    ('m10.mp4', 'other.mp4')
+    """
+    found = where_now(stated, tracks.parent)
+    if found and is_video(found):
+        return tracks.parent / found
+    near = [
+        path for path in sorted(tracks.parent.iterdir())
+        if path.is_file() and is_video(path) and not _is_labelled(path)
+        and tracks.name.startswith(path.stem)
+        and not (path.stem[-1:].isdigit() and tracks.name[len(path.stem)].isdigit())
+    ]  # fmt: skip
+    return max(near, key=lambda path: len(path.stem), default=None)
 
 
 def _is_labelled(video: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -86,6 +87,9 @@ class Track(Recipe):
         False, "draw smooth paths, as stiff as tells frames that are left out best", basic=True
     )
     sizes: bool = setting(False, "tell animals apart by their size, too", basic=True)
+    overlay: bool = setting(
+        False, "write the video with its animals, a colour each; see `video`, or it lies beside"
+    )
     patience: int = setting(15, "frames that an animal may be unseen before it is stitched", ge=1)
     doubtful: float = setting(
         0.65,
@@ -115,24 +119,47 @@ class Track(Recipe):
 
         if data.is_file() and is_video(data):
             return self._prepare_video(data)
-        pairs = find_track_pairs(data, self.truth, self.include)
+        files = find_track_pairs(data, self.truth, self.include)
+        told = [Finding("note", "Files", f"{len(files)} files of tracks.")]
+        rate = self._rate()
+        every = [one for file in files for one in self._read(file, rate, told)]
+        pairs = [pair for pair, _, _ in every]
         if self.video is not None and len(pairs) > 1:
             raise DataError(
-                f"video: it belongs to one file of tracks, the data have {len(pairs)}; narrow "
+                f"video: it belongs to the tracks of one video, the data have {len(pairs)}; narrow "
                 "them with `include`."
             )
-        told = [Finding("note", "Files", f"{len(pairs)} files of tracks.")]
-        rate = self._rate()
-        both = [self._read(pair, rate, told) for pair in pairs]
         without = [pair.name for pair in pairs if pair.truth is None]
         if without and len(without) < len(pairs):
             listed = ", ".join(without[:9])
             told.append(Finding("warning", "Truth", f"{len(without)} have no truth: {listed}."))
-        recordings = [recording for recording, _ in both]
+        recordings = [recording for _, recording, _ in every]
         if all(recording.attrs["rate"] == 1 for recording in recordings):
             detail = "No file says how many frames a second it has: times count frames. See `rate`."
             told.append(Finding("note", "No frame rate", detail))
-        return Prepared(pairs, recordings, [truth for _, truth in both], told)
+        for pair, recording, _ in every if self.overlay else ():
+            self.footage(pair, recording)
+        return Prepared(pairs, recordings, [truth for _, _, truth in every], told)
+
+    def footage(self, pair: TrackPair, recording: xr.DataArray) -> Path:
+        """Return the video that tracks are of.
+
+        Raises
+        ------
+        DataError
+            If it is not found.
+        """
+        from neuroloom.io.videos import video_of
+
+        if self.video is not None or pair.file.suffix.lower() not in SUFFIXES:
+            return pair.file if self.video is None else Path(self.video)
+        found = video_of(pair.file, str(recording.attrs.get("video", "")))
+        if found is None:
+            raise DataError(
+                f"overlay: the video of '{pair.name}' is not beside its tracks; put it there under "
+                "the name that theirs begins with, or name it with `video`."
+            )
+        return found
 
     def _rate(self) -> float | None:
         """Return the frame rate that was stated, or that of the video, Hz."""
@@ -144,16 +171,21 @@ class Track(Recipe):
             return video.rate
 
     def _read(
-        self, pair: TrackPair, rate: float | None, told: list[Finding]
-    ) -> tuple[xr.DataArray, xr.DataArray | None]:
-        """Return tracks and truth, each with a row for every frame from its first to its last."""
-        from neuroloom.io.tracks import read_tracks
+        self, file: TrackPair, rate: float | None, told: list[Finding]
+    ) -> Iterator[tuple[TrackPair, xr.DataArray, xr.DataArray | None]]:
+        """Yield tracks and truth of each video, with a row for every frame from first to last."""
+        from neuroloom.io.tracks import read_each_video
 
-        recording = self._whole(read_tracks(pair.file, rate), f"{pair.name}:", told)
-        if pair.truth is None:
-            return recording, None
-        truth = self._whole(read_tracks(pair.truth, rate), f"The truth of {pair.name}:", told)
-        return recording, within(truth, recording, pair.name, told)
+        truths = read_each_video(file.truth, rate) if file.truth else {}
+        for video, tracks in read_each_video(file.file, rate).items():
+            name = f"{file.name}_{video}".replace("/", "_") if video else file.name
+            pair = TrackPair(name, file.file, file.truth if video in truths else None)
+            recording = self._whole(tracks, f"{name}:", told)
+            truth = None
+            if pair.truth is not None:
+                known = self._whole(truths[video], f"The truth of {name}:", told)
+                truth = within(known, recording, name, told)
+            yield pair, recording, truth
 
     def _whole(self, recording: xr.DataArray, whose: str, told: list[Finding]) -> xr.DataArray:
         """Return tracks with a row for every frame, and say how many were left out."""
@@ -202,6 +234,8 @@ class Track(Recipe):
         for pair, recording, true in every:
             done.append(self.track(pair, recording, true))
             self.write(done[-1], run.folder / "artifacts")
+            if self.overlay:
+                self.draw(done[-1], run.folder / "artifacts")
             place = {"role": "tracks", "fit": len(done), "fits": len(prepared.pairs)}
             run.log("fitted", name=pair.name, animals=done[-1].linked.animals, **place)
         self.illustrate(run, prepared, done)
@@ -265,6 +299,21 @@ class Track(Recipe):
 
         folder.mkdir(parents=True, exist_ok=True)
         write_tracks(to_recording(done), folder / self.file_of(done.pair), self.format)
+
+    def draw(self, done: Tracked, folder: Path) -> Path:
+        """Write the video of one file with its animals drawn on it, a colour each."""
+        from neuroloom.io.video import Video
+        from neuroloom.learn.overlay import labelled_video
+
+        edges = [(int(a), int(b)) for a, b in done.recording.attrs.get("edges", ())]
+        with Video(self.footage(done.pair, done.recording), patch=True) as video:
+            return labelled_video(
+                video, to_recording(done), folder / self.overlay_of(done.pair), edges
+            )
+
+    def overlay_of(self, pair: TrackPair) -> str:
+        """Return the name of the video that is written for one file that came in."""
+        return f"{pair.name.removesuffix('.analysis')}.tracked_labelled.mp4"
 
     def file_of(self, pair: TrackPair) -> str:
         """Return the name of the file that is written for one that came in."""

@@ -1,6 +1,7 @@
 """Tracks of animals, in the files of the programs that make them.
 
 - `read_tracks(path)` finds out what a file is and gives a `tracks` recording.
+- `read_each_video(path)` does so of each video of a file that is of several.
 - `is_tracks(path)` says whether a file is of a format that holds tracks.
 - `write_tracks(recording, path, format)` writes one: "dlc" (.h5, .csv), "lightning-pose" (.csv),
   "slp", "analysis" (SLEAP's .analysis.h5), "movement" (.nc), "nwb" (ndx-pose).
@@ -9,6 +10,12 @@
   stands in `TRACKS` of `core/registry.py`.
 """
 
-from neuroloom.io.tracks.door import ending_of, is_tracks, read_tracks, write_tracks
+from neuroloom.io.tracks.door import (
+    ending_of,
+    is_tracks,
+    read_each_video,
+    read_tracks,
+    write_tracks,
+)
 
-__all__ = ["ending_of", "is_tracks", "read_tracks", "write_tracks"]
+__all__ = ["ending_of", "is_tracks", "read_each_video", "read_tracks", "write_tracks"]

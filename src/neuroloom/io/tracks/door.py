@@ -53,6 +53,31 @@ def read_tracks(path: str | Path, rate: float | None = None) -> xr.DataArray:
     5.0
     """
     path = Path(path)
+    return check(at_gate("track", _known_format(path), "read", path, rate), "tracks")
+
+
+def read_each_video(path: str | Path, rate: float | None = None) -> dict[str, xr.DataArray]:
+    """Read the tracks of each video of a file, by the video's name; of one alone it is "".
+
+    Parameters
+    ----------
+    path, rate
+        As of `read_tracks`. Only SLEAP's .slp holds tracks of several videos.
+
+    Raises
+    ------
+    DataError
+        If the file is of no format that is known, or damaged.
+    """
+    path = Path(path)
+    name = _known_format(path)
+    if not hasattr(load("track", name), "read_each"):
+        return {"": read_tracks(path, rate)}
+    found = at_gate("track", name, "read_each", path, rate)
+    return {name if len(found) > 1 else "": check(one, "tracks") for name, one in found.items()}
+
+
+def _known_format(path: Path) -> str:
     if not path.is_file():
         raise DataError(f"{path}: there is no such file.")
     name = _format_of(path)
@@ -60,7 +85,7 @@ def read_tracks(path: str | Path, rate: float | None = None) -> xr.DataArray:
         raise DataError(
             f"{path}: holds no tracks that are known; expected {', '.join(table('track'))}."
         )
-    return check(at_gate("track", name, "read", path, rate), "tracks")
+    return name
 
 
 def is_tracks(path: Path) -> bool:

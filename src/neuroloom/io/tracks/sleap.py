@@ -1,4 +1,4 @@
-"""Tracks as predictions in SLEAP's .slp, through sleap-io: one video, an animal a track.
+"""Tracks as predictions in SLEAP's .slp, through sleap-io: an animal a track of each video.
 
 What a person placed in a frame counts before a prediction there; its confidence is 1. Animals
 without a track are numbered within their frame.
@@ -6,7 +6,7 @@ without a track are numbered within their frame.
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,12 +34,32 @@ def claims(path: Path) -> bool:
 
 def read(path: Path, rate: float | None = None) -> xr.DataArray:
     """Read the animals of all frames of a file with one video."""
+    found = read_each(path, rate)
+    if len(found) > 1:
+        raise DataError(
+            f"{path}: expected the tracks of one video, it has {len(found)} ({listed(found)}). "
+            "`pose.track` reads each of them; else save them as a file each."
+        )
+    return next(iter(found.values()))
+
+
+def read_each(path: Path, rate: float | None = None) -> dict[str, xr.DataArray]:
+    """Read the animals of all frames of each video, by the video's name."""
     held = load_sleap(path)
-    used = {id(frame.video): frame.video for frame in held.labeled_frames}
-    if len(used) != 1 or not held.skeletons:
-        said = listed(video_names(held.videos).values())
-        raise DataError(f"{path}: expected the tracks of one video, it has {len(used)} ({said}).")
-    frames = sorted(held.labeled_frames, key=lambda frame: frame.frame_idx)
+    names = video_names(held.videos)
+    by_video: dict[int, list[Any]] = {}
+    for frame in sorted(held.labeled_frames, key=lambda frame: frame.frame_idx):
+        by_video.setdefault(id(frame.video), []).append(frame)
+    if not by_video or not held.skeletons:
+        raise DataError(f"{path}: has no tracks of {listed(names.values()) or 'any video'}.")
+    return {
+        names[id(video)]: _tracks(path, held, by_video[id(video)], rate)
+        for video in held.videos
+        if id(video) in by_video
+    }
+
+
+def _tracks(path: Path, held: Any, frames: list[Any], rate: float | None) -> xr.DataArray:
     chosen = [_animals(frame) for frame in frames]
     slots, individuals = place_animals(chosen, [track.name for track in held.tracks])
     names = list(map(str, held.skeletons[0].node_names))
@@ -58,7 +78,8 @@ def read(path: Path, rate: float | None = None) -> xr.DataArray:
         source=path.name,
         frames=np.asarray([int(frame.frame_idx) for frame in frames]),
     )
-    made.attrs["video"] = str(next(iter(used.values())).filename)
+    film = frames[0].video.filename
+    made.attrs["video"] = str(PureWindowsPath(film[0]).parent) if isinstance(film, list) else film
     made.attrs["edges"] = [list(map(int, pair)) for pair in held.skeletons[0].edge_inds]
     return made
 

@@ -56,6 +56,10 @@ def report_tracks(recipe: Track, run: Run, prepared: Prepared, done: list[Tracke
         file = recipe.file_of(one.pair)
         name = f"tracks-{done.index(one)}"
         shelf.add_file(name, "tracks", file, title=f"Tracks of {one.pair.name}", section="data")
+        if recipe.overlay:
+            film = recipe.overlay_of(one.pair)
+            shelf.add_file(f"overlay-{done.index(one)}", "movie", film, section="data",
+                           title=f"{one.pair.name} with its animals, a colour each")  # fmt: skip
     write_facts(run.folder, Facts(**_facts(recipe, prepared, done, suspects, metrics)))
     run.log("reported", report=write_report(run.folder).name)
 
