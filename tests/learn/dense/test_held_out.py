@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from neuroloom.core.split import Fold
-from neuroloom.learn.dense.held_out import decode, gains, paint, rows_of, usual, why_flagged
+from neuroloom.learn.dense.held_out import (
+    decode,
+    gains,
+    judged,
+    paint,
+    rows_of,
+    usual,
+    why_flagged,
+)
 
 OPEN = 9
 
@@ -58,6 +66,15 @@ def test_a_piece_where_nobody_looked_does_not_speak_for_keeping_the_largest():
     assert gained[0].tolist() == [[0.0]]
     found[7, 11] = 1
     assert gains(study("auto"), prepared([truth], OPEN), fits([found]))[0].item() > 0
+
+
+def test_a_label_is_judged_and_shown_with_its_largest_piece_only():
+    _, found = scribbled()
+    specks = found.copy()
+    specks[1, 10] = 1
+    own = prepared([found, found], None)
+    shown = [label for _, label in judged(study("auto"), own, fits([specks, specks]))]
+    assert all((label == found).all() for label in shown)
 
 
 def test_usual_volumes_beside_scribbles_are_those_that_were_found():

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from neuroloom.learn import figures
+from neuroloom.learn.dense.held_out import painted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,22 +19,46 @@ PLANES = ("axial", "coronal", "sagittal")
 Row = tuple[np.ndarray, np.ndarray, np.ndarray, Sequence[float], str]
 
 
+def shades_of(parts: Mapping[str, Sequence[int]], order: Sequence[int] = ()) -> dict[int, str]:
+    """Return label value -> colour: that of its class, or of the narrowest region that it is in.
+
+    Parameters
+    ----------
+    parts
+        Name of a class or region -> its label values; the colours follow their order.
+    order
+        The value that each region is painted with; empty: as `held_out.painted` has it.
+
+    Examples
+    --------
+    >>> shades_of({"core": [2], "whole": [1, 2, 4]}) == {
+    ...     2: figures.colour(0), 1: figures.colour(1), 4: figures.colour(1)}
+    True
+    """
+    drawn = list(enumerate(order)) if order else painted(dict(parts))
+    values = list(parts.values())
+    within = {value: figures.colour(place) for place, _ in drawn for value in values[place]}
+    return within | {value: figures.colour(place) for place, value in drawn}
+
+
 @figures.styled
-def overlays(rows: Sequence[Row], names: Sequence[str]) -> Figure:
+def overlays(
+    rows: Sequence[Row], parts: Mapping[str, Sequence[int]], order: Sequence[int] = ()
+) -> Figure:
     """Draw cases one below the other, a volume in three planes.
 
     Parameters
     ----------
     rows
         Image (*axes), truth, prediction (*axes), spacing and title of each.
-    names
-        Of the classes, in the order of their labels.
+    parts, order
+        As for `shades_of`. What is no part of them, such as a label left open, is not drawn.
 
     Examples
     --------
     >>> label = np.zeros((6, 7, 8), int)
     >>> label[2:4, 2:5, 3:6] = 1
-    >>> len(overlays([(label * 1.0, label, label, (1, 1, 1), "one")], ["cell"]).axes)
+    >>> len(overlays([(label * 1.0, label, label, (1, 1, 1), "one")], {"cell": [1]}).axes)
     3
     """
     columns = 3 if rows[0][0].ndim == 3 else 1
@@ -41,32 +66,33 @@ def overlays(rows: Sequence[Row], names: Sequence[str]) -> Figure:
     figure, axes = figures.canvas(
         height * len(rows) + 0.4, rows=len(rows), columns=columns, squeeze=False
     )
+    shades = shades_of(parts, order)
     for row, own in zip(axes, rows, strict=True):
-        _draw(row, *own)
+        _draw(row, shades, *own)
     for column in range(columns if columns == 3 else 0):
         axes[0, column].set_title(PLANES[column], fontsize=7)
-    _legend(figure, names)
+    _legend(figure, list(parts))
     return figure
 
 
 def _draw(
     axes: Any,
+    shades: Mapping[int, str],
     image: np.ndarray,
     truth: np.ndarray,
     found: np.ndarray,
     spacing: Sequence[float],
     title: str,
 ) -> None:
-    values = [
-        int(v) for v in np.unique(np.concatenate([np.unique(truth), np.unique(found)])) if v > 0
-    ]
+    truth = np.where(np.isin(truth, list(shades)), truth, 0)
+    there = {*np.unique(truth).tolist(), *np.unique(found).tolist()}
     for column, (cut, size) in enumerate(cuts(truth, found, spacing)):
         ax, words = axes[column], {"origin": "lower" if image.ndim == 3 else "upper"}
         low, high = np.quantile(image[cut], (0.005, 0.995))
         ax.imshow(image[cut], cmap="gray", vmin=low, vmax=max(high, low + 1e-6),
                   aspect=size[0] / size[1], **words)  # fmt: skip
-        for value in values:
-            shade = figures.colour(value - 1)
+        for value in sorted(there & {*shades}):
+            shade = shades[value]
             _fill(ax, found[cut] == value, shade, size, words)
             _outline(ax, truth[cut] == value, shade, 0.9)
         ax.set_xticks([])
@@ -148,8 +174,13 @@ def cuts(
 def _legend(figure: Figure, names: Sequence[str]) -> None:
     from matplotlib.patches import Patch
 
-    shown = [Patch(color=figures.colour(k), label=name) for k, name in enumerate(names[:7])]
-    figure.legend(handles=shown, loc="outside lower center", ncols=len(shown), fontsize=7)
+    most = len(figures.CLASSES)
+    shown = [Patch(color=figures.colour(k), label=name) for k, name in enumerate(names[:most])]
+    if len(names) > most:
+        others = f"{len(names) - most} more in these colours"
+        shown.append(Patch(color="none", label=others))
+    columns = min(len(shown), most)
+    figure.legend(handles=shown, loc="outside lower center", ncols=columns, fontsize=7)
 
 
 @figures.styled

@@ -239,19 +239,16 @@ def rows_of(
     return [start | one | sure | more for one in judged]
 
 
-def labels_of(
+def judged(
     study: DenseStudy, prepared: Prepared, fits: Sequence[Fitted]
-) -> Iterator[tuple[int, Label]]:
-    """Yield row and label of every held-out case of these fits, as it was judged.
-
-    Objects come numbered, where they are what is learnt.
-    """
+) -> Iterator[tuple[Held, Label]]:
+    """Yield every held-out case of these fits with its label, as it was judged."""
     parts = prepared.dataset.facts["parts"]
     gained = gains(study, prepared, fits)
     for case in held(prepared, fits):
         others = [rows for fold, rows in gained.items() if fold != case.fit.job.fold]
-        label = kept(decode(case.p, prepared.dataset.facts), parts, chosen(study, parts, others))
-        yield case.row, study.deliver(prepared.dataset, case.row, case.p, label, None)[0]
+        names = chosen(study, parts, others)
+        yield case, kept(decode(case.p, prepared.dataset.facts), parts, names)
 
 
 def _columns(dataset: Dataset) -> list[str]:

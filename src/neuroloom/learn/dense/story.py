@@ -10,7 +10,8 @@ from neuroloom.core.artifact import Shelf
 from neuroloom.core.files import read_json, write_json
 from neuroloom.core.report import Facts, write_facts
 from neuroloom.learn.dense.configurations import CHOICE, Joint, choice_note, choice_table
-from neuroloom.learn.dense.held_out import decode, held, kept, labels_of
+from neuroloom.learn.dense.figures import Row, doubt_against_error, overlays
+from neuroloom.learn.dense.held_out import judged
 from neuroloom.learn.narrate import add_study_figures, study_facts
 
 if TYPE_CHECKING:
@@ -34,9 +35,8 @@ def illustrate(study: DenseStudy, run: Run, prepared: Prepared, fits: list[Fitte
     if len(mine):
         cases = case_table(mine)
         _add_cases(shelf, cases)
-        _add_overlays(shelf, study, prepared, fits, cases)
+        _add_held_out(shelf, study, prepared, fits, cases)
         _add_doubt(shelf, cases)
-        _add_labels(shelf, study, prepared, fits)
     add_study_figures(run, prepared, fits)
     choice = run.folder / CHOICE
     if choice.is_file():
@@ -102,31 +102,41 @@ def _add_cases(shelf: Shelf, cases: pd.DataFrame) -> None:
     )
 
 
-def _add_overlays(
+def _add_held_out(
     shelf: Shelf, study: DenseStudy, prepared: Prepared, fits: list[Fitted], cases: pd.DataFrame
 ) -> None:
-    """Draw the best, the median and the worst case, truth beside prediction."""
-    from neuroloom.learn.dense.figures import overlays
+    """Draw the best, the median and the worst case of the first seed, and keep every label."""
+    from neuroloom.learn.dense.apply.predict import write_held_out
 
-    wanted = {"worst": 0, "median": len(cases) // 2, "best": len(cases) - 1}
-    names = {str(cases["case"].iloc[at]): word for word, at in wanted.items()}
-    dataset = prepared.dataset
+    dataset, words = prepared.dataset, _outstanding(cases)
     first = min((fit.job.seed for fit in fits), default=0)
     own = [f for f in fits if f.job.role == "model" and f.job.seed == first and f.job.fold >= 0]
-    shown = {}
-    for case in held(prepared, own):
-        name = str(dataset.table["name"].iloc[case.row])
-        if name in names:
-            label = kept(decode(case.p, dataset.facts), dataset.facts["parts"], [])
-            own_ = dataset.x[case.row]
+    shown: dict[str, Row] = {}
+    files = []
+    for one, label in judged(study, prepared, own):
+        name, case = str(dataset.table["name"].iloc[one.row]), dataset.x[one.row]
+        drawn = study.deliver(dataset, one.row, one.p, label, None)[0]
+        files.append(write_held_out(shelf.folder / HELD_OUT, name, case, drawn))
+        if name in words:
             score = float(cases.set_index("case")["dice"][name])
-            title = f"{names[name]}: {name}\nDice {score:.3f}"
-            shown[names[name]] = (own_.image()[0], own_.truth(), label, own_.spacing, title)
+            title = f"{words[name]}: {name}\nDice {score:.3f}"
+            shown[words[name]] = (case.image()[0], case.truth(), label, case.spacing, title)
+    _add_overlays(shelf, dataset.facts, shown)
+    _add_labels(shelf, files)
+
+
+def _outstanding(cases: pd.DataFrame) -> dict[str, str]:
+    """Return name -> word of the worst, the median and the best case."""
+    wanted = {"worst": 0, "median": len(cases) // 2, "best": len(cases) - 1}
+    return {str(cases["case"].iloc[at]): word for word, at in wanted.items()}
+
+
+def _add_overlays(shelf: Shelf, facts: dict[str, Any], shown: dict[str, Row]) -> None:
     rows = [shown[word] for word in ("best", "median", "worst") if word in shown]
     if rows:
         shelf.add_figure(
             "overlays",
-            overlays(rows, list(dataset.facts["parts"])),
+            overlays(rows, facts["parts"], facts.get("painted", ())),
             title="The best, the median and the worst case",
             caption="Each while it was held out, cut where most of the label is. Filled: "
             "predicted; outlined: true.",
@@ -134,17 +144,7 @@ def _add_overlays(
         )
 
 
-def _add_labels(shelf: Shelf, study: DenseStudy, prepared: Prepared, fits: list[Fitted]) -> None:
-    """Keep the label of every held-out case, of the first seed, on the grid of its file."""
-    from neuroloom.learn.dense.apply.predict import write_held_out
-
-    first = min((fit.job.seed for fit in fits), default=0)
-    own = [fit for fit in fits if fit.job.seed == first and fit.job.fold >= 0]
-    names = prepared.dataset.table["name"].astype(str)
-    files = [
-        write_held_out(shelf.folder / HELD_OUT, names.iloc[row], prepared.dataset.x[row], label)
-        for row, label in labels_of(study, prepared, own)
-    ]
+def _add_labels(shelf: Shelf, files: list[str]) -> None:
     shelf.add_text(
         "held-out",
         f"artifacts/{HELD_OUT}/ has a file for each of {len(files)} cases, such as {files[0]}: "
@@ -155,8 +155,6 @@ def _add_labels(shelf: Shelf, study: DenseStudy, prepared: Prepared, fits: list[
 
 
 def _add_doubt(shelf: Shelf, cases: pd.DataFrame) -> None:
-    from neuroloom.learn.dense.figures import doubt_against_error
-
     if len(cases) > 2 and cases["doubt"].notna().any():
         shelf.add_figure(
             "doubt",

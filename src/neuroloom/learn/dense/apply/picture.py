@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from neuroloom.learn.dense.figures import cuts
-from neuroloom.learn.figures import colour
 
 HEIGHT = 256  # pixels, about
 GAP = 4
 FILL = 0.35  # how much of the colour is seen inside of a class; its rim is all colour
 
 
-def picture(image: np.ndarray, label: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
+def picture(
+    image: np.ndarray, label: np.ndarray, spacing: Sequence[float], shades: Mapping[int, str]
+) -> np.ndarray:
     """Return an image with its label as pixels (y, x, 3), uint8.
 
     A volume is cut where most of the label lies, seen from below, from the front and from a side.
@@ -26,12 +27,14 @@ def picture(image: np.ndarray, label: np.ndarray, spacing: Sequence[float]) -> n
         Grey values and class numbers (*axes), on one grid.
     spacing
         Size of a voxel along each axis: the picture has the proportions of the tissue.
+    shades
+        Label value -> colour, as `figures.shades_of` has it.
 
     Examples
     --------
     >>> label = np.zeros((10, 20, 30), int)
     >>> label[4:6, 8:12, 10:20] = 1
-    >>> made = picture(label * 7.0, label, (2.0, 1.0, 1.0))
+    >>> made = picture(label * 7.0, label, (2.0, 1.0, 1.0), {1: "tab:blue"})
     >>> made.shape[0], made.dtype.name
     (240, 'uint8')
     """
@@ -42,7 +45,7 @@ def picture(image: np.ndarray, label: np.ndarray, spacing: Sequence[float]) -> n
     planes = []
     for cut, size in seen:
         grey = np.clip((image[cut] - low) / max(high - low, 1e-6), 0, 1)
-        planes.append(_square(_coloured(np.nan_to_num(grey), label[cut]), size))
+        planes.append(_square(_coloured(np.nan_to_num(grey), label[cut], shades), size))
     if label.ndim == 3:
         planes = [plane[::-1] for plane in planes]
     times = max(1, HEIGHT // max(plane.shape[0] for plane in planes))
@@ -51,22 +54,26 @@ def picture(image: np.ndarray, label: np.ndarray, spacing: Sequence[float]) -> n
 
 
 def write_picture(
-    path: Path, image: np.ndarray, label: np.ndarray, spacing: Sequence[float]
+    path: Path,
+    image: np.ndarray,
+    label: np.ndarray,
+    spacing: Sequence[float],
+    shades: Mapping[int, str],
 ) -> None:
     """Write the picture as PNG."""
     from PIL import Image
 
-    Image.fromarray(picture(image, label, spacing)).save(path)
+    Image.fromarray(picture(image, label, spacing, shades)).save(path)
 
 
-def _coloured(grey: np.ndarray, label: np.ndarray) -> np.ndarray:
+def _coloured(grey: np.ndarray, label: np.ndarray, shades: Mapping[int, str]) -> np.ndarray:
     """Return (y, x, 3) with every class tinted and its rim in full colour."""
     from matplotlib.colors import to_rgb
     from scipy import ndimage
 
     out = np.repeat(grey[..., None], 3, -1)
     for value in (int(v) for v in np.unique(label) if v > 0):
-        mask, shade = label == value, np.array(to_rgb(colour(value - 1)))
+        mask, shade = label == value, np.array(to_rgb(shades[value]))
         out[mask] = (1 - FILL) * out[mask] + FILL * shade
         out[mask & ~ndimage.binary_erosion(mask)] = shade
     return out

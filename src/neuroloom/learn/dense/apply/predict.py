@@ -14,6 +14,7 @@ from neuroloom.core.files import write_atomic, write_json
 from neuroloom.core.run import check_out
 from neuroloom.io.images.dicom_seg import write_seg
 from neuroloom.learn.dense.apply.picture import write_picture
+from neuroloom.learn.dense.figures import shades_of
 from neuroloom.learn.dense.held_out import decode, kept, knows_usual, volumes_of, why_flagged
 from neuroloom.learn.dense.measures.doubt import doubt, entropy
 
@@ -87,7 +88,9 @@ def _one(
             classes = {int(k): v for k, v in facts["classes_of"].items() if int(k)}
             ordered = case.in_file_order(label)
             write_seg(folder / f"{name}_seg.dcm", ordered, case.images[0], classes)
-        write_picture(folder / f"{name}_picture.png", case.image()[0], label, case.spacing)
+        shades = shades_of(facts["parts"], facts.get("painted", ()))
+        sight = folder / f"{name}_picture.png"
+        write_picture(sight, case.image()[0], label, case.spacing, shades)
     head = {"name": name, "path": dataset.table["path"].iloc[row]}
     tail = {"unit": unit, "doubt": sure, "flag": bool(why) if judged else None}
     tail |= {"why": why, "file": file}
