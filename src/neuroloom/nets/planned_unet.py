@@ -33,7 +33,7 @@ class PlannedUNet(nn.Module):
     blocks
         Convolutions (or residual blocks) of each encoder stage.
     decoder
-        Convolutions of each decoder stage.
+        Convolutions of each decoder stage, the lowest first; a number stands for all.
     residual
         Residual encoder: a stem and blocks of two convolutions beside a shortcut (He et al. 2019,
         variant D: the shortcut averages, then a 1x1 convolution).
@@ -78,7 +78,7 @@ class PlannedUNet(nn.Module):
         kernels: Sequence[Sizes],
         *,
         blocks: Sizes | None = None,
-        decoder: int = 2,
+        decoder: int | Sizes = 2,
         residual: bool = False,
         deep_supervision: bool = True,
         up: str = "transposed",
@@ -97,8 +97,10 @@ class PlannedUNet(nn.Module):
         ups = list(reversed([*zip(pairwise(features), strides[1:], kernels[:-1], strict=True)]))
         self.up = nn.ModuleList(make.up(low, high, s, up) for (high, low), s, _ in ups)
         both = 1 if self.adds else 2
+        depths = [decoder] * len(ups) if isinstance(decoder, int) else decoder
         self.decoder = nn.ModuleList(
-            make.stage(both * high, high, (1,) * dims, k, decoder) for (high, _), _, k in ups
+            make.stage(both * high, high, (1,) * dims, k, depth)
+            for ((high, _), _, k), depth in zip(ups, depths, strict=True)
         )
         supervised = max(1, len(features) - 2) if deep_supervision else 1
         self.heads = nn.ModuleList(

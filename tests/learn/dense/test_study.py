@@ -374,6 +374,14 @@ def test_one_case_is_refused_in_a_sentence(data, tmp_path):
         ({"plan": {"net": "dynunett"}}, "dynunet"),
         ({"plan": {"patch": "8,8"}}, "expected 3 values"),
         ({"plan": {"normalisation": "ct,ct,ct"}}, "expected 2 values"),
+        ({"plan": {"features": "4"}, "model": "vnet"}, "features means nothing to vnet"),
+        ({"plan": {"features": "4", "net": "unetr"}}, "features means nothing to unetr"),
+        ({"plan": {"blocks": "1"}, "model": "fcn"}, "blocks means nothing to fcn"),
+        ({"plan": {"batch": "2"}, "model": "voxel-logistic"}, "plan is of nets"),
+        ({"plan": {"optimiser": "sgd"}}, "one of muon, adamw"),
+        ({"plan": {"lr": "0"}}, "lr holds 0"),
+        ({"plan": {"options": "{dropuot: 0.1}"}}, "Did you mean 'dropout'"),
+        ({"plan": {"options": "{dropout: much}"}}, "cannot have options"),
         ({"augment": ["mixup"]}, "mixup.*losses"),
         ({"augment": ["gamma", "histogram"]}, "histogram.*volumes.augment"),
         ({"augment": ["crop-pad"]}, "crop-pad.*patch"),
@@ -391,8 +399,12 @@ def test_a_wrong_setting_is_named(fields, words, data, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "fields", [{"plan": {"batch": "four"}}, {"plan": {"pach": "8"}}, {"augment": ["mixup"]}]
-)
+    "fields",
+    [
+        {"plan": {"batch": "four"}}, {"plan": {"pach": "8"}}, {"augment": ["mixup"]},
+        {"plan": {"features": "4"}, "model": "highresnet"},
+    ],
+)  # fmt: skip
 def test_a_wrong_word_is_refused_before_anything_is_read(fields, tmp_path):
     with pytest.raises(ConfigError):
         Segment(**SMALL | fields).prepare(tmp_path / "nothing")

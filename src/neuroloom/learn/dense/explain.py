@@ -122,7 +122,7 @@ def looks(learner: DenseLearner, cases: Any, names: Sequence[str]) -> Iterator[L
     assert plan is not None
     assert net is not None
     with own_randomness(0):
-        random = learner._net(plan).eval()
+        random = learner.net_of(plan).eval()
     for name, done in zip(names, learner.inputs(cases), strict=True):
         size = best_size(net, done.x, plan, learner.wishes)
         seen = at_size(done.x, size, learner.wishes)

@@ -12,6 +12,7 @@ from neuroloom.core.report import Facts, write_facts
 from neuroloom.learn.dense.configurations import CHOICE, Joint, choice_note, choice_table
 from neuroloom.learn.dense.figures import Row, doubt_against_error, overlays
 from neuroloom.learn.dense.held_out import judged
+from neuroloom.learn.dense.method import MUON, method_of
 from neuroloom.learn.narrate import add_study_figures, study_facts
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from neuroloom.core.run import Run
     from neuroloom.learn.dense.planning.denseplan import DensePlan
     from neuroloom.learn.dense.study import DenseStudy
+    from neuroloom.learn.dense.training.learner import DenseLearner
     from neuroloom.learn.study import Prepared
     from neuroloom.learn.training.crossfit import Fitted
 
@@ -41,10 +43,10 @@ def illustrate(study: DenseStudy, run: Run, prepared: Prepared, fits: list[Fitte
     choice = run.folder / CHOICE
     if choice.is_file():
         _add_choice(shelf, read_json(choice))
-    plan = _plan_of(fits)
+    learner = _learner_of(fits)
     for name, each in _plans_of(fits).items():
         _add_plan(shelf, run, name, each)
-    facts = study_facts(study, run, prepared, fits) | dense_facts(study, prepared, mine, plan)
+    facts = study_facts(study, run, prepared, fits) | dense_facts(study, prepared, mine, learner)
     if choice.is_file():
         facts["notes"] = [choice_note(read_json(choice)), *facts["notes"]]
     write_facts(run.folder, Facts(**facts))
@@ -171,8 +173,8 @@ def _plans_of(fits: list[Fitted]) -> dict[str, DensePlan]:
     learners = [fit.learner for fit in fits if fit.job.role == "model"]
     if learners and isinstance(learners[0], Joint):
         return learners[0].plans
-    plan = _plan_of(fits)
-    return {} if plan is None else {"": plan}
+    learner = _learner_of(fits)
+    return {"": learner.plan} if learner and learner.plan else {}
 
 
 def _add_plan(shelf: Shelf, run: Run, name: str, plan: DensePlan) -> None:
@@ -188,15 +190,18 @@ def _add_plan(shelf: Shelf, run: Run, name: str, plan: DensePlan) -> None:
     )
 
 
-def _plan_of(fits: list[Fitted]) -> DensePlan | None:
-    plans = [getattr(fit.learner, "plan", None) for fit in fits if fit.job.role == "model"]
-    return next((plan for plan in plans if plan is not None), None)
+def _learner_of(fits: list[Fitted]) -> DenseLearner | None:
+    """Return a learner of the model that has a plan: the first, of several that vote together."""
+    learners = [fit.learner for fit in fits if fit.job.role == "model"]
+    singles = [own.learners[0] if isinstance(own, Joint) else own for own in learners]
+    return next((own for own in singles if getattr(own, "plan", None) is not None), None)
 
 
 def plan_table(plan: DensePlan) -> pd.DataFrame:
     """Return the plan as a table: key, value, why."""
     import pandas as pd
 
+    from neuroloom.learn.dense.nets.build import idle_keys
     from neuroloom.learn.dense.planning.denseplan import rows_of_plan, shortly
 
     stages = [("", plan)] + ([("coarse stage: ", plan.previous)] if plan.previous else [])
@@ -204,13 +209,13 @@ def plan_table(plan: DensePlan) -> pd.DataFrame:
         {"key": f"{before}{key}", "value": shortly(value), "why": own.reasons.get(key, "")}
         for before, own in stages
         for key, value in rows_of_plan(own)
-        if value is not None
+        if value not in (None, {}) and not idle_keys(own.net, [key])
     ]
     return pd.DataFrame(rows)
 
 
 def dense_facts(
-    study: DenseStudy, prepared: Prepared, mine: pd.DataFrame, plan: DensePlan | None
+    study: DenseStudy, prepared: Prepared, mine: pd.DataFrame, learner: DenseLearner | None
 ) -> dict[str, Any]:
     """Return the fields of `core.report.Facts` that say what data and question are."""
     dataset = prepared.dataset
@@ -237,10 +242,11 @@ def dense_facts(
         "example": "case",
         "data": [{"label": label, "value": value} for label, value in rows.items() if value],
         "where": _where(mine),
-        "method": [_method(study, plan, facts["unit"])],
+        "method": [_method(study, learner, facts["unit"])],
         "citations": [
             "Isensee et al. (2021), nnU-Net, Nature Methods 18, 203-211",
             "Nikolov et al. (2021), surface Dice, J. Med. Internet Res. 23, e26151",
+            *([MUON] if learner and learner.plan and learner.plan.optimiser == "muon" else []),
             study.find(study.model).source,
         ],
         "meanings": {
@@ -262,14 +268,7 @@ def _where(mine: pd.DataFrame) -> list[str]:
     ]
 
 
-def _method(study: DenseStudy, plan: DensePlan | None, unit: str) -> str:
-    if plan is None:
+def _method(study: DenseStudy, learner: DenseLearner | None, unit: str) -> str:
+    if learner is None or learner.plan is None:
         return f"{study.model}: {study.find(study.model).summary}."
-    patch = " x ".join(map(str, plan.patch))
-    return (
-        f"Images were brought to {' x '.join(f'{s:g}' for s in plan.spacing)} {unit}, normalised "
-        f"({', '.join(plan.normalisation)}) and learnt from in patches of {patch}, {plan.batch} a "
-        f"step, by {plan.net} with {'-'.join(map(str, plan.features))} features; loss: "
-        f"{study.loss or 'dice-ce'} at every resolution; AdamW, one cycle, weights averaged. "
-        "Predictions are the mean over mirror images, on the grid of each file."
-    )
+    return method_of(learner.plan, learner.wishes, unit)

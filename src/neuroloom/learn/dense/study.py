@@ -77,7 +77,7 @@ class DenseStudy(Study):
         [], "names of the channels, of BIDS contrasts to join (T1w, T2w); CT is normalised as CT"
     )
     plan: dict[str, str] = setting(
-        {}, "keys of the plan set by hand: patch: '32,48,32', features: '16', batch: '4'"
+        {}, "keys of the plan set by hand: patch: '32,48,32', features: '16', lr: '0.001'"
     )
     augment: list[str] | None = setting(
         None, "augmentations: names or name=strength, or 'none'; default: the usual ones"
@@ -238,8 +238,10 @@ class DenseStudy(Study):
         ConfigError
             If the data do not admit the configuration or a key of the plan.
         """
-        maker = self._maker(self.find(self.model), prepared.dataset)
-        plan: DensePlan = maker().make_plan(prepared.dataset.x[prepared.largest])
+        learner = self._maker(self.find(self.model), prepared.dataset)()
+        plan: DensePlan = learner.make_plan(prepared.dataset.x[prepared.largest])
+        if plan.options:
+            learner.net_of(plan)
         return plan
 
     def _split(self, dataset: Dataset, by: str) -> list[Fold]:
@@ -274,6 +276,10 @@ class DenseStudy(Study):
 
     def _refuse_idle_settings(self, model: Model) -> None:
         super()._refuse_idle_settings(model)
+        if self.plan and not model.is_net:
+            raise ConfigError(
+                f"plan is of nets and means nothing to model={self.model}: leave it out."
+            )
         self._refuse_odd_words()
         if self.configurations:
             from neuroloom.learn.dense.configurations import refuse_senseless
@@ -285,10 +291,16 @@ class DenseStudy(Study):
     def _refuse_odd_words(self) -> None:
         """Refuse keys of the plan and augmentations that fit no data."""
         from neuroloom.learn.dense.data.read import keys_of
+        from neuroloom.learn.dense.nets.build import idle_keys
         from neuroloom.learn.dense.planning.denseplan import check_keys
 
         keys = check_keys(keys_of(self.plan))
-        self.find(keys.get("net", self.model))
+        net = self.find(keys.get("net", self.model)).name
+        if idle := idle_keys(net, keys):
+            raise ConfigError(
+                f"plan: {' and '.join(idle)} means nothing to {net}, which has its own: leave it "
+                "out. What else a net can be told is in plan.options."
+            )
         if self.augment is not None:
             from neuroloom.learn.dense.training.usual import refuse_unfit
 

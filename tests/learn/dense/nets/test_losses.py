@@ -141,6 +141,29 @@ def test_regions_are_monais_sigmoid_losses(shape: tuple[int, ...]) -> None:
     assert float(ours) == pytest.approx(float(dice + binary), abs=1e-6)
 
 
+@in_2d_and_3d
+def test_each_region_against_the_rest_is_the_loss_of_regions(shape: tuple[int, ...]) -> None:
+    logits, _ = example(shape, classes=2)
+    _, truth = example(shape, classes=4)
+    truth[0, 0] = losses.IGNORE
+    regions = [[1, 2], [2]]
+    each = losses.EachRegion(regions, losses.DiceCE())
+    torch.testing.assert_close(each(logits, truth), losses.RegionLoss(regions)(logits, truth))
+
+
+@pytest.mark.parametrize("name", INTEGER_LOSSES)
+def test_regions_take_any_loss_of_classes(name: str) -> None:
+    logits, truth = example((6, 8), classes=2)
+    truth[:, :2] = losses.IGNORE
+    loss = rare_losses.loss_named(name)
+    sigmoids = (logits[:, 1:] - logits[:, :1]).requires_grad_()
+    found = losses.EachRegion([[1]], loss)(sigmoids, truth)
+    torch.testing.assert_close(found, loss(logits, truth))
+    found.backward()
+    assert sigmoids.grad[:, :, 2:].any()
+    assert not sigmoids.grad[:, :, :2].any()
+
+
 @pytest.mark.parametrize("name", INTEGER_LOSSES)
 @in_2d_and_3d
 def test_what_is_unknown_changes_nothing(name: str, shape: tuple[int, ...]) -> None:

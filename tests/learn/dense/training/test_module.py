@@ -12,6 +12,7 @@ from neuroloom.learn.dense.data.bank import Bank, Spot, numbered
 from neuroloom.learn.dense.planning.denseplan import DensePlan
 from neuroloom.learn.dense.planning.resample import preprocess
 from neuroloom.learn.dense.training.module import DenseModule, cut
+from neuroloom.learn.dense.training.usual import criterion
 
 PLAN = DensePlan(
     "3d_fullres", "default", "dynunet", 3, (1.0, 1.0, 1.0), (0, 1, 2), (20.0, 20.0, 20.0),
@@ -113,6 +114,14 @@ def test_labels_become_places_and_a_strange_value_is_named():
     assert numbered(label, plan).tolist() == [[[0, 1, 2, -1]]]
     with pytest.raises(DataError, match="value 7"):
         numbered(np.array([7]), plan)
+
+
+def test_regions_are_learnt_by_the_loss_that_was_asked_for():
+    plan = PLAN.override(regions={"both": (1, 2), "b": (2,)})
+    logits = torch.randn(1, 2, 4, 4, 4, generator=torch.Generator().manual_seed(0))
+    truth = torch.randint(0, 3, (1, 4, 4, 4), generator=torch.Generator().manual_seed(0))
+    found = {float(criterion(plan, name)(logits, truth)) for name in ("dice-ce", "focal", "ce")}
+    assert len(found) == 3
 
 
 def test_a_stage_that_cannot_be_is_refused():

@@ -351,6 +351,8 @@ def keys_of(plan: Mapping[str, str]) -> dict[str, Any]:
     --------
     >>> keys_of({"patch": "32,48", "strides": "1,1;2,2", "batch": "4", "batch_dice": "true"})
     {'patch': (32, 48), 'strides': ((1, 1), (2, 2)), 'batch': 4, 'batch_dice': True}
+    >>> keys_of({"options": "{dropout: 0.1, up: linear}"})
+    {'options': {'dropout': 0.1, 'up': 'linear'}}
     """
     return {key: _value(str(text)) for key, text in plan.items()}
 
@@ -358,7 +360,7 @@ def keys_of(plan: Mapping[str, str]) -> dict[str, Any]:
 def _value(text: str) -> Any:
     import yaml
 
-    for mark in ";,":
+    for mark in "" if text.startswith("{") else ";,":
         if mark in text:
             return tuple(_value(part.strip()) for part in text.split(mark) if part.strip())
     try:

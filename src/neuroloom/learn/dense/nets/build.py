@@ -7,7 +7,7 @@ resolution down; otherwise, and always in evaluation, the logits at full resolut
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,8 @@ from neuroloom.core.errors import ConfigError, nearest
 if TYPE_CHECKING:
     from torch import nn
 
+WIDTHS = ("features",)
+STAGES = ("features", "kernels", "blocks", "decoder_blocks")
 _MONAI = "neuroloom.learn.dense.nets.monai_nets"
 _HERE = "neuroloom.learn.dense.nets.planned"
 
@@ -33,6 +35,8 @@ class GridNet:
         Numbers of axes that it can take.
     deep_supervision
         Whether it can be scored at several resolutions.
+    obeys
+        Which of `STAGES` it is built by; the others are its own.
     builder
         `"module:function"` that takes a `Wanted` and the options.
     """
@@ -43,6 +47,7 @@ class GridNet:
     builder: str
     dims: tuple[int, ...] = (2, 3)
     deep_supervision: bool = False
+    obeys: tuple[str, ...] = WIDTHS
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,7 @@ class Wanted:
     kernels: tuple[tuple[int, ...], ...]
     features: tuple[int, ...]
     blocks: tuple[int, ...] | None = None
+    decoder_blocks: tuple[int, ...] | None = None
     deep_supervision: bool = True
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -68,6 +74,7 @@ _NETS = (
         "Isensee et al. 2021, Nature Methods 18:203 (nnU-Net)",
         f"{_HERE}:plain",
         deep_supervision=True,
+        obeys=STAGES,
     ),
     GridNet(
         "resenc-m",
@@ -75,6 +82,7 @@ _NETS = (
         "Isensee et al. 2024, arXiv:2404.09556 (nnU-Net ResEnc M)",
         f"{_HERE}:residual",
         deep_supervision=True,
+        obeys=STAGES,
     ),
     GridNet(
         "resenc-l",
@@ -82,6 +90,7 @@ _NETS = (
         "Isensee et al. 2024, arXiv:2404.09556 (nnU-Net ResEnc L)",
         f"{_HERE}:residual",
         deep_supervision=True,
+        obeys=STAGES,
     ),
     GridNet(
         "resenc-xl",
@@ -89,6 +98,7 @@ _NETS = (
         "Isensee et al. 2024, arXiv:2404.09556 (nnU-Net ResEnc XL)",
         f"{_HERE}:residual",
         deep_supervision=True,
+        obeys=STAGES,
     ),
     GridNet(
         "unet",
@@ -119,24 +129,28 @@ _NETS = (
         "V-Net: residual stages, 5x5 kernels",
         "Milletari et al. 2016, 3DV 565-571",
         f"{_MONAI}:vnet",
+        obeys=(),
     ),
     GridNet(
         "highresnet",
         "dilated residual net that never lowers the resolution",
         "Li et al. 2017, IPMI 348-360 (HighRes3DNet)",
         f"{_MONAI}:highresnet",
+        obeys=(),
     ),
     GridNet(
         "swinunetr",
         "shifted-window transformer encoder, convolutional decoder",
         "Hatamizadeh et al. 2022, BrainLes 272-284",
         f"{_MONAI}:swinunetr",
+        obeys=(),
     ),
     GridNet(
         "unetr",
         "vision transformer encoder, convolutional decoder; one patch size",
         "Hatamizadeh et al. 2022, WACV 574-584",
         f"{_MONAI}:unetr",
+        obeys=(),
     ),
     GridNet(
         "fcn",
@@ -149,6 +163,7 @@ _NETS = (
         "two paths, one of them coarse, without a decoder",
         "Kamnitsas et al. 2017, Medical Image Analysis 36:61",
         f"{_HERE}:deepmedic",
+        obeys=(),
     ),
 )
 
@@ -186,6 +201,7 @@ def build_net(
     kernels: Sequence[Sequence[int] | int],
     features: Sequence[int],
     blocks: Sequence[int] | None = None,
+    decoder_blocks: Sequence[int] | None = None,
     deep_supervision: bool = True,
     options: Mapping[str, Any] | None = None,
 ) -> nn.Module:
@@ -204,8 +220,9 @@ def build_net(
     strides, kernels, features
         Per stage, from the full resolution down; a number stands for all axes. Nets with a
         topology of their own use only what applies to them.
-    blocks
-        Convolutions or residual blocks of each encoder stage; None: the net's own.
+    blocks, decoder_blocks
+        Convolutions or residual blocks of each stage of the encoder, and of the decoder, the lowest
+        first; None: the net's own.
     deep_supervision
         Ask for a list of logits in training; ignored by nets that have only one.
     options
@@ -245,11 +262,29 @@ def build_net(
         tuple(_axes(k, dims, "kernels") for k in kernels),
         tuple(features),
         None if blocks is None else tuple(blocks),
+        None if decoder_blocks is None else tuple(decoder_blocks),
         deep_supervision and net.deep_supervision,
         dict(options or {}),
     )
-    built: nn.Module = _load(net.builder)(wanted)
+    try:
+        built: nn.Module = _load(net.builder)(wanted)
+    except TypeError as problem:
+        if not wanted.options:
+            raise
+        raise ConfigError(f"{name} cannot have options {wanted.options}: {problem}.") from problem
     return built
+
+
+def idle_keys(name: str, keys: Iterable[str]) -> list[str]:
+    """Return which of these keys of a plan mean nothing to a net, which has them of its own.
+
+    Examples
+    --------
+    >>> idle_keys("vnet", ["features", "patch"]), idle_keys("dynunet", ["features", "patch"])
+    (['features'], [])
+    """
+    net = grid_nets().get(name)
+    return [key for key in keys if net and key in STAGES and key not in net.obeys]
 
 
 def checked_options(name: str, make: Callable[..., Any], options: Mapping[str, Any]) -> None:

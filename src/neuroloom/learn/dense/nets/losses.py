@@ -117,6 +117,36 @@ class RegionLoss(nn.Module):
         return 1 - overlap.mean() + mean_of_known(each, known)
 
 
+class EachRegion(nn.Module):
+    """A loss of classes for regions that overlap: each region against all that is not of it.
+
+    Parameters
+    ----------
+    regions
+        As of `RegionLoss`.
+    loss
+        From logits (n, 2, *place) and truths (n, *place) to a number.
+
+    Examples
+    --------
+    >>> sure = 50 * torch.tensor([[[-1.0, 1.0, 1.0], [-1.0, -1.0, 1.0]]])
+    >>> round(float(EachRegion([[1, 2], [2]], entropy)(sure, torch.tensor([[0, 1, 2]]))), 4)
+    0.0
+    """
+
+    def __init__(self, regions: Sequence[Sequence[int]], loss: Loss) -> None:
+        super().__init__()
+        self.regions, self.loss = [tuple(region) for region in regions], loss
+
+    def forward(self, logits: Tensor, truth: Tensor) -> Tensor:
+        """Return the loss of logits (n, region, *place) against labels (n, *place)."""
+        known = (truth != IGNORE).unsqueeze(1)
+        inside = encode_regions(truth, self.regions).long().masked_fill(~known, IGNORE)
+        each = logits.float().flatten(0, 1)
+        # What is not of the region stays at 0: the softmax of both is the sigmoid of the region.
+        return self.loss(torch.stack([torch.zeros_like(each), each], 1), inside.flatten(0, 1))
+
+
 class DeepSupervision(nn.Module):
     """Weigh the loss over all resolutions, the full one most.
 

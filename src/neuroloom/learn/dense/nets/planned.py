@@ -49,7 +49,8 @@ def fcn(wanted: Wanted) -> nn.Module:
     checked_options("fcn", FCN, wanted.options)
     if len(wanted.features) < 2:
         raise ConfigError(f"fcn needs features of two or more stages, got {wanted.features}.")
-    net = FCN(wanted.dims, wanted.in_channels, wanted.out_channels, wanted.features)
+    ends = (wanted.dims, wanted.in_channels, wanted.out_channels)
+    net = FCN(*ends, wanted.features, **wanted.options)
     return Padded(net, (2 ** (len(wanted.features) - 1),) * wanted.dims)
 
 
@@ -70,7 +71,7 @@ def _planned(wanted: Wanted, *, residual: bool, decoder: int) -> nn.Module:
     six = (6,) * max(0, stages - len(RESIDUAL_BLOCKS))
     usual = (*RESIDUAL_BLOCKS[:stages], *six) if residual else (2,) * stages
     settings: dict[str, Any] = {
-        "decoder": decoder,
+        "decoder": wanted.decoder_blocks or decoder,
         "residual": residual,
         "blocks": wanted.blocks or usual,
     }

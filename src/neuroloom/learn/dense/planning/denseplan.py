@@ -21,13 +21,14 @@ FOR_ALL = (
     "spacing", "patch", "median_shape", "features", "blocks", "decoder_blocks", "normalisation",
     "use_nonzero_mask",
 )  # fmt: skip
-POSITIVE = ("spacing", "median_shape", "budget_s")
+POSITIVE = ("spacing", "median_shape", "budget_s", "lr")
 POSITIVE_WHOLE = ("patch", "features", "blocks", "decoder_blocks", "batch", "strides", "kernels")
 CHOICES: dict[str, Sequence[Any]] = {
     "dims": (2, 3),
     "configuration": CONFIGURATIONS,
     "normalisation": SCHEMES,
     "vary": ("full", "light"),
+    "optimiser": ("muon", "adamw"),
     "image_order": range(6),
     "label_order": range(6),
     "probability_order": range(6),
@@ -42,6 +43,7 @@ WRITTEN = {
     "float | None": "a number, or none",
     "Ints": "whole numbers, such as '32,48,32'",
     "Floats": "numbers, such as '1,0.5,0.5'",
+    "dict[str, Any]": "names with values, such as '{dropout: 0.1}'",
     "tuple[str, ...]": "words, one for each channel",
     "tuple[bool, ...]": "true or false for each channel",
     "tuple[Ints, ...]": "whole numbers for each stage, such as '1,1;2,2'",
@@ -85,6 +87,11 @@ class DensePlan:
         Whether the Dice loss pools the batch before dividing.
     foreground_share
         Share of a batch that must hold foreground.
+    optimiser, lr, weight_decay
+        "muon" for the weights of hidden layers and AdamW for the rest, or "adamw" for all; peak
+        learning rate and decay of AdamW.
+    options
+        Of the net, by name: dropout, …
     image_order, label_order, probability_order
         Order of the splines that resample.
     channels, classes, regions, ignore
@@ -132,6 +139,10 @@ class DensePlan:
     vary: str = "full"
     batch_dice: bool = False
     foreground_share: float = 0.33
+    optimiser: str = "muon"
+    lr: float = 3e-3
+    weight_decay: float = 1e-2
+    options: dict[str, Any] = field(default_factory=dict)
     image_order: int = 3
     label_order: int = 1
     probability_order: int = 1
@@ -319,6 +330,8 @@ def _check_value(key: str, value: Any) -> None:
         raise ConfigError(f"transpose is {value}, expected an order of the axes.")
     if key == "foreground_share" and not 0 <= value <= 1:
         raise ConfigError(f"foreground_share is {value}, expected a share between 0 and 1.")
+    if key == "weight_decay" and not value >= 0:
+        raise ConfigError(f"weight_decay is {value}, expected 0 or more.")
     if key == "stages" and (not values or values[-1][0] != 1):
         raise ConfigError(f"stages is {value}, expected the last stage to last until 1.")
 

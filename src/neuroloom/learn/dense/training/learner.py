@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 REHEARSED = 64  # cases that a step is measured on
 PRESET_NETS = ("resenc-m", "resenc-l", "resenc-xl")
+MUON = 25.0  # its rate, as a multiple of that of AdamW
 HIDDEN = 0.3  # share of channels hidden in training, where some may be missing
 
 
@@ -45,8 +46,6 @@ class Wishes:
         As in `plan.plan`.
     keys
         Keys of the plan that are set by hand.
-    options
-        Options of the net.
     budget_s
         Wall seconds of one fit, which the plan fits itself to; None: not limited.
     augment
@@ -83,7 +82,6 @@ class Wishes:
     configuration: str = "auto"
     preset: str = "default"
     keys: dict[str, Any] = field(default_factory=dict)
-    options: dict[str, Any] = field(default_factory=dict)
     budget_s: float | None = None
     augment: tuple[str, ...] | None = None
     mirror: tuple[int, ...] | None = None
@@ -101,7 +99,7 @@ class Wishes:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Wishes:
         """Rebuild wishes from JSON, which knows neither tuples nor numbers as names."""
-        plain = dict(values)
+        plain = {key: value for key, value in values.items() if key != "options"}  # of old runs
         plain["classes"] = {int(k): str(v) for k, v in plain["classes"].items()}
         if plain.get("regions"):
             plain["regions"] = {k: tuple(v) for k, v in plain["regions"].items()}
@@ -140,7 +138,7 @@ class DenseLearner:
         self.overhead_s = 0.0  # of a fit, beside its steps
         if plan is not None:
             with own_randomness(0):
-                self.model = self._net(plan)
+                self.model = self.net_of(plan)
             self.coarse = self._stage_before()
 
     @property
@@ -172,8 +170,9 @@ class DenseLearner:
     def training(self, plan: DensePlan) -> Training:
         """Return how a net of this plan is trained."""
         usual: dict[str, Any] = {
-            "epochs": 10_000, "batch": plan.batch, "lr": 3e-3, "weight_decay": 1e-2, "warmup": 0.1,
-            "average": 0.99, "clip": 12.0, "muon": 25.0,
+            "epochs": 10_000, "batch": plan.batch, "lr": plan.lr, "warmup": 0.1,
+            "weight_decay": plan.weight_decay, "average": 0.99, "clip": 12.0,
+            "muon": MUON if plan.optimiser == "muon" else 0.0,
         }  # fmt: skip
         return Training(**(usual | self.wishes.training))
 
@@ -345,7 +344,7 @@ class DenseLearner:
 
         self.plan = DensePlan.from_dict(json.loads(np.asarray(state["plan"]).tobytes()))
         with own_randomness(0):
-            self.model = self._net(self.plan)
+            self.model = self.net_of(self.plan)
         weights = {k[4:]: torch.as_tensor(np.array(v)) for k, v in state.items() if k[:4] == "net."}
         try:
             self.model.load_state_dict(weights)
@@ -372,11 +371,12 @@ class DenseLearner:
         chain = transforms(plan, self.wishes.augment, self.wishes.mirror)
         if self.wishes.contrasts == "any":
             chain = any_contrast(chain)
-        module = DenseModule(self._net(plan), criterion(plan, self.wishes.loss), chain, plan)
+        module = DenseModule(self.net_of(plan), criterion(plan, self.wishes.loss), chain, plan)
         module.hides = 0.0 if self.wishes.missing == "none" else HIDDEN
         return module
 
-    def _net(self, plan: DensePlan) -> nn.Module:
+    def net_of(self, plan: DensePlan) -> nn.Module:
+        """Return an untrained net of a plan."""
         from neuroloom.learn.dense.nets.conditioning import build_bearing
 
         return build_bearing(
@@ -390,7 +390,8 @@ class DenseLearner:
             kernels=plan.kernels,
             features=plan.features,
             blocks=plan.blocks,
-            options=self.wishes.options,
+            decoder_blocks=plan.decoder_blocks,
+            options=plan.options,
         )
 
 

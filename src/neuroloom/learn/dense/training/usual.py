@@ -156,7 +156,7 @@ def criterion(plan: DensePlan, name: str = "dice-ce") -> Callable[[Any, Any], An
     Parameters
     ----------
     name
-        A name of `rare_losses.LOSSES`; overlapping regions always take Dice and cross entropy.
+        A name of `rare_losses.LOSSES`; of overlapping regions, each has it against the rest.
 
     Raises
     ------
@@ -172,13 +172,15 @@ def criterion(plan: DensePlan, name: str = "dice-ce") -> Callable[[Any, Any], An
     >>> type(criterion(plan).loss).__name__
     'DiceCE'
     """
-    from neuroloom.learn.dense.nets.losses import DeepSupervision, DiceCE, RegionLoss
+    from neuroloom.learn.dense.nets.losses import DeepSupervision, DiceCE, EachRegion, RegionLoss
     from neuroloom.learn.dense.nets.rare_losses import loss_named
 
     if plan.regions:
         number = codes(plan)
         regions = [[number[label] for label in labels] for labels in plan.regions.values()]
-        return DeepSupervision(RegionLoss(regions, batch_dice=plan.batch_dice))
+        if name == "dice-ce":
+            return DeepSupervision(RegionLoss(regions, batch_dice=plan.batch_dice))
+        return DeepSupervision(EachRegion(regions, loss_named(name)))
     if name == "dice-ce":
         return DeepSupervision(DiceCE(batch_dice=plan.batch_dice))
     return DeepSupervision(loss_named(name))
