@@ -84,6 +84,34 @@ def test_every_second_patch_holds_foreground_and_small_classes_come_up():
     assert seen == {1, 2}
 
 
+def scribbled(ignore: int | None) -> Bank:
+    """Three thin scribbles, of the foreground and the background, in a case that is left open."""
+    label = np.full((64, 64, 64), 2)
+    label[32, 10:50, 12] = 1
+    label[32, 10:50, 50] = label[40, 20, 12:40] = 0
+    plan = PLAN.override(ignore=ignore)
+    return Bank([preprocess(np.zeros((1, *label.shape), "f4"), label, (1, 1, 1), plan)], plan)
+
+
+@pytest.mark.parametrize("foreground", [True, False])
+def test_every_patch_of_a_scribbled_case_holds_something_known(foreground):
+    own, generator = scribbled(2), torch.Generator().manual_seed(0)
+    seen = set()
+    for _ in range(60):
+        start = own.spot(0, foreground, generator).start
+        where = tuple(slice(a, a + n) for a, n in zip(start, PLAN.patch, strict=True))
+        values = set(torch.unique(own.labels[0][where]).tolist()) - {-1}
+        assert values
+        seen |= values
+    assert seen >= {0, 1} or foreground
+
+
+def test_where_nothing_is_left_open_patches_lie_where_they_always_did():
+    own, generator = bank(jitter=2), torch.Generator().manual_seed(5)
+    found = [own.spot(k % 3, k % 2 == 1, generator).start for k in range(4)]
+    assert found == [(6, 8, 7), (-2, -2, -2), (4, -2, 4), (6, 1, 10)]
+
+
 def test_a_small_image_lies_anywhere_within_its_patch():
     plan = PLAN.override(patch=(32, 32, 32))
     starts = {

@@ -24,7 +24,7 @@ from neuroloom.learn.dense.training.usual import codes
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-PLACES = 2_000  # foreground voxels that are remembered of each class of a case
+PLACES = 2_000  # voxels that are remembered of each class of a case
 MEMORY_BYTES = 6 * 1024**3
 
 
@@ -39,6 +39,8 @@ class Spot:
 
 class Bank:
     """Cases as tensors, with places of every class, from which batches of patches are cut.
+
+    Where labels may be left open, every patch lies around a voxel that is known, as in nnU-Net.
 
     Parameters
     ----------
@@ -88,6 +90,7 @@ class Bank:
         self.images: list[Tensor] = []
         self.labels: list[Tensor] = []
         self.places: list[list[NDArray[np.int32]]] = []
+        self.known: list[list[NDArray[np.int32]]] = []  # of cases that may be left open
         self.bytes = 0
         rng = np.random.default_rng(0)
         said = None if before is None else iter(before)
@@ -95,6 +98,7 @@ class Bank:
             assert case.label is not None
             label = numbered(case.label, plan)
             self.places.append(find_places(label, rng))
+            self.known.append([] if plan.ignore is None else some_of(label >= 0, rng))
             if said is not None:
                 label = packed(label, next(said), plan)
             image = case.x
@@ -131,6 +135,8 @@ class Bank:
     ) -> Spot:
         """Return a random place of a case; one that holds foreground, if that is asked for.
 
+        Around a known voxel, where labels may be left open.
+
         Parameters
         ----------
         generator
@@ -139,8 +145,8 @@ class Bank:
             Voxels that the patch covers; None: those of the plan.
         """
         image, label = self.images[case], self.labels[case]
-        known = self.places[case]
-        middle = _pick(known, generator) if foreground and known else None
+        known = (self.places[case] if foreground else []) or self.known[case]
+        middle = _pick(known, generator) if known else None
         if image.ndim - 1 > self.plan.dims:
             axis = _draw(0, self.sides - 1, generator) if self.sides > 1 else 0
             image, label = image.movedim(axis + 1, 1), label.movedim(axis, 0)
@@ -191,14 +197,24 @@ def find_places(label: NDArray[Any], rng: np.random.Generator) -> list[NDArray[n
     >>> [len(own) for own in find_places(np.array([[0, 1], [2, 2]]), np.random.default_rng(0))]
     [1, 2]
     """
-    found = []
-    for value in range(1, int(label.max(initial=0)) + 1):
-        flat = np.flatnonzero(label == value)
-        if flat.size > PLACES:
-            flat = rng.choice(flat, PLACES, replace=False)
-        if flat.size:
-            found.append(np.stack(np.unravel_index(flat, label.shape), 1).astype(np.int32))
-    return found
+    values = range(1, int(label.max(initial=0)) + 1)
+    return [voxels for value in values for voxels in some_of(label == value, rng)]
+
+
+def some_of(mask: NDArray[Any], rng: np.random.Generator) -> list[NDArray[np.int32]]:
+    """Return up to `PLACES` voxels (n, axis) of a mask, in a list; of an empty one nothing.
+
+    Examples
+    --------
+    >>> some_of(np.array([[False, True]]), np.random.default_rng(0))[0].tolist()
+    [[0, 1]]
+    """
+    flat = np.flatnonzero(mask)
+    if flat.size > PLACES:
+        flat = rng.choice(flat, PLACES, replace=False)
+    if not flat.size:
+        return []
+    return [np.stack(np.unravel_index(flat, mask.shape), 1).astype(np.int32)]
 
 
 def numbered(label: NDArray[Any], plan: DensePlan) -> NDArray[Any]:
