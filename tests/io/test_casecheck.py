@@ -379,6 +379,26 @@ def test_names_of_labels_that_change(tmp_path: Path) -> None:
     assert any("masks called axon, mylin, other cases have axon, myelin" in p.text for p in errors)
 
 
+def test_columns_that_say_who_somebody_is_are_left_out(tmp_path: Path) -> None:
+    write_case(tmp_path / "a.nii.gz", None, 0)
+    table = tmp_path / "t.csv"
+    table.write_text(
+        "image,case,patient_id,Patient Name,birth_date,DOB,E-Mail,Phone,postal_code,class_name,"
+        "age_at_birth,birth_weight\n"
+        "a.nii.gz,first,7,Mustermann,19640812,1964,erika@x,089,80331,glioma,38,3.1\n"
+    )
+    found = find_cases(table)
+    said = found.table.to_csv() + found.layout
+    assert not [told for told in ("Mustermann", "1964", "erika", "089", "80331") if told in said]
+    kept = found.table.iloc[0]
+    assert kept[["name", "class_name", "age_at_birth", "birth_weight"]].tolist() == [
+        "first", "glioma", 38, 3.1,
+    ]  # fmt: skip
+    assert (
+        "left out: patient_id, Patient Name, birth_date, DOB, E-Mail and 2 more" in found.notes[0]
+    )
+
+
 def test_the_planted_pixel_size_of_ivadomed(test_data: Path) -> None:
     root = test_data / "volumes" / "ivadomed_testing" / "microscopy_png"
     found = [p for p in check_cases(find_cases(root).cases) if p.severity != "note"]

@@ -17,6 +17,7 @@ from neuroloom.core.errors import DataError
 from neuroloom.io import bids
 from neuroloom.io.cases.layouts import (
     CONTRAST,
+    PERSONAL,
     Layout,
     Row,
     clash,
@@ -44,8 +45,6 @@ _DRAWN = re.compile(
 _SHOWS = ("label", "desc", "seg", "atlas", "hemi")
 _PLAIN_KINDS = ("manual", "seg", "mask")
 _MICROMETRES = {"nm": 1e-3, "um": 1.0, "µm": 1.0, "mm": 1e3}
-# Columns of participants.tsv that say who somebody is.
-_PERSONAL = re.compile(r"name|birth|dob|mrn|patient_?id|address|phone|mail|insurance", re.I)
 
 
 def by_bids(root: Path, channels: Sequence[str] = ()) -> Layout | None:
@@ -359,5 +358,5 @@ def _join(root: Path, rows: list[Row]) -> None:
 def _add(row: Row, columns: dict[Any, Any]) -> None:
     for column, value in columns.items():
         name = "split" if str(column).strip().casefold() == "split" else str(column)
-        if name not in row.keys and not _PERSONAL.search(name):
+        if name not in row.keys and not PERSONAL.search(name):
             row.keys[name] = value

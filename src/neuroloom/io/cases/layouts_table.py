@@ -8,18 +8,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neuroloom.core.errors import DataError, nearest
-from neuroloom.io.cases.layouts import Layout, Row, few
+from neuroloom.io.cases.layouts import PERSONAL, Layout, Row, few
 from neuroloom.io.images import image_stem, is_image, split_address
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _OWN = ("image", "label", "split", "session", "run")
+_CASE_COLUMNS = ("name", "case")
 _SUBJECT_COLUMNS = ("subject", "subjectid", "subject_id", "participant_id", "patient", "patientid")
 
 
 def by_manifest(data: Path) -> Layout:
-    """Read a CSV or TSV with `image` or `image_<channel>`, `label` or `label_<class>`, and more."""
+    """Read a CSV or TSV with `image` or `image_<channel>`, `label` or `label_<class>`, and more.
+
+    Columns that say who somebody is are left out; `name` or `case` name the case itself.
+    """
     import pandas as pd
 
     try:
@@ -39,9 +43,17 @@ def by_manifest(data: Path) -> Layout:
     if table.empty:
         raise DataError(f"{data}: the manifest has a head and no rows; name a case a row.")
     labels = file_columns(table, "label")
+    keys = {*images, *labels, *_CASE_COLUMNS}
+    personal = [
+        name
+        for name in table
+        if PERSONAL.search(name) and name not in keys and name.lower() not in _SUBJECT_COLUMNS
+    ]
     rows = [_manifest_row(data, number, row, images, labels) for number, row in enumerate(
-        table.to_dict("records"), start=2)]  # fmt: skip
+        table.drop(columns=personal).to_dict("records"), start=2)]  # fmt: skip
     layout = Layout(rows, f"manifest {data.name} with the columns {held}")
+    if personal:
+        layout.notes.append(f"Columns that say who somebody is were left out: {few(personal)}.")
     layout.channels = [name.removeprefix("image_") for name in images if name != "image"]
     classes = [name.removeprefix("label_") for name in labels if name != "label"]
     layout.classes = dict(enumerate(classes, start=1)) or None
@@ -88,16 +100,16 @@ def _manifest_row(
     masks = {name.removeprefix("label_"): row[name] for name in labels if row[name].strip()}
     masks = {name: _there(data, number, name, path) for name, path in masks.items()}
     label: Any = masks.get("label", masks) or None
-    known = {*images, *labels, "name", "case"}
+    known = {*images, *labels, *_CASE_COLUMNS}
     keys: dict[str, Any] = {name: value for name, value in row.items() if name not in known}
     alias = next((name for name in keys if name.lower() in _SUBJECT_COLUMNS), None)
     if alias is not None:
         keys = {"subject": keys.pop(alias), **keys}
         if not keys["subject"].strip():
             raise DataError(f"{data}: row {number}: the {alias} is empty.")
-    name = row.get("name") or row.get("case") or image_stem(paths[0])
+    own = next((row[name] for name in _CASE_COLUMNS if row.get(name)), image_stem(paths[0]))
     numbers = {key: _number(value) for key, value in keys.items()}
-    return Row(name, paths, label, numbers, missing=missing)
+    return Row(own, paths, label, numbers, missing=missing)
 
 
 def _number(value: str) -> Any:
