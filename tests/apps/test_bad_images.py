@@ -217,17 +217,24 @@ def test_the_name_of_a_patient_reaches_no_output(neuroloom, tmp_path):
     for case in range(4):
         content, mask = grids.blob(case)
         scan = np.clip(content + 1024, 0, 4000).astype(np.uint16)
-        grids.write_dicom(data / f"images/p{case}", scan, (1.0, 1.0, 1.0), series=case + 1)
-        like = read_image(data / f"images/p{case}")
+        series = data / f"images/p{case}"
+        grids.write_dicom(series, scan, (1.0, 1.0, 1.0), series=case + 1)
+        like = read_image(series)
         write_image(data / f"labels/p{case}.nii.gz", mask.astype(np.uint8), like=like)
+    grids.identify(data / "images/p0")
     out, new = tmp_path / "out", tmp_path / "new"
     answer = neuroloom(*SEGMENT, data, *QUICK, "--out", out)
     assert answer.code == 0, answer.err
     assert neuroloom("predict", out, data / "images/p0", "--out", new).code == 0
+    assert (
+        neuroloom("evaluate", out, data, "--include", "p0", "--out", tmp_path / "judged").code == 0
+    )
     assert neuroloom("report", out).code == 0
-    told = (grids.PATIENT, grids.PATIENT.split("^")[0], grids.BORN, "PID-4711", "A-4711")
-    everything = [p for place in (out, new) for p in place.rglob("*") if p.is_file()]
+    told = (grids.PATIENT, grids.PATIENT.split("^")[0], grids.BORN, "PID-4711", "A-4711", "234711")
+    places = (out, new, tmp_path / "judged")
+    everything = [p for place in places for p in place.rglob("*") if p.is_file()]
     assert len(everything) > 15
+    assert (new / "p0_seg.dcm").is_file()
     for path in everything:
         content = path.read_bytes()
         assert not [word for word in told if word.encode() in content], path

@@ -14,10 +14,10 @@ from neuroloom.core.errors import DataError
 from neuroloom.core.recording import spacing
 from neuroloom.io.images import peek_image, read_image, to_array, write_image
 from neuroloom.io.images.dicom_seg import write_seg
-from tests.grids import BORN, write_dicom
+from tests.grids import BORN, identify, write_dicom
 
 VOXELS = np.random.default_rng(0).integers(0, 4000, (7, 6, 5)).astype(np.uint16)
-SECRETS = ("Mustermann", "Erika", "PID-4711", BORN, "A-4711")
+SECRETS = ("Mustermann", "Erika", "PID-4711", BORN, "A-4711", "234711", "062Y", "20260101")
 
 
 def blank(file: Path, change: object) -> None:
@@ -135,13 +135,40 @@ def test_what_a_segmentation_refuses(tmp_path: Path) -> None:
         write_seg(tmp_path / "s.dcm", label, folder, {2: "liver"})
     with pytest.raises(DataError, match=r"the series is \(7, 6, 5\), the label \(6, 6, 5\)"):
         write_seg(tmp_path / "s.dcm", label[1:], folder, {1: "liver"})
-    with pytest.raises(DataError, match="empty"):
-        write_seg(tmp_path / "s.dcm", 0 * label, folder, {1: "liver"})
     assert not (tmp_path / "s.dcm").exists()
 
 
-def test_the_patient_stays_where_they_are(tmp_path: Path) -> None:
+def test_an_empty_segmentation_says_that_nothing_was_found(tmp_path: Path) -> None:
+    import highdicom
+
     folder = write_dicom(tmp_path / "ct", VOXELS)
+    write_dicom(folder, VOXELS[:3], series=2)
+    series = Path(f"{folder}::1")
+    nothing = np.zeros(VOXELS.shape, int)
+    path = write_seg(tmp_path / "seg.dcm", nothing, series, {1: "Läsion", 2: "病変"})
+    seg = highdicom.seg.segread(path)
+    assert [seg.get_segment_description(n).segment_label for n in (1, 2)] == ["Läsion", "病変"]
+    assert (seg.NumberOfFrames, seg.pixel_array.any()) == (2, False)
+    assert len(seg.ReferencedSeriesSequence[0].ReferencedInstanceSequence) == 7
+    found = read_image(series).attrs["affine"] @ [0, 0, 0, 1]
+    place = seg.get_volume(combine_segments=True).get_affine("RAS")[:3, 3]
+    np.testing.assert_allclose(place, found[:3])
+
+
+def test_a_segmentation_over_a_file_with_many_frames(tmp_path: Path) -> None:
+    label = (VOXELS > 2000).astype(np.uint8)
+    folder = write_dicom(tmp_path / "ct", VOXELS)
+    frames = write_seg(tmp_path / "frames.dcm", label, folder, {1: "bright"})
+    shifted = np.roll(label, 1, 0)
+    found = read_image(write_seg(tmp_path / "seg.dcm", shifted, frames, {1: "shifted"}))
+    np.testing.assert_array_equal(to_array(found)[0], shifted)
+    np.testing.assert_allclose(found.attrs["affine"], read_image(folder).attrs["affine"], atol=1e-6)
+    nothing = read_image(write_seg(tmp_path / "none.dcm", 0 * label, frames, {1: "none"}))
+    assert (nothing.shape, bool(nothing.any())) == ((1, 5, 6, 1), False)
+
+
+def test_the_patient_stays_where_they_are(tmp_path: Path) -> None:
+    folder = identify(write_dicom(tmp_path / "ct", VOXELS))
     assert all(b"Mustermann" in file.read_bytes() for file in folder.iterdir())
     found = read_image(folder)
     said = repr(found) + repr(found.attrs) + repr(peek_image(folder))
@@ -149,7 +176,8 @@ def test_the_patient_stays_where_they_are(tmp_path: Path) -> None:
         write_image(tmp_path / name, found) for name in ("a.nii.gz", "a.nii", "a.nrrd", "a.tif")
     ]
     label = (to_array(found)[0] > 0).astype(np.uint8)
-    outputs.append(write_seg(tmp_path / "seg.dcm", label, folder, {1: "dense"}))
+    for name, drawn in (("seg.dcm", label), ("none.dcm", 0 * label)):
+        outputs.append(write_seg(tmp_path / name, drawn, folder, {1: "dense"}))
     written = b"".join(path.read_bytes() for path in outputs)
     assert not any(secret in said for secret in SECRETS)
     assert not any(secret.encode() in written for secret in SECRETS)

@@ -1,12 +1,14 @@
 """DICOM Segmentation objects on the grid of a series, through highdicom.
 
 Source: DICOM PS3.3 A.51. The study and the frame of reference are those of the source, so that a
-viewer lays the segments over it; who the patient is, is left empty.
+viewer lays the segments over it. Nothing else is taken from the source: patient, visit, staff,
+hospital, dates and every free text stay there, also where a tag is new or a maker's own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,29 +16,31 @@ import numpy as np
 
 from neuroloom.core.errors import DataError
 from neuroloom.core.files import write_atomic
-from neuroloom.io.images.dicom import _read, planes
+from neuroloom.io.images.dicom import Plane, _read, planes
 
-# What a SEG would copy from its source and says who somebody is, or when and where they came.
-_PERSONAL = (
-    "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "PatientAge", "PatientWeight",
-    "PatientSize", "OtherPatientIDs", "OtherPatientNames", "OtherPatientIDsSequence",
-    "PatientAddress", "PatientComments", "IssuerOfPatientID", "EthnicGroup", "Occupation",
-    "AdditionalPatientHistory", "AccessionNumber", "ReferringPhysicianName", "StudyID",
-    "StudyDate", "StudyTime", "StudyDescription", "SeriesDescription", "InstitutionName",
-    "InstitutionAddress", "PerformingPhysicianName", "OperatorsName", "RequestingPhysician",
-    "ClinicalTrialSubjectID", "ClinicalTrialSubjectReadingID", "PhysiciansOfRecord",
-    "NameOfPhysiciansReadingStudy",
+# All that is read of a source: which image it is, and where its slices lie.
+_KEPT = (
+    "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID",
+    "NumberOfFrames", "Rows", "Columns", "ImagePositionPatient", "ImageOrientationPatient",
+    "PixelSpacing", "SliceThickness", "SpacingBetweenSlices", "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence", "PlanePositionSequence", "PlaneOrientationSequence",
+    "PixelMeasuresSequence", "LossyImageCompression", "LossyImageCompressionRatio",
+    "LossyImageCompressionMethod",
 )  # fmt: skip
+# What the standard wants to be there, if empty.
 _EMPTY = (
     "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "AccessionNumber",
     "ReferringPhysicianName", "StudyID", "StudyDate", "StudyTime",
 )  # fmt: skip
+_UTF8 = "ISO_IR 192"
 
 
 def write_seg(
     path: Path | str, label: np.ndarray, source: Path | str, classes: Mapping[int, str]
 ) -> Path:
     """Write a label as a DICOM Segmentation over the series that it was made from.
+
+    Slices without a segment are left out; of an empty label there is one, of each segment.
 
     Parameters
     ----------
@@ -45,14 +49,14 @@ def write_seg(
     label
         Class numbers, shape (z, y, x), on the grid that `read_image(source)` gives.
     source
-        The folder with the series, or its one multi-frame file.
+        The folder with the series (`folder::3`: its number 3), or its one multi-frame file.
     classes
         Number to name; a class that is not drawn is declared all the same.
 
     Raises
     ------
     DataError
-        If the label is on another grid, holds other numbers, or is empty.
+        If the label is on another grid, or holds other numbers.
 
     Examples
     --------
@@ -64,40 +68,59 @@ def write_seg(
     shape = (len(stack), int(sources[0].Rows), int(sources[0].Columns))
     if np.shape(label) != shape:
         raise DataError(f"{path.name}: the series is {shape}, the label {np.shape(label)}.")
-    strange = sorted(set(np.unique(label).tolist()) - {0, *classes})
-    if strange or not np.any(label):
-        what = f"holds {strange}, declared are {sorted(classes)}" if strange else "is empty"
-        raise DataError(f"{path.name}: the label {what}; a segmentation needs declared segments.")
+    if strange := sorted(set(np.unique(label).tolist()) - {0, *classes}):
+        raise DataError(
+            f"{path.name}: the label holds {strange}, declared are {sorted(classes)}; a "
+            "segmentation needs declared segments."
+        )
     numbers = np.zeros(shape, np.uint8 if len(classes) < 256 else np.uint16)
     for position, number in enumerate(sorted(classes), start=1):
         numbers[np.asarray(label) == number] = position
     names = [classes[number] for number in sorted(classes)]
-    made = _segmentation(sources, _frame_order(numbers, stack), names)
-    return write_atomic(path, lambda partial: made.save_as(partial))
+    made = _segmentation(sources, *_frames(numbers, stack), names)
+    return write_atomic(path, made.save_as)
 
 
-def _frame_order(numbers: np.ndarray, stack: list[Any]) -> np.ndarray:
-    """Put slices into the order of the frames of their file, if they are frames."""
+def _frames(numbers: np.ndarray, stack: list[Plane]) -> tuple[np.ndarray, list[Plane] | None]:
+    """Return slices in the order of the sources, and their planes where these are not all of them.
+
+    Of an empty label that is the first slice: a segmentation has a frame at least.
+    """
+    if not numbers.any():
+        return numbers[:1], stack[:1]
     if stack[0].frame < 0:
-        return numbers
-    order = np.argsort([plane.frame for plane in stack])
-    return numbers[order]
+        return numbers, None
+    return numbers[np.argsort([plane.frame for plane in stack])], None
 
 
 def _nobody(file: Path) -> Any:
-    """Read a source with every tag about a person empty or gone."""
+    """Read of a source what `_KEPT` names, with empty tags for who was scanned and when."""
     import pydicom
 
-    header = _read(file, lambda: pydicom.dcmread(file))
-    for name in _PERSONAL:
-        if name in header:
-            del header[name]
+    read = partial(pydicom.dcmread, file, stop_before_pixels=True, specific_tags=[*_KEPT])
+    header = _kept(_read(file, read))
     for name in _EMPTY:
         setattr(header, name, "")
     return header
 
 
-def _segmentation(sources: list[Any], numbers: np.ndarray, names: list[str]) -> Any:
+def _kept(part: Any) -> Any:
+    """Return a header, or an item of a sequence in it, with nothing but what `_KEPT` names."""
+    from pydicom.dataset import Dataset
+
+    found = Dataset()
+    for name in _KEPT:
+        if name not in part:
+            continue
+        value = part.data_element(name).value
+        is_sequence = name.endswith("Sequence")
+        setattr(found, name, [_kept(item) for item in value] if is_sequence else value)
+    return found
+
+
+def _segmentation(
+    sources: list[Any], numbers: np.ndarray, places: list[Plane] | None, names: list[str]
+) -> Any:
     import highdicom
     from highdicom.sr.coding import CodedConcept
     from pydicom.sr.codedict import codes
@@ -118,11 +141,17 @@ def _segmentation(sources: list[Any], numbers: np.ndarray, names: list[str]) -> 
         )
         for number, name in enumerate(names, start=1)
     ]
+    positions = places and [
+        highdicom.PlanePositionSequence("PATIENT", plane.position) for plane in places
+    ]
     return highdicom.seg.Segmentation(
         source_images=sources,
         pixel_array=numbers,
         segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
         segment_descriptions=segments,
+        plane_positions=positions,
+        omit_empty_frames=places is None,
+        specific_character_set=_UTF8,
         series_instance_uid=generate_uid(),
         series_number=9000,
         sop_instance_uid=generate_uid(),

@@ -10,8 +10,8 @@ import pytest
 from neuroloom.core.recording import image, volume
 from neuroloom.io.cases import Case
 from neuroloom.io.images import peek_image, read_image, to_array, write_image
-from neuroloom.learn.dense.apply.predict import label_suffix, write_label
-from tests.grids import OBLIQUE
+from neuroloom.learn.dense.apply.predict import is_dicom, label_suffix, write_label
+from tests.grids import OBLIQUE, write_dicom
 
 VOLUMES = {
     "a.nii.gz": ".nii.gz", "A.NII": ".nii", "a.mgz": ".mgz", "A.MGH": ".mgh", "a.NRRD": ".nrrd",
@@ -67,3 +67,18 @@ def test_a_label_of_a_stack_has_its_format_and_the_size_of_its_voxels(
 @pytest.mark.parametrize("name", IMAGES)
 def test_a_label_of_a_picture_is_never_packed_with_loss(name: str, tmp_path: Path) -> None:
     written(tmp_path, name, image(np.full((9, 8), 7, np.uint8)), IMAGES[name])
+
+
+def test_a_series_that_was_picked_by_its_number_is_dicom(tmp_path: Path) -> None:
+    import pydicom
+
+    series = write_dicom(tmp_path / "ct", np.ones((2, 3, 4), np.uint16), series=3)
+    assert is_dicom(Case("a", (series,)))
+    assert is_dicom(Case("a", (Path(f"{series}::3"),)))
+    file = next(series.iterdir())
+    assert is_dicom(Case("a", (file,)))
+    # An X-ray has no place in space on which segments could lie.
+    flat = pydicom.dcmread(file)
+    del flat.ImagePositionPatient
+    flat.save_as(file)
+    assert not is_dicom(Case("a", (file,)))

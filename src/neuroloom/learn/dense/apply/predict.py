@@ -84,7 +84,7 @@ def _one(
     file = f"{name}{label_suffix(case)}"
     if folder is not None:
         write_label(folder, name, case, drawn, h)
-        if is_dicom(case) and label.any():
+        if is_dicom(case):
             classes = {int(k): v for k, v in facts["classes_of"].items() if int(k)}
             ordered = case.in_file_order(label)
             write_seg(folder / f"{name}_seg.dcm", ordered, case.images[0], classes)
@@ -99,11 +99,12 @@ def _one(
 
 def is_dicom(case: Case) -> bool:
     """Return whether a case is a DICOM series, to which a DICOM Segmentation can belong."""
-    from neuroloom.io.images import image_suffix
+    from neuroloom.io.images import image_suffix, split_address
     from neuroloom.io.images.dicom import is_series
 
-    place = case.images[0]
-    return is_series(place) if place.is_dir() else image_suffix(place) == ".dcm"
+    place, _ = split_address(case.images[0])
+    named = is_series(place) if place.is_dir() else image_suffix(place) == ".dcm"
+    return named and case.header.kind == "volume"
 
 
 def label_suffix(case: Case) -> str:
