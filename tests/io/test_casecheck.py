@@ -84,6 +84,48 @@ def test_label_whose_voxels_are_flipped(tmp_path: Path) -> None:
     assert "mirrored left to right" in found[0].text
 
 
+def two_sides(root: Path, cases: int = 6, wide: float = 0.0) -> Path:
+    """Write balls of one size on the left (1) and the right (2), `wide` apart from case to case."""
+    x, y, z = np.mgrid[:20, :12, :10]
+    for case in range(cases):
+        rng = np.random.default_rng(case)
+        label = np.zeros(x.shape, np.uint8)
+        for number, middle in ((1, 5), (2, 14)):
+            far = np.hypot(np.hypot(x - middle - rng.normal(0, wide), y - 6), z - 5)
+            label[far < 3] = number
+        for kind, voxels in (("images", rng.normal(0, 5, x.shape) + label), ("labels", label)):
+            write_image(root / kind / f"c{case}.nii.gz", volume(voxels, np.diag([2.0, 1, 1, 1])))
+    return root
+
+
+def exchanged(label: np.ndarray) -> np.ndarray:
+    return np.array([0, 2, 1], np.uint8)[label]
+
+
+@pytest.mark.parametrize("change_sides", [exchanged, lambda label: label[::-1]])
+def test_classes_that_have_changed_sides(change_sides: Any, tmp_path: Path) -> None:
+    """The union of two equal balls is the same when they are exchanged or mirrored."""
+    root = two_sides(tmp_path, wide=0.5)
+    assert audit(root, {1: "left", 2: "right"}) == []
+    change(root / "labels" / "c3.nii.gz", change_sides)
+    text = (
+        r"class 1 of its label lies 1\d.* mm to the right of class 2, in the other cases 1\d.* left"
+    )
+    found = only(audit(root, {1: "left", 2: "right"}), "warning", text)
+    assert found.case == "c3"
+
+
+def test_classes_without_a_side_are_left_alone(tmp_path: Path) -> None:
+    """Neither lesions anywhere nor what lies within another class has one."""
+    anywhere, inside = two_sides(tmp_path / "a", wide=6.0), two_sides(tmp_path / "b")
+    for case in range(6):
+        label = np.zeros((20, 12, 10), np.uint8)
+        label[4:16, 3:9, 3:8] = 1
+        label[6 if case == 3 else 12, 5, 5] = 2
+        change(inside / "labels" / f"c{case}.nii.gz", lambda _, label=label: label)
+    assert not [p for root in (anywhere, inside) for p in audit(root) if "sides" in p.text]
+
+
 def test_values_that_nobody_declared(tmp_path: Path) -> None:
     root = folder(tmp_path)
 

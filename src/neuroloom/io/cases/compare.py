@@ -15,6 +15,9 @@ from neuroloom.io.cases.painted import Colour
 _OTHER_SIZE = 1.5
 _SQUARE = 1.05
 _FEWEST, _CLEARLY = 5, 0.1
+# One class has its place on a side of another where this share of the cases have it there, at a
+# distance so even (mean by standard deviation); more classes than these are numbers of objects.
+_MOST, _EVENLY, _ATLAS = 0.8, 4.0, 256
 # A value that one label alone holds is a slip if it covers so small a share of what is drawn; more
 # values than these are numbers of objects.
 _SLIP, _CLASSES = 1e-3, 32
@@ -267,7 +270,14 @@ def _twins(seen: list[Seen]) -> list[Problem]:
 
 
 def _flips(seen: list[Seen]) -> list[Problem]:
-    """Find labels that are another's mirror image, or are like the others only when mirrored."""
+    """Find labels that are mirrored, or whose classes have changed sides."""
+    found = [*_mirror_images(seen), *_mirrored(seen)]
+    named = {problem.case for problem in found}
+    return found + [problem for problem in _exchanged(seen) if problem.case not in named]
+
+
+def _mirror_images(seen: list[Seen]) -> list[Problem]:
+    """Find labels that are exactly another's mirror image."""
     found: list[Problem] = []
     by_hash = {one.label_hash: one for one in seen if one.label_hash}
     for one in seen:
@@ -283,12 +293,17 @@ def _flips(seen: list[Seen]) -> list[Problem]:
                     f"that of {other.case.name}; one of them is flipped.",
                 )
             )
+    return found
+
+
+def _mirrored(seen: list[Seen]) -> list[Problem]:
+    """Find labels that, all classes as one, are like the others only when mirrored."""
     drawn = [one for one in seen if one.thumb is not None]
     sides = _likeness([one.thumb for one in drawn if one.thumb is not None])
     # Only where the usual label has a side: for a symmetric one both likenesses are the same.
     if len(drawn) < _FEWEST or np.median(sides[:, 0] - sides[:, 1]) < _CLEARLY:
-        return found
-    found += [
+        return []
+    return [
         _problem(
             "warning",
             one,
@@ -298,7 +313,67 @@ def _flips(seen: list[Seen]) -> list[Problem]:
         for one, (as_is, mirrored) in zip(drawn, sides, strict=True)
         if mirrored - as_is > _CLEARLY
     ]
-    return found
+
+
+def _exchanged(seen: list[Seen]) -> list[Problem]:
+    """Find cases in which a class lies on the other side of another than it does elsewhere."""
+    placed = [one for one in seen if one.sides]
+    classes = sorted({value for one in placed for value in one.sides})
+    people = _first_of_each(placed)
+    if len(people) < _FEWEST or len(classes) > _ATLAS:
+        return []
+    nowhere = (np.nan, np.nan)
+    sides = np.array([[one.sides.get(value, nowhere) for value in classes] for one in placed])
+    worst: dict[int, tuple[float, float, int, int]] = {}
+    for column, first in enumerate(classes[:-1]):
+        apart = _apart(sides[:, [column]], sides[:, column + 1 :])
+        usual = _usual_side(apart[people])
+        for case, other in np.argwhere(apart * np.sign(usual) < -np.abs(usual) / 2):
+            there = (usual[other], apart[case, other], first, classes[column + 1 + other])
+            worst[case] = max(worst.get(case, there), there, key=lambda pair: abs(pair[0]))
+    return [
+        _problem(
+            "warning",
+            placed[case],
+            f"class {first} of its label lies {abs(own):.3g} mm to the {_way(own)} of class "
+            f"{second}, in the other cases {abs(usual):.3g} mm to the {_way(usual)}; are the sides "
+            "exchanged, or is it flipped?",
+        )
+        for case, (usual, own, first, second) in sorted(worst.items())
+    ]
+
+
+def _first_of_each(seen: list[Seen]) -> list[int]:
+    """Return the place of one case a subject; of all cases where they count as one subject's."""
+    first: dict[str, int] = {}
+    for place, one in enumerate(seen):
+        first.setdefault(one.case.subject, place)
+    return list(first.values()) if len(first) > 1 else list(range(len(seen)))
+
+
+def _apart(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return how far to the right of others a class lies, mm, shape (case, class); NaN if lacking.
+
+    0 where it is beside them by less than both are wide. Of each are given mean and deviation.
+    """
+    way = one[..., 0] - other[..., 0]
+    return np.where(np.abs(way) < one[..., 1] + other[..., 1], 0.0, way)
+
+
+def _usual_side(apart: np.ndarray) -> np.ndarray:
+    """Return how far to the right of others most cases have a class, mm; NaN where it varies."""
+    there = np.isfinite(apart).sum(0)
+    ways = np.sign(np.nansum(np.sign(apart), axis=0))
+    alike = apart * ways > 0
+    count = alike.sum(0)
+    mean = np.where(alike, apart, 0).sum(0) / np.maximum(count, 1)
+    spread = np.sqrt(np.where(alike, (apart - mean) ** 2, 0).sum(0) / np.maximum(count - 1, 1))
+    even = (there >= _FEWEST) & (count >= _MOST * there) & (np.abs(mean) >= _EVENLY * spread)
+    return np.where(even, mean, np.nan)
+
+
+def _way(right: float) -> str:
+    return "right" if right > 0 else "left"
 
 
 _TOGETHER = (
