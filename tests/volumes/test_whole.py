@@ -21,7 +21,7 @@ from neuroloom.volumes.whole.columns import read_columns
 from neuroloom.volumes.whole.data import Wish, read_whole
 from neuroloom.volumes.whole.frames import Frame, choose_frame, put_mask_on, put_on
 from neuroloom.volumes.whole.targets import labels_of
-from tests.grids import blob, write_blobs, write_slices
+from tests.grids import blob, write_blobs, write_contrasts, write_slices
 
 SLICES = {"pattern": "{subject}_{slice}", "budget": "1 epochs", "size": 16}
 
@@ -268,6 +268,55 @@ def test_channels_go_by_their_names_in_new_images(tmp_path):
     _contrasts(tmp_path / "alone", ["T1"])
     with pytest.raises(DataError, match="T1_0: has 1 channel, the run learnt from 2: T1, T2"):
         study.read_new(_facts(learnt), tmp_path / "alone")
+
+
+def test_contrasts_of_a_subject_are_channels_of_one_example(tmp_path):
+    data = write_contrasts(tmp_path / "bids", subjects=3)
+    people = "".join(f"sub-{k}\t{20 + k}\n" for k in range(3))
+    (data / "participants.tsv").write_text("participant_id\tage\n" + people)
+    apart = Regress(target="age", size=8).read(data)
+    assert len(apart) == 6
+    assert "`channels` (T1w, T2w)" in next(
+        one.detail for one in apart.findings if one.title == "Contrasts stand apart"
+    )
+    study = Regress(target="age", size=8, channels=["T2w", "T1w"])
+    learnt = study.read(data)
+    assert learnt.x.shape[:2] == (3, 2)
+    assert learnt.facts["channels"] == ["T2w", "T1w"]
+    assert learnt.table["label"].tolist() == [20, 21, 22]
+    by_name = next(one for one in apart.table.itertuples() if one.name == "sub-0_T1w")
+    np.testing.assert_allclose(learnt.x[0, 1], apart.x[by_name.Index, 0], atol=1e-6)
+    new = study.read_new(_facts(learnt), write_contrasts(tmp_path / "new", subjects=2))
+    np.testing.assert_allclose(new.x, learnt.x[:2], atol=1e-6)
+    lacking = write_contrasts(tmp_path / "lacking", subjects=2, lacking=("sub-1_T2w",))
+    with pytest.raises(DataError, match="sub-1 have fewer than the 2 channels"):
+        study.read_new(_facts(learnt), lacking)
+
+
+def test_each_channel_has_one_name(tmp_path):
+    ages = {"age": [20.0, 30.0, 40.0, 50.0]}
+    table = _contrasts(tmp_path, ["T1", "T2"], **ages)
+    study = Regress(target="age", size=8, channels=["first", "second"])
+    learnt = study.read(table)
+    assert learnt.facts["channels"] == ["first", "second"]
+    swapped = pd.read_csv(table)[["image_T2", "image_T1", "subject", "age"]]
+    swapped.to_csv(tmp_path / "swapped.csv", index=False)
+    np.testing.assert_array_equal(
+        study.read_new(_facts(learnt), tmp_path / "swapped.csv").x, learnt.x
+    )
+    with pytest.raises(DataError, match="2 channels, expected 1: T1, as `channels` says"):
+        Regress(target="age", size=8, channels=["T1"]).read(table)
+
+
+def test_flat_contrasts_of_unlike_brightness_count_alike(tmp_path):
+    rng = np.random.default_rng(0)
+    for name, bright in (("a", 1), ("b", 200)):
+        write_image(tmp_path / f"{name}.tif", image(bright * rng.normal(size=(8, 8)) + bright))
+    pd.DataFrame({"image_a": ["a.tif"], "image_b": ["b.tif"], "age": [1.0]}).to_csv(
+        tmp_path / "t.csv", index=False
+    )
+    x = Regress(target="age", size=8).read(tmp_path / "t.csv").x
+    np.testing.assert_allclose(x[0].std((1, 2)), 1, atol=1e-4)
 
 
 def test_new_images_are_scored_by_what_was_learnt(tmp_path):

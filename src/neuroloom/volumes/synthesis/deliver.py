@@ -14,6 +14,7 @@ from neuroloom.core.errors import ConfigError
 from neuroloom.core.files import write_atomic, write_json
 from neuroloom.volumes.synthesis.data import FACTOR, coarser, image_of
 from neuroloom.volumes.synthesis.fidelity import nearness, rows_of_images
+from neuroloom.volumes.whole.data import are_colours
 from neuroloom.volumes.whole.frames import Frame, put_back, scale_of, standardised
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def _on_their_grids(study: Synthesize, ensemble: Ensemble, dataset: Dataset) -> 
     ):
         back = put_back(one, frame, case.shape, case.spacing)
         if dataset.facts["made"] == dataset.facts["channels"]:
-            mean, spread = scale_of(case.image(), together=len(frame.shape) == 2)
+            mean, spread = scale_of(case.image(), together=are_colours(case))
             back = back * spread + mean
         content = case.in_file_order(back.astype(np.float32))
         yield on_grid(content, case.recording()), psnr, ssim
@@ -93,7 +94,7 @@ def _finer_ones(study: Synthesize, ensemble: Ensemble, dataset: Dataset) -> Iter
     """
     for case in dataset.extra["cases"]:
         image = image_of(case, dataset.facts)
-        together = len(case.shape) == 2
+        together = are_colours(case)
         given = standardised(image, together=together)
         made = in_slabs(lambda x: study.made_of(ensemble, x), given)
         near = nearness(given, coarser(made[None])[0])

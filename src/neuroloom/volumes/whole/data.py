@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from neuroloom.core.audit import Finding, refuse_duplicates
 from neuroloom.core.dataset import Dataset, Task, require_classes
 from neuroloom.core.errors import DataError
 from neuroloom.learn.dense.data.match import match_channels
+from neuroloom.learn.dense.data.read import MEND, require_names
 from neuroloom.volumes.whole.columns import Column, odd_words, read_columns
 from neuroloom.volumes.whole.frames import Frame, choose_frame, put_mask_on, put_on, standardised
 from neuroloom.volumes.whole.targets import (
@@ -48,19 +49,22 @@ class Wish:
         Columns that join the image.
     size
         Places along the longest axis of the common grid.
+    channels
+        Their names; empty: as the data say.
     cut
         Where numbers become two classes, "small" and "large"; None takes their median.
     maps
         Whether the model learns from where an amount is, beside how much there is.
     apart
-        Whether channels of flat images, too, are standardised one by one: what is to be made of
-        another must not reach it.
+        Whether channels of a flat image in one file, too, are standardised one by one: what is to
+        be made of another must not reach it.
     """
 
     task: Task = "classification"
     target: str | None = None
     tabular: tuple[str, ...] = ()
     size: int | None = None
+    channels: tuple[str, ...] = ()
     cut: float | None = None
     maps: bool = False
     apart: bool = False
@@ -107,30 +111,30 @@ def read_whole(
     if labelled:
         paths = [path for images in found.table["image"] for path in images]
         refuse_duplicates({path: hashes[path] for path in paths})
-    found = in_order(found, kept["channels"]) if kept else found
+    found = in_order(found, kept) if kept else found
     frame = Frame.of(kept) if kept else frame_of(found, wish)
     table = with_folders(found.table)
     columns = _columns(table, wish, kept)
     joined = [column.encode(table[column.name].tolist(), table["path"]) for column in columns]
     x, masks, amounts, channels = read_images(found, frame, columns, wish, amount)
-    if kept:
-        _require_channels(found.cases[0], channels, kept["channels"])
+    named = _channels(found, channels, wish, kept)
     _join(x, joined)
     labels, origin = _labels(found, wish, amount, amounts, kept, labelled=labelled)
     rows = table[[name for name in KEPT if name in table]].assign(onset=0.0, stop=1.0)
     rows, classes, cut = _with_labels(rows, labels, wish, kept, labelled=labelled)
-    named = list(kept["channels"] if kept else found.channels or names_of(channels))
     return Dataset(
         rows,
         x,
         wish.task,
         classes,
         facts=_facts(frame, named, columns)
+        | {"called": kept.get("called", list(found.channels))}
         | {"target": origin, "cut": cut, "layout": found.layout},
         findings=[
             *findings_of(found, rows if labelled else None),
             *findings,
             *([] if kept else _doubts(labels, origin, classes, columns)),
+            *([] if kept else apart(found)),
         ],
         extra={"hashes": hashes},
         maps=masks if wish.maps and amount is not None and not kept else None,
@@ -175,7 +179,6 @@ def audited(found: FoundCases, *, labels: bool, use: Use = "model") -> list[Find
         One, that lists everything that is wrong with the cases.
     """
     from neuroloom.io.cases.check import check_cases, findings_of_problems, require_sound
-    from neuroloom.learn.dense.data.read import MEND
 
     cases = found.cases if labels else [replace(case, label=None) for case in found.cases]
     problems = check_cases(cases, found.classes, found.ignore, use)
@@ -183,24 +186,47 @@ def audited(found: FoundCases, *, labels: bool, use: Use = "model") -> list[Find
     return findings_of_problems(require_sound(problems, *advice))
 
 
-def in_order(found: FoundCases, trained: Sequence[str]) -> FoundCases:
+def in_order(found: FoundCases, trained: Mapping[str, Any]) -> FoundCases:
     """Return new cases with their channels in the order of the run's, where names tell them.
+
+    Parameters
+    ----------
+    trained
+        Facts of the run: `channels`, and as `called` what they were called in its data.
 
     Raises
     ------
     DataError
         If the run does not know a channel, or one of the run's is not there.
     """
-    order = match_channels(found.channels, {"channels": trained, "called": []})
-    return found.changed(order=order)
+    return found.changed(order=match_channels(found.channels, {"called": []} | dict(trained)))
 
 
-def _require_channels(case: Case, count: int, trained: Sequence[str]) -> None:
+def _channels(found: FoundCases, count: int, wish: Wish, kept: dict[str, Any]) -> list[str]:
+    """Return the names of the channels: the run's, those that are wished, or those of the data."""
+    if not kept:
+        require_names(count, found.channels, "the data set says")
+        require_names(count, list(wish.channels), "`channels` says")
+        return list(wish.channels or found.channels or names_of(count))
+    trained = list(kept["channels"])
     if count != len(trained):
         raise DataError(
-            f"{case.name}: has {count} channel{'s' * (count != 1)}, the run learnt from "
+            f"{found.cases[0].name}: has {count} channel{'s' * (count != 1)}, the run learnt from "
             f"{len(trained)}: {', '.join(trained)}. Give images that have these."
         )
+    return trained
+
+
+def apart(found: FoundCases) -> list[Finding]:
+    """Say that contrasts of one subject are examples of their own, where they are."""
+    if not found.tells_contrasts or found.channels:
+        return []
+    names = sorted(found.table["contrast"].dropna().astype(str).unique())
+    if len(names) < 2:
+        return []
+    said = f"Images of {', '.join(names)} are examples of their own, each with one channel. "
+    said += f"`channels` ({', '.join(names[:2])}) makes them the channels of one example."
+    return [Finding("note", "Contrasts stand apart", said)]
 
 
 def measured_alike(found: FoundCases, unit: str | None = None) -> FoundCases:
@@ -249,7 +275,7 @@ def read_images(
                 f"{case.name}: has {len(image)} channels, {found.cases[0].name} has {channels}: "
                 "all need the same."
             )
-        together = len(frame.shape) == 2 and not wish.apart
+        together = are_colours(case) and not wish.apart
         x[row, :channels] = put_on(standardised(image, together=together), case.spacing, frame)
         mask = amount.mask(case, found.classes, found.ignore) if amount else None
         if amount:
@@ -258,6 +284,11 @@ def read_images(
         if masks is not None and mask is not None:
             masks[row] = put_mask_on(mask, case.spacing, frame)
     return x, masks, amounts, channels
+
+
+def are_colours(case: Case) -> bool:
+    """Return whether channels of a flat image share a scale: those of one file do."""
+    return len(case.shape) == 2 and len(case.images) == 1
 
 
 def _room(shape: tuple[int, ...]) -> np.ndarray:

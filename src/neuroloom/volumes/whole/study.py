@@ -49,6 +49,7 @@ class WholeImage(Study):
         None, "places along the longest axis of the common grid; default 160 (2-D), 64 (3-D)", ge=2
     )
     include: list[str] = setting([], "globs on file names (or relative paths with /)")
+    channels: list[str] = setting([], "names of the channels, of BIDS contrasts to join (T1w, T2w)")
     images: list[str] = setting([], "globs that pick the images, where no layout is recognised")
     labels: list[str] = setting([], "globs that pick their labels")
     pattern: str | None = setting(None, 'keys in file names: "{subject}_{session}"')
@@ -76,6 +77,7 @@ class WholeImage(Study):
             self.target,
             tuple(self.tabular),
             self.size,
+            channels=tuple(self.channels),
             maps=any(self.find(name).likes.get("maps") for name in names),
         )
 
@@ -84,7 +86,9 @@ class WholeImage(Study):
         from neuroloom.io.cases import find_cases
         from neuroloom.volumes.whole.data import read_whole
 
-        found = find_cases(data, self.include, self.images, self.labels, self.pattern)
+        found = find_cases(
+            data, self.include, self.images, self.labels, self.pattern, channels=self.channels
+        )
         return read_whole(found, self.wish())
 
     def read_like(
@@ -98,7 +102,7 @@ class WholeImage(Study):
         kept = facts["axes"] | {"classes": facts["classes"]}
         found = find_cases(
             data, include, self.images, self.labels, self.pattern,
-            n_channels=len(kept["channels"]),
+            channels=kept["channels"], n_channels=len(kept["channels"]),
             labelled=labelled and Amount.parse(self.target) is not None,
         )  # fmt: skip
         return read_whole(found, self.wish(), kept, labelled=labelled)

@@ -64,12 +64,12 @@ def read_cases(
     unit = str(trained["unit"]) if trained else found.usual_unit
     found = found.named().upright().in_unit(unit)
     count = _channel_count(found.cases[0])
-    _require_channels(count, found.channels, "the data set says")
+    require_names(count, found.channels, "the data set says")
     if trained:
         found, facts = _as_trained(study, found, trained, ignore)
         cases = DenseCases(found.cases)
     else:
-        _require_channels(count, study.channels, "`channels` says")
+        require_names(count, study.channels, "`channels` says")
         cases = DenseCases(found.cases)
         facts = {"unit": unit} | _facts(study, found, cases, ignore)
     _refuse_unlike(found, facts)
@@ -308,7 +308,7 @@ def _regions(given: Mapping[str, str], classes: dict[int, str]) -> dict[str, tup
     return found
 
 
-def _require_channels(count: int, names: list[str], who: str) -> None:
+def require_names(count: int, names: list[str], who: str) -> None:
     """Compare how many channels there are with how many are named, where any are."""
     if names and len(names) != count:
         raise DataError(
