@@ -252,6 +252,17 @@ def test_explain_that_is_not_offered_says_where_the_maps_are(tmp_path):
             run.explain()
 
 
+def test_new_files_are_explained_only_where_that_is_offered(tmp_path):
+    run = start(tmp_path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Toy, "explain", lambda recipe, run: "own", raising=False)
+        assert run.explain() == "own"
+        with pytest.raises(ConfigError, match=r"test\.toy explains .* own data only"):
+            run.explain(tmp_path)
+        patch.setattr(Toy, "explain", lambda recipe, run, inputs=(), out=None: (inputs, out))
+        assert run.explain(tmp_path) == ([tmp_path], None)
+
+
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"is no run folder"):
         Run(tmp_path)

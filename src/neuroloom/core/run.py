@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -313,9 +314,16 @@ class Run:
         """Score the run's model on other labelled data."""
         return self._ask("evaluate", at_home(data), _placed(out), **options)
 
-    def explain(self, **options: Any) -> Any:
-        """Show where the model looks."""
-        return self._ask("explain", **options)
+    def explain(self, *inputs: str | Path, out: str | Path | None = None) -> Any:
+        """Show where the model looks: in the run's own data, or in new ones where it can."""
+        if not inputs:
+            return self._ask("explain")
+        verb = getattr(self.recipe, "explain", None)
+        if verb is not None and "inputs" not in signature(verb).parameters:
+            raise ConfigError(
+                f"{self.recipe.name} explains its model on the run's own data only: give no files."
+            )
+        return self._ask("explain", [at_home(path) for path in inputs], _placed(out))
 
     def report(self) -> Path:
         """Write `report.html` anew and return its path."""

@@ -211,7 +211,17 @@ def sanity_check(
     """
     trained = attribute(module, x, target, method=method, **options)
     random = attribute(reinitialise(module), x, target, method=method, **options)
-    alike = map_similarity(trained, random)
+    return sanity_of(map_similarity(trained, random))
+
+
+def sanity_of(alike: float) -> Sanity:
+    """Judge a map by its rank correlation with that of a net with random weights.
+
+    Examples
+    --------
+    >>> sanity_of(0.1).verdict
+    'The map differs from that of a net with random weights (Spearman 0.10).'
+    """
     passed = bool(alike < ALIKE)
     words = "differs from" if passed else "looks like"
     advice = "" if passed else " It shows the input more than what was learnt: do not read it."

@@ -133,18 +133,28 @@ def evaluate(
     return 0
 
 
-def explain(run: Path, /) -> int:
+def explain(run: Path, inputs: Folders | None = None, /, *, out: Path | None = None) -> int:
     """Show which inputs a run's model draws on.
 
     Parameters
     ----------
     run
         Folder of the run.
+    inputs
+        New images, or folders of them, for models of whole images; else the run's own data.
+    out
+        Folder for what is shown of new images; RUN-explain if not given.
     """
     opened = finished(run)
-    table = opened.explain()
+    if out is not None and not inputs:
+        raise ConfigError("--out is for new images: of its own data a run keeps what is shown.")
+    place = at_home(out or beside(opened.folder, "explain")) if inputs else None
+    table = opened.explain(*(inputs or []), out=place)
     top = table.head(10).itertuples(index=False)
     print_table([tuple(map(str, table.columns)), *(tuple(map(_cell, row)) for row in top)])
+    if place is not None:
+        print(f"\nMaps and tables: {place}")
+        return 0
     folder = opened.folder
     print(f"\nMaps and tables: {folder / 'artifacts'}, report: {folder / 'report.html'}")
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,6 +48,24 @@ def where_it_looked(learner: GridLearner, x: np.ndarray, output: np.ndarray) -> 
     chosen = torch.as_tensor(np.asarray(output))
     maps = [_one(net, images, chosen) for net in members.nets]
     return _scaled(torch.stack(maps).mean(0)).numpy()
+
+
+def untaught(learner: GridLearner) -> GridLearner:
+    """Return the same learner with random weights: a map that stays shows the image alone.
+
+    Examples
+    --------
+    >>> from neuroloom.learn.grids.learner import GridLearner
+    >>> from neuroloom.nets.encoders.resnet import ResNet
+    >>> learner = GridLearner("r", ResNet, n_channels=1, shape=(16, 16), n_outputs=2)
+    >>> untaught(learner).model is learner.model
+    False
+    """
+    from neuroloom.learn.explain import reinitialise
+
+    other = copy.copy(learner)
+    other.model = reinitialise(learner.model)
+    return other
 
 
 def attention_of(learner: GridLearner, x: np.ndarray) -> np.ndarray | None:

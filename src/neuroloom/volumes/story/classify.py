@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -16,11 +16,17 @@ if TYPE_CHECKING:
 
     from neuroloom.core.dataset import Dataset
     from neuroloom.core.run import Run
+    from neuroloom.learn.grids.learner import GridLearner
     from neuroloom.learn.study import Prepared
     from neuroloom.learn.training.crossfit import Fitted
     from neuroloom.volumes.whole.study import WholeImage
 
 SHOWN = 2
+OF_FOLDS = (
+    "The maps are of the nets of the folds, each in images that it was not trained on; first those "
+    "that were told best, then those that were told worst."
+)
+OF_ALL = "The maps are of the net that learnt from all images, these among them."
 
 
 def illustrate(study: WholeImage, run: Run, prepared: Prepared, fits: list[Fitted]) -> None:
@@ -55,32 +61,25 @@ def _add_examples(shelf: Shelf, dataset: Dataset) -> None:
 
 
 def _add_maps(shelf: Shelf, run: Run, prepared: Prepared, fits: list[Fitted]) -> list[str]:
-    """Draw where the nets looked in images that they had not seen, right and wrong ones."""
-    from neuroloom.learn.grids.cam import attention_of, where_it_looked
+    """Draw where the nets looked, in images that they had not seen if any were held out."""
+    from neuroloom.learn.grids.cam import attention_of
+    from neuroloom.volumes.whole.explain import Voters, look_at, sanity_of_looks
 
-    dataset = prepared.dataset
-    own = {fit.job.fold: fit.learner for fit in fits if fit.job.fold >= 0}
-    table = run.predictions
-    if not own or not hasattr(next(iter(own.values())), "model") or table.empty:
+    dataset, held_out = prepared.dataset, not run.predictions.empty
+    chosen = _told_by_folds(run, prepared, fits) if held_out else _told_by_final(prepared, fits)
+    if not chosen:
         return []
-    chosen = told_rows(table, dataset.task)
-    images, titles, maps, attention = [], [], [], []
-    for row in chosen.itertuples():
-        learner = own[int(row.fold)]
-        x = np.asarray(dataset.x[[row.example]])
-        output = dataset.classes.index(str(row.y_pred)) if dataset.classes else 0
-        images.append(x[0, 0])
-        titles.append(_told(row, dataset))
-        maps.append(where_it_looked(learner, x, np.array([output]))[0])
-        attention.append(attention_of(learner, x))
-    spacing = dataset.facts["spacing"]
+    looks = [look_at(Voters.of([one.net]), dataset, one.row, one.told) for one in chosen]
+    images, titles = [look.image for look in looks], [look.title for look in looks]
+    spacing, seen = dataset.facts["spacing"], "had not seen" if held_out else "learnt from"
     shelf.add_figure(
-        "where", planes(images, titles, maps, spacing=spacing),
-        title="Where the net looked, in images that it had not seen",
+        "where", planes(images, titles, [look.where for look in looks], spacing=spacing),
+        title=f"Where the net looked, in images that it {seen}",
         caption="Warm: places that speak for what was predicted (Grad-CAM, or the map that was "
         "summed). Volumes are cut through the strongest place. A map says where, not why.",
         section="where",
     )  # fmt: skip
+    attention = [attention_of(one.net, np.asarray(dataset.x[[one.row]])) for one in chosen]
     looked = [one[0] for one in attention if one is not None]
     if len(looked) == len(images):
         shelf.add_figure(
@@ -89,10 +88,45 @@ def _add_maps(shelf: Shelf, run: Run, prepared: Prepared, fits: list[Fitted]) ->
             caption="Mean attention weight of each place of the last map, largest 1.",
             section="where",
         )  # fmt: skip
+    sanity = sanity_of_looks([look.alike for look in looks])
+    return [OF_FOLDS if held_out else OF_ALL, *([sanity.verdict] if sanity else [])]
+
+
+class _Told(NamedTuple):
+    """A net, the row of an image that it looks at, and what it predicted of it."""
+
+    net: GridLearner
+    row: int
+    told: Any
+
+
+def _told_by_folds(run: Run, prepared: Prepared, fits: list[Fitted]) -> list[_Told]:
+    """Return images that were told best and worst, each with the net that had not seen it."""
+    nets = _nets(fits)
+    rows = told_rows(run.predictions, prepared.dataset.task).itertuples()
     return [
-        "The maps are of the nets of the folds, each in images that it was not trained on; first "
-        "those that were told best, then those that were told worst."
+        _Told(nets[int(row.fold)], int(row.example), row.y_pred) for row in rows if row.fold in nets
     ]
+
+
+def _told_by_final(prepared: Prepared, fits: list[Fitted]) -> list[_Told]:
+    """Return images of all sorts with the net that learnt from all of them."""
+    dataset, net = prepared.dataset, _nets(fits).get(-1)
+    if net is None:
+        return []
+    rows = np.unique(np.linspace(0, len(dataset) - 1, 2 * SHOWN).astype(int))
+    told = net.predict_scores(np.asarray(dataset.x[rows]))
+    if dataset.classes:
+        told = np.asarray(dataset.classes, dtype=object)[told.argmax(1)]
+    return [_Told(net, int(row), one) for row, one in zip(rows, told, strict=True)]
+
+
+def _nets(fits: list[Fitted]) -> dict[int, GridLearner]:
+    """Return the net of the first seed of each fold; -1 for all data."""
+    from neuroloom.learn.grids.learner import GridLearner
+
+    own = {fit.job.fold: fit.learner for fit in reversed(fits)}
+    return {fold: learner for fold, learner in own.items() if isinstance(learner, GridLearner)}
 
 
 def told_rows(table: pd.DataFrame, task: str) -> pd.DataFrame:
@@ -114,12 +148,6 @@ def told_rows(table: pd.DataFrame, task: str) -> pd.DataFrame:
     order = np.argsort(np.asarray(error), kind="stable")
     picked = dict.fromkeys([*order[:SHOWN].tolist(), *order[-SHOWN:].tolist()])
     return mine.iloc[list(picked)]
-
-
-def _told(row: Any, dataset: Dataset) -> str:
-    if dataset.task == "regression":
-        return f"{float(row.y_true):.4g}\ntold {float(row.y_pred):.4g}"
-    return f"{row.y_true}\ntold {row.y_pred}"
 
 
 def _add_choices(shelf: Shelf, study: WholeImage, fits: list[Fitted], prepared: Prepared) -> None:

@@ -136,7 +136,7 @@ def read_whole(
             *([] if kept else _doubts(labels, origin, classes, columns)),
             *([] if kept else apart(found)),
         ],
-        extra={"hashes": hashes},
+        extra={"hashes": hashes, "cases": found.cases},
         maps=masks if wish.maps and amount is not None and not kept else None,
     )
 

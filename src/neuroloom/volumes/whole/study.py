@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -207,6 +208,33 @@ class WholeImage(Study):
         from neuroloom.volumes.story.classify import illustrate
 
         illustrate(self, run, prepared, fits)
+
+    def explain(
+        self, run: Run, inputs: Sequence[Path] = (), out: Path | None = None
+    ) -> pd.DataFrame:
+        """Map where the final model looks, in every image of the run or in new ones.
+
+        Parameters
+        ----------
+        run
+            A finished run.
+        inputs
+            Files or folders of new images; none: the images of the run, whose report is then
+            written anew.
+        out
+            Where maps, pictures and the table of new images go; those of the run go to its
+            artifacts. A map (`where/<name>.nii.gz`, or `.tif` in 2-D) lies on the grid of its
+            image, 0 to 1.
+
+        Returns
+        -------
+        DataFrame
+            name, label (if known), predicted, like_random (rank correlation with the map of nets
+            with random weights), map (its file).
+        """
+        from neuroloom.volumes.whole.explain import explain_images
+
+        return explain_images(self, run, inputs, out)
 
     def predict(self, run: Run, inputs: list[Path], out: Path | str | None = None) -> pd.DataFrame:
         """Predict new images.
