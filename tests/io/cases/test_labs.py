@@ -590,6 +590,7 @@ def segthor(root: Path) -> None:
     for patient in ("Patient_01", "Patient_02"):
         nii(root / f"train/{patient}/{patient}.nii.gz")
         nii(root / f"train/{patient}/GT.nii.gz", 1, 2, 3, 4, kind=np.uint8)
+        nii(root / f"train/{patient}/resampled.nii.gz")
 
 
 @lab(

@@ -298,6 +298,9 @@ def _grouped(
         group.name = _before(file, contrast)
         if (first := group.files.setdefault(contrast, file)) != file:
             clashes[str(group.label)] = _two(first, file)
+    for group in groups.values():
+        # What is called as its folder is the image, and what lies beside it no contrast.
+        group.files = {"": group.files[""]} if "" in group.files else group.files
     return [group for group in groups.values() if group.files], alone
 
 
@@ -336,7 +339,7 @@ def _wanted(groups: list[_Group], asked: dict[str, str]) -> dict[str, str]:
     if len(groups) == 1 and not all(map(CONTRAST.fullmatch, often)):
         return {}
     files = {name: file for group in groups for name, file in group.files.items()}
-    return {name: image_stem(files[name])[-len(name) :] for name in often if name}
+    return {name: image_stem(files[name])[-len(name) :] for name in often}
 
 
 def _unlabelled(images: list[str], wanted: Iterable[str]) -> list[_Group]:
