@@ -64,9 +64,6 @@ class Segment(DenseStudy):
     axis: int | None = setting(
         None, "axis along which strips follow one another; default: the longest", ge=0, le=2
     )
-    views: Literal["one", "three", "twelve", "sixteen"] = setting(
-        "one", "sides from which a 2-D net sees a stack, in training and in prediction"
-    )
     slab: int = setting(1, "neighbouring slices that a 2-D net sees of a stack; odd", ge=1, le=15)
     varied: bool = setting(
         False, "new images are of other animals, stains or microscopes: train on stronger changes"
@@ -109,16 +106,14 @@ class Segment(DenseStudy):
         if self.augment is None:
             usual = "tissue-strong" if self.varied else "tissue"
             wishes["augment"] = ("objects" if self.target == "instances" else usual,)
-        if self.views != "one" or self.slab > 1:
-            if self.configuration not in ("auto", "2d"):
-                raise ConfigError(
-                    "views and slab are of 2-D nets: leave configuration out, or set it to 2d."
-                )
-            wishes["configuration"] = "2d"
         sizes = SIZES if self.sizes == "found" and self.target != "instances" else ()
         turns = self.mirror is None
-        own = {"views": self.views, "slab": self.slab, "turns": turns, "sizes": sizes}
+        own = {"slab": self.slab, "turns": turns, "sizes": sizes}
         return wishes | own | {"tissue": 1.0 if self.target == "instances" else self.detail}
+
+    def flat_settings(self) -> list[str]:
+        """Return the names of settings that only a 2-D net obeys, where they are set."""
+        return super().flat_settings() + ["slab"] * (self.slab > 1)
 
     def prepare(self, data: Path) -> Prepared:
         """Read, check, audit and split; images of one piece of tissue are cut into strips."""

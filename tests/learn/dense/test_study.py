@@ -19,6 +19,7 @@ from neuroloom.core.run import Run
 from neuroloom.io.images import read_image, write_image
 from neuroloom.learn.dense.data.audit import audit_cases, refuse_shades
 from neuroloom.learn.dense.held_out import decode, keep_largest, painted
+from neuroloom.learn.training.fit import FitJob
 from neuroloom.volumes.segment import Segment
 from tests import grids
 
@@ -408,6 +409,39 @@ def test_a_wrong_setting_is_named(fields, words, data, tmp_path):
 def test_a_wrong_word_is_refused_before_anything_is_read(fields, tmp_path):
     with pytest.raises(ConfigError):
         Segment(**SMALL | fields).prepare(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"views": "twelve"}, "2.5 x 1.1 x 0.8 mm are more than 3 times as long"),
+        ({"views": "sixteen"}, r"may be mirrored along \[2\] only"),
+        ({"views": "three", "configuration": "3d_fullres"}, "views is of 2-D nets"),
+        ({"views": "three", "model": "voxel-logistic"}, "views is of nets"),
+    ],
+)
+def test_views_that_stacks_do_not_bear_are_refused(fields, words, data):
+    with pytest.raises(ConfigError, match=words):
+        Segment(**SMALL | {"plan": {}} | fields).prepare(data)
+
+
+def test_images_have_one_side(tmp_path):
+    for number in range(2):
+        picture(tmp_path, f"p{number}", 255 * np.roll(np.eye(40), number, 0))
+    with pytest.raises(ConfigError, match="views=three is of stacks"):
+        Segment(folds=2, views="three").prepare(tmp_path)
+
+
+def test_a_volume_is_learnt_from_twelve_sides_in_every_quarter_turn(tmp_path):
+    prepared = Segment(folds=2).prepare(grids.write_blobs(tmp_path / "d", cases=2))
+    study = Segment(folds=2, views="twelve")
+    plan = study.plan_of_largest(prepared)
+    assert plan.dims == 2
+    assert plan.patch[0] == plan.patch[1]
+    learner = study._maker(study.find("dynunet"), prepared.dataset)()
+    learner.given = plan.override(features=2)
+    module, bank = learner.begin(prepared.dataset.x, FitJob(), None)
+    assert (module.chain[-1].name, bank.sides) == ("turn", 3)
 
 
 def test_regions_are_learnt_and_scored_as_unions(data, tmp_path):

@@ -79,6 +79,9 @@ class DenseStudy(Study):
     plan: dict[str, str] = setting(
         {}, "keys of the plan set by hand: patch: '32,48,32', features: '16', lr: '0.001'"
     )
+    views: Literal["one", "three", "twelve", "sixteen"] = setting(
+        "one", "sides from which a 2-D net sees a stack, in training and in prediction"
+    )
     augment: list[str] | None = setting(
         None, "augmentations: names or name=strength, or 'none'; default: the usual ones"
     )
@@ -160,12 +163,24 @@ class DenseStudy(Study):
             "loss": self.loss or "dice-ce",
             "missing": self.missing,
             "contrasts": self.contrasts,
+            "views": self.views,
         }
+        if flat := self.flat_settings():
+            if self.configuration not in ("auto", "2d"):
+                raise ConfigError(
+                    f"{' and '.join(flat)} is of 2-D nets: leave configuration out, or set it to "
+                    "2d."
+                )
+            wishes["configuration"] = "2d"
         if self.mirror is not None:
             wishes["mirror"] = tuple(self.mirror)
         if self.augment is not None:
             wishes["augment"] = tuple(self.augment)
         return wishes
+
+    def flat_settings(self) -> list[str]:
+        """Return the names of settings that only a 2-D net obeys, where they are set."""
+        return [] if self.views == "one" else ["views"]
 
     def mirrored(self, case: Case, names: list[str]) -> list[int] | None:
         """Return the axes (array order) along which such images may be mirrored; None: all.
@@ -204,12 +219,39 @@ class DenseStudy(Study):
     def _require_plan(self, prepared: Prepared) -> None:
         """Refuse what these data do not admit, a configuration or a key, before a run begins."""
         model = self.find(self.model)
+        if self.views != "one":
+            self._require_sides(prepared)
         if self.configurations:
             from neuroloom.learn.dense.configurations import wanted
 
             wanted(self, prepared)
         elif (self.plan or self.configuration != "auto") and model.is_net:
             self.plan_of_largest(prepared)
+
+    def _require_sides(self, prepared: Prepared) -> None:
+        """Refuse views that these images have not, or do not bear."""
+        from neuroloom.learn.dense.apply.views import ALL_SIDES
+        from neuroloom.learn.dense.planning.plan import ANISOTROPY
+
+        cases, facts = prepared.dataset.x, prepared.dataset.facts
+        if facts["dims"] < 3:
+            raise ConfigError(
+                f"views={self.views} is of stacks; these images have two axes: leave it out."
+            )
+        sizes = np.median([cases.spacing(case) for case in cases], 0)  # type: ignore[attr-defined]
+        if self.views in ALL_SIDES and sizes.max() > ANISOTROPY * sizes.min():
+            raise ConfigError(
+                f"views={self.views} looks along every axis, and voxels of "
+                f"{' x '.join(f'{s:.3g}' for s in sizes)} {facts['unit']} are more than "
+                f"{ANISOTROPY:g} times as long along one: leave it out."
+            )
+        mirror = facts["mirror"] if self.mirror is None else self.mirror
+        within = self.plan_of_largest(prepared).transpose[1:]
+        if self.views == "sixteen" and mirror is not None and not {*within} <= {*mirror}:
+            raise ConfigError(
+                f"views=sixteen mirrors slices along all axes, and these may be mirrored along "
+                f"{list(mirror) or 'none'} only: take twelve, or set mirror."
+            )
 
     def outline(self, prepared: Prepared) -> list[tuple[str, str, str]]:
         """Return the cases and folds, and the plan for the largest fold: what, value, why.
@@ -276,9 +318,11 @@ class DenseStudy(Study):
 
     def _refuse_idle_settings(self, model: Model) -> None:
         super()._refuse_idle_settings(model)
-        if self.plan and not model.is_net:
+        idle = ["plan"] * bool(self.plan) + self.flat_settings()
+        if idle and not model.is_net:
             raise ConfigError(
-                f"plan is of nets and means nothing to model={self.model}: leave it out."
+                f"{' and '.join(idle)} is of nets and means nothing to model={self.model}: leave "
+                "it out."
             )
         self._refuse_odd_words()
         if self.configurations:

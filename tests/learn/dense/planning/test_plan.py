@@ -15,6 +15,7 @@ from neuroloom.learn.dense.planning.plan import (
     plan,
     plan_like_nnunet,
     plans_like_nnunet,
+    squared,
     target_spacing,
 )
 from neuroloom.learn.dense.planning.topology import footprint, topology
@@ -239,3 +240,12 @@ def test_nothing_to_plan_from() -> None:
         plan_like_nnunet(HIPPOCAMPUS, "3dlowres")
     with pytest.raises(ConfigError, match="makes no '3d_lowres'"):
         plan_like_nnunet(HIPPOCAMPUS, "3d_lowres")
+
+
+def test_a_square_patch_is_as_large_and_one_that_the_strides_divide() -> None:
+    made = plan_like_nnunet(TUMOUR, "2d")
+    square = squared(made)
+    assert square.patch[0] == square.patch[1]
+    assert all(n % d == 0 for n, d in zip(square.patch, square.divisor, strict=True))
+    assert np.prod(square.patch) == pytest.approx(np.prod(made.patch), rel=0.3)
+    assert squared(square) == square

@@ -19,6 +19,7 @@ Image = NDArray[np.float32]
 Slices = Callable[[Image], Any]
 MERGES = ("mean", "max")
 ALL_SIDES = ("three", "twelve")  # views along every axis
+TURNED = ("twelve", "sixteen")  # views of slices in four quarter turns
 
 
 @dataclass(frozen=True)

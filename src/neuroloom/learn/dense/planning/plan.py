@@ -17,7 +17,7 @@ from neuroloom.core.errors import ConfigError, DataError, nearest
 from neuroloom.learn.dense.planning.denseplan import CONFIGURATIONS, DensePlan, Floats, widths
 from neuroloom.learn.dense.planning.fingerprint import Fingerprint
 from neuroloom.learn.dense.planning.resample import new_shape, scheme_of
-from neuroloom.learn.dense.planning.topology import Topology, footprint, shrink, topology
+from neuroloom.learn.dense.planning.topology import Topology, footprint, round_up, shrink, topology
 
 __all__ = ["PRESETS", "DensePlan", "Preset", "plan", "plan_like_nnunet", "plans_like_nnunet"]
 
@@ -482,6 +482,15 @@ def _small_patch(made: DensePlan) -> DensePlan:
     )
     why = f"nnU-Net's {made.patch} cut so that a step has at most {limit} voxels on a CPU"
     return _said(cut, patch=why, strides=f"those of the smaller patch {small.patch}")
+
+
+def squared(made: DensePlan) -> DensePlan:
+    """Return the plan with a patch that is as long along every axis, and about as large."""
+    edge = math.prod(made.patch) ** (1 / made.dims)
+    patch = round_up((edge,) * made.dims, (max(made.divisor),) * made.dims)
+    if patch == made.patch:
+        return made
+    return _said(replace(made, patch=patch), patch=f"a square for {made.patch}: slices are turned")
 
 
 def _said(made: DensePlan, **sentences: str) -> DensePlan:

@@ -187,7 +187,8 @@ class DenseLearner:
         """Return the plan for these training cases."""
         if self.given is not None:
             return self.given
-        from neuroloom.learn.dense.planning.plan import plan
+        from neuroloom.learn.dense.apply.views import TURNED
+        from neuroloom.learn.dense.planning.plan import plan, squared
         from neuroloom.learn.dense.planning.tissue import plan_tissue
 
         wishes = self.wishes
@@ -205,6 +206,8 @@ class DenseLearner:
         )
         if wishes.tissue and made.dims == 2:
             made = plan_tissue(made, _some_labels(cases, made), wishes.tissue)
+        if wishes.views in TURNED and made.dims == 2:
+            made = squared(made)
         keys = wishes.keys if made.net == self.name else {"net": self.name} | wishes.keys
         return override_both(made, keys)
 
@@ -365,10 +368,12 @@ class DenseLearner:
         return None if self.plan.previous is None else coarse_of(self, self.plan)
 
     def _module(self, plan: DensePlan) -> DenseModule:
+        from neuroloom.learn.dense.apply.views import TURNED
         from neuroloom.learn.dense.training.module import DenseModule
         from neuroloom.learn.dense.training.usual import any_contrast, criterion, transforms
 
-        chain = transforms(plan, self.wishes.augment, self.wishes.mirror)
+        turned = self.wishes.views in TURNED
+        chain = transforms(plan, self.wishes.augment, self.wishes.mirror, turned=turned)
         if self.wishes.contrasts == "any":
             chain = any_contrast(chain)
         module = DenseModule(self.net_of(plan), criterion(plan, self.wishes.loss), chain, plan)

@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 
 def transforms(
-    plan: DensePlan, names: Sequence[str] | None = None, mirror: Sequence[int] | None = None
+    plan: DensePlan,
+    names: Sequence[str] | None = None,
+    mirror: Sequence[int] | None = None,
+    *,
+    turned: bool = False,
 ) -> tuple[Transform, ...]:
     """Return the changes of training patches: those named, else nnU-Net's with their chances.
 
@@ -23,6 +27,8 @@ def transforms(
         As for `parse_augment`; None: the usual ones; one of `tissue.KINDS`: for microscopy.
     mirror
         Axes of the file's array that may be mirrored; None: all.
+    turned
+        Whether slices will be predicted in quarter turns, which are then learnt from as well.
 
     Examples
     --------
@@ -30,14 +36,23 @@ def transforms(
     >>> plan = DensePlan(
     ...     "2d", "default", "dynunet", 2, (1.0, 1.0), (0, 1), (30.0, 30.0), (32, 32), 2,
     ...     ((1, 1), (2, 2)), ((3, 3), (3, 3)), (32, 64), (2, 2), (2,))
-    >>> [own.name for own in transforms(plan, ["rotate=15", "gamma"], mirror=[0])]
-    ['affine', 'gamma', 'flip']
+    >>> [own.name for own in transforms(plan, ["rotate=15", "gamma"], mirror=[0], turned=True)]
+    ['affine', 'gamma', 'flip', 'turn']
     """
+    from neuroloom.learn.dense.augment.tissue import Turn
+
+    chain = _chain(plan, names, mirrors(plan, mirror))
+    known = not turned or list(names or ()) == ["none"] or any(isinstance(t, Turn) for t in chain)
+    return chain if known else (*chain, Turn())
+
+
+def _chain(
+    plan: DensePlan, names: Sequence[str] | None, axes: tuple[int, ...]
+) -> tuple[Transform, ...]:
     from neuroloom.learn.dense.augment.pipeline import default_nnunet, parse_augment
     from neuroloom.learn.dense.augment.spatial import Flip
     from neuroloom.learn.dense.augment.tissue import KINDS, default_tissue
 
-    axes = mirrors(plan, mirror)
     if names is None and plan.vary == "light":
         return light(axes)
     if names is None:
