@@ -54,7 +54,7 @@ def worst_width(data: Path) -> float:
 
 def voxels_astray(data: Path) -> float:
     """Return how many voxels curation changed outside, or left unchanged inside, what was drawn."""
-    from neuroloom.microscopy.curate import draw_region, edit, exclude, merge
+    from neuroloom.microscopy.curation import draw_region, edit, exclude, merge
 
     rng = np.random.default_rng(0)
     base = rng.integers(0, 100, (4, 50, 50)).astype(np.uint8)

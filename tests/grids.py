@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from neuroloom.core.recording import image, volume
-from neuroloom.io.images import write_image
+from neuroloom.io.images import read_image, to_array, write_image
 
 
 def blob(seed: int, shape: tuple[int, ...] = (12, 14, 12)) -> tuple[np.ndarray, np.ndarray]:
@@ -339,6 +339,20 @@ def write_nuclei(folder: Path, images: int = 2) -> Path:
         content = 90 * (labels > 0) + 0.4 * x + 20 + rng.normal(0, 4, y.shape)
         write_image(folder / "images" / f"n{number}.tif", image(content.astype(np.float32)))
         write_image(folder / "labels" / f"n{number}.tif", image(labels))
+    return folder
+
+
+def write_candidates(folder: Path, images: int = 3) -> Path:
+    """Write nuclei with two candidate masks of each, a region to take the second in, and marks."""
+    write_nuclei(folder, images)
+    for number in range(images):
+        numbers = to_array(read_image(folder / f"labels/n{number}.tif"))[0]
+        left = np.arange(96)[None] < 48 * np.ones((96, 1))
+        halves = {"labels": numbers * left, "second": numbers, "regions": ~left}
+        for name, half in halves.items():
+            write_image(folder / name / f"n{number}.tif", image((half > 0).astype(np.uint8)))
+    rows = "".join(f"n{number},{'bad' if number else 'good'}\n" for number in range(images - 1))
+    (folder / "marks.csv").write_text(f"name,mark\n{rows}n{images - 1},Good\n")
     return folder
 
 

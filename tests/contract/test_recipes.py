@@ -230,6 +230,13 @@ SMALL = {
         trains=False,
         predicts=False,
     ),
+    "microscopy.curate": Small(
+        lambda folder: grids.write_candidates(folder),
+        {"second": "second", "regions": "regions", "marks": "marks.csv"},
+        ["kept", "changed"],
+        trains=False,
+        predicts=False,
+    ),
     "volumes.augment": Small(
         lambda folder: grids.write_blobs(folder, cases=2),
         {"transforms": ["flip", "rotate=8", "noise"], "copies": 1},

@@ -1,4 +1,4 @@
-"""Curation changes exactly the chosen voxels, keeps a log, and ends in a training set."""
+"""`microscopy.curate`: results sorted by a table or in folders, merged, and learnt from."""
 
 from __future__ import annotations
 
@@ -6,87 +6,85 @@ import numpy as np
 import pytest
 
 from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.core.files import read_json
 from neuroloom.core.recording import image
-from neuroloom.io.cases import find_cases
-from neuroloom.microscopy.curate import (
-    Log,
-    draw_region,
-    edit,
-    exclude,
-    merge,
-    sort_cases,
-    write_training_set,
+from neuroloom.io.images import read_image, to_array, write_image
+from neuroloom.microscopy import Curate, Segment
+from tests import grids
+
+BOTH = {"second": "second", "regions": "regions"}
+
+
+def mask(file):
+    return to_array(read_image(file))[0]
+
+
+def test_what_is_called_good_is_merged_and_ready_to_be_learnt_from(tmp_path):
+    data = grids.write_candidates(tmp_path / "data")
+    dirt = np.zeros((96, 96), np.uint8)
+    dirt[:9, :9] = 1
+    write_image(data / "dirt/n0.tif", image(dirt))
+    run = Curate(**BOTH, exclude="dirt", marks="marks.csv").run(data, tmp_path / "run")
+    training = run.folder / "artifacts/training"
+    assert sorted(path.stem for path in (training / "labelsTr").iterdir()) == ["n0", "n2"]
+    merged = mask(training / "labelsTr/n0.tif")
+    np.testing.assert_array_equal(merged[dirt == 1], 2)
+    np.testing.assert_array_equal(merged[dirt == 0], mask(data / "second/n0.tif")[dirt == 0])
+    kept = run.predictions.set_index("name")
+    assert kept["mark"].to_dict() == {"n0": "good", "n1": "bad", "n2": "good"}
+    right = mask(data / "second/n2.tif")[:, 48:].sum() / 96**2
+    assert kept["changed"]["n2"] == pytest.approx(right)
+    assert read_json(run.folder / "metrics.json")["kept"]["value"] == pytest.approx(2 / 3)
+    verdicts = [e["verdict"] for e in read_json(training / "curation.json")["entries"][:3]]
+    assert verdicts == ["good", "bad", "good"]
+    facts = Segment(split="run").read(training).facts
+    assert facts["classes_of"] == {"0": "background", "1": "object"}
+    assert facts["ignore"] == 2
+
+
+def test_without_marks_there_are_sheets_and_a_table_to_fill_in(tmp_path):
+    data = grids.write_candidates(tmp_path / "data")
+    run = Curate(**BOTH).run(data, tmp_path / "run")
+    shelf = run.folder / "artifacts"
+    assert (shelf / "marks.csv").read_text().split() == ["name,mark", "n0,", "n1,", "n2,"]
+    assert not (shelf / "training").exists()
+    assert "sheet_1" in (shelf / "index.json").read_text()
+    assert "Nothing was marked yet" in (run.folder / "report.html").read_text()
+    # The pictures themselves can be sorted.
+    for word, name in (("good", "n1"), ("bad", "n0")):
+        (shelf / word).mkdir()
+        (shelf / f"sheets/{name}.png").rename(shelf / word / f"{name}.png")
+    prepared = Curate(marks=str(shelf)).prepare(data)
+    assert (prepared.marks.good, prepared.marks.bad) == (("n1",), ("n0",))
+    assert [found.detail[:3] for found in prepared.findings if "judged" in found.title] == ["n2:"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("name,mark\nn9,good\n", "no image is called 'n9'"),
+        ("name,mark\nn0,fine\n", "n0 is marked 'fine'; expected good, bad"),
+        ("name,mark\nn0,good\nn0,bad\n", "'n0' is marked twice"),
+        ("name,grade\nn0,good\n", "columns name, grade; name and mark"),
+        ("name,mark\nn0,bad\n", "no image is called good"),
+    ],
 )
+def test_marks_that_mean_nothing_are_refused(text, told, tmp_path):
+    data = grids.write_candidates(tmp_path, images=2)
+    (data / "marks.csv").write_text(text)
+    with pytest.raises(DataError, match=told):
+        Curate(marks="marks.csv").prepare(data)
 
 
-@pytest.fixture
-def versions():
-    rng = np.random.default_rng(0)
-    return rng.integers(0, 3, (2, 4, 30, 30)).astype(np.uint8)
-
-
-def test_each_changes_the_chosen_voxels_and_no_other(versions):
-    base, other = versions
-    kept = base.copy()
-    region = draw_region(base.shape, [[3, 3], [3, 12], [14, 12], [14, 3]], slice(1, 3))
-    assert region.sum() == 2 * 10 * 12
-    log = Log()
-    merged = merge(base, other, region, case="a", log=log)
-    np.testing.assert_array_equal(merged[region], other[region])
-    np.testing.assert_array_equal(merged[~region], base[~region])
-    ignored = exclude(base, region, case="a", log=log)
-    assert (ignored[region] == 255).all()
-    np.testing.assert_array_equal(ignored[~region], base[~region])
-    painted = edit(base, region, 2, only=1, case="a", log=log)
-    chosen = region & (base == 1)
-    assert (painted[chosen] == 2).all()
-    np.testing.assert_array_equal(painted[~chosen], base[~chosen])
-    np.testing.assert_array_equal(base, kept)
-    truly = [(merged != base).sum(), (ignored != base).sum(), chosen.sum()]
-    assert [entry["changed"] for entry in log.entries] == truly
-    assert log.entries[0]["box"] == [[1, 3, 3], [3, 15, 13]]
-
-
-def test_sorting_and_its_log():
-    log = Log()
-    assert sort_cases(["a", "b", "c"], ["c"], log, bad=["a"]) == ["c"]
-    assert [e["verdict"] for e in log.entries] == ["bad", "unjudged", "good"]
-    with pytest.raises(ConfigError, match="cell_1"):
-        sort_cases(["cell_1"], ["cel_1"])
-    with pytest.raises(ConfigError, match="keep it in one"):
-        sort_cases(["a"], ["a"], bad=["a"])
-
-
-def test_unlike_grids_and_labels_that_do_not_fit(versions):
-    base, _ = versions
-    with pytest.raises(DataError, match="one grid"):
-        merge(base, base[:2], base > 0)
-    with pytest.raises(ConfigError, match="does not fit"):
-        exclude(base.astype(np.int8), base > 0)
-    with pytest.raises(ConfigError, match="value: 300 does not fit"):
-        edit(base, base > 0, 300)
-    assert merge(np.zeros(3, np.uint8), [0, 300, 1], [0, 1, 1]).tolist() == [0, 300, 1]
-    assert merge(base, base.astype(np.int64), base > 0).dtype == np.uint8
-    with pytest.raises(ConfigError, match="three or more corners"):
-        draw_region((4, 4), [[0, 0], [1, 1]])
-
-
-def test_the_training_set_is_read_back_with_its_ignored_voxels(tmp_path):
-    rng = np.random.default_rng(1)
-    content = rng.integers(0, 255, (20, 24)).astype(np.uint8)
-    labels = (content > 120).astype(np.uint8)
-    log = Log()
-    corner = draw_region(labels.shape, [[0, 0], [0, 5], [5, 5], [5, 0]])
-    curated = exclude(labels, corner, case="one", log=log)
-    write_training_set(tmp_path, {"one": (image(content), curated)}, ["cell"], log)
-    found = find_cases(tmp_path)
-    (case,) = found.cases
-    np.testing.assert_array_equal(case.image()[0], content)
-    np.testing.assert_array_equal(case.truth(), np.where(corner, 2, labels))
-    assert found.ignore == 2
-    assert found.classes == {1: "cell"}
-    assert Log.load(tmp_path).entries == log.entries
-    with pytest.raises(DataError, match="label 1"):
-        write_training_set(tmp_path / "b", {"one": (image(content), labels)}, [])
-    with pytest.raises(DataError, match="No case"):
-        write_training_set(tmp_path / "c", {}, ["cell"])
+def test_versions_and_regions_must_fit(tmp_path):
+    data = grids.write_candidates(tmp_path, images=2)
+    with pytest.raises(ConfigError, match="belong together"):
+        Curate(second="second").prepare(data)
+    with pytest.raises(ConfigError, match="labels: there is no folder none"):
+        Curate(labels="none").prepare(data)
+    write_image(data / "second/n1.tif", image(np.ones((5, 6), np.uint8)))
+    with pytest.raises(DataError, match=r"n1\.tif: its grid is \(5, 6\), that of the image"):
+        Curate(**BOTH).prepare(data)
+    (data / "second/n1.tif").unlink()
+    with pytest.raises(DataError, match="n1: has a region, but no second version"):
+        Curate(**BOTH).prepare(data)

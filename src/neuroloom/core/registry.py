@@ -42,6 +42,7 @@ RECIPES: dict[str, str] = {
     "microscopy.measure": "neuroloom.microscopy.measure:Measure",
     "microscopy.axon": "neuroloom.microscopy.axon:Axon",
     "microscopy.segment": "neuroloom.microscopy.segment:Segment",
+    "microscopy.curate": "neuroloom.microscopy.curate:Curate",
     "microscopy.threshold": "neuroloom.microscopy.threshold:Threshold",
     "cognition.tasks": "neuroloom.cognition.tasks:Tasks",
     "cognition.train": "neuroloom.cognition.train:Train",

@@ -7,15 +7,18 @@
 
 `segment` learns any structure, `axon` axons and myelin; `morphometry` measures axons, `measures`
 sums them up; `pipelines` are thresholding workflows as data (recipe `Threshold`); `instances` turns
-probability maps into objects; `curate` corrects masks by hand.
+probability maps into objects; `curation` corrects masks by hand (recipe `Curate`).
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-RECIPES = {"Axon": "axon", "Measure": "measure", "Segment": "segment", "Threshold": "threshold"}
-__all__ = ["Axon", "Measure", "Segment", "Threshold"]
+RECIPES = {
+    "Axon": "axon", "Curate": "curate", "Measure": "measure", "Segment": "segment",
+    "Threshold": "threshold",
+}  # fmt: skip
+__all__ = ["Axon", "Curate", "Measure", "Segment", "Threshold"]
 
 
 def __getattr__(name: str) -> Any:

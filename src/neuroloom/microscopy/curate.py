@@ -1,285 +1,257 @@
-"""Curation by a person: sort results, merge two versions, exclude, edit; every change is logged.
-
-Each function takes masks and gives a new one; a `Log` beside it keeps what was decided, where, and
-how many voxels changed. The outcome is a training set: images, labels, and voxels to ignore.
-"""
+"""`microscopy.curate`: sort results by eye, merge two versions, and keep what a net learns from."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
-from neuroloom.core.errors import ConfigError, DataError, nearest
-from neuroloom.core.files import read_json, write_json
+from neuroloom.core.audit import Finding
+from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.core.files import at_home, digest, write_json
+from neuroloom.core.recipe import Recipe, setting
+from neuroloom.io.cases.layouts import few
+from neuroloom.microscopy.curation import (
+    IGNORE,
+    Labels,
+    Log,
+    declare,
+    exclude,
+    merge,
+    sort_cases,
+    write_case,
+)
+from neuroloom.microscopy.marks import Marks, read_marks
 
 if TYPE_CHECKING:
-    import xarray as xr
+    from neuroloom.core.run import Run
+    from neuroloom.io.cases import Case
 
-Labels = NDArray[Any]
-Mask = NDArray[np.bool_]
-
-IGNORE = 255
-LOG = "curation.json"
+ROLES = ("labels", "second", "regions", "exclude")
+TRAINING = "training"
 
 
-@dataclass
-class Log:
-    """What was decided, in order; `save` writes `curation.json`.
+@dataclass(frozen=True)
+class Prepared:
+    """The images that have a result, their files by role, and what was called good."""
+
+    cases: list[Case]
+    files: dict[str, dict[str, Path]]
+    marks: Marks
+    findings: list[Finding] = field(default_factory=list)
+
+
+class Curate(Recipe):
+    """Turn results of a first segmentation into a training set: sort, merge, leave regions out.
+
+    Without `marks` every result is drawn as an outline on its image, beside a table in which to
+    mark it good or bad. With `marks` those called good are written as a data set for
+    `microscopy.segment`: of two versions the second inside the masks of `regions`, and what lies
+    in the masks of `exclude` neither learnt from nor scored. Files belong to the image whose name
+    they have.
 
     Examples
     --------
-    >>> log = Log()
-    >>> _ = exclude(np.ones((2, 2), np.uint8), np.eye(2, dtype=bool), case="a", log=log)
-    >>> log.entries[0]["do"], log.entries[0]["changed"]
-    ('exclude', 2)
+    >>> Curate(second="other", regions="merge", marks="marks.csv").labels
+    'labels'
     """
 
-    entries: list[dict[str, Any]] = field(default_factory=list)
+    name: ClassVar[str] = "microscopy.curate"
+    summary: ClassVar[str] = "sort and merge segmentations by eye into a training set"
+    data_kind: ClassVar[str] = "Img"
 
-    def add(self, do: str, case: str, **details: Any) -> None:
-        """Append a decision."""
-        self.entries.append({"do": do, "case": case} | details)
-
-    def save(self, folder: str | Path) -> Path:
-        """Write the log into a folder."""
-        return write_json(Path(folder) / LOG, {"version": 1, "entries": self.entries})
+    labels: str = setting("labels", "folder of the results to be sorted", basic=True)
+    second: str | None = setting(None, "folder of a second version of them", basic=True)
+    regions: str | None = setting(
+        None, "folder of masks, in which the second version is taken", basic=True
+    )
+    exclude: str | None = setting(
+        None, "folder of masks of what is neither learnt from nor scored", basic=True
+    )
+    marks: str | None = setting(
+        None, "CSV with columns name and mark (good, bad), or a folder with good/ and bad/",
+        basic=True,
+    )  # fmt: skip
+    classes: list[str] = setting(
+        [], "names of the numbers 1, 2, … in results; default: all above 0 is one class", basic=True
+    )
+    images: list[str] = setting([], "globs of the images; default: as the layout says", basic=True)
+    include: list[str] = setting([], "only images whose names match one of these globs")
+    seed: int = setting(1, "of the bootstrap", ge=0)
 
     @classmethod
-    def load(cls, folder: str | Path) -> Log:
-        """Read the log of a folder; an empty one if there is none."""
-        path = Path(folder) / LOG
-        return cls(read_json(path)["entries"]) if path.is_file() else cls()
+    def demo(cls, folder: Path, fetch: bool = True) -> tuple[Path, dict[str, Any], str]:
+        """Return painted nuclei with two versions of masks and marks, and what they are."""
+        from neuroloom.microscopy.story import demo
+
+        own = {"labels": "first", "second": "second", "regions": "regions", "marks": "marks.csv"}
+        return demo.candidates(folder, own)
+
+    def prepare(self, data: Path) -> Prepared:
+        """Find images, results, masks and marks, and compare their grids; nothing is written."""
+        from neuroloom.io.cases import find_cases
+
+        if (self.second is None) != (self.regions is None):
+            raise ConfigError("second and regions belong together: where is the second taken?")
+        found = find_cases(data, self.include, self.images, ())
+        files = {role: _by_name(data, role, getattr(self, role)) for role in ROLES}
+        cases = [case for case in found.cases if case.name in files["labels"]]
+        names = [case.name for case in cases]
+        if not cases:
+            raise DataError(
+                f"{self.labels}: no file is called as an image is. The images are "
+                f"{few(case.name for case in found.cases)}; name the folder of results in `labels`."
+            )
+        _require_alike(cases, files)
+        marks = read_marks(_placed(data, self.marks), names) if self.marks else Marks()
+        if self.marks and not marks.good:
+            raise DataError(f"{self.marks}: no image is called good, so nothing is left to learn.")
+        bare = [case.name for case in found.cases if case.name not in names]
+        findings = [Finding("note", "Files", text) for text in (found.layout, *found.notes)]
+        return Prepared(cases, files, marks, [*findings, *self._told(names, marks, bare)])
+
+    def _told(self, names: list[str], marks: Marks, bare: list[str]) -> list[Finding]:
+        found = []
+        if bare:
+            found.append(Finding("warning", "Images without a result", f"{few(bare)}."))
+        rest = [name for name in names if name not in (*marks.good, *marks.bad)]
+        if self.marks and rest:
+            told = f"{few(rest)}: neither good nor bad was said, so they are left out."
+            found.append(Finding("warning", "Not yet judged", told))
+        return found
+
+    def work(self, prepared: Prepared, run: Run) -> None:
+        """Curate case after case, and write the training set, the log and the report."""
+        write_json(run.folder / "audit.json", [one.as_dict() for one in prepared.findings])
+        for one in prepared.findings:
+            run.log("audit", **one.as_dict())
+        write_json(run.folder / "plan.json", {"reason": "nothing is trained"})
+        run.log("plan", reason="nothing is trained")
+        write_json(run.folder / "dataset.json", {"files": _hashes(prepared)})
+        log, rows = Log(), []
+        marks, names = prepared.marks, [case.name for case in prepared.cases]
+        kept = sort_cases(names, marks.good, log, marks.bad)
+        for number, case in enumerate(prepared.cases, start=1):
+            rows.append(self.curate(case, prepared, run.folder / "artifacts", log))
+            place = {"role": "curate", "fit": number, "fits": len(names)}
+            run.log("fitted", case=case.name, **place)
+        if kept:
+            folder = run.folder / "artifacts" / TRAINING
+            suffix = _suffix(prepared.cases)
+            declare(folder, len(kept), self.names_of_classes, self.ignore, suffix)
+            log.save(folder)
+        self.illustrate(run, prepared, rows)
+
+    @property
+    def names_of_classes(self) -> list[str]:
+        """Names of the classes 1 … n of the training set."""
+        return self.classes or ["object"]
+
+    @property
+    def ignore(self) -> int | None:
+        """The label of what is excluded; None where nothing can be."""
+        return IGNORE if self.exclude else None
+
+    def curate(self, case: Case, prepared: Prepared, folder: Path, log: Log) -> dict[str, Any]:
+        """Merge and leave out, draw the outcome, and write it if it was called good."""
+        from neuroloom.microscopy.story.curate import write_sheet
+
+        first = self.read(case, prepared, "labels")
+        assert first is not None
+        second, region = (self.read(case, prepared, role) for role in ("second", "regions"))
+        labels = first
+        if second is not None and region is not None:
+            labels = merge(first, second, region > 0, case=case.name, log=log)
+        dirt = self.read(case, prepared, "exclude")
+        if dirt is not None:
+            labels = exclude(labels, dirt > 0, case=case.name, log=log)
+        mark = prepared.marks.of(case.name)
+        write_sheet(folder, case, labels, second)
+        if mark == "good":
+            kept = (case.name, case.recording(), labels, len(self.names_of_classes), self.ignore)
+            write_case(folder / TRAINING, *kept, _suffix(prepared.cases))
+        return {
+            "name": case.name, "mark": mark, "changed": float((labels != first).mean()),
+            "share": float(((labels > 0) & (labels != IGNORE)).mean()),
+        }  # fmt: skip
+
+    def read(self, case: Case, prepared: Prepared, role: str) -> Labels | None:
+        """Read a case's file of a role as classes, shape (y, x) or (z, y, x); None without one."""
+        file = prepared.files[role].get(case.name)
+        if file is None:
+            return None
+        labels = read_plane(file)
+        numbered = role in ("labels", "second") and self.classes
+        return labels if numbered else (labels > 0).astype(np.uint8)
+
+    def illustrate(self, run: Run, prepared: Prepared, rows: list[dict[str, Any]]) -> None:
+        """Write the table to mark, the metrics, the contact sheets and the report."""
+        from neuroloom.microscopy.story.curate import report_curation
+
+        report_curation(self, run, prepared, rows)
 
 
-def sort_cases(
-    names: Iterable[str], good: Iterable[str], log: Log | None = None, bad: Iterable[str] = ()
-) -> list[str]:
-    """Keep the cases that a person called good.
-
-    Parameters
-    ----------
-    names
-        All cases.
-    good, bad
-        The verdicts. Cases without one are left out, as if bad, and logged as unjudged.
-    log
-        Where the verdicts are kept.
-
-    Raises
-    ------
-    ConfigError
-        If a verdict names no case, or a case is both.
-
-    Examples
-    --------
-    >>> sort_cases(["a", "b", "c"], good=["c", "a"], bad=["b"])
-    ['a', 'c']
-    """
-    known, yes, no = list(names), set(good), set(bad)
-    for name in [*sorted(yes), *sorted(no)]:
-        if name not in known:
-            raise ConfigError(f"No case is called '{name}'.{nearest(name, known)}")
-    if both := sorted(yes & no):
-        raise ConfigError(f"Case '{both[0]}' is in the good and in the bad list; keep it in one.")
-    for name in known if log is not None else ():
-        verdict = "good" if name in yes else "bad" if name in no else "unjudged"
-        log.add("sort", name, verdict=verdict)  # type: ignore[union-attr]
-    return [name for name in known if name in yes]
-
-
-def draw_region(shape: Sequence[int], outline: ArrayLike, slices: slice = slice(None)) -> Mask:
-    """Return the pixels inside an outline drawn by hand.
-
-    Parameters
-    ----------
-    shape
-        (y, x) or (z, y, x).
-    outline
-        Corners (y, x) in order, shape (corner, 2).
-    slices
-        In 3-D: the slices that the outline goes through; all by default.
-
-    Examples
-    --------
-    >>> int(draw_region((6, 6), [[1, 1], [1, 4], [4, 4], [4, 1]]).sum())
-    16
-    """
-    from skimage.draw import polygon
-
-    corners = np.asarray(outline, float)
-    if corners.ndim != 2 or corners.shape[1] != 2 or len(corners) < 3:
-        raise ConfigError(f"An outline needs three or more corners (y, x), got {corners.shape}.")
-    region = np.zeros(tuple(shape), bool)
-    y, x = polygon(corners[:, 0], corners[:, 1], tuple(shape)[-2:])
-    flat = np.zeros(tuple(shape)[-2:], bool)
-    flat[y, x] = True
-    region[slices if region.ndim == 3 else ...] = flat
-    return region
-
-
-def merge(
-    base: ArrayLike, other: ArrayLike, region: ArrayLike, *, case: str = "", log: Log | None = None
-) -> Labels:
-    """Take the `other` version inside a region and the base elsewhere.
-
-    The type is that of the base, or one that holds both where the base's is too narrow.
-
-    Examples
-    --------
-    >>> merge([1, 1, 1], [2, 2, 2], [False, True, False]).tolist()
-    [1, 2, 1]
-    """
-    first, second, where = _same_grid(base, other, region)
-    wide = np.where(where, second, first)
-    narrow = wide.astype(first.dtype)
-    new = narrow if np.array_equal(narrow, wide) else wide
-    return _changed(first, new, where, "merge", case, log)
-
-
-def exclude(
-    labels: ArrayLike, region: ArrayLike, *, ignore: int = IGNORE, case: str = "",
-    log: Log | None = None,
-) -> Labels:  # fmt: skip
-    """Mark a region as neither learnt from nor scored.
-
-    Examples
-    --------
-    >>> exclude(np.zeros(3, np.uint8), [True, False, False]).tolist()
-    [255, 0, 0]
-    """
-    first, _, where = _same_grid(labels, labels, region)
-    new = np.where(where, _fitting(ignore, first, "ignore"), first)
-    return _changed(first, new, where, "exclude", case, log, ignore=ignore)
-
-
-def edit(
-    labels: ArrayLike, region: ArrayLike, value: int, *, only: int | None = None, case: str = "",
-    log: Log | None = None,
-) -> Labels:  # fmt: skip
-    """Paint a class (or 0, to erase) into a region.
-
-    Parameters
-    ----------
-    labels
-        Shape (*axes).
-    region
-        Where to paint, shape (*axes).
-    value
-        The class.
-    only
-        Paint only over voxels of this class.
-    case, log
-        Where the change is kept.
-
-    Examples
-    --------
-    >>> edit([0, 1, 2], [True, True, True], 3, only=1).tolist()
-    [0, 3, 2]
-    """
-    first, _, where = _same_grid(labels, labels, region)
-    if only is not None:
-        where = where & (first == only)
-    new = np.where(where, _fitting(value, first, "value"), first)
-    return _changed(first, new, where, "edit", case, log, value=int(value))
-
-
-def _same_grid(base: ArrayLike, other: ArrayLike, region: ArrayLike) -> tuple[Labels, Labels, Mask]:
-    first, second, where = np.asarray(base), np.asarray(other), np.asarray(region, bool)
-    if not first.shape == second.shape == where.shape:
-        raise DataError(
-            f"Versions and region must be on one grid, got {first.shape}, {second.shape} and "
-            f"{where.shape}."
-        )
-    return first, second, where
-
-
-def _fitting(number: int, labels: Labels, name: str) -> Labels:
-    """Return a label in the type of the others."""
-    if not np.can_cast(np.min_scalar_type(number), labels.dtype):
-        raise ConfigError(f"{name}: {number} does not fit labels of type {labels.dtype}.")
-    return np.asarray(number, labels.dtype)
-
-
-def _changed(
-    old: Labels, new: Labels, region: Mask, do: str, case: str, log: Log | None, **details: Any
-) -> Labels:
-    if log is not None:
-        at = np.argwhere(region)
-        box = [at.min(axis=0).tolist(), (at.max(axis=0) + 1).tolist()] if len(at) else []
-        counts = {"region": len(at), "box": box, "changed": int((old != new).sum())}
-        log.add(do, case, **counts, **details)
-    return new
-
-
-def write_training_set(
-    folder: str | Path,
-    cases: Mapping[str, tuple[xr.DataArray, ArrayLike]],
-    classes: Sequence[str],
-    log: Log | None = None,
-    ignore: int | None = IGNORE,
-    suffix: str = ".tif",
-) -> Path:
-    """Write curated cases as a data set that segmentation recipes read: images/ and labels/.
-
-    Parameters
-    ----------
-    folder
-        Made if it is not there.
-    cases
-        Name -> (recording, labels); labels in array order, (y, x) or (z, y, x).
-    classes
-        Names of the classes 1 … n.
-    log
-        Saved beside them as `curation.json`.
-    ignore
-        The label of voxels that are excluded; it becomes the number after the last class, as
-        nnU-Net's `dataset.json`, written beside, declares it.
-    suffix
-        Of the images' format.
+def read_plane(file: Path) -> Labels:
+    """Read a mask or labels of one channel, in array order.
 
     Raises
     ------
     DataError
-        If there is no case, or a label holds a number that no class was declared for.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from neuroloom.core.recording import image
-    >>> one = {"a": (image(np.zeros((4, 4), np.uint8)), np.eye(4, dtype=np.uint8))}
-    >>> made = write_training_set(tempfile.mkdtemp(), one, ["cell"])
-    >>> sorted(path.name for path in made.iterdir())
-    ['curation.json', 'dataset.json', 'imagesTr', 'labelsTr']
+        If its channels differ, so that it is a picture.
     """
-    from neuroloom.io.images import write_image
+    from neuroloom.io.images import read_image, to_array
 
-    if not cases:
-        raise DataError("No case was left to learn from: call at least one good.")
-    folder, last = Path(folder), len(classes)
-    for name, (recording, labels) in cases.items():
-        numbers = _numbered(np.asarray(labels), name, last, ignore)
-        for part in ("imagesTr", "labelsTr"):
-            (folder / part).mkdir(parents=True, exist_ok=True)
-        write_image(folder / "imagesTr" / f"{name}_0000{suffix}", recording)
-        write_image(folder / "labelsTr" / f"{name}{suffix}", numbers, like=recording)
-    names = {"background": 0} | {name: i for i, name in enumerate(classes, start=1)}
-    names |= {"ignore": last + 1} if ignore is not None else {}
-    declared = {"channel_names": {"0": "image"}, "labels": names, "numTraining": len(cases),
-                "file_ending": suffix}  # fmt: skip
-    write_json(folder / "dataset.json", declared)
-    (log or Log()).save(folder)
-    return folder
+    array = to_array(read_image(file))
+    if (array != array[0]).any():
+        raise DataError(f"{file}: has {len(array)} channels that differ; a mask has one.")
+    return array[0]
 
 
-def _numbered(labels: Labels, name: str, last: int, ignore: int | None) -> NDArray[np.uint8]:
-    out = labels.astype(np.int64)
-    skipped = out == ignore if ignore is not None else np.zeros(out.shape, bool)
-    odd = out[~skipped & ((out < 0) | (out > last))]
-    if odd.size:
-        raise DataError(f"{name}: holds label {odd[0]}, but only {last} classes are declared.")
-    return np.where(skipped, last + 1, out).astype(np.uint8)
+def _placed(data: Path, name: str) -> Path:
+    """Return a path as it is said: relative to the data, else to where we are."""
+    folder = data if data.is_dir() else data.parent
+    return folder / name if (folder / name).exists() else at_home(name)
+
+
+def _by_name(data: Path, role: str, name: str | None) -> dict[str, Path]:
+    """Return name of an image -> its file in the folder of a role."""
+    from neuroloom.io.cases.layouts import listed
+    from neuroloom.io.images import image_stem
+
+    if name is None:
+        return {}
+    folder = _placed(data, name)
+    if not folder.is_dir():
+        raise ConfigError(f"{role}: there is no folder {name}, in {data} or here.")
+    files = [folder / file for file in listed(folder)]
+    found = {image_stem(file): file for file in files}
+    if len(found) < len(files):
+        raise DataError(f"{folder}: two files are called as one image is; keep one of them.")
+    return found
+
+
+def _require_alike(cases: list[Case], files: dict[str, dict[str, Path]]) -> None:
+    """Refuse files on another grid than their image, and regions without a second version."""
+    from neuroloom.io.images import peek_image
+
+    for case in cases:
+        if case.name in files["regions"] and case.name not in files["second"]:
+            raise DataError(f"{case.name}: has a region, but no second version to take there.")
+        for role in ROLES:
+            file = files[role].get(case.name)
+            if file is not None and (shape := peek_image(file).shape) != case.shape:
+                raise DataError(f"{file}: its grid is {shape}, that of the image {case.shape}.")
+
+
+def _suffix(cases: list[Case]) -> str:
+    return ".nii.gz" if any(len(case.shape) == 3 for case in cases) else ".tif"
+
+
+def _hashes(prepared: Prepared) -> dict[str, str]:
+    files = {f"image/{case.name}": case.images[0] for case in prepared.cases}
+    for role, own in prepared.files.items():
+        kept = {case.name for case in prepared.cases} & set(own)
+        files |= {f"{role}/{name}": own[name] for name in sorted(kept)}
+    return {name: digest(file) for name, file in files.items() if file.is_file()}

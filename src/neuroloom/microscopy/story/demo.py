@@ -70,6 +70,21 @@ def nuclei(folder: Path, fields: dict[str, Any], images: int = 3) -> Demo:
     return place, fields, "Painted nuclei on an uneven ground, two of which touch, and their masks."
 
 
+def candidates(folder: Path, fields: dict[str, Any], images: int = 3) -> Demo:
+    """Write nuclei with two versions of masks, where the second is better, and marks."""
+    from neuroloom.io.images import read_image, to_array
+
+    place, _, _ = nuclei(Path(folder) / "candidates", {}, images)
+    right = np.arange(SHAPE[1])[None] >= SHAPE[1] // 2 + np.zeros((SHAPE[0], 1))
+    for number in range(images):
+        mask = to_array(read_image(place / "labels" / f"n{number}.tif"))[0] > 0
+        versions = {"first": mask & ~right, "second": mask, "regions": right}
+        for name, version in versions.items():
+            _save(place / name / f"n{number}.tif", 255 * version)
+    (place / "marks.csv").write_text("name,mark\nn0,good\nn1,bad\nn2,good\n")
+    return place, fields, "Painted nuclei, two masks of each, where the second is taken, and marks."
+
+
 def sections(folder: Path, fields: dict[str, Any], count: int = 4) -> Demo:
     """Write raw_NN.tif of neighbouring sections with dark lines and bright spots, and masks."""
     place = Path(folder) / "sections"

@@ -104,20 +104,43 @@ def _share(counts: ArrayLike, weights: tuple[int, int, int]) -> float:
 @styled
 def outlines(image: np.ndarray, labels: np.ndarray) -> Figure:
     """Draw an image with the outlines of what was found."""
+    figure, axes = canvas(5.0 * image.shape[-2] / image.shape[-1])
+    axes.imshow(pictured(image, labels), interpolation="nearest")
+    axes.set_axis_off()
+    return figure
+
+
+def pictured(
+    image: np.ndarray,
+    labels: np.ndarray,
+    paint: tuple[float, float, float] = (0.9, 0.35, 0.0),
+    *,
+    shown: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return an image in grey with outlines in a colour, (y, x, 3) from 0 to 1.
+
+    Parameters
+    ----------
+    image, labels
+        Shape (y, x), or (z, y, x), of which one slice is drawn.
+    shown
+        Labels that tell the slice, the one with most in it; default: `labels`.
+
+    Examples
+    --------
+    >>> pictured(np.eye(4), np.eye(4)).shape
+    (4, 4, 3)
+    """
     from scipy.ndimage import maximum_filter, minimum_filter
 
     if image.ndim == 3:
-        best = int((labels > 0).sum(axis=(1, 2)).argmax())
+        best = int(((labels if shown is None else shown) > 0).sum(axis=(1, 2)).argmax())
         image, labels = image[best], labels[best]
     numbers = labels.astype(np.int32)
     rim = (maximum_filter(numbers, 3) != minimum_filter(numbers, 3)) & (numbers > 0)
     low, high = np.percentile(image, (1, 99.5))
     grey = np.clip((image - low) / ((high - low) or 1), 0, 1)
-    picture = np.where(rim[..., None], np.array([0.9, 0.35, 0.0]), grey[..., None])
-    figure, axes = canvas(5.0 * image.shape[0] / image.shape[1])
-    axes.imshow(picture, interpolation="nearest")
-    axes.set_axis_off()
-    return figure
+    return np.where(rim[..., None], np.array(paint), grey[..., None])
 
 
 def _facts(recipe: Threshold, prepared: Prepared, table: pd.DataFrame) -> dict[str, Any]:
