@@ -31,6 +31,7 @@ def read_frames(
     trained: dict[str, Any] | None = None,
     clips: Sequence[str] = (),
     identity: bool | None = None,
+    pattern: str | None = None,
 ) -> Dataset:
     """Read the labelled frames of a project.
 
@@ -46,17 +47,21 @@ def read_frames(
         Videos to learn from without labels: paths, or globs below `data`.
     identity
         Whether names of animals say who they are; None: as the project says.
+    pattern
+        Keys subject, session, run in the names of videos or pictures: "{subject}_{session}".
 
     Returns
     -------
     Dataset
-        A row a frame: `name` (its picture), `path` (its video), `onset` (number of the frame);
+        A row a frame: `name` (its picture), `path` (its video, or those of the views that show
+        its moment), `onset` (its place in it), `moment` where views share one;
         `truth` is points (frame, individual, keypoint, 2), px.
 
     Raises
     ------
     ConfigError
-        If animals are to be told apart and there is one name only.
+        If animals are to be told apart and there is one name only, or a name does not match the
+        pattern.
     DataError
         If nothing usable is labelled, no picture is there, or keypoints of the run are missing.
     """
@@ -74,7 +79,7 @@ def read_frames(
         labels, changed = to_learn(labels, known)
         told += changed
         facts = _facts(labels, known)
-    table = frame_table(labels)
+    table = frame_table(labels, pattern)
     findings = [
         Finding("note", "How the data were read", f"A project of the format {labels.source}.")
     ]
@@ -152,8 +157,10 @@ def chosen(labels: Labels, include: list[str], data: Path) -> Labels:
     return labels.take(np.asarray(keep))
 
 
-def frame_table(labels: Labels) -> pd.DataFrame:
+def frame_table(labels: Labels, pattern: str | None = None) -> pd.DataFrame:
     """Return a row a frame with the columns of `core.dataset.Dataset`."""
+    from neuroloom.pose.units import ENTITIES, films_of, keys_by_pattern, moments_of
+
     frames = labels.frames
     picture = frames["image"].astype(str)
     number = frames["frame"].astype(int)
@@ -166,7 +173,19 @@ def frame_table(labels: Labels) -> pd.DataFrame:
     for unit in ("subject", "session"):
         known = frames[unit].astype(str) if unit in frames else ""
         table[unit] = known
-    table["onset"] = _order(video.to_numpy(), number.to_numpy())
+    moment, order = moments_of(labels), number.to_numpy()
+    if moment is not None:
+        table["path"] = table["run"] = films_of(video.to_numpy(), moment)
+        table["moment"] = order = moment
+    keys = frames[[]] if pattern is None else keys_by_pattern(labels, pattern)
+    for unit in (unit for unit in ENTITIES if unit in keys):
+        table[unit] = keys[unit]
+    if "run" in keys and moment is None:
+        table["path"] = keys.agg("/".join, axis=1)
+        table["moment"] = table["path"] + "::" + number.astype(str)
+    if "moment" not in table:  # then frames of one number are not one moment
+        order = order.argsort(kind="stable").argsort()
+    table["onset"] = _order(table["path"].to_numpy(str), order)
     table["stop"] = table["onset"]
     labelled = np.isfinite(labels.points).all(-1).any((1, 2))
     table["label"] = ["points" if known else None for known in labelled]
@@ -175,11 +194,11 @@ def frame_table(labels: Labels) -> pd.DataFrame:
 
 
 def _order(video: np.ndarray, number: np.ndarray) -> np.ndarray:
-    """Return the place of each frame among the labelled ones of its video."""
+    """Return the place of each frame among the labelled ones of its video; views share one."""
     place = np.empty(len(video))
     for name in np.unique(video):
         own = np.flatnonzero(video == name)
-        place[own[np.argsort(number[own], kind="stable")]] = np.arange(len(own))
+        place[own] = np.unique(number[own], return_inverse=True)[1]
     return place
 
 

@@ -57,6 +57,9 @@ class Estimate(Study):
     light: float | None = setting(
         None, "how strongly light, noise and blur vary in training; default 1", ge=0, le=3
     )
+    pattern: str | None = setting(
+        None, 'keys in names of videos or pictures: "{subject}_{session}"; also run; * is anything'
+    )
     identity: bool | None = setting(
         None, "names say who an animal is, told by its looks; default: as DeepLabCut's project says"
     )
@@ -77,7 +80,9 @@ class Estimate(Study):
         """Read the project; pictures are read when they are learnt from."""
         from neuroloom.pose.data import read_frames
 
-        return read_frames(data, self.include, clips=self.unlabelled, identity=self.identity)
+        return read_frames(
+            data, self.include, clips=self.unlabelled, identity=self.identity, pattern=self.pattern
+        )
 
     def read_like(self, facts: dict[str, Any], data: Path, include: list[str]) -> Dataset:
         """Read another project, which must have the run's keypoints."""
@@ -139,8 +144,10 @@ class Estimate(Study):
                 "(50 to 200 are usual); `--folds 0` fits on everything and judges nothing."
             )
         from neuroloom.pose.held_out import in_blocks
+        from neuroloom.pose.units import whole_moments
 
-        return in_blocks(super()._split(dataset, by), dataset.table)
+        folds = whole_moments(super()._split(dataset, by), dataset.table)
+        return in_blocks(folds, dataset.table)
 
     def _new_plan(self, prepared: Prepared, run: Run) -> Plan:
         """Settle the steps of a fit by measured speed, leaving time to predict and to report."""

@@ -41,7 +41,7 @@ def in_blocks(folds: list[Fold], table: pd.DataFrame) -> list[Fold]:
         if len(set(fold.units)) > 1 or not len(fold.test):
             out.append(fold)
             continue
-        place = np.argsort(np.argsort(table["onset"].to_numpy()[fold.test], kind="stable"))
+        place = np.unique(table["onset"].to_numpy()[fold.test], return_inverse=True)[1]
         path = table["path"].astype(str).to_numpy()[fold.test]
         units = [
             f"{own}: {fold.name}, {k // BLOCK + 1}" for own, k in zip(path, place, strict=True)
