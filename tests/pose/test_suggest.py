@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from PIL import Image
@@ -10,7 +14,7 @@ from PIL import Image
 from neuroloom.core.artifact import Shelf
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json
-from neuroloom.io.labels import read_labels
+from neuroloom.io.labels import Labels, Skeleton, read_labels, write_labels
 from neuroloom.io.tracks import read_tracks, write_tracks
 from neuroloom.io.video import Video, pictures_beside
 from neuroloom.pose.doubt.choose import (
@@ -23,6 +27,7 @@ from neuroloom.pose.doubt.choose import (
 from neuroloom.pose.doubt.videos import beside, find_videos, read_doubts
 from neuroloom.pose.link.pairs import to_detections
 from neuroloom.pose.predict import videos_of
+from neuroloom.pose.story.suggest import write_projects
 from neuroloom.pose.suggest import Suggest
 from tests.animals import write_clip
 
@@ -59,6 +64,57 @@ def test_a_project_to_correct_holds_what_the_net_found(run):
         np.testing.assert_allclose(labels.points[row], tracks[number], atol=1e-9)
     with Video(run.study[1] / "arena.mp4") as video:
         assert np.array_equal(labels.image(0), video.read([min(chosen)])[0])
+
+
+def project_of(folder, source, names=("snout", "left", "right", "back", "tail")):
+    """A project of one frame, as its program has it."""
+    folder.mkdir()
+    Image.new("L", (32, 32)).save(folder / "img7.png")
+    frames = pd.DataFrame({"video": ["v"], "frame": [7], "image": ["img7.png"]})
+    points = np.arange(10.0).reshape(1, 1, 5, 2)
+    labels = Labels(Skeleton(names, ((0, 4),)), frames, points, ("individual_0",), folder, "made")
+    if source == "dlc":
+        frames["table"] = "labeled-data/v/CollectedData_ann"
+        labels = replace(labels, source="dlc", extra={"scorer": "ann"})
+    return write_labels(labels, folder / source / {"slp": "a.slp"}.get(source, ""), source)[0]
+
+
+@pytest.mark.parametrize("tracks", [True, False])
+@pytest.mark.parametrize("source", ["dlc", "slp", "coco", "nwb"])
+def test_what_is_to_be_labelled_is_of_the_programs_own_format(tmp_path, source, tracks):
+    data, project = write_clip(tmp_path / "data"), project_of(tmp_path / "p", source)
+    project = project.parent if source == "dlc" else project
+    recipe = Suggest(frames=3, labels=str(project))
+    if not tracks:
+        (data / "arenaDLC_net.h5").unlink()
+    (one,) = recipe.prepare(data).videos
+    chosen = pd.DataFrame({"name": "arena", "frame": [5, 9, 20]})
+    written = write_projects(recipe, [one], chosen, tmp_path / "out")
+    if not tracks and source in ("dlc", "nwb"):
+        assert not written
+        return
+    made = tmp_path / "out/to-label"
+    if source == "slp":
+        held = pytest.importorskip("sleap_io").load_slp(str(made / "to-label.slp"))
+        assert [one.frame_idx for one in held.suggestions] == [5, 9, 20]
+        assert Path(held.videos[0].filename) == data / "arena.mp4"
+        assert not any(frame.user_instances for frame in held.labeled_frames)
+        found = [frame.predicted_instances[0].numpy() for frame in held.labeled_frames]
+        assert held.skeletons[0].edge_inds == [(0, 4)]
+    elif source == "coco":
+        held = read_json(made / "coco.json")
+        assert [one["id"] for one in held["images"]] == [2, 3, 4]
+        assert all((made / one["file_name"]).is_file() for one in held["images"])
+        assert held["categories"] == read_json(project)["categories"]
+        found = [np.reshape(one["keypoints"], (5, 3))[:, :2] for one in held["annotations"]]
+    else:
+        place = made if source == "dlc" else written[0]
+        found = list(read_labels(place, usable=False).points[:, 0])
+    if source == "dlc":
+        assert (made / "labeled-data/arena/CollectedData_ann.h5").is_file()
+    assert len(found) == (3 if tracks else 0)
+    for points, number in zip(found, (5, 9, 20), strict=False):
+        np.testing.assert_allclose(points, one.points[number, 0], atol=1e-6)
 
 
 def test_tracks_belong_to_the_video_that_they_are_called_after(tmp_path):
@@ -187,6 +243,17 @@ def test_hidden_files_and_results_are_no_videos(tmp_path):
     assert [path.name for path in videos_of(tmp_path)] == ["a.mp4", "b_labelled.mp4"]
     assert [path.name for path in find_videos(tmp_path)] == ["a.mp4", "b_labelled.mp4"]
     assert videos_of(tmp_path / "out/d.mp4") == [tmp_path / "out/d.mp4"]
+
+
+def test_a_video_that_cannot_be_read_is_left_out_by_name(tmp_path):
+    data = write_clip(tmp_path / "data")
+    (data / "torn.mp4").write_bytes(b"no video")
+    found = Suggest().prepare(data)
+    assert [one.name for one in found.videos] == ["arena"]
+    assert any("torn.mp4" in one.detail for one in found.findings if one.severity == "objection")
+    (data / "arena.mp4").unlink()
+    with pytest.raises(DataError, match=r"torn\.mp4"):
+        Suggest().prepare(data)
 
 
 def test_pictures_beside_videos_are_told(tmp_path):

@@ -65,8 +65,8 @@ class Suggest(Recipe):
 
     Frames in which a net is unsure, several nets disagree, a keypoint jumps, a limb is too long or
     something is missing; and unlike each other and those labelled already. Without tracks, frames
-    that stand for all. They are written as pictures and, where there are tracks, as a project in
-    which every point stands where the net has it: correct, do not begin anew.
+    that stand for all. They are written as pictures and as what the program of `labels` opens, in
+    which every point stands where a net has it: correct, do not begin anew.
 
     Examples
     --------
@@ -106,7 +106,7 @@ class Suggest(Recipe):
     def prepare(self, data: Path) -> Prepared:
         """Find the videos and read their tracks; nothing is written."""
         from neuroloom.io.video import pictures_beside
-        from neuroloom.pose.doubt.videos import find_videos, read_doubts
+        from neuroloom.pose.doubt.videos import find_videos
 
         known = {"unsure", "jump", "length", "missing", "spread"}
         if odd := set(self.weights) - known:
@@ -117,17 +117,34 @@ class Suggest(Recipe):
                 f"tracks: they belong to one video, the data have {len(videos)}; narrow them "
                 "with `include`."
             )
-        span = (self.start, self.stop, self.most)
-        found = [
-            read_doubts((video, name), self.tracks, data, span)
-            for video, name in zip(videos, names_apart(videos), strict=True)
-        ]
-        told = [*pictures_beside(data, videos), *(note for one in found for note in one[1])]
-        told.insert(0, Finding("note", "Files", f"{len(videos)} videos."))
-        doubted = [one[0] for one in found]
+        told: list[Finding] = []
+        doubted = self._doubted(videos, data, told)
+        told = [*pictures_beside(data, videos), *told]
+        told.insert(0, Finding("note", "Files", f"{len(doubted)} videos."))
         files = {f"{one.name}{one.video.suffix}": one.video for one in doubted}
         hashes = {name: digest(file) for name, file in files.items() if file.is_file()}
         return Prepared(doubted, hashes, told)
+
+    def _doubted(self, videos: list[Path], data: Path, told: list[Finding]) -> list[Doubted]:
+        """Return what is in doubt in each video; of several, one that cannot be read is told."""
+        from neuroloom.pose.doubt.videos import read_doubts
+
+        span = (self.start, self.stop, self.most)
+        doubted = []
+        for video, name in zip(videos, names_apart(videos), strict=True):
+            try:
+                found, notes = read_doubts((video, name), self.tracks, data, span)
+            except DataError as error:
+                if len(videos) == 1:
+                    raise
+                detail = f"{str(error).replace(str(video), video.name)} It was left out."
+                told.append(Finding("objection", name, detail))
+                continue
+            doubted.append(found)
+            told += notes
+        if not doubted:
+            raise DataError(f"{data}: none of {len(videos)} videos can be used. {told[0].detail}")
+        return doubted
 
     def work(self, prepared: Prepared, run: Run) -> None:
         """Choose, write the frames, and report."""

@@ -47,6 +47,22 @@ def write(labels: Labels, path: Path, images: bool = True) -> list[Path]:
     return [write_atomic(file, save)]
 
 
+def write_suggestions(labels: Labels, file: Path) -> list[Path]:
+    """Write .slp that suggests frames to label; the points in them are predictions."""
+    made = to_sleap(labels, placed=False)
+    made.suggestions = [
+        sleap_io().SuggestionFrame(video=frame.video, frame_idx=frame.frame_idx)
+        for frame in made.labeled_frames
+    ]
+    made.labeled_frames = [frame for frame in made.labeled_frames if frame.instances]
+
+    def save(partial: Path) -> None:
+        sleap_io().save_slp(made, str(partial), verbose=False, embed=False)
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return [write_atomic(file, save)]
+
+
 def sleap_io() -> Any:
     """Return the package sleap-io.
 
@@ -124,9 +140,10 @@ def from_sleap(held: Any, file: Path, source: str) -> Labels:
     return Labels(skeleton, frames, points, individuals, file.parent, source, tuple(notes), extra)
 
 
-def to_sleap(labels: Labels) -> Any:
-    """Return sleap-io's own object of any labels."""
+def to_sleap(labels: Labels, placed: bool = True) -> Any:
+    """Return sleap-io's own object of any labels, as a person placed them or as predictions."""
     package = sleap_io()
+    kind = package.Instance if placed else package.PredictedInstance
     skeleton = make_skeleton(labels.skeleton)
     several = labels.individuals if len(labels.individuals) > 1 else ()
     tracked = set(labels.kept("slp", "tracks", several))
@@ -135,9 +152,7 @@ def to_sleap(labels: Labels) -> Any:
     frames = []
     for row in range(len(labels)):
         instances = [
-            package.Instance.from_numpy(
-                labels.points[row, slot], skeleton=skeleton, track=tracks.get(name)
-            )
+            kind.from_numpy(labels.points[row, slot], skeleton=skeleton, track=tracks.get(name))
             for slot, name in enumerate(labels.individuals)
             if np.isfinite(labels.points[row, slot]).any()
         ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from neuroloom.io.labels import Labels
     from neuroloom.pose.suggest import Doubted, Prepared, Suggest
 
-FOLDERS = ("dlc", "lightning-pose", "deepposekit")  # formats that are written as a folder
 SHOWN = 12
 COLUMNS = 4
 WHY = {
@@ -64,8 +62,8 @@ def report_suggestions(
     shelf.add_table(
         "suggestions", chosen.sort_values("doubt", ascending=False),
         title="Frames to label next",
-        caption="The most doubtful first; their pictures are in artifacts/frames, and where there "
-        "are tracks a project with the points to correct is in artifacts/to-label.",
+        caption="The most doubtful first; their pictures are in artifacts/frames, and what the "
+        "program of labelling opens, with the points to correct, is in artifacts/to-label.",
     )  # fmt: skip
     shelf.add_figure(
         "frames", contact_sheet(pictures[:SHOWN]), title="The frames",
@@ -119,45 +117,48 @@ def write_frames(one: Doubted, chosen: pd.DataFrame, folder: Path) -> list[tuple
 def write_projects(
     recipe: Suggest, videos: list[Doubted], chosen: pd.DataFrame, folder: Path
 ) -> list[Path]:
-    """Write the chosen frames as a project, their points where the first net has them.
+    """Write the chosen frames for the program of `labels`, points where the first net has them.
 
-    The format is that of the recipe's `labels`, or DeepLabCut's. Videos without tracks are left
-    out: there is nothing to correct yet.
+    Without `labels` it is a DeepLabCut project. Videos without tracks are left out where the format
+    cannot list frames in which nothing is placed.
 
     Returns
     -------
     list of Path
         The files.
     """
-    from neuroloom.io.labels import read_labels, write_labels
+    from neuroloom.io.labels import read_labels
+    from neuroloom.io.labels.further import BARE, write_further
 
     model = read_labels(recipe.labels) if recipe.labels else None
-    format_ = model.source if model is not None and model.source in FOLDERS else "dlc"
     written = []
     for one in videos:
-        if one.points is None:
+        if one.points is None and (model is None or model.source not in BARE):
             continue
         numbers = np.sort(chosen.loc[chosen["name"] == one.name, "frame"].to_numpy(int))
-        labels = filled_in(one, numbers)
-        if model is not None and model.skeleton.keypoints == labels.skeleton.keypoints:
-            labels = replace(labels, skeleton=model.skeleton)
         place = folder / "to-label"
         place = place / one.name if len(videos) > 1 else place
-        written += write_labels(labels, place, format_)
+        written += write_further(filled_in(one, numbers, model), model, place)
     return written
 
 
-def filled_in(one: Doubted, numbers: np.ndarray) -> Labels:
-    """Return frames of a video as labels, each point where the net has it."""
+def filled_in(one: Doubted, numbers: np.ndarray, model: Labels | None = None) -> Labels:
+    """Return frames of a video as labels, each point where the net has it.
+
+    Without tracks nothing is placed, and the points are those of `model`.
+    """
     from neuroloom.io.labels import Labels, Skeleton, guess_swaps
 
-    row_of = {int(number): row for row, number in enumerate(one.numbers)}
-    rows = [row_of[int(number)] for number in numbers]
-    assert one.points is not None
     images = [f"{one.video.name}::{number}" for number in numbers]
     frames = pd.DataFrame({"video": one.name, "frame": numbers, "image": images})
-    skeleton = Skeleton(one.keypoints, swaps=guess_swaps(one.keypoints))
     place = one.video.parent
+    if one.points is None:
+        assert model is not None
+        points = np.full((len(numbers), *model.points.shape[1:]), np.nan)
+        return Labels(model.skeleton, frames, points, model.individuals, place, "neuroloom")
+    row_of = {int(number): row for row, number in enumerate(one.numbers)}
+    rows = [row_of[int(number)] for number in numbers]
+    skeleton = Skeleton(one.keypoints, swaps=guess_swaps(one.keypoints))
     return Labels(skeleton, frames, one.points[rows], one.individuals, place, "neuroloom")
 
 
