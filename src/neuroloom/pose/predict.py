@@ -198,12 +198,13 @@ def tracks_of(ensemble: Ensemble, video: Video, table: pd.DataFrame) -> xr.DataA
 
 def write_results(ensemble: Ensemble, video: Video, tracks: xr.DataArray, stem: Path) -> list[Path]:
     """Write tracks in the project's own format, and a labelled video, as `stem` and an ending."""
-    from neuroloom.io.tracks import ending_of, write_tracks
+    from neuroloom.io.tracks import ending_of, write_own, write_tracks
     from neuroloom.learn.overlay import labelled_video
 
     source = str(ensemble.facts["axes"].get("source", "dlc"))
     written = [stem.with_name(f"{stem.name}{ending_of(source)}")]
     write_tracks(tracks, written[0])
+    written += write_own(tracks, stem, source)
     if len(video) > 1:
         path = stem.with_name(f"{stem.name}_labelled.mp4")
         edges = [(start, end) for start, end in tracks.attrs["edges"]]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
 import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from neuroloom.core.errors import DataError
 from neuroloom.core.recording import tracks
-from neuroloom.io.tracks import read_tracks, write_tracks
+from neuroloom.io.labels import read_labels
+from neuroloom.io.tracks import read_tracks, write_own, write_tracks
 
 sleap_io = pytest.importorskip("sleap_io")
 pytest.importorskip("ndx_pose")
@@ -234,3 +238,45 @@ def test_a_varying_rate_keeps_frames_and_times(ending, tmp_path):
     assert again.frame.values.tolist() == list(range(7, 24))
     np.testing.assert_allclose(again.time.values, times, atol=1e-9)
     np.testing.assert_allclose(again.values, points, atol=1e-6)
+
+
+def test_results_of_coco_come_back_and_sleap_opens_them(tmp_path):
+    recording = made(animals=2)
+    recording.attrs["edges"] = [[0, 2]]
+    (file,) = write_own(recording, tmp_path / "clip", "coco")
+    held = json.loads(file.read_text())
+    assert all({"image_id", "category_id", "keypoints", "score"} <= set(one)
+               for one in held["annotations"])  # fmt: skip
+    assert held["annotations"][0]["score"] == pytest.approx(
+        float(recording.confidence[0, :, 0].mean())
+    )
+    labels = read_labels(file, usable=False)
+    wanted = recording.transpose("time", "individuals", "keypoints", "space").values
+    np.testing.assert_allclose(labels.points, wanted, atol=1e-9, rtol=0)
+    assert labels.skeleton.edges == ((0, 2),)
+    (tmp_path / "clip").mkdir()
+    for one in held["images"]:  # SLEAP passes over frames that nobody wrote
+        Image.new("L", (32, 32)).save(tmp_path / one["file_name"])
+    theirs = sleap_io.load_file(str(file), format="coco")
+    assert len(theirs.labeled_frames) == 7
+    np.testing.assert_allclose(theirs[0].instances[1].numpy(), wanted[0, 1])
+
+
+def test_results_of_deepposekit_are_those_of_its_predict(tmp_path):
+    recording = made(animals=1)
+    (file,) = write_own(recording, tmp_path / "clip", "deepposekit")
+    x, y, sure = np.split(np.load(file), 3, -1)
+    np.testing.assert_array_equal(x[..., 0], recording.sel(space="x")[..., 0])
+    np.testing.assert_array_equal(y[..., 0], recording.sel(space="y")[..., 0])
+    np.testing.assert_array_equal(sure[..., 0], recording.confidence[..., 0])
+    assert write_own(made(animals=2), tmp_path / "two", "deepposekit") == []
+
+
+def test_results_of_label3d_come_back(tmp_path):
+    recording = made(animals=1)
+    (file,) = write_own(recording, tmp_path / "clip", "label3d")
+    labels = read_labels(file, usable=False)
+    np.testing.assert_allclose(labels.points[:, 0], recording[..., 0].transpose(
+        "time", "keypoints", "space"), atol=1e-9)  # fmt: skip
+    assert labels.skeleton.keypoints == NAMES
+    assert list(labels.frames["frame"]) == list(range(7))

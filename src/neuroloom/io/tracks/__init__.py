@@ -6,6 +6,8 @@
 - `write_tracks(recording, path, format)` writes one: "dlc" (.h5, .csv), "lightning-pose" (.csv),
   "slp", "analysis" (SLEAP's .analysis.h5), "movement" (.nc), "nwb" (ndx-pose).
 - `ending_of(source)` is the ending for results in the format of a project of labels.
+- `write_own(recording, stem, source)` writes results for COCO, DeepPoseKit and Label3D, which have
+  no file of tracks.
 - One file a format, with `claims(path)`, `read(path, rate)` and `write(recording, path)`; its name
   stands in `TRACKS` of `core/registry.py`.
 """
@@ -17,5 +19,6 @@ from neuroloom.io.tracks.door import (
     read_tracks,
     write_tracks,
 )
+from neuroloom.io.tracks.own import write_own
 
-__all__ = ["ending_of", "is_tracks", "read_each_video", "read_tracks", "write_tracks"]
+__all__ = ["ending_of", "is_tracks", "read_each_video", "read_tracks", "write_own", "write_tracks"]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 _ENDING_OF = {"lightning-pose": ".csv", "slp": ".slp", "nwb": ".nwb"}
-ENDINGS = (".h5", ".csv", ".slp", ".nc", ".nwb", ".json", ".mat")
+ENDINGS = (".h5", ".csv", ".slp", ".nc", ".nwb")
 _BY_NAME = (
     (".analysis.h5", "analysis"),
     (".slp", "slp"),
@@ -136,7 +136,8 @@ def write_tracks(recording: xr.DataArray, path: str | Path, format: str | None =
 def ending_of(source: str) -> str:
     """Return the ending of tracks in the program that a project of labels came from.
 
-    A format that has none of its own for tracks gets DeepLabCut's .h5, which most programs read.
+    A format that has none of its own for tracks gets DeepLabCut's .h5, which most programs read;
+    `write_own` writes its results in its own words beside.
 
     Examples
     --------
