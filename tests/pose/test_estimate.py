@@ -12,6 +12,7 @@ from neuroloom.core.files import read_json
 from neuroloom.core.split import Fold
 from neuroloom.io.video import write_video
 from neuroloom.learn.training.fit import own_threads
+from neuroloom.pose import predict as prediction
 from neuroloom.pose.confidence import Calibration, calibrate, cross_calibrated, slope
 from neuroloom.pose.estimate import Estimate
 from neuroloom.pose.held_out import in_blocks, paired, score_of_expectation, together
@@ -105,7 +106,9 @@ def test_a_video_gets_a_row_a_frame_and_tracks_in_the_projects_format(tmp_path):
     assert (tmp_path / "out/clip_labelled.mp4").stat().st_size > 0
 
 
-def test_videos_of_one_name_keep_their_own_results(tmp_path):
+def test_videos_of_one_name_keep_their_own_results_and_a_killed_prediction_goes_on(
+    tmp_path, monkeypatch
+):
     run = Estimate(**QUICK).run(write_project(tmp_path / "p", 1, 6), tmp_path / "r")
     rng = np.random.default_rng(0)
     for session in ("s1", "s2"):
@@ -121,6 +124,20 @@ def test_videos_of_one_name_keep_their_own_results(tmp_path):
         x = pd.read_hdf(tmp_path / f"out/{session}_cam0.h5").xs("x", axis=1, level="coords")
         np.testing.assert_allclose(x.to_numpy().ravel(), own["x"], atol=1e-6)
     assert "s1: 1 pictures beside videos" in (tmp_path / "out/audit.json").read_text()
+    finders = iter([prediction.found_by, lambda _: _killed])
+    monkeypatch.setattr(prediction, "found_by", lambda ensemble: next(finders)(ensemble))
+    with pytest.raises(KeyboardInterrupt):
+        run.predict(tmp_path / "s1", tmp_path / "s2", out=tmp_path / "killed")
+    monkeypatch.undo()
+    (part,) = (tmp_path / "killed/scans").glob("*/part-*")
+    before = part.stat().st_mtime_ns
+    again = run.predict(tmp_path / "s1", tmp_path / "s2", out=tmp_path / "killed")
+    pd.testing.assert_frame_equal(again, both)
+    assert part.stat().st_mtime_ns == before
+
+
+def _killed(frames):
+    raise KeyboardInterrupt
 
 
 def test_a_point_that_is_never_labelled_is_not_found(tmp_path):

@@ -321,6 +321,18 @@ def test_label3d_there_and_back(tmp_path):
     np.testing.assert_array_equal(theirs["data_3d"][0, 0], cells[1, 0]["data_3d"])
 
 
+def test_a_label3d_file_of_a_newer_matlab_says_how_to_save_it(tmp_path):
+    with h5py.File(tmp_path / "a.mat", "w", userblock_size=512) as file:
+        file["labelData"] = np.zeros((2, 1))
+    with (tmp_path / "a.mat").open("r+b") as file:
+        file.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\x00\x02IM")
+    for place in (tmp_path / "a.mat", tmp_path):
+        with pytest.raises(
+            DataError, match=r"a\.mat: is a \.mat of version 7\.3; save it with -v7"
+        ):
+            read_labels(place)
+
+
 @pytest.mark.parametrize(
     ("place", "name", "shape"),
     [

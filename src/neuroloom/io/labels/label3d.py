@@ -101,7 +101,19 @@ def _is_label3d(file: Path) -> bool:
 
     try:
         return "labelData" in {name for name, _, _ in whosmat(str(file))}
-    except (OSError, ValueError, NotImplementedError, TypeError):
+    except NotImplementedError:  # version 7.3 is HDF5
+        return _holds_labels(file)
+    except (OSError, ValueError, TypeError):
+        return False
+
+
+def _holds_labels(file: Path) -> bool:
+    import h5py
+
+    try:
+        with h5py.File(file, "r") as opened:
+            return "labelData" in opened
+    except OSError:
         return False
 
 
@@ -110,6 +122,10 @@ def _load(file: Path) -> dict[str, Any]:
 
     try:
         found: dict[str, Any] = loadmat(str(file), struct_as_record=False)
+    except NotImplementedError:
+        raise DataError(
+            f"{file}: is a .mat of version 7.3; save it with -v7 (MATLAB: save)."
+        ) from None
     except (OSError, ValueError, TypeError) as error:
         raise DataError(f"{file}: the .mat file is damaged: {error}.") from error
     return found
