@@ -421,6 +421,30 @@ def test_names_of_labels_that_change(tmp_path: Path) -> None:
     assert any("masks called axon, mylin, other cases have axon, myelin" in p.text for p in errors)
 
 
+@pytest.mark.parametrize(
+    ("odd", "said"),
+    [
+        ("1\twhite\n2\tgrey", "calls 1 white, 2 grey, those of the other cases 1 grey, 2 white;"),
+        ("2\twhite\n3\tgrey\n1\tgap", "calls 1 gap, those of the other cases 1 grey;"),
+        ("1\tGrey\n2\twhite\n3\tgrey matter", ""),
+    ],
+)
+def test_names_of_numbers_that_change(odd: str, said: str, tmp_path: Path) -> None:
+    """Each mask of BIDS may have a table of its own."""
+    for subject in range(3):
+        stem = f"sub-{subject}/anat/sub-{subject}_T1w"
+        label = tmp_path / "derivatives/labels" / f"{stem}_dseg.nii.gz"
+        write_case(tmp_path / f"{stem}.nii.gz", label, subject)
+        rows = odd if subject == 2 else "1\tgrey\n2\twhite"
+        label.with_name(f"sub-{subject}_T1w_dseg.tsv").write_text(f"index\tname\n{rows}\n")
+    found = find_cases(tmp_path)
+    assert {1: "grey", 2: "white"}.items() <= found.names.items()
+    errors = [p for p in check_cases(found.cases) if p.severity == "error"]
+    assert [p.text.partition(": the table of its label ")[2][: len(said)] for p in errors] == (
+        [said] if said else []
+    )
+
+
 def test_columns_that_say_who_somebody_is_are_left_out(tmp_path: Path) -> None:
     write_case(tmp_path / "a.nii.gz", None, 0)
     table = tmp_path / "t.csv"

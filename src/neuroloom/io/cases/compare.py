@@ -1,4 +1,4 @@
-"""What cases say of each other: sizes, classes, copies and mirror images among them."""
+"""What cases say of each other: kinds, sizes, names, colours and copies among them."""
 
 from __future__ import annotations
 
@@ -8,16 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from neuroloom.io.cases.layouts import unlike_channels
-from neuroloom.io.cases.look import Problem, Seen, Use
+from neuroloom.io.cases.layouts import few, unlike_channels
+from neuroloom.io.cases.look import Problem, Seen, Use, problem_of
 from neuroloom.io.cases.painted import Colour
+from neuroloom.io.cases.sides import FEWEST, flips
 
 _OTHER_SIZE = 1.5
 _SQUARE = 1.05
-_FEWEST, _CLEARLY = 5, 0.1
-# One class has its place on a side of another where this share of the cases have it there, at a
-# distance so even (mean by standard deviation); more classes than these are numbers of objects.
-_MOST, _EVENLY, _ATLAS = 0.8, 4.0, 256
 # A value that one label alone holds is a slip if it covers so small a share of what is drawn; more
 # values than these are numbers of objects.
 _SLIP, _CLASSES = 1e-3, 32
@@ -29,7 +26,7 @@ _PAINTED = 255
 
 def compare(seen: list[Seen], use: Use) -> list[Problem]:
     """Return what is odd among cases; of those that serve one model, all that makes them unlike."""
-    together = _TOGETHER if use == "model" else (_slips, _flips)
+    together = _TOGETHER if use == "model" else (_slips, flips)
     return [problem for judge in (_pixel_sizes, *together) for problem in judge(seen)]
 
 
@@ -40,7 +37,7 @@ def _kinds(seen: list[Seen]) -> list[Problem]:
         return []
     usual = Counter(kinds).most_common(1)[0][0]
     return [
-        _problem(
+        problem_of(
             "error",
             one,
             f"is {'an' if kind == 'image' else 'a'} {kind} among {usual}s; a model is for one of "
@@ -63,7 +60,9 @@ def _channel_counts(seen: list[Seen]) -> list[Problem]:
         return []
     usual = counts.most_common(1)[0][0]
     return [
-        _problem("error", one, f"has {unlike_channels(one.channels, usual)} as in the other cases.")
+        problem_of(
+            "error", one, f"has {unlike_channels(one.channels, usual)} as in the other cases."
+        )
         for one in seen
         if one.channels != usual
     ]
@@ -81,7 +80,7 @@ def _pixel_sizes(seen: list[Seen]) -> list[Problem]:
                 alike.append(replace(one, case=one.case.in_unit(unit)))
                 continue
             said = f"its pixels are in {one.case.unit}, those of other cases in {unit}"
-            found.append(_problem("warning", one, f"{said}; sizes cannot be compared."))
+            found.append(problem_of("warning", one, f"{said}; sizes cannot be compared."))
         found += _unlike(alike)
     return found
 
@@ -92,7 +91,7 @@ def _unlike(same: list[Seen]) -> list[Problem]:
     skewed = [
         one for one in same if flat and max(one.case.spacing) > _SQUARE * min(one.case.spacing)
     ]
-    found = [_problem("warning", one, _not_square(one, same)) for one in skewed]
+    found = [problem_of("warning", one, _not_square(one, same)) for one in skewed]
     straight = [one for one in same if one not in skewed] or same
     sizes = np.array([one.case.spacing for one in straight])
     usual = np.median(sizes, axis=0)
@@ -100,10 +99,15 @@ def _unlike(same: list[Seen]) -> list[Problem]:
     odd = [one for one, times in zip(straight, ratio, strict=True) if times > _OTHER_SIZE]
     if len(odd) > max(1, len(same) // 4):
         ends = f"{_times(sizes.min(0))} to {_times(sizes.max(0))}"
-        return [*found, _problem("note", odd[0], f"sizes of voxels vary among the cases, {ends}.")]
+        return [
+            *found,
+            problem_of("note", odd[0], f"sizes of voxels vary among the cases, {ends}."),
+        ]
     severity = "warning" if flat else "note"
     said = f"those of the other cases {_times(usual)}; is that true?"
-    return found + [_problem(severity, one, f"its voxels are {_size(one)}, {said}") for one in odd]
+    return found + [
+        problem_of(severity, one, f"its voxels are {_size(one)}, {said}") for one in odd
+    ]
 
 
 def _not_square(one: Seen, same: list[Seen]) -> str:
@@ -130,7 +134,7 @@ def _label_names(seen: list[Seen]) -> list[Problem]:
         return []
     usual = set(names.most_common(1)[0][0])
     return [
-        _problem(
+        problem_of(
             "error",
             one,
             f"has masks called {', '.join(sorted(own))}, other cases have "
@@ -141,6 +145,29 @@ def _label_names(seen: list[Seen]) -> list[Problem]:
     ]
 
 
+def _number_names(seen: list[Seen]) -> list[Problem]:
+    """Find labels whose own table calls what they hold otherwise than the tables of the others."""
+    tables = [{k: name.casefold() for k, name in one.case.names.items()} for one in seen]
+    usual: dict[int, str] = {}
+    for (number, name), _ in Counter(pair for own in tables for pair in own.items()).most_common():
+        if number not in usual and name not in usual.values():
+            usual[number] = name
+    found = []
+    for one, own in zip(seen, tables, strict=True):
+        drawn = {k: own[k] for k in own if one.case.numbering.get(k, k) in one.values}
+        odd = {k: name for k, name in drawn.items() if usual.get(k) != name}
+        theirs = {k: name for k, name in usual.items() if k in odd or name in odd.values()}
+        if odd:
+            text = f"the table of its label calls {_numbered(odd)}, those of the other cases "
+            text += f"{_numbered(theirs)}; number the classes of all labels alike."
+            found.append(problem_of("error", one, text))
+    return found
+
+
+def _numbered(names: dict[int, str]) -> str:
+    return few(f"{number} {name}" for number, name in sorted(names.items()))
+
+
 def _greys(seen: list[Seen]) -> list[Problem]:
     """Say which values were taken as which class, where they are no numbers of classes."""
     drawn = [one for one in seen if one.label_hash]
@@ -148,14 +175,16 @@ def _greys(seen: list[Seen]) -> list[Problem]:
     if not greys:
         return []
     taken = ", ".join(f"{grey:g} as {name}" for name, grey in greys.items())
-    return [_problem("note", drawn[0], f"its label and the others were numbered by grey: {taken}.")]
+    return [
+        problem_of("note", drawn[0], f"its label and the others were numbered by grey: {taken}.")
+    ]
 
 
 def _colours(seen: list[Seen]) -> list[Problem]:
     """Find labels painted in one colour where others that count as the same class have another."""
     painted = [(one, one.colours[_PAINTED]) for one in seen if list(one.colours) == [_PAINTED]]
     return [
-        _problem(
+        problem_of(
             "error",
             one,
             f"its label is painted in {colour} (red, green, blue) where that of "
@@ -186,7 +215,7 @@ def _palettes(seen: list[Seen]) -> list[Problem]:
                     f"other labels; {other.case.name} has {usual} for it. Numbers count and not "
                     "colours: do they mean the same in all labels?"
                 )
-                found.append(_problem("warning", one, text))
+                found.append(problem_of("warning", one, text))
                 break
         first = {value: (one, own) for value, own in one.colours.items()} | first
     return found
@@ -217,7 +246,7 @@ def _slips(seen: list[Seen]) -> list[Problem]:
     """Find values that a few voxels of one label hold, and no other label."""
     drawn = [one for one in seen if one.values]
     cases = Counter(value for one in drawn for value in one.values)
-    if len(drawn) < _FEWEST or len(cases) > _CLASSES:
+    if len(drawn) < FEWEST or len(cases) > _CLASSES:
         return []
     found = []
     for one in drawn:
@@ -228,7 +257,7 @@ def _slips(seen: list[Seen]) -> list[Problem]:
                     f"{count} voxel{'s' * (count > 1)} of the label hold{'s' * (count == 1)} "
                     f"{value}, and no other case has that class; correct the label if it is a slip."
                 )
-                found.append(_problem("warning", one, text))
+                found.append(problem_of("warning", one, text))
     return found
 
 
@@ -240,7 +269,7 @@ def _twins(seen: list[Seen]) -> list[Problem]:
         other = first.setdefault(one.image_hash, one)
         if other is not one:
             found.append(
-                _problem(
+                problem_of(
                     "error",
                     one,
                     f"is the same image as {other.case.images[0].name};"
@@ -256,10 +285,10 @@ def _twins(seen: list[Seen]) -> list[Problem]:
             continue
         if other.case.subject == one.case.subject:
             said = "of the same subject: together they are one piece of evidence."
-            found.append(_problem("note", one, f"has the label of {other.case.name}, {said}"))
+            found.append(problem_of("note", one, f"has the label of {other.case.name}, {said}"))
         else:
             found.append(
-                _problem(
+                problem_of(
                     "warning",
                     one,
                     f"has exactly the label of {other.case.name}, on "
@@ -269,143 +298,16 @@ def _twins(seen: list[Seen]) -> list[Problem]:
     return found
 
 
-def _flips(seen: list[Seen]) -> list[Problem]:
-    """Find labels that are mirrored, or whose classes have changed sides."""
-    found = [*_mirror_images(seen), *_mirrored(seen)]
-    named = {problem.case for problem in found}
-    return found + [problem for problem in _exchanged(seen) if problem.case not in named]
-
-
-def _mirror_images(seen: list[Seen]) -> list[Problem]:
-    """Find labels that are exactly another's mirror image."""
-    found: list[Problem] = []
-    by_hash = {one.label_hash: one for one in seen if one.label_hash}
-    for one in seen:
-        other = by_hash.get(one.mirror_hash)
-        if other is None or other is one or one.mirror_hash == one.label_hash:
-            continue
-        if one.case.name > other.case.name:
-            found.append(
-                _problem(
-                    "warning",
-                    one,
-                    "its label is the left-right mirror image of "
-                    f"that of {other.case.name}; one of them is flipped.",
-                )
-            )
-    return found
-
-
-def _mirrored(seen: list[Seen]) -> list[Problem]:
-    """Find labels that, all classes as one, are like the others only when mirrored."""
-    drawn = [one for one in seen if one.thumb is not None]
-    sides = _likeness([one.thumb for one in drawn if one.thumb is not None])
-    # Only where the usual label has a side: for a symmetric one both likenesses are the same.
-    if len(drawn) < _FEWEST or np.median(sides[:, 0] - sides[:, 1]) < _CLEARLY:
-        return []
-    return [
-        _problem(
-            "warning",
-            one,
-            f"its label is like the others' only when it is mirrored left to "
-            f"right (correlation {mirrored:.2f} against {as_is:.2f}); is it flipped?",
-        )
-        for one, (as_is, mirrored) in zip(drawn, sides, strict=True)
-        if mirrored - as_is > _CLEARLY
-    ]
-
-
-def _exchanged(seen: list[Seen]) -> list[Problem]:
-    """Find cases in which a class lies on the other side of another than it does elsewhere."""
-    placed = [one for one in seen if one.sides]
-    classes = sorted({value for one in placed for value in one.sides})
-    people = _first_of_each(placed)
-    if len(people) < _FEWEST or len(classes) > _ATLAS:
-        return []
-    nowhere = (np.nan, np.nan)
-    sides = np.array([[one.sides.get(value, nowhere) for value in classes] for one in placed])
-    worst: dict[int, tuple[float, float, int, int]] = {}
-    for column, first in enumerate(classes[:-1]):
-        apart = _apart(sides[:, [column]], sides[:, column + 1 :])
-        usual = _usual_side(apart[people])
-        for case, other in np.argwhere(apart * np.sign(usual) < -np.abs(usual) / 2):
-            there = (usual[other], apart[case, other], first, classes[column + 1 + other])
-            worst[case] = max(worst.get(case, there), there, key=lambda pair: abs(pair[0]))
-    return [
-        _problem(
-            "warning",
-            placed[case],
-            f"class {first} of its label lies {abs(own):.3g} mm to the {_way(own)} of class "
-            f"{second}, in the other cases {abs(usual):.3g} mm to the {_way(usual)}; are the sides "
-            "exchanged, or is it flipped?",
-        )
-        for case, (usual, own, first, second) in sorted(worst.items())
-    ]
-
-
-def _first_of_each(seen: list[Seen]) -> list[int]:
-    """Return the place of one case a subject; of all cases where they count as one subject's."""
-    first: dict[str, int] = {}
-    for place, one in enumerate(seen):
-        first.setdefault(one.case.subject, place)
-    return list(first.values()) if len(first) > 1 else list(range(len(seen)))
-
-
-def _apart(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Return how far to the right of others a class lies, mm, shape (case, class); NaN if lacking.
-
-    0 where it is beside them by less than both are wide. Of each are given mean and deviation.
-    """
-    way = one[..., 0] - other[..., 0]
-    return np.where(np.abs(way) < one[..., 1] + other[..., 1], 0.0, way)
-
-
-def _usual_side(apart: np.ndarray) -> np.ndarray:
-    """Return how far to the right of others most cases have a class, mm; NaN where it varies."""
-    there = np.isfinite(apart).sum(0)
-    ways = np.sign(np.nansum(np.sign(apart), axis=0))
-    alike = apart * ways > 0
-    count = alike.sum(0)
-    mean = np.where(alike, apart, 0).sum(0) / np.maximum(count, 1)
-    spread = np.sqrt(np.where(alike, (apart - mean) ** 2, 0).sum(0) / np.maximum(count - 1, 1))
-    even = (there >= _FEWEST) & (count >= _MOST * there) & (np.abs(mean) >= _EVENLY * spread)
-    return np.where(even, mean, np.nan)
-
-
-def _way(right: float) -> str:
-    return "right" if right > 0 else "left"
-
-
 _TOGETHER = (
     _kinds,
     _channel_counts,
     _label_names,
+    _number_names,
     _greys,
     _colours,
     _palettes,
     _segments,
     _slips,
     _twins,
-    _flips,
+    flips,
 )
-
-
-def _likeness(thumbs: list[np.ndarray]) -> np.ndarray:
-    """Return a row a label: its correlation with the mean of the others, as it is and mirrored."""
-    total = np.sum(thumbs, axis=0) if thumbs else np.zeros(1)
-    rows = []
-    for thumb in thumbs:
-        others = (total - thumb).ravel()
-        pair = [_correlation(side.ravel(), others) for side in (thumb, thumb[::-1])]
-        rows.append(pair)
-    return np.array(rows).reshape(-1, 2)
-
-
-def _correlation(one: np.ndarray, other: np.ndarray) -> float:
-    spread = float(one.std() * other.std())
-    return float(((one - one.mean()) * (other - other.mean())).mean()) / spread if spread else 0.0
-
-
-def _problem(severity: str, one: Seen, text: str) -> Problem:
-    file = one.case.images[0].name
-    return Problem(severity, one.case.name, file, f"{file}: {text}")

@@ -296,7 +296,8 @@ def _case(row: Row, root: Path, coding: Coding, colours: Colours) -> Case:
         label = root / row.label
     images = tuple(root / path for path in row.images)
     subject = row.keys["subject"]
-    return Case(row.name, images, label, subject, coding, row.pixel, row.missing, colours=colours)
+    return Case(row.name, images, label, subject, coding, row.pixel, row.missing, colours=colours,
+                names=row.names)  # fmt: skip
 
 
 def _table(rows: list[Row]) -> pd.DataFrame:

@@ -69,6 +69,7 @@ class Row:
     keys: dict[str, Any] = field(default_factory=dict)
     pixel: tuple[tuple[float, ...], str] | None = None
     missing: tuple[int, ...] = ()  # places of the channels that no file holds
+    names: dict[int, str] = field(default_factory=dict)  # of the numbers of this label
 
 
 @dataclass
@@ -100,7 +101,7 @@ class Layout:
 
     def unlabelled(self) -> Layout:
         """Return the same without labels and what is declared of them."""
-        rows = [replace(row, label=None) for row in self.rows]
+        rows = [replace(row, label=None, names={}) for row in self.rows]
         none: dict[str, Any] = {"classes": None, "names": {}, "kind": "", "regions": {}}
         none |= {"painted": (), "colours": {}, "alone": [], "clashes": {}}
         return replace(self, rows=rows, ignore=None, strict=False, **none)

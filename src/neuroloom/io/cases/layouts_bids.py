@@ -90,9 +90,23 @@ def by_bids(root: Path, channels: Sequence[str] = ()) -> Layout | None:
         layout.classes = dict(enumerate(classes, start=1))
     elif classes != ["label"]:
         layout.kind = "".join(classes)
-    if used and (tables := _sidecars(root, root / min(used), "tsv")):
-        layout.names = bids.names_of_numbers(tables[0])
+    layout.names = _name_numbers(root, rows, sorted(used))
     return layout
+
+
+def _name_numbers(root: Path, rows: list[Row], masks: list[str]) -> dict[int, str]:
+    """Give each row what the table of its label calls the numbers; return those of all masks."""
+    tables = {mask: _sidecars(root, root / mask, "tsv")[:1] for mask in masks}
+    read = {table: bids.names_of_numbers(table) for own in tables.values() for table in own}
+    names = {mask: read[table] for mask, own in tables.items() for table in own}
+    for row in rows:
+        if isinstance(row.label, str):
+            row.names = names.get(row.label, {})
+    found: dict[int, str] = {}
+    for number, name in (pair for own in names.values() for pair in own.items()):
+        if number not in found and name not in found.values():
+            found[number] = name
+    return found
 
 
 @dataclass(frozen=True)

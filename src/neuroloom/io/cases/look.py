@@ -74,6 +74,12 @@ class Seen:
         self.problems.append(Problem(severity, self.case.name, file.name, f"{file.name}: {text}"))
 
 
+def problem_of(severity: str, one: Seen, text: str) -> Problem:
+    """Return what is wrong with a case beside the others; it names its first image."""
+    file = one.case.images[0].name
+    return Problem(severity, one.case.name, file, f"{file}: {text}")
+
+
 def look(seen: Seen, allowed: set[int] | None, use: Use) -> Seen:
     """Read image and label of a case once."""
     case = seen.case

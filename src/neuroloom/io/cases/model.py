@@ -77,6 +77,8 @@ class Case:
         Unit that sizes are given in; None: that of the file.
     colours
         The channels that a picture is given in.
+    names
+        What the numbers of its label are called, where a table of its own says it.
     """
 
     name: str
@@ -91,6 +93,7 @@ class Case:
     upright: bool = False
     lengths: str | None = None
     colours: Colours = field(default_factory=Colours)
+    names: Mapping[int, str] = field(default_factory=dict)
 
     @cached_property
     def header(self) -> ImageHeader:

@@ -1,0 +1,135 @@
+"""Which labels are mirrored, or have classes on the other side, judged by those of other cases."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from neuroloom.io.cases.look import Problem, Seen, problem_of
+
+FEWEST, _CLEARLY = 5, 0.1
+# One class has its place on a side of another where this share of the cases have it there, at a
+# distance so even (mean by standard deviation); more classes than these are numbers of objects.
+_MOST, _EVENLY, _ATLAS = 0.8, 4.0, 256
+
+
+def flips(seen: list[Seen]) -> list[Problem]:
+    """Find labels that are mirrored, or whose classes have changed sides."""
+    found = [*_mirror_images(seen), *_mirrored(seen)]
+    named = {problem.case for problem in found}
+    return found + [problem for problem in _exchanged(seen) if problem.case not in named]
+
+
+def _mirror_images(seen: list[Seen]) -> list[Problem]:
+    """Find labels that are exactly another's mirror image."""
+    found: list[Problem] = []
+    by_hash = {one.label_hash: one for one in seen if one.label_hash}
+    for one in seen:
+        other = by_hash.get(one.mirror_hash)
+        if other is None or other is one or one.mirror_hash == one.label_hash:
+            continue
+        if one.case.name > other.case.name:
+            found.append(
+                problem_of(
+                    "warning",
+                    one,
+                    "its label is the left-right mirror image of "
+                    f"that of {other.case.name}; one of them is flipped.",
+                )
+            )
+    return found
+
+
+def _mirrored(seen: list[Seen]) -> list[Problem]:
+    """Find labels that, all classes as one, are like the others only when mirrored."""
+    drawn = [one for one in seen if one.thumb is not None]
+    sides = _likeness([one.thumb for one in drawn if one.thumb is not None])
+    # Only where the usual label has a side: for a symmetric one both likenesses are the same.
+    if len(drawn) < FEWEST or np.median(sides[:, 0] - sides[:, 1]) < _CLEARLY:
+        return []
+    return [
+        problem_of(
+            "warning",
+            one,
+            f"its label is like the others' only when it is mirrored left to "
+            f"right (correlation {mirrored:.2f} against {as_is:.2f}); is it flipped?",
+        )
+        for one, (as_is, mirrored) in zip(drawn, sides, strict=True)
+        if mirrored - as_is > _CLEARLY
+    ]
+
+
+def _exchanged(seen: list[Seen]) -> list[Problem]:
+    """Find cases in which a class lies on the other side of another than it does elsewhere."""
+    placed = [one for one in seen if one.sides]
+    classes = sorted({value for one in placed for value in one.sides})
+    people = _first_of_each(placed)
+    if len(people) < FEWEST or len(classes) > _ATLAS:
+        return []
+    nowhere = (np.nan, np.nan)
+    sides = np.array([[one.sides.get(value, nowhere) for value in classes] for one in placed])
+    worst: dict[int, tuple[float, float, int, int]] = {}
+    for column, first in enumerate(classes[:-1]):
+        apart = _apart(sides[:, [column]], sides[:, column + 1 :])
+        usual = _usual_side(apart[people])
+        for case, other in np.argwhere(apart * np.sign(usual) < -np.abs(usual) / 2):
+            there = (usual[other], apart[case, other], first, classes[column + 1 + other])
+            worst[case] = max(worst.get(case, there), there, key=lambda pair: abs(pair[0]))
+    return [
+        problem_of(
+            "warning",
+            placed[case],
+            f"class {first} of its label lies {abs(own):.3g} mm to the {_way(own)} of class "
+            f"{second}, in the other cases {abs(usual):.3g} mm to the {_way(usual)}; are the sides "
+            "exchanged, or is it flipped?",
+        )
+        for case, (usual, own, first, second) in sorted(worst.items())
+    ]
+
+
+def _first_of_each(seen: list[Seen]) -> list[int]:
+    """Return the place of one case a subject; of all cases where they count as one subject's."""
+    first: dict[str, int] = {}
+    for place, one in enumerate(seen):
+        first.setdefault(one.case.subject, place)
+    return list(first.values()) if len(first) > 1 else list(range(len(seen)))
+
+
+def _apart(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return how far to the right of others a class lies, mm, shape (case, class); NaN if lacking.
+
+    0 where it is beside them by less than both are wide. Of each are given mean and deviation.
+    """
+    way = one[..., 0] - other[..., 0]
+    return np.where(np.abs(way) < one[..., 1] + other[..., 1], 0.0, way)
+
+
+def _usual_side(apart: np.ndarray) -> np.ndarray:
+    """Return how far to the right of others most cases have a class, mm; NaN where it varies."""
+    there = np.isfinite(apart).sum(0)
+    ways = np.sign(np.nansum(np.sign(apart), axis=0))
+    alike = apart * ways > 0
+    count = alike.sum(0)
+    mean = np.where(alike, apart, 0).sum(0) / np.maximum(count, 1)
+    spread = np.sqrt(np.where(alike, (apart - mean) ** 2, 0).sum(0) / np.maximum(count - 1, 1))
+    even = (there >= FEWEST) & (count >= _MOST * there) & (np.abs(mean) >= _EVENLY * spread)
+    return np.where(even, mean, np.nan)
+
+
+def _way(right: float) -> str:
+    return "right" if right > 0 else "left"
+
+
+def _likeness(thumbs: list[np.ndarray]) -> np.ndarray:
+    """Return a row a label: its correlation with the mean of the others, as it is and mirrored."""
+    total = np.sum(thumbs, axis=0) if thumbs else np.zeros(1)
+    rows = []
+    for thumb in thumbs:
+        others = (total - thumb).ravel()
+        pair = [_correlation(side.ravel(), others) for side in (thumb, thumb[::-1])]
+        rows.append(pair)
+    return np.array(rows).reshape(-1, 2)
+
+
+def _correlation(one: np.ndarray, other: np.ndarray) -> float:
+    spread = float(one.std() * other.std())
+    return float(((one - one.mean()) * (other - other.mean())).mean()) / spread if spread else 0.0
