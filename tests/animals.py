@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,52 @@ def write_clip(folder: Path, frames: int = 60) -> Path:
     return folder
 
 
+def write_kinds(folder: Path, frames: int = 12, seed: int = 0) -> Path:
+    """A project of COCO with two animals a frame, each a mouse (dark stripe) or a rat (bright).
+
+    In every third frame both are of one kind.
+    """
+    from PIL import Image
+
+    rng = np.random.default_rng(seed)
+    folder.mkdir(parents=True)
+    names = [f"img{frame:03d}.png" for frame in range(frames)]
+    animals = []
+    for frame, name in enumerate(names):
+        image = np.full((96, 128), 200.0)
+        first = int(rng.integers(2))
+        for slot, kind in enumerate((first, first if frame % 3 == 2 else 1 - first)):
+            at = rng.uniform(24, 104), 24 + 48 * slot + rng.uniform(-8, 8)
+            points = paint(image, at, rng.uniform(0, 2 * np.pi), 80 + 120 * kind)
+            flat = np.concatenate([points, np.full((5, 1), 2.0)], 1).ravel().tolist()
+            animals.append({"id": len(animals) + 1, "image_id": frame, "category_id": kind + 1,
+                            "keypoints": flat, "num_keypoints": 5})  # fmt: skip
+        Image.fromarray(image.astype(np.uint8)).save(folder / name)
+    pictures = [{"id": k, "file_name": name, "height": 96, "width": 128}
+                for k, name in enumerate(names)]  # fmt: skip
+    kinds = [{"id": k, "name": name, "keypoints": list(NAMES), "skeleton": []}
+             for k, name in enumerate(("mouse", "rat"), start=1)]  # fmt: skip
+    held = {"images": pictures, "annotations": animals, "categories": kinds}
+    (folder / "kinds.json").write_text(json.dumps(held))
+    return folder
+
+
+def paint(
+    image: np.ndarray, at: tuple[float, float], heading: float, stripe: float | None
+) -> np.ndarray:
+    """Paint a dark animal with a stripe of a grey, and return its points (keypoint, 2)."""
+    y, x = np.mgrid[: image.shape[0], : image.shape[1]]
+    cos, sin = np.cos(heading), np.sin(heading)
+    along = (x - at[0]) * cos + (y - at[1]) * sin
+    beside = (y - at[1]) * cos - (x - at[0]) * sin
+    image[(along / 14) ** 2 + (beside / 6) ** 2 < 1] = 40
+    image[np.hypot(along - 11, beside) < 3] = 120
+    if stripe is not None:
+        image[(np.abs(along) < 3) & (np.abs(beside) < 4)] = stripe
+    points: np.ndarray = np.asarray(at) + (BODY / 2) @ np.array([[cos, sin], [-sin, cos]])
+    return points
+
+
 def write_herd(
     folder: Path, frames: int = 12, animals: int = 2, seed: int = 0, *, marked: bool = False
 ) -> Path:
@@ -70,22 +117,14 @@ def write_herd(
     rng = np.random.default_rng(seed)
     pictures = folder.parent / f"{folder.name}-pictures"
     pictures.mkdir(parents=True)
-    y, x = np.mgrid[:96, :128]
     truth = np.full((frames, animals, 5, 2), np.nan)
     for frame in range(frames):
         image = np.full((96, 128), 200.0)
         rows = rng.permutation(animals) if marked else np.arange(animals)
         for animal in range(animals if frame else 1):
             a, b = rng.uniform(24, 104), 24 + 48 * rows[animal] + rng.uniform(-8, 8)
-            heading = rng.uniform(0, 2 * np.pi)
-            cos, sin = np.cos(heading), np.sin(heading)
-            along, beside = (x - a) * cos + (y - b) * sin, (y - b) * cos - (x - a) * sin
-            image[(along / 14) ** 2 + (beside / 6) ** 2 < 1] = 40
-            image[np.hypot(along - 11, beside) < 3] = 120
-            if marked:
-                image[(np.abs(along) < 3) & (np.abs(beside) < 4)] = 80 + 120 * animal
-            turn = np.array([[cos, sin], [-sin, cos]])
-            truth[frame, animal] = [a, b] + (BODY / 2) @ turn
+            stripe = 80 + 120 * animal if marked else None
+            truth[frame, animal] = paint(image, (a, b), rng.uniform(0, 2 * np.pi), stripe)
         Image.fromarray(image.astype(np.uint8)).save(pictures / f"img{frame:03d}.png")
     names = [f"img{frame:03d}.png" for frame in range(frames)]
     table = pd.DataFrame({"video": "herd", "frame": range(frames), "image": names})

@@ -153,6 +153,11 @@ MEANINGS: dict[str, Meaning] = {
         "Share of the animals found that were called by their own name, told by their looks.",
         percent=True,
     ),
+    "class_accuracy": Meaning(
+        "Class of the animals",
+        "Share of the animals found that were given their own class, told by their looks.",
+        percent=True,
+    ),
     "expectation_slope": Meaning(
         "Real over expected error",
         "Slope of the error that was made over the error that was "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,7 +49,9 @@ def _without_unique(labels: Labels) -> tuple[Labels, list[str]]:
     if not unique or not left or not animals:
         return labels, []
     who = tuple(labels.individuals[place] for place in animals)
-    labels = replace(labels, individuals=who, points=labels.points[:, animals]).with_points(left)
+    classes = None if labels.classes is None else labels.classes[:, animals]
+    labels = replace(labels, individuals=who, points=labels.points[:, animals], classes=classes)
+    labels = labels.with_points(left)
     shown = np.isfinite(labels.points).all(-1).any((1, 2))
     told = f"Points that belong to no animal are not learnt: {listed(sorted(unique))}."
     return labels.take(shown), [told]
@@ -66,16 +69,53 @@ def _as_slots(labels: Labels) -> tuple[Labels, list[str]]:
     most = max(1, int(there.sum(1).max(initial=0)))
     if most == len(labels.individuals):
         return labels, []
-    points = _first_places(labels.points, there)[:, :most]
+    points, classes = (
+        None if values is None else _first_places(values, there)[:, :most]
+        for values in (labels.points, labels.classes)
+    )
     told = f"{len(labels.individuals)} tracks, at most {most} in a frame: so many animals."
     names = tuple(f"individual_{number}" for number in range(most))
-    return replace(labels, individuals=names, points=points), [told]
+    return replace(labels, individuals=names, points=points, classes=classes), [told]
 
 
-def _first_places(points: np.ndarray, there: np.ndarray) -> np.ndarray:
+def _first_places(values: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """Return values (frame, individual, ...) with the animals that are `there` in front."""
     order = np.argsort(~there, axis=1, kind="stable")
-    out: np.ndarray = np.take_along_axis(points, order[..., None, None], axis=1)
+    order = order.reshape(*order.shape, *(1 for _ in values.shape[2:]))
+    out: np.ndarray = np.take_along_axis(values, order, axis=1)
     return out
+
+
+def classes_of(labels: Labels) -> list[str]:
+    """Return what the labelled animals are, in order; nothing where all are alike or unnamed."""
+    if labels.classes is None:
+        return []
+    there = np.isfinite(labels.points).all(-1).any(-1)
+    found = sorted({str(name) for name in labels.classes[there]} - {""})
+    return found if len(found) > 1 else []
+
+
+def taken_for(found: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+    """Return the likeliest class of each animal that was found (...,), "" where there is none.
+
+    Parameters
+    ----------
+    found
+        Shape (..., keypoint, 4 + class), as `nets.who.with_classes` gives it.
+    classes
+        Names.
+
+    Examples
+    --------
+    >>> found = np.array([[[1, 1, 1, 1, 0.2, 0.8]], [[np.nan] * 6]])
+    >>> taken_for(found, ["mouse", "rat"]).tolist()
+    ['rat', '']
+    """
+    chances = np.nan_to_num(found[..., 4:]).sum(-2)
+    if not chances.shape[-1]:
+        return np.full(chances.shape[:-1], "", dtype=object)
+    best: np.ndarray = np.asarray(classes, dtype=object)[chances.argmax(-1)]
+    return np.where(chances.any(-1), best, "")
 
 
 def as_trained(labels: Labels, trained: dict[str, Any], data: Path) -> tuple[Labels, list[str]]:
@@ -111,11 +151,16 @@ def as_trained(labels: Labels, trained: dict[str, Any], data: Path) -> tuple[Lab
     if not trained.get("identity"):
         most = int(there.sum(1).max(initial=0))
         places += [f"individual_{number}" for number in range(len(places), most)]
-        points = _first_places(labels.points, there)[:, : len(places)]
+        order = np.argsort(~there, axis=1, kind="stable")[:, : len(places)]
+        own = list(range(order.shape[1]))
     else:
         places += [name for name in labels.individuals if name not in places]
-        points = np.full((len(labels), len(places), *labels.points.shape[2:]), np.nan)
-        points[:, [places.index(name) for name in labels.individuals]] = labels.points
-    lacking = len(places) - points.shape[1]
-    points = np.pad(points, ((0, 0), (0, lacking), (0, 0), (0, 0)), constant_values=np.nan)
-    return replace(labels, individuals=tuple(places), points=points), places
+        order = np.tile(np.arange(there.shape[1]), (len(labels), 1))
+        own = [places.index(name) for name in labels.individuals]
+    points = np.full((len(labels), len(places), *labels.points.shape[2:]), np.nan)
+    points[:, own] = np.take_along_axis(labels.points, order[..., None, None], axis=1)
+    classes = labels.classes
+    if classes is not None:
+        classes = np.full(points.shape[:2], "", dtype=object)
+        classes[:, own] = np.take_along_axis(labels.classes, order, axis=1)
+    return replace(labels, individuals=tuple(places), points=points, classes=classes), places

@@ -12,7 +12,7 @@ from neuroloom.core.audit import Finding
 from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import digest
-from neuroloom.pose.animals import NOBODY, as_trained, to_learn
+from neuroloom.pose.animals import NOBODY, as_trained, classes_of, to_learn
 from neuroloom.pose.nets.frames import PoseFrames
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ def _facts(labels: Labels, identity: bool) -> dict[str, Any]:
         "edges": [list(pair) for pair in skeleton.edges],
         "individuals": list(labels.individuals),
         "identity": identity,
+        "classes": [] if identity else classes_of(labels),
         "source": labels.source,
     }
 

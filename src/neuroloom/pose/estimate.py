@@ -172,7 +172,7 @@ class Estimate(Study):
     def _judge(self, prepared: Prepared, run: Run, results: dict[str, Any]) -> pd.DataFrame:
         """Write predictions and metrics, and beside them how true the expected errors are."""
         from neuroloom.learn.study import add_scores
-        from neuroloom.pose.held_out import score_of_expectation, score_of_identity
+        from neuroloom.pose.held_out import score_of_class, score_of_expectation, score_of_identity
 
         table = super()._judge(prepared, run, results)
         if len(table):
@@ -180,6 +180,8 @@ class Estimate(Study):
         facts = prepared.dataset.facts
         if len(table) and facts["identity"]:
             add_scores(run.folder, score_of_identity(table, len(facts["individuals"]), self.seed))
+        if len(table) and facts["classes"]:
+            add_scores(run.folder, score_of_class(table, self.seed))
         return table
 
     def _final(self, role: str, name: str, prepared: Prepared, fits: list[Fitted]) -> Ensemble:
@@ -212,7 +214,8 @@ class Estimate(Study):
         Returns
         -------
         DataFrame
-            A row a frame, individual and keypoint: x, y (px), confidence, expected_px.
+            A row a frame, individual and keypoint: x, y (px), confidence, expected_px, and `class`
+            where animals of several were learnt.
         """
         from neuroloom.pose.predict import predict
 

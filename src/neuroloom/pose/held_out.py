@@ -11,6 +11,7 @@ import numpy as np
 from neuroloom.core.dataset import ENTITIES
 from neuroloom.core.split import Fold
 from neuroloom.pose.alike import body_scale, distance_between, oks_between
+from neuroloom.pose.animals import taken_for
 from neuroloom.pose.confidence import Calibration, calibrate, cross_fitted, slope
 from neuroloom.pose.measures import distances
 
@@ -181,8 +182,10 @@ def rows_of_frames(
             dataset.truth[row], found[k], dataset.facts["individuals"], scale
         ).items():
             parts.append(_animal(k, (name, called), true, own, alike, names))
+            parts[-1] = parts[-1].assign(**_classes(dataset, row, name, own))
     columns = ["at", "individual", "called", "keypoint", "true_x", "true_y", "x", "y", "near",
                "raw_px", "error_px", "known", "oks", "score", "there", "found"]  # fmt: skip
+    columns += ["true_class", "class"] if dataset.facts.get("classes") else []
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
     at = table.pop("at").to_numpy(dtype=int)
     out = frames[keep].iloc[at].reset_index(drop=True)
@@ -192,6 +195,17 @@ def rows_of_frames(
     out = pd.concat([out, table], axis=1)
     out["y_true"], out["y_pred"] = 0.0, out["error_px"]
     return out
+
+
+def _classes(dataset: Dataset, row: int, name: str, own: Floats) -> dict[str, str]:
+    """Return what an animal is, and what it was taken for; nothing where that is not learnt."""
+    known, names = dataset.facts.get("classes"), dataset.facts["individuals"]
+    if not known:
+        return {}
+    frames: Any = dataset.x
+    said = name in names and frames.classes is not None
+    true = str(frames.classes[row, names.index(name)]) if said else ""
+    return {"true_class": true if true in known else "", "class": str(taken_for(own, known))}
 
 
 def paired(
@@ -346,3 +360,38 @@ def score_of_identity(
     low, high = bounds(lambda w: w @ right / w.sum(1), value, one["unit"], seed)
     row = {"value": value, "low": low, "high": high, "baseline": None, "chance": 1 / names}
     return {"identity_accuracy": row}
+
+
+def score_of_class(table: pd.DataFrame, seed: int = 0) -> dict[str, dict[str, float | None]]:
+    """Return `class_accuracy`: the share of animals found that were given their own class.
+
+    The chance is the share of the class that most of them are of.
+
+    Parameters
+    ----------
+    table
+        Rows as `tabulate` gives them.
+    seed
+        Of the bootstrap over units.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> rows = pd.DataFrame({"role": "model", "seed": 0, "example": list("aabb"),
+    ...     "individual": ["1", "2"] * 2, "true_class": ["rat", "rat", "rat", "mouse"],
+    ...     "class": "rat", "there": 1.0, "found": 1.0, "unit": list("aabb")})
+    >>> row = score_of_class(rows)["class_accuracy"]
+    >>> row["value"], row["chance"]
+    (0.75, 0.75)
+    """
+    from neuroloom.learn.scoring.intervals import bounds
+
+    seen = table[(table["role"] == "model") & (table["there"] > 0) & (table["found"] > 0)]
+    one = seen[seen["true_class"] != ""].drop_duplicates(["seed", "example", "individual"])
+    if not len(one):
+        return {}
+    right = (one["true_class"] == one["class"]).to_numpy(float)
+    value, chance = float(right.mean()), float(one["true_class"].value_counts(normalize=True).max())
+    low, high = bounds(lambda w: w @ right / w.sum(1), value, one["unit"], seed)
+    row = {"value": value, "low": low, "high": high, "baseline": None, "chance": chance}
+    return {"class_accuracy": row}

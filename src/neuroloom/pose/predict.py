@@ -10,6 +10,7 @@ import numpy as np
 from neuroloom.core.audit import Finding, keep_findings
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import digest, names_apart, write_atomic, write_json
+from neuroloom.pose.animals import taken_for
 from neuroloom.pose.held_out import calibrated, together
 from neuroloom.pose.nets.frames import plain
 
@@ -159,9 +160,9 @@ def table_of(ensemble: Ensemble, video: Video, name: str, found: np.ndarray) -> 
     import pandas as pd
 
     axes = ensemble.facts["axes"]
-    n, animals, points, _ = found.shape
+    n, animals, points, width = found.shape
     frame = np.repeat(np.arange(n), animals * points)
-    flat = found.reshape(-1, 4)
+    flat = found.reshape(-1, width)
     who, what = np.divmod(np.arange(animals * points), points)
     one = (np.zeros(len(frame), np.int8), [f"{name}{video.path.suffix}"])
     table = pd.DataFrame(
@@ -174,6 +175,10 @@ def table_of(ensemble: Ensemble, video: Video, name: str, found: np.ndarray) -> 
             "x": flat[:, 0], "y": flat[:, 1], "near": flat[:, 2], "raw_px": flat[:, 3],
         }
     )  # fmt: skip
+    if classes := axes.get("classes"):
+        number = {own: k for k, own in enumerate(classes)}
+        codes = [number.get(own, -1) for own in taken_for(found, classes).ravel()]
+        table["class"] = pd.Categorical.from_codes(np.repeat(codes, points), classes)
     done = calibrated(table, ensemble.facts.get("calibration"))
     return done.drop(columns=["near", "raw_px"])
 

@@ -234,7 +234,7 @@ def _segments(seen: list[Seen]) -> list[Problem]:
                     f"that of {other.case.name}. Numbers count and not names: give a segment the "
                     "same number in all labels (3D Slicer: export with a colour table)."
                 )
-                found.append(_problem("error", one, text))
+                found.append(problem_of("error", one, text))
     return found
 
 

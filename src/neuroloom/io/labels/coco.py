@@ -1,7 +1,8 @@
 """COCO keypoints (.json): one annotation an animal, x, y and how visible for each point.
 
 `v` 0 is not labelled, 1 labelled though hidden, 2 seen. Pixels are taken as stored, nothing is
-shifted. What else the file says is kept and written back: ids, categories, boxes, areas, crowds and
+shifted. Where there are several categories with keypoints, they are the classes of the animals.
+What else the file says is kept and written back: ids, categories, boxes, areas, crowds and
 which points are hidden. An annotation in which no point is labelled is no animal, and is written
 back as it was. Boxes are those of the points where the file had none, or an empty one;
 where a point was moved out of its box, that grows. An area that is missing is the box's.
@@ -51,6 +52,8 @@ def read(path: Path) -> Labels:
     individuals = tuple(f"individual_{number}" for number in range(most))
     points = np.full((len(pictures), most, len(skeleton.keypoints), 2), np.nan)
     records = []
+    kinds = {one["id"]: str(one.get("name", one["id"])) for one in held["categories"]}
+    classes = np.full(points.shape[:2], "", dtype=object)
     kept: dict[tuple[str, int], dict[str, Any]] = {}
     for row, picture in enumerate(pictures):
         records.append(_record(picture, file, row))
@@ -58,6 +61,7 @@ def read(path: Path) -> Labels:
             values = np.asarray(one["keypoints"], float).reshape(-1, 3)
             at = columns[one.get("category_id")]
             points[row, slot, at] = np.where(values[:, 2:] > 0, values[:, :2], np.nan)
+            classes[row, slot] = kinds[one["category_id"]]
             kept[str(picture["file_name"]), slot] = one
     extra = {
         "file": file.name,
@@ -72,7 +76,10 @@ def read(path: Path) -> Labels:
         "blank": blank,
     }
     frames = pd.DataFrame(records)
-    return Labels(skeleton, frames, points, individuals, file.parent, "coco", tuple(notes), extra)
+    several = classes if len(columns) > 1 else None
+    return Labels(
+        skeleton, frames, points, individuals, file.parent, "coco", tuple(notes), extra, several
+    )
 
 
 def write(labels: Labels, path: Path, images: bool = True) -> list[Path]:
@@ -130,7 +137,10 @@ def _skeleton(held: dict[str, Any], file: Path) -> tuple[Skeleton, dict[Any, lis
     notes = []
     if len(named) > 1:
         kinds = listed(one["name"] for one in named)
-        notes.append(f"{file.name}: the categories {kinds} are one set of points here.")
+        notes.append(
+            f"{file.name}: the categories {kinds} are one set of points here, and classes of the "
+            "animals."
+        )
     return Skeleton(tuple(names), tuple(edges), guess_swaps(names)), columns, notes
 
 

@@ -91,6 +91,9 @@ class Labels:
         What was left out or mended, and why; one sentence each.
     extra
         What only the format needs to write the same again.
+    classes
+        Shape (frame, individual): what each animal is, such as its species, "" where nothing says
+        it; None where animals are of one class.
     """
 
     skeleton: Skeleton
@@ -101,6 +104,7 @@ class Labels:
     source: str
     notes: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    classes: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         """Refuse parts that do not fit together."""
@@ -109,6 +113,11 @@ class Labels:
             raise DataError(
                 f"{self.root}: expected points of shape {expected}, which is (frame, individual, "
                 f"keypoint, 2), got {self.points.shape}."
+            )
+        if self.classes is not None and self.classes.shape != expected[:2]:
+            raise DataError(
+                f"{self.root}: expected classes of shape {expected[:2]}, which is (frame, "
+                f"individual), got {self.classes.shape}."
             )
         lacking = [name for name in COLUMNS if name not in self.frames]
         if lacking:
@@ -139,7 +148,8 @@ class Labels:
         chosen = np.asarray(rows)
         chosen = np.flatnonzero(chosen) if chosen.dtype == bool else chosen.astype(int)
         table = self.frames.iloc[chosen].reset_index(drop=True)
-        return replace(self, frames=table, points=self.points[chosen])
+        classes = None if self.classes is None else self.classes[chosen]
+        return replace(self, frames=table, points=self.points[chosen], classes=classes)
 
     def with_points(self, order: Sequence[int]) -> Labels:
         """Return the labels with some keypoints, by number in the order given, and their bones."""

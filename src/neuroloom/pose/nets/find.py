@@ -17,7 +17,7 @@ from neuroloom.pose.nets.maps import mean_maps, places
 from neuroloom.pose.nets.module import look_at
 from neuroloom.pose.nets.vary import standardised
 from neuroloom.pose.nets.views import halved, pyramid_level, similarity, to_frame, whole_frame
-from neuroloom.pose.nets.who import told
+from neuroloom.pose.nets.who import told, with_classes
 
 if TYPE_CHECKING:
     from neuroloom.pose.nets.learner import PoseLearner
@@ -41,17 +41,18 @@ def find_one(learner: PoseLearner, pictures: Sequence[np.ndarray]) -> Floats:
     Returns
     -------
     np.ndarray
-        Shape (n, keypoint, 4): x, y, probability near the peak, expected error in px.
+        Shape (n, keypoint, 4 + class): x, y, probability near the peak, expected error in px, and
+        the probability of each class.
     """
     plan = learner.plan
     assert plan is not None
     scene = Scene(pictures, plan.channels)
     if plan.coarse is None:
         views = np.stack([whole_frame(one.shape[:2], plan.fine.size) for one in pictures])
-        return seen(learner, "fine", scene, views)[0]
+        return with_classes(*seen(learner, "fine", scene, views))
     views = np.stack([whole_frame(one.shape[:2], plan.coarse.size) for one in pictures])
     first, _ = seen(learner, "coarse", scene, views)
-    return look_once(learner, scene, crops(learner, first), np.arange(len(pictures)))[0]
+    return with_classes(*look_once(learner, scene, crops(learner, first), np.arange(len(pictures))))
 
 
 def look_once(
@@ -191,7 +192,7 @@ def seen(
     found
         Shape (n, keypoint, 4).
     who
-        Shape (n, name): logits of who it is; no names where animals are not told apart.
+        Shape (n, name): logits of who or what it is; none where that is not learnt.
     """
     plan = learner.plan
     assert plan is not None

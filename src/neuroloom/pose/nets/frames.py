@@ -72,6 +72,12 @@ class PoseFrames(Sequence[Any]):
         found: np.ndarray = np.asarray(self.labels.points)[self.rows]
         return found
 
+    @property
+    def classes(self) -> np.ndarray | None:
+        """What the labelled animals are (frame, individual), "" where unknown; None: nothing."""
+        found = getattr(self.labels, "classes", None)
+        return None if found is None else np.asarray(found)[self.rows]
+
     def shapes(self) -> list[tuple[int, int]]:
         """Return the shape (y, x) of every frame; a picture is read for it once."""
         for row in self.rows:

@@ -55,6 +55,8 @@ class PoseWishes:
         Options of the net.
     identity
         Whether names of animals say who they are, to be told by their looks.
+    classes
+        What animals are, told by their looks too: any number of a frame may be of one class.
     """
 
     keypoints: tuple[str, ...]
@@ -66,12 +68,13 @@ class PoseWishes:
     training: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     identity: bool = False
+    classes: tuple[str, ...] = ()
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> PoseWishes:
         """Rebuild wishes from JSON, which knows no tuples."""
         plain = dict(values)
-        plain |= {name: tuple(plain[name]) for name in ("keypoints", "mirror")}
+        plain |= {name: tuple(plain.get(name, ())) for name in ("keypoints", "mirror", "classes")}
         plain["edges"] = tuple((int(a), int(b)) for a, b in plain.get("edges", ()))
         return cls(**plain)
 
@@ -135,7 +138,7 @@ class PoseLearner:
             self.wishes.options, self.wishes.individuals,
         )  # fmt: skip
         names = self.wishes.individuals if self.wishes.identity else 0
-        return dataclasses.replace(plan, names=names)
+        return dataclasses.replace(plan, names=names, classes=len(self.wishes.classes))
 
     def fit(self, x: PoseFrames, y: Any = None, *, job: FitJob | None = None) -> History:
         """Plan, then train each stage from new initial weights, drawn with `job.seed`.
@@ -250,7 +253,7 @@ class PoseLearner:
         assert plan is not None
         if key == "coarse" and plan.individuals > 1:
             return self._module_of_several(stage, x, seed)
-        points, frame_of, who = animals_of(x.points)
+        points, frame_of, place = animals_of(x.points)
         shapes = x.shapes()
         views = self._views(key, stage, points, [shapes[row] for row in frame_of])
         frames = x.tensors(plan.channels, pyramid_level(stage.scale))
@@ -260,8 +263,18 @@ class PoseLearner:
         return PoseModule(
             net, stage, [frame.to(device) for frame in frames], torch.as_tensor(views),
             frame_of.tolist(), torch.as_tensor(points), mirror, self.wishes.light,
-            who.tolist() if plan.names and key == "fine" else None,
+            self._who(x, frame_of, place) if key == "fine" else None,
         )  # fmt: skip
+
+    def _who(self, x: PoseFrames, frame_of: np.ndarray, place: np.ndarray) -> list[int] | None:
+        """Return the number of each animal's name, or of its class, -1 where nobody said it."""
+        assert self.plan is not None
+        if self.plan.names:
+            return place.tolist()
+        if not self.plan.classes or x.classes is None:
+            return None
+        number = {name: k for k, name in enumerate(self.wishes.classes)}
+        return [number.get(str(name), -1) for name in x.classes[frame_of, place]]
 
     def _module_of_several(self, stage: Stage, x: PoseFrames, seed: int) -> PoseModule:
         """Return what trains the coarse net where frames have several animals."""
@@ -337,7 +350,8 @@ class PoseLearner:
         for start in range(0, len(x), PREDICT_BATCH):
             rows = np.arange(start, min(start + PREDICT_BATCH, len(x)))
             parts.append(self.find_in([x[int(row)] for row in rows]))
-        size = (0, self.wishes.individuals, len(self.wishes.keypoints), 4)
+        width = 4 + len(self.wishes.classes)
+        size = (0, self.wishes.individuals, len(self.wishes.keypoints), width)
         return np.concatenate(parts) if parts else np.zeros(size)
 
     def quick(self, key: str) -> nn.Module:
@@ -417,7 +431,7 @@ class PoseLearner:
         # The coarse stage is a plain small net whatever the fine one is.
         name = plan.net if stage is plan.fine else "unet"
         options = plan.options if stage is plan.fine else {}
-        more = plan.names if stage is plan.fine else 2 * len(plan.edges)
+        more = plan.names + plan.classes if stage is plan.fine else 2 * len(plan.edges)
         outputs = len(plan.keypoints) + more
         net = build_net(name, plan.channels, outputs, stage.widths, options, weights)
         if stage is not plan.fine and plan.individuals > 1:

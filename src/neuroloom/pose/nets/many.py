@@ -23,7 +23,7 @@ from neuroloom.pose.nets.align import Floats, placed, pose_of
 from neuroloom.pose.nets.find import Scene, crops, look_once
 from neuroloom.pose.nets.module import PoseModule
 from neuroloom.pose.nets.views import to_frame, whole_frame
-from neuroloom.pose.nets.who import names_of
+from neuroloom.pose.nets.who import names_of, with_classes
 
 if TYPE_CHECKING:
     from neuroloom.pose.nets.learner import PoseLearner
@@ -136,15 +136,16 @@ def find_many(learner: PoseLearner, pictures: Sequence[np.ndarray]) -> Floats:
     Returns
     -------
     np.ndarray
-        Shape (n, individual, keypoint, 4): x, y, probability near the peak, expected error in px;
-        NaN where there is none. Each animal in the place of its name where they are told apart,
-        else the surest first.
+        Shape (n, individual, keypoint, 4 + class): x, y, probability near the peak, expected error
+        in px, probability of each class; NaN where there is none. Each animal in the place of its
+        name where they are told apart, else the surest first.
     """
     plan = learner.plan
     assert plan is not None
     scene = Scene(pictures, plan.channels)
     rows, bodies = coarse_bodies(learner, scene, [one.shape[:2] for one in pictures])
-    out = np.full((len(pictures), plan.individuals, len(plan.keypoints), 4), np.nan)
+    size = (len(pictures), plan.individuals, len(plan.keypoints), 4 + plan.classes)
+    out = np.full(size, np.nan)
     if not len(rows):
         return out
     views = crops(learner, filled(bodies, plan.mean_shape))
@@ -156,7 +157,7 @@ def find_many(learner: PoseLearner, pictures: Sequence[np.ndarray]) -> Floats:
         score = there[own] + found[own, :, 2].mean(1)
         kept = suppress(found[own, :, :2], score, plan.body, SAME)[: plan.individuals]
         place = names_of(who[own[kept]]) if plan.names else np.arange(len(kept))
-        out[frame, place] = found[own[kept]]
+        out[frame, place] = with_classes(found[own[kept]], who[own[kept], plan.names :])
     return out
 
 

@@ -98,6 +98,8 @@ class PosePlan:
         Pairs of keypoints along which the coarse net of several animals learns a field.
     names
         How many animals are told apart by their looks; 0: an animal is anyone.
+    classes
+        How many classes animals are of, each of as many in a frame as there are; 0: of one.
     """
 
     keypoints: tuple[str, ...]
@@ -116,6 +118,7 @@ class PosePlan:
     individuals: int = 1
     edges: tuple[tuple[int, int], ...] = ()
     names: int = 0
+    classes: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Return the plan as plain data."""

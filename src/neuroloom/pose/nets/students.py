@@ -42,6 +42,13 @@ class Mixed:
     pictures: Sequence[np.ndarray]
     points: Floats
 
+    @property
+    def classes(self) -> np.ndarray | None:
+        """What the animals are (frame, individual); of those in clips nobody said it."""
+        known = self.labelled.classes
+        rest = ((0, len(self.pictures)), (0, 0))
+        return None if known is None else np.pad(known, rest, constant_values="")
+
     def __len__(self) -> int:
         """Return how many frames there are."""
         return len(self.labelled) + len(self.pictures)
@@ -91,7 +98,7 @@ def look_through(learner: PoseLearner, clips: Sequence[Path]) -> tuple[list[Any]
             for first, last in stretches(len(video)):
                 own = [plain(frame) for frame in video.read(np.arange(first, last))]
                 pictures += own
-                found.append(one_by_one(plan, learner.find_in(own)))
+                found.append(one_by_one(plan, learner.find_in(own)[..., :4]))
     return pictures, found
 
 

@@ -1,8 +1,9 @@
-"""Which animal it is, by its looks: a mark, a coat, a species.
+"""Which animal it is, or of which class, by its looks: a mark, a coat, a species.
 
 Beside the maps of keypoints the fine net has a map for each name. What they say where an animal's
 keypoints lie, taken together, tells whose they are (as DeepLabCut's identity heads do it, Lauer et
-al. 2022, https://doi.org/10.1038/s41592-022-01443-0).
+al. 2022, https://doi.org/10.1038/s41592-022-01443-0). A name is that of one animal of a frame; a
+class may be that of several.
 """
 
 from __future__ import annotations
@@ -51,9 +52,43 @@ def told(maps: Tensor, points: Tensor, sure: Tensor, stride: int) -> Tensor:
 
 
 def who_loss(maps: Tensor, points: Tensor, who: Tensor, stride: int) -> Tensor:
-    """Cross entropy of the names (n,) that maps tell where keypoints (n, keypoint, 2) lie."""
+    """Cross entropy of the names (n,) that maps tell where keypoints (n, keypoint, 2) lie.
+
+    A name may be -1: nobody said it.
+    """
     logits = told(maps, points, torch.ones_like(points[..., 0]), stride)
-    return WEIGHT * torch.nn.functional.cross_entropy(logits, who)
+    total = torch.nn.functional.cross_entropy(logits, who, ignore_index=-1, reduction="sum")
+    return WEIGHT * total / (who >= 0).sum().clamp_min(1)
+
+
+def with_classes(found: Floats, logits: Floats) -> Floats:
+    """Return what was found of animals with the probability of each class behind it.
+
+    Unlike a name, a class may be that of several animals of a frame.
+
+    Parameters
+    ----------
+    found
+        Shape (animal, keypoint, 4).
+    logits
+        Shape (animal, class); no classes leave `found` as it is.
+
+    Returns
+    -------
+    np.ndarray
+        Shape (animal, keypoint, 4 + class): all keypoints of an animal are of one class.
+
+    Examples
+    --------
+    >>> with_classes(np.zeros((1, 1, 4)), np.array([[0.0, 0.0]]))[0, 0, 4:].tolist()
+    [0.5, 0.5]
+    """
+    from scipy.special import softmax
+
+    if not logits.shape[1]:
+        return found
+    chances = np.repeat(softmax(logits, axis=1)[:, None], found.shape[1], axis=1)
+    return np.concatenate([found, chances], -1)
 
 
 def names_of(logits: Floats) -> NDArray[np.int64]:

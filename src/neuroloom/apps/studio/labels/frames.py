@@ -54,7 +54,7 @@ def more_frames(labels: Labels, video: Path, options: dict[str, Any]) -> Labels 
     table = _table(video, numbers)
     scorer = labels.kept("dlc", "scorer", "neuroloom")
     table["table"] = f"labeled-data/{video.stem}/CollectedData_{scorer}"
-    return replace(labels, frames=table, points=np.full(shape, np.nan))
+    return replace(labels, frames=table, points=np.full(shape, np.nan), classes=None)
 
 
 def joined(labels: Labels, new: Labels) -> Labels:
@@ -62,7 +62,8 @@ def joined(labels: Labels, new: Labels) -> Labels:
     import pandas as pd
 
     frames = pd.concat([labels.frames, new.frames], ignore_index=True)
-    return replace(labels, frames=frames, points=np.concatenate([labels.points, new.points]))
+    points = np.concatenate([labels.points, new.points])
+    return replace(labels, frames=frames, points=points, classes=None)
 
 
 def choose(video: Path, options: dict[str, Any]) -> np.ndarray:
