@@ -44,7 +44,7 @@ def test_what_is_called_good_is_merged_and_ready_to_be_learnt_from(tmp_path):
 
 def test_without_marks_there_are_sheets_and_a_table_to_fill_in(tmp_path):
     data = grids.write_candidates(tmp_path / "data")
-    run = Curate(**BOTH).run(data, tmp_path / "run")
+    run = Curate(second="second").run(data, tmp_path / "run")
     shelf = run.folder / "artifacts"
     assert (shelf / "marks.csv").read_text().split() == ["name,mark", "n0,", "n1,", "n2,"]
     assert not (shelf / "training").exists()
@@ -78,8 +78,10 @@ def test_marks_that_mean_nothing_are_refused(text, told, tmp_path):
 
 def test_versions_and_regions_must_fit(tmp_path):
     data = grids.write_candidates(tmp_path, images=2)
-    with pytest.raises(ConfigError, match="belong together"):
-        Curate(second="second").prepare(data)
+    with pytest.raises(ConfigError, match="no second version to take there"):
+        Curate(regions="regions").prepare(data)
+    with pytest.raises(ConfigError, match="name in `regions` where"):
+        Curate(second="second", marks="marks.csv").prepare(data)
     with pytest.raises(ConfigError, match="labels: there is no folder none"):
         Curate(labels="none").prepare(data)
     write_image(data / "second/n1.tif", image(np.ones((5, 6), np.uint8)))

@@ -93,8 +93,10 @@ class Curate(Recipe):
         """Find images, results, masks and marks, and compare their grids; nothing is written."""
         from neuroloom.io.cases import find_cases
 
-        if (self.second is None) != (self.regions is None):
-            raise ConfigError("second and regions belong together: where is the second taken?")
+        if self.regions and not self.second:
+            raise ConfigError("regions: there is no second version to take there; name `second`.")
+        if self.marks and self.second and not self.regions:
+            raise ConfigError("second: name in `regions` where it is taken, or leave it out.")
         found = find_cases(data, self.include, self.images, ())
         files = {role: _by_name(data, role, getattr(self, role)) for role in ROLES}
         cases = [case for case in found.cases if case.name in files["labels"]]
@@ -233,7 +235,7 @@ def _by_name(data: Path, role: str, name: str | None) -> dict[str, Path]:
 
 
 def _require_alike(cases: list[Case], files: dict[str, dict[str, Path]]) -> None:
-    """Refuse files on another grid than their image, and regions without a second version."""
+    """Refuse files on another grid than their image, and a region without a second version."""
     from neuroloom.io.images import peek_image
 
     for case in cases:

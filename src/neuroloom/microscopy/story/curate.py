@@ -12,7 +12,7 @@ import pandas as pd
 from neuroloom.core.artifact import Shelf
 from neuroloom.core.files import write_atomic, write_json
 from neuroloom.core.report import Facts, write_facts, write_report
-from neuroloom.learn.figures import canvas, styled
+from neuroloom.learn.figures import WIDTH, canvas, styled
 from neuroloom.learn.scoring.intervals import bounds_of_mean
 from neuroloom.microscopy.story.threshold import pictured
 
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from neuroloom.io.cases import Case
     from neuroloom.microscopy.curate import Curate, Prepared
 
-SHEETS, COLUMNS, ROWS = "sheets", 4, 5
+SHEETS, MOST = "sheets", 20
+TITLE = 0.4  # inches, of a name and a mark
 FIRST, SECOND = (0.9, 0.35, 0.0), (0.0, 0.45, 0.7)
 SEPARATOR = 2
 NEXT = {
@@ -74,8 +75,8 @@ def report_curation(
         caption="Shares of all pixels: changed by curation, and labelled now.",
     )  # fmt: skip
     marked = list(zip(table["name"], table["mark"], strict=True))
-    for number, start in enumerate(range(0, len(marked), COLUMNS * ROWS), start=1):
-        part = marked[start : start + COLUMNS * ROWS]
+    for number, start in enumerate(range(0, len(marked), MOST), start=1):
+        part = marked[start : start + MOST]
         shelf.add_figure(
             f"sheet_{number}", contact_sheet(shelf.folder / SHEETS, part),
             title=f"Contact sheet {number}", section="result", caption="Orange: the outcome; blue, "
@@ -109,13 +110,19 @@ def contact_sheet(folder: Path, marked: Sequence[tuple[str, str]]) -> Figure:
     """Draw the pictures of results in rows, each with its name and mark."""
     from neuroloom.io.images import read_image, to_array
 
-    rows = -(-len(marked) // COLUMNS)
-    figure, axes = canvas(2.0 * rows, rows=rows, columns=COLUMNS, squeeze=False)
+    pictures = [
+        to_array(read_image(folder / f"{name}.png")).transpose(1, 2, 0) for name, _ in marked
+    ]
+    tallest = max(len(picture) / picture.shape[1] for picture in pictures)
+    columns = 4 if tallest > 0.6 else 2  # two versions side by side are wide
+    rows = -(-len(marked) // columns)
+    height = rows * (WIDTH / columns * tallest + TITLE)
+    figure, axes = canvas(height, rows=rows, columns=columns, squeeze=False)
     for place in axes.flat:
         place.set_axis_off()
-    for place, (name, mark) in zip(axes.flat, marked, strict=False):
-        place.imshow(to_array(read_image(folder / f"{name}.png")).transpose(1, 2, 0))
-        place.set_title(f"{name}\n{mark}", fontsize=7)
+    for place, picture, (name, mark) in zip(axes.flat, pictures, marked, strict=False):
+        place.imshow(picture)
+        place.set_title(f"{name}: {mark}", fontsize=8)
     return figure
 
 
