@@ -24,7 +24,8 @@ def faults():
 np.ones(6_000_000)
 free = faults()
 with kept_memory():
-    np.ones(6_000_000)
+    with kept_memory():
+        np.ones(6_000_000)
     kept = faults()
 print(free, kept, faults())
 """

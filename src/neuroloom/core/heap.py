@@ -73,6 +73,12 @@ _USUAL = {_TRIM_FROM: 2**26, _MAP_FROM: 2**25, _MAPPED_BLOCKS: 65_536}
 _KEEPING = {_TRIM_FROM: 2**31 - 1, _MAPPED_BLOCKS: 0}
 
 
+class _Kept:
+    """How many contexts keep memory now: the first begins it, the last ends it."""
+
+    contexts = 0
+
+
 @contextmanager
 def kept_memory() -> Iterator[None]:
     """Let memory that is freed stay with the process for a while, as far as the system can.
@@ -80,7 +86,8 @@ def kept_memory() -> Iterator[None]:
     The C library hands large arrays back to the system as soon as they are freed; the next one
     then comes page by page, filled with zeros: in a training step on a CPU that takes as long as
     the norms. Within this context arrays of the last step are written over instead. The largest
-    extent that is reached stays occupied until the end. Does nothing without the GNU C library.
+    extent that is reached stays occupied until the end, of the outermost of such contexts. Does
+    nothing without the GNU C library.
 
     Examples
     --------
@@ -92,14 +99,18 @@ def kept_memory() -> Iterator[None]:
     if library is None:
         yield
         return
-    for option, value in _KEEPING.items():
-        library.mallopt(option, value)
+    _Kept.contexts += 1
+    if _Kept.contexts == 1:
+        for option, value in _KEEPING.items():
+            library.mallopt(option, value)
     try:
         yield
     finally:
-        for option, value in _USUAL.items():
-            library.mallopt(option, value)
-        library.malloc_trim(0)
+        _Kept.contexts -= 1
+        if not _Kept.contexts:
+            for option, value in _USUAL.items():
+                library.mallopt(option, value)
+            library.malloc_trim(0)
 
 
 def _gnu_library() -> Any:

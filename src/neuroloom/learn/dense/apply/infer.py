@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neuroloom.core.heap import kept_memory
 from neuroloom.learn.dense.planning.denseplan import DensePlan
 from neuroloom.learn.dense.training.usual import mirrors
 
@@ -30,13 +31,13 @@ def probabilities(net: nn.Module, x: np.ndarray, plan: DensePlan, wishes: Wishes
     plan, wishes
         Patch and axes; mirrors, views, and the sizes to try.
     """
-    size = best_size(net, x, plan, wishes)
-    if size == 1:
-        return _as_large_as_it_is(net, x, plan, wishes)
     from neuroloom.learn.dense.apply.size import brought_to
 
-    found = _as_large_as_it_is(net, at_size(x, size, wishes), plan, wishes)
-    return brought_to(found, x.shape[1:])
+    with kept_memory():
+        size = best_size(net, x, plan, wishes)
+        seen = x if size == 1 else at_size(x, size, wishes)
+        found = _as_large_as_it_is(net, seen, plan, wishes)
+    return found if size == 1 else brought_to(found, x.shape[1:])
 
 
 def best_size(net: nn.Module, x: np.ndarray, plan: DensePlan, wishes: Wishes) -> float:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.core.heap import kept_memory
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -152,8 +153,9 @@ def predict_tiles(
             store.put(next(said)[1], None, 0)
             return store.result()
         sums = _Slab(padded.shape[1:], tile, starts, tile_weight(tile, weight).to(where), store)
-        for corner, scores in said:
-            sums.add(corner, scores)
+        with kept_memory():
+            for corner, scores in said:
+                sums.add(corner, scores)
         sums.close()
     return store.result()
 
