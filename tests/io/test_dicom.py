@@ -167,6 +167,16 @@ def test_a_segmentation_over_a_file_with_many_frames(tmp_path: Path) -> None:
     assert (nothing.shape, bool(nothing.any())) == ((1, 5, 6, 1), False)
 
 
+def test_a_segmentation_over_slices_that_do_not_say_all(tmp_path: Path) -> None:
+    folder = write_dicom(tmp_path / "ct", VOXELS)
+    for file in folder.iterdir():
+        for name in ("FrameOfReferenceUID", "SliceThickness"):
+            blank(file, lambda data, name=name: delattr(data, name))
+    label = (VOXELS > 2000).astype(np.uint8)
+    found = read_image(write_seg(tmp_path / "seg.dcm", label, folder, {1: "bright"}))
+    np.testing.assert_array_equal(to_array(found)[0], label)
+
+
 def test_the_patient_stays_where_they_are(tmp_path: Path) -> None:
     folder = identify(write_dicom(tmp_path / "ct", VOXELS))
     assert all(b"Mustermann" in file.read_bytes() for file in folder.iterdir())

@@ -94,13 +94,20 @@ def _frames(numbers: np.ndarray, stack: list[Plane]) -> tuple[np.ndarray, list[P
 
 
 def _nobody(file: Path) -> Any:
-    """Read of a source what `_KEPT` names, with empty tags for who was scanned and when."""
+    """Read of a source what `_KEPT` names, with empty tags for who was scanned and when.
+
+    A frame of reference and a thickness, which old scans lack, are a new one and an empty one.
+    """
     import pydicom
+    from pydicom.uid import generate_uid
 
     read = partial(pydicom.dcmread, file, stop_before_pixels=True, specific_tags=[*_KEPT])
     header = _kept(_read(file, read))
     for name in _EMPTY:
         setattr(header, name, "")
+    own = generate_uid(entropy_srcs=[header.SeriesInstanceUID])
+    header.setdefault("FrameOfReferenceUID", own)
+    header.setdefault("SliceThickness", None)
     return header
 
 
