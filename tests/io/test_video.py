@@ -301,3 +301,11 @@ def sequential_frames(path):
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
             yield frame.to_ndarray(format="rgb24")
+
+
+def test_frames_are_written_at_their_own_times(tmp_path):
+    times = np.array([0, 0.1, 0.15, 0.4, 0.9])
+    frames = (np.full((32, 48, 1), 40 * i, np.uint8) for i in range(5))
+    with Video(write_video(tmp_path / "a.mp4", frames, 6.0, times)) as video:
+        np.testing.assert_allclose(video.times, times, atol=1e-4)
+        np.testing.assert_allclose(video.read(range(5)).mean((1, 2, 3)), 40 * np.arange(5), atol=4)

@@ -13,8 +13,9 @@ import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -23,14 +24,12 @@ from neuroloom.core.errors import DataError
 from neuroloom.core.files import write_atomic
 from neuroloom.io.videoindex import FileIndex, frames_of, index_file, open_video, stamp_of
 
-if TYPE_CHECKING:
-    pass
-
 SUFFIXES = frozenset(
     {".mp4", ".mov", ".avi", ".mkv", ".m4v", ".mpg", ".mpeg", ".webm", ".wmv", ".flv", ".ts",
      ".mts", ".m2ts", ".h264", ".264", ".ogv", ".3gp"}
 )  # fmt: skip
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
+_TICK = Fraction(1, 90_000)  # s, in which MPEG counts times: the usual rates are whole numbers
 _AHEAD = 2  # blocks that are decoded before they are asked for
 _TRIES = 3  # key frames from which a frame is decoded before it counts as damaged
 
@@ -221,7 +220,12 @@ class Video:
         return kind(self.path, self._index, self._grey)  # type: ignore[arg-type]
 
 
-def write_video(path: str | Path, frames: Iterable[np.ndarray], rate: float) -> Path:
+def write_video(
+    path: str | Path,
+    frames: Iterable[np.ndarray],
+    rate: float,
+    times: Sequence[float] | np.ndarray | None = None,
+) -> Path:
     """Write frames as H.264 in MP4 that every player shows (yuv420p).
 
     Parameters
@@ -233,6 +237,8 @@ def write_video(path: str | Path, frames: Iterable[np.ndarray], rate: float) -> 
         padded by repeating its last row or column, since yuv420p has none.
     rate
         Frames a second, Hz.
+    times
+        When each frame is shown, s, for frames that come at changing intervals.
 
     Raises
     ------
@@ -242,7 +248,7 @@ def write_video(path: str | Path, frames: Iterable[np.ndarray], rate: float) -> 
     path = Path(path)
     if not rate > 0:
         raise DataError(f"{path}: the rate must be above 0 frames a second, it is {rate}.")
-    return write_atomic(path, lambda partial: _encode(partial, path.name, frames, rate))
+    return write_atomic(path, lambda partial: _encode(partial, path.name, frames, rate, times))
 
 
 @dataclass(frozen=True, eq=False)
@@ -421,9 +427,13 @@ def _put(ready: queue.Queue[Any], item: Any, stopped: threading.Event) -> bool:
     return False
 
 
-def _encode(partial: Path, name: str, frames: Iterable[np.ndarray], rate: float) -> None:
-    from fractions import Fraction
-
+def _encode(
+    partial: Path,
+    name: str,
+    frames: Iterable[np.ndarray],
+    rate: float,
+    times: Sequence[float] | np.ndarray | None,
+) -> None:
     import av
 
     with av.open(str(partial), "w", format="mp4", options={"movflags": "faststart"}) as container:
@@ -435,9 +445,14 @@ def _encode(partial: Path, name: str, frames: Iterable[np.ndarray], rate: float)
                 stream = container.add_stream("libx264", Fraction(rate).limit_denominator(100_000))
                 stream.height, stream.width = (side + side % 2 for side in size[:2])
                 stream.pix_fmt, stream.options = "yuv420p", {"crf": "18", "preset": "veryfast"}
+                if times is not None:
+                    stream.codec_context.time_base = _TICK
             if frame.shape != size:
                 raise DataError(f"{name}: frame {number} is {frame.shape}, the first is {size}.")
-            container.mux(stream.encode(_to_av(frame)))
+            picture = _to_av(frame)
+            if times is not None:
+                picture.pts, picture.time_base = round(float(times[number]) / _TICK), _TICK
+            container.mux(stream.encode(picture))
         if stream is None:
             raise DataError(f"{name}: there is no frame to write.")
         container.mux(stream.encode())

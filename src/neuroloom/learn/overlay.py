@@ -167,7 +167,7 @@ def labelled_video(
     sure: float = 0.0,
     zoom: float = 1.0,
 ) -> Path:
-    """Write a video with its tracks drawn on it, in constant memory.
+    """Write a video with its tracks drawn on it, in constant memory; frames keep their times.
 
     Parameters
     ----------
@@ -196,7 +196,8 @@ def labelled_video(
             f"{video.path.name}: only tracks in px with x and y can be drawn, these are in "
             f"{tracks.attrs.get('unit')} with {tracks.sizes['space']} axes."
         )
-    return write_video(path, _drawn(video, tracks, edges, sure, zoom), video.rate)
+    drawn = _drawn(video, tracks, edges, sure, zoom)
+    return write_video(path, drawn, video.rate, video.times)
 
 
 def _drawn(

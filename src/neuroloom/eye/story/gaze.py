@@ -128,7 +128,7 @@ def _add_job(shelf: Shelf, recipe: Gaze, one: Looked, number: int) -> None:
             )  # fmt: skip
         if recipe.overlay:
             target = shelf.folder / f"{one.job.name}_overlay.mp4"
-            write_video(target, drawn(video, one.table, one.eyeball), video.rate)
+            write_video(target, drawn(video, one.table, one.eyeball), video.rate, video.times)
             shelf.add_file(f"overlay-{number}", "movie", target.name, section="data",
                            title=f"{one.job.name} with its gaze")  # fmt: skip
 

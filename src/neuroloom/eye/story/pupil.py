@@ -164,7 +164,7 @@ def _add_video(
             )  # fmt: skip
         if recipe.overlay:
             target = shelf.folder / f"{one.name}_overlay.mp4"
-            write_video(target, drawn(video, one.table, recipe.sure), video.rate)
+            write_video(target, drawn(video, one.table, recipe.sure), video.rate, video.times)
             shelf.add_file(f"overlay-{number}", "movie", target.name, section="data",
                            title=f"{one.name} with its pupils")  # fmt: skip
 

@@ -149,7 +149,7 @@ def _by_image(
 ) -> tuple[dict[Any, list[dict[str, Any]]], list[dict[str, Any]]]:
     """Return the annotations with a labelled point, by the picture's id, and those without."""
     by_image: dict[Any, list[dict[str, Any]]] = {}
-    blank = []
+    blank: list[dict[str, Any]] = []
     for number, one in enumerate(held["annotations"]):
         if one.get("keypoints"):
             _check_annotation(file, number, one, columns)
