@@ -129,6 +129,8 @@ class Track(Recipe):
                 f"video: it belongs to the tracks of one video, the data have {len(pairs)}; narrow "
                 "them with `include`."
             )
+        if self.truth is not None and not any(pair.truth for pair in pairs):
+            raise DataError(f"truth: '{self.truth}' has tracks of none of the videos.")
         without = [pair.name for pair in pairs if pair.truth is None]
         if without and len(without) < len(pairs):
             listed = ", ".join(without[:9])

@@ -151,7 +151,7 @@ def filled_in(one: Doubted, numbers: np.ndarray, model: Labels | None = None) ->
 
     images = [f"{one.video.name}::{number}" for number in numbers]
     frames = pd.DataFrame({"video": one.name, "frame": numbers, "image": images})
-    place = one.video.parent
+    place = one.video.absolute().parent
     if one.points is None:
         assert model is not None
         points = np.full((len(numbers), *model.points.shape[1:]), np.nan)
