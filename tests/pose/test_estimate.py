@@ -96,7 +96,9 @@ def test_a_video_gets_a_row_a_frame_and_tracks_in_the_projects_format(tmp_path):
     rng = np.random.default_rng(0)
     pictures = [paint(points_of(*place(rng)), rng)[..., None] for _ in range(9)]
     clip = write_video(tmp_path / "clip.mp4", pictures, 25.0)
-    table = run.predict(clip, out=tmp_path / "out")
+    told = run.predict(clip, out=tmp_path / "out")
+    table = pd.read_parquet(tmp_path / "out/predictions.parquet")
+    assert told[["video", "frames", "rows"]].values.tolist() == [["clip.mp4", 9, len(table)]]
     assert len(table) == 9 * len(NAMES)
     assert table["confidence"].between(0, 1).all()
     tracks = pd.read_hdf(tmp_path / "out/clip.h5")
@@ -115,7 +117,9 @@ def test_videos_of_one_name_keep_their_own_results_and_a_killed_prediction_goes_
         pictures = [paint(points_of(*place(rng)), rng)[..., None] for _ in range(5)]
         write_video(tmp_path / session / "cam0.mp4", pictures, 25.0)
     Image.new("L", (8, 8)).save(tmp_path / "s1/stray.png")
-    both = run.predict(tmp_path / "s1", tmp_path / "s2", out=tmp_path / "out")
+    (tmp_path / "s1/broken.mp4").write_bytes(b"no video" * 99)
+    run.predict(tmp_path / "s1", tmp_path / "s2", out=tmp_path / "out")
+    both = pd.read_parquet(tmp_path / "out/predictions.parquet")
     assert list(both["video"].cat.categories) == ["s1_cam0.mp4", "s2_cam0.mp4"]
     for session in ("s1", "s2"):
         alone = run.predict(tmp_path / session / "cam0.mp4")
@@ -123,7 +127,10 @@ def test_videos_of_one_name_keep_their_own_results_and_a_killed_prediction_goes_
         np.testing.assert_array_equal(own["x"], alone["x"])
         x = pd.read_hdf(tmp_path / f"out/{session}_cam0.h5").xs("x", axis=1, level="coords")
         np.testing.assert_allclose(x.to_numpy().ravel(), own["x"], atol=1e-6)
-    assert "s1: 1 pictures beside videos" in (tmp_path / "out/audit.json").read_text()
+    told = (tmp_path / "out/audit.json").read_text()
+    assert "s1: 1 pictures beside videos" in told
+    assert "1 of 3 videos cannot be read and are left out." in told
+    assert "broken.mp4" in told
     finders = iter([prediction.found_by, lambda _: _killed])
     monkeypatch.setattr(prediction, "found_by", lambda ensemble: next(finders)(ensemble))
     with pytest.raises(KeyboardInterrupt):
@@ -131,7 +138,8 @@ def test_videos_of_one_name_keep_their_own_results_and_a_killed_prediction_goes_
     monkeypatch.undo()
     (part,) = (tmp_path / "killed/scans").glob("*/part-*")
     before = part.stat().st_mtime_ns
-    again = run.predict(tmp_path / "s1", tmp_path / "s2", out=tmp_path / "killed")
+    run.predict(tmp_path / "s1", tmp_path / "s2", out=tmp_path / "killed")
+    again = pd.read_parquet(tmp_path / "killed/predictions.parquet")
     pd.testing.assert_frame_equal(again, both)
     assert part.stat().st_mtime_ns == before
 

@@ -215,7 +215,9 @@ class Estimate(Study):
         -------
         DataFrame
             A row a frame, individual and keypoint: x, y (px), confidence, expected_px, and `class`
-            where animals of several were learnt.
+            where animals of several were learnt. With `out` these rows are in
+            `predictions.parquet` only, as they may be too many for the memory; then a row a video:
+            frames, rows, and points found.
         """
         from neuroloom.pose.predict import predict
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,32 +33,83 @@ def predict(
     study: Estimate, run: Run, inputs: list[Path], out: Path | str | None = None
 ) -> pd.DataFrame:
     """See `Estimate.predict`."""
-    from neuroloom.io.video import Video, pictures_beside
+    from neuroloom.io.video import pictures_beside
     from neuroloom.learn.scan import folder_to_go_on
 
     if not inputs:
         raise ConfigError("predict needs a video, a folder of pictures, or a picture.")
     folder = None if out is None else folder_to_go_on(Path(out))
     ensemble = study.load_model(run)
-    key = digest(run.folder / "model.safetensors")[:16]
     found = [(Path(source), videos_of(source)) for source in inputs]
-    files = list(dict.fromkeys(file for _, own in found for file in own))
+    files, findings = readable(list(dict.fromkeys(file for _, own in found for file in own)))
+    findings = [note for one in found for note in pictures_beside(*one)] + findings
+    named = dict(zip(names_apart(files), files, strict=True))
+    job = Job(ensemble, folder, digest(run.folder / "model.safetensors")[:16])
+    if folder is None:
+        return joined([table for name, file in named.items() for table in job.of(file, name)])
+    write_atomic(
+        folder / "predictions.parquet",
+        lambda path: write_tables(
+            path, (table for name, file in named.items() for table in job.of(file, name))
+        ),
+    )
+    keep_findings(findings + job.findings, folder)
+    videos = job.videos()
+    facts = {"run": run.folder.name, "videos": len(files), "rows": int(videos["rows"].sum())}
+    write_json(folder / "status.json", {"state": "done", "recipe": "predict", **facts})
+    return videos
+
+
+def readable(files: list[Path]) -> tuple[list[Path], list[Finding]]:
+    """Return the videos that can be opened, and what is wrong with the others.
+
+    Raises
+    ------
+    DataError
+        If none can be.
+    """
+    from neuroloom.io.video import Video
+
+    good, findings = [], []
     for file in files:  # before hours are spent on the first
-        Video(file, patch=True).close()
-    tables, findings = [], [note for one in found for note in pictures_beside(*one)]
-    for name, file in zip(names_apart(files), files, strict=True):
-        with Video(file, patch=True) as video:
-            table, told = predict_video(ensemble, video, name, folder, key)
-            tables.append(table)
-            whose = f"{name}{file.suffix}"
-            findings += [Finding("warning", "Video", f"{whose}: {note}") for note in told]
-    whole = joined(tables)
-    if folder is not None:
-        write_atomic(folder / "predictions.parquet", lambda p: whole.to_parquet(p, index=False))
-        keep_findings(findings, folder)
-        facts = {"run": run.folder.name, "videos": len(files), "rows": len(whole)}
-        write_json(folder / "status.json", {"state": "done", "recipe": "predict", **facts})
-    return whole
+        try:
+            Video(file, patch=True).close()
+            good.append(file)
+        except DataError as error:
+            if len(files) == 1:
+                raise
+            told = f"{str(error).replace(str(file), file.name)} It was left out."
+            findings.append(Finding("objection", "Video", told))
+    if not good:
+        raise DataError(f"None of {len(files)} videos can be read. {findings[0].detail}")
+    if findings:
+        told = f"{len(findings)} of {len(files)} videos cannot be read and are left out."
+        findings.insert(0, Finding("warning", "Videos left out", told))
+    return good, findings
+
+
+def write_tables(path: Path, tables: Iterator[pd.DataFrame]) -> None:
+    """Write tables into one file, each as soon as it is there."""
+    import pyarrow as pa
+    from pyarrow.parquet import ParquetWriter
+
+    first = _as_arrow(next(tables))
+    with ParquetWriter(path, first.schema) as writer:
+        writer.write_table(first)
+        for table in tables:
+            writer.write_table(pa.Table.from_batches(_as_arrow(table).to_batches(), first.schema))
+
+
+def _as_arrow(table: pd.DataFrame) -> Any:
+    """Return a table whose words are numbered widely enough for any count of videos."""
+    import pyarrow as pa
+
+    made = pa.Table.from_pandas(table, preserve_index=False)
+    for place, column in enumerate(made.schema):
+        if pa.types.is_dictionary(column.type):
+            wide = pa.dictionary(pa.int32(), pa.string())
+            made = made.set_column(place, column.name, made.column(place).cast(wide))
+    return made.replace_schema_metadata(None)
 
 
 def joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
@@ -95,36 +148,72 @@ def videos_of(source: Path) -> list[Path]:
     return inside
 
 
-def predict_video(
-    ensemble: Ensemble, video: Video, name: str, folder: Path | None, key: str = ""
-) -> tuple[pd.DataFrame, list[str]]:
-    """Find keypoints in every frame of a video; with a folder, write tracks and a labelled video.
+@dataclass
+class Job:
+    """A model at work on videos.
 
-    Parameters
+    Attributes
     ----------
-    name
-        What the video's results are called: no other one's are.
+    ensemble, folder
+        The model; where results go, None for nowhere.
     key
-        What the results depend on beside the video: the digest of the model.
-
-    Returns
-    -------
-    A row a frame, individual and keypoint; and what is to be known of the video, a sentence each.
+        What results depend on beside the video: the digest of the model.
+    findings
+        What is to be known of the videos done so far.
     """
-    import tempfile
 
-    from neuroloom.learn.scan import read_scan, scan
+    ensemble: Ensemble
+    folder: Path | None
+    key: str = ""
+    findings: list[Finding] = field(default_factory=list)
+    done: list[dict[str, Any]] = field(default_factory=list)
 
-    finder = found_by(ensemble)
-    with tempfile.TemporaryDirectory() as none:
-        place = Path(none) if folder is None else folder / "scans" / name
-        place.mkdir(parents=True, exist_ok=True)
-        held = read_scan(scan(video, finder, place, block=BLOCK, key=key))
-        found = np.where(held["damaged"][:, None, None, None], np.nan, held["found"])
-    table = table_of(ensemble, video, name, found)
-    if folder is not None:
-        write_results(ensemble, video, tracks_of(ensemble, video, table), folder / name)
-    return table, [*video.notes, *lost(np.flatnonzero(held["damaged"]))]
+    def of(self, file: Path, name: str) -> Iterator[pd.DataFrame]:
+        """Yield rows of a video, a stretch at a time; then write its tracks and labelled video.
+
+        Parameters
+        ----------
+        name
+            What the video's results are called: no other one's are.
+
+        Yields
+        ------
+        A row a frame, individual and keypoint.
+        """
+        import tempfile
+
+        from neuroloom.io.video import Video
+        from neuroloom.learn.scan import parts_of, scan
+
+        places, damaged = [], []
+        with Video(file, patch=True) as video, tempfile.TemporaryDirectory() as none:
+            place = Path(none) if self.folder is None else self.folder / "scans" / name
+            place.mkdir(parents=True, exist_ok=True)
+            scan(video, found_by(self.ensemble), place, block=BLOCK, key=self.key)
+            for first, held in parts_of(place):
+                found = np.where(held["damaged"][:, None, None, None], np.nan, held["found"])
+                table = table_of(self.ensemble, video, name, found, first)
+                damaged.append(first + np.flatnonzero(held["damaged"]))
+                if self.folder is not None:
+                    places.append(table[["x", "y", "confidence"]].to_numpy(float))
+                yield table
+            if self.folder is not None:
+                made = tracks_of(self.ensemble, video, np.concatenate(places))
+                write_results(self.ensemble, video, made, self.folder / name)
+            self._note(video, f"{name}{file.suffix}", np.concatenate(damaged), places)
+
+    def _note(self, video: Video, name: str, damaged: np.ndarray, places: list[np.ndarray]) -> None:
+        notes = [*video.notes, *lost(damaged)]
+        self.findings += [Finding("warning", "Video", f"{name}: {note}") for note in notes]
+        rows = sum(len(part) for part in places)
+        found = sum(int(np.isfinite(part[:, 0]).sum()) for part in places)
+        self.done.append({"video": name, "frames": len(video), "rows": rows, "found": found})
+
+    def videos(self) -> pd.DataFrame:
+        """Return a row a video: its name, frames, rows of its table, and points found."""
+        import pandas as pd
+
+        return pd.DataFrame(self.done)
 
 
 def lost(frames: np.ndarray) -> list[str]:
@@ -155,13 +244,15 @@ def _found(member: Any, pictures: list[np.ndarray]) -> np.ndarray:
     return np.asarray(member.predict_scores(pictures))
 
 
-def table_of(ensemble: Ensemble, video: Video, name: str, found: np.ndarray) -> pd.DataFrame:
-    """Return a row a frame, individual and keypoint, with calibrated expectations."""
+def table_of(
+    ensemble: Ensemble, video: Video, name: str, found: np.ndarray, first: int = 0
+) -> pd.DataFrame:
+    """Return a row a frame, from `first` on, individual and keypoint, with calibrated errors."""
     import pandas as pd
 
     axes = ensemble.facts["axes"]
     n, animals, points, width = found.shape
-    frame = np.repeat(np.arange(n), animals * points)
+    frame = np.repeat(np.arange(first, first + n), animals * points)
     flat = found.reshape(-1, width)
     who, what = np.divmod(np.arange(animals * points), points)
     one = (np.zeros(len(frame), np.int8), [f"{name}{video.path.suffix}"])
@@ -183,18 +274,16 @@ def table_of(ensemble: Ensemble, video: Video, name: str, found: np.ndarray) -> 
     return done.drop(columns=["near", "raw_px"])
 
 
-def tracks_of(ensemble: Ensemble, video: Video, table: pd.DataFrame) -> xr.DataArray:
-    """Return the table as a `tracks` recording."""
+def tracks_of(ensemble: Ensemble, video: Video, places: np.ndarray) -> xr.DataArray:
+    """Return x, y and confidence of the rows of a whole video (row, 3) as a `tracks` recording."""
     from neuroloom.core.recording import tracks
 
     axes = ensemble.facts["axes"]
     names, animals = axes["keypoints"], axes["individuals"]
-    shape = (len(video), -1, len(names))
-    xy = np.stack([table[c].to_numpy(float).reshape(shape) for c in ("x", "y")], 1)
-    sure = table["confidence"].to_numpy(float).reshape(shape)
+    grid = places.reshape(len(video), -1, len(names), 3).transpose(0, 3, 2, 1)
     made = tracks(
-        xy.transpose(0, 1, 3, 2), names, animals[: xy.shape[2]], video.rate,
-        confidence=sure.transpose(0, 2, 1), unit="px", source=video.path.name, times=video.times,
+        grid[:, :2], names, animals[: grid.shape[3]], video.rate, confidence=grid[:, 2],
+        unit="px", source=video.path.name, times=video.times,
     )  # fmt: skip
     edges = [[int(start), int(end)] for start, end in axes.get("edges", [])]
     made.attrs |= {"video": str(video.path), "edges": edges}

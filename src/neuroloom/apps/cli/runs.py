@@ -91,6 +91,9 @@ def _what(table: pd.DataFrame) -> str:
     if "label" in table:
         known = int(table["label"].notna().sum())
         return f"{len(table)} examples decoded, {known} of them labelled"
+    if {"video", "frames", "found"} <= set(table):
+        places = int(table["found"].sum())
+        return f"{places} places of points found in {len(table)} video{'s' * (len(table) != 1)}"
     if "keypoint" in table:
         return f"{len(table)} places of points found"
     if "event" in table:
