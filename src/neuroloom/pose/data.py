@@ -123,8 +123,10 @@ def find_clips(data: Path, clips: Sequence[str]) -> list[Path]:
     ------
     ConfigError
         If one of them matches no video.
+    DataError
+        If a video cannot be opened.
     """
-    from neuroloom.io.video import is_video
+    from neuroloom.io.video import Video, is_video
 
     found: list[Path] = []
     for clip in clips:
@@ -135,6 +137,8 @@ def find_clips(data: Path, clips: Sequence[str]) -> list[Path]:
                 f"unlabelled: '{clip}' is no video, nor a glob of videos below {data.name}."
             )
         found += videos
+    for video in found:  # not after an hour of training
+        Video(video, patch=True).close()
     return list(dict.fromkeys(found))
 
 

@@ -14,7 +14,15 @@ from neuroloom.learn.training.fit import FitJob, own_threads
 from neuroloom.pose.data import find_clips
 from neuroloom.pose.nets.frames import PoseFrames
 from neuroloom.pose.nets.learner import PoseLearner, PoseWishes, _half_and_half
-from neuroloom.pose.nets.students import confirmed, leap_rate, one_by_one, stretches
+from neuroloom.pose.nets.students import (
+    FRAMES,
+    confirmed,
+    leap_rate,
+    look_through,
+    looked_at,
+    one_by_one,
+    stretches,
+)
 from tests.critters import NAMES, paint, points_of, write_project
 
 
@@ -124,3 +132,34 @@ def test_a_net_learns_on_from_a_clip_and_says_what_it_brought(tmp_path, nets):
 def test_a_glob_without_a_video_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="unlabelled"):
         find_clips(tmp_path, ["videos/*.mp4"])
+
+
+def test_many_videos_share_the_memory():
+    for count in (1, 3, 30, 5000):
+        spans = looked_at([(10_000, 1000)] * count)
+        frames = [last - first for own in spans for first, last in own]
+        assert sum(frames) <= FRAMES
+        assert min(frames) >= 20
+    large = looked_at([(10_000, 3 * 2160 * 3840)] * 2)
+    assert sum(last - first for own in large for first, last in own) <= 87
+
+
+def test_a_frame_that_cannot_be_decoded_costs_itself_only(monkeypatch, tmp_path):
+    from neuroloom.io import video
+
+    pictures = (np.full((32, 32, 1), number, np.uint8) for number in range(12))
+    clip = video.write_video(tmp_path / "a.mp4", pictures, 25.0)
+    frame = video.Video._frame
+
+    def broken(self, reader, number, before=None):
+        if number != 5:
+            return frame(self, reader, number, before)
+        assert self.patch
+        self.damaged[5] = True
+        return np.zeros(self.shape, np.uint8)
+
+    monkeypatch.setattr(video.Video, "_frame", broken)
+    net = SimpleNamespace(plan=SimpleNamespace(individuals=1, names=0))
+    net.find_in = lambda own: np.zeros((len(own), 1, 2, 4))
+    ((own, found),) = look_through(net, [clip])
+    assert len(own) == len(found) == 11

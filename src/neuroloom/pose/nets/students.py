@@ -9,10 +9,10 @@ left joins the labels, and the net learns on (self-training with a smoother as t
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from neuroloom.pose.nets.plan import PosePlan
 
 STRETCHES, LENGTH = 5, 100  # stretches of a video, and frames of each
+SHORTEST = 20  # frames of a stretch, where many videos share the memory
+FRAMES, BYTES = 2_000, 2**31  # of all videos together, at most: whole pictures are kept
 WINDOW, FEWEST = 5, 3  # frames of the running median, and how many of them must show the point
 BRIDGE = 6  # frames that a gap may have
 LEAP = 0.04  # of the frame's longer side: what counts as a jump
@@ -60,46 +62,84 @@ class Mixed:
         return found
 
 
-def stretches(frames: int) -> list[tuple[int, int]]:
+def stretches(frames: int, most: int = STRETCHES * LENGTH) -> list[tuple[int, int]]:
     """Return (first, after the last) of evenly spaced stretches of a video.
+
+    Parameters
+    ----------
+    frames
+        Of the video.
+    most
+        Frames of all stretches.
 
     Examples
     --------
-    >>> stretches(80), stretches(1000)[:2]
-    ([(0, 80)], [(0, 100), (225, 325)])
+    >>> stretches(80), stretches(1000)[:2], stretches(1000, 40)
+    ([(0, 80)], [(0, 100), (225, 325)], [(480, 520)])
     """
-    if frames <= STRETCHES * LENGTH:
+    most = min(most, STRETCHES * LENGTH)
+    if frames <= most:
         return [(0, frames)]
-    starts = np.linspace(0, frames - LENGTH, STRETCHES).astype(int)
-    return [(int(start), int(start) + LENGTH) for start in starts]
+    length, count = min(LENGTH, most), max(1, most // LENGTH)
+    starts = np.linspace(0, frames - length, count) if count > 1 else [(frames - length) / 2]
+    return [(int(start), int(start) + length) for start in starts]
+
+
+def looked_at(sizes: Sequence[tuple[int, int]]) -> list[list[tuple[int, int]]]:
+    """Return the stretches of each of several videos, so many that memory holds their pictures.
+
+    Of very many videos evenly chosen ones have none.
+
+    Parameters
+    ----------
+    sizes
+        Frames of each video, and bytes of one frame.
+
+    Examples
+    --------
+    >>> looked_at([(1000, 100), (60, 100)])[1], len(looked_at([(1000, 100)] * 9)[0])
+    ([(0, 60)], 2)
+    """
+    frame = max((size for _, size in sizes), default=1)
+    allowed = max(SHORTEST, min(FRAMES, BYTES // frame))
+    chosen = np.linspace(0, len(sizes) - 1, min(len(sizes), allowed // SHORTEST)).astype(int)
+    share = allowed // max(len(chosen), 1)
+    return [stretches(n, share) if k in chosen else [] for k, (n, _) in enumerate(sizes)]
+
+
+def _stretches_of(clips: Sequence[Path]) -> list[list[tuple[int, int]]]:
+    from neuroloom.io.video import Video
+
+    sizes = []
+    for clip in clips:
+        with Video(clip, patch=True) as video:
+            sizes.append((len(video), int(np.prod(video.shape))))
+    return looked_at(sizes)
 
 
 def count_frames(clips: Sequence[Path]) -> int:
     """Return how many frames of videos are looked at."""
-    from neuroloom.io.video import Video
-
-    count = 0
-    for clip in clips:
-        with Video(clip) as video:
-            count += sum(last - first for first, last in stretches(len(video)))
-    return count
+    return sum(last - first for own in _stretches_of(clips) for first, last in own)
 
 
-def look_through(learner: PoseLearner, clips: Sequence[Path]) -> tuple[list[Any], list[Floats]]:
-    """Return the pictures of all stretches, and what the net finds in each stretch."""
+def look_through(
+    learner: PoseLearner, clips: Sequence[Path]
+) -> Iterator[tuple[list[np.ndarray], Floats]]:
+    """Yield the pictures of each stretch, and what the net finds in them.
+
+    Frames that cannot be decoded are left out.
+    """
     from neuroloom.io.video import Video
 
     plan = learner.plan
     assert plan is not None
-    pictures: list[np.ndarray] = []
-    found = []
-    for clip in clips:
-        with Video(clip) as video:
-            for first, last in stretches(len(video)):
-                own = [plain(frame) for frame in video.read(np.arange(first, last))]
-                pictures += own
-                found.append(one_by_one(plan, learner.find_in(own)[..., :4]))
-    return pictures, found
+    for clip, spans in zip(clips, _stretches_of(clips), strict=True):
+        with Video(clip, patch=True) as video:
+            for first, last in spans:
+                frames = video.read(np.arange(first, last))
+                own = [plain(frame) for frame in frames[~video.damaged[first:last]]]
+                if own:
+                    yield own, one_by_one(plan, learner.find_in(own)[..., :4])
 
 
 def one_by_one(plan: PosePlan, found: Floats) -> Floats:
@@ -222,7 +262,9 @@ def leap_rate(found: Sequence[Floats], leap: float) -> float:
 
 def taught(learner: PoseLearner, x: PoseFrames) -> tuple[PoseFrames, float, float]:
     """Return labelled and confirmed frames together, the jumps that there were, and the leap."""
-    pictures, found = look_through(learner, x.clips)
+    looks = list(look_through(learner, x.clips))
+    pictures = [picture for own, _ in looks for picture in own]
+    found = [own for _, own in looks]
     leap = LEAP * float(np.max([one.shape[:2] for one in pictures]))
     shapes = [one.shape[:2] for one in pictures]
     points, first = [], 0
