@@ -11,8 +11,10 @@ from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json
 from neuroloom.core.split import Fold
 from neuroloom.io.video import write_video
+from neuroloom.learn.scoring import points
 from neuroloom.learn.training.fit import own_threads
 from neuroloom.pose import predict as prediction
+from neuroloom.pose.alike import body_sizes
 from neuroloom.pose.confidence import Calibration, calibrate, cross_calibrated, slope
 from neuroloom.pose.estimate import Estimate
 from neuroloom.pose.held_out import in_blocks, paired, score_of_expectation, together
@@ -200,6 +202,18 @@ def test_a_false_animal_and_a_missed_one_are_told():
     names = list(paired(truth, found, ["a", "b"], 10.0))
     assert names == ["a", "no animal 1"]
     assert list(paired(truth, np.full((2, 2, 4), np.nan), ["a", "b"], 10.0)) == ["a"]
+
+
+def test_a_small_animal_is_judged_by_its_own_size():
+    truth = np.array([[[0.0, 0.0], [9.0, 9.0]], [[50.0, 50.0], [90.0, 90.0]]])
+    found = np.concatenate([truth + 2.0, np.ones_like(truth)], -1)
+    alike = [one[2] for one in paired(truth, found, ["a", "b"], body_sizes(truth, 1.0)).values()]
+    assert alike[0] == pytest.approx(np.exp(-8 / (2 * (0.2 * 9) ** 2)))
+    assert alike[1] == pytest.approx(np.exp(-8 / (2 * (0.2 * 40) ** 2)))
+
+
+def test_each_keypoint_has_a_median():
+    assert "median_error_px/tail" in points.metrics(["nose", "tail"])
 
 
 def test_the_surer_of_two_nets_counts_more():

@@ -10,7 +10,7 @@ import numpy as np
 
 from neuroloom.core.dataset import ENTITIES
 from neuroloom.core.split import Fold
-from neuroloom.pose.alike import body_scale, distance_between, oks_between
+from neuroloom.pose.alike import body_scale, body_sizes, distance_between, oks_between
 from neuroloom.pose.animals import taken_for
 from neuroloom.pose.confidence import Calibration, calibrate, cross_fitted, slope
 from neuroloom.pose.measures import distances
@@ -172,14 +172,14 @@ def rows_of_frames(
     import pandas as pd
 
     assert dataset.truth is not None
-    scale = body_scale(dataset.truth)
+    sizes = body_sizes(dataset.truth, body_scale(dataset.truth))
     names = np.asarray(dataset.facts["keypoints"], dtype=object)
     frames = dataset.table.iloc[rows].reset_index(drop=True)
     keep = [name for name in (*ENTITIES, "onset") if name in frames]
     parts = []
     for k, row in enumerate(rows):
         for name, (true, own, alike, called) in paired(
-            dataset.truth[row], found[k], dataset.facts["individuals"], scale
+            dataset.truth[row], found[k], dataset.facts["individuals"], sizes[row]
         ).items():
             parts.append(_animal(k, (name, called), true, own, alike, names))
             parts[-1] = parts[-1].assign(**_classes(dataset, row, name, own))
@@ -209,7 +209,7 @@ def _classes(dataset: Dataset, row: int, name: str, own: Floats) -> dict[str, st
 
 
 def paired(
-    truth: Floats, found: Floats, names: Sequence[str], scale: float
+    truth: Floats, found: Floats, names: Sequence[str], sizes: Floats | float
 ) -> dict[str, tuple[Floats, Floats, float, str]]:
     """Return animal -> (true points, found points, similarity, name in whose place it was found).
 
@@ -219,23 +219,26 @@ def paired(
     ----------
     truth, found
         Shape (individual, keypoint, 2) and (individual, keypoint, 4).
+    sizes
+        Of the true animals, px: one, or (individual,).
     """
     from scipy.optimize import linear_sum_assignment
 
     here = np.flatnonzero(np.isfinite(truth).all(-1).any(-1))
     seen = np.flatnonzero(np.isfinite(found[..., :2]).all(-1).any(-1))
-    alike = oks_between(truth[here], found[seen, :, :2], scale)
+    own = np.broadcast_to(sizes, len(truth))[here]
+    alike = oks_between(truth[here], found[seen, :, :2], own)
     # Where nothing is alike the nearer one is the pair: its error is to be told.
     far = np.nan_to_num(distance_between(truth[here], found[seen, :, :2]), nan=1e6)
     left, right = linear_sum_assignment(-alike + 1e-6 * far)
     pair = dict(zip(left.tolist(), right.tolist(), strict=True))
     nothing = np.full_like(found[0], np.nan)
     out = {}
-    for k, own in enumerate(here.tolist()):
-        out[str(names[own])] = (truth[own], nothing, 0.0, "")
+    for k, who in enumerate(here.tolist()):
+        out[str(names[who])] = (truth[who], nothing, 0.0, "")
         if k in pair:
             place, like = int(seen[pair[k]]), float(alike[k, pair[k]])
-            out[str(names[own])] = (truth[own], found[place], like, str(names[place]))
+            out[str(names[who])] = (truth[who], found[place], like, str(names[place]))
     for number, one in enumerate(sorted(set(range(len(seen))) - set(pair.values()))):
         place, none = int(seen[one]), np.full_like(truth[0], np.nan)
         out[f"no animal {number + 1}"] = (none, found[place], 0.0, str(names[place]))

@@ -224,6 +224,7 @@ def _of_keypoint(name: str) -> dict[str, Callable[[dict[str, Floats], Weights], 
     error, known = f"error/{name}", f"known/{name}"
     return {
         "mean_error_px": lambda part, w: mean_error(part[error], w),
+        "median_error_px": lambda part, w: median_error(part[error], w),
         "rmse_px": lambda part, w: rmse(part[error], w),
         f"pck@{REACH_PX:g}": lambda part, w: share_within(part[error], part[known], w),
     }
