@@ -69,10 +69,9 @@ def _as_slots(labels: Labels) -> tuple[Labels, list[str]]:
     most = max(1, int(there.sum(1).max(initial=0)))
     if most == len(labels.individuals):
         return labels, []
-    points, classes = (
-        None if values is None else _first_places(values, there)[:, :most]
-        for values in (labels.points, labels.classes)
-    )
+    points = _first_places(labels.points, there)[:, :most]
+    classes = labels.classes
+    classes = None if classes is None else _first_places(classes, there)[:, :most]
     told = f"{len(labels.individuals)} tracks, at most {most} in a frame: so many animals."
     names = tuple(f"individual_{number}" for number in range(most))
     return replace(labels, individuals=names, points=points, classes=classes), [told]
@@ -157,10 +156,15 @@ def as_trained(labels: Labels, trained: dict[str, Any], data: Path) -> tuple[Lab
         places += [name for name in labels.individuals if name not in places]
         order = np.tile(np.arange(there.shape[1]), (len(labels), 1))
         own = [places.index(name) for name in labels.individuals]
+    return _in_places(labels, order, own, places), places
+
+
+def _in_places(labels: Labels, order: np.ndarray, own: list[int], places: list[str]) -> Labels:
+    """Return labels whose animals, taken in an order (frame, animal), have `own` of the places."""
     points = np.full((len(labels), len(places), *labels.points.shape[2:]), np.nan)
     points[:, own] = np.take_along_axis(labels.points, order[..., None, None], axis=1)
     classes = labels.classes
     if classes is not None:
         classes = np.full(points.shape[:2], "", dtype=object)
         classes[:, own] = np.take_along_axis(labels.classes, order, axis=1)
-    return replace(labels, individuals=tuple(places), points=points, classes=classes), places
+    return replace(labels, individuals=tuple(places), points=points, classes=classes)
