@@ -101,7 +101,7 @@ def _facts(labels: Labels, identity: bool) -> dict[str, Any]:
         "edges": [list(pair) for pair in skeleton.edges],
         "individuals": list(labels.individuals),
         "identity": identity,
-        "classes": [] if identity else classes_of(labels),
+        "kinds": [] if identity else classes_of(labels),
         "source": labels.source,
     }
 

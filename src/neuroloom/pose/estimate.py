@@ -180,7 +180,7 @@ class Estimate(Study):
         facts = prepared.dataset.facts
         if len(table) and facts["identity"]:
             add_scores(run.folder, score_of_identity(table, len(facts["individuals"]), self.seed))
-        if len(table) and facts["classes"]:
+        if len(table) and facts["kinds"]:
             add_scores(run.folder, score_of_class(table, self.seed))
         return table
 

@@ -185,7 +185,7 @@ def rows_of_frames(
             parts[-1] = parts[-1].assign(**_classes(dataset, row, name, own))
     columns = ["at", "individual", "called", "keypoint", "true_x", "true_y", "x", "y", "near",
                "raw_px", "error_px", "known", "oks", "score", "there", "found"]  # fmt: skip
-    columns += ["true_class", "class"] if dataset.facts.get("classes") else []
+    columns += ["true_class", "class"] if dataset.facts.get("kinds") else []
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
     at = table.pop("at").to_numpy(dtype=int)
     out = frames[keep].iloc[at].reset_index(drop=True)
@@ -199,7 +199,7 @@ def rows_of_frames(
 
 def _classes(dataset: Dataset, row: int, name: str, own: Floats) -> dict[str, str]:
     """Return what an animal is, and what it was taken for; nothing where that is not learnt."""
-    known, names = dataset.facts.get("classes"), dataset.facts["individuals"]
+    known, names = dataset.facts.get("kinds"), dataset.facts["individuals"]
     if not known:
         return {}
     frames: Any = dataset.x

@@ -266,7 +266,7 @@ def table_of(
             "x": flat[:, 0], "y": flat[:, 1], "near": flat[:, 2], "raw_px": flat[:, 3],
         }
     )  # fmt: skip
-    if classes := axes.get("classes"):
+    if classes := axes.get("kinds"):
         number = {own: k for k, own in enumerate(classes)}
         codes = [number.get(own, -1) for own in taken_for(found, classes).ravel()]
         table["class"] = pd.Categorical.from_codes(np.repeat(codes, points), classes)

@@ -24,7 +24,7 @@ def pose_net(name: str, summary: str, source: str) -> Model:
 
         own = {key: facts[key] for key in ("keypoints", "mirror", "edges")}
         own = {key: tuple(map(_plain, value)) for key, value in own.items()}
-        own |= {"identity": bool(facts.get("identity")), "classes": tuple(facts.get("classes", ()))}
+        own |= {"identity": bool(facts.get("identity")), "classes": tuple(facts.get("kinds", ()))}
         wanted = PoseWishes(individuals=len(facts["individuals"]), **own, **wishes)
         return PoseLearner(name, wanted)
 
