@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from neuroloom.core.errors import DataError
-from neuroloom.core.recording import volume
+from neuroloom.core.recording import image, volume
 from neuroloom.io.cases import find_cases
 from neuroloom.io.cases.check import Problem, check_cases, require_sound
 from neuroloom.io.images import read_image, write_image
@@ -443,6 +443,23 @@ def test_names_of_numbers_that_change(odd: str, said: str, tmp_path: Path) -> No
     assert [p.text.partition(": the table of its label ")[2][: len(said)] for p in errors] == (
         [said] if said else []
     )
+
+
+def test_channels_that_files_name_otherwise(tmp_path: Path) -> None:
+    def write(case: str, names: list[str]) -> None:
+        voxels = np.random.default_rng(ord(case)).integers(0, 999, (2, 9, 8)).astype(np.uint16)
+        write_image(tmp_path / f"{case}.ome.tif", image(voxels, channels=names))
+
+    write("a", ["DAPI", "GFP"])
+    write("b", ["DAPI", "GFP"])
+    assert find_cases(tmp_path).channels == ["DAPI", "GFP"]
+    write("c", ["DAPI", "Cy5"])
+    found = find_cases(tmp_path)
+    assert found.channels == []
+    only(check_cases(found.cases), "warning", "are DAPI, Cy5, those of .* by their places")
+    write("c", ["GFP", "DAPI"])
+    text = r"c\.ome\.tif: its channels are GFP, DAPI, those of the other cases DAPI, GFP; write"
+    only(check_cases(find_cases(tmp_path).cases), "error", text)
 
 
 def test_columns_that_say_who_somebody_is_are_left_out(tmp_path: Path) -> None:

@@ -68,6 +68,23 @@ def _channel_counts(seen: list[Seen]) -> list[Problem]:
     ]
 
 
+def _channel_names(seen: list[Seen]) -> list[Problem]:
+    """Find files that have the channels of the others in another order, or call them otherwise."""
+    named = [(one, one.case.channel_names) for one in seen]
+    usual = Counter(names for _, names in named if names).most_common(1)
+    found = []
+    for one, own in named:
+        if not own or own == usual[0][0] or len(own) != len(usual[0][0]):
+            continue
+        said = f"its channels are {', '.join(own)}, those of the other cases "
+        said += ", ".join(usual[0][0])
+        if set(own) == set(usual[0][0]):
+            found.append(problem_of("error", one, f"{said}; write them in one order."))
+        else:
+            found.append(problem_of("warning", one, f"{said}; they were taken by their places."))
+    return found
+
+
 def _pixel_sizes(seen: list[Seen]) -> list[Problem]:
     """Find sizes that are unlike the others', and pixels of images that are not square."""
     found: list[Problem] = []
@@ -301,6 +318,7 @@ def _twins(seen: list[Seen]) -> list[Problem]:
 _TOGETHER = (
     _kinds,
     _channel_counts,
+    _channel_names,
     _label_names,
     _number_names,
     _greys,

@@ -122,6 +122,7 @@ def find_cases(
     single_files = [root / row.images[0] for row in layout.rows if len(row.images) == 1]
     colours = Colours(tuple(single_files), n_channels, "alpha" in channels)
     cases = Cases([_case(row, root, coding, colours) for row in layout.rows])
+    layout.channels = layout.channels or _own_channels(cases)
     return FoundCases(
         table=_table(layout.rows),
         root=root,
@@ -260,6 +261,16 @@ def _make_unique(rows: list[Row], data: Path) -> None:
     names = [row.name for row in rows]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise DataError(f"{data}: several cases are called {few(twice)}; a case counts once.")
+
+
+def _own_channels(cases: Cases) -> list[str]:
+    """Return what all files call their channels; empty where one is silent or says otherwise."""
+    try:
+        names = cases[0].channel_names
+        alike = names and all(case.channel_names == names for case in cases)
+    except DataError:  # the audit names the file
+        return []
+    return list(names) if alike else []
 
 
 def _classes(

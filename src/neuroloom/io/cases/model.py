@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
     from neuroloom.io.cases.painted import Colour
 
+# Names of channels that say no more than their places or their colours.
+_PLAIN_NAMES = ("grey", "red", "green", "blue", "alpha")
 _APART = 0.1  # of a voxel: channels that lie farther apart are on two grids
 
 
@@ -118,6 +120,13 @@ class Case:
     @cached_property
     def _as_stored(self) -> ImageHeader:
         return peek_image(self.images[0])
+
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        """What its one file calls its channels; empty where it is silent, or each has a file."""
+        names = self._as_stored.channels if len(self.images) == 1 else ()
+        silent = len(names) < 2 or any(name.isdigit() or name in _PLAIN_NAMES for name in names)
+        return () if silent else names
 
     @cached_property
     def _turn(self) -> Turn | None:

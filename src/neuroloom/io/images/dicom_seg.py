@@ -148,15 +148,13 @@ def _segmentation(
         )
         for number, name in enumerate(names, start=1)
     ]
-    positions = places and [
-        highdicom.PlanePositionSequence("PATIENT", plane.position) for plane in places
-    ]
+    positions = [highdicom.PlanePositionSequence("PATIENT", one.position) for one in places or ()]
     return highdicom.seg.Segmentation(
         source_images=sources,
         pixel_array=numbers,
         segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
         segment_descriptions=segments,
-        plane_positions=positions,
+        plane_positions=positions or None,
         omit_empty_frames=places is None,
         specific_character_set=_UTF8,
         series_instance_uid=generate_uid(),

@@ -47,7 +47,7 @@ def read(path: Path) -> xr.DataArray:
         series = file.series[0]
         sizes, unit, notes = _sizes(file)
         data, more = _ordered(_values(path, file), _axes(path, series))
-        names = _names(series, len(data))
+        names = _names(file, len(data))
     notes = [*notes, *more]
     if data.ndim == 3:
         data, names, notes = _grey(data, names, notes)
@@ -64,7 +64,7 @@ def peek(path: Path) -> ImageHeader:
         # No memory is touched behind a zero stride.
         empty = np.broadcast_to(np.zeros((), series.dtype), series.shape)
         data, more = _ordered(empty, _axes(path, series))
-        own = _names(series, len(data))
+        own = _names(file, len(data))
     coloured = data.ndim == 3 and own[0] == "red"
     if coloured:
         found = read(path)
@@ -92,7 +92,7 @@ def crop(path: Path, window: tuple[slice, ...]) -> np.ndarray:
             part = [series.pages[page].asarray()[window[1:]] for page in pages]
             return np.stack(part)[None]
         data, _ = _ordered(_values(path, file), axes)
-        names = _names(series, len(data))
+        names = _names(file, len(data))
     check_window(window, data.ndim - 1, path.name)
     if data.ndim == 3:
         data, _, _ = _grey(data, names, [])
@@ -102,7 +102,7 @@ def crop(path: Path, window: tuple[slice, ...]) -> np.ndarray:
 def write(path: Path, recording: xr.DataArray) -> None:
     """Write for ImageJ where its types suffice, else, and for `.ome.tif`, as OME-TIFF.
 
-    Only the size of a voxel is kept of an affine.
+    Only the size of a voxel is kept of an affine, and names of channels in OME-TIFF only.
     """
     import tifffile
 
@@ -115,6 +115,8 @@ def write(path: Path, recording: xr.DataArray) -> None:
     if ome:
         written = {"mm": "mm", "um": "µm"}.get(unit, "pixel")
         facts: dict[str, Any] = {"axes": axes}
+        if "C" in axes:
+            facts["Channel"] = {"Name": [str(name) for name in recording.channel.values]}
         for axis, size in zip("ZYX"[-len(sizes) :], sizes, strict=True):
             facts |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": written}
         tifffile.imwrite(path, data, ome=True, metadata=facts, photometric="minisblack")
@@ -217,13 +219,28 @@ def _ordered(values: np.ndarray, axes: str) -> tuple[np.ndarray, list[str]]:
     return (values if "C" in axes else values[None]), []
 
 
-def _names(series: Any, count: int) -> list[str]:
-    """Return names of channels; a fourth beside colours is alpha only where the tags say so."""
+def _names(file: Any, count: int) -> list[str]:
+    """Return names of channels, as OME has them where it names each.
+
+    A fourth beside colours is alpha only where the tags say so.
+    """
+    series = file.series[0]
     if count == 1:
         return ["grey"]
+    if file.is_ome and len(own := _ome_names(file.ome_metadata)) == count:
+        return own
     if series.dtype.name == "uint8" and (count == 3 or (count == 4 and _has_alpha(series))):
         return ["red", "green", "blue", "alpha"][:count]
     return [str(i) for i in range(count)]
+
+
+def _ome_names(text: str) -> list[str]:
+    """Return the names of the channels of the first image; none where one lacks or comes twice."""
+    items = ElementTree.fromstring(text).iter()
+    pixels = next(item for item in items if item.tag.endswith("Pixels"))
+    channels = [item for item in pixels if item.tag.endswith("Channel")]
+    names = [item.attrib.get("Name", "").strip() for item in channels]
+    return names if all(names) and len(set(names)) == len(names) else []
 
 
 def _has_alpha(series: Any) -> bool:

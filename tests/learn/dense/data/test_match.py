@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from neuroloom.core.errors import DataError
+from neuroloom.core.recording import image
 from neuroloom.io.cases import find_cases
 from neuroloom.io.images import read_image, write_image
 from neuroloom.learn.dense.data.match import match_channels, match_classes
@@ -53,6 +54,19 @@ def test_columns_in_another_order(tmp_path):
         found = like(Segment(), data, manifest(data, columns))
         for case, own in zip(found.x, Segment().read(data).x, strict=True):
             np.testing.assert_array_equal(case.truth(), own.truth())
+
+
+def test_channels_of_ome_tiff_in_another_order(tmp_path):
+    dapi, gfp = np.random.default_rng(0).integers(0, 999, (2, 9, 8)).astype(np.uint16)
+    label = np.uint8(gfp > 500)
+    for folder, names in (("a", ["DAPI", "GFP"]), ("b", ["GFP", "DAPI"]), ("c", ["GFP", "Cy5"])):
+        own = image(np.stack([{"DAPI": dapi}.get(name, gfp) for name in names]), channels=names)
+        write_image(tmp_path / folder / "images" / "x.ome.tif", own)
+        write_image(tmp_path / folder / "labels" / "x.tif", image(label))
+    found = like(Segment(), tmp_path / "a", tmp_path / "b")
+    np.testing.assert_array_equal(found.x[0].image(), [dapi, gfp])
+    with pytest.raises(DataError, match="it does not know Cy5 and misses DAPI"):
+        like(Segment(), tmp_path / "a", tmp_path / "c")
 
 
 def test_masks_are_numbered_as_greys_are_where_both_are_given(tmp_path):
