@@ -74,7 +74,7 @@ SMALL = {
             *(
                 f"{metric}/{name}"
                 for name in critters.NAMES
-                for metric in ("mean_error_px", "rmse_px", "pck@5")
+                for metric in ("mean_error_px", "median_error_px", "rmse_px", "pck@5")
             ),
             "expectation_slope",
         ],

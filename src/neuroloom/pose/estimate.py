@@ -113,6 +113,8 @@ class Estimate(Study):
 
     def prepare(self, data: Path) -> Prepared:
         """Read, check, audit and split; nothing is written."""
+        from neuroloom.pose.nets.plan import said_yes
+
         if self.shuffle:
             raise ConfigError(
                 "shuffle means nothing here: points cannot change places between frames of unlike "
@@ -122,7 +124,14 @@ class Estimate(Study):
             raise ConfigError(
                 "per=subject would fit one net an animal. Leave it out; `include` narrows a run."
             )
-        return super().prepare(data)
+        prepared = super().prepare(data)
+        crop = said_yes(self.options()["keys"].get("crop", True))
+        if prepared.dataset.facts["identity"] and not crop:
+            raise ConfigError(
+                "plan.crop=no puts animals together from whole frames, identity is told by the "
+                "looks of a crop: leave one of them out (`--no-identity`)."
+            )
+        return prepared
 
     def outline(self, prepared: Prepared) -> list[tuple[str, str, str]]:
         """Return the frames and folds, and what the nets would see: what, value, why."""

@@ -113,6 +113,24 @@ def test_perfect_maps_give_all_animals_in_px_of_the_frame(herd):
         assert np.nanmin(off.max(1)) < 1.6 * scale.max()
 
 
+def test_without_crops_perfect_maps_are_put_together(herd):
+    frames = PoseFrames(herd)
+    wishes = PoseWishes(NAMES, MIRROR, len(herd.individuals), keys={"crop": "no"})
+    learner = PoseLearner("unet", wishes)
+    learner.plan = plan = learner.make_plan(frames)
+    assert plan.coarse is None
+    assert plan.grouping == "fine"
+    size = plan.fine.size
+    in_view = (herd.points + 0.5) / np.array([128 / size[1], 96 / size[0]]) - 0.5
+    cells = (size[0] // 2, size[1] // 2)
+    learner.nets["fine"] = Perfect(torch.tensor(in_view), cells, plan.edges)
+    found = learner.find_in([frames[row] for row in range(len(herd))][:16])
+    off = np.linalg.norm(herd.points[:16, :, None] - found[:, None, ..., :2], axis=-1)
+    seen = np.isfinite(herd.points[:16]).all((-1, -2))
+    assert np.nan_to_num(off, nan=99.0).max(-1).min(2)[seen].max() < 2
+    assert np.nanmin(found[..., 3]) > 0
+
+
 def test_missing_keypoints_are_filled_in_where_the_shape_has_them():
     shape = np.array([[10.0, 0.0], [0.0, 4.0], [0.0, -4.0], [-10.0, 0.0]])
     turned = shape @ np.array([[0.0, 1.0], [-1.0, 0.0]]) + [50, 60]
@@ -153,6 +171,18 @@ def test_a_study_of_several_animals_runs_and_is_judged(tmp_path):
     assert stored
     table = run.predict(tmp_path / "project-pictures")
     assert table.groupby("frame")["keypoint"].count().max() <= 2 * 5
+
+
+def test_crops_are_left_out_as_the_command_line_says(tmp_path):
+    data = write_herd(tmp_path / "project")
+    for said, stage in (("yes", "coarse"), ("no", "fine")):
+        study = Estimate(plan={"crop": said})
+        frames = read_frames(data, [])
+        wishes = PoseWishes(NAMES, MIRROR, len(frames.facts["individuals"]), **study.options())
+        learner = PoseLearner("unet", wishes)
+        assert learner.make_plan(frames.x).grouping == stage
+    with pytest.raises(ConfigError, match=r"identity is told by the looks of a crop"):
+        Estimate(identity=True, plan={"crop": "no"}).prepare(data)
 
 
 def test_animals_of_a_project_with_names_are_told_apart_in_the_metrics(tmp_path):

@@ -189,7 +189,7 @@ class PoseLearner:
         from neuroloom.pose.nets.agree import learn_structure
 
         assert self.plan is not None
-        if len(self.plan.keypoints) < 3:
+        if len(self.plan.keypoints) < 3 or self.plan.grouping == "fine":
             return None
         points, frame_of, _ = animals_of(x.points)
         shapes = x.shapes()
@@ -251,7 +251,7 @@ class PoseLearner:
 
         plan, device = self.plan, device_name()
         assert plan is not None
-        if key == "coarse" and plan.individuals > 1:
+        if key == plan.grouping:
             return self._module_of_several(stage, x, seed)
         points, frame_of, place = animals_of(x.points)
         shapes = x.shapes()
@@ -277,7 +277,7 @@ class PoseLearner:
         return [number.get(str(name), -1) for name in x.classes[frame_of, place]]
 
     def _module_of_several(self, stage: Stage, x: PoseFrames, seed: int) -> PoseModule:
-        """Return what trains the coarse net where frames have several animals."""
+        """Return what trains the net whose peaks are put together into animals."""
         import torch
 
         from neuroloom.pose.nets.many import ManyModule
@@ -431,10 +431,12 @@ class PoseLearner:
         # The coarse stage is a plain small net whatever the fine one is.
         name = plan.net if stage is plan.fine else "unet"
         options = plan.options if stage is plan.fine else {}
-        more = plan.names + plan.classes if stage is plan.fine else 2 * len(plan.edges)
+        grouping = plan.grouping != "" and stage is (plan.coarse or plan.fine)
+        named = plan.names + plan.classes if stage is plan.fine else 0
+        more = 2 * len(plan.edges) if grouping else named
         outputs = len(plan.keypoints) + more
         net = build_net(name, plan.channels, outputs, stage.widths, options, weights)
-        if stage is not plan.fine and plan.individuals > 1:
+        if grouping and hasattr(net, "head"):
             # Peaks are rare: a net that begins with none learns sooner (Lin et al. 2017).
             net.head.bias.data[: len(plan.keypoints)] = RARE  # type: ignore[union-attr,operator]
         return net

@@ -2,7 +2,9 @@
 
 The coarse net gives a map of peaks for each keypoint and a field along each edge; peaks are put
 together into animals. The fine net then sees a crop of each, turned as the animal is, and says
-where its keypoints are, whatever the coarse net missed or took from a neighbour.
+where its keypoints are, whatever the coarse net missed or took from a neighbour. Without crops
+(`--plan.crop no`) the fine net does what the coarse one does here, and its peaks stay (bottom-up:
+Cao et al. 2017, arXiv:1611.08050).
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from neuroloom.pose.nets.who import names_of, with_classes
 
 if TYPE_CHECKING:
     from neuroloom.pose.nets.learner import PoseLearner
+    from neuroloom.pose.nets.plan import PosePlan
 
 FADING = 4  # power by which cells near a peak count less as background (Law & Deng 2018)
 FOCUS = 2  # power by which cells that are right already count less (Lin et al. 2017)
@@ -148,6 +151,8 @@ def find_many(learner: PoseLearner, pictures: Sequence[np.ndarray]) -> Floats:
     out = np.full(size, np.nan)
     if not len(rows):
         return out
+    if plan.coarse is None:
+        return _put_together(plan, rows, bodies, out, int(learner.nets["fine"].stride))  # type: ignore[arg-type]
     views = crops(learner, filled(bodies, plan.mean_shape))
     found, who = look_once(learner, scene, views, rows)
     # What the coarse net saw of an animal says how sure it is that there is one.
@@ -161,23 +166,43 @@ def find_many(learner: PoseLearner, pictures: Sequence[np.ndarray]) -> Floats:
     return out
 
 
+def _put_together(
+    plan: PosePlan, rows: np.ndarray, bodies: Floats, out: Floats, stride: int
+) -> Floats:
+    """Fill in the animals of each picture as the peaks have them, the surest first.
+
+    A peak is trusted to half a cell; a low one may be off by its width.
+    """
+    height = np.where(np.isfinite(bodies[..., 0]), bodies[..., 2], np.nan)
+    wide = stride / 2 + plan.fine.spread * (1 - height)
+    found = np.concatenate(
+        [bodies[..., :2], height[..., None], (wide * plan.fine.scale)[..., None]], -1
+    )
+    for frame in np.unique(rows):
+        own = np.flatnonzero(rows == frame)
+        score = np.nan_to_num(height[own]).mean(1)
+        kept = suppress(found[own, :, :2], score, plan.body, SAME)[: plan.individuals]
+        out[frame, : len(kept)] = found[own[kept]]
+    return out
+
+
 def coarse_bodies(
     learner: PoseLearner, scene: Scene, shapes: Sequence[tuple[int, ...]]
 ) -> tuple[np.ndarray, Floats]:
-    """Return the animals that the coarse net sees: the picture of each, and (m, keypoint, 3).
+    """Return the animals that whole frames show: the picture of each, and (m, keypoint, 3).
 
     The last axis is x, y (px of the frame) and the height of the peak; NaN, NaN, 0 where missing.
     """
     plan = learner.plan
     assert plan is not None
-    assert plan.coarse is not None
-    views = np.stack([whole_frame(shape, plan.coarse.size) for shape in shapes])
-    net: Any = learner.nets["coarse"].to(device_name())
-    maps = net(scene.look("coarse", plan, views).to(device_name())).float().cpu()
+    stage, key = plan.coarse or plan.fine, plan.grouping
+    views = np.stack([whole_frame(shape, stage.size) for shape in shapes])
+    net: Any = learner.nets[key].to(device_name())
+    maps = net(scene.look(key, plan, views).to(device_name())).float().cpu()
     count, stride = len(plan.keypoints), int(net.stride)
     peaks = peaks_of(maps[:, :count].sigmoid(), stride, PEAKS * plan.individuals)
     fields = maps[:, count:].numpy()
-    shape = plan.mean_shape / plan.coarse.scale
+    shape = plan.mean_shape / stage.scale
     longest = [STRETCHED * float(np.linalg.norm(shape[i] - shape[j])) for i, j in plan.edges]
     rows: list[int] = []
     bodies: list[np.ndarray] = []

@@ -141,10 +141,19 @@ class PosePlan:
 
     @property
     def body(self) -> float:
-        """Size of an animal, px; of one keypoint, what its crop leaves beside the margin."""
+        """Size of an animal, px; of one keypoint, what its crop or its peak leaves of it."""
         if len(self.keypoints) > 1:
             return body_scale(self.mean_shape[None])
+        if self.coarse is None:
+            return 4 * self.fine.spread * self.fine.scale
         return self.fine.scale * min(self.fine.size) / (2 * MARGIN)
+
+    @property
+    def grouping(self) -> str:
+        """The stage whose peaks are put together into animals; "" where there is one animal."""
+        if self.individuals == 1:
+            return ""
+        return "fine" if self.coarse is None else "coarse"
 
 
 def _stage(values: dict[str, Any]) -> Stage:
@@ -179,7 +188,8 @@ def make_plan(
     options
         Of the fine net.
     individuals
-        How many animals a frame has, at most; several are always seen in crops.
+        How many animals a frame has, at most; several are seen in crops, unless "crop" is "no":
+        then they are put together from peaks and fields of whole frames alone (bottom-up).
 
     Raises
     ------
@@ -194,7 +204,7 @@ def make_plan(
     centre, angle = pose_of(points, shape)
     known = np.isfinite(centre[:, 0])
     alike = float(np.abs(np.exp(1j * angle[known]).mean())) if known.any() else 1.0
-    turned = keys["turn"] == "yes" if "turn" in keys else bool(alike < SAME_WAY)
+    turned = said_yes(keys["turn"]) if "turn" in keys else bool(alike < SAME_WAY)
     if not turned:
         # The animal's own axes are those of the frame.
         typical = float(np.angle(np.exp(1j * angle[known]).mean())) if known.any() else 0.0
@@ -204,29 +214,33 @@ def make_plan(
     if len(keypoints) == 1:
         reach = np.full(2, body_scale(points) / 2)
     filled = float(np.prod(2 * MARGIN * reach / largest[::-1]))
-    crop = keys["crop"] == "yes" if "crop" in keys else turned or filled < FILLS
-    crop = crop or individuals > 1
+    wanted = turned or filled < FILLS or individuals > 1
+    crop = said_yes(keys["crop"]) if "crop" in keys else wanted
     said = (
         f"{len(points)} animals of up to {2 * reach[0]:.0f} x {2 * reach[1]:.0f} px in frames of "
         f"{largest[1]} x {largest[0]} px; they point {'any' if turned else 'one'} way "
         f"(concentration {alike:.2f})"
     )
     common = (tuple(keypoints), tuple(mirror), channels)
-    even = keys["mirror"] == "yes" if "mirror" in keys else is_even(shape, mirror)
+    even = said_yes(keys["mirror"]) if "mirror" in keys else is_even(shape, mirror)
     said += f", {'and are' if even else 'not'} their own mirror image"
     rest: dict[str, Any] = {"mirrored": even}
     rest |= {"agree": float(keys.get("agree", AGREE))}
     rest |= {"batch": int(keys.get("batch", 16)), "net": str(keys.get("net", "unet"))}
     rest |= {"options": dict(options or {})}
+    flat = tuple((float(x), float(y)) for x, y in np.nan_to_num(shape))
+    if individuals > 1:
+        edges = choose_edges(points, extra=len(keypoints) // 2)
+        rest |= {"individuals": individuals, "edges": edges}
+    if not crop and individuals > 1:
+        fine = _together(largest, turned, keys)
+        reason = f"{said}: one net sees whole frames, its peaks and fields are put together."
+        return PosePlan(*common, fine, None, flat, turned, reason=reason, **rest)
     if not crop:
         fine = _whole(largest, keys)
         return PosePlan(*common, fine, reason=f"{said}: the net sees whole frames.", **rest)
     fine, coarse = _fine(reach, turned, keys), _coarse(largest, reach, turned, individuals)
-    flat = tuple((float(x), float(y)) for x, y in np.nan_to_num(shape))
     reason = f"{said}: a coarse net finds them, a fine one sees crops."
-    if individuals > 1:
-        edges = choose_edges(points, extra=len(keypoints) // 2)
-        rest |= {"individuals": individuals, "edges": edges}
     return PosePlan(*common, fine, coarse, flat, turned, reason=reason, **rest)
 
 
@@ -241,6 +255,17 @@ NUMBERS = {
     "share": float,
     "agree": float,
 }
+
+
+def said_yes(value: object) -> bool:
+    """Say whether a key is "yes", as it was written or as it was read.
+
+    Examples
+    --------
+    >>> said_yes("yes"), said_yes(True), said_yes("no"), said_yes(False)
+    (True, True, False, False)
+    """
+    return str(value).lower() in ("yes", "true")
 
 
 def with_enough(plan: PosePlan, steps: float) -> PosePlan:
@@ -330,3 +355,9 @@ def _whole(largest: Floats, keys: dict[str, Any]) -> Stage:
     jitter = Jitter(10.0, 0.2, 0.15, 0.3)
     widths, nets = tuple(keys.get("widths", FINE_WIDTHS)), int(keys.get("nets", NETS))
     return Stage(size, scale, widths, jitter, float(keys.get("spread", 2.0)), nets=nets)
+
+
+def _together(largest: Floats, turned: bool, keys: dict[str, Any]) -> Stage:
+    """Return the one stage of several animals that no crops are taken of."""
+    jitter = Jitter(4.0, 0.15, 0.1, float(np.pi) if turned else 0.3)
+    return replace(_whole(largest, keys), jitter=jitter, nets=1)
