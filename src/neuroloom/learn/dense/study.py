@@ -220,38 +220,15 @@ class DenseStudy(Study):
         """Refuse what these data do not admit, a configuration or a key, before a run begins."""
         model = self.find(self.model)
         if self.views != "one":
-            self._require_sides(prepared)
+            from neuroloom.learn.dense.data.audit import refuse_views
+
+            refuse_views(self, prepared)
         if self.configurations:
             from neuroloom.learn.dense.configurations import wanted
 
             wanted(self, prepared)
         elif (self.plan or self.configuration != "auto") and model.is_net:
             self.plan_of_largest(prepared)
-
-    def _require_sides(self, prepared: Prepared) -> None:
-        """Refuse views that these images have not, or do not bear."""
-        from neuroloom.learn.dense.apply.views import ALL_SIDES
-        from neuroloom.learn.dense.planning.plan import ANISOTROPY
-
-        cases, facts = prepared.dataset.x, prepared.dataset.facts
-        if facts["dims"] < 3:
-            raise ConfigError(
-                f"views={self.views} is of stacks; these images have two axes: leave it out."
-            )
-        sizes = np.median([cases.spacing(case) for case in cases], 0)  # type: ignore[attr-defined]
-        if self.views in ALL_SIDES and sizes.max() > ANISOTROPY * sizes.min():
-            raise ConfigError(
-                f"views={self.views} looks along every axis, and voxels of "
-                f"{' x '.join(f'{s:.3g}' for s in sizes)} {facts['unit']} are more than "
-                f"{ANISOTROPY:g} times as long along one: leave it out."
-            )
-        mirror = facts["mirror"] if self.mirror is None else self.mirror
-        within = self.plan_of_largest(prepared).transpose[1:]
-        if self.views == "sixteen" and mirror is not None and not {*within} <= {*mirror}:
-            raise ConfigError(
-                f"views=sixteen mirrors slices along all axes, and these may be mirrored along "
-                f"{list(mirror) or 'none'} only: take twelve, or set mirror."
-            )
 
     def outline(self, prepared: Prepared) -> list[tuple[str, str, str]]:
         """Return the cases and folds, and the plan for the largest fold: what, value, why.

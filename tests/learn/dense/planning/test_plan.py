@@ -249,3 +249,23 @@ def test_a_square_patch_is_as_large_and_one_that_the_strides_divide() -> None:
     assert all(n % d == 0 for n, d in zip(square.patch, square.divisor, strict=True))
     assert np.prod(square.patch) == pytest.approx(np.prod(made.patch), rel=0.3)
     assert squared(square) == square
+
+
+def test_what_trains_a_net_and_its_options_are_keys_that_are_stored_and_obeyed() -> None:
+    keys = {"lr": 1e-3, "optimiser": "adamw", "options": {"dropout": 0.25}, "decoder_blocks": 1}
+    made = plan_like_nnunet(HIPPOCAMPUS).override(features=2, **keys)
+    assert DensePlan.from_dict(yaml.safe_load(yaml.safe_dump(made.as_dict()))) == made
+    learner = DenseLearner("dynunet", Wishes(made.classes))
+    net = learner.net_of(made)
+    assert 0.25 in {own.p for own in net.modules() if hasattr(own, "p")}
+    assert [len(stage) for stage in net.net.decoder] == [1] * (len(made.strides) - 1)
+    training = learner.training(made)
+    assert (training.lr, training.muon) == (1e-3, 0.0)
+
+
+def test_a_plan_of_an_older_run_is_trained_as_it_was() -> None:
+    stored = plan_like_nnunet(HIPPOCAMPUS).as_dict()
+    old = {k: v for k, v in stored.items() if k not in ("lr", "optimiser", "options")}
+    wishes = Wishes.from_dict({"classes": {"0": "background"}, "options": {}})
+    training = DenseLearner("dynunet", wishes).training(DensePlan.from_dict(old))
+    assert (training.lr, training.muon, training.weight_decay) == (3e-3, 25.0, 1e-2)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from neuroloom.core.audit import Finding
 from neuroloom.core.dataset import Dataset
-from neuroloom.core.errors import DataError
+from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.split import Fold
 from neuroloom.io.cases.layouts import few
 from neuroloom.io.cases.tones import is_flat_between
+
+if TYPE_CHECKING:
+    from neuroloom.learn.dense.study import DenseStudy
+    from neuroloom.learn.study import Prepared
 
 FEW_CASES = 10
 MANY_CLASSES = 32  # so many that nobody named may be no classes
@@ -126,6 +131,38 @@ def refuse_copies(dataset: Dataset, folds: list[Fold]) -> None:
                     "subject are no evidence. Name whose they are with `pattern` or a table, and "
                     "have more than one subject; `--folds 0` fits without judging."
                 )
+
+
+def refuse_views(study: DenseStudy, prepared: Prepared) -> None:
+    """Refuse views that these images have not, or do not bear.
+
+    Raises
+    ------
+    ConfigError
+        If there is one side only, voxels are long along one axis, or a mirror is forbidden.
+    """
+    from neuroloom.learn.dense.apply.views import ALL_SIDES
+    from neuroloom.learn.dense.planning.plan import ANISOTROPY
+
+    cases, facts = prepared.dataset.x, prepared.dataset.facts
+    if facts["dims"] < 3:
+        raise ConfigError(
+            f"views={study.views} is of stacks; these images have two axes: leave it out."
+        )
+    sizes = np.median([cases.spacing(case) for case in cases], 0)  # type: ignore[attr-defined]
+    if study.views in ALL_SIDES and sizes.max() > ANISOTROPY * sizes.min():
+        raise ConfigError(
+            f"views={study.views} looks along every axis, and voxels of "
+            f"{' x '.join(f'{s:.3g}' for s in sizes)} {facts['unit']} are more than "
+            f"{ANISOTROPY:g} times as long along one: leave it out."
+        )
+    mirror = facts["mirror"] if study.mirror is None else study.mirror
+    within = study.plan_of_largest(prepared).transpose[1:]
+    if study.views == "sixteen" and mirror is not None and not {*within} <= {*mirror}:
+        raise ConfigError(
+            f"views=sixteen mirrors slices along all axes, and these may be mirrored along "
+            f"{list(mirror) or 'none'} only: take twelve, or set mirror."
+        )
 
 
 def _mark(truth: np.ndarray | None, ignore: int | None) -> str:
