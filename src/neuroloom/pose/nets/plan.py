@@ -224,10 +224,8 @@ def make_plan(
     common = (tuple(keypoints), tuple(mirror), channels)
     even = said_yes(keys["mirror"]) if "mirror" in keys else is_even(shape, mirror)
     said += f", {'and are' if even else 'not'} their own mirror image"
-    rest: dict[str, Any] = {"mirrored": even}
-    rest |= {"agree": float(keys.get("agree", AGREE))}
-    rest |= {"batch": int(keys.get("batch", 16)), "net": str(keys.get("net", "unet"))}
-    rest |= {"options": dict(options or {})}
+    rest: dict[str, Any] = {"mirrored": even, "options": dict(options or {})}
+    rest |= _as_said(keys)
     flat = tuple((float(x), float(y)) for x, y in np.nan_to_num(shape))
     if individuals > 1:
         edges = choose_edges(points, extra=len(keypoints) // 2)
@@ -255,6 +253,15 @@ NUMBERS = {
     "share": float,
     "agree": float,
 }
+
+
+def _as_said(keys: dict[str, Any]) -> dict[str, Any]:
+    """Return what of a plan is not measured but said, or usual."""
+    return {
+        "agree": float(keys.get("agree", AGREE)),
+        "batch": int(keys.get("batch", 16)),
+        "net": str(keys.get("net", "unet")),
+    }
 
 
 def said_yes(value: object) -> bool:

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from neuroloom.core.audit import Finding
 from neuroloom.pose.alike import body_scale
@@ -111,6 +110,13 @@ def match_animals(
     return points.reshape(pixels.shape), trust.reshape(sure.shape), told
 
 
+def _places(cost: Floats) -> Numbers:
+    """Return the column of each row where they cost least together."""
+    from scipy.optimize import linear_sum_assignment
+
+    return np.asarray(linear_sum_assignment(cost)[1], np.int64)
+
+
 def _put_in(order: Numbers, animals: Floats, weight: Floats) -> None:
     """Put animals (time, animal, keypoint, 2), and their weights, in order (time, animal)."""
     animals[:] = np.take_along_axis(animals, order[..., None, None], 1)
@@ -120,7 +126,7 @@ def _put_in(order: Numbers, animals: Floats, weight: Floats) -> None:
 def _as_the_first(first: Floats, other: Floats) -> Numbers:
     """Return the order (time, animal) in which another network sees the first one's animals."""
     off = np.linalg.norm(other[:, None] - first[:, :, None], axis=-1) / _size(first)
-    return np.stack([linear_sum_assignment(cost)[1] for cost in _mean(off)])
+    return np.stack([_places(cost) for cost in _mean(off)])
 
 
 @dataclass(frozen=True)
@@ -302,7 +308,7 @@ def _settled(misfit: Floats, before: Floats, order: Numbers) -> Numbers:
     order, own = order.copy(), np.arange(order.shape[1])
     for _ in range(4 * len(order)):
         costs = _costs(misfit, order) + before
-        best = [linear_sum_assignment(cost)[1] for cost in costs]
+        best = [_places(cost) for cost in costs]
         gain = [float(cost[own, now].sum() - cost[own, new].sum())
                 for cost, now, new in zip(costs, order, best, strict=True)]  # fmt: skip
         # Of cameras that gain alike the last: the names of the first one stay.
@@ -325,7 +331,7 @@ def _frame_by_frame(views: _Views, whole: Numbers, numbered: bool) -> Numbers:
             seen = part.seen[:, k]
             if numbered:
                 before = _moved(last, part.pixels[:, k], seen, views.far)
-                now = np.stack([linear_sum_assignment(cost)[1]
+                now = np.stack([_places(cost)
                                 for cost in before + 1e-3 * called])  # fmt: skip
             else:
                 before, now = called * seen[:, None], whole
@@ -351,8 +357,7 @@ def _as_most_call_them(order: Numbers, seen: NDArray[np.bool_]) -> Numbers:
     weight[0] *= 1.01
     votes = np.stack([np.bincount(own.ravel(), by.ravel(), order.shape[2])
                       for own, by in zip(order.T, weight.T, strict=True)])  # fmt: skip
-    who, place = linear_sum_assignment(-votes)
-    return order[..., who[np.argsort(place)]]
+    return np.take(order, _places(np.asarray(-votes.T, float)), axis=2)
 
 
 def _told(
