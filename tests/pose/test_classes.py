@@ -119,3 +119,11 @@ def test_species_are_told_apart_however_often_they_occur(tmp_path):
     assert row["chance"] < 0.7
     table = run.predict(data / "img002.png")
     assert table["class"].dropna().unique().tolist() == [read_labels(data).classes[2, 0]]
+
+
+def test_where_nothing_is_cropped_no_class_is_told(project):
+    prepared = Estimate(folds=0, plan={"crop": "no"}).prepare(project)
+    assert prepared.dataset.facts["kinds"] == []
+    assert "mouse and rat are told in crops" in " ".join(
+        found.detail for found in prepared.dataset.findings
+    )

@@ -80,9 +80,18 @@ class Estimate(Study):
         """Read the project; pictures are read when they are learnt from."""
         from neuroloom.pose.data import read_frames
 
-        return read_frames(
+        dataset = read_frames(
             data, self.include, clips=self.unlabelled, identity=self.identity, pattern=self.pattern
         )
+        if dataset.facts["kinds"] and not self.crops():
+            told = f"{' and '.join(dataset.facts['kinds'])} are told in crops, which are left out."
+            dataset.findings.append(Finding("warning", "Classes", told))
+            dataset.facts["kinds"] = []
+        return dataset
+
+    def crops(self) -> bool:
+        """Return whether every animal may be seen in a crop of its own, as the plan has it."""
+        return said_yes(self.options()["keys"].get("crop", True))
 
     def read_like(self, facts: dict[str, Any], data: Path, include: list[str]) -> Dataset:
         """Read another project, which must have the run's keypoints."""
@@ -113,8 +122,6 @@ class Estimate(Study):
 
     def prepare(self, data: Path) -> Prepared:
         """Read, check, audit and split; nothing is written."""
-        from neuroloom.pose.nets.plan import said_yes
-
         if self.shuffle:
             raise ConfigError(
                 "shuffle means nothing here: points cannot change places between frames of unlike "
@@ -125,8 +132,7 @@ class Estimate(Study):
                 "per=subject would fit one net an animal. Leave it out; `include` narrows a run."
             )
         prepared = super().prepare(data)
-        crop = said_yes(self.options()["keys"].get("crop", True))
-        if prepared.dataset.facts["identity"] and not crop:
+        if prepared.dataset.facts["identity"] and not self.crops():
             raise ConfigError(
                 "plan.crop=no puts animals together from whole frames, identity is told by the "
                 "looks of a crop: leave one of them out (`--no-identity`)."
