@@ -63,23 +63,26 @@ def read(path: Path) -> Labels:
             points[row, slot, at] = np.where(values[:, 2:] > 0, values[:, :2], np.nan)
             classes[row, slot] = kinds[one["category_id"]]
             kept[str(picture["file_name"]), slot] = one
-    extra = {
-        "file": file.name,
-        "names": {
-            record["image"]: str(p["file_name"])
-            for record, p in zip(records, pictures, strict=True)
-        },
-        "rest": {name: part for name, part in held.items() if name not in _PARTS},
-        "categories": held["categories"],
-        "pictures": {str(picture["file_name"]): picture for picture in pictures},
-        "annotations": kept,
-        "blank": blank,
-    }
+    extra = _extra(held, file, pictures, records) | {"annotations": kept, "blank": blank}
     frames = pd.DataFrame(records)
     several = classes if len(columns) > 1 else None
     return Labels(
         skeleton, frames, points, individuals, file.parent, "coco", tuple(notes), extra, several
     )
+
+
+def _extra(
+    held: dict[str, Any], file: Path, pictures: list[dict[str, Any]], records: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Return what the file says besides, to be written back."""
+    named = zip(records, pictures, strict=True)
+    return {
+        "file": file.name,
+        "names": {record["image"]: str(p["file_name"]) for record, p in named},
+        "rest": {name: part for name, part in held.items() if name not in _PARTS},
+        "categories": held["categories"],
+        "pictures": {str(picture["file_name"]): picture for picture in pictures},
+    }
 
 
 def write(labels: Labels, path: Path, images: bool = True) -> list[Path]:
