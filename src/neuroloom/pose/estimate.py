@@ -91,6 +91,8 @@ class Estimate(Study):
 
     def crops(self) -> bool:
         """Return whether every animal may be seen in a crop of its own, as the plan has it."""
+        from neuroloom.pose.nets.plan import said_yes
+
         return said_yes(self.options()["keys"].get("crop", True))
 
     def read_like(self, facts: dict[str, Any], data: Path, include: list[str]) -> Dataset:
