@@ -13,8 +13,10 @@ from PIL import Image
 
 from neuroloom.core.errors import DataError
 from neuroloom.core.recording import image, volume
-from neuroloom.io.cases import find_cases
+from neuroloom.io.cases import Case, find_cases
 from neuroloom.io.cases.check import Problem, check_cases, require_sound
+from neuroloom.io.cases.look import Seen
+from neuroloom.io.cases.sides import flips
 from neuroloom.io.images import read_image, write_image
 from tests.grids import write_bids, write_case, write_nnunet
 
@@ -124,6 +126,46 @@ def test_classes_without_a_side_are_left_alone(tmp_path: Path) -> None:
         label[6 if case == 3 else 12, 5, 5] = 2
         change(inside / "labels" / f"c{case}.nii.gz", lambda _, label=label: label)
     assert not [p for root in (anywhere, inside) for p in audit(root) if "sides" in p.text]
+
+
+def placed(rng: np.random.Generator, cases: int, classes: int) -> np.ndarray:
+    """Draw where classes lie, mean and deviation in mm: 10 mm off from case to case."""
+    middles = rng.uniform(-100, 100, classes) if classes > 2 else np.array([-60.0, 60.0])
+    means = middles + rng.normal(0, 10, (cases, classes))
+    return np.stack([means, np.broadcast_to(rng.uniform(3, 20, classes), means.shape)], axis=-1)
+
+
+def turned(sides: np.ndarray) -> list[str]:
+    seen = [
+        Seen(
+            Case(f"c{number}", (Path(f"c{number}.nii"),), subject=str(number)),
+            sides={k: (mean, spread) for k, (mean, spread) in enumerate(own.tolist(), start=1)},
+        )
+        for number, own in enumerate(sides)
+    ]
+    return [problem.case for problem in flips(seen)]
+
+
+@pytest.mark.parametrize(("cases", "classes"), [(5, 117), (20, 117), (50, 40), (5, 10), (6, 2)])
+def test_thousands_of_pairs_raise_no_false_alarm(cases: int, classes: int) -> None:
+    """Of many pairs of classes some lie the other way round by chance."""
+    rng = np.random.default_rng(classes)
+    assert [turned(placed(rng, cases, classes)) for _ in range(8)] == [[]] * 8
+
+
+@pytest.mark.parametrize(("cases", "classes"), [(8, 2), (20, 117)])
+def test_one_exchanged_pair_is_found(cases: int, classes: int) -> None:
+    sides = placed(np.random.default_rng(0), cases, classes)
+    ends = np.argsort(sides[:, :, 0].mean(0))[[0, -1]]
+    sides[3, ends] = sides[3, ends[::-1]]
+    assert turned(sides) == ["c3"]
+
+
+@pytest.mark.parametrize(("cases", "classes"), [(8, 2), (5, 10), (5, 117)])
+def test_a_flipped_label_is_found(cases: int, classes: int) -> None:
+    sides = placed(np.random.default_rng(0), cases, classes)
+    sides[3, :, 0] *= -1
+    assert turned(sides) == ["c3"]
 
 
 def test_values_that_nobody_declared(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from neuroloom.io.cases.look import Problem, Seen, problem_of
@@ -10,6 +12,26 @@ FEWEST, _CLEARLY = 5, 0.1
 # One class has its place on a side of another where this share of the cases have it there, at a
 # distance so even (mean by standard deviation); more classes than these are numbers of objects.
 _MOST, _EVENLY, _ATLAS = 0.8, 4.0, 256
+# The probability that chance alone turns a pair in a data set, all its pairs and cases together.
+_CHANCE = 0.005
+# So many pairs tell of a whole label; among more classes than `_MANY` one alone tells nothing.
+_SEVERAL, _MANY = 6, 32
+
+
+class _Turned(NamedTuple):
+    """Two classes, by place, that lie the other way round in a case: `own` to `usual`, mm.
+
+    `beyond` says that chance does not put them there.
+    """
+
+    first: int
+    second: int
+    own: float
+    usual: float
+    beyond: bool
+
+    def has_none_of(self, other: _Turned) -> bool:
+        return {self.first, self.second}.isdisjoint(other[:2])
 
 
 def flips(seen: list[Seen]) -> list[Problem]:
@@ -67,23 +89,56 @@ def _exchanged(seen: list[Seen]) -> list[Problem]:
         return []
     nowhere = (np.nan, np.nan)
     sides = np.array([[one.sides.get(value, nowhere) for value in classes] for one in placed])
-    worst: dict[int, tuple[float, float, int, int]] = {}
-    for column, first in enumerate(classes[:-1]):
-        apart = _apart(sides[:, [column]], sides[:, column + 1 :])
-        usual = _usual_side(apart[people])
+    pairs, usable = _turned_pairs(sides, people)
+    found = []
+    for case, own in sorted(pairs.items()):
+        telling = _telling(own, usable[case], many=len(classes) > _MANY)
+        if telling:
+            pair = max(telling, key=lambda one: abs(one.usual))
+            text = (
+                f"class {classes[pair.first]} of its label lies {abs(pair.own):.3g} mm to the "
+                f"{_way(pair.own)} of class {classes[pair.second]}, in the other cases "
+                f"{abs(pair.usual):.3g} mm to the {_way(pair.usual)}; are the sides exchanged, or "
+                "is it flipped?"
+            )
+            found.append(problem_of("warning", placed[case], text))
+    return found
+
+
+def _turned_pairs(
+    sides: np.ndarray, people: list[int]
+) -> tuple[dict[int, list[_Turned]], np.ndarray]:
+    """Return the pairs of classes that lie the other way round in a case, and how many could.
+
+    `sides` are mean and deviation, mm, shape (case, class, 2); those of `people` say what is usual.
+    """
+    cases, classes = sides.shape[:2]
+    chance = _CHANCE / (cases * max(classes * (classes - 1) // 2, 1))
+    pairs: dict[int, list[_Turned]] = {}
+    usable = np.zeros(cases, int)
+    for first in range(classes - 1):
+        apart = _apart(sides[:, [first]], sides[:, first + 1 :])
+        usual, reach = _usual_side(apart[people], chance)
+        usable += np.isfinite(apart + usual).sum(1)
         for case, other in np.argwhere(apart * np.sign(usual) < -np.abs(usual) / 2):
-            there = (usual[other], apart[case, other], first, classes[column + 1 + other])
-            worst[case] = max(worst.get(case, there), there, key=lambda pair: abs(pair[0]))
-    return [
-        problem_of(
-            "warning",
-            placed[case],
-            f"class {first} of its label lies {abs(own):.3g} mm to the {_way(own)} of class "
-            f"{second}, in the other cases {abs(usual):.3g} mm to the {_way(usual)}; are the sides "
-            "exchanged, or is it flipped?",
-        )
-        for case, (usual, own, first, second) in sorted(worst.items())
-    ]
+            own, theirs = apart[case, other], usual[other]
+            pair = _Turned(first, first + 1 + other, own, theirs, abs(own - theirs) > reach[other])
+            pairs.setdefault(case, []).append(pair)
+    return pairs, usable
+
+
+def _telling(pairs: list[_Turned], usable: int, *, many: bool) -> list[_Turned]:
+    """Return the pairs of a case that are turned by more than chance.
+
+    All of them where most that could are turned, as in a flipped label; else those beyond chance.
+    Among many classes one may lie astray: then a pair without it has to be turned as well.
+    """
+    if usable >= _SEVERAL and len(pairs) > usable / 2:
+        return pairs
+    sure = [pair for pair in pairs if pair.beyond]
+    if not many:
+        return sure
+    return [one for one in sure if any(one.has_none_of(other) for other in pairs)]
 
 
 def _first_of_each(seen: list[Seen]) -> list[int]:
@@ -103,16 +158,22 @@ def _apart(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.where(np.abs(way) < one[..., 1] + other[..., 1], 0.0, way)
 
 
-def _usual_side(apart: np.ndarray) -> np.ndarray:
-    """Return how far to the right of others most cases have a class, mm; NaN where it varies."""
+def _usual_side(apart: np.ndarray, chance: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return how far to the right of others most cases have a class, mm; NaN where it varies.
+
+    And by how much, mm, one more case is farther off with no more than this probability.
+    """
+    from scipy.special import stdtrit
+
     there = np.isfinite(apart).sum(0)
     ways = np.sign(np.nansum(np.sign(apart), axis=0))
     alike = apart * ways > 0
-    count = alike.sum(0)
-    mean = np.where(alike, apart, 0).sum(0) / np.maximum(count, 1)
-    spread = np.sqrt(np.where(alike, (apart - mean) ** 2, 0).sum(0) / np.maximum(count - 1, 1))
+    count = np.maximum(alike.sum(0), 2)
+    mean = np.where(alike, apart, 0).sum(0) / count
+    spread = np.sqrt(np.where(alike, (apart - mean) ** 2, 0).sum(0) / (count - 1))
     even = (there >= FEWEST) & (count >= _MOST * there) & (np.abs(mean) >= _EVENLY * spread)
-    return np.where(even, mean, np.nan)
+    reach = -stdtrit(count - 1, chance) * spread * np.sqrt(1 + 1 / count)
+    return np.where(even, mean, np.nan), reach
 
 
 def _way(right: float) -> str:
