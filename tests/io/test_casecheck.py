@@ -16,6 +16,7 @@ from neuroloom.core.recording import image, volume
 from neuroloom.io.cases import Case, find_cases
 from neuroloom.io.cases.check import Problem, check_cases, require_sound
 from neuroloom.io.cases.look import Seen
+from neuroloom.io.cases.personal import says_who
 from neuroloom.io.cases.sides import flips
 from neuroloom.io.images import read_image, write_image
 from tests.grids import write_bids, write_case, write_nnunet
@@ -522,6 +523,36 @@ def test_columns_that_say_who_somebody_is_are_left_out(tmp_path: Path) -> None:
     assert (
         "left out: patient_id, Patient Name, birth_date, DOB, E-Mail and 2 more" in found.notes[0]
     )
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        "name", "Name", "patient_name", "PatientName", "PATIENTNAME", "Name of patient",
+        "first_name", "lastName", "Name (last)", "surname", "full name", "mother_maiden_name",
+        "rater_name", "date_of_birth", "birth_date", "BirthDate", "Geburtsdatum", "year of birth",
+        "birth",
+        "dob", "DOB", "mrn", "medical_record_number", "patient_id", "PatientID", "address",
+        "home_address_2", "street", "zip_code", "postal_code", "phone", "Phone-Number", "Telefon",
+        "email", "E-Mail", "mail", "social_security_no", "ssn", "passport", "insurance_number",
+    ],
+)  # fmt: skip
+def test_columns_that_say_who(column: str) -> None:
+    assert says_who(column)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        "mRNA_level", "mRNA", "site_name", "gene_name", "strain_name", "class_name", "file_name",
+        "scanner_name", "channelName", "preterm_birth", "birth_weight", "age_at_birth",
+        "BirthOrder", "enamel_thickness", "phoneme", "phonemes", "telephonic", "ornament",
+        "last_scan", "patient_age", "subject", "participant_id", "first_episode", "id", "code",
+        "adobe", "blackmail", "streetlight", "record", "number", "age", "sex", "M/F",
+    ],
+)  # fmt: skip
+def test_columns_that_do_not_say_who(column: str) -> None:
+    assert not says_who(column)
 
 
 def test_the_planted_pixel_size_of_ivadomed(test_data: Path) -> None:

@@ -46,14 +46,6 @@ CONTRAST = re.compile(
     re.IGNORECASE,
 )
 
-# Columns of a table that say who somebody is; names of things and ages at birth do not.
-PERSONAL = re.compile(
-    r"(?<!class)(?<!class[_ ])(?<!file)(?<!file[_ ])name"
-    r"|(?<!at[_ ])birth(?![_ ]*(?:age|weight|length|order))|geburt|dob|mrn|patient[_ ]?id|ad?dress"
-    r"|phone|telefon|mail|insurance|postal|zip[_ ]?code|street|ssn|social[_ ]?security|passport",
-    re.IGNORECASE,
-)
-
 
 class NothingMatchesError(DataError):
     """Globs of images or labels that no file matches."""

@@ -17,7 +17,6 @@ from neuroloom.core.errors import DataError
 from neuroloom.io import bids
 from neuroloom.io.cases.layouts import (
     CONTRAST,
-    PERSONAL,
     Layout,
     Row,
     clash,
@@ -27,6 +26,7 @@ from neuroloom.io.cases.layouts import (
     listed,
     unions,
 )
+from neuroloom.io.cases.personal import says_who
 from neuroloom.io.images import image_stem
 
 _KIND = re.compile(
@@ -372,5 +372,5 @@ def _join(root: Path, rows: list[Row]) -> None:
 def _add(row: Row, columns: dict[Any, Any]) -> None:
     for column, value in columns.items():
         name = "split" if str(column).strip().casefold() == "split" else str(column)
-        if name not in row.keys and not PERSONAL.search(name):
+        if name not in row.keys and not says_who(name):
             row.keys[name] = value

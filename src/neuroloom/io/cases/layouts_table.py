@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neuroloom.core.errors import DataError, nearest
-from neuroloom.io.cases.layouts import PERSONAL, Layout, Row, few
+from neuroloom.io.cases.layouts import Layout, Row, few
+from neuroloom.io.cases.personal import says_who
 from neuroloom.io.images import image_stem, is_image, split_address
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def by_manifest(data: Path) -> Layout:
     personal = [
         name
         for name in table
-        if PERSONAL.search(name) and name not in keys and name.lower() not in _SUBJECT_COLUMNS
+        if says_who(name) and name not in keys and name.lower() not in _SUBJECT_COLUMNS
     ]
     rows = [_manifest_row(data, number, row, images, labels) for number, row in enumerate(
         table.drop(columns=personal).to_dict("records"), start=2)]  # fmt: skip

@@ -1,0 +1,46 @@
+"""Which columns of a table say who somebody is; they reach no output."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+
+_WORDS = """
+    surname forename nickname username nachname vorname birthday geburtsdatum geburtstag geburtsjahr
+    geburtsort geburtsname dateofbirth dob mrn ssn address adress adresse anschrift street strasse
+    postal postcode plz phone telephone telefon telefonnummer mail insurance passport
+"""
+# Words that say so only beside one another, in either order.
+_TOGETHER = {
+    "name": """
+        patient pat participant subject person client proband first last middle full given family
+        maiden birth legal father mother parent guardian spouse doctor physician nurse operator
+        technician investigator rater reader annotator
+    """,
+    "birth": "date day month year time place city town country",
+    "id": "patient",
+    "code": "zip",
+    "security": "social",
+    "record": "medical",
+    "e": "mail",
+    "number": "phone",
+}
+_WHO = frozenset(_WORDS.split()).union(
+    *({one + word, word + one} for word, ones in _TOGETHER.items() for one in ones.split())
+)
+
+
+def says_who(column: str) -> bool:
+    """Return whether a column says who somebody is, going by whole words.
+
+    Examples
+    --------
+    >>> [says_who(name) for name in ("Patient Name", "birth_date", "PatientID", "E-Mail", "name")]
+    [True, True, True, True, True]
+    >>> [says_who(name) for name in ("mRNA_level", "site_name", "preterm_birth", "phoneme")]
+    [False, False, False, False]
+    """
+    parted = re.sub(r"(?<=[^\W\d_A-Z])(?=[A-Z])", " ", column).casefold()
+    words = [word for word in re.split(r"[\W\d_]+", parted) if word not in ("", "of")]
+    alone = words in (["name"], ["birth"])
+    return alone or not _WHO.isdisjoint([*words, *map("".join, pairwise(words))])
