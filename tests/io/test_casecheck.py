@@ -15,6 +15,7 @@ from neuroloom.core.errors import DataError
 from neuroloom.core.recording import image, volume
 from neuroloom.io.cases import Case, find_cases
 from neuroloom.io.cases.check import Problem, check_cases, require_sound
+from neuroloom.io.cases.compare import _number_names
 from neuroloom.io.cases.look import Seen
 from neuroloom.io.cases.personal import says_who
 from neuroloom.io.cases.sides import flips
@@ -467,8 +468,8 @@ def test_names_of_labels_that_change(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("odd", "said"),
     [
-        ("1\twhite\n2\tgrey", "calls 1 white, 2 grey, those of the other cases 1 grey, 2 white;"),
-        ("2\twhite\n3\tgrey\n1\tgap", "calls 1 gap, those of the other cases 1 grey;"),
+        ("1\twhite\n2\tgrey", "calls 1 white, 2 grey, those of the other cases 1 grey, 2 white."),
+        ("2\twhite\n3\tgrey\n1\tgap", "calls 1 gap, those of the other cases 1 grey."),
         ("1\tGrey\n2\twhite\n3\tgrey matter", ""),
     ],
 )
@@ -483,9 +484,32 @@ def test_names_of_numbers_that_change(odd: str, said: str, tmp_path: Path) -> No
     found = find_cases(tmp_path)
     assert {1: "grey", 2: "white"}.items() <= found.names.items()
     errors = [p for p in check_cases(found.cases) if p.severity == "error"]
-    assert [p.text.partition(": the table of its label ")[2][: len(said)] for p in errors] == (
+    assert [p.text.partition(": its label ")[2][: len(said)] for p in errors] == (
         [said] if said else []
     )
+
+
+GREY = {1: "Grey Matter", 2: "white"}
+NAMES = [
+    ([{1: "liver"}, {1: "spleen"}], {"c1"}),
+    ([{1: "liver"}, {1: "liver"}, {2: "liver"}], {"c2"}),
+    ([{1: "liver", 7: "spleen"}, {1: "liver", 8: "spleen"}], set()),  # nobody drew it
+    ([GREY, {1: "grey_matter", 2: "White "}, {1: "GreyMatter"}], set()),
+    ([{1: "MeA", 2: "MEA"}, {1: "MeA", 2: "MEA"}, {1: "MeA"}], set()),
+    ([{1: "MeA", 2: "MEA"}, {1: "MeA", 2: "MEA"}, {1: "MEA", 2: "MeA"}], {"c2"}),
+    ([{1: "cortex", 2: "cortex"}, {1: "cortex", 2: "Cortex"}, {2: "cortex"}], set()),
+    ([{1: "Segment", 2: "Segment"}, {1: "Segment_2", 2: "liver"}, {}], set()),
+]
+
+
+@pytest.mark.parametrize(("tables", "odd"), NAMES)
+def test_names_of_numbers_are_compared(tables: list[dict[int, str]], odd: set[str]) -> None:
+    """Plainly between tables, letter by letter within one, and only where something is drawn."""
+    seen = [
+        Seen(Case(f"c{number}", (Path(f"c{number}.nii"),)), names=names, values={1: 9, 2: 9})
+        for number, names in enumerate(tables)
+    ]
+    assert {problem.case for problem in _number_names(seen)} == odd
 
 
 def test_channels_that_files_name_otherwise(tmp_path: Path) -> None:

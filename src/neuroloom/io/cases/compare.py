@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -22,6 +23,8 @@ _SLIP, _CLASSES = 1e-3, 32
 _SHADE = 16
 # The value of what is painted in one colour, and not in those of a palette.
 _PAINTED = 255
+# Names of segments and classes that say no more than a number does.
+_BARE = re.compile(r"(?:segment|label|class)?\d*")
 
 
 def compare(seen: list[Seen], use: Use) -> list[Problem]:
@@ -163,25 +166,64 @@ def _label_names(seen: list[Seen]) -> list[Problem]:
 
 
 def _number_names(seen: list[Seen]) -> list[Problem]:
-    """Find labels whose own table calls what they hold otherwise than the tables of the others."""
-    tables = [{k: name.casefold() for k, name in one.case.names.items()} for one in seen]
-    usual: dict[int, str] = {}
-    for (number, name), _ in Counter(pair for own in tables for pair in own.items()).most_common():
-        if number not in usual and name not in usual.values():
-            usual[number] = name
+    """Find labels whose own table or header calls what they hold otherwise than those of others."""
+    tables = [
+        {k: name for k, name in one.names.items() if not _BARE.fullmatch(_plain(name))}
+        for one in seen
+    ]
+    drawn = [
+        {k: name for k, name in own.items() if one.case.numbering.get(k, k) in one.values}
+        for one, own in zip(seen, tables, strict=True)
+    ]
+    usual = _usual_names(drawn, {name for own in tables for name in _twice(own.values())})
     found = []
-    for one, own in zip(seen, tables, strict=True):
-        drawn = {k: own[k] for k in own if one.case.numbering.get(k, k) in one.values}
-        odd = {k: name for k, name in drawn.items() if usual.get(k) != name}
-        theirs = {k: name for k, name in usual.items() if k in odd or name in odd.values()}
+    for one, own in zip(seen, drawn, strict=True):
+        odd = {k: name for k, name in own.items() if _is_another(name, k, usual)}
+        named = set(map(_plain, odd.values()))
+        theirs = {k: name for k, name in usual.items() if k in odd or _plain(name) in named}
         if odd:
-            text = f"the table of its label calls {_numbered(odd)}, those of the other cases "
-            text += f"{_numbered(theirs)}; number the classes of all labels alike."
+            text = (
+                f"its label calls {_numbered(odd)}, those of the other cases {_numbered(theirs)}. "
+                "Numbers count and not names: give a class the same number and name in all labels "
+                "(3D Slicer: export with a colour table)."
+            )
             found.append(problem_of("error", one, text))
     return found
 
 
-def _numbered(names: dict[int, str]) -> str:
+def _usual_names(tables: Sequence[Mapping[int, str]], shared: set[str]) -> dict[int, str]:
+    """Return what most tables call a number; one name has one number, but for `shared` ones."""
+    pairs = Counter(pair for own in tables for pair in own.items())
+    votes: Counter[tuple[int, str]] = Counter()
+    for (number, name), times in pairs.items():
+        votes[number, _plain(name)] += times
+    usual: dict[int, str] = {}
+    for (number, name), _ in votes.most_common():
+        if number not in usual and (name in shared or name not in usual.values()):
+            usual[number] = name
+    spelt = {(k, _plain(name)): name for (k, name), _ in reversed(pairs.most_common())}
+    return {k: spelt[k, name] for k, name in usual.items()}
+
+
+def _is_another(name: str, number: int, usual: Mapping[int, str]) -> bool:
+    """Return whether a name is not the usual one of its number, or by its case another's."""
+    theirs = usual.get(number)
+    if theirs is None or _plain(theirs) != _plain(name):
+        return True
+    return name != theirs and name in usual.values()
+
+
+def _plain(name: str) -> str:
+    """Return a name as it is compared: without case, blanks, hyphens and underscores."""
+    return re.sub(r"[\W_]+", "", name).casefold()
+
+
+def _twice(names: Iterable[str]) -> set[str]:
+    """Return the names, as they are compared, that come more than once."""
+    return {name for name, times in Counter(map(_plain, names)).items() if times > 1}
+
+
+def _numbered(names: Mapping[int, str]) -> str:
     return few(f"{number} {name}" for number, name in sorted(names.items()))
 
 
@@ -235,23 +277,6 @@ def _palettes(seen: list[Seen]) -> list[Problem]:
                 found.append(problem_of("warning", one, text))
                 break
         first = {value: (one, own) for value, own in one.colours.items()} | first
-    return found
-
-
-def _segments(seen: list[Seen]) -> list[Problem]:
-    """Find labels whose headers give a class another number than those of others do."""
-    first: dict[str, tuple[int, Seen]] = {}
-    found: list[Problem] = []
-    for one in seen:
-        for value, name in one.segments.items():
-            usual, other = first.setdefault(name, (value, one))
-            if usual != value:
-                text = (
-                    f"the header of its label says that {value} is '{name}', which is {usual} in "
-                    f"that of {other.case.name}. Numbers count and not names: give a segment the "
-                    "same number in all labels (3D Slicer: export with a colour table)."
-                )
-                found.append(problem_of("error", one, text))
     return found
 
 
@@ -324,7 +349,6 @@ _TOGETHER = (
     _greys,
     _colours,
     _palettes,
-    _segments,
     _slips,
     _twins,
     flips,

@@ -48,7 +48,7 @@ class Seen:
 
     `thumb` is where anything is drawn, on few cells; `sides` says of each class how far to the
     right it lies, mean and standard deviation of its voxels, mm. Both only where a file says which
-    way is right.
+    way is right. `names` are what a table of its label, or else its header, calls its numbers.
     """
 
     case: Case
@@ -62,7 +62,7 @@ class Seen:
     sides: dict[int, tuple[float, float]] = field(default_factory=dict)
     values: dict[int, int] = field(default_factory=dict)
     colours: dict[int, tuple[int, int, int]] = field(default_factory=dict)
-    segments: dict[int, str] = field(default_factory=dict)
+    names: dict[int, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
     def drawn(self, truth: np.ndarray) -> np.ndarray:
@@ -192,7 +192,8 @@ def _label(seen: Seen, allowed: set[int] | None, use: Use) -> np.ndarray | None:
 def _grid(seen: Seen, file: Path) -> None:
     """Compare the grid of a label with that of its image."""
     own, other = seen.header, peek_image(file)
-    seen.segments |= other.segments
+    if file == seen.case.label:
+        seen.names = {**other.segments, **seen.case.names}
     if own is None:
         return
     image = seen.case.images[0].name
