@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from neuroloom.core.recording import image, volume
 from neuroloom.io.cases import Case, find_cases
 from neuroloom.io.cases.check import Problem, check_cases, require_sound
 from neuroloom.io.cases.compare import _number_names
-from neuroloom.io.cases.look import Seen
+from neuroloom.io.cases.look import Seen, _sides
 from neuroloom.io.cases.personal import says_who
 from neuroloom.io.cases.sides import flips
 from neuroloom.io.images import read_image, write_image
@@ -168,6 +169,25 @@ def test_a_flipped_label_is_found(cases: int, classes: int) -> None:
     sides = placed(np.random.default_rng(0), cases, classes)
     sides[3, :, 0] *= -1
     assert turned(sides) == ["c3"]
+
+
+def test_where_classes_lie_is_measured_without_copies_of_the_label() -> None:
+    rng = np.random.default_rng(0)
+    affine = np.array([[-0.8, 0.1, 0.3, 5], [0.1, 0.7, 0, 0], [0, 0, 2, 0], [0, 0, 0, 1]])
+    truth = rng.choice(np.array([0, 1, 3, 614454277]), (5, 7, 9))
+    truth[2:4, 1:6, 2:8] = 3
+    found = _sides(truth, [614454277, 1, 3], affine)
+    for value, (mean, spread) in found.items():
+        z, y, x = np.nonzero(truth == value)
+        right = (affine @ [x, y, z, np.ones(len(x))])[0]
+        assert (mean, spread) == pytest.approx((right.mean(), right.std()))
+    assert list(found) == [1, 3, 614454277]
+    large = np.zeros((60, 256, 256), np.uint8)
+    large[10:50, 40:200, 40:200] = 1
+    tracemalloc.start()
+    _sides(large, [1], affine)
+    assert tracemalloc.get_traced_memory()[1] < large.nbytes
+    tracemalloc.stop()
 
 
 def test_values_that_nobody_declared(tmp_path: Path) -> None:
