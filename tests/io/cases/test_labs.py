@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -436,6 +437,21 @@ def fmriprep(root: Path) -> None:
 )  # fmt: skip
 def fmriprep_mni(root: Path) -> None:
     fmriprep(root)
+
+
+@lab(
+    "fMRIPrep's derivatives with FreeSurfer's atlases",
+    ["sub-01_desc-preproc_T1w", "sub-02_desc-preproc_T1w"],
+    ask={"include": ["sub-??_desc-preproc_T1w.nii.gz"]},
+    holds=(1, 2, 3),
+    label="sub-01/anat/sub-01_dseg.nii.gz",
+    notes="Atlases beside a plain dseg were passed over: sub-01/anat/sub-01_desc-",
+    more={"alone": ()},
+)
+def fmriprep_with_freesurfer(root: Path) -> None:
+    fmriprep(root)
+    for subject, atlas_name in product(("sub-01", "sub-02"), ("aseg", "aparcaseg")):
+        nii(root / f"{subject}/anat/{subject}_desc-{atlas_name}_dseg.nii.gz", 17, 53)
 
 
 @lab(
@@ -999,13 +1015,11 @@ def chaos(root: Path) -> None:
             picture(folder.parent / f"Ground/liver_GT_{number:03d}.png", 255)
 
 
-@refused(
-    r"two of one image|aparcaseg_dseg.nii.gz' and '.*aseg_dseg.nii.gz' would both be the label"
-)
-def fmriprep_with_freesurfer(root: Path) -> None:
-    fmriprep(root)
-    for atlas_name in ("aseg", "aparcaseg"):
-        nii(root / f"sub-01/anat/sub-01_desc-{atlas_name}_dseg.nii.gz", 17, 53)
+@refused(r"aparcaseg_dseg.nii.gz' and '.*aseg_dseg.nii.gz' would both be the label")
+def fmriprep_with_atlases_alone(root: Path) -> None:
+    fmriprep_with_freesurfer(root)
+    for plain in root.rglob("sub-??_dseg.nii.gz"):
+        plain.unlink()
 
 
 @refused(r"labels/ with no label that can be read but .npy files: write them as")

@@ -5,9 +5,9 @@ What `io.recordings.find` is for signals.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,7 @@ from neuroloom.io.cases.layouts_names import by_folders
 from neuroloom.io.cases.layouts_table import by_manifest
 from neuroloom.io.cases.model import Case, Cases, FoundCases, label_paths
 from neuroloom.io.cases.truth import Coding
+from neuroloom.io.cases.whose import completed
 from neuroloom.io.images import image_suffix, is_image, peek_image, split_address
 from neuroloom.io.recordings.find import compile_pattern
 
@@ -164,12 +165,10 @@ def _recognised(
         return new, data
     if labels:
         raise DataError(f"{data}: globs of labels need globs of images, images=['raw_*.tif'].")
-    bids = partial(by_bids, channels=channels)
-    names = partial(by_names, channels=channels, labelled=labelled)
-    for recognise in (by_dataset_json, bids, by_mask_folders, by_folders, names):
-        layout = recognise(data)
-        if layout is not None:
-            return layout, data
+    if layout := by_dataset_json(data) or by_bids(data, channels):
+        return layout, data
+    if layout := by_mask_folders(data) or by_folders(data) or by_names(data, channels):
+        return completed(layout, data, labelled=labelled), data
     return images_only(data, n_channels), data
 
 
@@ -253,13 +252,13 @@ def _by_pattern(row: Row, pattern: str) -> dict[str, str]:
 
 def _make_unique(rows: list[Row], data: Path) -> None:
     """Put the folders before names that come up twice."""
-    names = [row.name for row in rows]
+    names = Counter(row.name for row in rows)
     for row in rows:
-        if names.count(row.name) > 1:
+        if names[row.name] > 1:
             folder = row.images[0].rpartition("/")[0]
             row.name = f"{folder}/{row.name}".strip("/").replace("/", "_")
-    names = [row.name for row in rows]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+    names = Counter(row.name for row in rows)
+    if twice := sorted(name for name, times in names.items() if times > 1):
         raise DataError(f"{data}: several cases are called {few(twice)}; a case counts once.")
 
 

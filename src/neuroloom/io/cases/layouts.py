@@ -25,6 +25,7 @@ IMAGE_WORDS = (
     "volume",
     "input",
 )
+IMAGE_FOLDERS = (*IMAGE_WORDS, "jpegimages")
 LABEL_WORDS = (
     "labels", "label", "cp_masks", "masks", "mask", "labelstr", "seg", "segs", "segmentations",
     "segmentation", "annotations", "groundtruth", "gt", "truth", "labelled", "labeled",
@@ -40,7 +41,7 @@ _DRAWER = re.compile(
 _NUMBERED = re.compile(r"[_\-. ]?\d+$")
 # Suffixes of BIDS for what an image shows, and what else these contrasts are called.
 CONTRAST = re.compile(
-    r"(?:inplane)?(?:T[12]|T2star|PD)(?:w|map|rho|c|ce|gd|k|n|f)?|R[12](?:star)?map|PDT2|UNIT1"
+    r"(?:inplane)?(?:T[12]|T2star|PD)(?:w|wks|map|rho|c|ce|gd|k|n|f)?|R[12](?:star)?map|PDT2|UNIT1"
     r"|MP2RAGE|FLAIR|FLASH|MT(?:R|sat|V|W)(?:map)?|angio|swi|psir|stir|bold|sbref|dwi|adc|asl"
     r"|m0scan|cbv|cta?|pet|oct|[TS]EM|uCT|[BD]F|DIC|FLUO|CONF|PLI|CARS|[2M]PE|NLO|SPIM|XPCT",
     re.IGNORECASE,
@@ -262,6 +263,26 @@ def name_and_class(place: str, names: Container[str]) -> tuple[str, str]:
     return "", ""
 
 
+def masks_by_class(
+    names: Container[str], labels: Iterable[tuple[str, str]], clashes: dict[str, str]
+) -> dict[str, dict[str, str]]:
+    """Return name of an image -> class -> mask, of labels that are called so and a word more.
+
+    Parameters
+    ----------
+    labels
+        What each is called, and its file; the class of one that is called as an image is "".
+    clashes
+        Where two masks are of one class, what is said of them is added.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for place, mask in labels:
+        name, kind = (place, "") if place in names else name_and_class(place, names)
+        if name and (first := found.setdefault(name, {}).setdefault(kind, mask)) != mask:
+            clashes[first] = clash(first, mask, f"{name}, {kind}".strip(", "))
+    return found
+
+
 def few(names: Iterable[str]) -> str:
     """Return the first five names, and how many more there are."""
     listed_names = list(names)
@@ -362,9 +383,20 @@ def without(file: str, words: tuple[str, ...]) -> str:
     if not word:
         return ""
     head, _, name = file.rpartition("/")
-    stem = name.removesuffix(image_suffix(name)).lower()
-    rest = re.sub(_pattern(word), "", stem, count=1)
-    return f"{head}/" + re.sub(r"[_\-. ]+", "_", rest).strip("_")
+    return f"{head}/{bare(name, (word,)).lower()}"
+
+
+def bare(name: str, words: tuple[str, ...]) -> str:
+    """Return a name without one of the words, if it holds any, with "_" between the others.
+
+    Examples
+    --------
+    >>> bare("WT-1 images", IMAGE_WORDS), bare("WT", IMAGE_WORDS)
+    ('WT_1', 'WT')
+    """
+    stem, word = name.removesuffix(image_suffix(name)), word_of(name, words)
+    rest = re.sub(_pattern(word), "", stem, count=1, flags=re.IGNORECASE) if word else stem
+    return re.sub(r"[_\-. ]+", "_", rest).strip("_")
 
 
 def word_of(file: str, words: tuple[str, ...]) -> str:

@@ -11,30 +11,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from neuroloom.core.split import side_of
 from neuroloom.io.cases.layouts import (
     CONTRAST,
     IMAGE_WORDS,
     LABEL_WORDS,
     Layout,
     Row,
-    clash,
     drawn_again,
-    few,
     folders,
     listed,
-    name_and_class,
+    masks_by_class,
     one_each,
     pixel_of,
     unions,
+    without,
+    word_of,
 )
-from neuroloom.io.cases.model import label_paths
 from neuroloom.io.images import image_stem, is_image
 
 _BREAK = re.compile(r"[_\-. ]+")
-_TELLING = re.compile(
-    rf"(?:^|(?<=[_\-. ]))({'|'.join((*IMAGE_WORDS, *LABEL_WORDS))})(?=[_\-. \d]|$)"
-)
 # What stands before the word of a label and says who drew it.
 _BY_WHOM = re.compile(rf"(?:^|_)(?:{'|'.join(LABEL_WORDS)}|consensus|manual)$")
 _HASH = re.compile(r"[0-9a-f]{16,}|\d+")
@@ -42,13 +37,11 @@ _HASH = re.compile(r"[0-9a-f]{16,}|\d+")
 
 @dataclass
 class _Told:
-    """Files by the last telling word of their names: key without it -> file, or those without one.
+    """Files by the telling word of their names: key without it -> file, or those without one.
 
-    A key is the folder and what is left of a name, in small letters, with "_" between its words;
-    `every` are all files, those that are neither image nor label too.
+    A key is the folder and what is left of a name, in small letters, with "_" between its words.
     """
 
-    every: list[str]
     images: dict[str, str] = field(default_factory=dict)
     labels: list[tuple[str, str]] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
@@ -66,16 +59,16 @@ def by_mask_folders(root: Path) -> Layout | None:
     if len(times) < 2 or any(_is_called_alike(image, masks) for _, image, masks in called):
         return None
     objects = len(found) > 1 and all(map(_HASH.fullmatch, times))
-    alone = len(found) == 1 and _beside(*found[0][:2])
+    alone = len(found) == 1 and _is_all_there_is(root, *found[0])
     if not objects and (any(map(_HASH.fullmatch, times)) or min(times.values()) == 1 and not alone):
         return None
     rows: list[Row] = []
     for place, image, masks in called:
         name = place.rpartition("/")[2] or root.absolute().name
         label = tuple(masks.values()) if objects else masks
-        rows.append(Row(name, (image,), label, {"subject": name}, pixel_of(root, image)))
+        rows.append(Row(name, (image,), label, pixel=pixel_of(root, image)))
     of = "an object" if objects else "a class"
-    said = f"an image beside a folder of masks, a file {of}; each folder counts as a subject"
+    said = f"an image beside a folder of masks, a file {of}"
     if objects:
         return Layout(rows, said)
     clashes = drawn_again(rows[0].name, called[0][2])
@@ -113,11 +106,13 @@ def _is_called_alike(image: str, masks: Iterable[str]) -> bool:
     return any(f"{_plain(name)}_".startswith(f"{own}_") for name in masks)
 
 
-def _beside(place: str, image: str) -> bool:
-    return "/" not in image.removeprefix(f"{place}/")
+def _is_all_there_is(root: Path, place: str, image: str, masks: list[str]) -> bool:
+    """Tell whether an image lies right beside its masks, and no other image anywhere."""
+    beside = "/" not in image.removeprefix(f"{place}/")
+    return beside and {*listed(root)} == {image, *masks}
 
 
-def by_names(root: Path, channels: Sequence[str] = (), *, labelled: bool = True) -> Layout | None:
+def by_names(root: Path, channels: Sequence[str] = ()) -> Layout | None:
     """Recognise labels beside their images by what is left of their names without their words.
 
     That is what is left of an image's name (demo_image, demo_mask), the whole of it (Case00,
@@ -128,45 +123,56 @@ def by_names(root: Path, channels: Sequence[str] = (), *, labelled: bool = True)
     ----------
     channels
         Contrasts that are wanted, in this order; none: all that most cases have.
-    labelled
-        Without, images that have no label are cases as well, and no label need be there.
     """
     told = _told(listed(root))
-    layout = _by_words(root, told)
-    layout = layout or _by_whole_names(root, told, labelled=labelled)
-    layout = layout or _by_contrasts(root, told, channels, labelled=labelled)
-    if layout is not None and _name_people(layout.rows):
-        layout.sentence += "; whose each is, its folder says"
-    return layout
+    layout = _by_words(root, told) or _by_whole_names(root, told)
+    return layout or _by_contrasts(root, told, channels)
 
 
 def _told(files: list[str]) -> _Told:
-    """Tell images from labels by the last word that tells; a mask called otherwise is neither."""
-    told = _Told(files)
+    """Tell images from labels by their words; a mask called otherwise is neither.
+
+    A name with words of both is a label's, unless a label pairs with it: seg_image, seg_mask.
+    """
+    told = _Told()
+    told.labels = [(_key_of_label(file), file) for file in files if word_of(file, LABEL_WORDS)]
+    keys = {key for key, file in told.labels if not word_of(file, IMAGE_WORDS)}
+    both = set()
     for file in files:
-        words = [*_TELLING.finditer(image_stem(file).lower())]
-        if not words:
-            told.others += [] if "mask" in image_stem(file).lower() else [file]
-        elif words[-1][1] in IMAGE_WORDS:
-            told.images[_key(file, words[-1])] = file
-        else:
-            told.labels.append((_key(file, words[-1]), file))
+        is_label = bool(word_of(file, LABEL_WORDS))
+        key = without(file, IMAGE_WORDS)
+        if key and (not is_label or key in keys):
+            told.images[key] = file
+            both |= {file} if is_label else set()
+        elif not is_label and "mask" not in image_stem(file).lower():
+            told.others.append(file)
+    told.labels = [(key, file) for key, file in told.labels if file not in both]
     return told
 
 
-def _key(file: str, word: re.Match[str] | None = None) -> str:
-    """Return folder and name without a word of it, and of a label's without who drew it.
+def _key(file: str) -> str:
+    """Return folder and name.
 
     Examples
     --------
     >>> _key("a/Demo-01.NII.gz")
     'a/demo_01'
     """
-    stem = image_stem(file).lower()
-    rest = _plain(stem if word is None else f"{stem[: word.start()]}_{stem[word.end() :]}")
-    while word is not None and word[1] in LABEL_WORDS and _BY_WHOM.search(rest):
+    return f"{file.rpartition('/')[0]}/{_plain(image_stem(file))}"
+
+
+def _key_of_label(file: str) -> str:
+    """Return folder and name without the word of a label, and without who drew it.
+
+    Examples
+    --------
+    >>> _key_of_label("a/Case00_manual_seg.nii.gz")
+    'a/case00'
+    """
+    folder, _, rest = without(file, LABEL_WORDS).rpartition("/")
+    while _BY_WHOM.search(rest):
         rest = _BY_WHOM.sub("", rest)
-    return f"{file.rpartition('/')[0]}/{rest}"
+    return f"{folder}/{rest}"
 
 
 def _plain(name: str) -> str:
@@ -184,32 +190,18 @@ def _by_words(root: Path, told: _Told) -> Layout | None:
         Row(image_stem(file), (file,), labels.get(key), pixel=pixel_of(root, file))
         for key, file in sorted(told.images.items())
     ]
-    words = (_last_word(rows[0].images[0]), _last_word(next(iter(labels.values()))))
-    said = f"images and labels in one folder, told by the words {' and '.join(words)}"
-    return Layout(rows, said, _left(told, rows), clashes=clashes)
+    words = f"{word_of(rows[0].images[0], IMAGE_WORDS)} and "
+    words += word_of(next(iter(labels.values())), LABEL_WORDS)
+    said = f"images and labels in one folder, told by the words {words}"
+    return Layout(rows, said, clashes=clashes)
 
 
-def _last_word(file: str) -> str:
-    return _TELLING.findall(image_stem(file).lower())[-1]
-
-
-def _left(told: _Told, rows: list[Row]) -> list[str]:
-    """Say which files are neither the images of cases nor their labels."""
-    used = {file for row in rows for file in (*row.images, *label_paths(row.label))}
-    left = [file for file in told.every if file not in used]
-    return [f"Files that pair with none were passed over: {few(left)}."] if left else []
-
-
-def _by_whole_names(root: Path, told: _Told, *, labelled: bool) -> Layout | None:
+def _by_whole_names(root: Path, told: _Told) -> Layout | None:
     """Pair images with labels whose names begin with the whole of theirs; a class may follow."""
     clashes: dict[str, str] = {}
     images = sorted([*told.images.values(), *told.others])
     names = {_key(file): file for file in reversed(images)}
-    found: dict[str, dict[str, str]] = {}
-    for key, label in told.labels:
-        name, kind = (key, "") if key in names else name_and_class(key, names)
-        if name and (first := found.setdefault(name, {}).setdefault(kind, label)) != label:
-            clashes[first] = clash(first, label, f"{name}, {kind}".strip(", "))
+    found = masks_by_class(names, told.labels, clashes)
     if not found:
         return None
     masks = {names[name]: _by_class(name, own, clashes) for name, own in found.items()}
@@ -220,12 +212,12 @@ def _by_whole_names(root: Path, told: _Told, *, labelled: bool) -> Layout | None
     rows = [
         Row(image_stem(file), (file,), _label(masks.get(file, {}), classes))
         for file in images
-        if file in masks or not labelled
+        if file in masks
     ]
     for row in rows:
         row.pixel = pixel_of(root, row.images[0])
     said = "labels beside their images, called as they are and a word more"
-    layout = Layout(rows, said, _left(told, rows), clashes=clashes)
+    layout = Layout(rows, said, clashes=clashes)
     layout.classes = dict(enumerate(classes, start=1)) if len(classes) > 1 else None
     layout.kind = "" if len(classes) > 1 else "".join(classes)
     return layout
@@ -253,9 +245,7 @@ class _Group:
     files: dict[str, str] = field(default_factory=dict)
 
 
-def _by_contrasts(
-    root: Path, told: _Told, channels: Sequence[str], *, labelled: bool
-) -> Layout | None:
+def _by_contrasts(root: Path, told: _Told, channels: Sequence[str]) -> Layout | None:
     """Join the images of a folder whose names begin as that of a label does, or all of them."""
     clashes: dict[str, str] = {}
     asked = {_plain(name): name for name in channels if re.search(r"[^\W\d_]", name)}
@@ -265,8 +255,6 @@ def _by_contrasts(
         groups += _unlabelled(alone, wanted)
     elif any(len(group.files) > 1 for group in groups):
         return None
-    elif groups and not labelled:
-        groups += [_Group(image_stem(file), None, {"": file}) for file in alone]
     rows = [
         _row_of(root, group, wanted)
         for group in groups
@@ -278,7 +266,7 @@ def _by_contrasts(
     said = "an image and its label in one folder"
     if wanted:
         said = f"a file a contrast: {', '.join(wanted.values())} are the channels of a case"
-    return Layout(rows, said, _left(told, rows), [*wanted.values()], clashes=clashes)
+    return Layout(rows, said, channels=[*wanted.values()], clashes=clashes)
 
 
 def _grouped(
@@ -328,7 +316,7 @@ def _before(file: str, contrast: str) -> str:
 def _wanted(groups: list[_Group], asked: dict[str, str]) -> dict[str, str]:
     """Return contrast -> its spelling, of those that are channels: asked for, or in most cases.
 
-    Of a single case only known contrasts are.
+    Unasked only known contrasts are, and no times or slices of one name.
     """
     times = Counter(contrast for group in groups for contrast in group.files)
     if len(times) == 1 or all(len(group.files) == 1 for group in groups):
@@ -336,7 +324,7 @@ def _wanted(groups: list[_Group], asked: dict[str, str]) -> dict[str, str]:
     if known := {name: spelled for name, spelled in asked.items() if name in times}:
         return known
     often = sorted(name for name, n in times.items() if n > len(groups) / 2)
-    if len(groups) == 1 and not all(map(CONTRAST.fullmatch, often)):
+    if not all(map(CONTRAST.fullmatch, often)):
         return {}
     files = {name: file for group in groups for name, file in group.files.items()}
     return {name: image_stem(files[name])[-len(name) :] for name in often}
@@ -358,18 +346,3 @@ def _row_of(root: Path, group: _Group, wanted: Mapping[str, str]) -> Row:
     files = [group.files[name] for name in wanted or group.files if name in group.files]
     missing = tuple(k for k, name in enumerate(wanted) if name not in group.files)
     return Row(group.name, tuple(files), group.label, {}, pixel_of(root, files[0]), missing)
-
-
-def _name_people(rows: list[Row]) -> bool:
-    """Let a folder say whose a case is, where each has one or names begin with it; tell whether."""
-    places = [PurePosixPath(row.images[0]).parent.parts for row in rows]
-    for level in range(1, 1 + min(map(len, places))):
-        names = [place[-level] for place in places]
-        alike = len({place[: len(place) - level + 1] for place in places}) == len({*names})
-        own = len({*names}) == len(rows)
-        begin = all(row.name.startswith(name) for row, name in zip(rows, names, strict=True))
-        if len({*names}) > 1 and alike and (own or begin) and not all(map(side_of, names)):
-            for row, name in zip(rows, names, strict=True):
-                row.keys["subject"] = name
-            return True
-    return False

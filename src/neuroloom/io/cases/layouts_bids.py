@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from neuroloom.io.cases.layouts import (
     unions,
 )
 from neuroloom.io.cases.personal import says_who
-from neuroloom.io.images import image_stem
+from neuroloom.io.images import image_stem, is_image
 
 _KIND = re.compile(
     r"_(?:(?:seg|label|desc)-|(?=(?:lesion|gmseg)-manual))"
@@ -55,26 +55,31 @@ def by_bids(root: Path, channels: Sequence[str] = ()) -> Layout | None:
     """
     home = root if _people(root) else root / "rawdata"
     every = _of_people(root, home)
+    if home == root and not _is_bids(root):
+        return None
     images = [file for file in every if not _is_any(file, _DRAWN, _BRAIN, _SOFT, _POINTS)]
     if not images:
         return None
-    folder, masks = _masks(root)
+    folder, masks = _masks(root, every)
     joined = _joined(images, channels)
     groups = _groups(images, joined) if joined else [_Group(image_stem(f), {"": f}) for f in images]
     clashes: dict[str, str] = {}
-    owners = _owners(images, groups, masks, clashes)
+    owners, other = _owners(images, groups, masks, clashes)
     classes = sorted({kind for kinds in owners.values() for kind in kinds})
+    sidecars = _Sidecars(root)
     rows = []
     for group in groups:
         there = owners.get(group.name, {})
         named = {kind: there[kind] for kind in classes if kind in there}
         label = (named or None) if len(classes) > 1 else next(iter(named.values()), None)
-        rows.append(_bids_row(root, group, joined, label))
-    _join(home, rows)
-    notes = [*_passed_over(images, groups), *_nested(root)]
+        rows.append(_bids_row(sidecars, group, joined, label))
+    notes = [*_passed_over(images, groups), *_nested(root), *_join(home, rows)]
+    if other:
+        notes.append(f"Atlases beside a plain dseg were passed over: {few(other)}.")
     used = {mask for kinds in owners.values() for mask in kinds.values()}
+    passed = used.union(other)
     united = unions(_kind(image_stem(mask)) for mask in masks)
-    alone = [m for m in masks if m not in used and _kind(image_stem(m)) not in united]
+    alone = [m for m in masks if m not in passed and _kind(image_stem(m)) not in united]
     if united:
         notes.append(f"Masks that hold two classes in one were passed over: {few(sorted(united))}.")
     said = f"BIDS, labels in {folder}" if folder else "BIDS without labels"
@@ -90,13 +95,13 @@ def by_bids(root: Path, channels: Sequence[str] = ()) -> Layout | None:
         layout.classes = dict(enumerate(classes, start=1))
     elif classes != ["label"]:
         layout.kind = "".join(classes)
-    layout.names = _name_numbers(root, rows, sorted(used))
+    layout.names = _name_numbers(sidecars, rows, sorted(used))
     return layout
 
 
-def _name_numbers(root: Path, rows: list[Row], masks: list[str]) -> dict[int, str]:
+def _name_numbers(sidecars: _Sidecars, rows: list[Row], masks: list[str]) -> dict[int, str]:
     """Give each row what the table of its label calls the numbers; return those of all masks."""
-    tables = {mask: _sidecars(root, root / mask, "tsv")[:1] for mask in masks}
+    tables = {mask: sidecars.of(mask, ".tsv")[:1] for mask in masks}
     read = {table: bids.names_of_numbers(table) for own in tables.values() for table in own}
     names = {mask: read[table] for mask, own in tables.items() for table in own}
     for row in rows:
@@ -155,14 +160,14 @@ def _visit(file: str) -> str:
 
 
 def _bids_row(
-    root: Path, group: _Group, channels: list[str], label: str | dict[str, str] | None
+    sidecars: _Sidecars, group: _Group, channels: list[str], label: str | dict[str, str] | None
 ) -> Row:
     paths = tuple(group.files.values())
     keys = _keys(paths[0])
     if channels:
         keys["contrast"] = "+".join(group.files)
     missing = tuple(k for k, name in enumerate(channels) if name not in group.files)
-    return Row(group.name, paths, label, keys, _pixel(root, paths[0]), missing)
+    return Row(group.name, paths, label, keys, _pixel(sidecars, paths[0]), missing)
 
 
 def _passed_over(images: list[str], groups: list[_Group]) -> list[str]:
@@ -176,8 +181,8 @@ def _is_person(item: Path) -> bool:
     return item.is_dir() and item.name.startswith("sub-")
 
 
-def _masks(root: Path) -> tuple[str, list[str]]:
-    """Return the folder under derivatives that has labels, and them.
+def _masks(root: Path, every: list[str]) -> tuple[str, list[str]]:
+    """Return the folder under derivatives, or the images' (`every`), that has labels, and them.
 
     Probabilities of classes (probseg) are labels only where none are drawn.
     """
@@ -185,7 +190,7 @@ def _masks(root: Path) -> tuple[str, list[str]]:
     folders = [base / "labels", *sorted(base.iterdir()), base] if base.is_dir() else []
     folders = [folder for folder in dict.fromkeys(folders) if folder.is_dir()]
     there = {f.relative_to(root).as_posix(): _of_people(root, f) for f in folders}
-    there["the folders of the images"] = _of_people(root, root)
+    there["the folders of the images"] = every
     for kind in (_DRAWN, _BRAIN, _SOFT):
         for name, files in there.items():
             if drawn := [file for file in files if _is_any(file, kind)]:
@@ -212,6 +217,23 @@ def _people(folder: Path, depth: int = 3) -> list[Path]:
     return found if len({person.name for person in found}) == len(found) else []
 
 
+def _is_bids(root: Path) -> bool:
+    """Tell a data set from a folder somewhere in which people have some: all images are theirs."""
+    files = (root / "dataset_description.json", root / "participants.tsv")
+    return (
+        any(file.is_file() for file in files)
+        or any(map(_is_person, root.iterdir()))
+        or not _has_others(root)
+    )
+
+
+def _has_others(folder: Path) -> bool:
+    """Tell whether there are images below a folder that lie in that of no person."""
+    inside = [item for item in folder.iterdir() if not is_passed_over(item)]
+    others = [item for item in inside if not _is_person(item)]
+    return any(is_image(item) or item.is_dir() and _has_others(item) for item in others)
+
+
 def _is_data_set(folder: Path) -> bool:
     return (folder / "dataset_description.json").is_file() or (folder / "derivatives").is_dir()
 
@@ -222,12 +244,12 @@ def _is_any(file: str, *kinds: re.Pattern[str]) -> bool:
 
 def _owners(
     images: list[str], groups: list[_Group], masks: list[str], clashes: dict[str, str]
-) -> dict[str, dict[str, str]]:
-    """Return case -> kind of label -> file: a label's name begins with its image's, or its case's.
+) -> tuple[dict[str, dict[str, str]], list[str]]:
+    """Return case -> kind of label -> file, and the atlases beside a plain dseg, which counts.
 
-    Else it is of the one image that has its subject, session, space and run. Where several
-    channels of a case have a label of one kind, the first channel's is taken; that of a contrast
-    which is no channel is nobody's.
+    A label's name begins with its image's, or its case's. Else it is of the one image that has its
+    subject, session, space and run. Where several channels of a case have a label of one kind, the
+    first channel's is taken; that of a contrast which is no channel is nobody's.
     """
     stems = {image_stem(file): ("", 0) for file in images}
     stems |= {group.name: (group.name, len(group.files)) for group in groups}
@@ -245,23 +267,29 @@ def _owners(
             there = found.setdefault(case, {}).setdefault(_kind(stem), {})
             if (first := there.setdefault(place, mask)) != mask:
                 clashes[first] = clash(first, mask, case)
-    owners = {}
+    owners, others = {}, []
     for case, every in found.items():
         united = unions(every)
         kinds = {kind: of[min(of)] for kind, of in every.items() if kind not in united}
+        whole = {k: file for k, file in kinds.items() if image_stem(file).endswith("_dseg")}
+        if "label" in whole:
+            others += [file for kind, file in whole.items() if kind != "label"]
+            kinds = {k: file for k, file in kinds.items() if k == "label" or k not in whole}
+        else:
+            pairs = pairwise(whole.values())
+            clashes |= {one: clash(one, other, case) for one, other in pairs}
         owners[case] = kinds
         clashes |= drawn_again(case, {k: f for k, f in kinds.items() if "_label-" not in f})
-        whole = [file for file in kinds.values() if image_stem(file).endswith("_dseg")]
-        clashes |= {one: clash(one, other, case) for one, other in pairwise(whole)}
-    return owners
+    return owners, others
 
 
 def _owner(
     mask: str, stems: Mapping[str, tuple[str, int]], alike: Mapping[frozenset[str], set[str]]
 ) -> tuple[str, int]:
     """Return the case that a label is of, and the place of its channel; "" for none."""
-    if begins := [name for name in stems if mask.startswith(f"{name}_")]:
-        return stems[max(begins, key=len)]
+    for mark in [*re.finditer("_", mask)][::-1]:
+        if (begin := mask[: mark.start()]) in stems:
+            return stems[begin]
     only = alike.get(_place(mask), set())
     named = any(map(CONTRAST.fullmatch, mask.split("_")))  # a contrast whose image is not there
     return (next(iter(only)), 0) if len(only) == 1 and not named else ("", 0)
@@ -306,9 +334,9 @@ def _nested(root: Path) -> list[str]:
     return []
 
 
-def _pixel(root: Path, file: str) -> tuple[tuple[float, ...], str] | None:
+def _pixel(sidecars: _Sidecars, file: str) -> tuple[tuple[float, ...], str] | None:
     """Return (dy, dx) or (dz, dy, dx) in µm from the sidecar, which gives x first."""
-    for sidecar in _sidecars(root, root / file, "json"):
+    for sidecar in sidecars.of(file, ".json"):
         try:
             facts = json.loads(sidecar.read_text(encoding="utf-8-sig"))
         except ValueError as error:
@@ -327,35 +355,59 @@ def _pixel(root: Path, file: str) -> tuple[tuple[float, ...], str] | None:
     return None
 
 
-def _sidecars(root: Path, file: Path, suffix: str) -> list[Path]:
-    """Return JSON or TSV files that speak of an image, the nearest first (BIDS's inheritance)."""
-    parts = image_stem(file).split("_")
-    found: list[Path] = []
-    folder = file.parent
-    while True:
-        beside = [
-            one for one in folder.glob(f"*.{suffix}") if _speaks_of(one.stem.split("_"), parts)
-        ]
-        found += sorted(beside, key=lambda one: -len(one.stem))
-        if folder == root or root not in folder.parents:
-            return found
-        folder = folder.parent
+@dataclass
+class _Sidecars:
+    """JSON and TSV files in the folders of a data set, each of which is listed once."""
+
+    root: Path
+    beside: dict[Path, list[Path]] = field(default_factory=dict)
+
+    def of(self, file: str, suffix: str) -> list[Path]:
+        """Return those that speak of an image, the nearest first (BIDS's inheritance)."""
+        parts = image_stem(file).split("_")
+        found: list[Path] = []
+        for folder in (self.root / file).parents:
+            there = [one for one in self._in(folder) if one.suffix == suffix]
+            own = [one for one in there if _speaks_of(one.stem.split("_"), parts)]
+            found += sorted(own, key=lambda one: -len(one.stem))
+            if folder == self.root:
+                break
+        return found
+
+    def _in(self, folder: Path) -> list[Path]:
+        if folder not in self.beside:
+            there = sorted(folder.iterdir())
+            self.beside[folder] = [one for one in there if one.suffix in (".json", ".tsv")]
+        return self.beside[folder]
 
 
 def _speaks_of(sidecar: list[str], image: list[str]) -> bool:
     return sidecar[-1] == image[-1] and set(sidecar) <= set(image)
 
 
-def _join(root: Path, rows: list[Row]) -> None:
-    """Add the columns of participants.tsv and samples.tsv, but for those that name people."""
-    import pandas as pd
+def _join(root: Path, rows: list[Row]) -> list[str]:
+    """Add the columns of participants.tsv and samples.tsv, but for those that name people.
 
-    people = bids.participants(root)
+    A participants.tsv above folders of sites that does not name participants is passed over; what
+    is said of it is returned.
+    """
+    try:
+        people = bids.participants(root)
+    except DataError as error:
+        if any(map(_is_person, root.iterdir())):
+            raise
+        return [f"Passed over: {error}"]
     if people is not None:
         by_subject = {str(row["subject"]): row for row in people.to_dict("records")}
         for row in rows:
             _add(row, by_subject.get(str(row.keys.get("subject")), {}))
-    path = root / "samples.tsv"
+    _join_samples(root / "samples.tsv", rows)
+    return []
+
+
+def _join_samples(path: Path, rows: list[Row]) -> None:
+    import pandas as pd
+
     if not path.is_file():
         return
     table = pd.read_csv(path, sep="\t", dtype=str, na_values=["n/a"])

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,18 @@ from neuroloom.core.errors import DataError
 from neuroloom.core.split import side_of
 from neuroloom.io.cases.layouts import (
     CHANNEL,
+    IMAGE_FOLDERS,
     IMAGE_WORDS,
     LABEL_WORDS,
     Layout,
     Row,
+    bare,
     clash,
     drawn_again,
     few,
     folders,
     listed,
-    name_and_class,
+    masks_by_class,
     one_each,
     pixel_of,
     place_of,
@@ -33,11 +36,20 @@ from neuroloom.io.cases.model import label_paths
 from neuroloom.io.cases.painted import named_colours
 from neuroloom.io.images import image_stem, is_image
 
-_IMAGE_FOLDERS = (*IMAGE_WORDS, "jpegimages")
 # Those of vessels come first: what is called mask beside them is the field of view.
-_LABEL_FOLDERS = (
-    "1st_manual", "manual1", "manual", *LABEL_WORDS, "segmentationclass", "segmentationclasspng",
-)  # fmt: skip
+_OF_VESSELS = ("1st_manual", "manual1", "manual")
+_LABEL_FOLDERS = (*_OF_VESSELS, *LABEL_WORDS, "segmentationclass", "segmentationclasspng")
+_OF_CVAT = re.compile(r"^[^:#\n]+:\d+,\d+,\d+:", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """A folder of images and one of labels, what both are called, and other folders of labels."""
+
+    images: Path
+    labels: Path
+    own: str = ""
+    rivals: tuple[Path, ...] = ()
 
 
 def by_folders(root: Path) -> Layout | None:
@@ -45,29 +57,49 @@ def by_folders(root: Path) -> Layout | None:
     layout = Layout([], "", each_a_subject=True)
     said: list[str] = []
     places = [root]
+    used: set[Path] = set()
     for parent in [root, *folders(root, 4)]:
-        for images, labels, own in _pairs_of_folders(parent):
+        if used & {parent, *parent.parents}:
+            continue
+        for pair in _pairs_of_folders(parent):
             places.append(parent)
-            rows, how = _paired(root, images, labels, layout)
-            split = _side(f"{parent.relative_to(root).as_posix()}/{own}/")
-            whose = "" if split or not own else own
+            used |= {pair.images, pair.labels} - {parent}
+            rows, how = _paired(root, pair.images, pair.labels, layout)
+            _refuse_rivals(root, pair, rows, layout)
             for row in rows:
-                row.keys |= {"split": split} if split else {}
-                row.keys |= {"subject": whose} if whose else {}
+                row.keys |= {"subject": pair.own} if pair.own and not side_of(pair.own) else {}
             layout.rows += rows
-            paired = f"paired by {how}" if how else _unpaired(labels)
-            said.append(f"{images.name}/ and {labels.relative_to(parent).as_posix()}/ {paired}")
-    _tell_sides_apart(layout.rows)
+            paired = f"paired by {how}" if how else _unpaired(pair.labels)
+            names = f"{pair.images.name}/ and {pair.labels.relative_to(parent).as_posix()}/"
+            said.append(f"{names} {paired}")
     layout.sentence = "; ".join(dict.fromkeys(said)) + "; each case counts as a subject"
     named = [row.label for row in layout.rows if isinstance(row.label, dict)]
     classes = sorted({name for label in named for name in label})
     layout.classes = dict(enumerate(classes, start=1)) or None
-    maps = [place / "labelmap.txt" for place in places]
-    if not classes and (there := [file for file in maps if file.is_file()]):
-        colours = named_colours(there[0])
+    if not classes:
+        _number_colours(layout, places)
+    return layout if layout.rows else None
+
+
+def _number_colours(layout: Layout, places: list[Path]) -> None:
+    """Take classes and their colours from the first labelmap.txt that is CVAT's."""
+    for file in (place / "labelmap.txt" for place in places):
+        text = file.read_text(encoding="utf-8-sig", errors="replace") if file.is_file() else ""
+        if not _OF_CVAT.search(text):
+            continue
+        colours = named_colours(file)
         layout.classes, layout.strict = dict(enumerate(colours, start=1)) or None, bool(colours)
         layout.colours = {colour: k for k, colour in enumerate(colours.values(), start=1)}
-    return layout if layout.rows else None
+        return
+
+
+def _refuse_rivals(root: Path, pair: _Pair, rows: list[Row], layout: Layout) -> None:
+    """Let labels clash with those that another folder has of the same images."""
+    for folder in pair.rivals:
+        others, _ = _paired(root, pair.images, folder, Layout([], ""))
+        for row, other in zip(rows, others, strict=True):
+            for one, two in zip(label_paths(row.label), label_paths(other.label), strict=False):
+                layout.clashes[one] = clash(one, two, row.name)
 
 
 def _unpaired(labels: Path) -> str:
@@ -78,46 +110,54 @@ def _unpaired(labels: Path) -> str:
     return f"with no label that can be read but {few(kinds)} files: write them as .png or .tif"
 
 
-def _tell_sides_apart(rows: list[Row]) -> None:
-    """Give cases of one name on several sides of a split, Train/1 and Test/1, their own subjects.
-
-    Those on one side, such as t1/1 and t2/1, may be of one subject, and stay together.
-    """
-    sides = [_side(row.images[0]) for row in rows]
-    on: dict[str, set[str]] = {}
-    for row, side in zip(rows, sides, strict=True):
-        on.setdefault(row.name, set()).add(side)
-    for row, side in zip(rows, sides, strict=True):
-        if side and len(on[row.name]) > 1:
-            row.keys["subject"] = f"{side}_{row.name}"
-
-
-def _side(file: str) -> str:
-    """Return the first folder of a path that is called as a side of a split; "" without one."""
-    return next((part for part in file.split("/")[:-1] if side_of(part)), "")
-
-
-def _pairs_of_folders(parent: Path) -> list[tuple[Path, Path, str]]:
-    """Return folders of images and of labels that lie in `parent`, and what both are called.
+def _pairs_of_folders(parent: Path) -> list[_Pair]:
+    """Return the folders of images and of labels that lie in `parent`.
 
     They are called images and labels, or alike but for such a word: train_images and train_masks,
     01 and 01_GT. Of a folder of labels that has one of its own, that is taken: 01_GT/SEG. Images
     of the same names may also lie in `parent` itself.
     """
-    inside = {item.name.lower(): item for item in sorted(parent.iterdir()) if item.is_dir()}
-    images = next((inside[word] for word in _IMAGE_FOLDERS if word in inside), None)
-    labels = next((inside[word] for word in _LABEL_FOLDERS if word in inside), None)
-    if images and labels:
-        return [(images, _innermost(labels), "")]
-    if labels and _have_names_of(labels, parent):
-        return [(parent, labels, "")]
-    pairs = []
-    for name, folder in inside.items():
-        own = without(name, LABEL_WORDS).strip("/")
-        beside = next((inside[other] for other in inside if own and own == _of_images(other)), None)
-        if beside and listed(parent, beside) and listed(parent, folder):
-            pairs.append((beside, _innermost(folder), own))
-    return pairs
+    inside = [item for item in sorted(parent.iterdir()) if item.is_dir()]
+    images = next(iter(_called(inside, IMAGE_FOLDERS)), None)
+    there = _called(inside, _LABEL_FOLDERS)
+    filled = [folder for folder in there if listed(parent, folder)] or there
+    if images and filled:
+        return [_Pair(images, _innermost(filled[0]), "", _rivals(filled))]
+    if filled and _have_names_of(filled[0], parent):
+        return [_Pair(parent, filled[0])]
+    return _called_alike(parent, inside)
+
+
+def _called_alike(parent: Path, inside: list[Path]) -> list[_Pair]:
+    """Return pairs of folders whose names differ in their words alone; capitals tell them apart."""
+    exact: dict[str, Path] = {}
+    alike: dict[str, Path] = {}
+    for folder in inside:
+        if not word_of(folder.name, LABEL_WORDS):
+            own = bare(folder.name, IMAGE_WORDS)
+            exact.setdefault(own, folder)
+            alike.setdefault(own.casefold(), folder)
+    pairs: dict[Path, _Pair] = {}
+    for folder in inside:
+        own = bare(folder.name, LABEL_WORDS) if word_of(folder.name, LABEL_WORDS) else ""
+        images = exact.get(own) or alike.get(own.casefold()) if own else None
+        if images and images not in pairs and listed(parent, images) and listed(parent, folder):
+            pairs[images] = _Pair(images, _innermost(folder), own)
+    return [*pairs.values()]
+
+
+def _called(inside: list[Path], words: tuple[str, ...]) -> list[Path]:
+    """Return the folders that are called by one of the words, in the order of these."""
+    places = {word: place for place, word in enumerate(words)}
+    named = [folder for folder in inside if folder.name.lower() in places]
+    return sorted(named, key=lambda folder: places[folder.name.lower()])
+
+
+def _rivals(folders_of_labels: list[Path]) -> tuple[Path, ...]:
+    """Return what else may be meant where a folder is called manual; masks are fields of view."""
+    if folders_of_labels[0].name.lower() != "manual":
+        return ()
+    return tuple(f for f in folders_of_labels[1:] if f.name.lower() not in ("mask", "masks"))
 
 
 def _have_names_of(labels: Path, parent: Path) -> bool:
@@ -126,13 +166,6 @@ def _have_names_of(labels: Path, parent: Path) -> bool:
     masks = [Path(mask).name for mask in listed(labels)] if own else []
     keys = {key for way in (_stems, _wordless) for key in way(own, IMAGE_WORDS)}
     return any(keys & {*way(masks, LABEL_WORDS)} for way in (_stems, _wordless))
-
-
-def _of_images(folder: str) -> str:
-    """Return what a folder of images is called besides; "" of one of labels."""
-    if word_of(folder, LABEL_WORDS):
-        return ""
-    return without(folder, IMAGE_WORDS).strip("/") or re.sub(r"[_\-. ]+", "_", folder)
 
 
 def _innermost(labels: Path) -> Path:
@@ -149,6 +182,8 @@ def _paired(root: Path, images: Path, labels: Path, layout: Layout) -> tuple[lis
     files, masks = listed(root, images), listed(root, labels)
     if labels.parent == images:
         files = [file for file in files if (root / file).parent == images]
+    else:
+        files = [file for file in files if not _in_labels((root / file).relative_to(images))]
     if not files:
         raise DataError(f"{images}: no image or volume is in this folder.")
     inner = {file: Path(file).relative_to(images.relative_to(root)).as_posix() for file in files}
@@ -175,6 +210,10 @@ def _paired(root: Path, images: Path, labels: Path, layout: Layout) -> tuple[lis
     return rows, how
 
 
+def _in_labels(file: Path) -> bool:
+    return any(part.lower() in _LABEL_FOLDERS for part in file.parts[:-1])
+
+
 def _matched(
     files: list[str], masks: list[str], inner: dict[str, str], clashes: dict[str, str]
 ) -> tuple[dict[str, str], str]:
@@ -196,13 +235,10 @@ def _matched_by_class(
     """Return image -> class -> label where every image NAME has NAME_CLASS of the same classes."""
     for key in (_wordless, _stems):
         images = dict(zip(key([inner[file] for file in files], IMAGE_WORDS), files, strict=True))
-        found: dict[str, dict[str, str]] = {name: {} for name in images}
         twice: dict[str, str] = {}
-        for place, mask in zip(key([inner[m] for m in masks], LABEL_WORDS), masks, strict=True):
-            name, kind = name_and_class(place, images)
-            if name and (first := found[name].setdefault(kind, mask)) != mask:
-                twice[first] = clash(first, mask, f"{name}, {kind}")
-        classes = {tuple(sorted(own)) for own in found.values()}
+        places = key([inner[mask] for mask in masks], LABEL_WORDS)
+        found = masks_by_class(images, zip(places, masks, strict=True), twice)
+        classes = {tuple(sorted(found.get(name, {}))) for name in images}
         kinds = min(classes)
         if len(images) == len(files) and len(classes) == 1 and len(kinds) > 1:
             clashes |= twice

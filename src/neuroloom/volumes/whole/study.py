@@ -86,10 +86,12 @@ class WholeImage(Study):
         """Read all images of `data` onto one grid."""
         from neuroloom.io.cases import find_cases
         from neuroloom.volumes.whole.data import read_whole
+        from neuroloom.volumes.whole.targets import Amount
 
         found = find_cases(
-            data, self.include, self.images, self.labels, self.pattern, channels=self.channels
-        )
+            data, self.include, self.images, self.labels, self.pattern, channels=self.channels,
+            labelled=Amount.parse(self.target) is not None,
+        )  # fmt: skip
         return read_whole(found, self.wish())
 
     def read_like(

@@ -1,0 +1,115 @@
+"""What layouts of folders leave open, decided once for all: images in no row, whose, which side."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path, PurePosixPath
+
+from neuroloom.core.split import side_of
+from neuroloom.io.cases.layouts import (
+    IMAGE_FOLDERS,
+    IMAGE_WORDS,
+    LABEL_WORDS,
+    Layout,
+    Row,
+    bare,
+    few,
+    listed,
+    pixel_of,
+    word_of,
+)
+from neuroloom.io.cases.model import label_paths
+from neuroloom.io.images import image_stem
+
+
+def completed(layout: Layout, root: Path, *, labelled: bool) -> Layout:
+    """Return what a layout recognised in part with the images it left, people and sides."""
+    _take_left(layout, root, labelled=labelled)
+    _tell_people(layout)
+    _tell_sides(layout)
+    return layout
+
+
+def _take_left(layout: Layout, root: Path, *, labelled: bool) -> None:
+    """Make cases of images that no row uses, where labels are not wanted; say what is passed over.
+
+    Where every image lies in a folder called images, others outside of such are left. What is
+    called as a label is no image, and of channels in files of their own no file is a case.
+    """
+    used = {file for row in layout.rows for file in (*row.images, *label_paths(row.label))}
+    left = [file for file in listed(root) if file not in used.union(layout.alone)]
+    alike = all(_in_images(row.images[0]) for row in layout.rows)
+    new = [
+        file
+        for file in left
+        if not (labelled or layout.channels or _may_be_label(file))
+        and (_in_images(file) or not alike)
+    ]
+    layout.rows += [Row(image_stem(file), (file,), pixel=pixel_of(root, file)) for file in new]
+    if passed := [file for file in left if file not in {*new}]:
+        layout.notes.append(f"Files that pair with none were passed over: {few(passed)}.")
+
+
+def _in_images(file: str) -> bool:
+    return any(part.lower() in IMAGE_FOLDERS for part in file.split("/")[:-1])
+
+
+def _may_be_label(file: str) -> bool:
+    """Tell what its name, or that of a folder of it, calls a label."""
+    parts = file.lower().split("/")
+    return any("mask" in part or "manual" in part or word_of(part, LABEL_WORDS) for part in parts)
+
+
+def _tell_people(layout: Layout) -> None:
+    """Let the outermost folder but for sides of a split say whose a case is.
+
+    It does where each case has one of its own, or is called as it and a word more. Several days or
+    slices in the folder of one person are not told from people in that of a site: nobody is named.
+    """
+    rows = layout.rows
+    places = [PurePosixPath(row.images[0]).parent.parts for row in rows]
+    inside = [[part for part in place if not _has_side(part)] for place in places]
+    if layout.each_a_subject or not all(inside):
+        return
+    names = [place[0] for place in inside]
+    apart = {(side_in(row.images[0]), name) for row, name in zip(rows, names, strict=True)}
+    begin = all(row.name.startswith(name) for row, name in zip(rows, names, strict=True))
+    if len(apart) > 1 and (begin or len(apart) == len(rows)):
+        for row, name in zip(rows, names, strict=True):
+            row.keys["subject"] = name
+        layout.sentence += "; whose each is, its folder says"
+
+
+def _has_side(folder: str) -> bool:
+    """Tell train and stage1_train from a person's BraTS20_Training_001."""
+    words = re.split(r"[_\-. ]", folder)
+    return bool(side_of(words[0]) or side_of(words[-1]))
+
+
+def _tell_sides(layout: Layout) -> None:
+    """Say on which side of a split each case is, and give Train/1 and Test/1 their own subjects.
+
+    Those on one side, such as t1/1 and t2/1, may be of one subject, and stay together.
+    """
+    on: dict[str, set[str]] = {}
+    told = []
+    for row in layout.rows:
+        who = row.keys.get("subject") or (row.name if layout.each_a_subject else "")
+        told.append((row, side_in(row.images[0]), who))
+        on.setdefault(who, set()).add(told[-1][1])
+    for row, side, who in told:
+        row.keys |= {"split": side} if side else {}
+        if side and who and len(on[who]) > 1:
+            row.keys["subject"] = f"{side}_{who}"
+
+
+def side_in(file: str) -> str:
+    """Return the first folder of a path that is called as a side of a split; "" without one.
+
+    Examples
+    --------
+    >>> side_in("a/Test/images/1.png"), side_in("train_images/1.png"), side_in("a/test.png")
+    ('Test', 'train', '')
+    """
+    names = (bare(part, IMAGE_WORDS) for part in file.split("/")[:-1])
+    return next((name for name in names if side_of(name)), "")

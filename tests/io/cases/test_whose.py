@@ -1,0 +1,198 @@
+"""What layouts of folders leave open: images in no row, whose cases are, on which side they lie."""
+
+from __future__ import annotations
+
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from neuroloom.core.errors import DataError
+from neuroloom.core.split import stated_fold
+from neuroloom.io.cases import find_cases
+from tests.io.test_cases import pictures
+
+
+def spelled(*places: str) -> list[str]:
+    """Return the pictures that places stand for: "s1,s2/ct" is s1/ct.png and s2/ct.png."""
+    return [
+        f"{'/'.join(parts)}.png"
+        for place in places
+        for parts in product(*(part.split(",") for part in place.split("/")))
+    ]
+
+
+ORGANS = spelled("s1,s2/ct", "s1,s2/segmentations/liver,spleen")
+# Files, those that are found to learn from, and what is predicted besides.
+LEFT = {
+    "a case without organs": ([*ORGANS, *spelled("s3/ct")], ORGANS[:2], ["s3/ct.png"]),
+    "a stack without labels": (
+        spelled("stack1,stack1_labels,stack2/1"),
+        ["stack1/1.png"],
+        ["stack2/1.png"],
+    ),
+    "a folder beside masks": (
+        spelled("a", "masks/a", "more/c"),
+        ["a.png"],
+        ["more/c.png"],
+    ),
+    "a day without masks": (
+        spelled("day1/1", "day1/masks/1", "day2/3"),
+        ["day1/1.png"],
+        ["day2/3.png"],
+    ),
+    "folders that differ in capitals": (
+        spelled("A,A_masks,a,a_masks/1"),
+        ["A/1.png", "a/1.png"],
+        [],
+    ),
+    "a side without labels": (
+        spelled("train/images,labels/a", "test/images/b"),
+        ["train/images/a.png"],
+        ["test/images/b.png"],
+    ),
+    "overlays beside images": (spelled("images,labels,overlays/a"), ["images/a.png"], []),
+    "masks in images beside labels": (
+        spelled("images/a", "images/masks/a", "labels/a"),
+        ["images/a.png"],
+        [],
+    ),
+    "a picture without a mask": (
+        spelled("demo_image", "demo_mask", "other"),
+        ["demo_image.png"],
+        ["other.png"],
+    ),
+    "results of somebody": (
+        spelled("images,labels/a,b", "results/sub-01/x"),
+        ["images/a.png", "images/b.png"],
+        [],
+    ),
+    "people's images and labels in one folder": (
+        spelled("images/sub-1/sub-1_T1w", "images/sub-2/sub-2_T1w", "labels/sub-1_T1w,sub-2_T1w"),
+        ["images/sub-1/sub-1_T1w.png", "images/sub-2/sub-2_T1w.png"],
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LEFT)
+def test_images_that_pair_with_none_are_predicted_or_named(name: str, tmp_path: Path) -> None:
+    files, learnt, more = LEFT[name]
+    found = find_cases(pictures(tmp_path, files))
+    assert found.table["path"].tolist() == learnt
+    assert found.table["label"].notna().all()
+    assert all(file in " ".join(found.notes) for file in more)
+    found = find_cases(tmp_path, labelled=False)
+    assert found.table["path"].tolist() == [*learnt, *more]
+
+
+def test_one_picture_above_others_is_no_image_of_their_masks(tmp_path: Path) -> None:
+    files = spelled("preview", "masks,pictures/a,b")
+    found = find_cases(pictures(tmp_path, files))
+    assert set(files) == set(found.table["path"])
+    assert found.table["label"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("images", "labels"),
+    [
+        ("raw_em_1", "label_em_1"),
+        ("img_raw_1", "seg_raw_1"),
+        ("image_volume1", "label_volume1"),
+        ("seg_image_1", "seg_mask_1"),
+    ],
+)
+def test_the_word_of_a_label_counts_before_that_of_an_image(
+    images: str, labels: str, tmp_path: Path
+) -> None:
+    names = [name.replace("1", n) for name in (images, labels) for n in "12"]
+    data = pictures(tmp_path, spelled(",".join(names)))
+    found = find_cases(data)
+    assert found.table["name"].tolist() == names[:2]
+    assert found.table["label"].tolist() == [f"{name}.png" for name in names[2:]]
+    assert find_cases(data, labelled=False).table["name"].tolist() == names[:2]
+
+
+WHOSE = {
+    "days": (spelled("P1/20190101,20200303/flair,seg", "P2/20210101/flair,seg"), ["1", "1", "1"]),
+    "days with the name": (
+        spelled(*(f"P1/P1_{day}/P1_{day}_flair,P1_{day}_seg" for day in ("pre", "post"))),
+        ["1", "1"],
+    ),
+    "days of two": (
+        spelled(*(f"{p}/{p}_pre/{p}_pre_t1,{p}_pre_t2,{p}_pre_seg" for p in ("P1", "P2"))),
+        ["P1", "P2"],
+    ),
+    "slices": (spelled("mouse1/slice0,slice1,slice2/image,mask"), ["1", "1", "1"]),
+    "organs in visits": (
+        spelled("P1/s11,s12/ct", "P1/s11,s12/segmentations/liver,spleen"),
+        ["1", "1"],
+    ),
+    "a folder each": (spelled("s1,s2/image,mask"), ["s1", "s2"]),
+    "capitals": (spelled("WT,WT_masks/1,2", "KO,KO_masks/1"), ["KO", "WT", "WT"]),
+}
+
+
+@pytest.mark.parametrize("name", WHOSE)
+def test_people_are_named_only_where_folders_tell_them(name: str, tmp_path: Path) -> None:
+    files, subjects = WHOSE[name]
+    found = find_cases(pictures(tmp_path, files))
+    assert found.table["subject"].tolist() == subjects
+    assert ("whose the images are" in " ".join(found.notes)) == (set(subjects) == {"1"})
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        spelled("train/s1,s2/ct", "train/s1,s2/segmentations/liver,spleen")
+        + spelled("test/s3/ct", "test/s3/segmentations/liver,spleen"),
+        spelled("train/a,a_mask", "test/b,b_mask"),
+        spelled("train,test/1/image,mask"),
+        spelled("train_images,train_masks,test_images,test_masks/1"),
+    ],
+)
+def test_sides_are_kept(files: list[str], tmp_path: Path) -> None:
+    table = find_cases(pictures(tmp_path, files)).table
+    assert set(table["split"]) == {"train", "test"}
+    fold = stated_fold(table)
+    assert fold is not None
+    assert len(fold.test) == 1
+
+
+def test_one_name_on_two_sides_is_two_subjects(tmp_path: Path) -> None:
+    table = find_cases(pictures(tmp_path, spelled("train,test/1/image,mask"))).table
+    assert table["subject"].tolist() == ["test_1", "train_1"]
+
+
+def test_times_are_no_channels(tmp_path: Path) -> None:
+    found = find_cases(pictures(tmp_path, spelled("m1,m2/t001,t002,t003,mask")))
+    assert found.channels == []
+    assert found.table["label"].isna().all()
+
+
+def test_a_labelmap_that_is_not_of_cvat_is_passed_over(tmp_path: Path) -> None:
+    data = pictures(tmp_path, spelled("images,labels/a"))
+    (data / "labelmap.txt").write_text("1 axon\n2 myelin\n")
+    assert find_cases(data).classes is None
+
+
+def test_a_folder_called_manual(tmp_path: Path) -> None:
+    data = pictures(tmp_path, spelled("images,labels/a"))
+    (data / "manual").mkdir()
+    (data / "manual/manual.pdf").write_bytes(b"%PDF")
+    assert find_cases(data).table["label"].tolist() == ["labels/a.png"]
+    pictures(data, spelled("manual/a"))
+    with pytest.raises(DataError, match="'manual/a.png' and 'labels/a.png' would both be the lab"):
+        find_cases(data)
+    assert len(find_cases(data, labelled=False).cases) == 1
+
+
+@pytest.mark.parametrize("table", ["", "participant_id\tage\nsub-1\t7\n", "id\tage\n1\t7\n"])
+def test_sites_with_a_table_of_any_kind(table: str, tmp_path: Path) -> None:
+    data = pictures(tmp_path, spelled("A/sub-1/sub-1_T1w", "B/sub-2/sub-2_T1w"))
+    if table:
+        (data / "participants.tsv").write_text(table)
+    found = find_cases(data)
+    assert found.table["subject"].tolist() == ["1", "2"]
+    assert ("age" in found.table) == table.startswith("participant_id")
+    assert ("column participant_id, it is missing" in str(found.notes)) == (table[:2] == "id")
