@@ -293,6 +293,18 @@ def test_contrasts_of_a_subject_are_channels_of_one_example(tmp_path):
         study.read_new(_facts(learnt), lacking)
 
 
+def test_masks_that_are_not_learnt_may_clash(tmp_path):
+    data = write_contrasts(tmp_path, subjects=2)
+    (data / "participants.tsv").write_text("participant_id\tage\nsub-0\t20\nsub-1\t21\n")
+    for mask in list(data.rglob("*_label-lesion_mask.nii.gz")):
+        for atlas in ("aseg", "aparcaseg"):
+            shutil.copy(mask, mask.with_name(f"{mask.name[:5]}_desc-{atlas}_dseg.nii.gz"))
+    with pytest.raises(DataError, match="would both be the label"):
+        find_cases(data, channels=["T1w", "T2w"])
+    read = Regress(target="age", size=8, channels=["T1w", "T2w"]).read(data)
+    assert read.table["label"].tolist() == [20, 21]
+
+
 def test_each_channel_has_one_name(tmp_path):
     ages = {"age": [20.0, 30.0, 40.0, 50.0]}
     table = _contrasts(tmp_path, ["T1", "T2"], **ages)

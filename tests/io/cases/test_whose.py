@@ -196,3 +196,9 @@ def test_sites_with_a_table_of_any_kind(table: str, tmp_path: Path) -> None:
     assert found.table["subject"].tolist() == ["1", "2"]
     assert ("age" in found.table) == table.startswith("participant_id")
     assert ("column participant_id, it is missing" in str(found.notes)) == (table[:2] == "id")
+
+
+def test_people_in_rawdata_are_joined_with_their_table(tmp_path: Path) -> None:
+    data = pictures(tmp_path, spelled("rawdata/sub-1/sub-1_T1w", "figures/x"))
+    (data / "rawdata/participants.tsv").write_text("participant_id\tage\nsub-1\t7\n")
+    assert find_cases(data).table["age"].tolist() == [7]

@@ -53,10 +53,10 @@ def by_bids(root: Path, channels: Sequence[str] = ()) -> Layout | None:
     Every image is a case, unless `channels` name contrasts (the last word of a name, T1w), or "*"
     for all of them: then the images of one subject and session are the channels of one case.
     """
-    home = root if _people(root) else root / "rawdata"
-    every = _of_people(root, home)
-    if home == root and not _is_bids(root):
+    home = _home(root)
+    if home is None:
         return None
+    every = _of_people(root, home)
     images = [file for file in every if not _is_any(file, _DRAWN, _BRAIN, _SOFT, _POINTS)]
     if not images:
         return None
@@ -217,14 +217,18 @@ def _people(folder: Path, depth: int = 3) -> list[Path]:
     return found if len({person.name for person in found}) == len(found) else []
 
 
-def _is_bids(root: Path) -> bool:
-    """Tell a data set from a folder somewhere in which people have some: all images are theirs."""
-    files = (root / "dataset_description.json", root / "participants.tsv")
-    return (
-        any(file.is_file() for file in files)
-        or any(map(_is_person, root.iterdir()))
-        or not _has_others(root)
-    )
+def _home(root: Path) -> Path | None:
+    """Return the folder of people or, where all images are people's, that of sites; else None."""
+    homes = [folder for folder in (root, root / "rawdata") if folder.is_dir()]
+    direct = (home for home in homes if any(map(_is_person, home.iterdir())))
+    sites = (home for home in homes if _people(home) and _is_whole(home))
+    return next(direct, None) or next(sites, None)
+
+
+def _is_whole(folder: Path) -> bool:
+    """Tell a data set from a folder in which some images are people's and others are not."""
+    files = (folder / "dataset_description.json", folder / "participants.tsv")
+    return any(file.is_file() for file in files) or not _has_others(folder)
 
 
 def _has_others(folder: Path) -> bool:
