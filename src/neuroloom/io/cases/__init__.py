@@ -2,7 +2,8 @@
 
 - `find_cases(data)` recognises the layout (`layouts`, `layouts_json`, `layouts_bids`,
   `layouts_names`, `layouts_beside`, `layouts_table`) and gives `FoundCases`, whose `Case`s read
-  their voxels when they are asked for.
+  their voxels when they are asked for. `whose` decides for all layouts of folders what becomes of
+  images in no row, whose each case is and on which side of a split.
 - `check.check_cases` is the audit: it reads every case once (`look`), holds them side by side
   (`compare`) and lists all problems.
 - `truth` makes class numbers of what label files hold, as `tones` tells how they were drawn, and

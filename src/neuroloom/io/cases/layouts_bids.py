@@ -82,14 +82,7 @@ def by_bids(root: Path, channels: Sequence[str] = ()) -> Layout | None:
     alone = [m for m in masks if m not in passed and _kind(image_stem(m)) not in united]
     if united:
         notes.append(f"Masks that hold two classes in one were passed over: {few(sorted(united))}.")
-    said = f"BIDS, labels in {folder}" if folder else "BIDS without labels"
-    if alone and not used and not joined:
-        contrasts = few(dict.fromkeys(map(_contrast, images)))
-        said += (
-            f", of which nothing says on which of {contrasts} they are drawn: name as `channels` "
-            "those that have their grid"
-        )
-    said += f", the contrasts {', '.join(joined)} are the channels of a case" if joined else ""
+    said = _sentence(folder, images if alone and not used else [], joined)
     layout = Layout(rows, said, notes, joined, alone=alone, clashes=clashes, tells_contrasts=True)
     if len(classes) > 1:
         layout.classes = dict(enumerate(classes, start=1))
@@ -97,6 +90,20 @@ def by_bids(root: Path, channels: Sequence[str] = ()) -> Layout | None:
         layout.kind = "".join(classes)
     layout.names = _name_numbers(sidecars, rows, sorted(used))
     return layout
+
+
+def _sentence(folder: str, undecided: list[str], joined: list[str]) -> str:
+    """Say where the labels lie; `undecided` are images of which nothing says which they are of."""
+    said = f"BIDS, labels in {folder}" if folder else "BIDS without labels"
+    if joined:
+        return f"{said}, the contrasts {', '.join(joined)} are the channels of a case"
+    if undecided:
+        contrasts = few(dict.fromkeys(map(_contrast, undecided)))
+        said += (
+            f", of which nothing says on which of {contrasts} they are drawn: name as `channels` "
+            "those that have their grid"
+        )
+    return said
 
 
 def _name_numbers(sidecars: _Sidecars, rows: list[Row], masks: list[str]) -> dict[int, str]:
