@@ -7,9 +7,9 @@ import pytest
 
 from neuroloom.core.recording import tracks
 from neuroloom.io.tracks import write_tracks
-from neuroloom.pose.rig import triangulate_robust, write_rig
+from neuroloom.pose.rig import Camera, Rig, triangulate_robust, write_rig
 from neuroloom.pose.rig.lift import find_seen, lift
-from neuroloom.pose.rig.same import are_numbers, match_animals
+from neuroloom.pose.rig.same import are_numbers, match_animals, numbered_alike
 from tests.pose.rig.rigs import ring
 
 NUMBERS, NAMES = ["individual_0", "individual_1"], ["black", "white"]
@@ -73,6 +73,32 @@ def test_animals_listed_in_any_order_are_followed():
     assert np.nanmedian(np.linalg.norm(found - path[:, own], axis=-1)) <= 1.1 * right
 
 
+@pytest.mark.parametrize("mixed", [False, True])
+def test_who_comes_back_after_a_gap_is_who_it_is_called(mixed):
+    rig, path, _ = seen_by(3, 2)
+    path[40:] += (path[40:].mean(2, keepdims=True) * -1) + path[40:, ::-1].mean(2, keepdims=True)
+    seen = rig.project(path) + np.random.default_rng(1).normal(0, 0.5, (3, 60, 2, 4, 2))
+    seen[:, 20:40] = np.nan
+    right, told = error_of(rig, path, seen, NUMBERS)
+    assert right < 1
+    assert not told
+    if mixed:
+        assert error_of(rig, path, exchanged(seen, 2, 2), NUMBERS)[0] <= 1.1 * right
+
+
+def test_numbers_that_fit_hold_where_two_cameras_cannot_tell():
+    K = np.array([[800.0, 0, 320], [0, 800, 240], [0, 0, 1]])
+    rig = Rig((Camera("a", K), Camera("b", K, t=np.array([-60.0, 0, 0]))))
+    rng = np.random.default_rng(3)
+    walk = 60 * np.tanh(rng.normal(0, 10, (200, 2, 1, 3)).cumsum(0) / 60)
+    path = walk * [1, 1, 0] + [0, 0, 300] + rng.normal(0, 8, (1, 2, 5, 3))
+    seen = rig.project(path) + rng.normal(0, 1, (2, 200, 2, 5, 2))
+    flat = seen.reshape(2, 1, 200, -1, 2)
+    put, _, told = match_animals(rig, flat, np.ones(flat.shape[:-1]), NUMBERS)
+    assert not told
+    np.testing.assert_array_equal(put, flat)
+
+
 def test_networks_of_a_camera_may_list_animals_differently():
     rig, _, seen = seen_by(3, 2)
     other = seen + np.random.default_rng(2).normal(0, 0.5, seen.shape)
@@ -93,6 +119,17 @@ def test_what_numbers_are():
     assert are_numbers(["track_0", "track_12"])
     assert not are_numbers(["mouse1", "rat2"])
     assert not are_numbers(["single"])
+
+
+def test_numbers_of_single_animals_are_names_unless_programs_gave_them():
+    def of(*names):
+        one = [tracks(np.zeros((2, 2, 1, 1)), ["nose"], [name], rate=30.0) for name in names]
+        alike = numbered_alike({f"cam{k}": [track] for k, track in enumerate(one)})
+        return [str(own[0].individuals.values[0]) for own in alike.values()]
+
+    assert of("mouse1", "mouse2") == ["mouse1", "mouse2"]
+    assert of("individual_0", "individual_1") == ["individual_0", "individual_0"]
+    assert of("individual_0", "mouse2") == ["individual_0", "mouse2"]
 
 
 def test_files_that_number_their_animals_otherwise_are_read(tmp_path):

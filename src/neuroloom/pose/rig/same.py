@@ -2,8 +2,8 @@
 
 Two pixels may show one point only where each lies on the other's epipolar line (Hartley & Zisserman
 2004, chapter 9). How far animals are off it, and what was so far, decide who is who, frame by
-frame: how they moved where their names are numbers, which nets and trackers give each camera by
-itself; what they are called where they have names.
+frame: what they are called where they have names, or numbers that fit the rays over the whole
+recording; how they moved where numbers do not, which nets and trackers give each camera by itself.
 """
 
 from __future__ import annotations
@@ -35,6 +35,9 @@ FRAMES = 2000  # that are compared at once
 UNKNOWN = 0.5  # of a body: what it costs to be somebody of whom nothing is known
 CALLED = 0.5  # of a body: what it costs to be called otherwise
 BETTER = 0.5  # of the misfit that must be left before names of a whole recording are given up
+FITS = 0.8  # of the misfit that is left at least where numbers are as good as movement
+LOST = 15  # frames out of sight, after which where an animal was says nothing any more
+GIVEN = re.compile(r"(individual|ind|track)_?\d+")  # what an animal without a name is called
 
 
 def are_numbers(names: Sequence[str]) -> bool:
@@ -52,19 +55,24 @@ def are_numbers(names: Sequence[str]) -> bool:
 def numbered_alike(read: Recordings) -> Recordings:
     """Return tracks under the same numbers where all files only number their animals.
 
-    Which number is whose the rays will tell; a file of fewer animals lacks the last ones.
+    Which number is whose the rays will tell; a file of fewer animals under other numbers lacks the
+    last ones. Where no file has two animals the number is a name (`mouse1`), unless programs give
+    it to any animal.
     """
     own = [_names(recording) for every in read.values() for recording in every]
     longest = max(own, key=len)
     if not all(are_numbers(names) for names in own):
         return read
-    return {
-        name: [
-            one.assign_coords(individuals=longest[: one.sizes["individuals"]])
-            .reindex(individuals=longest) for one in every
-        ]
-        for name, every in read.items()
-    }  # fmt: skip
+    if len(longest) < 2 and not all(GIVEN.fullmatch(name) for names in own for name in names):
+        return read
+    return {name: [_under(one, longest) for one in every] for name, every in read.items()}
+
+
+def _under(recording: xr.DataArray, names: list[str]) -> xr.DataArray:
+    if not set(_names(recording)) <= set(names):
+        first = names[: recording.sizes["individuals"]]
+        recording = recording.assign_coords(individuals=first)
+    return recording.reindex(individuals=names)
 
 
 def _names(recording: xr.DataArray) -> list[str]:
@@ -178,8 +186,8 @@ def same_animals(
     trust
         Shape (camera, time, animal, keypoint), 0 to 1.
     names
-        What all cameras call their animals. Where they are more than numbers they are followed
-        unless the rays contradict them clearly.
+        What all cameras call their animals. They are followed unless the rays contradict them
+        clearly; numbers that movement fits better than they do are not.
 
     Returns
     -------
@@ -205,9 +213,12 @@ def same_animals(
     views = _Views(rig, pixels, rig.undistort(pixels), trust, far)
     whole = _whole_recording(views)
     numbered = are_numbers(names)
-    order = _frame_by_frame(views, whole, numbered)
+    order, left = _frame_by_frame(views, whole, numbered)
+    moved = numbered and left < FITS * _total(_summed(views), whole)
+    if numbered and not moved:
+        order, _ = _frame_by_frame(views, whole, False)
     order = _as_most_call_them(order, views.seen)
-    return order, _told(rig, order, whole, views.seen, names, numbered)
+    return order, _told(rig, order, whole, views.seen, names, moved)
 
 
 def epipolar_distance(one: Camera, other: Camera, a: Floats, b: Floats) -> Floats:
@@ -274,11 +285,15 @@ def _mean(off: Floats, weight: Floats | float = 1.0) -> Floats:
 def _whole_recording(views: _Views) -> Numbers:
     """Return which animal is which (camera, animal) where the whole recording speaks for it."""
     cameras, _, animals = views.pixels.shape[:3]
-    misfit = sum(_misfit(part).sum(0) for _, part in views.parts())
+    misfit = _summed(views)
     called = np.tile(np.arange(animals), (cameras, 1))
-    order = _settled(np.asarray(misfit), np.zeros((cameras, animals, animals)), called)
-    before, after = (_total(np.asarray(misfit), one) for one in (called, order))
+    order = _settled(misfit, np.zeros((cameras, animals, animals)), called)
+    before, after = (_total(misfit, one) for one in (called, order))
     return order if after < BETTER * before else called
+
+
+def _summed(views: _Views) -> Floats:
+    return np.asarray(sum(_misfit(part).sum(0) for _, part in views.parts()))
 
 
 def _total(misfit: Floats, order: Numbers) -> float:
@@ -319,17 +334,21 @@ def _settled(misfit: Floats, before: Floats, order: Numbers) -> Numbers:
     return order
 
 
-def _frame_by_frame(views: _Views, whole: Numbers, numbered: bool) -> Numbers:
-    """Return which animal is which in every frame (camera, time, animal)."""
+def _frame_by_frame(views: _Views, whole: Numbers, moved: bool) -> tuple[Numbers, float]:
+    """Return which animal is which in every frame (camera, time, animal), and the misfit left.
+
+    Where rays leave it open, by how they moved, or else by what they are called throughout.
+    """
     cameras, frames, animals = views.pixels.shape[:3]
     out = np.empty((cameras, frames, animals), np.int64)
     called = np.where(whole[..., None] == np.arange(animals), 0.0, CALLED)
     last = np.full(np.delete(views.pixels.shape, 1), np.nan)
-    now = whole
+    unseen = np.zeros(last.shape[:3], np.int64)
+    now, left = whole, 0.0
     for first, part in views.parts():
         for k, misfit in enumerate(_misfit(part)):
             seen = part.seen[:, k]
-            if numbered:
+            if moved:
                 before = _moved(last, part.pixels[:, k], seen, views.far)
                 now = np.stack([_places(cost)
                                 for cost in before + 1e-3 * called])  # fmt: skip
@@ -337,9 +356,12 @@ def _frame_by_frame(views: _Views, whole: Numbers, numbered: bool) -> Numbers:
                 before, now = called * seen[:, None], whole
             now = _settled(misfit, before, now)
             out[:, first + k] = now
+            left += _total(misfit, now)
             found = np.take_along_axis(part.pixels[:, k], now[..., None, None], 1)
-            last = np.where(np.isfinite(found), found, last)
-    return out
+            unseen = np.where(np.isfinite(found).all(-1), 0, unseen + 1)
+            last = np.where(unseen[..., None] == 0, found, last)
+            last[unseen > LOST] = np.nan
+    return out, left
 
 
 def _moved(last: Floats, now: Floats, seen: NDArray[np.bool_], far: Floats) -> Floats:
@@ -366,7 +388,7 @@ def _told(
     whole: Numbers,
     seen: NDArray[np.bool_],
     names: Sequence[str],
-    numbered: bool,
+    moved: bool,
 ) -> list[Finding]:
     """Say what was not as the cameras call it."""
     own = np.arange(order.shape[2])
@@ -375,11 +397,11 @@ def _told(
         return []
     shares = ", ".join(f"{name} {part:.0%}" for name, part in
                        zip(rig.names, other.mean(1), strict=True) if part)  # fmt: skip
-    if numbered:
+    if are_numbers(names):
+        how = " and how they moved" if moved else ""
         told = (
             f"{', '.join(names)} are numbers that each camera gives by itself: animals were "
-            f"matched by where rays meet and how they moved. Frames that a camera numbers "
-            f"otherwise: {shares}."
+            f"matched by where rays meet{how}. Frames that a camera numbers otherwise: {shares}."
         )
         return [Finding("note", "Animals matched across cameras", told)]
     through = [
