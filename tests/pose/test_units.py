@@ -13,7 +13,7 @@ from neuroloom.core.split import Split, make_folds
 from neuroloom.io.labels import Labels
 from neuroloom.io.labels.model import Skeleton
 from neuroloom.pose.data import frame_table
-from neuroloom.pose.units import whole_moments
+from neuroloom.pose.units import views_told, whole_moments
 
 
 def labels_of(source: str, rows: list[dict]) -> Labels:
@@ -45,6 +45,42 @@ def test_views_of_one_moment_stay_on_one_side(source, rule):
         assert len(fold.units) == len(fold.test) == 2 * len(set(moment[fold.test]))
     if rule.folds:
         assert sorted(np.concatenate([fold.test for fold in folds])) == list(range(22))
+
+
+@pytest.mark.parametrize("source", ["label3d", "lightning-pose"])
+def test_a_moment_that_lacks_a_view_is_of_the_same_recording(source):
+    whole = views(source)
+    table = frame_table(whole.take(np.arange(len(whole)) != 15))
+    assert set(table["path"]) == {"day1_left + day1_right"}
+    assert table["moment"].nunique() == 11
+    for fold in whole_moments(make_folds(table, Split()), table):
+        moment = table["moment"].to_numpy()
+        assert not set(moment[fold.train]) & set(moment[fold.test])
+        assert len(fold.train) > len(fold.test)
+    assert "day1_left + day1_right: taken for views" in views_told(table)[0].detail
+
+
+def test_tables_of_two_animals_are_no_views():
+    def table(*names):
+        rows = [{"video": name, "frame": 100 * n, "image": f"labeled-data/{name}/img{n}.png",
+                 "table": f"CollectedData_{word}.csv"}
+                for word, name in names for n in range(3)]  # fmt: skip
+        return frame_table(labels_of("lightning-pose", rows))
+
+    apart = table(("mouseA", "mouseA"), ("mouseB", "mouseB"))
+    assert set(apart["path"]) == {"mouseA", "mouseB"}
+    assert "moment" not in apart
+    assert not views_told(apart)
+    two = table(*[(view, f"s{k}_{view}") for view in ("Cam-A", "Cam-B") for k in (1, 2)])
+    assert set(two["path"]) == {"s1_Cam-A + s1_Cam-B", "s2_Cam-A + s2_Cam-B"}
+    assert two["moment"].nunique() == 6
+
+
+def test_dots_in_names_are_no_endings_unless_videos_or_pictures_have_them():
+    rows = [{"video": "rat1_2021.a12", "frame": 0, "image": ""},
+            {"video": "rat2_2022.MP4", "frame": 0, "image": ""}]  # fmt: skip
+    found = frame_table(labels_of("dlc", rows), "{subject}_{session}")
+    assert found["session"].tolist() == ["2021.a12", "2022"]
 
 
 def test_a_pattern_says_whose_frames_are():

@@ -53,8 +53,8 @@ def read_frames(
     Returns
     -------
     Dataset
-        A row a frame: `name` (its picture), `path` (its video, or those of the views that show
-        its moment), `onset` (its place in it), `moment` where views share one;
+        A row a frame: `name` (its picture), `path` (its video, or those that are views of one
+        recording), `onset` (its place in it), `moment` where views share one;
         `truth` is points (frame, individual, keypoint, 2), px.
 
     Raises
@@ -66,6 +66,7 @@ def read_frames(
         If nothing usable is labelled, no picture is there, or keypoints of the run are missing.
     """
     from neuroloom.io.labels import read_labels
+    from neuroloom.pose.units import views_told
 
     labels = chosen(read_labels(data), include, data)
     if not any(str(image) for image in labels.frames["image"]):
@@ -84,6 +85,7 @@ def read_frames(
         Finding("note", "How the data were read", f"A project of the format {labels.source}.")
     ]
     findings += [Finding("warning", "Noticed while reading", note) for note in told]
+    findings += views_told(table)
     videos = find_clips(data, clips)
     hashes = hashes_of(labels, data) | {video.name: digest(video) for video in videos}
     extra = {"hashes": hashes, "labels": labels}
@@ -164,7 +166,7 @@ def chosen(labels: Labels, include: list[str], data: Path) -> Labels:
 
 def frame_table(labels: Labels, pattern: str | None = None) -> pd.DataFrame:
     """Return a row a frame with the columns of `core.dataset.Dataset`."""
-    from neuroloom.pose.units import ENTITIES, films_of, keys_by_pattern, moments_of
+    from neuroloom.pose.units import ENTITIES, films_of, keys_by_pattern, views_of
 
     frames = labels.frames
     picture = frames["image"].astype(str)
@@ -178,14 +180,15 @@ def frame_table(labels: Labels, pattern: str | None = None) -> pd.DataFrame:
     for unit in ("subject", "session"):
         known = frames[unit].astype(str) if unit in frames else ""
         table[unit] = known
-    moment, order = moments_of(labels), number.to_numpy()
-    if moment is not None:
-        table["path"] = table["run"] = films_of(video.to_numpy(), moment)
-        table["moment"] = order = moment
+    views, order = views_of(labels), number.to_numpy()
+    if views is not None:
+        session, order = views
+        table["path"] = table["run"] = films_of(video.to_numpy(), session)
+        table["moment"] = frames.groupby([session, order]).ngroup().to_numpy(int)
     keys = frames[[]] if pattern is None else keys_by_pattern(labels, pattern)
     for unit in (unit for unit in ENTITIES if unit in keys):
         table[unit] = keys[unit]
-    if "run" in keys and moment is None:
+    if "run" in keys and views is None:
         table["path"] = keys.agg("/".join, axis=1)
         table["moment"] = table["path"] + "::" + number.astype(str)
     if "moment" not in table:  # then frames of one number are not one moment

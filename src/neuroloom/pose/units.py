@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from neuroloom.core.audit import Finding
 from neuroloom.core.errors import ConfigError
 from neuroloom.core.split import Fold
 from neuroloom.io.recordings.find import compile_pattern
@@ -19,7 +21,11 @@ if TYPE_CHECKING:
     from neuroloom.io.labels import Labels
 
 ENTITIES = ("subject", "session", "run")
-ENDING = re.compile(r"\.[a-z]\w{2,3}$", re.IGNORECASE)  # of a video's name
+VIEW = re.compile(  # a word of a name that tells the camera
+    r"(?<![a-z0-9])(?:(?:cam|camera|view)[ _-]?(?:\d+|[a-z])?|left|right|top|bottom|bot|side|front"
+    r"|back|rear|above|below|overhead|lateral|dorsal|ventral)(?![a-z0-9])",
+    re.IGNORECASE,
+)
 
 
 def keys_by_pattern(labels: Labels, pattern: str) -> pd.DataFrame:
@@ -66,37 +72,65 @@ def keys_by_pattern(labels: Labels, pattern: str) -> pd.DataFrame:
 def _names(video: str, image: str, paths: bool) -> list[str]:
     address = image.partition("::")[0]
     folder, _, name = address.rpartition("/")
-    names = [address, folder] if paths else [ENDING.sub("", video), video, name]
+    names = [address, folder] if paths else [_bare(video), video, name]
     return [name for name in dict.fromkeys(names) if name]
 
 
-def moments_of(labels: Labels) -> np.ndarray | None:
-    """Return a number for the moment of each frame where several views show one; else None.
+def _bare(video: str) -> str:
+    """Return the name of a video without its ending."""
+    from neuroloom.io.video import PICTURES, SUFFIXES
 
-    Label3D numbers moments. Tables of Lightning Pose, one a view, have a row for each in one order.
+    path = PurePosixPath(video)
+    return path.stem if path.suffix.lower() in SUFFIXES | PICTURES else video
+
+
+def views_of(labels: Labels) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return a number for the recording of each frame, and one for its moment in it.
+
+    Label3D has one recording, whose moments are numbered. In Lightning Pose, which has a table a
+    view, frames are of one recording where names of tables and videos differ by words for views
+    only (`left`, `cam1`); those of one number are one moment of it.
+
+    Returns
+    -------
+    None where no recording has several views, or frames are not numbered.
     """
     frames = labels.frames
     if "moment" in frames:
-        return frames["moment"].to_numpy(int)
-    if labels.source != "lightning-pose" or frames["table"].nunique() < 2:
+        return np.zeros(len(frames), int), frames["moment"].to_numpy(int)
+    if labels.source != "lightning-pose" or frames.duplicated(["table", "video", "frame"]).any():
         return None
-    place = frames.groupby("table", sort=False).cumcount().to_numpy(int)
-    numbers = [own["frame"].tolist() for _, own in frames.groupby("table", sort=False)]
-    return place if all(own == numbers[0] for own in numbers) else None
+    view = frames[["table", "video"]].astype(str)
+    rest = view.apply(lambda names: names.str.replace(VIEW, "", regex=True))
+    session = rest.groupby(["table", "video"], sort=False).ngroup().to_numpy(int)
+    several = len(view.drop_duplicates()) > len(np.unique(session))
+    return (session, frames["frame"].to_numpy(int)) if several else None
 
 
-def films_of(video: np.ndarray, moment: np.ndarray) -> np.ndarray:
-    """Return the name of each frame's recording: the videos that show its moment, joined.
+def films_of(video: np.ndarray, session: np.ndarray) -> np.ndarray:
+    """Return the name of each frame's recording: the videos that are its views, joined.
 
     Examples
     --------
-    >>> films_of(np.array(["left", "left", "right"]), np.array([0, 1, 0])).tolist()
-    ['left + right', 'left', 'left + right']
+    >>> films_of(np.array(["left", "right", "other"]), np.array([0, 0, 1])).tolist()
+    ['left + right', 'left + right', 'other']
     """
     import pandas as pd
 
-    told = pd.Series(video).groupby(moment).agg(lambda own: " + ".join(dict.fromkeys(own)))
-    return told.reindex(moment).to_numpy(object)
+    told = pd.Series(video).groupby(session).agg(lambda own: " + ".join(dict.fromkeys(own)))
+    return told.reindex(session).to_numpy(object)
+
+
+def views_told(table: pd.DataFrame) -> list[Finding]:
+    """Say which videos are taken for views of one recording."""
+    joined = [name for name in dict.fromkeys(table["path"]) if " + " in name]
+    if "moment" not in table or not joined:
+        return []
+    detail = (
+        f"{'; '.join(joined)}: taken for views of one recording, whose frames of one number are "
+        "one moment and stay on one side of every split."
+    )
+    return [Finding("note", "Views of one moment", detail)]
 
 
 def whole_moments(folds: Sequence[Fold], table: pd.DataFrame) -> list[Fold]:
