@@ -36,7 +36,7 @@ UNKNOWN = 0.5  # of a body: what it costs to be somebody of whom nothing is know
 CALLED = 0.5  # of a body: what it costs to be called otherwise
 BETTER = 0.5  # of the misfit that must be left before names of a whole recording are given up
 FITS = 0.8  # of the misfit that is left at least where numbers are as good as movement
-LOST = 15  # frames out of sight, after which where an animal was says nothing any more
+LOST = 15  # frames out of sight, beyond which where an animal was says nothing any more
 GIVEN = re.compile(r"(individual|ind|track)_?\d+")  # what an animal without a name is called
 
 
