@@ -2,7 +2,7 @@
 
 `annotations` are pixels (x, y) of `images`, as stored. `annotated` tells point by point what was
 checked; a set in which nobody ticked anything is taken whole, and the notes say so. Where points
-that nobody checked begin is written back as it was.
+begin that were not read as labels is written back as it was.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ def read(path: Path) -> Labels:
             f"{points.shape}."
         )
     given, points = points, _only_ticked(file, points, ticked, notes)
+    begin = np.where(np.isfinite(points), np.nan, given)
     skeleton = _skeleton(file, tree, stored, notes)
     if len(skeleton.keypoints) != points.shape[1]:
         raise DataError(
@@ -72,7 +73,7 @@ def read(path: Path) -> Labels:
         "skeleton": tree,
         "file": file.name,
         "ticked": bool(ticked.any()),
-        "begin": dict(zip(skeleton.keypoints, np.swapaxes(given, 0, 1), strict=True)),
+        "begin": dict(zip(skeleton.keypoints, np.swapaxes(begin, 0, 1), strict=True)),
         "text": beside.read_bytes().decode("utf-8", "replace") if beside.is_file() else "",
     }
     return Labels(
@@ -223,7 +224,7 @@ def _fill(file: Path, labels: Labels) -> None:
 
 
 def _begin(labels: Labels) -> np.ndarray:
-    """Return where points that nobody checked begin (frame, point, 2), NaN where nothing says."""
+    """Return where points begin that are no labels (frame, point, 2), NaN where nothing says."""
     begin = np.full(labels.points[:, 0].shape, np.nan)
     known = labels.kept("deepposekit", "begin", {})
     rows = labels.frames["frame"].to_numpy(int)
