@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -223,6 +224,28 @@ def test_coco_annotations_with_nothing_labelled_are_no_animals(tmp_path):
     assert again == held
 
 
+def test_an_animal_placed_in_a_blank_box_of_coco_is_that_annotation(tmp_path):
+    pictures(tmp_path / "images", 2)
+    blank = {"category_id": 1, "keypoints": [0] * 6, "num_keypoints": 0, "bbox": [10, 10, 20, 20]}
+    held = {
+        "images": [{"id": n, "file_name": f"images/img000{n}.png"} for n in (0, 1)],
+        "annotations": [
+            {"id": 1, "image_id": 0, "category_id": 1, "keypoints": [2, 3, 2, 4, 5, 2]},
+            blank | {"id": 2, "image_id": 1},
+            blank | {"id": 7, "image_id": 1, "bbox": [40, 30, 9, 9]},
+        ],
+        "categories": [{"id": 1, "name": "rat", "keypoints": [*NAMES[:2]]}],
+    }
+    (tmp_path / "set.json").write_text(json.dumps(held))
+    labels = read_labels(tmp_path / "set.json", usable=False)
+    two = np.concatenate([labels.points, np.full_like(labels.points, np.nan)], 1)
+    two[1, 0], two[1, 1] = [[12, 12], [20, 20]], [[2, 2], [4, 4]]
+    write_labels(replace(labels, points=two, individuals=("a", "b")), tmp_path / "new/set.json")
+    again = json.loads((tmp_path / "new/set.json").read_text())["annotations"]
+    assert [(one["id"], one["num_keypoints"]) for one in again] == [(1, 2), (2, 2), (8, 2), (7, 0)]
+    assert again[1]["bbox"] == [10, 10, 20, 20]
+
+
 def deepposekit(root, ticked):
     pixels = np.arange(4, dtype=np.uint8)[:, None, None, None] * np.ones((1, 48, 64, 1), np.uint8)
     with h5py.File(root / "set.h5", "w") as file:
@@ -254,6 +277,14 @@ def test_deepposekit_points_that_nobody_checked_begin_where_they_did(tmp_path):
         wanted[1, 0] = [7, 8]
         np.testing.assert_array_equal(now["annotations"], wanted)
         np.testing.assert_array_equal(now["annotated"], was["annotated"][()][[3, 0, 1]])
+
+
+def test_a_point_of_deepposekit_that_was_deleted_stays_away(tmp_path):
+    labels = read_labels(deepposekit(tmp_path, [0, 0, 0, 0]), usable=False)
+    labels.points[1, 0, 0] = np.nan
+    write_labels(labels, tmp_path / "new.h5")
+    again = read_labels(tmp_path / "new.h5", usable=False)
+    np.testing.assert_array_equal(again.points, labels.points)
 
 
 def test_tables_of_two_views_are_one_project(tmp_path):

@@ -4,8 +4,9 @@
 shifted. Where there are several categories with keypoints, they are the classes of the animals.
 What else the file says is kept and written back: ids, categories, boxes, areas, crowds and
 which points are hidden. An annotation in which no point is labelled is no animal, and is written
-back as it was. Boxes are those of the points where the file had none, or an empty one;
-where a point was moved out of its box, that grows. An area that is missing is the box's.
+back as it was, until an animal is placed in its box: then it is that animal's. Boxes are those of
+the points where the file had none, or an empty one; where a point was moved out of its box, that
+grows. An area that is missing is the box's.
 """
 
 from __future__ import annotations
@@ -237,15 +238,18 @@ def _annotations(
 ) -> list[dict[str, Any]]:
     """Return an annotation for every animal that has a point, and those that came without."""
     kept = labels.kept("coco", "annotations", {})
+    blank = _blank(labels, pictures, categories)
     told = {one["id"]: one for one in labels.kept("coco", "categories", [])}
-    fresh, lone, out = _fresh(kept.values()), _usual_side(labels.points), []
+    every_id = [*kept.values(), *labels.kept("coco", "blank", [])]
+    fresh, lone, out = _fresh(every_id), _usual_side(labels.points), []
     for row, slot in np.argwhere(np.isfinite(labels.points).all(-1).any(-1)).tolist():
-        old = kept.get((names[row], slot), {})
         every = zip(labels.skeleton.keypoints, labels.points[row, slot], strict=True)
         points = {name: (float(x), float(y)) for name, (x, y) in every if np.isfinite([x, y]).all()}
+        picture = pictures[row]["id"]
+        old = kept.get((names[row], slot)) or _taken(blank, picture, points, categories)
         said = _said(old, told.get(old.get("category_id"), {}))
         category = _category_of(points, old, categories, names[row])
-        about = {"id": old.get("id") or next(fresh), "image_id": pictures[row]["id"], "iscrowd": 0}
+        about = {"id": old.get("id") or next(fresh), "image_id": picture, "iscrowd": 0}
         about |= old | {"category_id": category["id"], "num_keypoints": len(points)}
         about["keypoints"] = _flat(points, said, category["keypoints"])
         box = _stated_box(old)
@@ -254,7 +258,7 @@ def _annotations(
         elif about.get("area") is None:
             about["area"] = float(box[2] * box[3])
         out.append(about)
-    return out + _blank(labels, pictures, categories)
+    return out + blank
 
 
 def _blank(
@@ -269,6 +273,24 @@ def _blank(
         if one["image_id"] in there
         and len(one["keypoints"]) == 3 * points.get(one["category_id"], 0)
     ]
+
+
+def _taken(
+    blank: list[dict[str, Any]],
+    picture: int,
+    points: dict[str, tuple[float, float]],
+    categories: list[dict[str, Any]],
+) -> dict[str, Any]:
+    """Take from the blank annotations the first that may be of a new animal; empty if none is."""
+    named = {one["id"]: set(one.get("keypoints") or ()) for one in categories}
+    middle = np.mean(list(points.values()), 0)
+    for place, one in enumerate(blank):
+        box = _stated_box(one)
+        within = box is None or bool((np.abs(middle - box[:2] - box[2:] / 2) <= box[2:] / 2).all())
+        fits = set(points) <= named[one["category_id"]] and not one.get("iscrowd")
+        if one["image_id"] == picture and fits and within:
+            return blank.pop(place)
+    return {}
 
 
 def _said(old: dict[str, Any], category: dict[str, Any]) -> dict[str, tuple[float, float, int]]:

@@ -69,7 +69,7 @@ def _like_lightning(labels: Labels, model: Labels) -> Labels:
 def _like_coco(labels: Labels, model: Labels) -> Labels:
     columns = labels.frames[["image", "video", "frame"]].itertuples(index=False)
     names = {image: f"images/{video}/img{number:08d}.png" for image, video, number in columns}
-    return replace(labels, source="coco", extra={**model.extra, "names": names, "blank": []})
+    return replace(labels, source="coco", extra={**model.extra, "names": names})
 
 
 _LIKE: dict[str, Callable[[Labels, Labels], Labels]] = {
