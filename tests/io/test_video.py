@@ -92,6 +92,19 @@ def test_times_of_an_uneven_video_are_its_own(tmp_path):
         np.testing.assert_array_equal(video.read([33])[0], sequential(tmp_path / "a.mkv")[33])
 
 
+def test_frames_of_one_time_stamp_are_spread_and_told_apart(tmp_path):
+    path = encode(tmp_path / "fast.mkv", "libx264", {"bf": "0"}, np.arange(60) // 2)
+    with Video(path) as video:
+        np.testing.assert_allclose(video.times, np.arange(60) / 2000, atol=3e-5)
+        assert "30 frames bear the time of the frame before" in video.notes[0]
+        assert len(video.notes) == 1
+        np.testing.assert_array_equal(video.read([33, 32]), sequential(path)[[33, 32]])
+        frames = (frame for _, block in video.blocks(16) for frame in block)
+        write_video(tmp_path / "a.mp4", frames, video.rate, video.times)
+    with Video(tmp_path / "a.mp4") as again:
+        np.testing.assert_allclose(again.times, np.arange(60) / 2000, atol=3e-5)
+
+
 def test_even_videos_have_no_notes(tmp_path):
     with Video(write_video(tmp_path / "a.mp4", numbered(), 29.97)) as video:
         assert video.notes == ()
@@ -309,3 +322,10 @@ def test_frames_are_written_at_their_own_times(tmp_path):
     with Video(write_video(tmp_path / "a.mp4", frames, 6.0, times)) as video:
         np.testing.assert_allclose(video.times, times, atol=1e-4)
         np.testing.assert_allclose(video.read(range(5)).mean((1, 2, 3)), 40 * np.arange(5), atol=4)
+
+
+def test_times_that_do_not_rise_are_written_a_tick_later(tmp_path):
+    frames = (np.full((32, 48, 1), 40 * i, np.uint8) for i in range(4))
+    with Video(write_video(tmp_path / "a.mp4", frames, 6.0, [0, 0.1, 0.1, 0.2])) as video:
+        assert (np.diff(video.times) > 0).all()
+        np.testing.assert_allclose(video.times, [0, 0.1, 0.1, 0.2], atol=1e-4)

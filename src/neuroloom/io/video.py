@@ -3,7 +3,8 @@
 A number is a place in the order of showing. The file is walked through once, without decoding, to
 learn the time stamp of every frame; a seek lands on a key frame before the one that is wanted and
 decodes up to it, and the time stamp proves that it is the right one. Frames that come at changing
-intervals keep their own times. A folder of pictures is a video as well.
+intervals keep their own times; where the file's clock is too coarse to tell two frames apart, they
+are spread evenly. A folder of pictures is a video as well.
 """
 
 from __future__ import annotations
@@ -238,7 +239,8 @@ def write_video(
     rate
         Frames a second, Hz.
     times
-        When each frame is shown, s, for frames that come at changing intervals.
+        When each frame is shown, s, for frames that come at changing intervals; rising. One that
+        is not a tick of 1/90,000 s after the frame before is shown at that tick.
 
     Raises
     ------
@@ -301,7 +303,7 @@ class _File:
         keys = self._index.keys
         before = int(np.searchsorted(keys, number, "right")) - 1
         key = keys[before] if before >= 0 else 0
-        found = self._forward(number) if key <= self._next <= number else None
+        found = self._forward(number, self._next) if key <= self._next <= number else None
         # Decoding from a key frame further back helps where frames of one group need another's.
         again = before >= 0 and keys[before] <= self._failed < number
         last_try = max(before - (1 if again else _TRIES), -1)
@@ -331,12 +333,16 @@ class _File:
         self._flow = frames_of(self._container, self._stream)
         self._next = 0
 
-    def _forward(self, number: int) -> np.ndarray | None:
-        """Decode up to a frame; None if it does not come, or not whole."""
+    def _forward(self, number: int, start: int = 0) -> np.ndarray | None:
+        """Decode up to a frame, from `start` or before; None if it does not come, or not whole."""
         wanted = self._index.stamps[number]
+        twins = number - max(start, int(np.searchsorted(self._index.stamps, wanted)))
         self._next = len(self._index.stamps)  # unless it is found, the next one begins with a seek
         for frame in self._flow:
             stamp = stamp_of(frame)
+            if stamp == wanted and twins:  # frames of the same time stamp come first
+                twins -= 1
+                continue
             if stamp == wanted and not frame.is_corrupt:
                 self._next = number + 1
                 return _pixels(frame, self._grey, self._reformatter)
@@ -439,6 +445,7 @@ def _encode(
     with av.open(str(partial), "w", format="mp4", options={"movflags": "faststart"}) as container:
         stream: Any = None
         size: tuple[int, ...] = ()
+        shown = None
         for number, frame in enumerate(frames):
             if stream is None:
                 size = frame.shape
@@ -451,7 +458,9 @@ def _encode(
                 raise DataError(f"{name}: frame {number} is {frame.shape}, the first is {size}.")
             picture = _to_av(frame)
             if times is not None:
-                picture.pts, picture.time_base = round(float(times[number]) / _TICK), _TICK
+                tick = round(float(times[number]) / _TICK)
+                shown = tick if shown is None else max(tick, shown + 1)
+                picture.pts, picture.time_base = shown, _TICK
             container.mux(stream.encode(picture))
         if stream is None:
             raise DataError(f"{name}: there is no frame to write.")

@@ -97,11 +97,12 @@ def index_file(path: Path) -> FileIndex:
         if not len(stamps):
             raise DataError(f"{path}: the video has no frames that can be decoded.")
         order = np.argsort(stamps, kind="stable")
-        times = (stamps[order] - stamps[order[0]]) * float(stream.time_base)
+        clock = (stamps[order] - stamps[order[0]]) * float(stream.time_base)
         stated = float(stream.average_rate or 0)
-    rate = stated if stated > 0 else _mean_rate(times)
-    notes = (*_short(path, len(stamps), told), *_uneven(path, times))
-    hertz = _mean_rate(times, rate)
+    rate = stated if stated > 0 else _mean_rate(clock)
+    hertz = _mean_rate(clock, rate)
+    times = spread(clock, 1 / hertz)
+    notes = (*_short(path, len(stamps), told), *_repeated(path, clock), *_uneven(path, times))
     return FileIndex(stamps[order], np.flatnonzero(is_key[order]), times, hertz, notes)
 
 
@@ -143,6 +144,38 @@ def _mean_rate(times: np.ndarray, stated: float = 1.0) -> float:
         return stated
     mean = (len(times) - 1) / times[-1]
     return stated if abs(stated / mean - 1) < 0.01 else float(mean)
+
+
+def spread(times: np.ndarray, last: float) -> np.ndarray:
+    """Return times that rise: frames of one time share the interval up to the next evenly.
+
+    Parameters
+    ----------
+    times
+        Shape (frame,): s, none before the one ahead of it.
+    last
+        Interval between frames, s: that of frames that share the last time.
+
+    Examples
+    --------
+    >>> spread(np.array([0.0, 0.0, 1.0, 2.0, 2.0]), 0.5).tolist()
+    [0.0, 0.5, 1.0, 2.0, 2.5]
+    """
+    known, group, count = np.unique(times, return_inverse=True, return_counts=True)
+    place = np.arange(len(times)) - np.searchsorted(times, times)
+    interval = np.append(np.diff(known), last * count[-1:])
+    return times + place * (interval / count)[group]
+
+
+def _repeated(path: Path, times: np.ndarray) -> tuple[str, ...]:
+    same = np.diff(times) == 0
+    if not same.any():
+        return ()
+    return (
+        f"{path.name}: {same.sum()} frames bear the time of the frame before, the first is frame "
+        f"{int(np.argmax(same)) + 1}: the file's clock is too coarse. They are spread evenly up to "
+        "the next time.",
+    )
 
 
 def _is_short(count: int, told: int) -> bool:
