@@ -55,6 +55,17 @@ def test_animals_of_one_class_have_none(tmp_path):
     assert classes_of(labels) == []
 
 
+@pytest.mark.parametrize(("animals", "learnt"), [(1, ["mouse", "rat"]), (2, [])])
+def test_one_animal_of_whole_frames_has_a_class_too(project, monkeypatch, animals, learnt):
+    labels = read_labels(project)
+    alone = replace(labels, points=labels.points[:, :animals], classes=labels.classes[:, :animals],
+                    individuals=labels.individuals[:animals])  # fmt: skip
+    monkeypatch.setattr("neuroloom.io.labels.read_labels", lambda _: alone)
+    dataset = Estimate(plan={"crop": "no"}).read(project)
+    assert dataset.facts["kinds"] == learnt
+    assert [one["name"] for one in dataset.facts["categories"]] == ["mouse", "rat"]
+
+
 def test_a_class_goes_with_its_animal_to_another_place(project):
     labels = read_labels(project)
     points, classes = labels.points.copy(), labels.classes.copy()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +12,7 @@ from PIL import Image
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json
 from neuroloom.core.split import Fold
-from neuroloom.io.video import write_video
+from neuroloom.io.video import Video, write_video
 from neuroloom.learn.scoring import points
 from neuroloom.learn.training.fit import own_threads
 from neuroloom.pose import predict as prediction
@@ -168,6 +170,19 @@ def test_frames_of_more_animals_than_were_learnt_can_be_scored(tmp_path):
     rows = pd.read_parquet(tmp_path / "e/predictions.parquet")
     mine = rows[(rows["role"] == "model") & (rows["there"] > 0)]
     assert mine.groupby("example")["individual"].nunique().max() == 2
+
+
+def test_tracks_that_fail_do_not_cost_the_table(tmp_path, monkeypatch):
+    def fail(*_):
+        raise DataError("no room for it")
+
+    monkeypatch.setattr(prediction, "write_results", fail)
+    axes = {"keypoints": ["nose"], "individuals": ["a"]}
+    job = prediction.Job(SimpleNamespace(facts={"axes": axes}), tmp_path)
+    frames = (np.full((32, 48, 1), 40 * i, np.uint8) for i in range(3))
+    with Video(write_video(tmp_path / "a.mp4", frames, 6.0)) as video:
+        job._write(video, "a", np.zeros((3, 3)), np.full((3, 1), ""))
+    assert "a.mp4: has rows in the table" in job.findings[0].detail
 
 
 def test_a_picture_can_be_predicted_and_text_cannot(tmp_path):

@@ -94,7 +94,7 @@ def read_frames(
 
 
 def _facts(labels: Labels, identity: bool) -> dict[str, Any]:
-    """Return what a run stores of a project: names, bones, sides and animals."""
+    """Return what a run stores of a project: names, bones, sides, animals, COCO's categories."""
     skeleton = labels.skeleton
     return {
         "kind": "frames",
@@ -105,6 +105,7 @@ def _facts(labels: Labels, identity: bool) -> dict[str, Any]:
         "identity": identity,
         "kinds": [] if identity else classes_of(labels),
         "source": labels.source,
+        "categories": labels.kept("coco", "categories", []),
     }
 
 

@@ -83,7 +83,8 @@ class Estimate(Study):
         dataset = read_frames(
             data, self.include, clips=self.unlabelled, identity=self.identity, pattern=self.pattern
         )
-        if dataset.facts["kinds"] and not self.crops():
+        several = len(dataset.facts["individuals"]) > 1  # one is told in the whole frame as well
+        if several and dataset.facts["kinds"] and not self.crops():
             told = f"{' and '.join(dataset.facts['kinds'])} are told in crops, which are left out."
             dataset.findings.append(Finding("warning", "Classes", told))
             dataset.facts["kinds"] = []

@@ -185,7 +185,7 @@ class Job:
         from neuroloom.io.video import Video
         from neuroloom.learn.scan import parts_of, scan
 
-        places, damaged = [], []
+        places, kinds, damaged = [], [], []
         with Video(file, patch=True) as video, tempfile.TemporaryDirectory() as none:
             place = Path(none) if self.folder is None else self.folder / "scans" / name
             place.mkdir(parents=True, exist_ok=True)
@@ -196,11 +196,21 @@ class Job:
                 damaged.append(first + np.flatnonzero(held["damaged"]))
                 if self.folder is not None:
                     places.append(table[["x", "y", "confidence"]].to_numpy(float))
+                    kinds.append(classes_in(self.ensemble, found))
                 yield table
             if self.folder is not None:
-                made = tracks_of(self.ensemble, video, np.concatenate(places))
-                write_results(self.ensemble, video, made, self.folder / name)
+                self._write(video, name, np.concatenate(places), np.concatenate(kinds))
             self._note(video, f"{name}{file.suffix}", np.concatenate(damaged), places)
+
+    def _write(self, video: Video, name: str, places: np.ndarray, kinds: np.ndarray) -> None:
+        """Write the tracks and the labelled video; if that fails the rows are kept all the same."""
+        assert self.folder is not None
+        try:
+            made = tracks_of(self.ensemble, video, places, kinds)
+            write_results(self.ensemble, video, made, self.folder / name)
+        except DataError as error:
+            told = f"{name}{video.path.suffix}: has rows in the table, its tracks failed: {error}"
+            self.findings.append(Finding("objection", "Tracks", told))
 
     def _note(self, video: Video, name: str, damaged: np.ndarray, places: list[np.ndarray]) -> None:
         notes = [*video.notes, *lost(damaged)]
@@ -268,14 +278,29 @@ def table_of(
     )  # fmt: skip
     if classes := axes.get("kinds"):
         number = {own: k for k, own in enumerate(classes)}
-        codes = [number.get(own, -1) for own in taken_for(found, classes).ravel()]
+        codes = [number.get(own, -1) for own in classes_in(ensemble, found).ravel()]
         table["class"] = pd.Categorical.from_codes(np.repeat(codes, points), classes)
     done = calibrated(table, ensemble.facts.get("calibration"))
     return done.drop(columns=["near", "raw_px"])
 
 
-def tracks_of(ensemble: Ensemble, video: Video, places: np.ndarray) -> xr.DataArray:
-    """Return x, y and confidence of the rows of a whole video (row, 3) as a `tracks` recording."""
+def classes_in(ensemble: Ensemble, found: np.ndarray) -> np.ndarray:
+    """Return the class of each animal (frame, individual), "" where none was learnt or told."""
+    return taken_for(found, ensemble.facts["axes"].get("kinds") or [])
+
+
+def tracks_of(
+    ensemble: Ensemble, video: Video, places: np.ndarray, kinds: np.ndarray
+) -> xr.DataArray:
+    """Return a `tracks` recording of a whole video, with COCO's categories where there are some.
+
+    Parameters
+    ----------
+    places
+        Shape (row, 3): x, y and confidence of the rows of its table.
+    kinds
+        Shape (frame, individual): class of each animal, which becomes the coordinate `class`.
+    """
     from neuroloom.core.recording import tracks
 
     axes = ensemble.facts["axes"]
@@ -287,7 +312,8 @@ def tracks_of(ensemble: Ensemble, video: Video, places: np.ndarray) -> xr.DataAr
     )  # fmt: skip
     edges = [[int(start), int(end)] for start, end in axes.get("edges", [])]
     made.attrs |= {"video": str(video.path), "edges": edges}
-    return made
+    made.attrs |= {"categories": axes.get("categories", [])}
+    return made.assign_coords({"class": (("time", "individuals"), kinds.astype(str))})
 
 
 def write_results(ensemble: Ensemble, video: Video, tracks: xr.DataArray, stem: Path) -> list[Path]:

@@ -262,6 +262,28 @@ def test_results_of_coco_come_back_and_sleap_opens_them(tmp_path):
     np.testing.assert_allclose(theirs[0].instances[1].numpy(), wanted[0, 1])
 
 
+def test_results_of_coco_are_in_the_categories_of_the_project(tmp_path):
+    recording = made(animals=2)
+    recording.attrs["categories"] = [
+        {"id": 3, "name": "mouse", "keypoints": ["tail", "nose", "ear_l"], "skeleton": [[1, 2]]},
+        {"id": 7, "name": "rat", "keypoints": ["nose", "whisker"], "skeleton": []},
+    ]
+    (file,) = write_own(recording, tmp_path / "untold", "coco")
+    held = json.loads(file.read_text())
+    assert held["categories"] == recording.attrs["categories"]
+    assert {one["category_id"] for one in held["annotations"]} == {3}
+    kinds = np.tile(["mouse", "rat"], (7, 1))
+    told = recording.assign_coords({"class": (("time", "individuals"), kinds)})
+    (file,) = write_own(told, tmp_path / "told", "coco")
+    mouse, rat = json.loads(file.read_text())["annotations"][:2]
+    assert (mouse["category_id"], rat["category_id"]) == (3, 7)
+    np.testing.assert_allclose(mouse["keypoints"][:2], recording[0, :, 2, 0])
+    np.testing.assert_allclose(rat["keypoints"], [*recording[0, :, 0, 1], 2, 0, 0, 0])
+    recording.attrs["categories"].pop(0)
+    (file,) = write_own(recording, tmp_path / "few", "coco")
+    assert json.loads(file.read_text())["categories"][0]["keypoints"] == list(NAMES)
+
+
 def test_results_of_deepposekit_are_those_of_its_predict(tmp_path):
     recording = made(animals=1)
     (file,) = write_own(recording, tmp_path / "clip", "deepposekit")

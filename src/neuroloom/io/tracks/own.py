@@ -1,9 +1,10 @@
 """Results as programs keep them that have labels but no file of tracks of their own.
 
 COCO: one file with `images`, `categories` and `annotations`, each a result (image_id, category_id,
-keypoints, score) with the animal's `track_id`. DeepPoseKit: the array (frame, keypoint, 3) of x, y
-and confidence that its `model.predict` returns. Label3D: `data_2d` of one camera, whose first pixel
-is 1 as MATLAB counts. Tracks are written beside them as for any program.
+keypoints, score) with the animal's `track_id`; where the project has categories, with the points of
+its class's, else of the one that has most of what was found. DeepPoseKit: the array (frame,
+keypoint, 3) of x, y and confidence that its `model.predict` returns. Label3D: `data_2d` of one
+camera, whose first pixel is 1 as MATLAB counts. Tracks are written beside them as for any program.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ def write_own(recording: xr.DataArray, stem: Path, source: str) -> list[Path]:
     Parameters
     ----------
     recording
-        A `tracks` recording in px.
+        A `tracks` recording in px; its attribute `categories` and coordinate `class` (time,
+        individuals), which it need not have, are those of a project of COCO.
     stem
         The files, without ending.
     source
@@ -57,22 +59,46 @@ def write_own(recording: xr.DataArray, stem: Path, source: str) -> list[Path]:
 
 def _write_coco(recording: xr.DataArray, points: np.ndarray, sure: np.ndarray, stem: Path) -> Path:
     frames = [int(number) for number in recording.frame.values]
-    names = list(map(str, recording.keypoints.values))
-    edges = [[int(a) + 1, int(b) + 1] for a, b in recording.attrs.get("edges", ())]
-    found = np.argwhere(np.isfinite(points).all(-1).any(-1)).tolist()
+    names, categories = list(map(str, recording.keypoints.values)), _categories(recording)
+    kinds = recording.coords["class"].values if "class" in recording.coords else None
+    annotations: list[dict[str, Any]] = []
+    for row, who in np.argwhere(np.isfinite(points).all(-1).any(-1)).tolist():
+        found, trust = points[row, who], sure[row, who]
+        there = [name for name, seen in zip(names, np.isfinite(found).all(-1), strict=True) if seen]
+        category = _category_of(there, "" if kinds is None else str(kinds[row, who]), categories)
+        about = {"id": len(annotations) + 1, "image_id": frames[row], "track_id": who}
+        # The last place, -1, is that of points that nobody looked for.
+        own = [names.index(name) if name in names else -1 for name in category["keypoints"]]
+        result = _result(np.vstack([found, [[np.nan] * 2]])[own], np.append(trust, np.nan)[own])
+        annotations.append(about | {"category_id": category["id"]} | result)
     held = {
         "images": [
             {"id": number, "frame_id": number, "file_name": f"{stem.name}/img{number:08d}.png"}
             for number in frames
         ],
-        "annotations": [
-            {"id": place, "image_id": frames[row], "category_id": 1, "track_id": who}
-            | _result(points[row, who], sure[row, who])
-            for place, (row, who) in enumerate(found, start=1)
-        ],
-        "categories": [{"id": 1, "name": "animal", "keypoints": names, "skeleton": edges}],
+        "annotations": annotations,
+        "categories": categories,
     }
     return write_json(stem.with_name(f"{stem.name}.json"), held)
+
+
+def _categories(recording: xr.DataArray) -> list[dict[str, Any]]:
+    """Return the project's categories if animals fit into them, else one of all points."""
+    names = list(map(str, recording.keypoints.values))
+    kept = [one for one in recording.attrs.get("categories", ()) if one.get("keypoints")]
+    told = "class" in recording.coords and (recording.coords["class"] != "").any()
+    held = [{point for one in kept for point in one["keypoints"]}] if told else []
+    if any(set(names) <= known for known in [*held, *(set(one["keypoints"]) for one in kept)]):
+        return kept
+    edges = [[int(a) + 1, int(b) + 1] for a, b in recording.attrs.get("edges", ())]
+    return [{"id": 1, "name": "animal", "keypoints": names, "skeleton": edges}]
+
+
+def _category_of(there: list[str], kind: str, categories: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the category of an animal's class, else the one that has most of its points."""
+    shown = [one for one in categories if set(there) & set(one["keypoints"])]
+    named = [one for one in shown if str(one.get("name", one["id"])) == kind]
+    return max(named or shown, key=lambda one: len(set(there) & set(one["keypoints"])))
 
 
 def _result(points: np.ndarray, sure: np.ndarray) -> dict[str, Any]:
