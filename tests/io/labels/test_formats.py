@@ -119,6 +119,23 @@ def test_nwb_of_sleap_keeps_every_picture_of_every_video(tmp_path):
     assert len(read_labels(tmp_path / "b.nwb")) == 7
 
 
+def test_nwb_with_films_that_do_not_say_where_they_begin(tmp_path):
+    write_labels(made(tmp_path), tmp_path / "a.nwb", "nwb")
+    (tmp_path / "b.mp4").write_bytes(b"0")
+    with h5py.File(tmp_path / "a.nwb", "r+") as file:
+        entry = file["processing/behavior/PoseTraining/source_videos/a"]
+        del entry["external_file"]
+        films = entry.create_dataset("external_file", data=["a.mp4", "b.mp4"])
+        films.attrs["starting_frame"] = [0]
+    with pytest.raises(DataError, match=r"2 films \(a.mp4, b.mp4\) and does not say"):
+        read_labels(tmp_path / "a.nwb", usable=False)
+    with h5py.File(tmp_path / "a.nwb", "r+") as file:
+        films = file["processing/behavior/PoseTraining/source_videos/a/external_file"]
+        films.attrs["starting_frame"] = [0, 2]
+    read = read_labels(tmp_path / "a.nwb", usable=False)
+    assert list(read.frames["image"]) == ["", "", "b.mp4::0", "b.mp4::1"]
+
+
 def test_coco_says_who_is_hidden(tmp_path):
     pictures(tmp_path / "images", 2)
     held = {

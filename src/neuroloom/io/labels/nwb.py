@@ -18,7 +18,7 @@ import numpy as np
 
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import names_apart, write_atomic
-from neuroloom.io.labels.model import Labels, Skeleton, guess_swaps
+from neuroloom.io.labels.model import Labels, Skeleton, guess_swaps, listed
 from neuroloom.io.labels.pictures import where_now
 from neuroloom.io.labels.sheets import frame_number
 from neuroloom.io.pandas_h5 import open_h5
@@ -191,9 +191,16 @@ def _source(path: Path, frame: Any) -> _Source:
     external = video["external_file"]
     files = tuple(words(external))
     starts = np.ravel(external.attrs.get("starting_frame", ())).astype(int)
-    # One start for all: the file does not say, and pictures come one after another.
-    several = len(starts) == len(files) and (np.diff(starts) > 0).all()
-    return _Source("", files, tuple(starts.tolist() if several else range(len(files))))
+    if len(starts) == len(files) and (np.diff(starts) > 0).all():
+        return _Source("", files, tuple(starts.tolist()))
+    films = [name for name in files if PureWindowsPath(name).suffix.lower() not in PICTURES]
+    if len(files) > 1 and films:
+        raise DataError(
+            f"{path}: {name_of(video)} has {len(files)} films ({listed(films)}) and does not say "
+            "with which frame each begins: give starting_frame a number for each."
+        )
+    # Nobody says where they begin: pictures come one after another.
+    return _Source("", files, tuple(range(len(files))))
 
 
 def _fill(file: Path, labels: Labels, folder: Path) -> None:
