@@ -184,6 +184,18 @@ def test_projects_and_suggestions_are_offered(client, begun, place, studio):
     assert answer.json()["total"] == 4
 
 
+def test_suggestions_without_a_point_are_not_offered(client, place):
+    """COCO's of a run without tracks: the bench would refuse them."""
+    made = place.runs / "suggest-1" / "artifacts" / "to-label"
+    made.mkdir(parents=True)
+    categories = [{"id": 1, "name": "rat", "keypoints": ["nose"]}]
+    held = {"images": [{"id": 1, "file_name": "a.png"}], "annotations": [],
+            "categories": categories}  # fmt: skip
+    (made / "coco.json").write_text(json.dumps(held))
+    found = client.get("/api/label-offers").json()
+    assert not [one for one in found if "to-label" in one["path"]]
+
+
 def test_the_most_doubtful_frame_comes_first(client, begun, studio, place):
     """A prediction as `predict` leaves it; frame 2 has a label far from what the net found."""
     import pandas as pd

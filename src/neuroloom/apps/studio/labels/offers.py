@@ -35,6 +35,7 @@ def offers(workspace: Workspace, path: str, items: list[Any]) -> list[dict[str, 
     if root == workspace.root:
         for made_by_run in sorted(workspace.runs.glob("*/artifacts/to-label")):
             known += projects(made_by_run, workspace.root)
+    known = [one for one in known if not _suggested(one) or _opens(one)]
     made = [_offer(workspace.shown(one), ["keypoints"], _what(one)) for one in known]
     inside = tuple(f"{workspace.shown(one)}/" for one in known)
     folders: dict[str, int] = {}
@@ -74,6 +75,20 @@ def is_project(path: Path) -> bool:
         return False
 
 
+def _opens(project: Path) -> bool:
+    """Tell whether frames can be read there: SLEAP's and COCO's may have none that is labelled."""
+    from neuroloom.io.labels import read_labels
+
+    try:
+        return len(read_labels(project, usable=False)) > 0
+    except NeuroloomError:
+        return False
+
+
+def _suggested(project: Path) -> bool:
+    return "to-label" in project.parts
+
+
 def _inside(folder: Path, workspace: Path) -> list[Path]:
     try:
         found = sorted(folder.iterdir())
@@ -90,7 +105,7 @@ def _inside(folder: Path, workspace: Path) -> list[Path]:
 
 
 def _what(project: Path) -> str:
-    return "suggested by a run" if "to-label" in project.parts else "project"
+    return "suggested by a run" if _suggested(project) else "project"
 
 
 def _offer(path: str, kinds: list[str], what: str) -> dict[str, Any]:
