@@ -96,6 +96,7 @@ def test_frames_of_one_time_stamp_are_spread_and_told_apart(tmp_path):
     path = encode(tmp_path / "fast.mkv", "libx264", {"bf": "0"}, np.arange(60) // 2)
     with Video(path) as video:
         np.testing.assert_allclose(video.times, np.arange(60) / 2000, atol=3e-5)
+        assert video.rate == pytest.approx(2000)
         assert "30 frames bear the time of the frame before" in video.notes[0]
         assert len(video.notes) == 1
         np.testing.assert_array_equal(video.read([33, 32]), sequential(path)[[33, 32]])

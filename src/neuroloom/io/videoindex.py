@@ -142,7 +142,7 @@ def _mean_rate(times: np.ndarray, stated: float = 1.0) -> float:
     """Return the stated rate if the times bear it out, else their mean rate."""
     if len(times) < 2 or not times[-1] > 0:
         return stated
-    mean = (len(times) - 1) / times[-1]
+    mean = np.searchsorted(times, times[-1]) / times[-1]  # several frames may share the last time
     return stated if abs(stated / mean - 1) < 0.01 else float(mean)
 
 
