@@ -64,7 +64,8 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray], facts: dict[str, Any
     from safetensors.numpy import save
 
     whole = {name: np.asarray(array, order="C") for name, array in sorted(arrays.items())}
-    content = save(whole, metadata={"facts": json.dumps(facts, sort_keys=True)})
+    # Facts keep their order: of regions it says which output of a net is which.
+    content = save(whole, metadata={"facts": json.dumps(facts)})
     # Written by ourselves: a full disk is an OSError like any other, and others may read the file.
     return write_atomic(path, lambda partial: partial.write_bytes(content))
 

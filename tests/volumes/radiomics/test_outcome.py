@@ -463,12 +463,13 @@ def test_what_a_mask_leaves_open_is_no_part_of_a_region(tmp_path):
 
 def test_features_do_not_hang_on_the_order_of_a_files_axes(tmp_path):
     found = find_cases(write_regions(tmp_path / "a", n=1))
-    other = find_cases(write_regions(tmp_path / "b", n=1))
+    manifest = write_regions(tmp_path / "b", n=1)
     for kind in ("image", "mask"):
         path = tmp_path / f"b/case000_{kind}.nii.gz"
         whole = nibabel.load(path)
         swapped = whole.as_reoriented([[2, -1], [0, 1], [1, 1]])
         nibabel.save(nibabel.Nifti1Image(np.asarray(swapped.dataobj), swapped.affine), path)
+    other = find_cases(manifest)
     assert other.cases[0].shape != found.cases[0].shape
     wish = Wish(Chain(spacing=(2.0, 1.0, 1.5), families=("morph", "cm"), modes=("2D_avg",)))
     ours, theirs = (measure_cases(each, wish).features for each in (found, other))

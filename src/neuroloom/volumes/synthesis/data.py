@@ -128,7 +128,7 @@ def read_coarse(found: FoundCases, facts: dict[str, Any]) -> Dataset:
         One that lists every image that cannot serve.
     """
     findings = audited(found, labels=False, use="image")
-    found = in_order(measured_alike(found, facts["unit"]), facts["channels"])
+    found = in_order(measured_alike(found, facts["unit"]), facts)
     rows = with_folders(found.table)
     rows = rows[[name for name in KEPT if name in rows]].assign(onset=0.0, stop=1.0)
     return Dataset(

@@ -269,3 +269,9 @@ def test_a_plan_of_an_older_run_is_trained_as_it_was() -> None:
     wishes = Wishes.from_dict({"classes": {"0": "background"}, "options": {}})
     training = DenseLearner("dynunet", wishes).training(DensePlan.from_dict(old))
     assert (training.lr, training.muon, training.weight_decay) == (3e-3, 25.0, 1e-2)
+
+
+def test_short_steps_leave_the_decoder_as_the_preset_has_it() -> None:
+    from neuroloom.learn.dense.planning.tissue import small_steps
+
+    assert set(small_steps(16, (600.0, 500.0), 1)["decoder_blocks"]) == {1}

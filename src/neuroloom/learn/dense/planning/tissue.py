@@ -102,13 +102,22 @@ def plan_tissue(made: DensePlan, labels: Sequence[Any], least: float) -> DensePl
     median = tuple(n / zoom for n in made.median_shape)
     keys: dict[str, Any] = {"spacing": spacing, "median_shape": median}
     if made.device == "cpu":
-        keys |= small_steps(made.features[0], median)
+        keys |= small_steps(made.features[0], median, next(iter(made.decoder_blocks), 2))
         reasons["patch"] = f"squares of {keys['patch'][0]} pixels on a CPU: many steps"
     return made.override(**keys, reasons=reasons)
 
 
-def small_steps(base: int, median: Sequence[float]) -> dict[str, Any]:
+def small_steps(base: int, median: Sequence[float], decoder: int = 2) -> dict[str, Any]:
     """Return the keys of a plan whose steps are short on a CPU.
+
+    Parameters
+    ----------
+    base
+        Channels of the finest stage.
+    median
+        Shape of the median image, pixels.
+    decoder
+        Convolutions a stage of the decoder, which residual encoders have one of.
 
     Examples
     --------
@@ -127,5 +136,5 @@ def small_steps(base: int, median: Sequence[float]) -> dict[str, Any]:
         "kernels": ((3, 3),) * depth,
         "features": widths(base, depth, 2, LARGEST_FACTOR * base),
         "blocks": (2,) * depth,
-        "decoder_blocks": (2,) * (depth - 1),
+        "decoder_blocks": (decoder,) * (depth - 1),
     }
