@@ -35,7 +35,8 @@ class Segment(DenseStudy):
     seen. Pixels are made as coarse as the labels bear, patches are turned and mirrored every way,
     and predictions are the mean over eight views. Labels that number objects (nuclei, cells) are
     learnt as interior and rim, brought to one size, and found again one by one. Where they are
-    classes, an image is looked at at the size at which the net is surest.
+    classes, an image is looked at at the size at which things are as thick as those learnt and
+    the net is surest.
 
     Examples
     --------

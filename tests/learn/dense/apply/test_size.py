@@ -2,23 +2,29 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from neuroloom.core.recording import image
+from neuroloom.io.images import write_image
 from neuroloom.learn.dense.apply.infer import at_size, probabilities
 from neuroloom.learn.dense.apply.size import EDGE as LARGEST
 from neuroloom.learn.dense.apply.size import brought_to, pieces_of, surest
 from neuroloom.learn.dense.planning.denseplan import DensePlan
 from neuroloom.learn.dense.training.learner import Wishes
+from neuroloom.microscopy import Segment
 
 PLAN = DensePlan(
     "2d", "default", "dynunet", 2, (1.0, 1.0), (0, 1), (64.0, 64.0), (32, 32), 2,
     ((1, 1), (2, 2)), ((3, 3), (3, 3)), (4, 8), (1, 1), (1,), channels=("image",),
+    thickness=(1.25,),
 )  # fmt: skip
 WISHES = Wishes(classes={0: "background", 1: "dot"}, sizes=(0.5, 1.0, 1.5))
 EDGE = 5  # pixels of the squares that the detector was made for
+THICK = PLAN.thickness  # what their area is to their outline
 
 
 class OfOneSize(torch.nn.Module):
@@ -60,14 +66,14 @@ def look_of(net: torch.nn.Module):
 @pytest.mark.parametrize(("edge", "size"), [(5, 1.0), (10, 0.5)])
 def test_the_size_that_the_net_knows_is_found(edge: int, size: float) -> None:
     look = look_of(OfOneSize().eval())
-    assert surest(look, pieces_of(squares(edge)), (0.5, 1.0, 1.5)) == size
+    assert surest(look, pieces_of(squares(edge)), (0.5, 1.0, 1.5), THICK) == size
     stack = np.stack([squares(edge)[0]] * 7)[None]
-    assert surest(look, pieces_of(stack), (0.5, 1.0, 1.5)) == size
+    assert surest(look, pieces_of(stack), (0.5, 1.0, 1.5), THICK) == size
 
 
 def test_what_is_alike_at_every_size_stays_as_large_as_it_is() -> None:
     look = look_of(OfOneSize().eval())
-    assert surest(look, [np.zeros((1, 96, 96), np.float32)], (0.5, 0.6, 1.0, 1.7)) == 1.0
+    assert surest(look, [np.zeros((1, 96, 96), np.float32)], (0.5, 1.0, 1.7), THICK) == 1.0
 
 
 def test_a_net_that_is_sure_of_emptiness_is_not_believed() -> None:
@@ -76,20 +82,60 @@ def test_a_net_that_is_sure_of_emptiness_is_not_believed() -> None:
         dot = np.where(x[0] > 0.9, 0.93, 0.001)
         return np.stack([1 - dot, dot])
 
-    image = np.zeros((1, 96, 96), np.float32)
-    image[0, 6::24, 6::24] = image[0, 6::24, 7::24] = 1
-    image[0, 7::24, 6::24] = image[0, 7::24, 7::24] = 1
-    shifted = np.roll(image, 1, (1, 2))  # pixels are halved between two of the smaller picture
+    dots = np.zeros((1, 96, 96), np.float32)
+    dots[0, 6::24, 6::24] = dots[0, 6::24, 7::24] = 1
+    dots[0, 7::24, 6::24] = dots[0, 7::24, 7::24] = 1
+    shifted = np.roll(dots, 1, (1, 2))  # pixels are halved between two of the smaller picture
     assert (look(brought_to(shifted, (48, 48)))[1] < 0.5).all()
-    assert surest(look, [shifted], (0.5, 1.0)) == 1.0
+    assert surest(look, [shifted], (0.5, 1.0), [0.1]) == 1.0
+
+
+def test_a_net_that_is_surer_at_another_size_is_not_believed_where_things_are_as_thick() -> None:
+    def look(x: np.ndarray) -> np.ndarray:
+        sure = 0.99 if x.shape[-1] < 96 else 0.8
+        return np.stack(
+            [np.where(x[0] > 0.5, 1 - sure, sure), np.where(x[0] > 0.5, sure, 1 - sure)]
+        )
+
+    picture = squares(8)
+    assert surest(look, [picture], (0.5, 1.0), [2.0]) == 1.0
+    assert surest(look, [picture], (0.5, 1.0), [1.0]) == 0.5
+    assert surest(look, [picture], (0.5, 1.0), [0.0]) == 1.0  # a class that nothing is known of
+
+
+def test_the_thickness_that_was_learnt_is_in_pixels_of_the_plan(tmp_path: Path) -> None:
+    def write(folder: Path, edge: int) -> Path:
+        label = (squares(edge)[0] > 0.5).astype(np.uint8)
+        for seed, name in enumerate("ab"):
+            noise = np.random.default_rng(seed).integers(0, 99, label.shape)
+            for half, content in (("images", 100 * label + noise), ("labels", label)):
+                (folder / half).mkdir(parents=True, exist_ok=True)
+                write_image(folder / half / f"{name}.tif", image(content.astype(np.uint8)))
+        return folder
+
+    for edge in (8, 16):
+        study = Segment(budget="1 steps", detail=0.9)
+        data = study.read(write(tmp_path / str(edge), edge))
+        plan = study._maker(study.find(study.model), data)().make_plan(data.x)
+        assert plan.thickness == pytest.approx([edge / 4 / plan.spacing[0]], rel=0.05)
+    kept = Segment(budget="1 steps", sizes="kept")
+    learner = kept._maker(kept.find(kept.model), data)()
+    assert learner.make_plan(data.x).thickness == ()
+
+
+def test_a_run_that_knows_no_thickness_leaves_images_as_they_are() -> None:
+    old = replace(PLAN, thickness=())
+    found = probabilities(OfOneSize().eval(), squares(10), old, WISHES)
+    blind = probabilities(OfOneSize().eval(), squares(10), PLAN, replace(WISHES, sizes=()))
+    np.testing.assert_array_equal(found, blind)
 
 
 def test_things_twice_as_large_are_found_on_the_image_s_own_grid() -> None:
-    net, image = OfOneSize().eval(), squares(10)
-    found = probabilities(net, image, PLAN, WISHES)
-    blind = probabilities(net, image, PLAN, replace(WISHES, sizes=()))
+    net, large = OfOneSize().eval(), squares(10)
+    found = probabilities(net, large, PLAN, WISHES)
+    blind = probabilities(net, large, PLAN, replace(WISHES, sizes=()))
     assert found.shape == blind.shape == (2, 96, 96)
-    inside = image[0] > 0.5
+    inside = large[0] > 0.5
     assert found[1][inside].mean() > 0.9 > 0.75 > blind[1][inside].mean()
 
 
@@ -126,12 +172,12 @@ def test_what_comes_back_is_resampled_as_images_are(monkeypatch: pytest.MonkeyPa
     from neuroloom.learn.dense.planning.resample import resample_image
 
     rng, alike = np.random.default_rng(0), (1.0, 1.0, 1.0)
-    image = rng.random((2, 6, 20, 15)).astype(np.float32)
+    stack = rng.random((2, 6, 20, 15)).astype(np.float32)
     for shape in ((6, 33, 9), (9, 33, 9)):
-        wanted = resample_image(image, shape, alike, alike, order=1)
-        np.testing.assert_allclose(brought_to(image, shape), wanted, atol=1e-5)
+        wanted = resample_image(stack, shape, alike, alike, order=1)
+        np.testing.assert_allclose(brought_to(stack, shape), wanted, atol=1e-5)
     monkeypatch.setattr(size, "room", lambda shape: np.zeros(shape, np.float16))
-    spilt = brought_to(image.astype(np.float16), (9, 33, 9))
+    spilt = brought_to(stack.astype(np.float16), (9, 33, 9))
     assert spilt.dtype == np.float16
     np.testing.assert_allclose(spilt, wanted, atol=2e-3)
 
@@ -141,14 +187,14 @@ def test_regions_have_borders_of_their_own() -> None:
         sure = 0.99 if x.shape[-1] < 96 else 0.6
         return np.stack([np.full(x.shape[1:], sure), np.full(x.shape[1:], 1 - sure)])
 
-    assert surest(look, [squares(5)], (0.5, 1.0), regions=True) == 0.5
+    assert surest(look, [squares(5)], (0.5, 1.0), [48.0**2, 0.0], regions=True) == 0.5
 
 
 def test_an_image_that_would_be_tiny_stays_as_it_is() -> None:
     def look(x: np.ndarray) -> np.ndarray:
         raise AssertionError("there is nothing to choose")
 
-    assert surest(look, [np.zeros((1, 40, 40), np.float32)], (0.5, 1.0)) == 1.0
+    assert surest(look, [np.zeros((1, 40, 40), np.float32)], (0.5, 1.0), THICK) == 1.0
 
 
 def test_wishes_come_back_from_json_and_old_ones_leave_images_as_they_are() -> None:

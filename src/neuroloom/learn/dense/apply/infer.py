@@ -45,7 +45,7 @@ def best_size(net: nn.Module, x: np.ndarray, plan: DensePlan, wishes: Wishes) ->
 
     Each look is one pass of a few pieces of the image, neither mirrored nor turned.
     """
-    if not wishes.sizes or plan.dims != 2:
+    if not wishes.sizes or plan.dims != 2 or not plan.thickness:
         return 1.0
     from neuroloom.learn.dense.apply.size import pieces_of, surest
 
@@ -53,7 +53,7 @@ def best_size(net: nn.Module, x: np.ndarray, plan: DensePlan, wishes: Wishes) ->
         return np.asarray(_tiled(net, picture, plan, ()))
 
     pieces = pieces_of(x, wishes.slab)
-    return surest(look, pieces, wishes.sizes, regions=bool(plan.regions))
+    return surest(look, pieces, wishes.sizes, plan.thickness, regions=bool(plan.regions))
 
 
 def at_size(x: np.ndarray, size: float, wishes: Wishes) -> np.ndarray:

@@ -1,14 +1,16 @@
 """At what size a net knows an image best: things of another animal may be twice as large.
 
 A net meets things in training as large as they are there, made somewhat smaller and larger. Where
-a new image shows them at half or twice that size, the net is unsure of much of it, and says so: the
-size at which it is surest is taken, without asking any label.
+a new image shows them at half or twice that size, the net is unsure of much of it, and what it does
+find is too thin or too thick. Both are seen without asking any label: the size is taken that brings
+what is found to the thickness that was learnt, and at which the net is surest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import product
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product, zip_longest
 from typing import Any
 
 import numpy as np
@@ -22,22 +24,46 @@ PIECES, EDGE = 4, 1024  # of an image that are looked at to choose, and pixels o
 LEAST = 32  # pixels of an edge: a smaller image says too little
 RIM = 2  # pixels beside a border in which any net is unsure
 MARGIN = 0.05  # of the doubt that another size must spare, or images are left as large as they are
+NEARER = 1.2  # times that another size must bring what is found nearer to the thickness learnt
 VANISHED = 0.5  # of the area found at size 1: where less is left, the net is sure of emptiness
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What a net says of pictures at a size.
+
+    Attributes
+    ----------
+    doubt
+        Geometric mean of the mean entropy of all pixels and of that away from borders.
+    area
+        Share of the pixels in which something is found.
+    off
+        How many times thicker or thinner than learnt it is, as a logarithm.
+    """
+
+    doubt: float
+    area: float
+    off: float
 
 
 def surest(
     look: Callable[[Image], Any],
     pieces: Sequence[Image],
     sizes: Sequence[float],
+    thickness: Sequence[float],
     *,
     regions: bool = False,
 ) -> float:
-    """Return the size at which a net is surest of pictures.
+    """Return the size at which a net is surest of pictures, among those that suit what it finds.
 
-    That is where the geometric mean of two mean entropies is lowest: that of all pixels, which by
-    itself leans to large sizes, for borders fill less of a large picture, and that of pixels away
-    from the borders found, which leans to small ones. A net is also sure that nothing is there
-    where things are too small for it: sizes at which what it finds vanishes do not count.
+    Of tissue like that which was learnt, too, a net may be a tenth surer at another size than its
+    own, and worse. So sizes count only where what is found at them is nearer, by `NEARER`, to the
+    thickness that was learnt. The net is surest where the geometric mean of two mean entropies is
+    lowest: that of all pixels, which by itself leans to large sizes, for borders fill less of a
+    large picture, and that of pixels away from the borders found, which leans to small ones. It is
+    also sure that nothing is there where things are too small for it: sizes at which what it finds
+    vanishes do not count.
 
     Parameters
     ----------
@@ -47,48 +73,90 @@ def surest(
         Pictures (channel, y, x).
     sizes
         Factors to try; 1, as large as it is, is always among them.
+    thickness
+        Of every class, the background left out, or region as it was learnt (`thickness_of`).
     regions
         As for `doubt.entropy`.
 
     Examples
     --------
-    A net that knows stripes four pixels apart, and is shown some that lie eight apart:
+    A net that knows stripes two pixels wide, and is shown some that are four wide:
 
-    >>> stripes = np.tile(np.sin(np.arange(128) * np.pi / 4), (128, 1)).astype("f4")[None]
+    >>> stripes = np.tile(np.repeat([0, 1, 0, 1] * 16, 4), (256, 1)).astype("f4")[None]
     >>> def look(x):
     ...     apart = x.shape[-1] / np.argmax(abs(np.fft.rfft(x[0, 0] - x[0, 0].mean())))
     ...     sure = 1 - 0.4 * min(1, abs(apart - 4) / 4)
-    ...     return np.full((2, *x.shape[1:]), 0.0) + np.array([1 - sure, sure])[:, None, None]
-    >>> surest(look, [stripes], (0.5, 1.0, 1.5))
-    0.5
+    ...     return np.where(x > 0.5, [[[1 - sure]], [[sure]]], [[[sure]], [[1 - sure]]])
+    >>> surest(look, [stripes], (0.5, 1.0, 1.5), [1.0]), surest(look, [stripes], (0.5, 1.5), [2.0])
+    (0.5, 1.0)
     """
     least = min(min(piece.shape[-2:]) for piece in pieces)
     others = [size for size in sizes if size != 1 and least * size >= LEAST]
     if not others:
         return 1.0
-    doubt, area = _said(look, pieces, 1.0, regions)
-    best, lowest = 1.0, (1 - MARGIN) * doubt
+    own = _said(look, pieces, 1.0, thickness, regions)
+    best, lowest = 1.0, (1 - MARGIN) * own.doubt
     for size in others:
-        own, found = _said(look, pieces, size, regions)
-        if own < lowest and found >= VANISHED * area:
-            best, lowest = size, own
+        said = _said(look, pieces, size, thickness, regions)
+        suits = said.off < own.off - np.log(NEARER) and said.area >= VANISHED * own.area
+        if suits and said.doubt < lowest:
+            best, lowest = size, said.doubt
     return best
 
 
+def thickness_of(masks: Iterable[NDArray[np.bool_]], scales: Iterable[float] = ()) -> list[float]:
+    """Return how thick the things of each class are: their area to the length of their outline.
+
+    Parameters
+    ----------
+    masks
+        (class, *axes) each, the slices along the last two axes.
+    scales
+        What a pixel of each is in those that count; 1 if not given.
+
+    Returns
+    -------
+    list of float
+        A class, pixels; 0 where nothing of it is drawn. A long stripe n wide has n / 2.
+
+    Examples
+    --------
+    >>> squares = np.kron(np.indices((8, 8)).sum(0) % 2, np.ones((6, 6))) > 0
+    >>> [f"{thickness_of([squares[None]], [scale])[0]:.2f}" for scale in (1, 0.5)]
+    ['1.71', '0.86']
+    """
+    total: Any = 0.0
+    for mask, scale in zip_longest(masks, scales, fillvalue=1.0):
+        inner = tuple(range(1, mask.ndim))
+        area = mask.sum(inner) * scale**2
+        steps = [(np.diff(mask, axis=axis)).sum(inner) for axis in (-1, -2)]
+        total = total + np.stack([area, sum(steps) * scale])
+    area, outline = total
+    return (area / np.maximum(outline, 1)).tolist()
+
+
 def _said(
-    look: Callable[[Image], Any], pieces: Sequence[Image], size: float, regions: bool
-) -> tuple[float, float]:
-    """Return a net's doubt at a size, and the share of the area in which it finds something."""
-    doubts, areas = [], []
+    look: Callable[[Image], Any],
+    pieces: Sequence[Image],
+    size: float,
+    thickness: Sequence[float],
+    regions: bool,
+) -> _Said:
+    doubts, areas, masks = [], [], []
     for piece in pieces:
         p = np.asarray(look(resized(piece, size)))
         h = entropy(p, regions=regions)
-        found = p > 0.5 if regions else p.argmax(0)[None]
-        away = ~np.any([near_border(each, RIM) for each in found], axis=0)
+        masks.append(p > 0.5 if regions else p.argmax(0) == np.arange(1, len(p))[:, None, None])
+        drawn = masks[-1] if regions else p.argmax(0)[None]
+        away = ~np.any([near_border(each, RIM) for each in drawn], axis=0)
         inner = float(h[away].mean()) if away.any() else float(h.mean())
         doubts.append(np.sqrt(float(h.mean()) * inner))
-        areas.append(float((found > 0).any(0).mean()))
-    return float(np.mean(doubts)), float(np.mean(areas))
+        areas.append(float(masks[-1].any(0).mean()))
+    found, learnt = np.array(thickness_of(masks)), np.array(thickness, float)
+    both = (found > 0) & (learnt > 0)
+    known = np.log(found[both] / learnt[both])
+    off = abs(float(known.mean())) if known.size else np.inf
+    return _Said(float(np.mean(doubts)), float(np.mean(areas)), off)
 
 
 def pieces_of(image: Image, slab: int = 1) -> list[Image]:

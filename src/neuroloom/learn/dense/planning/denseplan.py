@@ -97,6 +97,9 @@ class DensePlan:
     channels, classes, regions, ignore
         Names of channels; names of label values; overlapping unions of labels to learn instead; the
         value of a label that is not to be learnt from.
+    thickness
+        Of the things of each class but the background, or of each region: area to length of the
+        outline, in pixels of the plan. Measured for 2-D nets that look for the size of new images.
     cases
         How many cases were measured.
     device, budget_s
@@ -150,6 +153,7 @@ class DensePlan:
     classes: dict[int, str] = field(default_factory=lambda: {0: "background", 1: "foreground"})
     regions: dict[str, Ints] | None = None
     ignore: int | None = None
+    thickness: Floats = ()
     cases: int = 0
     device: str = "cpu"
     budget_s: float | None = None

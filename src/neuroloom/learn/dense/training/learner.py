@@ -71,8 +71,8 @@ class Wishes:
     contrasts
         "any" changes the contrast at random in training, for images of contrasts never seen.
     sizes
-        At how many times its size a 2-D net may look at a new image: it takes the size at which it
-        is surest. Empty: images are as large as they are.
+        At how many times its size a 2-D net may look at a new image: it takes the one at which it
+        is surest and things are as thick as those learnt. Empty: images are as large as they are.
     """
 
     classes: dict[int, str]
@@ -209,7 +209,10 @@ class DenseLearner:
         if wishes.views in TURNED and made.dims == 2:
             made = squared(made)
         keys = wishes.keys if made.net == self.name else {"net": self.name} | wishes.keys
-        return override_both(made, keys)
+        made = override_both(made, keys)
+        if wishes.sizes and made.dims == 2 and "thickness" not in keys:
+            made = dataclasses.replace(made, thickness=_thickness(cases, made))
+        return made
 
     def fit(self, x: DenseCases, y: Any = None, *, job: FitJob | None = None) -> History:
         """Plan, then train from new initial weights, drawn with `job.seed`.
@@ -402,8 +405,27 @@ class DenseLearner:
 
 def _some_labels(cases: DenseCases, plan: DensePlan) -> list[np.ndarray]:
     """Return the labels of a few cases, in the plan's order of axes."""
+    found = (case.truth() for case in _a_few(cases))
+    return [label.transpose(plan.transpose) for label in found if label is not None]
+
+
+def _thickness(cases: DenseCases, plan: DensePlan) -> tuple[float, ...]:
+    """Return how thick the things of every class or region are, in pixels of a 2-D plan."""
+    from neuroloom.learn.dense.apply.size import thickness_of
+
+    single = [(value,) for value in plan.classes if value not in (0, plan.ignore)]
+    groups = list(plan.regions.values()) if plan.regions else single
+    masks, scales = [], []
+    for case, label in zip(_a_few(cases), _some_labels(cases, plan), strict=True):
+        flat = [cases.spacing(case)[axis] for axis in plan.transpose][-2:]
+        masks.append(np.stack([np.isin(label, group) for group in groups]))
+        scales.append(float(np.sqrt(np.prod(np.divide(flat, plan.spacing)))))
+    return tuple(thickness_of(masks, scales))
+
+
+def _a_few(cases: DenseCases) -> list[Any]:
+    """Return some labelled cases, evenly among all."""
     from neuroloom.learn.dense.planning.tissue import LOOKED_AT
 
     rows = np.unique(np.linspace(0, len(cases) - 1, min(len(cases), LOOKED_AT)).round().astype(int))
-    found = (cases[int(row)].truth() for row in rows)
-    return [label.transpose(plan.transpose) for label in found if label is not None]
+    return [cases[int(row)] for row in rows if cases[int(row)].label is not None]
