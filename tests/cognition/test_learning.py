@@ -253,6 +253,10 @@ def test_inputs_of_ones_own_are_played(short_run, tmp_path):
         short_run.predict(tmp_path / "bad.npy")
 
 
+def test_without_inputs_a_run_does_fresh_trials_of_its_task(short_run):
+    assert short_run.predict().equals(short_run.predict("."))
+
+
 def test_a_run_can_begin_with_the_weights_of_another(short_run, tmp_path):
     fields = {"units": 10, "budget": "1 steps", "batch": 8, "judged": 30, "dt": 50.0}
     again = Train(weights=str(short_run.folder), lr=1e-12, **fields).run(None, tmp_path / "run")

@@ -18,9 +18,9 @@ from neuroloom.io.cases import Case, find_cases
 from neuroloom.io.cases.check import Problem, check_cases, require_sound
 from neuroloom.io.cases.compare import _number_names
 from neuroloom.io.cases.look import Seen, _sides
-from neuroloom.io.cases.personal import says_who
 from neuroloom.io.cases.sides import flips
 from neuroloom.io.images import read_image, write_image
+from neuroloom.io.names import says_who
 from tests.grids import write_bids, write_case, write_nnunet
 
 CLASSES = {1: "big", 2: "small"}

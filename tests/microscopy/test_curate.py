@@ -90,3 +90,12 @@ def test_versions_and_regions_must_fit(tmp_path):
     (data / "second/n1.tif").unlink()
     with pytest.raises(DataError, match="n1: has a region, but no second version"):
         Curate(**BOTH).prepare(data)
+
+
+def test_numbers_without_a_class_are_refused_before_anything_is_written(tmp_path):
+    data = grids.write_candidates(tmp_path, images=2)
+    like = read_image(data / "labels/n1.tif")
+    numbers = np.full(to_array(like).shape[1:], 3, np.uint8)
+    write_image(data / "second/n1.tif", image(numbers))
+    with pytest.raises(DataError, match=r"n1\.tif: holds label 3, but only 2 classes"):
+        Curate(classes=["one", "two"], **BOTH).prepare(data)

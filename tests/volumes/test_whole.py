@@ -293,6 +293,24 @@ def test_contrasts_of_a_subject_are_channels_of_one_example(tmp_path):
         study.read_new(_facts(learnt), lacking)
 
 
+def test_contrasts_that_were_not_learnt_are_passed_over_or_warned_of(tmp_path):
+    lacking = tuple(f"sub-{k}_T2w" for k in range(3))
+    data = write_contrasts(tmp_path / "t1", subjects=3, lacking=lacking)
+    people = "".join(f"sub-{k}\t{20 + k}\n" for k in range(3))
+    (data / "participants.tsv").write_text("participant_id\tage\n" + people)
+    study = Regress(target="age", size=8)
+    learnt = study.read(data)
+    assert learnt.facts["contrasts"] == ["T1w"]
+    both = study.read_new(_facts(learnt), write_contrasts(tmp_path / "both", subjects=2))
+    assert both.table["name"].str.endswith("T1w").all()
+    assert len(both.table) == 2
+    assert any("were passed over: 2 of T2w" in one.detail for one in both.findings)
+    other = write_contrasts(tmp_path / "t2", subjects=2, lacking=("sub-0_T1w", "sub-1_T1w"))
+    found = study.read_new(_facts(learnt), other)
+    assert len(found.table) == 2
+    assert any("images are of T2w, the run learnt T1w" in one.detail for one in found.findings)
+
+
 def test_masks_that_are_not_learnt_may_clash(tmp_path):
     data = write_contrasts(tmp_path, subjects=2)
     (data / "participants.tsv").write_text("participant_id\tage\nsub-0\t20\nsub-1\t21\n")

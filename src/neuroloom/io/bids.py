@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from neuroloom.core.errors import DataError
+from neuroloom.io.names import says_who
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -119,7 +120,10 @@ def root_of(folder: Path) -> Path | None:
 
 
 def participants(root: Path) -> pd.DataFrame | None:
-    """Return `participants.tsv` with the column `subject` (without "sub-"); None if absent."""
+    """Return `participants.tsv` with the column `subject` (without "sub-"); None if absent.
+
+    Columns that say who somebody is (`io.names.says_who`) are left out.
+    """
     table_path = root / "participants.tsv"
     if not table_path.is_file():
         return None
@@ -129,4 +133,5 @@ def participants(root: Path) -> pd.DataFrame | None:
     if "participant_id" not in table:
         raise DataError(f"{table_path}: expected the column participant_id, it is missing.")
     subject = table.pop("participant_id").str.removeprefix("sub-")
-    return table.assign(subject=subject)
+    told = [name for name in table if not says_who(str(name))]
+    return table[told].assign(subject=subject)

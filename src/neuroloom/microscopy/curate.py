@@ -20,6 +20,7 @@ from neuroloom.microscopy.curation import (
     declare,
     exclude,
     merge,
+    require_declared,
     sort_cases,
     write_case,
 )
@@ -107,6 +108,9 @@ class Curate(Recipe):
                 f"{few(case.name for case in found.cases)}; name the folder of results in `labels`."
             )
         _require_alike(cases, files)
+        if self.classes:
+            for role in ("labels", "second"):
+                _require_declared(cases, files[role], len(self.classes))
         marks = read_marks(_placed(data, self.marks), names) if self.marks else Marks()
         if self.marks and not marks.good:
             raise DataError(f"{self.marks}: no image is called good, so nothing is left to learn.")
@@ -245,6 +249,13 @@ def _require_alike(cases: list[Case], files: dict[str, dict[str, Path]]) -> None
             file = files[role].get(case.name)
             if file is not None and (shape := peek_image(file).shape) != case.shape:
                 raise DataError(f"{file}: its grid is {shape}, that of the image {case.shape}.")
+
+
+def _require_declared(cases: list[Case], files: dict[str, Path], n_classes: int) -> None:
+    """Refuse results with a number that no class was declared for."""
+    for case in cases:
+        if case.name in files:
+            require_declared(read_plane(files[case.name]), files[case.name].name, n_classes)
 
 
 def _suffix(cases: list[Case]) -> str:

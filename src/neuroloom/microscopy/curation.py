@@ -297,10 +297,21 @@ def declare(
     return write_json(Path(folder) / "dataset.json", declared)
 
 
-def _numbered(labels: Labels, name: str, last: int, ignore: int | None) -> NDArray[np.uint8]:
-    out = labels.astype(np.int64)
-    skipped = out == ignore if ignore is not None else np.zeros(out.shape, bool)
-    odd = out[~skipped & ((out < 0) | (out > last))]
+def require_declared(labels: Labels, name: str, last: int, ignore: int | None = None) -> None:
+    """Refuse labels with a number beyond the `last` class, but for the one that is ignored.
+
+    Raises
+    ------
+    DataError
+        If there is one; the message names `name`.
+    """
+    odd = labels[(labels < 0) | (labels > last)]
+    odd = odd[odd != ignore] if ignore is not None else odd
     if odd.size:
         raise DataError(f"{name}: holds label {odd[0]}, but only {last} classes are declared.")
-    return np.where(skipped, last + 1, out).astype(np.uint8)
+
+
+def _numbered(labels: Labels, name: str, last: int, ignore: int | None) -> NDArray[np.uint8]:
+    require_declared(labels, name, last, ignore)
+    out = labels.astype(np.int64)
+    return (out if ignore is None else np.where(out == ignore, last + 1, out)).astype(np.uint8)

@@ -188,10 +188,9 @@ def _from_timm(
     name: str, weights: str | None, seed: int, size: int | None, shape: Sequence[int] | None
 ) -> Net:
     from neuroloom.learn.training.fit import own_randomness
+    from neuroloom.nets.timm import library
 
-    timm = import_module("timm")
-    if not timm.is_model(name.partition(".")[0]):
-        raise ConfigError(f"timm has no '{name}'.{nearest(name, timm.list_models())}")
+    timm = library(name)
     with own_randomness(seed):
         module = timm.create_model(name, pretrained=weights == FETCH).eval()
     config = module.pretrained_cfg

@@ -100,6 +100,6 @@ def test_what_timm_has_not_is_told(timm):
 
 
 def test_without_timm_the_message_says_what_to_install(monkeypatch):
-    monkeypatch.setattr("neuroloom.pose.nets.timm.find_spec", lambda name: None)
+    monkeypatch.setattr("neuroloom.nets.timm.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match="pip install timm"):
         find_model("timm/resnet50", "pose")

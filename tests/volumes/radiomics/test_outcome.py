@@ -516,3 +516,13 @@ def test_the_channel_that_was_measured_is_found_by_its_name():
     assert find_channel(["T2", "T1"], "", 0) == 0
     with pytest.raises(DataError, match="The channels are FLAIR, the run measured T1"):
         find_channel(["FLAIR"], "T1", 0)
+
+
+def test_what_says_who_somebody_is_is_no_feature(tmp_path):
+    table = pd.DataFrame({"grade": ["a", "b"] * 6, "a": range(12), "year of birth": 1950})
+    table.assign(**{"Patient Name": "Mustermann"}).to_csv(tmp_path / "t.csv", index=False)
+    read = Radiomics(target="grade").read(tmp_path / "t.csv")
+    assert read.facts["features"] == ["a"]
+    assert "Mustermann" not in read.table.to_csv()
+    wanted = Radiomics(target="grade", columns=["year of birth", "a"]).read(tmp_path / "t.csv")
+    assert wanted.facts["features"] == ["year of birth", "a"]

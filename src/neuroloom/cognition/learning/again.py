@@ -60,7 +60,8 @@ def predict_again(run: Run, inputs: list[Path], out: Path | str | None) -> pd.Da
     ----------
     inputs
         A .npy of (time, trial, input) at the run's dt, then the outputs (time, trial, output) are
-        written as `outputs-<name>.npy`; or "." for fresh trials of the run's task.
+        written as `outputs-<name>.npy`; or "." for fresh trials of the run's task, which it does
+        without any.
 
     Returns
     -------
@@ -72,7 +73,7 @@ def predict_again(run: Run, inputs: list[Path], out: Path | str | None) -> pd.Da
     if out is not None:
         check_out(Path(out))
     parts = []
-    for path in inputs:
+    for path in inputs or [Path()]:
         if path.suffix == ".npy":
             parts.append(_play_array(run, path, None if out is None else Path(out)))
         else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -13,6 +12,7 @@ from neuroloom.io.cases.layouts import few, unlike_channels
 from neuroloom.io.cases.look import Problem, Seen, Use, problem_of
 from neuroloom.io.cases.painted import Colour
 from neuroloom.io.cases.sides import FEWEST, flips
+from neuroloom.io.names import plain, tells
 
 _OTHER_SIZE = 1.5
 _SQUARE = 1.05
@@ -23,8 +23,6 @@ _SLIP, _CLASSES = 1e-3, 32
 _SHADE = 16
 # The value of what is painted in one colour, and not in those of a palette.
 _PAINTED = 255
-# Names of segments and classes that say no more than a number does.
-_BARE = re.compile(r"(?:segment|label|class)?\d*")
 
 
 def compare(seen: list[Seen], use: Use) -> list[Problem]:
@@ -167,10 +165,7 @@ def _label_names(seen: list[Seen]) -> list[Problem]:
 
 def _number_names(seen: list[Seen]) -> list[Problem]:
     """Find labels whose own table or header calls what they hold otherwise than those of others."""
-    tables = [
-        {k: name for k, name in one.names.items() if not _BARE.fullmatch(_plain(name))}
-        for one in seen
-    ]
+    tables = [{k: name for k, name in one.names.items() if tells(name)} for one in seen]
     drawn = [
         {k: name for k, name in own.items() if one.case.numbering.get(k, k) in one.values}
         for one, own in zip(seen, tables, strict=True)
@@ -179,8 +174,8 @@ def _number_names(seen: list[Seen]) -> list[Problem]:
     found = []
     for one, own in zip(seen, drawn, strict=True):
         odd = {k: name for k, name in own.items() if _is_another(name, k, usual)}
-        named = set(map(_plain, odd.values()))
-        theirs = {k: name for k, name in usual.items() if k in odd or _plain(name) in named}
+        named = set(map(plain, odd.values()))
+        theirs = {k: name for k, name in usual.items() if k in odd or plain(name) in named}
         if odd:
             text = (
                 f"its label calls {_numbered(odd)}, those of the other cases {_numbered(theirs)}. "
@@ -196,31 +191,26 @@ def _usual_names(tables: Sequence[Mapping[int, str]], shared: set[str]) -> dict[
     pairs = Counter(pair for own in tables for pair in own.items())
     votes: Counter[tuple[int, str]] = Counter()
     for (number, name), times in pairs.items():
-        votes[number, _plain(name)] += times
+        votes[number, plain(name)] += times
     usual: dict[int, str] = {}
     for (number, name), _ in votes.most_common():
         if number not in usual and (name in shared or name not in usual.values()):
             usual[number] = name
-    spelt = {(k, _plain(name)): name for (k, name), _ in reversed(pairs.most_common())}
+    spelt = {(k, plain(name)): name for (k, name), _ in reversed(pairs.most_common())}
     return {k: spelt[k, name] for k, name in usual.items()}
 
 
 def _is_another(name: str, number: int, usual: Mapping[int, str]) -> bool:
     """Return whether a name is not the usual one of its number, or by its case another's."""
     theirs = usual.get(number)
-    if theirs is None or _plain(theirs) != _plain(name):
+    if theirs is None or plain(theirs) != plain(name):
         return True
     return name != theirs and name in usual.values()
 
 
-def _plain(name: str) -> str:
-    """Return a name as it is compared: without case, blanks, hyphens and underscores."""
-    return re.sub(r"[\W_]+", "", name).casefold()
-
-
 def _twice(names: Iterable[str]) -> set[str]:
     """Return the names, as they are compared, that come more than once."""
-    return {name for name, times in Counter(map(_plain, names)).items() if times > 1}
+    return {name for name, times in Counter(map(plain, names)).items() if times > 1}
 
 
 def _numbered(names: Mapping[int, str]) -> str:

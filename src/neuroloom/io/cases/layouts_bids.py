@@ -26,8 +26,8 @@ from neuroloom.io.cases.layouts import (
     listed,
     unions,
 )
-from neuroloom.io.cases.personal import says_who
 from neuroloom.io.images import image_stem, is_image
+from neuroloom.io.names import says_who
 
 _KIND = re.compile(
     r"_(?:(?:seg|label|desc)-|(?=(?:lesion|gmseg)-manual))"

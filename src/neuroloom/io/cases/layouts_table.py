@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from neuroloom.core.errors import DataError, nearest
 from neuroloom.io.cases.layouts import Layout, Row, few
-from neuroloom.io.cases.personal import says_who
 from neuroloom.io.images import image_stem, is_image, split_address
+from neuroloom.io.names import says_who
 
 if TYPE_CHECKING:
     import pandas as pd

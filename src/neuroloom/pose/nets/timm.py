@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from neuroloom.core.errors import ConfigError, nearest
+from neuroloom.core.errors import ConfigError
+from neuroloom.nets.timm import PREFIX, SOURCE, library
 from neuroloom.pose.nets.backbones import Decoder
 
 if TYPE_CHECKING:
     from neuroloom.learn.model import Model
 
-PREFIX = "timm/"
+INSTALLED = "take model=unet"
 INSTEAD = "Take a convolutional net, such as timm/resnet50 or timm/efficientnet_b0."
 COARSEST = 8  # px of a view to one of the finest map, at most: coarser ones place nothing
 
@@ -69,28 +68,15 @@ def named(name: str) -> Model:
     """
     from neuroloom.pose.nets.models import pose_net
 
-    timm = _library(name)
-    plain, _, tag = name.partition(".")
-    if not timm.is_model(plain):
-        raise ConfigError(f"timm has no '{plain}'.{nearest(plain, timm.list_models())}")
-    known = timm.list_models(f"{plain}*", pretrained=True)
-    if tag and name not in known:
-        raise ConfigError(f"timm has no weights '{tag}' of {plain}.{nearest(name, known)}")
-    source = "Wightman 2019, doi:10.5281/zenodo.4414861"
-    return pose_net(PREFIX + name, f"timm's {name} with its weights, and a decoder", source)
-
-
-def _library(name: str) -> Any:
-    if find_spec("timm") is None:
-        raise ConfigError(
-            f"model={PREFIX}{name} needs the package timm: pip install timm, or take model=unet."
-        )
-    return import_module("timm")
+    library(name, INSTALLED)
+    return pose_net(PREFIX + name, f"timm's {name} with its weights, and a decoder", SOURCE)
 
 
 def _body(name: str, pretrained: bool) -> Any:
     try:
-        return _library(name).create_model(name, features_only=True, pretrained=pretrained)
+        return library(name, INSTALLED).create_model(
+            name, features_only=True, pretrained=pretrained
+        )
     except (RuntimeError, AttributeError, NotImplementedError) as error:
         raise ConfigError(
             f"model={PREFIX}{name} gives no maps of several sizes ({error}). {INSTEAD}"

@@ -154,8 +154,9 @@ def build_net(
     >>> build_net("unet", 1, 4, (8, 16), {}).stride
     2
     """
+    from neuroloom.nets.timm import PREFIX
     from neuroloom.pose.nets import backbones
-    from neuroloom.pose.nets.timm import PREFIX, TimmPose
+    from neuroloom.pose.nets.timm import TimmPose
 
     if name == "unet":
         return PoseUNet(channels, outputs, widths)

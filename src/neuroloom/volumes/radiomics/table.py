@@ -13,7 +13,7 @@ from neuroloom.core.audit import Finding
 from neuroloom.core.errors import DataError, nearest
 from neuroloom.io.cases.layouts_table import file_columns, own_names, separator_of
 from neuroloom.io.images import is_image
-from neuroloom.learn.dense.data.match import plain, tells
+from neuroloom.io.names import plain, says_who, tells
 from neuroloom.volumes.radiomics.extract import (
     Chain,
     Measured,
@@ -102,7 +102,7 @@ def read_table(
     Parameters
     ----------
     columns
-        Features; empty for every column of numbers.
+        Features; empty for every column of numbers that does not say who somebody is.
     taken
         Columns that are targets, and so no features.
     labelled
@@ -122,6 +122,8 @@ def read_table(
         if name not in whole:
             raise DataError(f"{file.name}: no column '{name}'.{nearest(name, list(whole))}")
     names = [f"row {number}" for number in range(2, len(whole) + 2)]
+    wanted = {*KEYS, *columns, *taken}
+    whole = whole[[name for name in whole if name in wanted or not says_who(name)]]
     open_to = [name for name in whole if name not in {"split", *KEYS, *taken}]
     numbers = whole.select_dtypes("number")
     chosen = list(columns) or [name for name in open_to if name in numbers]

@@ -12,7 +12,7 @@ import numpy as np
 from neuroloom.core.audit import Finding, refuse_duplicates
 from neuroloom.core.dataset import Dataset, Task, require_classes
 from neuroloom.core.errors import DataError
-from neuroloom.learn.dense.data.match import match_channels
+from neuroloom.learn.dense.data.match import contrasts_of, match_channels, of_learnt_contrasts
 from neuroloom.learn.dense.data.read import MEND, require_names
 from neuroloom.volumes.whole.columns import Column, odd_words, read_columns
 from neuroloom.volumes.whole.frames import Frame, choose_frame, put_mask_on, put_on, standardised
@@ -111,7 +111,11 @@ def read_whole(
     if labelled:
         paths = [path for images in found.table["image"] for path in images]
         refuse_duplicates({path: hashes[path] for path in paths})
-    found = in_order(found, kept) if kept else found
+    if kept:
+        advice = "doubt what it says of them."
+        found, unlearnt = of_learnt_contrasts(found, kept.get("contrasts", []), advice)
+        findings += unlearnt
+        found = in_order(found, kept)
     frame = Frame.of(kept) if kept else frame_of(found, wish)
     table = with_folders(found.table)
     columns = _columns(table, wish, kept)
@@ -129,6 +133,7 @@ def read_whole(
         classes,
         facts=_facts(frame, named, columns)
         | {"called": kept.get("called", list(found.channels))}
+        | {"contrasts": kept.get("contrasts", contrasts_of(found))}
         | {"target": origin, "cut": cut, "layout": found.layout},
         findings=[
             *findings_of(found, rows if labelled else None),

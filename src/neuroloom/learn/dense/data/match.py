@@ -6,26 +6,17 @@ before T1.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neuroloom.core.audit import Finding
 from neuroloom.core.errors import DataError
+from neuroloom.io.names import plain, tells
 
-_BARE = re.compile(r"(image|channel|class|label)?[ _-]*\d*", re.IGNORECASE)
-
-
-def tells(name: str) -> bool:
-    """Return whether a name says what a class or a channel is, and not only which one it is.
-
-    Examples
-    --------
-    >>> [tells(name) for name in ("T1", "image", "channel 0", "0001", "2")]
-    [True, False, False, False, False]
-    """
-    return not _BARE.fullmatch(name.strip())
+if TYPE_CHECKING:
+    from neuroloom.io.cases import FoundCases
 
 
 def match_classes(own: Mapping[int, str], known: Mapping[int, str]) -> dict[int, int]:
@@ -126,6 +117,43 @@ def match_channels(
     return () if order == tuple(range(len(own))) else order
 
 
+def of_learnt_contrasts(
+    found: FoundCases, learnt: Sequence[str], advice: str
+) -> tuple[FoundCases, list[Finding]]:
+    """Return the new cases whose contrast a run learnt; those of which nothing says it stay.
+
+    Where none was learnt, all stay, with a warning.
+
+    Parameters
+    ----------
+    learnt
+        Contrasts that the run learnt; empty for one that bears any.
+    advice
+        What to do where none was learnt, a sentence without its capital.
+    """
+    if not learnt or not found.tells_contrasts:
+        return found, []
+    own = found.table["contrast"].fillna("").astype(str)
+    known = match_contrasts(own.tolist(), learnt)
+    if known.all():
+        return found, []
+    others = ", ".join(sorted(set(own[~known])))
+    if not known.any():
+        said = f"The images are of {others}, the run learnt {', '.join(learnt)}: {advice}"
+        return found, [Finding("warning", "Contrasts that the run did not learn", said)]
+    note = "Images of contrasts that the run did not learn were passed over: "
+    note += f"{np.count_nonzero(~known)} of {others}."
+    return found.part(np.flatnonzero(known)).noted(note), []
+
+
+def contrasts_of(found: FoundCases, among: np.ndarray | None = None) -> list[str]:
+    """Return the contrasts of cases, a bool each in `among`; none where they are channels."""
+    if not found.tells_contrasts or len(found.channels) > 1:
+        return []
+    rows = found.table if among is None else found.table[among]
+    return sorted({str(name) for name in rows["contrast"].dropna()})
+
+
 def match_contrasts(own: Sequence[str], learnt: Sequence[str]) -> np.ndarray:
     """Return for the contrast of each new image whether the run learnt it, a bool array.
 
@@ -143,11 +171,6 @@ def match_contrasts(own: Sequence[str], learnt: Sequence[str]) -> np.ndarray:
 def _tell_apart(names: Sequence[str]) -> bool:
     different = {plain(name) for name in names}
     return bool(names) and len(different) == len(names) and all(map(tells, names))
-
-
-def plain(name: str) -> str:
-    """Return a name as it is compared: without case and blanks around it."""
-    return name.strip().casefold()
 
 
 def _listed(classes: Mapping[int, str]) -> str:

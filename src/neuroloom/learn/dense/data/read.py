@@ -13,14 +13,21 @@ from neuroloom.core.audit import Finding
 from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.io.cases.layouts import few, unlike_channels
+from neuroloom.io.names import plain
 from neuroloom.learn.dense.data.cases import DenseCases
-from neuroloom.learn.dense.data.match import match_channels, match_classes, match_contrasts, plain
+from neuroloom.learn.dense.data.match import (
+    contrasts_of,
+    match_channels,
+    match_classes,
+    of_learnt_contrasts,
+)
 
 if TYPE_CHECKING:
     from neuroloom.io.cases import FoundCases
     from neuroloom.learn.dense.study import DenseStudy
 
 MEND = "mend these files, or predict the others without them"
+_OTHERS = "look at what it draws. A run with `contrasts=any` bears other contrasts."
 
 
 def read_cases(
@@ -54,7 +61,8 @@ def read_cases(
         _require_labels(found, data)
     else:
         found = find_new(study, data, include, trained["channels"], labelled=labelled)
-        found, findings = _of_learnt_contrasts(study, found, trained)
+        learnt = [] if study.contrasts == "any" else trained.get("contrasts", [])
+        found, findings = of_learnt_contrasts(found, learnt, _OTHERS)
     ignore = _ignored(study, found, trained)
     if trained and found.classes:
         found = replace(found, classes={k: v for k, v in found.classes.items() if k != ignore})
@@ -151,40 +159,6 @@ def _require_labels(found: FoundCases, data: Path) -> None:
     )
 
 
-def _of_learnt_contrasts(
-    study: DenseStudy, found: FoundCases, trained: dict[str, Any]
-) -> tuple[FoundCases, list[Finding]]:
-    """Return the new cases whose contrast the run learnt; those of which nothing says it stay.
-
-    Where none was learnt, all stay, with a warning.
-    """
-    learnt = [] if study.contrasts == "any" else trained.get("contrasts", [])
-    if not learnt or not found.tells_contrasts:
-        return found, []
-    own = found.table["contrast"].fillna("").astype(str)
-    known = match_contrasts(own.tolist(), learnt)
-    if known.all():
-        return found, []
-    others = ", ".join(sorted(set(own[~known])))
-    if not known.any():
-        said = (
-            f"The images are of {others}, the run learnt {', '.join(learnt)}: look at what it "
-            "draws. A run with `contrasts=any` bears other contrasts."
-        )
-        return found, [Finding("warning", "Contrasts that the run did not learn", said)]
-    note = "Images of contrasts that the run did not learn were passed over: "
-    note += f"{np.count_nonzero(~known)} of {others}."
-    return found.part(np.flatnonzero(known)).noted(note), []
-
-
-def _contrasts(found: FoundCases) -> list[str]:
-    """Return the contrasts of labelled images; none where they are channels of one case."""
-    if not found.tells_contrasts or len(found.channels) > 1:
-        return []
-    drawn = found.table["label"].notna()
-    return sorted({str(name) for name in found.table.loc[drawn, "contrast"].dropna()})
-
-
 def _sentence(found: FoundCases) -> str:
     layout = found.layout[:1].upper() + found.layout[1:]
     return " ".join([f"{layout}.", *found.notes])
@@ -279,7 +253,7 @@ def _facts(
         "classes_of": {str(k): v for k, v in classes.items()},
         "channels": list(channels),
         "called": list(found.channels),
-        "contrasts": _contrasts(found),
+        "contrasts": contrasts_of(found, found.table["label"].notna().to_numpy()),
         "regions": regions and {name: list(values) for name, values in regions.items()},
         "painted": list(painted),
         "ignore": ignore,

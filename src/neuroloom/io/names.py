@@ -1,9 +1,13 @@
-"""Which columns of a table say who somebody is; they reach no output."""
+"""What names of columns, classes and channels tell, and when two of them are one."""
 
 from __future__ import annotations
 
 import re
 from itertools import pairwise
+
+_BARE = re.compile(r"(?:image|channel|class|label|segment)?\d*")
+# Blanks, hyphens and underscores inside a name; between two digits they part numbers.
+_JOINTS = re.compile(r"(?<=\D)[\s_-]+(?=\w)|(?<=\d)[\s_-]+(?=[^\W\d])")
 
 _WORDS = """
     surname forename nickname username nachname vorname birthday geburtsdatum geburtstag geburtsjahr
@@ -30,8 +34,32 @@ _WHO = frozenset(_WORDS.split()).union(
 )
 
 
+def plain(name: str) -> str:
+    """Return a name as it is compared: without case, blanks, hyphens and underscores.
+
+    Examples
+    --------
+    >>> plain("Left Hippocampus") == plain("left_hippocampus") == plain("LeftHippocampus")
+    True
+    >>> plain(" T1+ ") == plain("T1"), plain("CA 1-2") == plain("CA 12")
+    (False, False)
+    """
+    return _JOINTS.sub("", name.strip()).casefold()
+
+
+def tells(name: str) -> bool:
+    """Return whether a name says what a class or a channel is, and not only which one it is.
+
+    Examples
+    --------
+    >>> [tells(name) for name in ("T1", "image", "channel 0", "Segment_1", "0001", "2")]
+    [True, False, False, False, False, False]
+    """
+    return not _BARE.fullmatch(plain(name))
+
+
 def says_who(column: str) -> bool:
-    """Return whether a column says who somebody is, going by whole words.
+    """Return whether a column says who somebody is, going by whole words; it reaches no output.
 
     Examples
     --------
