@@ -8,9 +8,9 @@ what is found to the thickness that was learnt, and at which the net is surest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product, zip_longest
+from itertools import product, repeat
 from typing import Any
 
 import numpy as np
@@ -104,7 +104,7 @@ def surest(
     return best
 
 
-def thickness_of(masks: Iterable[NDArray[np.bool_]], scales: Iterable[float] = ()) -> list[float]:
+def thickness_of(masks: Sequence[NDArray[np.bool_]], scales: Sequence[float] = ()) -> list[float]:
     """Return how thick the things of each class are: their area to the length of their outline.
 
     Parameters
@@ -126,7 +126,7 @@ def thickness_of(masks: Iterable[NDArray[np.bool_]], scales: Iterable[float] = (
     ['1.71', '0.86']
     """
     total: Any = 0.0
-    for mask, scale in zip_longest(masks, scales, fillvalue=1.0):
+    for mask, scale in zip(masks, scales or repeat(1.0, len(masks)), strict=True):
         inner = tuple(range(1, mask.ndim))
         area = mask.sum(inner) * scale**2
         steps = [(np.diff(mask, axis=axis)).sum(inner) for axis in (-1, -2)]

@@ -420,7 +420,7 @@ def _thickness(cases: DenseCases, plan: DensePlan) -> tuple[float, ...]:
         flat = [cases.spacing(case)[axis] for axis in plan.transpose][-2:]
         masks.append(np.stack([np.isin(label, group) for group in groups]))
         scales.append(float(np.sqrt(np.prod(np.divide(flat, plan.spacing)))))
-    return tuple(thickness_of(masks, scales))
+    return tuple(thickness_of(masks, scales)) if masks else ()
 
 
 def _a_few(cases: DenseCases) -> list[Any]:
