@@ -14,7 +14,7 @@ from neuroloom.io.labels import read_labels
 from neuroloom.pose.animals import as_trained, classes_of, to_learn
 from neuroloom.pose.data import read_frames
 from neuroloom.pose.estimate import Estimate
-from neuroloom.pose.held_out import rows_of_frames
+from neuroloom.pose.held_out import calibrated, rows_of_frames
 from neuroloom.pose.nets.frames import PoseFrames
 from neuroloom.pose.nets.learner import PoseLearner, PoseWishes
 from neuroloom.pose.nets.students import Mixed
@@ -118,6 +118,20 @@ def test_rows_tell_what_an_animal_is_and_what_it_was_taken_for(project):
     assert table["class"].tolist() == ["mouse"] * 10
     plain = rows_of_frames(dataset, np.array([2]), found[None, ..., :4], {})
     assert plain["class"].tolist() == [""] * 10
+
+
+def test_classes_are_judged_on_new_frames_too(project):
+    dataset = read_frames(project, [])
+    truth = dataset.truth
+    found = np.concatenate([truth, np.ones_like(truth)], -1)
+    mice = np.tile([9.0, 0.0], (len(truth), 2, 1))
+    found = np.stack([with_classes(*pair) for pair in zip(found, mice, strict=True)])
+    head = {"role": "model", "seed": 0, "unit": list(map(str, range(len(truth))))}
+    table = calibrated(rows_of_frames(dataset, np.arange(len(truth)), found, head), None)
+    scores = Estimate().own_scores(table, dataset)
+    mouse = (read_labels(project).classes == "mouse").mean()
+    assert scores["class_accuracy"]["value"] == pytest.approx(mouse, abs=1e-6)
+    assert "identity_accuracy" not in scores
 
 
 @pytest.mark.long

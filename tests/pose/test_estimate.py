@@ -93,6 +93,8 @@ def test_other_labelled_frames_are_scored(tmp_path):
     away = np.hypot(mine["x"] - mine["true_x"], mine["y"] - mine["true_y"])
     assert metrics["mean_error_px"]["value"] == pytest.approx(away.mean())
     assert metrics["median_error_px"]["value"] == pytest.approx(np.median(away))
+    assert "expectation_slope" in metrics
+    assert "expectation_slope" in set(found["metric"])
 
 
 def test_a_video_gets_a_row_a_frame_and_tracks_in_the_projects_format(tmp_path):

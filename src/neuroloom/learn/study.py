@@ -309,7 +309,16 @@ class Study(Recipe):
         on_folds = [fit for fits in results.values() for fit in fits if fit.job.fold >= 0]
         table = self.tabulate(prepared, on_folds)
         write_scores(run.folder, table, *self.judged_as(prepared.dataset), self.seed)
+        if len(table) and (more := self.own_scores(table, prepared.dataset)):
+            add_scores(run.folder, more)
         return table
+
+    def own_scores(
+        self, table: pd.DataFrame, dataset: Dataset
+    ) -> dict[str, dict[str, float | None]]:
+        """Return metrics beside those of the kind of task, from rows of held-out or of new data."""
+        del table, dataset
+        return {}
 
     def tabulate(self, prepared: Prepared, fits: list[Fitted]) -> pd.DataFrame:
         """Return `predictions.parquet`: a row per held-out example, seed and role.
@@ -422,6 +431,10 @@ class Study(Recipe):
             write_json(folder / "evaluation.json", facts | files)
             write_json(folder / "status.json", {"state": "done", "recipe": self.name, **facts})
         metrics = metric_table(table, *self.judged_as(dataset))
+        if more := self.own_scores(table, dataset):
+            if out is not None:
+                add_scores(Path(out), more)
+            metrics = with_scores(metrics, more)
         metrics.attrs |= {**facts, "findings": findings}
         return metrics
 
@@ -522,11 +535,20 @@ def add_scores(folder: Path, more: dict[str, dict[str, float | None]]) -> None:
     from neuroloom.core.files import write_atomic
 
     write_json(folder / "metrics.json", read_json(folder / "metrics.json") | more)
-    rows = [{"fold": "all", "seed": "all", "metric": name, **row} for name, row in more.items()]
-    before = pd.read_parquet(folder / "metrics.parquet")
-    numbers = dict.fromkeys(("value", "low", "high", "baseline", "chance"), float)
-    whole = pd.concat([before, pd.DataFrame(rows, columns=before.columns).astype(numbers)])
+    whole = with_scores(pd.read_parquet(folder / "metrics.parquet"), more)
     write_atomic(folder / "metrics.parquet", lambda path: whole.to_parquet(path, index=False))
+
+
+def with_scores(
+    metrics: pd.DataFrame, more: Mapping[str, Mapping[str, float | None]]
+) -> pd.DataFrame:
+    """Return tidy metrics with further ones, pooled over folds and seeds, as their last rows."""
+    import pandas as pd
+
+    rows = [{"fold": "all", "seed": "all", "metric": name, **row} for name, row in more.items()]
+    numbers = dict.fromkeys(("value", "low", "high", "baseline", "chance"), float)
+    further = pd.DataFrame(rows, columns=metrics.columns).astype(numbers)
+    return pd.concat([metrics, further], ignore_index=True)
 
 
 def _refuse_other_folds(run: Run, stored: dict[str, Any], facts: dict[str, Any]) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,29 +95,3 @@ def _pooled(
             low, high = interval(values[np.isfinite(values)], value, tail(unit))
             entry |= {"low": min(low, value), "high": max(high, value)}
     return entry
-
-
-def with_further_scores(
-    metrics: pd.DataFrame,
-    table: pd.DataFrame,
-    task: str,
-    classes: Sequence[str],
-    seed: int,
-    out: Path | str | None,
-) -> pd.DataFrame:
-    """Add the further scores to the metrics of an evaluation, and to its folder."""
-    import pandas as pd
-
-    from neuroloom.learn.study import add_scores
-
-    more = further_scores(table, task, classes, seed)
-    if not more:
-        return metrics
-    if out is not None:
-        add_scores(Path(out), more)
-    rows: list[dict[str, Any]] = [
-        {"fold": "all", "seed": "all", "metric": name, **entry} for name, entry in more.items()
-    ]
-    whole = pd.concat([metrics, pd.DataFrame(rows)], ignore_index=True)
-    whole.attrs |= metrics.attrs
-    return whole

@@ -216,23 +216,14 @@ class Segment(DenseStudy):
 
         return with_copied(self, prepared, super().tabulate(prepared, fits))
 
-    def _judge(self, prepared: Prepared, run: Run, results: dict[str, Any]) -> pd.DataFrame:
-        from neuroloom.learn.study import add_scores
+    def own_scores(
+        self, table: pd.DataFrame, dataset: Dataset
+    ) -> dict[str, dict[str, float | None]]:
+        """Return what dense studies do, and scores of objects and of copied masks."""
         from neuroloom.microscopy.scores import further_scores
 
-        table = super()._judge(prepared, run, results)
-        more = further_scores(table, *self.judged_as(prepared.dataset), self.seed)
-        if more:
-            add_scores(run.folder, more)
-        return table
-
-    def _report_evaluation(
-        self, run: Run, table: pd.DataFrame, dataset: Dataset, n: int, out: Path | str | None
-    ) -> pd.DataFrame:
-        from neuroloom.microscopy.scores import with_further_scores
-
-        metrics = super()._report_evaluation(run, table, dataset, n, out)
-        return with_further_scores(metrics, table, *self.judged_as(dataset), self.seed, out)
+        further = further_scores(table, *self.judged_as(dataset), self.seed)
+        return super().own_scores(table, dataset) | further
 
     def illustrate(self, run: Run, prepared: Prepared, fits: list[Fitted]) -> None:
         """Draw the best, the median and the worst case; say what the further metrics mean."""

@@ -187,20 +187,17 @@ class Estimate(Study):
 
         return rows_of_new(ensemble, dataset, head)
 
-    def _judge(self, prepared: Prepared, run: Run, results: dict[str, Any]) -> pd.DataFrame:
-        """Write predictions and metrics, and beside them how true the expected errors are."""
-        from neuroloom.learn.study import add_scores
+    def own_scores(
+        self, table: pd.DataFrame, dataset: Dataset
+    ) -> dict[str, dict[str, float | None]]:
+        """Return how true expected errors are, and how often names and classes are right."""
         from neuroloom.pose.held_out import score_of_class, score_of_expectation, score_of_identity
 
-        table = super()._judge(prepared, run, results)
-        if len(table):
-            add_scores(run.folder, score_of_expectation(table, self.seed))
-        facts = prepared.dataset.facts
-        if len(table) and facts["identity"]:
-            add_scores(run.folder, score_of_identity(table, len(facts["individuals"]), self.seed))
-        if len(table) and facts["kinds"]:
-            add_scores(run.folder, score_of_class(table, self.seed))
-        return table
+        facts = dataset.facts
+        found = score_of_expectation(table, self.seed)
+        if facts["identity"]:
+            found |= score_of_identity(table, len(facts["individuals"]), self.seed)
+        return found | (score_of_class(table, self.seed) if facts["kinds"] else {})
 
     def _final(self, role: str, name: str, prepared: Prepared, fits: list[Fitted]) -> Ensemble:
         """Store beside the model what its expectations meant on held-out frames."""

@@ -359,26 +359,13 @@ class DenseStudy(Study):
 
         return tabulate(self, prepared, fits)
 
-    def _judge(self, prepared: Prepared, run: Run, results: dict[str, Any]) -> pd.DataFrame:
-        """Write predictions and metrics, and beside them how well the entropy flags errors."""
+    def own_scores(
+        self, table: pd.DataFrame, dataset: Dataset
+    ) -> dict[str, dict[str, float | None]]:
+        """Return how well the entropy flags errors."""
         from neuroloom.learn.dense.measures.doubt import score_of_doubt
-        from neuroloom.learn.study import add_scores
 
-        table = super()._judge(prepared, run, results)
-        if len(table):
-            add_scores(run.folder, score_of_doubt(table, self.seed))
-        return table
-
-    def _report_evaluation(
-        self, run: Run, table: pd.DataFrame, dataset: Dataset, n: int, out: Path | str | None
-    ) -> pd.DataFrame:
-        from neuroloom.learn.dense.measures.doubt import score_of_doubt
-        from neuroloom.learn.study import add_scores
-
-        metrics = super()._report_evaluation(run, table, dataset, n, out)
-        if out is not None:
-            add_scores(Path(out), score_of_doubt(table, self.seed))
-        return metrics
+        return score_of_doubt(table, self.seed)
 
     def tabulate_new(
         self, ensemble: Ensemble, dataset: Dataset, head: dict[str, Any]
