@@ -35,8 +35,7 @@ class Segment(DenseStudy):
     seen. Pixels are made as coarse as the labels bear, patches are turned and mirrored every way,
     and predictions are the mean over eight views. Labels that number objects (nuclei, cells) are
     learnt as interior and rim, brought to one size, and found again one by one. Where they are
-    classes, an image is looked at at the size at which things are as thick as those learnt and
-    the net is surest.
+    classes, an image is looked at at the size at which things are as thick as those learnt.
 
     Examples
     --------
@@ -70,7 +69,7 @@ class Segment(DenseStudy):
         False, "new images are of other animals, stains or microscopes: train on stronger changes"
     )
     sizes: Literal["found", "kept"] = setting(
-        "found", "2-D nets look at an image at the size at which they are surest, or as it is"
+        "found", "2-D nets look at an image at the size at which they know it best, or as it is"
     )
     detail: float = setting(
         0.945, "Dice that labels must keep when pixels are made coarser; 1: pixels stay", gt=0, le=1

@@ -1,4 +1,4 @@
-"""The size at which a new image is looked at: that at which the net is surest."""
+"""The size at which a new image is looked at: that at which things are as thick as learnt."""
 
 import json
 from dataclasses import replace
@@ -12,7 +12,7 @@ from neuroloom.core.recording import image
 from neuroloom.io.images import write_image
 from neuroloom.learn.dense.apply.infer import at_size, probabilities
 from neuroloom.learn.dense.apply.size import EDGE as LARGEST
-from neuroloom.learn.dense.apply.size import brought_to, pieces_of, surest
+from neuroloom.learn.dense.apply.size import brought_to, known_size, pieces_of
 from neuroloom.learn.dense.planning.denseplan import DensePlan
 from neuroloom.learn.dense.training.learner import Wishes
 from neuroloom.microscopy import Segment
@@ -66,14 +66,14 @@ def look_of(net: torch.nn.Module):
 @pytest.mark.parametrize(("edge", "size"), [(5, 1.0), (10, 0.5)])
 def test_the_size_that_the_net_knows_is_found(edge: int, size: float) -> None:
     look = look_of(OfOneSize().eval())
-    assert surest(look, pieces_of(squares(edge)), (0.5, 1.0, 1.5), THICK) == size
+    assert known_size(look, pieces_of(squares(edge)), (0.5, 1.0, 1.5), THICK) == size
     stack = np.stack([squares(edge)[0]] * 7)[None]
-    assert surest(look, pieces_of(stack), (0.5, 1.0, 1.5), THICK) == size
+    assert known_size(look, pieces_of(stack), (0.5, 1.0, 1.5), THICK) == size
 
 
 def test_what_is_alike_at_every_size_stays_as_large_as_it_is() -> None:
     look = look_of(OfOneSize().eval())
-    assert surest(look, [np.zeros((1, 96, 96), np.float32)], (0.5, 1.0, 1.7), THICK) == 1.0
+    assert known_size(look, [np.zeros((1, 96, 96), np.float32)], (0.5, 1.0, 1.7), THICK) == 1.0
 
 
 def test_a_net_that_is_sure_of_emptiness_is_not_believed() -> None:
@@ -87,7 +87,7 @@ def test_a_net_that_is_sure_of_emptiness_is_not_believed() -> None:
     dots[0, 7::24, 6::24] = dots[0, 7::24, 7::24] = 1
     shifted = np.roll(dots, 1, (1, 2))  # pixels are halved between two of the smaller picture
     assert (look(brought_to(shifted, (48, 48)))[1] < 0.5).all()
-    assert surest(look, [shifted], (0.5, 1.0), [0.1]) == 1.0
+    assert known_size(look, [shifted], (0.5, 1.0), [0.1]) == 1.0
 
 
 def test_a_net_that_is_surer_at_another_size_is_not_believed_where_things_are_as_thick() -> None:
@@ -98,9 +98,9 @@ def test_a_net_that_is_surer_at_another_size_is_not_believed_where_things_are_as
         )
 
     picture = squares(8)
-    assert surest(look, [picture], (0.5, 1.0), [2.0]) == 1.0
-    assert surest(look, [picture], (0.5, 1.0), [1.0]) == 0.5
-    assert surest(look, [picture], (0.5, 1.0), [0.0]) == 1.0  # a class that nothing is known of
+    assert known_size(look, [picture], (0.5, 1.0), [2.0]) == 1.0
+    assert known_size(look, [picture], (0.5, 1.0), [1.0]) == 0.5
+    assert known_size(look, [picture], (0.5, 1.0), [0.0]) == 1.0  # a class that nothing is known of
 
 
 def test_the_thickness_that_was_learnt_is_in_pixels_of_the_plan(tmp_path: Path) -> None:
@@ -187,14 +187,14 @@ def test_regions_have_borders_of_their_own() -> None:
         sure = 0.99 if x.shape[-1] < 96 else 0.6
         return np.stack([np.full(x.shape[1:], sure), np.full(x.shape[1:], 1 - sure)])
 
-    assert surest(look, [squares(5)], (0.5, 1.0), [48.0**2, 0.0], regions=True) == 0.5
+    assert known_size(look, [squares(5)], (0.5, 1.0), [48.0**2, 0.0], regions=True) == 0.5
 
 
 def test_an_image_that_would_be_tiny_stays_as_it_is() -> None:
     def look(x: np.ndarray) -> np.ndarray:
         raise AssertionError("there is nothing to choose")
 
-    assert surest(look, [np.zeros((1, 40, 40), np.float32)], (0.5, 1.0), THICK) == 1.0
+    assert known_size(look, [np.zeros((1, 40, 40), np.float32)], (0.5, 1.0), THICK) == 1.0
 
 
 def test_wishes_come_back_from_json_and_old_ones_leave_images_as_they_are() -> None:

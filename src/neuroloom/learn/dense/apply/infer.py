@@ -41,19 +41,19 @@ def probabilities(net: nn.Module, x: np.ndarray, plan: DensePlan, wishes: Wishes
 
 
 def best_size(net: nn.Module, x: np.ndarray, plan: DensePlan, wishes: Wishes) -> float:
-    """Return the size, among those that are to be tried, at which a 2-D net is surest of an image.
+    """Return the size, among those that are to be tried, at which a 2-D net knows an image best.
 
     Each look is one pass of a few pieces of the image, neither mirrored nor turned.
     """
     if not wishes.sizes or plan.dims != 2 or not plan.thickness:
         return 1.0
-    from neuroloom.learn.dense.apply.size import pieces_of, surest
+    from neuroloom.learn.dense.apply.size import known_size, pieces_of
 
     def look(picture: np.ndarray) -> np.ndarray:
         return np.asarray(_tiled(net, picture, plan, ()))
 
     pieces = pieces_of(x, wishes.slab)
-    return surest(look, pieces, wishes.sizes, plan.thickness, regions=bool(plan.regions))
+    return known_size(look, pieces, wishes.sizes, plan.thickness, regions=bool(plan.regions))
 
 
 def at_size(x: np.ndarray, size: float, wishes: Wishes) -> np.ndarray:

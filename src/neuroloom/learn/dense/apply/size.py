@@ -3,7 +3,7 @@
 A net meets things in training as large as they are there, made somewhat smaller and larger. Where
 a new image shows them at half or twice that size, the net is unsure of much of it, and what it does
 find is too thin or too thick. Both are seen without asking any label: the size is taken that brings
-what is found to the thickness that was learnt, and at which the net is surest.
+what is found nearest to the thickness that was learnt, where the net is surer there.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ Image = NDArray[np.float32]
 PIECES, EDGE = 4, 1024  # of an image that are looked at to choose, and pixels of an edge at most
 LEAST = 32  # pixels of an edge: a smaller image says too little
 RIM = 2  # pixels beside a border in which any net is unsure
-MARGIN = 0.05  # of the doubt that another size must spare, or images are left as large as they are
 NEARER = 1.2  # times that another size must bring what is found nearer to the thickness learnt
 VANISHED = 0.5  # of the area found at size 1: where less is left, the net is sure of emptiness
 
@@ -47,7 +46,7 @@ class _Said:
     off: float
 
 
-def surest(
+def known_size(
     look: Callable[[Image], Any],
     pieces: Sequence[Image],
     sizes: Sequence[float],
@@ -55,13 +54,14 @@ def surest(
     *,
     regions: bool = False,
 ) -> float:
-    """Return the size at which a net is surest of pictures, among those that suit what it finds.
+    """Return the size at which a net knows pictures best.
 
-    Of tissue like that which was learnt, too, a net may be a tenth surer at another size than its
-    own, and worse. So sizes count only where what is found at them is nearer, by `NEARER`, to the
-    thickness that was learnt. The net is surest where the geometric mean of two mean entropies is
-    lowest: that of all pixels, which by itself leans to large sizes, for borders fill less of a
-    large picture, and that of pixels away from the borders found, which leans to small ones. It is
+    It is the one at which what is found comes nearest to the thickness that was learnt: nearer by
+    `NEARER` than at the size that pictures have, and only if the net is surer there. (Doubt alone
+    does not tell: of tissue like that which was learnt, too, a net may be a tenth surer at another
+    size than its own, and worse.) How sure it is says the geometric mean of two mean entropies:
+    that of all pixels, which by itself leans to large sizes, for borders fill less of a large
+    picture, and that of pixels away from the borders found, which leans to small ones. A net is
     also sure that nothing is there where things are too small for it: sizes at which what it finds
     vanishes do not count.
 
@@ -87,20 +87,20 @@ def surest(
     ...     apart = x.shape[-1] / np.argmax(abs(np.fft.rfft(x[0, 0] - x[0, 0].mean())))
     ...     sure = 1 - 0.4 * min(1, abs(apart - 4) / 4)
     ...     return np.where(x > 0.5, [[[1 - sure]], [[sure]]], [[[sure]], [[1 - sure]]])
-    >>> surest(look, [stripes], (0.5, 1.0, 1.5), [1.0]), surest(look, [stripes], (0.5, 1.5), [2.0])
-    (0.5, 1.0)
+    >>> [known_size(look, [stripes], (0.5, 1.0, 1.5), [learnt]) for learnt in (1.0, 2.0)]
+    [0.5, 1.0]
     """
     least = min(min(piece.shape[-2:]) for piece in pieces)
     others = [size for size in sizes if size != 1 and least * size >= LEAST]
     if not others:
         return 1.0
     own = _said(look, pieces, 1.0, thickness, regions)
-    best, lowest = 1.0, (1 - MARGIN) * own.doubt
+    best, least_off = 1.0, own.off - np.log(NEARER)
     for size in others:
         said = _said(look, pieces, size, thickness, regions)
-        suits = said.off < own.off - np.log(NEARER) and said.area >= VANISHED * own.area
-        if suits and said.doubt < lowest:
-            best, lowest = size, said.doubt
+        bears = said.doubt < own.doubt and said.area >= VANISHED * own.area
+        if bears and said.off < least_off:
+            best, least_off = size, said.off
     return best
 
 

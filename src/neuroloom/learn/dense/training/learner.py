@@ -71,8 +71,8 @@ class Wishes:
     contrasts
         "any" changes the contrast at random in training, for images of contrasts never seen.
     sizes
-        At how many times its size a 2-D net may look at a new image: it takes the one at which it
-        is surest and things are as thick as those learnt. Empty: images are as large as they are.
+        At how many times its size a 2-D net may look at a new image: it takes the one at which
+        things are as thick as those learnt. Empty: images are as large as they are.
     """
 
     classes: dict[int, str]
