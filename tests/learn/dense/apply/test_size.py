@@ -73,7 +73,8 @@ def test_the_size_that_the_net_knows_is_found(edge: int, size: float) -> None:
 
 def test_what_is_alike_at_every_size_stays_as_large_as_it_is() -> None:
     look = look_of(OfOneSize().eval())
-    assert known_size(look, [np.zeros((1, 96, 96), np.float32)], (0.5, 1.0, 1.7), THICK) == 1.0
+    nothing = np.zeros((1, 96, 96), np.float32)
+    assert known_size(look, [nothing], (0.5, 0.6, 1.0, 1.7), THICK) == 1.0
 
 
 def test_a_net_that_is_sure_of_emptiness_is_not_believed() -> None:

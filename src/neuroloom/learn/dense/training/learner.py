@@ -405,8 +405,7 @@ class DenseLearner:
 
 def _some_labels(cases: DenseCases, plan: DensePlan) -> list[np.ndarray]:
     """Return the labels of a few cases, in the plan's order of axes."""
-    found = (case.truth() for case in _a_few(cases))
-    return [label.transpose(plan.transpose) for label in found if label is not None]
+    return [case.truth().transpose(plan.transpose) for case in _a_few(cases)]
 
 
 def _thickness(cases: DenseCases, plan: DensePlan) -> tuple[float, ...]:
