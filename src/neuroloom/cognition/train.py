@@ -12,7 +12,13 @@ from neuroloom.core.audit import Finding
 from neuroloom.core.files import read_json, write_json
 from neuroloom.core.recipe import Recipe, setting
 from neuroloom.core.run import Run
-from neuroloom.learn.training.budget import Plan, parse_budget, plan_time, readable_budget
+from neuroloom.learn.training.budget import (
+    Plan,
+    parse_budget,
+    plan_time,
+    readable_budget,
+    seconds_for_report,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +26,6 @@ if TYPE_CHECKING:
     from neuroloom.cognition.learning.session import Lesson, Taught
 
 MOST_STEPS = 20_000  # where the budget is a time
-REPORT_SECONDS = 10.0
 SMALL = 128  # units
 
 
@@ -161,7 +166,7 @@ class Train(Recipe):
         if budget.seconds is None:
             steps = budget.steps or (budget.epochs or 1) * self.every
         else:
-            left = budget.seconds - run.elapsed - min(REPORT_SECONDS, budget.seconds / 4)
+            left = budget.seconds - run.elapsed - seconds_for_report(budget.seconds)
             each = seconds_per_step(lesson, self.seed)
             fits = plan_time(max(left, 0.0), each, self.seeds, MOST_STEPS)
             steps = fits.epochs or 1

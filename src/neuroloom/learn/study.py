@@ -34,15 +34,19 @@ from neuroloom.core.split import (
 )
 from neuroloom.learn.model import Model, find_model
 from neuroloom.learn.narrate import write_card
-from neuroloom.learn.training.budget import Plan, parse_budget, plan_time, readable_budget
+from neuroloom.learn.training.budget import (
+    Plan,
+    parse_budget,
+    plan_time,
+    readable_budget,
+    seconds_for_report,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from neuroloom.learn.store import Ensemble
     from neuroloom.learn.training.crossfit import Fitted
-
-REPORT_SECONDS = 12.0
 
 
 @dataclass(frozen=True)
@@ -301,7 +305,7 @@ class Study(Recipe):
         per_epoch = seconds_per_epoch(learner, x, y, self.seed)
         judged = sum(len(fold.test) > 0 for fold in prepared.folds)
         fits = self.seeds * (judged + self._refits(model))
-        left = budget.seconds - run.elapsed - min(REPORT_SECONDS, budget.seconds / 4)
+        left = budget.seconds - run.elapsed - seconds_for_report(budget.seconds)
         return plan_time(max(left, 0.0), per_epoch, fits, learner.training.epochs)
 
     def _judge(self, prepared: Prepared, run: Run, results: dict[str, Any]) -> pd.DataFrame:

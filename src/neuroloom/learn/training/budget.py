@@ -10,6 +10,8 @@ from neuroloom.core.errors import ConfigError
 
 _SECONDS = {"s": 1, "sec": 1, "second": 1, "min": 60, "minute": 60, "h": 3600, "hour": 3600}
 MARGIN = 1.15
+REPORT_S, REPORT_SHARE = 15.0, 0.2  # of a wall time, at most, for what comes after training
+UNJUDGED_S = 6.0  # the same where nothing is held out
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,24 @@ def readable_budget(text: str) -> str:
     except ConfigError as error:
         raise ValueError(str(error).removeprefix("budget: ")) from None
     return text
+
+
+def seconds_for_report(budget: float, *, judged: bool = True) -> float:
+    """Return how much of a wall time is kept for scores, figures and the report, s.
+
+    Parameters
+    ----------
+    budget
+        The wall time, s.
+    judged
+        Whether anything is held out, to be scored and drawn.
+
+    Examples
+    --------
+    >>> seconds_for_report(600), seconds_for_report(600, judged=False), seconds_for_report(30)
+    (15.0, 6.0, 6.0)
+    """
+    return min(REPORT_S if judged else UNJUDGED_S, REPORT_SHARE * budget)
 
 
 def plan_time(seconds: float, per_epoch: float, fits: float, ceiling: int) -> Plan:

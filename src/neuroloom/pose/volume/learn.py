@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neuroloom.learn.training.budget import Budget, seconds_for_report
 from neuroloom.learn.training.fit import FitJob, Training, fit, own_randomness
 from neuroloom.pose.volume.views import Batch, Shape, Views, centres_of, make_batch
 
 if TYPE_CHECKING:
-    from neuroloom.learn.training.budget import Budget
     from neuroloom.learn.training.fit import History
     from neuroloom.pose.volume.nets.volume import VolumeNet
 
@@ -25,7 +25,6 @@ SIGHT = 0.73  # of the time in which points are learnt: views alone; the rest is
 CENTRE, CENTRE_MOST, CENTRE_STEPS = 0.09, 0.25, 100
 MARGIN = 1.1
 JUDGING = 0.7  # of a step of the volume: a held-out moment is looked at so long, in all ways
-REPORT_S, REPORT_SHARE = 15.0, 0.1  # of a budget, at most, for what comes after training
 
 
 @dataclass(frozen=True)
@@ -166,7 +165,7 @@ def settle(
         parts = steps, max(1, steps // 4), max(1, steps // 2)
         return Course(*parts, batch), f"{steps} steps of the views, as asked for"
     took = seconds_per_step(views, shape, batch)
-    left -= min(REPORT_S, REPORT_SHARE * left) + held * JUDGING * took[1]
+    left -= seconds_for_report(left) + held * JUDGING * took[1]
     left = max(left, 0.0) / MARGIN
     own = max(CENTRE * left, min(CENTRE_STEPS * took[2], CENTRE_MOST * left))
     shares = SIGHT * (left - own), (1 - SIGHT) * (left - own), own

@@ -105,16 +105,17 @@ def read_whole(
     """
     kept = dict(facts or {})
     amount = Amount.parse(wish.target)
-    findings = audited(found, labels=amount is not None, use="model" if labelled else "image")
+    findings: list[Finding] = []
+    if kept:
+        advice = "doubt what it says of them."
+        found, findings = of_learnt_contrasts(found, kept.get("contrasts", []), advice)
+    findings += audited(found, labels=amount is not None, use="model" if labelled else "image")
     found = measured_alike(found, kept.get("unit"))
     hashes = found.hashes()
     if labelled:
         paths = [path for images in found.table["image"] for path in images]
         refuse_duplicates({path: hashes[path] for path in paths})
     if kept:
-        advice = "doubt what it says of them."
-        found, unlearnt = of_learnt_contrasts(found, kept.get("contrasts", []), advice)
-        findings += unlearnt
         found = in_order(found, kept)
     frame = Frame.of(kept) if kept else frame_of(found, wish)
     table = with_folders(found.table)

@@ -84,11 +84,16 @@ def test_a_net_that_is_sure_of_emptiness_is_not_believed() -> None:
         return np.stack([1 - dot, dot])
 
     dots = np.zeros((1, 96, 96), np.float32)
-    dots[0, 6::24, 6::24] = dots[0, 6::24, 7::24] = 1
-    dots[0, 7::24, 6::24] = dots[0, 7::24, 7::24] = 1
-    shifted = np.roll(dots, 1, (1, 2))  # pixels are halved between two of the smaller picture
-    assert (look(brought_to(shifted, (48, 48)))[1] < 0.5).all()
-    assert known_size(look, [shifted], (0.5, 1.0), [0.1]) == 1.0
+    for y in (7, 8):
+        for x in (7, 8):
+            dots[0, y::12, x::12] = 1  # halved, each pixel lies between two
+    assert (look(brought_to(dots, (48, 48)))[1] < 0.5).all()
+    dots[0, 36:60, 36:60] = 0
+    dots[0, 42:52, 42:52] = 1  # what is left at half the size is as thick as learnt
+    assert known_size(look, [dots], (0.5, 1.0), [1.25]) == 1.0
+    alone = np.zeros_like(dots)
+    alone[0, 42:52, 42:52] = 1
+    assert known_size(look, [alone], (0.5, 1.0), [1.25]) == 0.5
 
 
 def test_a_net_that_is_surer_at_another_size_is_not_believed_where_things_are_as_thick() -> None:

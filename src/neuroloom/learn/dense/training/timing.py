@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neuroloom.learn.training.budget import Plan, parse_budget
+from neuroloom.learn.training.budget import Plan, parse_budget, seconds_for_report
 
 if TYPE_CHECKING:
     from neuroloom.core.run import Run
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 MARGIN = 1.02  # a fit keeps its time, but for what lies around its steps
 MOST_STEPS = 100_000  # that are planned; a fit that has so many does not take more
-REPORT_S, REPORT_SHARE = 15.0, 0.12  # seconds that scores, figures and the report may take
-UNJUDGED_S = 6.0  # the same where nothing is held out
 SCORE_S = 0.06  # of a case and million voxels, for its distances
 # What a setting says, as `fit.Training` has it; None is chosen by measurement, or by the net.
 FORMATS = {"auto": None, "32": "32-true", "bf16": "bf16-mixed"}
@@ -70,7 +68,7 @@ def plan_steps(
     precision = chosen_precision(learner, dataset.x[prepared.largest], wanted, seconds)
     held_out = [row for fold in prepared.folds for row in fold.test]
     per_case = _seconds_per_case(learner, dataset, held_out)
-    reserve = min(REPORT_S if held_out else UNJUDGED_S, REPORT_SHARE * budget)
+    reserve = seconds_for_report(budget, judged=bool(held_out))
     reserve += per_case * len(held_out) * fits / max(1, len(prepared.folds))
     reserve += getattr(learner, "overhead_s", 0.0) * fits
     left = max(left - (time.monotonic() - began) - reserve, 1.0)
