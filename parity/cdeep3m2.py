@@ -39,7 +39,7 @@ def worst_view(data: Path) -> float:
         return slabs[:, slabs.shape[1] // 2][:, None]
 
     gaps = [
-        np.abs(predict_views(middle, volume, "sixteen", thickness=thick) - volume).max()
+        np.abs(predict_views(middle, volume, "sixteen", slab=thick) - volume).max()
         for thick in (1, 3, 5)
     ]
     return float(max(gaps))

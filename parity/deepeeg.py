@@ -66,7 +66,7 @@ def share_of_eyes_removed(data: Path) -> float:
     """Return how much of blinks and saccades, added to real EEG, the regression takes out."""
     from neuroloom import io
     from neuroloom.core.recording import signal
-    from neuroloom.io.recordings.names import template_positions
+    from neuroloom.io.recordings.electrodes import template_positions
     from neuroloom.signals.steps import EyeRegression
 
     found = io.read(data / "eeg" / "eegmmidb" / "S001R06.edf")

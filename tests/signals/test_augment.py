@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from neuroloom.io.recordings.names import template_positions
+from neuroloom.io.recordings.electrodes import template_positions
 from neuroloom.learn.training.augment import resolve
 from neuroloom.signals.augment import mirrored, mirrored_classes
 from neuroloom.signals.splines import directions, solve_spline, spline_matrix

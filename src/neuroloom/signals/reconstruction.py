@@ -54,7 +54,7 @@ def interpolate(x: np.ndarray, seen: np.ndarray, hidden: np.ndarray) -> np.ndarr
     ----------
     Perrin et al. (1989), Electroencephalogr. Clin. Neurophysiol. 72(2), 184-187.
     """
-    from neuroloom.io.recordings.names import template_positions
+    from neuroloom.io.recordings.electrodes import template_positions
     from neuroloom.signals.steps.montage import TEN_TEN
 
     if len(seen) < FEWEST:

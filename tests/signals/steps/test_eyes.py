@@ -8,7 +8,7 @@ import pytest
 
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.recording import signal
-from neuroloom.io.recordings.names import template_positions
+from neuroloom.io.recordings.electrodes import template_positions
 from neuroloom.signals.steps import EyeICA, EyeRegression
 from neuroloom.signals.steps.eyes import find_blinks, subtract_evoked, unmix
 

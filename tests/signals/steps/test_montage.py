@@ -7,7 +7,7 @@ import pytest
 
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.recording import signal
-from neuroloom.io.recordings.names import template_positions
+from neuroloom.io.recordings.electrodes import template_positions
 from neuroloom.signals.steps.montage import TEN_TEN, MapMontage
 
 CAP = "Fp1 Fp2 F7 F3 Fz F4 F8 T3 C3 Cz C4 T4 T5 P3 Pz P4 T6 O1 O2"

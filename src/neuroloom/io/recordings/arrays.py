@@ -18,7 +18,7 @@ import numpy as np
 
 from neuroloom.core.errors import DataError, nearest
 from neuroloom.io.recordings.columns import annotation_rows, recording_of
-from neuroloom.io.recordings.names import guess_type, normalise
+from neuroloom.io.recordings.electrodes import guess_type, normalise
 from neuroloom.io.recordings.reader import Header
 from neuroloom.io.recordings.sidecar import Facts, example, facts_beside, names_beside
 

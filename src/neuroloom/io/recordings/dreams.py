@@ -22,7 +22,7 @@ from neuroloom.io.recordings.columns import (
     read_table,
     recording_of,
 )
-from neuroloom.io.recordings.names import template_positions
+from neuroloom.io.recordings.electrodes import template_positions
 from neuroloom.io.recordings.reader import Header
 from neuroloom.io.recordings.sidecar import facts_beside
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from neuroloom.core.errors import DataError
-from neuroloom.io.recordings.names import guess_type
+from neuroloom.io.recordings.electrodes import guess_type
 from neuroloom.io.recordings.raw import peek_raw, quiet, read_raw, within
 from neuroloom.io.recordings.reader import Header
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neuroloom.core.recording import signal
-from neuroloom.io.recordings.names import guess_type, normalise, template_positions
+from neuroloom.io.recordings.electrodes import guess_type, normalise, template_positions
 from neuroloom.io.recordings.raw import no_marks, window, within
 from neuroloom.io.recordings.reader import Header
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from neuroloom.core.errors import DataError
 from neuroloom.io.recordings.columns import annotation_rows, recording_of
-from neuroloom.io.recordings.names import normalise
+from neuroloom.io.recordings.electrodes import normalise
 from neuroloom.io.recordings.raw import channel_types, positions_of
 from neuroloom.io.recordings.reader import Header
 

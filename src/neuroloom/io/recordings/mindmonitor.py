@@ -17,7 +17,7 @@ import numpy as np
 from neuroloom.core.errors import DataError
 from neuroloom.io.recordings.columns import annotation_rows, numbers, recording_of
 from neuroloom.io.recordings.muse import ELECTRODES, gap_notes, nominal_rate, on_grid, places_of
-from neuroloom.io.recordings.names import normalise
+from neuroloom.io.recordings.electrodes import normalise
 from neuroloom.io.recordings.reader import Header
 
 if TYPE_CHECKING:

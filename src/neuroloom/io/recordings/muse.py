@@ -19,7 +19,7 @@ from neuroloom.io.recordings.columns import (
     recording_of,
     stretches,
 )
-from neuroloom.io.recordings.names import normalise
+from neuroloom.io.recordings.electrodes import normalise
 from neuroloom.io.recordings.reader import Header
 
 if TYPE_CHECKING:

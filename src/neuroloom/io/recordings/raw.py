@@ -13,7 +13,7 @@ import numpy as np
 
 from neuroloom.core.errors import DataError, NeuroloomError
 from neuroloom.core.recording import signal
-from neuroloom.io.recordings.names import guess_type, normalise, template_positions
+from neuroloom.io.recordings.electrodes import guess_type, normalise, template_positions
 from neuroloom.io.recordings.reader import Header
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import numpy as np
 
 from neuroloom.core.errors import DataError
 from neuroloom.core.recording import signal
-from neuroloom.io.recordings.names import guess_type, normalise, template_positions
+from neuroloom.io.recordings.electrodes import guess_type, normalise, template_positions
 from neuroloom.io.recordings.raw import quiet, window
 from neuroloom.io.recordings.reader import Header
 

@@ -64,7 +64,7 @@ class MapMontage(RecordingStep):
     reach: float = 40.0
 
     def __post_init__(self) -> None:
-        from neuroloom.io.recordings.names import template
+        from neuroloom.io.recordings.electrodes import template
 
         for name in self.names:
             if name not in template():
@@ -80,7 +80,7 @@ class MapMontage(RecordingStep):
     def apply(self, recording: xr.DataArray) -> xr.DataArray:
         """Return the recording at the fixed places."""
         from neuroloom.core.recording import signal
-        from neuroloom.io.recordings.names import template_positions
+        from neuroloom.io.recordings.electrodes import template_positions
 
         eeg = recording.isel(channel=recording.coords["type"].values == "eeg")
         matrix = self.weights(
@@ -112,7 +112,7 @@ class MapMontage(RecordingStep):
         source
             For messages.
         """
-        from neuroloom.io.recordings.names import template_positions
+        from neuroloom.io.recordings.electrodes import template_positions
 
         spelt = [OLD_NAMES.get(name, name) for name in channels]
         places = np.where(np.isfinite(positions), positions, template_positions(spelt))

@@ -11,15 +11,15 @@ VOLUME = np.random.default_rng(0).normal(size=(2, 5, 7, 6)).astype(np.float32)
 
 @pytest.mark.parametrize("views", [*VIEWS, [View(2, 1, flip=True, backwards=True)]])
 @pytest.mark.parametrize("merge", ["mean", "max"])
-@pytest.mark.parametrize("thickness", [1, 3])
-def test_an_identity_returns_the_volume(views: str, merge: str, thickness: int) -> None:
-    middle = 2 * (thickness // 2)
+@pytest.mark.parametrize("slab", [1, 3])
+def test_an_identity_returns_the_volume(views: str, merge: str, slab: int) -> None:
+    middle = 2 * (slab // 2)
     said = predict_views(
         lambda x: x[:, middle : middle + 2],
         VOLUME,
         views,
         merge=merge,
-        thickness=thickness,
+        slab=slab,
         chunk=3,
     )
     np.testing.assert_allclose(said, VOLUME, atol=1e-6)
@@ -32,7 +32,7 @@ def test_every_view_differs(views: str, n: int) -> None:
     """What a net sees first of an asymmetric cube, from every side."""
     cube = np.random.default_rng(1).normal(size=(1, 4, 4, 4))
     seen = []
-    predict_views(lambda x: seen.append(x[0].tobytes()) or x[:, :1], cube, views, thickness=3)
+    predict_views(lambda x: seen.append(x[0].tobytes()) or x[:, :1], cube, views, slab=3)
     assert len(seen) == len(set(seen)) == n
 
 

@@ -111,4 +111,4 @@ def _from_sides(net: nn.Module, x: np.ndarray, plan: DensePlan, wishes: Wishes) 
 
     # A slice in all its turns and mirror images is the same from a side that is turned.
     ways = 4 * (1 + bool(wishes.turns)) if len(mirrors(plan, wishes.mirror)) == 2 else 1
-    return predict_views(predict, x, wishes.views, thickness=wishes.slab, ways=ways)
+    return predict_views(predict, x, wishes.views, slab=wishes.slab, ways=ways)

@@ -57,8 +57,8 @@ VIEWS: dict[str, tuple[View, ...]] = {
 }
 
 
-def slabs(volume: ArrayLike, axis: int = 0, thickness: int = 1) -> Image:
-    """Return every slice with its neighbours as channels: (slice, thickness × channel, h, w).
+def slabs(volume: ArrayLike, axis: int = 0, slab: int = 1) -> Image:
+    """Return every slice with its neighbours as channels: (slice, slab × channel, h, w).
 
     Parameters
     ----------
@@ -66,14 +66,14 @@ def slabs(volume: ArrayLike, axis: int = 0, thickness: int = 1) -> Image:
         (channel, z, y, x).
     axis
         Along which it is sliced.
-    thickness
+    slab
         An odd number of slices; beyond the first and last they repeat. The channels of the lowest
         slice come first, those of the slice itself in the middle.
 
     Raises
     ------
     ConfigError
-        If the thickness is even or below one.
+        If the slab is even or below one.
 
     Examples
     --------
@@ -81,7 +81,7 @@ def slabs(volume: ArrayLike, axis: int = 0, thickness: int = 1) -> Image:
     >>> slabs(stack, 0, 3)[:, :, 0, 0].tolist()
     [[0.0, 0.0, 1.0], [0.0, 1.0, 2.0], [1.0, 2.0, 2.0]]
     """
-    windows = _windows(np.moveaxis(np.asarray(volume, np.float32), axis + 1, 0), thickness)
+    windows = _windows(np.moveaxis(np.asarray(volume, np.float32), axis + 1, 0), slab)
     return np.ascontiguousarray(_channels(windows))
 
 
@@ -91,7 +91,7 @@ def predict_views(
     views: str | Sequence[View] = "three",
     *,
     merge: str = "mean",
-    thickness: int = 1,
+    slab: int = 1,
     chunk: int = 32,
     ways: int = 1,
 ) -> Image:
@@ -100,7 +100,7 @@ def predict_views(
     Parameters
     ----------
     predict_slices
-        Takes (n, thickness × channel, h, w) float32, returns (n, class, h, w), array or tensor.
+        Takes (n, slab × channel, h, w) float32, returns (n, class, h, w), array or tensor.
         Heights and widths differ from axis to axis.
     volume
         (channel, z, y, x).
@@ -109,7 +109,7 @@ def predict_views(
         "sixteen" (along z: turned, mirrored, backwards), or views.
     merge
         "mean", or "max" as Volume Segmantics does (then classes need not sum to one).
-    thickness
+    slab
         Slices that the net sees; see `slabs`.
     chunk
         Slices in one call.
@@ -136,31 +136,31 @@ def predict_views(
         raise DataError(f"The volume has shape {array.shape}, expected (channel, z, y, x).")
     if merge not in MERGES:
         raise ConfigError(f"merge is '{merge}', expected 'mean' or 'max'.")
-    chosen = distinct(chosen, thickness, ways if merge == "mean" else 1)
+    chosen = distinct(chosen, slab, ways if merge == "mean" else 1)
     join = np.add if merge == "mean" else np.maximum
-    total = _from(chosen[0], array, predict_slices, thickness, chunk)
+    total = _from(chosen[0], array, predict_slices, slab, chunk)
     for view in chosen[1:]:
-        join(total, _from(view, array, predict_slices, thickness, chunk), out=total)
+        join(total, _from(view, array, predict_slices, slab, chunk), out=total)
     if merge == "mean":
         total /= len(chosen)
     return total
 
 
-def distinct(views: Sequence[View], thickness: int = 1, ways: int = 1) -> tuple[View, ...]:
+def distinct(views: Sequence[View], slab: int = 1, ways: int = 1) -> tuple[View, ...]:
     """Return the views that say something of their own; see `predict_views`.
 
     Examples
     --------
     >>> [len(distinct(VIEWS["twelve"], ways=ways)) for ways in (1, 4, 8)]
     [12, 6, 3]
-    >>> [len(distinct(VIEWS["sixteen"], thickness, 8)) for thickness in (1, 3)]
+    >>> [len(distinct(VIEWS["sixteen"], slab, 8)) for slab in (1, 3)]
     [1, 2]
     """
     turns = {1: 4, 4: 2, 8: 1}[ways]
     # A single slice is the same backwards.
     return tuple(
         dict.fromkeys(
-            View(v.axis, v.turns % turns, v.flip and ways == 1, v.backwards and thickness > 1)
+            View(v.axis, v.turns % turns, v.flip and ways == 1, v.backwards and slab > 1)
             for v in views
         )
     )
@@ -177,9 +177,9 @@ def _chosen(views: str | Sequence[View]) -> tuple[View, ...]:
     return VIEWS[views]
 
 
-def _from(view: View, volume: Image, predict: Slices, thickness: int, chunk: int) -> Image:
+def _from(view: View, volume: Image, predict: Slices, slab: int, chunk: int) -> Image:
     """Return what is said from one side, turned back: (class, z, y, x), an array of its own."""
-    windows = _windows(_turned(np.moveaxis(volume, view.axis + 1, 0), view), thickness)
+    windows = _windows(_turned(np.moveaxis(volume, view.axis + 1, 0), view), slab)
     parts = [np.asarray(predict(part), dtype=np.float32) for part in _parts(windows, chunk)]
     back = _turned_back(np.concatenate(parts), view)
     return np.array(np.moveaxis(back, 0, view.axis + 1), order="C")
@@ -202,17 +202,17 @@ def _turned_back(stack: Image, view: View) -> Image:
     return stack[::-1] if view.backwards else stack
 
 
-def _windows(stack: Image, thickness: int) -> NDArray[Any]:
-    """Return (slice, channel, h, w, thickness) of (slice, channel, h, w), without copying it."""
-    if thickness < 1 or thickness % 2 == 0:
-        raise ConfigError(f"thickness is {thickness}, expected an odd number from 1 on.")
-    if thickness == 1:
+def _windows(stack: Image, slab: int) -> NDArray[Any]:
+    """Return (slice, channel, h, w, slab) of (slice, channel, h, w), without copying it."""
+    if slab < 1 or slab % 2 == 0:
+        raise ConfigError(f"slab is {slab}, expected an odd number from 1 on.")
+    if slab == 1:
         return stack[..., None]
-    half = thickness // 2
+    half = slab // 2
     padded = np.pad(stack, ((half, half), (0, 0), (0, 0), (0, 0)), mode="edge")
-    return np.lib.stride_tricks.sliding_window_view(padded, thickness, axis=0)
+    return np.lib.stride_tricks.sliding_window_view(padded, slab, axis=0)
 
 
 def _channels(windows: NDArray[Any]) -> Image:
-    n, channels, height, width, thickness = windows.shape
-    return np.moveaxis(windows, -1, 1).reshape(n, thickness * channels, height, width)
+    n, channels, height, width, slab = windows.shape
+    return np.moveaxis(windows, -1, 1).reshape(n, slab * channels, height, width)

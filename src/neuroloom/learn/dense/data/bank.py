@@ -172,7 +172,7 @@ class Bank:
         return min(max(middle - patch // 2 + _draw(-reach, reach, generator), low), high)
 
 
-def slab_of(image: Tensor, at: int, thickness: int) -> Tensor:
+def slab_of(image: Tensor, at: int, slab: int) -> Tensor:
     """Return a slice of (channel, z, y, x) with its neighbours as channels, the lowest first.
 
     As `views.slabs` has it: beyond the first and the last slice these repeat.
@@ -182,9 +182,9 @@ def slab_of(image: Tensor, at: int, thickness: int) -> Tensor:
     >>> slab_of(torch.arange(3.0).reshape(1, 3, 1, 1), 0, 3).flatten().tolist()
     [0.0, 0.0, 1.0]
     """
-    if thickness == 1:
+    if slab == 1:
         return image[:, at]
-    half = thickness // 2
+    half = slab // 2
     near = torch.arange(at - half, at + half + 1).clamp(0, image.shape[1] - 1)
     return image[:, near].transpose(0, 1).flatten(0, 1)
 

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -204,14 +204,17 @@ class DenseLearner:
             regions=wishes.regions,
             ignore=wishes.ignore,
         )
+        asked = made.dims == 2 and (wishes.tissue or wishes.sizes)
+        few = [(case, case.truth()) for case in _a_few(cases)] if asked else []
         if wishes.tissue and made.dims == 2:
-            made = plan_tissue(made, _some_labels(cases, made), wishes.tissue)
+            made = plan_tissue(made, _labels(few, made), wishes.tissue)
         if wishes.views in TURNED and made.dims == 2:
             made = squared(made)
         keys = wishes.keys if made.net == self.name else {"net": self.name} | wishes.keys
         made = override_both(made, keys)
         if wishes.sizes and made.dims == 2 and "thickness" not in keys:
-            made = dataclasses.replace(made, thickness=_thickness(cases, made))
+            sizes = [cases.spacing(case) for case, _ in few]
+            made = dataclasses.replace(made, thickness=_thickness(_labels(few, made), sizes, made))
         return made
 
     def fit(self, x: DenseCases, y: Any = None, *, job: FitJob | None = None) -> History:
@@ -403,20 +406,25 @@ class DenseLearner:
         )
 
 
-def _some_labels(cases: DenseCases, plan: DensePlan) -> list[np.ndarray]:
+def _labels(few: Sequence[tuple[Any, np.ndarray]], plan: DensePlan) -> list[np.ndarray]:
     """Return the labels of a few cases, in the plan's order of axes."""
-    return [case.truth().transpose(plan.transpose) for case in _a_few(cases)]
+    return [label.transpose(plan.transpose) for _, label in few]
 
 
-def _thickness(cases: DenseCases, plan: DensePlan) -> tuple[float, ...]:
-    """Return how thick the things of every class or region are, in pixels of a 2-D plan."""
+def _thickness(
+    labels: Sequence[np.ndarray], spacings: Sequence[Sequence[float]], plan: DensePlan
+) -> tuple[float, ...]:
+    """Return how thick the things of every class or region are, in pixels of a 2-D plan.
+
+    Labels are in the plan's order of axes, spacings (of each) in that of their files.
+    """
     from neuroloom.learn.dense.apply.size import thickness_of
 
     single = [(value,) for value in plan.classes if value not in (0, plan.ignore)]
     groups = list(plan.regions.values()) if plan.regions else single
     masks, scales = [], []
-    for case, label in zip(_a_few(cases), _some_labels(cases, plan), strict=True):
-        flat = [cases.spacing(case)[axis] for axis in plan.transpose][-2:]
+    for label, spacing in zip(labels, spacings, strict=True):
+        flat = [spacing[axis] for axis in plan.transpose][-2:]
         masks.append(np.stack([np.isin(label, group) for group in groups]))
         scales.append(float(np.sqrt(np.prod(np.divide(flat, plan.spacing)))))
     return tuple(thickness_of(masks, scales)) if masks else ()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from neuroloom.io.recordings.names import guess_type, normalise, template_positions
+from neuroloom.io.recordings.electrodes import guess_type, normalise, template_positions
 
 
 @pytest.mark.parametrize(
