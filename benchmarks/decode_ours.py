@@ -16,7 +16,7 @@ import numpy as np  # noqa: E402
 from neuroloom import io  # noqa: E402
 from neuroloom.learn.training.fit import FitJob, Training  # noqa: E402
 from neuroloom.learn.training.learner import NetLearner  # noqa: E402
-from neuroloom.signals.data import cut_windows  # noqa: E402
+from neuroloom.signals.examples.data import cut_windows  # noqa: E402
 from neuroloom.signals.nets.eegnet import EEGNet  # noqa: E402
 from neuroloom.signals.nets.shallow import ShallowConvNet  # noqa: E402
 from neuroloom.signals.steps import BandPass  # noqa: E402

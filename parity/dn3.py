@@ -55,7 +55,7 @@ def probed(data: Path) -> tuple[np.ndarray, np.ndarray]:
     """
     from neuroloom.learn.model import find_model
     from neuroloom.signals import Decode
-    from neuroloom.signals.pretrained import fewer_labels
+    from neuroloom.signals.pretraining.pretrained import fewer_labels
 
     place, init = data / "eeg" / "eegmmidb", str(pretrained(data).folder)
     prepared = Decode(**FISTS_FEET, model="probe", init=init).prepare(place)

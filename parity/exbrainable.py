@@ -63,7 +63,7 @@ def shows_its_kernels(run: Run) -> bool:
 def nets_with_kernels(_: Path) -> float:
     """Return of how many convolutional nets the temporal and the spatial filters can be read."""
     from neuroloom.io.recordings.electrodes import template_positions
-    from neuroloom.signals.kernels import read_kernels
+    from neuroloom.signals.explanation.kernels import read_kernels
     from neuroloom.signals.steps.montage import TEN_TEN
 
     facts = {

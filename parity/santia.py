@@ -54,7 +54,7 @@ def gained_over_threshold(name: str) -> Any:
 def theta_of_cleaned(data: Path) -> tuple[np.ndarray, np.ndarray]:
     """Return peak (Hz) and power of theta in a trace: clean (2,), and cleaned (draw, 2)."""
     from neuroloom import io
-    from neuroloom.signals.contaminate import contaminate
+    from neuroloom.signals.mending.contaminate import contaminate
 
     trace = np.load(data / "eeg" / "lfp" / "ca1.npy")
     border = round(SECONDS_LEARNT * RATE)

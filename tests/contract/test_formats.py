@@ -17,7 +17,7 @@ from neuroloom import io
 from neuroloom.core.errors import DataError
 from neuroloom.core.recording import check
 from neuroloom.core.registry import FORMATS
-from neuroloom.io.recordings.text import KINDS
+from neuroloom.io.recordings.text.door import KINDS
 from tests.io.makers import MAKERS, Made
 
 # These keep their samples in a partner file, which a .gz would have to hold too.

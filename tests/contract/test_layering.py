@@ -128,7 +128,7 @@ def test_law_of_imports(file: Path) -> None:
     ("path", "code"),
     [
         ("core/split.py", "from neuroloom.learn import fit"),
-        ("io/recordings/edf.py", "import neuroloom.signals.decode"),
+        ("io/recordings/formats/edf.py", "import neuroloom.signals.decode"),
         ("learn/training/fit.py", "def f():\n    from neuroloom.signals import steps"),
         ("signals/decode.py", "from neuroloom.volumes import data"),
         ("apps/cli/main.py", "from neuroloom.signals import Decode"),

@@ -10,7 +10,7 @@ from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json
 from neuroloom.core.recording import signal
 from neuroloom.signals.artifacts import Artifacts
-from neuroloom.signals.windows import _windows
+from neuroloom.signals.mending.windows import _windows
 from tests import makers
 
 RATE = 250.0
@@ -35,7 +35,7 @@ def data(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(data, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("neuroloom.signals.gaps.MOST_EXAMPLES", 1500)
+        patch.setattr("neuroloom.signals.mending.gaps.MOST_EXAMPLES", 1500)
         return _run(data, tmp_path_factory)
 
 

@@ -12,8 +12,8 @@ import pytest
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json
 from neuroloom.io.recordings.find import find
-from neuroloom.signals import events as ev
 from neuroloom.signals.detect import Detect
+from neuroloom.signals.examples import events as ev
 from tests import makers, nights
 
 
@@ -167,7 +167,7 @@ def test_events_outside_the_recording_are_refused(tmp_path):
 
 
 def _trace(made, marks=None):
-    from neuroloom.signals.traces import Trace
+    from neuroloom.signals.examples.traces import Trace
 
     table = made.attrs["annotations"] if marks is None else marks
     return Trace("a.fif", {}, made.values.astype(np.float32), nights.RATE, table, {})

@@ -12,8 +12,8 @@ from neuroloom.core.recording import signal
 from neuroloom.core.run import Run
 from neuroloom.signals import Decode, Pretrain
 from neuroloom.signals.nets.powertokens import MaskedPlaces, PowerTokens, PretrainedNet, there
-from neuroloom.signals.places import place_matrix, place_name, read_pieces
-from neuroloom.signals.reconstruction import hidden_groups, interpolate
+from neuroloom.signals.pretraining.places import place_matrix, place_name, read_pieces
+from neuroloom.signals.pretraining.reconstruction import hidden_groups, interpolate
 from neuroloom.signals.steps.montage import TEN_TEN
 from tests import makers
 
@@ -117,7 +117,7 @@ def test_the_loss_falls_and_finds_the_subspace(mixed):
         prepared = run.prepare(mixed)
         from neuroloom.learn.training.fit import FitJob, fit
         from neuroloom.signals.pretrain import TRAINING
-        from neuroloom.signals.reconstruction import _squares
+        from neuroloom.signals.pretraining.reconstruction import _squares
 
         module = run.module(1)
         y = prepared.learnt.table["recording"].to_numpy(np.int64, copy=True)

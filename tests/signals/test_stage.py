@@ -12,7 +12,7 @@ import pytest
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json
 from neuroloom.learn.training.fit import own_threads
-from neuroloom.signals import sleep
+from neuroloom.signals.examples import sleep
 from neuroloom.signals.stage import Stage, epoch_probabilities
 from tests import makers, nights
 

@@ -10,7 +10,7 @@ from pydantic import model_validator
 from neuroloom.core.dataset import Dataset
 from neuroloom.core.recipe import setting
 from neuroloom.learn.study import Prepared, Study, add_scores
-from neuroloom.signals.cut import Cut
+from neuroloom.signals.examples.cut import Cut
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,14 +80,14 @@ class Artifacts(Study):
     def read(self, data: Path) -> Dataset:
         """Read the recordings and cut every channel into windows."""
         from neuroloom.io.recordings.find import find
-        from neuroloom.signals.windows import read_windows
+        from neuroloom.signals.mending.windows import read_windows
 
         return read_windows(self, find(data, self.include, self.pattern))
 
     def read_like(self, facts: dict[str, Any], data: Path, include: list[str]) -> Dataset:
         """Cut new recordings the way the run's were."""
         from neuroloom.io.recordings.find import find
-        from neuroloom.signals.windows import read_windows
+        from neuroloom.signals.mending.windows import read_windows
 
         return read_windows(self, find(data, include, self.pattern), facts)
 
@@ -116,7 +116,7 @@ class Artifacts(Study):
 
     def _judge(self, prepared: Prepared, run: Run, results: dict[str, Any]) -> pd.DataFrame:
         """Score the detector by level too, and the forecaster on gaps made for it."""
-        from neuroloom.signals.cleaning import judge_gaps, metrics_by_level
+        from neuroloom.signals.mending.cleaning import judge_gaps, metrics_by_level
 
         table = super()._judge(prepared, run, results)
         if len(table) == 0:
@@ -129,7 +129,7 @@ class Artifacts(Study):
 
     def _keep(self, prepared: Prepared, run: Run, results: dict[str, Any]) -> None:
         """Store the detector, and a forecaster learnt from all clean stretches."""
-        from neuroloom.signals.cleaning import keep_filler
+        from neuroloom.signals.mending.cleaning import keep_filler
 
         super()._keep(prepared, run, results)
         if self.replace == "forecast":
@@ -160,6 +160,6 @@ class Artifacts(Study):
             path, channel, onset, stop (s), p_artifact, decoded; a row each window, four over
             each moment.
         """
-        from neuroloom.signals.cleaning import clean
+        from neuroloom.signals.mending.cleaning import clean
 
         return clean(self, run, inputs, out)

@@ -15,9 +15,9 @@ from neuroloom.core.recipe import setting
 from neuroloom.core.split import Fold
 from neuroloom.learn.model import Model, find_model
 from neuroloom.learn.study import Prepared, Study
-from neuroloom.signals.cut import Cut
+from neuroloom.signals.examples.cut import Cut
 from neuroloom.signals.models.build import FEATURES_LIKE
-from neuroloom.signals.pretrained import fewer_labels, refuse_seen
+from neuroloom.signals.pretraining.pretrained import fewer_labels, refuse_seen
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -129,7 +129,7 @@ class Decode(Study):
     def read(self, data: Path) -> Dataset:
         """Find, read and cut the recordings of `data`."""
         from neuroloom.io.recordings.find import find
-        from neuroloom.signals.data import peek_all, read_examples
+        from neuroloom.signals.examples.data import peek_all, read_examples
 
         found = find(data, self.include, self.pattern)
         headers = peek_all(found)
@@ -138,7 +138,7 @@ class Decode(Study):
     def read_like(self, facts: dict[str, Any], data: Path, include: list[str]) -> Dataset:
         """Cut new recordings the way the run's were: same channels, rate, filter and window."""
         from neuroloom.io.recordings.find import find
-        from neuroloom.signals.data import align_to
+        from neuroloom.signals.examples.data import align_to
 
         return align_to(facts, find(data, include, self.pattern))
 
@@ -171,7 +171,7 @@ class Decode(Study):
 
     def _likes(self) -> dict[str, Any]:
         """Return the preprocessing that the features, or else the model, were made for."""
-        from neuroloom.signals.pretrained import likes_of
+        from neuroloom.signals.pretraining.pretrained import likes_of
 
         likes = FEATURES_LIKE[self.features] if self.features else find_model(self.model).likes
         return likes | likes_of(self.init)

@@ -15,8 +15,8 @@ from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import ConfigError
 from neuroloom.core.recipe import setting
 from neuroloom.learn.study import Prepared, Study
-from neuroloom.signals.cut import Cut
-from neuroloom.signals.events import Rule
+from neuroloom.signals.examples.cut import Cut
+from neuroloom.signals.examples.events import Rule
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,8 +115,8 @@ class Detect(Study):
     def read(self, data: Path) -> Dataset:
         """Find and read the recordings of `data`, in overlapping stretches."""
         from neuroloom.io.recordings.find import find
-        from neuroloom.signals.events import read_events
-        from neuroloom.signals.traces import check_rate
+        from neuroloom.signals.examples.events import read_events
+        from neuroloom.signals.examples.traces import check_rate
 
         check_rate(self.rate, self.band)
         if not self.events:
@@ -130,7 +130,7 @@ class Detect(Study):
     def read_like(self, facts: dict[str, Any], data: Path, include: list[str]) -> Dataset:
         """Read new recordings the way the run's were: same channels, rate, filter and stretch."""
         from neuroloom.io.recordings.find import find
-        from neuroloom.signals.events import read_events
+        from neuroloom.signals.examples.events import read_events
 
         found = find(data, include, self.pattern)
         return read_events(
@@ -184,7 +184,11 @@ class Detect(Study):
 
     def rule(self, dataset: Dataset, rows: np.ndarray, learner: Any) -> Rule:
         """Return how probabilities become events, as far as open settled on training rows."""
-        from neuroloom.signals.events import choose_threshold, probabilities, training_events
+        from neuroloom.signals.examples.events import (
+            choose_threshold,
+            probabilities,
+            training_events,
+        )
 
         threshold = 0.5 if self.threshold is None else self.threshold
         rule = Rule(threshold, self.shortest, self.longest, self.merge)
@@ -198,7 +202,7 @@ class Detect(Study):
         self, prepared: Prepared, fits: list[Fitted]
     ) -> Iterator[tuple[Fitted, Rule, str, np.ndarray]]:
         """Yield each fit with its rule and, of each recording held out, the probabilities."""
-        from neuroloom.signals.events import probabilities
+        from neuroloom.signals.examples.events import probabilities
 
         for fit in fits:
             fold = prepared.folds[fit.job.fold]
@@ -208,7 +212,7 @@ class Detect(Study):
 
     def tabulate(self, prepared: Prepared, fits: list[Fitted]) -> pd.DataFrame:
         """Return a row for each held-out recording, seed and role, with counts of events."""
-        from neuroloom.signals.events import judge
+        from neuroloom.signals.examples.events import judge
 
         models = self.roles(prepared.dataset.task)
         rows = []
@@ -223,7 +227,7 @@ class Detect(Study):
     def _row(
         self, dataset: Dataset, path: str, head: dict[str, Any], counts: dict[str, Any]
     ) -> dict[str, Any]:
-        from neuroloom.signals.events import entity_columns
+        from neuroloom.signals.examples.events import entity_columns
 
         number = list(dataset.extra["samples"]).index(path)
         return {"example": number} | entity_columns(dataset, path) | head | counts
@@ -232,7 +236,7 @@ class Detect(Study):
         self, ensemble: Ensemble, dataset: Dataset, head: dict[str, Any]
     ) -> pd.DataFrame:
         """Return the counts of new recordings that are labelled."""
-        from neuroloom.signals.events import judge
+        from neuroloom.signals.examples.events import judge
 
         units = dict(zip(dataset.table["path"], head.pop("unit"), strict=True))
         rows = []
@@ -245,7 +249,7 @@ class Detect(Study):
         self, ensemble: Ensemble, dataset: Dataset
     ) -> Iterator[tuple[str, np.ndarray]]:
         """Yield each recording with the probabilities of a stored model."""
-        from neuroloom.signals.events import probabilities
+        from neuroloom.signals.examples.events import probabilities
 
         for path in dict.fromkeys(dataset.table["path"]):
             rows = np.flatnonzero((dataset.table["path"] == path).to_numpy())
@@ -323,8 +327,8 @@ def _as_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
 def _those_there(data: Path, detect: Detect) -> str:
     """Return a sentence that lists the annotations of the data."""
     from neuroloom.io.recordings.find import find
-    from neuroloom.signals.data import peek_all
-    from neuroloom.signals.traces import labels_there
+    from neuroloom.signals.examples.data import peek_all
+    from neuroloom.signals.examples.traces import labels_there
 
     headers = peek_all(find(data, detect.include, detect.pattern))
     return f" There are {', '.join(labels_there(headers)[:20])}."

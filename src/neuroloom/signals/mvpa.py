@@ -18,7 +18,7 @@ from neuroloom.core.recipe import Recipe, setting
 from neuroloom.core.split import Fold, Split, check_classes, make_folds
 from neuroloom.learn.model import find_model
 from neuroloom.learn.training.budget import Plan, parse_budget, plan_time, readable_budget
-from neuroloom.signals.cut import Cut
+from neuroloom.signals.examples.cut import Cut
 from neuroloom.signals.spots import Spot, fit_spots, make_spots, score_spots
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ class Mvpa(Recipe):
     def prepare(self, data: Path) -> Sweep:
         """Read, check, audit and split; nothing is written."""
         from neuroloom.io.recordings.find import find
-        from neuroloom.signals.data import read_examples
+        from neuroloom.signals.examples.data import read_examples
 
         models = [find_model(name) for name in self.models]
         everything = read_examples(find(data, self.include, self.pattern), self.cut())

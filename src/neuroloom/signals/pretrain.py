@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from neuroloom.core.run import Run
-    from neuroloom.signals.places import Pieces
+    from neuroloom.signals.pretraining.places import Pieces
 
 HELD_OUT_SHARE = 0.2
 STEPS = 400
@@ -110,8 +110,8 @@ class Pretrain(Recipe):
         """Find, read and cut the recordings, and hold some of them out; nothing is written."""
         from neuroloom import io
         from neuroloom.io.recordings.find import find
-        from neuroloom.signals.data import hash_of
-        from neuroloom.signals.places import without
+        from neuroloom.signals.examples.data import hash_of
+        from neuroloom.signals.pretraining.places import without
 
         found = without(find(data, self.include, self.pattern), self.exclude)
         paths = found.table["path"].astype(str).tolist()
@@ -137,7 +137,7 @@ class Pretrain(Recipe):
 
     def _held_out(self, paths: list[str]) -> list[str]:
         """Return the files that judge: those named, else a fifth of them, drawn."""
-        from neuroloom.signals.places import matching
+        from neuroloom.signals.pretraining.places import matching
 
         held = matching(paths, self.hold_out, "hold_out")
         if not held and len(paths) > 1:
@@ -152,7 +152,7 @@ class Pretrain(Recipe):
         return held
 
     def _pieces(self, found: Any, *, whole: bool = False) -> Pieces:
-        from neuroloom.signals.places import read_pieces
+        from neuroloom.signals.pretraining.places import read_pieces
 
         return read_pieces(
             found, window=self.window, rate=self.rate, band=self.band, picks=self.picks,
@@ -161,7 +161,7 @@ class Pretrain(Recipe):
 
     def work(self, prepared: Gathered, run: Run) -> None:
         """Train, judge on the held-out recordings, store, draw and report."""
-        from neuroloom.signals.reconstruction import judge
+        from neuroloom.signals.pretraining.reconstruction import judge
         from neuroloom.signals.story.pretrain import write_card
 
         self._record(prepared, run)
@@ -275,7 +275,7 @@ class Pretrain(Recipe):
 
         from neuroloom.io.recordings.find import find
         from neuroloom.signals.nets.powertokens import PowerTokens, load_encoder
-        from neuroloom.signals.pretrained import load_pretrained
+        from neuroloom.signals.pretraining.pretrained import load_pretrained
 
         if not inputs:
             raise ConfigError("predict needs a file or a folder.")

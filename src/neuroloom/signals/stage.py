@@ -14,8 +14,8 @@ from neuroloom.core.recipe import setting
 from neuroloom.core.split import Fold
 from neuroloom.learn.model import find_model
 from neuroloom.learn.study import Prepared, Study
-from neuroloom.signals.cut import Cut
-from neuroloom.signals.sleep import Staging
+from neuroloom.signals.examples.cut import Cut
+from neuroloom.signals.examples.sleep import Staging
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -108,8 +108,8 @@ class Stage(Study):
     def read(self, data: Path) -> Dataset:
         """Find and read the recordings of `data`, cut into epochs."""
         from neuroloom.io.recordings.find import find
-        from neuroloom.signals.sleep import read_epochs
-        from neuroloom.signals.traces import check_rate
+        from neuroloom.signals.examples.sleep import read_epochs
+        from neuroloom.signals.examples.traces import check_rate
 
         check_rate(self.rate, self.band)
         found = find(data, self.include, self.pattern)
@@ -118,7 +118,7 @@ class Stage(Study):
     def read_like(self, facts: dict[str, Any], data: Path, include: list[str]) -> Dataset:
         """Read new recordings the way the run's were: same channels, rate, filter and epoch."""
         from neuroloom.io.recordings.find import find
-        from neuroloom.signals.sleep import read_epochs
+        from neuroloom.signals.examples.sleep import read_epochs
 
         staging = replace(self.staging(), epoch=facts["axes"]["epoch"])
         found = find(data, include, self.pattern)

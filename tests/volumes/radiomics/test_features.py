@@ -12,11 +12,11 @@ from scipy.spatial.distance import pdist
 
 from neuroloom.core.errors import DataError
 from neuroloom.volumes.radiomics import Chain, extract
-from neuroloom.volumes.radiomics.discretise import bin_size, interpolate, resegment
-from neuroloom.volumes.radiomics.hulls import enclosing_ellipsoid, smallest_box
-from neuroloom.volumes.radiomics.intensity import local_peaks, volume_curve
-from neuroloom.volumes.radiomics.shape import autocorrelation, morphology
-from neuroloom.volumes.radiomics.texture import texture
+from neuroloom.volumes.radiomics.features.discretise import bin_size, interpolate, resegment
+from neuroloom.volumes.radiomics.features.hulls import enclosing_ellipsoid, smallest_box
+from neuroloom.volumes.radiomics.features.intensity import local_peaks, volume_curve
+from neuroloom.volumes.radiomics.features.shape import autocorrelation, morphology
+from neuroloom.volumes.radiomics.features.texture import texture
 
 UNIT = (1.0, 1.0, 1.0)
 PHANTOM = Chain(method="none", ivh="definite")
@@ -79,7 +79,7 @@ def test_three_dimensional_texture_is_the_same_in_any_orientation():
 
 
 def test_many_levels_take_the_sparse_way_to_the_same_numbers(monkeypatch):
-    from neuroloom.volumes.radiomics import tally
+    from neuroloom.volumes.radiomics.features import tally
 
     rng = np.random.default_rng(1)
     levels = rng.integers(0, 40, (4, 6, 6))

@@ -7,9 +7,15 @@ import pytest
 from scipy.ndimage import gaussian_laplace, uniform_filter
 
 from neuroloom.core.errors import ConfigError, DataError
-from neuroloom.volumes.radiomics.discretise import interpolate
 from neuroloom.volumes.radiomics.extract import Chain, delineate, measure, measure_response
-from neuroloom.volumes.radiomics.filters import daubechies, gabor_kernel, log_kernel, parse, respond
+from neuroloom.volumes.radiomics.features.discretise import interpolate
+from neuroloom.volumes.radiomics.features.filters import (
+    daubechies,
+    gabor_kernel,
+    log_kernel,
+    parse,
+    respond,
+)
 
 UNIT = (1.0, 1.0, 1.0)
 NOISE = np.random.default_rng(0).normal(size=(20, 21, 22))

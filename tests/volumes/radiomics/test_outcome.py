@@ -21,15 +21,15 @@ from neuroloom.io.cases import find_cases
 from neuroloom.learn.scoring import survival
 from neuroloom.learn.scoring.scores import auc
 from neuroloom.volumes.radiomics.checks import audit_features
-from neuroloom.volumes.radiomics.cox import baseline_hazard, fit_cox, predicted_survival
-from neuroloom.volumes.radiomics.elastic import choose_penalty, fit_elastic
-from neuroloom.volumes.radiomics.estimators import Cox, Linear, learn_scaling
 from neuroloom.volumes.radiomics.extract import Chain
-from neuroloom.volumes.radiomics.forest import flatten, walk
-from neuroloom.volumes.radiomics.models import linear, volume
+from neuroloom.volumes.radiomics.outcome.cox import baseline_hazard, fit_cox, predicted_survival
+from neuroloom.volumes.radiomics.outcome.elastic import choose_penalty, fit_elastic
+from neuroloom.volumes.radiomics.outcome.estimators import Cox, Linear, learn_scaling
+from neuroloom.volumes.radiomics.outcome.forest import flatten, walk
+from neuroloom.volumes.radiomics.outcome.models import linear, volume
+from neuroloom.volumes.radiomics.outcome.targets import outcome_of, stratified_folds
 from neuroloom.volumes.radiomics.recipe import Radiomics
 from neuroloom.volumes.radiomics.table import Wish, find_channel, has_images, measure_cases
-from neuroloom.volumes.radiomics.targets import outcome_of, stratified_folds
 from tests.regions import write_regions
 
 STAT = Wish(Chain(families=("morph", "stat")))

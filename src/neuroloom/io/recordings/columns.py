@@ -12,7 +12,7 @@ import numpy as np
 from neuroloom.core.errors import DataError
 from neuroloom.core.recording import signal
 from neuroloom.io.recordings.electrodes import template_positions
-from neuroloom.io.recordings.raw import window, within
+from neuroloom.io.recordings.formats.raw import window, within
 from neuroloom.io.recordings.reader import Header
 
 if TYPE_CHECKING:

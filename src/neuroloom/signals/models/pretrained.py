@@ -13,8 +13,8 @@ SOURCE = "Kostas et al. (2021), Front. Hum. Neurosci. 15, 653659 (pretrain, then
 
 def _arguments(facts: dict[str, Any], init: str) -> tuple[dict[str, Any], Any]:
     """Return what both learners are built from, and the encoder's weights or None."""
-    from neuroloom.signals.places import place_matrix
-    from neuroloom.signals.pretrained import load_pretrained
+    from neuroloom.signals.pretraining.places import place_matrix
+    from neuroloom.signals.pretraining.pretrained import load_pretrained
 
     sizes, weights = _random(facts) if init == "random" else load_pretrained(init)
     places = place_matrix(facts["channels"], "the data").tolist()
@@ -31,7 +31,7 @@ def _probe(
     facts: dict[str, Any], task: str, n_outputs: int, *, init: str = "random",
     init_seed: int = 0, **options: Any,
 ) -> Any:  # fmt: skip
-    from neuroloom.signals.pretrained import make_probe
+    from neuroloom.signals.pretraining.pretrained import make_probe
 
     arguments, weights = _arguments(facts, init)
     settings = arguments | {
@@ -42,7 +42,7 @@ def _probe(
 
 
 def _probe_again(spec: dict[str, Any]) -> Any:
-    from neuroloom.signals.pretrained import make_probe
+    from neuroloom.signals.pretraining.pretrained import make_probe
 
     return make_probe({key: value for key, value in spec.items() if key != "name"}, None)
 

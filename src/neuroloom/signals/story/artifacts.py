@@ -28,7 +28,7 @@ SHOWN = 6
 
 def illustrate(recipe: Artifacts, run: Run, prepared: Prepared, fits: list[Fitted]) -> None:
     """Draw and say what a reader of an artefact study looks for."""
-    from neuroloom.signals.cleaning import load_filler
+    from neuroloom.signals.mending.cleaning import load_filler
 
     shelf, metrics = Shelf(run.folder / "artifacts"), read_json(run.folder / "metrics.json")
     add_study_figures(run, prepared, fits)
@@ -112,7 +112,7 @@ def draw_levels(levels: dict[str, dict[str, float | None]]) -> Figure:
 @styled
 def draw_gaps(prepared: Prepared, filler: Any) -> Figure:
     """Draw clean stretches with a gap, and what the forecaster puts in."""
-    from neuroloom.signals.cleaning import clean_stretches
+    from neuroloom.signals.mending.cleaning import clean_stretches
 
     traces = clean_stretches(prepared, np.arange(len(prepared.dataset)))
     longest = max(traces, key=len)

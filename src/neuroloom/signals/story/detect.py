@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from neuroloom.learn.study import Prepared
     from neuroloom.learn.training.crossfit import Fitted
     from neuroloom.signals.detect import Detect
-    from neuroloom.signals.events import Rule
+    from neuroloom.signals.examples.events import Rule
 
 SHOWN = 4
 # One recording as one fit sees it: the fit, its rule, the path and the probabilities.
@@ -60,7 +60,7 @@ def _events(detect: Detect, dataset: Dataset, seen: list[Seen]) -> pd.DataFrame:
     """Return every found and missed event of every seed."""
     import pandas as pd
 
-    from neuroloom.signals.events import judge
+    from neuroloom.signals.examples.events import judge
 
     parts = []
     for fit, rule, path, p in seen:
@@ -164,7 +164,7 @@ def _add_density(shelf: Shelf, dataset: Dataset, events: pd.DataFrame) -> list[s
 def _density_rows(
     path: str, marks: pd.DataFrame, seconds: float, parts: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    from neuroloom.signals import sleep
+    from neuroloom.signals.examples import sleep
     from neuroloom.signals.measures import density, density_by_stage
 
     known = sleep.stage_marks(marks, sleep.Staging())
@@ -208,7 +208,7 @@ def _add_curves(
 
     import pandas as pd
 
-    from neuroloom.signals.events import THRESHOLDS, judge
+    from neuroloom.signals.examples.events import THRESHOLDS, judge
     from neuroloom.signals.figures import events as figures
     from neuroloom.signals.measures import event_scores
 

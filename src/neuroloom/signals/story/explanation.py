@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from neuroloom.learn.study import Prepared
     from neuroloom.learn.training.crossfit import Fitted
     from neuroloom.signals.decode import Decode
-    from neuroloom.signals.kernels import Kernels
-    from neuroloom.signals.relevance import EvokedRelevance, Relevance
+    from neuroloom.signals.explanation.kernels import Kernels
+    from neuroloom.signals.explanation.relevance import EvokedRelevance, Relevance
 
 EXPLAINED_TRIALS = 200
 ATTRIBUTED_TRIALS = 24
@@ -118,7 +118,7 @@ def _spread(rows: np.ndarray, most: int) -> np.ndarray:
 
 def _explain(subject: _Subject, score: Any, rows: np.ndarray) -> tuple[pd.DataFrame, list[str]]:
     """Show where the model looked; return the table of sensors and sentences."""
-    from neuroloom.signals.relevance import polarity
+    from neuroloom.signals.explanation.relevance import polarity
 
     turned = polarity(score, np.asarray(subject.dataset.x[rows]))
     stories = choose_stories(subject.likes, turned)
@@ -168,7 +168,7 @@ def _say_polarity(turned: float) -> list[str]:
 
 
 def _tell_power(subject: _Subject, score: Any, rows: np.ndarray) -> tuple[pd.DataFrame, list[str]]:
-    from neuroloom.signals.relevance import explain
+    from neuroloom.signals.explanation.relevance import explain
 
     dataset, facts = subject.dataset, subject.dataset.facts
     band = facts["cut"]["band"]
@@ -215,7 +215,7 @@ def _say_sensors(channels: pd.DataFrame, what: str) -> str:
 
 
 def _tell_evoked(subject: _Subject, score: Any, rows: np.ndarray) -> tuple[pd.DataFrame, list[str]]:
-    from neuroloom.signals.relevance import explain_evoked
+    from neuroloom.signals.explanation.relevance import explain_evoked
 
     dataset, facts = subject.dataset, subject.dataset.facts
     found = explain_evoked(
@@ -269,7 +269,7 @@ def _attribute(subject: _Subject) -> list[str]:
     """Share a net's scores out among the sensors, and check against random weights."""
     if not hasattr(subject.learner, "as_module"):
         return []
-    from neuroloom.signals.attribution import NAMES, attribute_sensors
+    from neuroloom.signals.explanation.attribution import NAMES, attribute_sensors
     from neuroloom.signals.figures.relevance import attributions
 
     dataset = subject.dataset
@@ -320,8 +320,8 @@ def _show_kernels(subject: _Subject, story: str) -> list[str]:
     """Show the first filters of a net: what they pass, and what they weigh."""
     if not hasattr(subject.learner, "as_module"):
         return []
+    from neuroloom.signals.explanation.kernels import frequency_response, learner_kernels
     from neuroloom.signals.figures.relevance import kernel_spectra
-    from neuroloom.signals.kernels import frequency_response, learner_kernels
 
     kernels = learner_kernels(subject.learner)
     if kernels is None:
@@ -348,9 +348,9 @@ def _show_kernels(subject: _Subject, story: str) -> list[str]:
 
 def _show_spatial(subject: _Subject, kernels: Kernels, peaks: np.ndarray, story: str) -> None:
     from neuroloom.learn.explain import pattern
+    from neuroloom.signals.explanation.kernels import activation_patterns, filter_power
+    from neuroloom.signals.explanation.relevance import make_windows
     from neuroloom.signals.figures.relevance import kernel_maps
-    from neuroloom.signals.kernels import activation_patterns, filter_power
-    from neuroloom.signals.relevance import make_windows
 
     x = np.asarray(subject.dataset.x[subject.rows], float)
     scores = subject.learner.predict_scores(subject.dataset.x[subject.rows])

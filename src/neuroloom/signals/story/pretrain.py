@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from neuroloom.core.run import Run
-    from neuroloom.signals.places import Pieces
     from neuroloom.signals.pretrain import Gathered, Pretrain
+    from neuroloom.signals.pretraining.places import Pieces
 
 SHOWN = 4
 METRIC = "explained_variance"
@@ -58,7 +58,7 @@ def by_recording(run: Run) -> Any:
 @styled
 def draw_examples(module: Any, pieces: Pieces, recipe: Pretrain) -> Figure:
     """Draw a hidden place of each of a few windows with its two reconstructions."""
-    from neuroloom.signals.reconstruction import hidden_groups, interpolate, reconstruct
+    from neuroloom.signals.pretraining.reconstruction import hidden_groups, interpolate, reconstruct
     from neuroloom.signals.steps.montage import TEN_TEN
 
     several = pieces.table["path"].map(lambda path: len(pieces.places[path]) > 1)

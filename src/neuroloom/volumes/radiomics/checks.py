@@ -6,7 +6,7 @@ import numpy as np
 
 from neuroloom.core.audit import Finding, tell_tale
 from neuroloom.core.dataset import Dataset
-from neuroloom.volumes.radiomics.models import VOLUMES
+from neuroloom.volumes.radiomics.outcome.models import VOLUMES
 
 EVENTS_EACH = 10
 TIED = 0.9

@@ -8,16 +8,16 @@ from typing import Literal
 import numpy as np
 
 from neuroloom.core.errors import DataError
-from neuroloom.volumes.radiomics import discretise
-from neuroloom.volumes.radiomics.intensity import (
+from neuroloom.volumes.radiomics.features import discretise
+from neuroloom.volumes.radiomics.features.intensity import (
     histogram,
     local_peaks,
     statistics,
     volume_curve,
 )
-from neuroloom.volumes.radiomics.levels import bounding_box
-from neuroloom.volumes.radiomics.shape import morphology
-from neuroloom.volumes.radiomics.texture import FAMILIES, MODES, texture
+from neuroloom.volumes.radiomics.features.levels import bounding_box
+from neuroloom.volumes.radiomics.features.shape import morphology
+from neuroloom.volumes.radiomics.features.texture import FAMILIES, MODES, texture
 
 Spacing = tuple[float, float, float]
 ALL_FAMILIES = ("morph", "loc", "stat", "ih", "ivh", *FAMILIES)
@@ -190,7 +190,7 @@ def measure_response(region: Region, name: str, chain: Chain) -> Measured:
     >>> "stat_mean" in measure_response(found, "mean:3", chain).values
     True
     """
-    from neuroloom.volumes.radiomics.filters import respond
+    from neuroloom.volumes.radiomics.features.filters import respond
 
     response = respond(region.image, name, region.spacing)
     _require_finite(response[region.kept], f" of the response to {name}")

@@ -15,8 +15,8 @@ from neuroloom.core.recipe import setting
 from neuroloom.core.split import Fold
 from neuroloom.learn.study import Prepared, Study
 from neuroloom.volumes.radiomics.extract import ALL_FAMILIES, Chain
+from neuroloom.volumes.radiomics.features.texture import MODES
 from neuroloom.volumes.radiomics.table import Table, Wish, has_images
-from neuroloom.volumes.radiomics.texture import MODES
 from neuroloom.volumes.whole.columns import odd_words
 from neuroloom.volumes.whole.targets import of_the_run, without_target
 
@@ -110,7 +110,7 @@ class Radiomics(Study):
 
     def wish(self) -> Wish:
         """Return which numbers are taken of each case."""
-        from neuroloom.volumes.radiomics.filters import parse
+        from neuroloom.volumes.radiomics.features.filters import parse
 
         for name in self.filters:
             parse(name)
@@ -203,7 +203,7 @@ class Radiomics(Study):
     def _dataset(
         self, table: Table, facts: dict[str, Any] | None = None, *, labelled: bool = True
     ) -> Dataset:
-        from neuroloom.volumes.radiomics.targets import outcome_of
+        from neuroloom.volumes.radiomics.outcome.targets import outcome_of
 
         task = facts["task"] if facts else None
         labels, truth, task = outcome_of(
@@ -246,7 +246,7 @@ class Radiomics(Study):
 
     def _split(self, dataset: Dataset, by: str) -> list[Fold]:
         """Deal subjects to folds so that each has its share of every outcome."""
-        from neuroloom.volumes.radiomics.targets import stratified_folds
+        from neuroloom.volumes.radiomics.outcome.targets import stratified_folds
 
         if stated := self.stated(dataset):
             return stated

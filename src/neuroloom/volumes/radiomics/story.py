@@ -114,7 +114,7 @@ def illustrate(recipe: Radiomics, run: Run, prepared: Prepared, fits: list[Fitte
     )  # fmt: skip
     more: dict[str, Any] = {}
     if dataset.task == "survival":
-        from neuroloom.volumes.radiomics.courses import add_survival
+        from neuroloom.volumes.radiomics.outcome.courses import add_survival
 
         add_split_figure(run, prepared)
         more = add_survival(shelf, run, prepared, fits)

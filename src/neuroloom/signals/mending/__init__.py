@@ -1,0 +1,1 @@
+"""Artefacts put in to learn from, found, and filled."""
