@@ -58,6 +58,8 @@ class Models(SphinxDirective):
         """Return the table of the family's models, in the order of the registry."""
         places = registry.table("model").items()
         family = [n for n, place in places if f".{self.arguments[0]}:" in place]
+        if not family:
+            raise self.error(f"no model is registered in {self.arguments[0]}")
         models = [registry.load("model", name) for name in family]
         rows = (
             (f"``{model.name.rpartition('/')[2]}``", model.summary, model.source)

@@ -301,7 +301,10 @@ def test_contrasts_that_were_not_learnt_are_passed_over_or_warned_of(tmp_path):
     study = Regress(target="age", size=8)
     learnt = study.read(data)
     assert learnt.facts["contrasts"] == ["T1w"]
-    both = study.read_new(_facts(learnt), write_contrasts(tmp_path / "both", subjects=2))
+    mixed = write_contrasts(tmp_path / "both", subjects=2)
+    (broken,) = mixed.rglob("sub-1_T2w.nii*")  # an image that is passed over need not be sound
+    broken.write_bytes(broken.read_bytes()[:200])
+    both = study.read_new(_facts(learnt), mixed)
     assert both.table["name"].str.endswith("T1w").all()
     assert len(both.table) == 2
     assert any("were passed over: 2 of T2w" in one.detail for one in both.findings)

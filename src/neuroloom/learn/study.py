@@ -305,7 +305,8 @@ class Study(Recipe):
         per_epoch = seconds_per_epoch(learner, x, y, self.seed)
         judged = sum(len(fold.test) > 0 for fold in prepared.folds)
         fits = self.seeds * (judged + self._refits(model))
-        left = budget.seconds - run.elapsed - seconds_for_report(budget.seconds)
+        report = seconds_for_report(budget.seconds, judged=judged > 0)
+        left = budget.seconds - run.elapsed - report
         return plan_time(max(left, 0.0), per_epoch, fits, learner.training.epochs)
 
     def _judge(self, prepared: Prepared, run: Run, results: dict[str, Any]) -> pd.DataFrame:

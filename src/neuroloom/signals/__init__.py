@@ -3,10 +3,11 @@
     from neuroloom.signals import Decode
     run = Decode(model="eegnet", events={"T1": "fists", "T2": "feet"}, split="run").run("bids/")
 
-`decode`, `detect` (events), `stage` (sleep) and `pretrain` are recipes; `data` cuts recordings into
-trials, `traces` reads them whole; `steps` filter and reference them; `measures` are what papers
-report; `models` names the nets and classical decoders; `simulate` makes recordings with known
-sources.
+`decode`, `detect` (events), `stage` (sleep) and `pretrain` are recipes; `examples` cuts recordings
+into trials or reads them whole; `steps` filter and reference them; `mending` finds and fills
+artefacts; `explanation` says what a net looks at; `pretraining` is what a net without labels needs;
+`measures` are what papers report; `models` names the nets and classical decoders; `simulate` makes
+recordings with known sources.
 """
 
 from __future__ import annotations

@@ -17,7 +17,13 @@ from neuroloom.core.files import read_json, write_json
 from neuroloom.core.recipe import Recipe, setting
 from neuroloom.core.split import Fold, Split, check_classes, make_folds
 from neuroloom.learn.model import find_model
-from neuroloom.learn.training.budget import Plan, parse_budget, plan_time, readable_budget
+from neuroloom.learn.training.budget import (
+    Plan,
+    parse_budget,
+    plan_time,
+    readable_budget,
+    seconds_for_report,
+)
 from neuroloom.signals.examples.cut import Cut
 from neuroloom.signals.spots import Spot, fit_spots, make_spots, score_spots
 
@@ -234,7 +240,8 @@ class Mvpa(Recipe):
         fits = len(folds) * self.seeds * len(sweep.spots)
         nets = sum(find_model(model).is_net for model in self.models)
         per_epoch = seconds_per_epoch(learner, x, y, self.seed)
-        return plan_time(budget.seconds / nets, per_epoch, fits, learner.training.epochs)
+        seconds = budget.seconds - seconds_for_report(budget.seconds)
+        return plan_time(seconds / nets, per_epoch, fits, learner.training.epochs)
 
 
 def _make(name: str, dataset: Dataset) -> Any:

@@ -14,7 +14,13 @@ from neuroloom.core.errors import ConfigError
 from neuroloom.core.files import read_json, write_atomic, write_json
 from neuroloom.core.recipe import Recipe, setting
 from neuroloom.core.run import check_out, data_error_if_changed
-from neuroloom.learn.training.budget import Plan, parse_budget, plan_time, readable_budget
+from neuroloom.learn.training.budget import (
+    Plan,
+    parse_budget,
+    plan_time,
+    readable_budget,
+    seconds_for_report,
+)
 from neuroloom.learn.training.fit import FitJob, Training
 
 if TYPE_CHECKING:
@@ -231,7 +237,8 @@ class Pretrain(Recipe):
         if budget.seconds is not None:
             probe = fit(self.module(recordings), x, y, TRAINING, FitJob(seed=self.seed, steps=6))
             _, per_epoch = count_steps(len(x), TRAINING, FitJob())
-            seconds = max(budget.seconds - run.elapsed, 1.0)
+            report = seconds_for_report(budget.seconds)
+            seconds = max(budget.seconds - run.elapsed - report, 1.0)
             ceiling = -(-STEPS // per_epoch)
             plan = plan_time(seconds, probe.step_seconds * per_epoch, 1, ceiling)
         write_json(file, plan.as_dict())

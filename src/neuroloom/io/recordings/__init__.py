@@ -5,9 +5,10 @@
 - `annotated.write_annotated` writes a recording with annotations as FIF, without personal data.
 - `fetch.fetch_eegbci` downloads PhysioNet's motor imagery recordings, checksummed.
 
-A format is a module with `read(path, start, stop) -> DataArray` and `peek(path) -> Header`;
-to add one, write it and name its suffix in `FORMATS` (or in the entry-point group
-`neuroloom.formats`). Names and birth dates in headers never leave these modules.
+A format is a module of `formats` with `read(path, start, stop) -> DataArray` and
+`peek(path) -> Header`; to add one, write it and name its suffix in `FORMATS` (or in the entry-point
+group `neuroloom.formats`). One of text stands in `text`, and among the `KINDS` of its door. Names
+and birth dates in headers never leave these modules.
 """
 
 from neuroloom.io.recordings.reader import Header, is_readable, peek, read

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neuroloom.learn.training.budget import Budget, seconds_for_report
+from neuroloom.learn.training.budget import Budget
 from neuroloom.learn.training.fit import FitJob, Training, fit, own_randomness
 from neuroloom.pose.volume.views import Batch, Shape, Views, centres_of, make_batch
 
@@ -150,7 +150,7 @@ def settle(
     Parameters
     ----------
     left
-        Seconds for the net, where the budget is a time.
+        Seconds for the net and for judging it, where the budget is a time.
     held
         How many moments are to be judged in that time.
 
@@ -165,7 +165,7 @@ def settle(
         parts = steps, max(1, steps // 4), max(1, steps // 2)
         return Course(*parts, batch), f"{steps} steps of the views, as asked for"
     took = seconds_per_step(views, shape, batch)
-    left -= seconds_for_report(left) + held * JUDGING * took[1]
+    left -= held * JUDGING * took[1]
     left = max(left, 0.0) / MARGIN
     own = max(CENTRE * left, min(CENTRE_STEPS * took[2], CENTRE_MOST * left))
     shares = SIGHT * (left - own), (1 - SIGHT) * (left - own), own

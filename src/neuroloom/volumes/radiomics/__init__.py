@@ -1,8 +1,8 @@
 """Radiomics: numbers of a region in an image, as the IBSI defines them.
 
 `extract` runs the whole chain for one region (interpolate, re-segment, discretise, measure); the
-families stand alone in `shape`, `intensity` and `texture`, the filters in `filters`. Names are the
-tags of the reference tables of the Image Biomarker Standardisation Initiative.
+families stand alone in `features`, and so do the filters; `outcome` learns from the numbers. Names
+are the tags of the reference tables of the Image Biomarker Standardisation Initiative.
 
 Zwanenburg et al. (2020), Radiology 295(2), 328-338; reference manual, arXiv:1612.07003.
 """

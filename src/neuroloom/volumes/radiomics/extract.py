@@ -175,7 +175,7 @@ def measure_response(region: Region, name: str, chain: Chain) -> Measured:
     Parameters
     ----------
     name
-        Of the filter; see `filters.parse`.
+        Of the filter; see `features.filters.parse`.
 
     Raises
     ------

@@ -54,7 +54,7 @@ class Wish:
     channel
         Which channel of the image.
     filters
-        Responses that are measured beside the image (see `filters.parse`).
+        Responses that are measured beside the image (see `features.filters.parse`).
     columns
         Columns of the table that are features.
     """

@@ -115,6 +115,7 @@ def plan_choice(study: WholeImage, prepared: Prepared, run: Run) -> Plan:
     # Inner fits learn from a share of the examples; the slowest may be the one that is chosen.
     share = 1 - 1 / study.inner_folds
     cost = judged * (study.inner_folds * share * sum(seconds) + study.seeds * max(seconds))
-    left = budget.seconds - run.elapsed - seconds_for_report(budget.seconds)
+    report = seconds_for_report(budget.seconds, judged=study.folds != 0)
+    left = budget.seconds - run.elapsed - report
     ceiling = min(learner.training.epochs for learner in learners)
     return plan_time(max(left, 0.0), cost, 1, ceiling)

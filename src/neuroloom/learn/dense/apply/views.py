@@ -73,7 +73,7 @@ def slabs(volume: ArrayLike, axis: int = 0, slab: int = 1) -> Image:
     Raises
     ------
     ConfigError
-        If the slab is even or below one.
+        If `slab` is even or below one.
 
     Examples
     --------

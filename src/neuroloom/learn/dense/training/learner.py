@@ -6,8 +6,9 @@ import dataclasses
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -204,17 +205,15 @@ class DenseLearner:
             regions=wishes.regions,
             ignore=wishes.ignore,
         )
-        asked = made.dims == 2 and (wishes.tissue or wishes.sizes)
-        few = [(case, case.truth()) for case in _a_few(cases)] if asked else []
+        few = _Few(cases)
         if wishes.tissue and made.dims == 2:
-            made = plan_tissue(made, _labels(few, made), wishes.tissue)
+            made = plan_tissue(made, few.labels(made), wishes.tissue)
         if wishes.views in TURNED and made.dims == 2:
             made = squared(made)
         keys = wishes.keys if made.net == self.name else {"net": self.name} | wishes.keys
         made = override_both(made, keys)
         if wishes.sizes and made.dims == 2 and "thickness" not in keys:
-            sizes = [cases.spacing(case) for case, _ in few]
-            made = dataclasses.replace(made, thickness=_thickness(_labels(few, made), sizes, made))
+            made = dataclasses.replace(made, thickness=few.thickness(made))
         return made
 
     def fit(self, x: DenseCases, y: Any = None, *, job: FitJob | None = None) -> History:
@@ -406,33 +405,35 @@ class DenseLearner:
         )
 
 
-def _labels(few: Sequence[tuple[Any, np.ndarray]], plan: DensePlan) -> list[np.ndarray]:
-    """Return the labels of a few cases, in the plan's order of axes."""
-    return [label.transpose(plan.transpose) for _, label in few]
+class _Few:
+    """Some labelled cases, evenly among all, whose labels are read once where a plan needs them."""
 
+    def __init__(self, cases: DenseCases) -> None:
+        self.cases = cases
 
-def _thickness(
-    labels: Sequence[np.ndarray], spacings: Sequence[Sequence[float]], plan: DensePlan
-) -> tuple[float, ...]:
-    """Return how thick the things of every class or region are, in pixels of a 2-D plan.
+    @cached_property
+    def read(self) -> list[tuple[Any, np.ndarray]]:
+        """Cases with their labels, in the order of their files' axes."""
+        from neuroloom.learn.dense.planning.tissue import LOOKED_AT
 
-    Labels are in the plan's order of axes, spacings (of each) in that of their files.
-    """
-    from neuroloom.learn.dense.apply.size import thickness_of
+        many = len(self.cases)
+        rows = np.unique(np.linspace(0, many - 1, min(many, LOOKED_AT)).round().astype(int))
+        some = [self.cases[int(row)] for row in rows]
+        return [(case, case.truth()) for case in some if case.label is not None]
 
-    single = [(value,) for value in plan.classes if value not in (0, plan.ignore)]
-    groups = list(plan.regions.values()) if plan.regions else single
-    masks, scales = [], []
-    for label, spacing in zip(labels, spacings, strict=True):
-        flat = [spacing[axis] for axis in plan.transpose][-2:]
-        masks.append(np.stack([np.isin(label, group) for group in groups]))
-        scales.append(float(np.sqrt(np.prod(np.divide(flat, plan.spacing)))))
-    return tuple(thickness_of(masks, scales)) if masks else ()
+    def labels(self, plan: DensePlan) -> list[np.ndarray]:
+        """Return the labels in the plan's order of axes."""
+        return [label.transpose(plan.transpose) for _, label in self.read]
 
+    def thickness(self, plan: DensePlan) -> tuple[float, ...]:
+        """Return how thick the things of every class or region are, in pixels of a 2-D plan."""
+        from neuroloom.learn.dense.apply.size import thickness_of
 
-def _a_few(cases: DenseCases) -> list[Any]:
-    """Return some labelled cases, evenly among all."""
-    from neuroloom.learn.dense.planning.tissue import LOOKED_AT
-
-    rows = np.unique(np.linspace(0, len(cases) - 1, min(len(cases), LOOKED_AT)).round().astype(int))
-    return [cases[int(row)] for row in rows if cases[int(row)].label is not None]
+        single = [(value,) for value in plan.classes if value not in (0, plan.ignore)]
+        groups = list(plan.regions.values()) if plan.regions else single
+        masks, scales = [], []
+        for (case, _), label in zip(self.read, self.labels(plan), strict=True):
+            flat = [self.cases.spacing(case)[axis] for axis in plan.transpose][-2:]
+            masks.append(np.stack([np.isin(label, group) for group in groups]))
+            scales.append(float(np.sqrt(np.prod(np.divide(flat, plan.spacing)))))
+        return tuple(thickness_of(masks, scales)) if masks else ()
