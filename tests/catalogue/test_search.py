@@ -6,7 +6,15 @@ import csv
 
 import pytest
 
-from neuroloom.catalogue.search import OPTIONS, find_tool, like, load_tools, search
+from neuroloom.catalogue.search import (
+    APPS,
+    KNOWN_FOR,
+    OPTIONS,
+    find_tool,
+    like,
+    load_tools,
+    search,
+)
 from neuroloom.core.errors import ConfigError
 
 
@@ -78,9 +86,15 @@ def test_like_prints_a_command_or_says_not_yet() -> None:
     assert like("AxonDeepSeg") == "neuroloom run microscopy.axon DATA --out runs/axondeepseg"
     assert like("CERR") == "neuroloom run volumes.radiomics DATA --out runs/cerr"
     assert like("DeepLabCut") == "neuroloom run pose.estimate DATA --out runs/deeplabcut"
+    assert like("DLTK").startswith("neuroloom run volumes.synthesize DATA --kind autoencoder")
+    assert like("DeepBehavior").startswith("neuroloom run pose.track DATA")
+    assert like("MeDaS") == like("DeepInfer") == "neuroloom studio"
     assert like("SimBA").startswith("not yet: ")
+    assert set(KNOWN_FOR) <= {tool.name for tool in load_tools()}
     for tool in load_tools():
-        assert like(tool.name).startswith("neuroloom run" if tool.ready else "not yet")
+        app = tool.recipes[0] in APPS
+        ready = "neuroloom run" if tool.ready else "not yet"
+        assert like(tool.name).startswith("neuroloom studio" if app else ready)
 
 
 def test_options_are_settings_of_the_recipe() -> None:
@@ -92,7 +106,7 @@ def test_options_are_settings_of_the_recipe() -> None:
             flag.removeprefix("--"): value
             for flag, value in zip(words[::2], words[1::2], strict=True)
         }
-        load("recipe", find_tool(name).ready[0])(**asked)
+        load("recipe", KNOWN_FOR.get(name, find_tool(name).ready[0]))(**asked)
 
 
 def test_the_table_is_the_review(test_data) -> None:
@@ -110,3 +124,4 @@ def test_a_tool_whose_recipes_are_not_all_built_says_so(monkeypatch) -> None:
     monkeypatch.setattr("neuroloom.catalogue.search.state", lambda name: "passed (2026-11-22, 1)")
     assert find_tool("braindecode").parity == "passed (2026-11-22, 1)"
     assert find_tool("gumpy").parity == "passed (2026-11-22, 1); not yet: live"
+    assert find_tool("ATLASS").parity == "passed (2026-11-22, 1)"

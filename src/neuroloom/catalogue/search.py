@@ -18,7 +18,7 @@ OPTIONS = {
     "DeLINEATE": "--over whole --seeds 3",
     "DeepEEG": "--model erp",
     "CDeep3M2": "--views sixteen",
-    "DLTK": "--model fcn",
+    "DLTK": "--kind autoencoder",
     "EEG-DL": "--model bi-lstm-attention",
     "ExBrainable": "--model sccnet",
     "GaNDLF": "--model unet",
@@ -27,11 +27,19 @@ OPTIONS = {
     "NiftyNet": "--model highresnet",
     "NiftyTorch": "--model attention-unet",
     "SANTIA": "--model artifact-cnn",
-    "Volume Segmantics": "--configuration 2d",
+    "Volume Segmantics": "--views twelve",
     "gumpy": "--model voting",
     "ivadomed": "--configuration 2d --missing hemis",
     "nnU-Net": "--folds 5",
 }
+# The recipe that does what that tool is known for, where it is not the first of its row.
+KNOWN_FOR = {
+    "Allen Cell Structure Segmenter": "microscopy.threshold",
+    "DLTK": "volumes.synthesize",
+    "DeepBehavior": "pose.track",
+}
+# What does a tool's job but is no recipe.
+APPS = {"studio": "neuroloom studio", "models": "neuroloom models"}
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,7 @@ class Tool:
     def parity(self) -> str:
         """Say "passed (date, figures)", with the recipes that are still to come, or "not yet"."""
         shown = state(self.name)
-        missing = [recipe for recipe in self.recipes if recipe not in self.ready]
+        missing = [name for name in self.recipes if name not in (*self.ready, *APPS)]
         if shown == NOT_YET or not missing:
             return shown
         return f"{shown}; {NOT_YET}: {' '.join(missing)}"
@@ -191,13 +199,13 @@ def like(name: str) -> str:
     'neuroloom run signals.decode DATA --model shallow --mode cropped --out runs/braindecode'
     """
     tool = find_tool(name)
+    if tool.recipes[0] in APPS:
+        return APPS[tool.recipes[0]]
     if not tool.ready:
         planned = " and ".join(tool.recipes)
         return f"{NOT_YET}: {tool.name} is to be matched by {planned}, which does not exist yet."
     slug = "-".join(tokens(_aliases(tool)[0])[:1])
-    options = OPTIONS.get(tool.name, "")
+    recipe, options = KNOWN_FOR.get(tool.name, tool.ready[0]), OPTIONS.get(tool.name, "")
     return " ".join(
-        part
-        for part in ("neuroloom run", tool.ready[0], "DATA", options, f"--out runs/{slug}")
-        if part
+        part for part in ("neuroloom run", recipe, "DATA", options, f"--out runs/{slug}") if part
     )

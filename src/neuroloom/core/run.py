@@ -34,6 +34,8 @@ LIBRARIES = (
     "edfio", "mne", "mne-bids", "pooch", "pyriemann", "pyxdf",
     "einops", "h5py", "highdicom", "imagecodecs", "monai", "nibabel", "pillow", "pydicom",
     "scikit-image", "SimpleITK", "tifffile", "zarr", "lifelines", "openpyxl",
+    "av", "sleap-io", "tables", "ndx-pose", "opencv-python-headless", "pynwb",
+    "nilearn", "torch-geometric", "gymnasium", "onnxruntime", "nicegui",
 )  # fmt: skip
 
 

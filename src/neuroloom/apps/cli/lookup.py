@@ -172,7 +172,7 @@ def doctor() -> int:
 def _state(extra: str, missing: list[str]) -> str:
     """Say whether what an extra brings is here, or how it is got."""
     if not missing:
-        return f"All that {extra} {'needs' if extra == 'microscopy' else 'need'} is here."
+        return f"All that {extra} {'need' if extra.endswith('s') else 'needs'} is here."
     return (
         f"For {extra}, {', '.join(missing)} not installed: "
         f"pip install 'neuroloom[{extra}]' brings them."
@@ -184,8 +184,15 @@ LEARN = ("captum", "lightning-fabric", "matplotlib", "safetensors", "scikit-lear
          "torch")  # fmt: skip
 IMAGES = (*LEARN, "einops", "h5py", "highdicom", "imagecodecs", "monai", "nibabel", "pillow",
           "pydicom", "scikit-image", "SimpleITK", "tifffile", "zarr")  # fmt: skip
+VIDEO = (*LEARN, "av", "h5py", "pillow", "sleap-io", "tables")
 NEEDS = {
     "signals": (*LEARN, "edfio", "mne", "mne-bids", "pooch", "pyriemann", "pyxdf"),
     "volumes": (*IMAGES, "lifelines"),
     "microscopy": (*IMAGES, "openpyxl"),
+    "pose": (*VIDEO, "ndx-pose", "opencv-python-headless", "pynwb", "scikit-image"),
+    "eye": VIDEO,
+    "connectivity": (*LEARN, "nibabel", "nilearn", "torch-geometric"),
+    "cognition": (*LEARN, "gymnasium"),
+    "representation": (*LEARN, "h5py", "onnxruntime", "pillow"),
+    "studio": (*LEARN, "nicegui"),
 }
