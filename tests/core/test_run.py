@@ -313,3 +313,13 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path, tiny_disk):
     subprocess.run(["mount", "-o", "remount,ro", str(tiny_disk)], check=True)
     with pytest.raises(ConfigError, match=r"cannot be written .Read-only file system"):
         Toy().run(tmp_path, tiny_disk / "out")
+
+
+def test_a_run_that_is_another_s_is_not_explained_for_nothing(tmp_path, tiny_disk, monkeypatch):
+    made = Toy().run(tmp_path, tiny_disk / "out")
+    for verb in ("explain", "report"):
+        monkeypatch.setattr(Toy, verb, lambda self, run: pytest.fail("computed"), raising=False)
+    subprocess.run(["mount", "-o", "remount,ro", str(tiny_disk)], check=True)
+    for verb in (made.explain, made.report):
+        with pytest.raises(ConfigError, match=r"Read-only file system.*copy the run to a folder"):
+            verb()

@@ -319,6 +319,7 @@ class Run:
     def explain(self, *inputs: str | Path, out: str | Path | None = None) -> Any:
         """Show where the model looks: in the run's own data, or in new ones where it can."""
         if not inputs:
+            self._require_writable()
             return self._ask("explain")
         verb = getattr(self.recipe, "explain", None)
         if verb is not None and "inputs" not in signature(verb).parameters:
@@ -329,7 +330,16 @@ class Run:
 
     def report(self) -> Path:
         """Write `report.html` anew and return its path."""
+        self._require_writable()
         return self._ask("report")
+
+    def _require_writable(self) -> None:
+        """Refuse, before anything is computed, to write into a folder that is another's."""
+        if refused := _refusal(self.folder):
+            raise ConfigError(
+                f"{self.folder} cannot be written ({refused}), and that is where it would go: copy "
+                "the run to a folder of yours."
+            )
 
     def _ask(self, verb: str, *arguments: Any, **options: Any) -> Any:
         recipe = self.recipe
@@ -361,14 +371,20 @@ def check_out(out: Path, recipe: Recipe | None = None) -> None:
             raise ConfigError(f"--out {out}: {parent} is a file; name a folder.")
         if out.is_dir() and not _is_empty(out):
             raise ConfigError(f"--out {out} is not empty.{_what_is_there(out, recipe)}")
-        with tempfile.TemporaryFile(dir=parent):
-            pass
+        refused = _refusal(parent)
     except OSError as error:
-        if error.errno == errno.ENOSPC:
-            return
-        raise ConfigError(
-            f"--out {out} cannot be written ({error.strerror}); choose another folder."
-        ) from None
+        refused = str(error.strerror)
+    if refused:
+        raise ConfigError(f"--out {out} cannot be written ({refused}); choose another folder.")
+
+
+def _refusal(folder: Path) -> str:
+    """Return why a folder cannot be written; nothing where it can, or only room is lacking."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return ""
+    except OSError as error:
+        return "" if error.errno == errno.ENOSPC else str(error.strerror)
 
 
 def _is_empty(out: Path) -> bool:
