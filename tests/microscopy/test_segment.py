@@ -108,12 +108,16 @@ def test_files_that_are_mere_numbers_are_sections_where_the_split_says_so(tmp_pa
     }
     assert "Neighbouring sections on both sides" in titles["run"]
     assert "Neighbouring sections on both sides" not in titles["subject"]
+    assert "Images that may be neighbours" in titles["subject"]
+    run = Segment(**(SECTIONS | {"images": {}, "labels": {}}), folds=3).run(data, tmp_path / "r")
+    assert "dice/1/copied neighbour" in read_json(run.folder / "metrics.json")
     for number, animal in enumerate(("rat", "mouse", "human")):
         for half in ("images", "labels"):
             (file,) = (data / half).glob(f"{number:02d}.*")
             file.rename(data / half / f"{animal}{file.suffix}")
-    others = Segment(split="run", folds=3).prepare(data).findings
-    assert "Neighbouring sections on both sides" not in {found.title for found in others}
+    for by in ("run", "subject"):
+        others = {found.title for found in Segment(split=by, folds=3).prepare(data).findings}
+        assert not others & {"Neighbouring sections on both sides", "Images that may be neighbours"}
 
 
 def test_objects_of_one_image_are_judged_in_strips_of_it(tmp_path):

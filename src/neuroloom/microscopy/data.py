@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -242,8 +243,8 @@ def _neighbours(prepared: Prepared) -> list[tuple[int, int, int]]:
     if prepared.by == "space" or dataset.facts["objects"]:
         return []
     subjects = dataset.table["subject"].astype(str).tolist()
-    if prepared.by == "run" and all(name.isdigit() for name in subjects):
-        subjects = [""] * len(subjects)  # 00.tif, 01.tif: sections, as the split says, not animals
+    if _may_be_sections(prepared):
+        subjects = [""] * len(subjects)
     for number, fold in enumerate(prepared.folds):
         for row in fold.test:
             other = neighbour_of(int(row), fold.train.tolist(), subjects, dataset.x)
@@ -252,12 +253,38 @@ def _neighbours(prepared: Prepared) -> list[tuple[int, int, int]]:
     return found
 
 
+def _may_be_sections(prepared: Prepared) -> bool:
+    """Return whether images may be of one animal though each counts as another.
+
+    They do where nothing but the file's name says whose they are. 00.tif and 01.tif are sections
+    where the split says so (`run`); where it does not, names that differ by a number may be of
+    sections as well as of animals.
+    """
+    table = prepared.dataset.table
+    subjects, names = table["subject"].astype(str).tolist(), table["name"].astype(str).tolist()
+    if prepared.by == "run":
+        return all(name.isdigit() for name in subjects)
+    alike = len({re.sub(r"\d+", "#", name) for name in names}) == 1
+    return prepared.by == "subject" and subjects == names and alike
+
+
 def audit_neighbours(prepared: Prepared) -> list[Finding]:
-    """Object to sections of one tissue on both sides of the split."""
+    """Object to sections of one tissue on both sides of the split; say where they may be that."""
     pairs = _neighbours(prepared)
     if not pairs:
         return []
     names = prepared.dataset.table["name"].astype(str).tolist()
+    if prepared.by == "subject":
+        return [
+            Finding(
+                "note",
+                "Images that may be neighbours",
+                "Nothing but a number tells whose the images are, and each counts as an animal of "
+                "its own. If they are sections of one piece of tissue, much of the score is "
+                "memory: compare it with the row 'copied neighbour', the score of the mask beside "
+                f"({names[pairs[0][2]]} for {names[pairs[0][1]]}), or use `split: space`.",
+            )
+        ]
     return [
         Finding(
             "objection",
