@@ -105,10 +105,8 @@ def read_whole(
     """
     kept = dict(facts or {})
     amount = Amount.parse(wish.target)
-    findings: list[Finding] = []
-    if kept:
-        advice = "doubt what it says of them."
-        found, findings = of_learnt_contrasts(found, kept.get("contrasts", []), advice)
+    advice = "doubt what it says of them."
+    found, findings = of_learnt_contrasts(found, kept.get("contrasts", []), advice)
     findings += audited(found, labels=amount is not None, use="model" if labelled else "image")
     found = measured_alike(found, kept.get("unit"))
     hashes = found.hashes()
