@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MARGIN = 1.02  # a fit keeps its time, but for what lies around its steps
 MOST_STEPS = 100_000  # that are planned; a fit that has so many does not take more
+FEW_STEPS = 150  # of 55 to 106 on the hippocampus, one of three nets learnt nothing
 SCORE_S = 0.06  # of a case and million voxels, for its distances
 # What a setting says, as `fit.Training` has it; None is chosen by measurement, or by the net.
 FORMATS = {"auto": None, "32": "32-true", "bf16": "bf16-mixed"}
@@ -79,6 +80,8 @@ def plan_steps(
         f"ms a step measured on {os.cpu_count()} cores, {reserve:.0f} s kept for predicting, "
         "scoring and the report)"
     )
+    if steps < FEW_STEPS:
+        reason += "; a net learns little in so few: give it more time, or take a quicker one"
     return Plan(
         steps=steps, reason=reason, precision=precision, seconds=a_fit,
         all_seconds=steps < MOST_STEPS,
