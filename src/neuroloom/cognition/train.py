@@ -17,7 +17,7 @@ from neuroloom.learn.training.budget import (
     parse_budget,
     plan_time,
     readable_budget,
-    seconds_for_report,
+    seconds_to_train,
 )
 
 if TYPE_CHECKING:
@@ -166,9 +166,9 @@ class Train(Recipe):
         if budget.seconds is None:
             steps = budget.steps or (budget.epochs or 1) * self.every
         else:
-            left = budget.seconds - run.elapsed - seconds_for_report(budget.seconds)
+            left = seconds_to_train(budget.seconds, run.elapsed)
             each = seconds_per_step(lesson, self.seed)
-            fits = plan_time(max(left, 0.0), each, self.seeds, MOST_STEPS)
+            fits = plan_time(left, each, self.seeds, MOST_STEPS)
             steps = fits.epochs or 1
             reason = fits.reason.replace("an epoch", "a step").replace("epoch", "step")
         plan = Plan(-(-steps // self.every), steps, reason)

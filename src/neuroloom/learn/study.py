@@ -39,7 +39,7 @@ from neuroloom.learn.training.budget import (
     parse_budget,
     plan_time,
     readable_budget,
-    seconds_for_report,
+    seconds_to_train,
 )
 
 if TYPE_CHECKING:
@@ -305,9 +305,8 @@ class Study(Recipe):
         per_epoch = seconds_per_epoch(learner, x, y, self.seed)
         judged = sum(len(fold.test) > 0 for fold in prepared.folds)
         fits = self.seeds * (judged + self._refits(model))
-        report = seconds_for_report(budget.seconds, judged=judged > 0)
-        left = budget.seconds - run.elapsed - report
-        return plan_time(max(left, 0.0), per_epoch, fits, learner.training.epochs)
+        left = seconds_to_train(budget.seconds, run.elapsed, judged=judged > 0)
+        return plan_time(left, per_epoch, fits, learner.training.epochs)
 
     def _judge(self, prepared: Prepared, run: Run, results: dict[str, Any]) -> pd.DataFrame:
         """Write `predictions.parquet`, and from it the metrics."""

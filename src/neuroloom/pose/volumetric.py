@@ -143,14 +143,13 @@ class Volumetric(Recipe):
 
     def course(self, views: Views, shape: Shape, run: Run, held: int) -> Course:
         """Return the stored plan, or settle one by measured speed."""
-        from neuroloom.learn.training.budget import parse_budget, seconds_for_report
+        from neuroloom.learn.training.budget import parse_budget, seconds_to_train
         from neuroloom.pose.volume.learn import Course, settle
 
         file, budget = run.folder / "plan.json", parse_budget(self.budget)
         if file.is_file():
             return Course(**{k: v for k, v in read_json(file).items() if k != "reason"})
-        whole = budget.seconds or 0.0
-        left = max(whole - run.elapsed - seconds_for_report(whole), 1.0) / self.seeds
+        left = max(seconds_to_train(budget.seconds or 0.0, run.elapsed), 1.0) / self.seeds
         course, reason = settle(budget, left, views, shape, self.batch, held)
         write_json(file, asdict(course) | {"reason": reason})
         run.log("plan", **asdict(course), reason=reason)

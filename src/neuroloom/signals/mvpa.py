@@ -22,7 +22,7 @@ from neuroloom.learn.training.budget import (
     parse_budget,
     plan_time,
     readable_budget,
-    seconds_for_report,
+    seconds_to_train,
 )
 from neuroloom.signals.examples.cut import Cut
 from neuroloom.signals.spots import Spot, fit_spots, make_spots, score_spots
@@ -240,8 +240,9 @@ class Mvpa(Recipe):
         fits = len(folds) * self.seeds * len(sweep.spots)
         nets = sum(find_model(model).is_net for model in self.models)
         per_epoch = seconds_per_epoch(learner, x, y, self.seed)
-        seconds = budget.seconds - seconds_for_report(budget.seconds)
-        return plan_time(seconds / nets, per_epoch, fits, learner.training.epochs)
+        return plan_time(
+            seconds_to_train(budget.seconds) / nets, per_epoch, fits, learner.training.epochs
+        )
 
 
 def _make(name: str, dataset: Dataset) -> Any:

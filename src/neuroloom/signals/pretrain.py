@@ -19,7 +19,7 @@ from neuroloom.learn.training.budget import (
     parse_budget,
     plan_time,
     readable_budget,
-    seconds_for_report,
+    seconds_to_train,
 )
 from neuroloom.learn.training.fit import FitJob, Training
 
@@ -237,8 +237,7 @@ class Pretrain(Recipe):
         if budget.seconds is not None:
             probe = fit(self.module(recordings), x, y, TRAINING, FitJob(seed=self.seed, steps=6))
             _, per_epoch = count_steps(len(x), TRAINING, FitJob())
-            report = seconds_for_report(budget.seconds)
-            seconds = max(budget.seconds - run.elapsed - report, 1.0)
+            seconds = max(seconds_to_train(budget.seconds, run.elapsed), 1.0)
             ceiling = -(-STEPS // per_epoch)
             plan = plan_time(seconds, probe.step_seconds * per_epoch, 1, ceiling)
         write_json(file, plan.as_dict())

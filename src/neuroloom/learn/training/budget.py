@@ -105,6 +105,17 @@ def seconds_for_report(budget: float, *, judged: bool = True) -> float:
     return min(REPORT_S if judged else UNJUDGED_S, REPORT_SHARE * budget)
 
 
+def seconds_to_train(budget: float, elapsed: float = 0.0, *, judged: bool = True) -> float:
+    """Return what is left of a wall time beside what has gone by and the report's part, s.
+
+    Examples
+    --------
+    >>> seconds_to_train(600, 60), seconds_to_train(60, 50)
+    (525.0, 0.0)
+    """
+    return max(budget - elapsed - seconds_for_report(budget, judged=judged), 0.0)
+
+
 def plan_time(seconds: float, per_epoch: float, fits: float, ceiling: int) -> Plan:
     """Share what is left of a wall time among the fits.
 

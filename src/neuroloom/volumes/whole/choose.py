@@ -102,7 +102,7 @@ def plan_choice(study: WholeImage, prepared: Prepared, run: Run) -> Plan:
         return Plan(reason="solved directly: no epochs")
     if budget.seconds is None:
         return Plan(budget.epochs, None, f"as asked for ({study.budget})")
-    from neuroloom.learn.training.budget import plan_time, seconds_for_report
+    from neuroloom.learn.training.budget import plan_time, seconds_to_train
     from neuroloom.learn.training.fit import seconds_per_epoch
 
     learners = [study._maker(study.find(name), prepared.dataset)() for name in nets]
@@ -115,7 +115,6 @@ def plan_choice(study: WholeImage, prepared: Prepared, run: Run) -> Plan:
     # Inner fits learn from a share of the examples; the slowest may be the one that is chosen.
     share = 1 - 1 / study.inner_folds
     cost = judged * (study.inner_folds * share * sum(seconds) + study.seeds * max(seconds))
-    report = seconds_for_report(budget.seconds, judged=study.folds != 0)
-    left = budget.seconds - run.elapsed - report
+    left = seconds_to_train(budget.seconds, run.elapsed, judged=study.folds != 0)
     ceiling = min(learner.training.epochs for learner in learners)
-    return plan_time(max(left, 0.0), cost, 1, ceiling)
+    return plan_time(left, cost, 1, ceiling)
