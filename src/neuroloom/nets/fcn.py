@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, avg_pool3d, interpolate
 
+from neuroloom.nets.layers.lean_conv import CONV, lay_last
 from neuroloom.nets.layers.norm_act import NormAct
 
 
@@ -48,6 +49,7 @@ class FCN(nn.Module):
         )
         kept = features[1:][-3:]
         self.scores = nn.ModuleList(_conv(dims, width, out_channels, 1) for width in kept)
+        lay_last(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images (n, channel, *place) to logits (n, class, *place)."""
@@ -114,6 +116,7 @@ class DeepMedic(nn.Module):
             drop(dropout),
             _conv(dims, hidden, out_channels, 1),
         )
+        lay_last(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images (n, channel, *place) to logits (n, class, *place)."""
@@ -146,13 +149,11 @@ class _Path(nn.Module):
 
 
 def _conv(dims: int, n_in: int, n_out: int, kernel: int, stride: int = 1) -> nn.Module:
-    kind = nn.Conv2d if dims == 2 else nn.Conv3d
-    return kind(n_in, n_out, kernel, stride, kernel // 2)
+    return CONV[dims](n_in, n_out, kernel, stride, kernel // 2)
 
 
 def _block(dims: int, n_in: int, n_out: int, stride: int = 1, kernel: int = 3) -> nn.Sequential:
-    kind = nn.Conv2d if dims == 2 else nn.Conv3d
-    conv = kind(n_in, n_out, kernel, stride, kernel // 2, bias=False)
+    conv = CONV[dims](n_in, n_out, kernel, stride, kernel // 2, bias=False)
     return nn.Sequential(conv, NormAct(n_out))
 
 

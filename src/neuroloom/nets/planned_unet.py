@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from neuroloom.core.errors import ConfigError
-from neuroloom.nets.layers.lean_conv import CONV, LeanUp2d, LeanUp3d, lay_last
+from neuroloom.nets.layers.lean_conv import CONV, UP, lay_last
 from neuroloom.nets.layers.norm_act import NormAct
 
 Sizes = Sequence[int]
@@ -193,7 +193,7 @@ class _Maker:
         if kind == "linear":
             narrow = self.conv(n_in, n_out, self.one, self.one, bias=False)
             return nn.Sequential(narrow, _Enlarge(tuple(float(s) for s in stride)))
-        transposed = LeanUp2d if self.dims == 2 else LeanUp3d
+        transposed = UP[self.dims]
         return _he(transposed(n_in, n_out, tuple(stride), tuple(stride)))  # type: ignore[arg-type]
 
 

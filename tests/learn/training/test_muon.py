@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
+from neuroloom.learn.training import muon
 from neuroloom.learn.training.muon import Muon, muon_groups, orthogonal
 
 
@@ -63,3 +65,15 @@ def test_its_state_can_be_stored_and_taken_back():
     again = Muon([{"params": [weight], "muon": True}], lr=0.01, rate=1.0)
     again.load_state_dict(optimiser.state_dict())
     assert torch.equal(again.state[weight]["momentum"], optimiser.state[weight]["momentum"])
+
+
+@pytest.mark.parametrize("shape", [(16, 432), (40, 20), (20, 40), (7, 900), (900, 7)])
+def test_turns_on_the_gram_matrix_are_those_on_the_matrix(shape, monkeypatch):
+    """Also of a gradient whose directions differ ten thousandfold."""
+    generator = torch.Generator().manual_seed(5)
+    u, _, v = torch.linalg.svd(torch.randn(shape, generator=generator), full_matrices=False)
+    matrix = (u * torch.logspace(0, -4, min(shape))) @ v
+    ours = orthogonal(matrix)
+    monkeypatch.setattr(muon, "WIDE", float("inf"))
+    expected = orthogonal(matrix.double())
+    assert (ours - expected).norm() < 0.01 * expected.norm()

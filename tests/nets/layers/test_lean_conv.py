@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import pytest
 import torch
 from torch import nn
 
+from neuroloom.nets.layers import winograd
 from neuroloom.nets.layers.lean_conv import LeanConv2d, LeanConv3d, LeanUp2d, LeanUp3d, lay_last
 from neuroloom.nets.layers.norm_act import channels_lie_last
 
@@ -53,6 +56,26 @@ def test_other_kernels_and_strides(dims, options):
     ours, theirs = twins(dims, 4, 3, **({"kernel_size": 1} | options))
     x = image(dims, 4)
     assert_same(ours, theirs, x)
+
+
+@pytest.mark.parametrize("dilation", [2, 3, (1, 2), (4, 1, 2)])
+def test_dilated_kernels_of_three_are_filtered_on_every_second_place(dilation, monkeypatch):
+    dims = len(dilation) if isinstance(dilation, tuple) else 3
+    calls, filtered = [], winograd.convolve
+    monkeypatch.setattr(winograd, "pays", lambda shape, outputs: True)
+    monkeypatch.setattr(
+        winograd, "convolve", lambda *a: calls.append(tuple(a[0].shape)) or filtered(*a)
+    )
+    ours, theirs = twins(dims, 4, 3, 3, padding=dilation, dilation=dilation)
+    x = torch.randn(2, 4, *(9, 10, 7)[:dims]).contiguous(memory_format=LAYOUT[dims])
+    y, expected = ours.float()(x.requires_grad_()), theirs.float()(x)
+    assert len(calls) == 1
+    assert calls[0][0] == 2 * (dilation**3 if isinstance(dilation, int) else prod(dilation))
+    assert channels_lie_last(y)
+    torch.testing.assert_close(y, expected, atol=1e-4, rtol=1e-4)
+    pull = torch.randn_like(expected)
+    both = [torch.autograd.grad((z * pull).sum(), x)[0] for z in (y, expected)]
+    torch.testing.assert_close(*both, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("options", [{}, {"bias": False}, {"padding": 1}, {"stride": 3}])

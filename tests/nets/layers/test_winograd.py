@@ -129,8 +129,7 @@ def test_a_wide_layer_goes_this_way_and_a_thin_one_does_not(dims, monkeypatch):
 
 @pytest.mark.parametrize(
     "options",
-    [{"stride": 2}, {"dilation": 2, "padding": 2}, {"padding": 0}, {"groups": 2},
-     {"padding_mode": "circular"}],
+    [{"stride": 2}, {"dilation": 2}, {"padding": 0}, {"groups": 2}, {"padding_mode": "circular"}],
 )  # fmt: skip
 def test_other_convolutions_stay_torchs(options, monkeypatch):
     monkeypatch.setattr(winograd, "convolve", pytest.fail)

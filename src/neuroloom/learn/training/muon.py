@@ -17,6 +17,7 @@ from torch import Tensor
 # Five turns of a quintic that pulls singular values towards 1 (Jordan et al. 2024).
 QUINTIC = (3.4445, -4.7750, 2.0315)
 TURNS = 5
+WIDE = 2  # columns a row from which turns on the Gram matrix are cheaper
 FEW = 3  # channels of an input image, at most, whose layer is left to AdamW
 
 
@@ -113,14 +114,39 @@ def orthogonal(matrix: Tensor) -> Tensor:
     >>> bool(values.min() > 0.5), bool(values.max() < 1.3)
     (True, True)
     """
-    a, b, c = QUINTIC
     x = matrix / (matrix.norm() + 1e-7)
     tall = x.shape[0] > x.shape[1]
     x = x.T if tall else x
+    x = _by_gram(x) if x.shape[1] >= WIDE * x.shape[0] else _by_turns(x)
+    return x.T if tall else x
+
+
+def _by_turns(x: Tensor) -> Tensor:
+    """Return the matrix after `TURNS` turns, each applied to it."""
+    a, b, c = QUINTIC
     for _ in range(TURNS):
         gram = x @ x.T
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.T if tall else x
+    return x
+
+
+def _by_gram(x: Tensor) -> Tensor:
+    """Return the same, with all turns made on the small Gram matrix and applied at once.
+
+    A turn multiplies x by a polynomial p of its Gram matrix, which becomes p gram p: a wide matrix
+    is read twice instead of ten times.
+    """
+    a, b, c = QUINTIC
+    gram = x @ x.T
+    turned: Tensor | None = None
+    for turn in range(TURNS):
+        p = torch.addmm(gram, gram, gram, beta=b, alpha=c)
+        p.diagonal().add_(a)
+        turned = p if turned is None else turned @ p
+        if turn < TURNS - 1:
+            gram = p @ gram @ p
+    assert turned is not None
+    return turned @ x
 
 
 def muon_groups(module: torch.nn.Module, weight_decay: float) -> list[dict[str, Any]]:

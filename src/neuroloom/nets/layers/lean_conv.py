@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import prod
+
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
+from torch.nn.functional import linear, pad
 
 from neuroloom.nets.layers import winograd
 from neuroloom.nets.layers.norm_act import LAST, channels_lie_last, is_traced
@@ -15,8 +18,8 @@ class _Lean(nn.modules.conv._ConvNd):
 
     With channels last, a kernel of one voxel is a matrix product: torch's own path for it in 3-D is
     several times as slow, and in 2-D with a stride and few channels torch 2.13 writes outside its
-    arrays on the way back. Kernels of three go by minimal filtering where that is quicker; that has
-    no second derivative.
+    arrays on the way back. Kernels of three, also dilated ones, go by minimal filtering where that
+    is quicker; that has no second derivative.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -28,15 +31,75 @@ class _Lean(nn.modules.conv._ConvNd):
             step = (slice(None), *(slice(None, None, n) for n in self.stride))
             y = linear(x.movedim(1, -1)[step], self.weight.flatten(1), self.bias)
             return y.movedim(-1, 1)
-        if self._spans_three() and _is_single(x) and winograd.pays(x, self.out_channels):
-            y = winograd.convolve(x, self.weight)
+        if self._spans_three() and _is_single(x) and self._filters_less(x):
+            apart = phases(x, self.dilation)
+            y = together(winograd.convolve(apart, self.weight), self.dilation, x.shape)
             return y if self.bias is None else y + self.bias.view(-1, *(1,) * (x.ndim - 2))
         return super().forward(x)  # type: ignore[misc, no-any-return]
 
+    def _filters_less(self, x: Tensor) -> bool:
+        places = [-(-size // step) for size, step in zip(x.shape[2:], self.dilation, strict=True)]
+        shape = (len(x) * prod(self.dilation), x.shape[1], *places)
+        return winograd.pays(shape, self.out_channels)
+
     def _spans_three(self) -> bool:
-        around = set(self.padding) == {1} and self.padding_mode == "zeros"
-        whole = set(self.stride) == {1} and set(self.dilation) == {1}
-        return around and whole and set(self.kernel_size) == {3}
+        around = tuple(self.padding) == tuple(self.dilation) and self.padding_mode == "zeros"
+        return around and set(self.stride) == {1} and set(self.kernel_size) == {3}
+
+
+def phases(x: Tensor, every: Sequence[int]) -> Tensor:
+    """Return the images that hold every second, third, … place of an image, from each start on.
+
+    A convolution of dilation two is one of dilation one on each of them.
+
+    Parameters
+    ----------
+    x
+        (n, channel, *place), its channels last in memory.
+    every
+        Places an axis from one to the next.
+
+    Returns
+    -------
+    Tensor
+        (n * start, channel, *place), with zeros at the far ends where the steps do not come out
+        even.
+
+    Examples
+    --------
+    >>> phases(torch.arange(6.0).reshape(1, 1, 1, 6), (1, 2)).flatten(1).tolist()
+    [[0.0, 2.0, 4.0], [1.0, 3.0, 5.0]]
+    """
+    if set(every) == {1}:
+        return x
+    missing = [-size % step for size, step in zip(x.shape[2:], every, strict=True)]
+    inside = pad(x.movedim(1, -1), [0, 0, *(end for gap in reversed(missing) for end in (0, gap))])
+    for axis, step in enumerate(every):
+        inside = inside.unflatten(1 + 2 * axis, (-1, step))
+    axes = len(every)
+    starts, places = [2 + 2 * k for k in range(axes)], [1 + 2 * k for k in range(axes)]
+    return inside.permute(0, *starts, *places, -1).flatten(0, axes).movedim(-1, 1)
+
+
+def together(apart: Tensor, every: Sequence[int], shape: Sequence[int]) -> Tensor:
+    """Return the image of such a shape whose `phases` these are; its channels may be others.
+
+    Examples
+    --------
+    >>> x = torch.rand(2, 3, 5, 7)
+    >>> bool((together(phases(x, (2, 2)), (2, 2), x.shape) == x).all())
+    True
+    """
+    if set(every) == {1}:
+        return apart
+    axes = len(every)
+    y = apart.movedim(1, -1).unflatten(0, (-1, *every))
+    order = [place for axis in range(axes) for place in (1 + axes + axis, 1 + axis)]
+    y = y.permute(0, *order, -1)
+    for axis in range(axes):
+        y = y.flatten(1 + axis, 2 + axis)
+    inside = (slice(None), *(slice(0, size) for size in shape[2:]))
+    return y[inside].contiguous().movedim(-1, 1)
 
 
 def _suits(x: Tensor) -> bool:
@@ -114,6 +177,9 @@ class LeanUp3d(_LeanUp, nn.ConvTranspose3d):
     >>> LeanUp3d(3, 2, (1, 2, 2), (1, 2, 2))(torch.zeros(1, 3, 4, 4, 4)).shape
     torch.Size([1, 2, 4, 8, 8])
     """
+
+
+UP = {2: LeanUp2d, 3: LeanUp3d}
 
 
 def lay_last(net: nn.Module) -> None:

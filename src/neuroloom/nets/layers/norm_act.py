@@ -28,6 +28,8 @@ class NormAct(nn.Module):
         Of the leaky ReLU below zero; None leaves the ReLU out.
     eps
         Added to the variance.
+    affine
+        Whether weights and biases are learnt; else they stay one and zero.
 
     References
     ----------
@@ -40,10 +42,18 @@ class NormAct(nn.Module):
     [-0.015, -0.011, -0.007, -0.002]
     """
 
-    def __init__(self, width: int, slope: float | None = 0.01, eps: float = 1e-5) -> None:
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(
+        self, width: int, slope: float | None = 0.01, eps: float = 1e-5, *, affine: bool = True
+    ) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.ones(width))
-        self.bias = nn.Parameter(torch.zeros(width))
+        for name, values in (("weight", torch.ones(width)), ("bias", torch.zeros(width))):
+            if affine:
+                self.register_parameter(name, nn.Parameter(values))
+            else:
+                self.register_buffer(name, values, persistent=False)
         self.slope, self.eps = slope, eps
 
     def forward(self, x: Tensor) -> Tensor:
@@ -77,7 +87,8 @@ class _Quick(torch.autograd.Function):
         if slope is not None:
             leaky_relu(y, slope, inplace=True)
         ctx.eps, ctx.slope = eps, slope
-        ctx.save_for_backward(x, weight, y, *moments)
+        # Without a leaky ReLU its result is not needed, and a net may write over it.
+        ctx.save_for_backward(x, weight, x if slope is None else y, *moments)
         return y
 
     @staticmethod

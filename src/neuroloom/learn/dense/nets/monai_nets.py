@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from neuroloom.core.errors import ConfigError
 from neuroloom.learn.dense.nets.build import Wanted, checked_options
+from neuroloom.nets.layers.refit import refit
 
 if TYPE_CHECKING:
     from torch import nn
@@ -107,9 +108,11 @@ def _made(kind: Callable[..., nn.Module], wanted: Wanted, settings: dict[str, An
         "out_channels": wanted.out_channels,
     }
     try:
-        return kind(**(common | settings | dict(wanted.options)))
+        net = kind(**(common | settings | dict(wanted.options)))
     except (ValueError, AssertionError) as problem:
         raise ConfigError(f"MONAI cannot build this net: {problem}") from problem
+    refit(net)
+    return net
 
 
 def _padded(
