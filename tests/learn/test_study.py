@@ -197,7 +197,7 @@ def test_without_folds_a_time_budget_is_for_one_fit(data, tmp_path, monkeypatch)
     asked = []
     plan_time = module.plan_time
     monkeypatch.setattr(
-        module, "plan_time", lambda *a: asked.append(a[2]) or plan_time(0.0, *a[1:])
+        module, "plan_time", lambda *a, **k: asked.append(a[2]) or plan_time(0.0, *a[1:], **k)
     )
     study(data, tmp_path / "a", folds=0, budget="30s")
     study(data, tmp_path / "b", budget="30s", seeds=2)

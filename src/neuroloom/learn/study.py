@@ -298,15 +298,17 @@ class Study(Recipe):
             return Plan(reason="solved directly: no epochs")
         if budget.seconds is None:
             return Plan(budget.epochs, budget.steps, f"as asked for ({self.budget})")
-        from neuroloom.learn.training.fit import seconds_per_epoch
+        from neuroloom.learn.training.fit import cost_of_fit
 
         learner = self._maker(model, prepared.dataset)()
         x, y = prepared.dataset.x[prepared.largest], prepared.dataset.y[prepared.largest]
-        per_epoch = seconds_per_epoch(learner, x, y, self.seed)
+        cost = cost_of_fit(learner, x, y, self.seed)
         judged = sum(len(fold.test) > 0 for fold in prepared.folds)
         fits = self.seeds * (judged + self._refits(model))
         left = seconds_to_train(budget.seconds, run.elapsed, judged=judged > 0)
-        return plan_time(left, per_epoch, fits, learner.training.epochs)
+        return plan_time(
+            left, cost.epoch, fits, learner.training.epochs, steps=cost.steps, around=cost.around
+        )
 
     def _judge(self, prepared: Prepared, run: Run, results: dict[str, Any]) -> pd.DataFrame:
         """Write `predictions.parquet`, and from it the metrics."""

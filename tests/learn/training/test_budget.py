@@ -50,3 +50,17 @@ def test_the_net_gets_no_more_epochs_than_it_wants():
 
 def test_one_epoch_is_the_least():
     assert plan_time(0.0, per_epoch=3.0, fits=50, ceiling=300).epochs == 1
+
+
+def test_few_epochs_are_planned_in_steps_so_that_no_time_is_left():
+    plan = plan_time(19.9 * MARGIN, per_epoch=10.0, fits=1, ceiling=20, steps=83)
+    assert plan.epochs is None
+    assert plan.steps == 165
+    assert plan.all_seconds
+    assert "165 steps, 2.0 epochs" in plan.reason
+    assert plan_time(0.0, per_epoch=10.0, fits=5, ceiling=20, steps=83).steps == 1
+    around = plan_time(19.9 * MARGIN + 6, per_epoch=10.0, fits=1, ceiling=20, steps=83, around=6.0)
+    assert (around.steps, around.seconds) == (165, plan.seconds)
+    # Many are not, nor those of a net that needs few.
+    assert plan_time(1000.0, per_epoch=10.0, fits=1, ceiling=300, steps=83).epochs == 86
+    assert plan_time(100.0, per_epoch=10.0, fits=1, ceiling=5, steps=83).epochs == 5

@@ -15,10 +15,10 @@ from neuroloom.core.errors import ConfigError, RunError
 from neuroloom.learn.training.fit import (
     FitJob,
     Training,
+    cost_of_fit,
     count_steps,
     learning_rate,
     read_checkpoint,
-    seconds_per_epoch,
 )
 
 torch = pytest.importorskip("torch")
@@ -66,7 +66,7 @@ def test_global_randomness_is_put_back():
     torch.manual_seed(1)
     before = torch.get_rng_state()
     make().fit(*windows(), job=FitJob(epochs=1))
-    seconds_per_epoch(make(), *windows())
+    cost_of_fit(make(), *windows())
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -207,8 +207,11 @@ def test_training_names_the_setting_at_fault(field, value):
         Training(**{field: value})
 
 
-def test_seconds_per_epoch_is_positive_and_leaves_the_learner_alone():
+def test_the_cost_of_a_fit_is_positive_and_leaves_the_learner_alone():
     learner = make()
     before = learner.state()
-    assert 0 < seconds_per_epoch(learner, *windows()) < 5
+    cost = cost_of_fit(learner, *windows())
+    assert 0 < cost.epoch < 5
+    assert 0 <= cost.around < 5
+    assert cost.steps == -(-len(windows()[0]) // learner.training.batch)
     assert equal_states(before, learner.state())

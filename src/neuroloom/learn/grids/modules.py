@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from math import prod
 
 import torch
 from torch import Generator, Tensor, nn
@@ -15,6 +16,7 @@ from neuroloom.learn.training.fit import Training
 from neuroloom.learn.training.modules import Members
 from neuroloom.nets.layers.lean_conv import lay_last
 
+SETTLED = 4_000_000  # places that say enough of the moments of a batch norm
 LOSSES = ("ce", "focal", "triplet", "contrastive", "mse", "mae")
 
 
@@ -83,6 +85,16 @@ class GridMembers(Members):
         super().__init__(build, training, 2**30, task)
         self.learning = learning or Learning()
         lay_last(self)
+
+    def settle(self, batches: Iterable[Tensor]) -> None:
+        """Measure the moments of batch norms anew; of large images, on some of them.
+
+        A map has a value at each of its places: few images hold enough of them.
+        """
+        known = list(batches)
+        places = max(1, prod(known[0].shape[2:]) * len(known[0]))
+        wanted = max(1, -(-SETTLED // places))
+        super().settle(known[:: max(1, len(known) // wanted)])
 
     def outputs(self, x: Tensor) -> Tensor:
         """Return the outputs of each member (member, n, output)."""

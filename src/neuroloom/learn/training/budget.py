@@ -10,6 +10,7 @@ from neuroloom.core.errors import ConfigError
 
 _SECONDS = {"s": 1, "sec": 1, "second": 1, "min": 60, "minute": 60, "h": 3600, "hour": 3600}
 MARGIN = 1.15
+FEW_EPOCHS = 10  # a fit of fewer is planned in steps
 REPORT_S, REPORT_SHARE = 15.0, 0.2  # of a wall time, at most, for what comes after training
 UNJUDGED_S = 6.0  # the same where nothing is held out
 
@@ -116,7 +117,15 @@ def seconds_to_train(budget: float, elapsed: float = 0.0, *, judged: bool = True
     return max(budget - elapsed - seconds_for_report(budget, judged=judged), 0.0)
 
 
-def plan_time(seconds: float, per_epoch: float, fits: float, ceiling: int) -> Plan:
+def plan_time(
+    seconds: float,
+    per_epoch: float,
+    fits: float,
+    ceiling: int,
+    *,
+    steps: int | None = None,
+    around: float = 0.0,
+) -> Plan:
     """Share what is left of a wall time among the fits.
 
     Parameters
@@ -129,12 +138,28 @@ def plan_time(seconds: float, per_epoch: float, fits: float, ceiling: int) -> Pl
         How many fits are to come.
     ceiling
         The epochs after which the net no longer gains.
+    steps
+        Of an epoch. A fit of few epochs is planned in steps: cut to whole epochs, it might leave
+        half of its time unused.
+    around
+        Seconds of a fit beside its steps.
+
+    Examples
+    --------
+    >>> plan_time(90, 10, 5, ceiling=20, steps=83).steps
+    129
     """
-    affordable = int(seconds / (MARGIN * per_epoch * max(fits, 1)))
-    epochs = max(1, min(affordable, ceiling))
+    each = max(seconds / max(fits, 1) - around, 0.0)
+    affordable = each / (MARGIN * per_epoch)
+    measured = f"({1000 * per_epoch:.0f} ms an epoch measured)"
+    share = f"for each of {fits:.0f} fits are what the time allows {measured}"
+    if steps is not None and affordable < min(FEW_EPOCHS, ceiling):
+        count = max(1, int(affordable * steps))
+        reason = f"{count} steps, {affordable:.1f} epochs, {share}"
+        return Plan(steps=count, reason=reason, seconds=max(each, 1.0), all_seconds=True)
+    epochs = max(1, min(int(affordable), ceiling))
+    reason = f"{epochs} epochs {share}"
     if affordable >= ceiling:
-        reason = f"the time allowed {affordable:,} epochs a fit; the net's own {ceiling} suffice"
-    else:
-        reason = f"{epochs} epochs for each of {fits:.0f} fits are what the time allows"
-    reason = f"{reason} ({1000 * per_epoch:.0f} ms an epoch measured)"
-    return Plan(epochs=epochs, reason=reason, seconds=max(seconds, 1.0) / max(fits, 1))
+        allowed = f"the time allowed {int(affordable):,} epochs a fit"
+        reason = f"{allowed}; the net's own {ceiling} suffice {measured}"
+    return Plan(epochs=epochs, reason=reason, seconds=max(each, 1.0 / max(fits, 1)))

@@ -550,17 +550,41 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         ) from error
 
 
-def seconds_per_epoch(learner: Any, x: np.ndarray, y: np.ndarray, seed: int = 0) -> float:
-    """Measure how long one epoch takes, on a throwaway copy of `learner`.
+@dataclass(frozen=True)
+class Cost:
+    """What a fit costs, as measured.
+
+    Attributes
+    ----------
+    epoch
+        Seconds of an epoch.
+    steps
+        Of an epoch.
+    around
+        Seconds that a fit takes beside its steps: to begin, and to measure what it has learnt.
+    """
+
+    epoch: float
+    steps: int
+    around: float = 0.0
+
+
+def cost_of_fit(learner: Any, x: np.ndarray, y: np.ndarray, seed: int = 0) -> Cost:
+    """Measure what a fit costs, on a throwaway copy of `learner`.
 
     The real fit is not touched: neither its weights nor any generator of random numbers.
     """
-    probe = learner.fresh()
-    history = probe.fit(x, y, job=FitJob(seed=seed, steps=4))
+    import lightning_fabric  # noqa: F401  (only the first fit takes the seconds of its import)
+
+    probe, steps = learner.fresh(), 4
+    began = time.monotonic()
+    history = probe.fit(x, y, job=FitJob(seed=seed, steps=steps))
     if history.step_seconds < 0.1:
-        history = probe.fit(x, y, job=FitJob(seed=seed, steps=24))
+        began, steps = time.monotonic(), 24
+        history = probe.fit(x, y, job=FitJob(seed=seed, steps=steps))
+    around = time.monotonic() - began - steps * history.step_seconds
     _, per_epoch = count_steps(len(x), probe.training, FitJob())
-    return history.step_seconds * per_epoch
+    return Cost(history.step_seconds * per_epoch, per_epoch, max(around, 0.0))
 
 
 def make_optimiser(module: Any, training: Training) -> Any:

@@ -103,12 +103,12 @@ def plan_choice(study: WholeImage, prepared: Prepared, run: Run) -> Plan:
     if budget.seconds is None:
         return Plan(budget.epochs, None, f"as asked for ({study.budget})")
     from neuroloom.learn.training.budget import plan_time, seconds_to_train
-    from neuroloom.learn.training.fit import seconds_per_epoch
+    from neuroloom.learn.training.fit import cost_of_fit
 
     learners = [study._maker(study.find(name), prepared.dataset)() for name in nets]
     sets = [study.taught(name, prepared.dataset).take(prepared.largest) for name in nets]
     seconds = [
-        seconds_per_epoch(learner, own.x, own.y, study.seed)
+        cost_of_fit(learner, own.x, own.y, study.seed).epoch
         for learner, own in zip(learners, sets, strict=True)
     ]
     judged = sum(len(fold.test) > 0 for fold in prepared.folds) + (study.folds == 0)

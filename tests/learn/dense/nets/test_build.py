@@ -74,6 +74,13 @@ def test_any_patch_in_and_logits_out(name: str, dims: int) -> None:
 
 
 @every_net
+def test_nothing_of_a_batch_is_kept(name: str) -> None:
+    """Weights are averaged over many steps: moments kept on the way would be of other weights."""
+    buffers = [k for k, _ in small(name, 2).named_buffers()]
+    assert not [k for k in buffers if "running" in k]
+
+
+@every_net
 def test_without_deep_supervision_there_is_one_answer(name: str) -> None:
     net = small(name, 2, deep_supervision=False, in_channels=1).train()
     assert net(torch.randn(2, 1, *PLACES[2])).shape == (2, 4, *PLACES[2])

@@ -59,13 +59,17 @@ def segresnet(wanted: Wanted) -> nn.Module:
 def vnet(wanted: Wanted) -> nn.Module:
     """Return V-Net; it repeats its input up to 16 channels, so their number has to divide 16."""
     from monai.networks.nets import VNet
+    from torch import nn
 
     from neuroloom.nets.layers.padded import Widened
 
     if wanted.in_channels > 16:
         raise ConfigError(f"vnet takes up to 16 channels, got {wanted.in_channels}.")
     width = next(n for n in (1, 2, 4, 8, 16) if n >= wanted.in_channels)
-    net = _made(VNet, wanted, {"in_channels": width})
+    net: Any = _made(VNet, wanted, {"in_channels": width})
+    # MONAI norms the scores of the classes, which the paper does not: only the last layer, of one
+    # voxel, could then say that a class is rare.
+    net.out_tr.conv_block.adn = nn.Identity()
     if wanted.dims == 2:
         _drop_flat_channels(net)
     return _padded(wanted, Widened(net, width), 16)
