@@ -376,3 +376,18 @@ def test_a_bar_shows_what_counts_frames_and_fits_nothing():
         assert tell is not None
         tell({"event": "progress", "name": "eye.mp4", "done": 3, "total": 10})
         tell({"event": "progress", "done": 4, "total": 10, "loss": 0.5})
+
+
+def test_a_bar_follows_fits_planned_in_steps_or_in_epochs(monkeypatch):
+    shown = []
+    with show.watching() as tell:
+        assert tell is not None
+        bar = tell.__self__
+        monkeypatch.setattr(bar.progress, "update", lambda task, **said: shown.append(said))
+        fit = {"role": "model", "fit": 2, "fits": 5}
+        for plan, at in (({"epochs": None}, {"epoch": 3, "step": 30, "steps": 60}),
+                         ({"epochs": 8}, {"epoch": 4, "step": 40, "steps": 80})):  # fmt: skip
+            tell({"event": "plan", "reason": "", **plan})
+            tell({"event": "progress", **fit, **at})
+            tell({"event": "fitted", **fit})
+    assert [(one["completed"], one["total"]) for one in shown] == [(1.5, 5), (2.0, 5)] * 2

@@ -73,7 +73,7 @@ def test_another_seed_gives_another_net(data, tmp_path):
 def test_replay_follows_the_plan_that_a_time_became(data, tmp_path):
     run = study(data, tmp_path / "a", budget="4s")
     plan = read_json(run.folder / "plan.json")
-    assert plan["epochs"] >= 1
+    assert (plan["epochs"] or plan["steps"]) >= 1
     assert events(run, "plan")
     assert plan["seconds"] > 0
     again = run.replay()  # follows the steps, whatever the clock says

@@ -79,12 +79,16 @@ class _Bar:
             at, whole, what = line.get("done"), line.get("total"), line.get("name", "working")
             self.progress.update(self.task, total=whole, completed=at, description=what, now=loss)
             return
-        epoch = line.get("epoch", 0) if line["event"] == "progress" else (self.epochs or 1)
-        each = self.epochs or 1
+        inside = 1.0
+        if line["event"] == "progress":
+            at, whole = line.get("epoch", 0), self.epochs
+            if not whole:
+                at, whole = line.get("step", 0), line.get("steps", 0)
+            inside = min(1.0, at / whole) if whole else 0.0
         self.progress.update(
             self.task,
-            total=line["fits"] * each,
-            completed=(line["fit"] - 1) * each + epoch,
+            total=line["fits"],
+            completed=line["fit"] - 1 + inside,
             description=f"{line['role']} {line['fit']}/{line['fits']}",
             now=loss,
         )

@@ -17,6 +17,7 @@ from neuroloom.learn.training.modules import Members
 from neuroloom.nets.layers.lean_conv import lay_last
 
 SETTLED = 4_000_000  # places that say enough of the moments of a batch norm
+FEWEST = 48  # images, however many places they have
 LOSSES = ("ce", "focal", "triplet", "contrastive", "mse", "mae")
 
 
@@ -89,11 +90,12 @@ class GridMembers(Members):
     def settle(self, batches: Iterable[Tensor]) -> None:
         """Measure the moments of batch norms anew; of large images, on some of them.
 
-        A map has a value at each of its places: few images hold enough of them.
+        A map has a value at each of its places: few images hold enough of them, but images differ.
         """
         known = list(batches)
-        places = max(1, prod(known[0].shape[2:]) * len(known[0]))
-        wanted = max(1, -(-SETTLED // places))
+        images = len(known[0])
+        places = images * prod(known[0].shape[2:])
+        wanted = max(-(-SETTLED // places), -(-FEWEST // images))
         super().settle(known[:: max(1, len(known) // wanted)])
 
     def outputs(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""A budget in place of epochs: a wall time is turned once into a plan of epochs, and stored."""
+"""A budget in place of epochs: a wall time becomes epochs or steps once, and that is stored."""
 
 from __future__ import annotations
 
@@ -142,23 +142,25 @@ def plan_time(
         Of an epoch. A fit of few epochs is planned in steps: cut to whole epochs, it might leave
         half of its time unused.
     around
-        Seconds of a fit beside its steps.
+        Seconds of a fit beside its steps; half of its time is left to them in any case.
 
     Examples
     --------
     >>> plan_time(90, 10, 5, ceiling=20, steps=83).steps
     129
     """
-    each = max(seconds / max(fits, 1) - around, 0.0)
+    share = seconds / max(fits, 1)
+    each = max(share - around, share / 2)
     affordable = each / (MARGIN * per_epoch)
     measured = f"({1000 * per_epoch:.0f} ms an epoch measured)"
-    share = f"for each of {fits:.0f} fits are what the time allows {measured}"
+    allows = f"for each of {fits:.0f} fits are what the time allows {measured}"
     if steps is not None and affordable < min(FEW_EPOCHS, ceiling):
         count = max(1, int(affordable * steps))
-        reason = f"{count} steps, {affordable:.1f} epochs, {share}"
-        return Plan(steps=count, reason=reason, seconds=max(each, 1.0), all_seconds=True)
+        reason = f"{count} steps, {affordable:.1f} epochs, {allows}"
+        # All of these seconds are used: the margin is for what predicts, and for what validates.
+        return Plan(steps=count, reason=reason, seconds=max(each, 1.0) / MARGIN, all_seconds=True)
     epochs = max(1, min(int(affordable), ceiling))
-    reason = f"{epochs} epochs {share}"
+    reason = f"{epochs} epochs {allows}"
     if affordable >= ceiling:
         allowed = f"the time allowed {int(affordable):,} epochs a fit"
         reason = f"{allowed}; the net's own {ceiling} suffice {measured}"

@@ -176,6 +176,8 @@ class History:
     step_seconds
         Wall time that a quarter of the steps stay below: what a step costs when the machine is not
         doing something else. A measurement, so it differs from run to run.
+    all_step_seconds
+        Wall time of all steps.
     turns
         Part of the fit -> where its pace changed, if it did (`pace.Pace.turns`).
     """
@@ -183,6 +185,7 @@ class History:
     epochs: list[dict[str, Any]] = field(default_factory=list)
     stopped: str = ""
     step_seconds: float = float("nan")
+    all_step_seconds: float = 0.0
     turns: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
 
 
@@ -337,6 +340,7 @@ class _Fit:
         self._keep_result()
         if self.seconds:
             self.history.step_seconds = float(np.quantile(self.seconds, 0.25))
+            self.history.all_step_seconds = float(np.sum(self.seconds))
         return self.history
 
     @property
@@ -561,7 +565,8 @@ class Cost:
     steps
         Of an epoch.
     around
-        Seconds that a fit takes beside its steps: to begin, and to measure what it has learnt.
+        Seconds that a fit takes beside its steps: to begin, and to measure what it has learnt. 0
+        where fits are trained together.
     """
 
     epoch: float
@@ -582,9 +587,11 @@ def cost_of_fit(learner: Any, x: np.ndarray, y: np.ndarray, seed: int = 0) -> Co
     if history.step_seconds < 0.1:
         began, steps = time.monotonic(), 24
         history = probe.fit(x, y, job=FitJob(seed=seed, steps=steps))
-    around = time.monotonic() - began - steps * history.step_seconds
+    around = 0.0
+    if not probe.training.together:
+        around = max(time.monotonic() - began - history.all_step_seconds, 0.0)
     _, per_epoch = count_steps(len(x), probe.training, FitJob())
-    return Cost(history.step_seconds * per_epoch, per_epoch, max(around, 0.0))
+    return Cost(history.step_seconds * per_epoch, per_epoch, around)
 
 
 def make_optimiser(module: Any, training: Training) -> Any:

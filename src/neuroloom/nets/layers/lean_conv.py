@@ -144,7 +144,8 @@ class _LeanUp(nn.modules.conv._ConvTransposeNd):
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         """Map (n, channel, *place) to as many times the places as the stride says."""
-        blocks = self.kernel_size == self.stride and not any(self.padding)
+        plain = not any(self.padding) and not any(self.output_padding) and set(self.dilation) == {1}
+        blocks = self.kernel_size == self.stride and plain
         if output_size is not None or not blocks or self.groups > 1 or not _suits(x):
             return super().forward(x, output_size)  # type: ignore[misc]
         axes, parts = x.ndim - 2, self.weight[0, 0].numel()

@@ -42,6 +42,17 @@ def refit(net: nn.Module) -> None:
     lay_last(net)
 
 
+def has_batch_norm(net: nn.Module) -> bool:
+    """Whether any layer norms over the batch.
+
+    Examples
+    --------
+    >>> has_batch_norm(nn.Sequential(nn.BatchNorm2d(3))), has_batch_norm(nn.InstanceNorm2d(3))
+    (True, False)
+    """
+    return any(isinstance(part, _BATCH) for part in net.modules())
+
+
 def _instance_norm(norm: nn.Module) -> NormAct:
     width, eps = int(norm.num_features), float(norm.eps)  # type: ignore[arg-type]
     return NormAct(width, None, eps, affine=bool(norm.affine))

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn.functional import instance_norm, leaky_relu
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from neuroloom.core.errors import ConfigError
 from neuroloom.learn.dense.nets.build import build_net, grid_nets, net_names
@@ -64,7 +65,7 @@ def test_any_patch_in_and_logits_out(name: str, dims: int) -> None:
     weights = dict(net.named_parameters())
     untouched = [k for k, p in weights.items() if p.grad is None or not p.grad.any()]
     # A norm takes off what a bias in front of it adds.
-    assert not [k for k in untouched if weights[k].grad is None or weights[k].ndim > 1]
+    assert not [k for k in untouched if weights[k].grad is None or not k.endswith("conv.bias")]
     other = small(name, dims)
     other.load_state_dict(net.state_dict())
     with torch.no_grad():
@@ -76,8 +77,18 @@ def test_any_patch_in_and_logits_out(name: str, dims: int) -> None:
 @every_net
 def test_nothing_of_a_batch_is_kept(name: str) -> None:
     """Weights are averaged over many steps: moments kept on the way would be of other weights."""
-    buffers = [k for k, _ in small(name, 2).named_buffers()]
-    assert not [k for k in buffers if "running" in k]
+    for dims in (2, 3):
+        assert not [m for m in small(name, dims).modules() if isinstance(m, _BatchNorm)]
+
+
+@every_net
+def test_scores_are_neither_normed_nor_rectified(name: str) -> None:
+    """Else a net cannot say that a class is rare, or sure: V-Net and HighResNet of MONAI."""
+    net = small(name, 2).eval()
+    with torch.no_grad():
+        y = net(torch.randn(2, 3, *PLACES[2]))
+    assert (y < 0).any()
+    assert y.mean((2, 3)).abs().max() > 1e-3
 
 
 @every_net
@@ -238,3 +249,11 @@ def test_what_cannot_be_is_refused() -> None:
         small("dynunet", 3, kernels=(2,) * 4)
     with pytest.raises(ConfigError, match="3 positive numbers"):
         small("dynunet", 3, strides=(1, (2, 2), 2, 2))
+
+
+@pytest.mark.parametrize(
+    ("name", "norm"), [("unet", {"norm": "batch"}), ("highresnet", {"norm_type": "batch"})]
+)
+def test_a_norm_over_the_batch_is_refused(name: str, norm: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match="no batch to norm over"):
+        small(name, 2, options=norm)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from neuroloom.core.errors import ConfigError
 from neuroloom.learn.dense.nets.build import Wanted, checked_options
-from neuroloom.nets.layers.refit import refit
+from neuroloom.nets.layers.lean_conv import CONV
+from neuroloom.nets.layers.refit import has_batch_norm, refit
 
 if TYPE_CHECKING:
     from torch import nn
@@ -72,14 +73,18 @@ def vnet(wanted: Wanted) -> nn.Module:
     net.out_tr.conv_block.adn = nn.Identity()
     if wanted.dims == 2:
         _drop_flat_channels(net)
-    return _padded(wanted, Widened(net, width), 16)
+    return _padded(wanted, Widened(net, width), 16, cells=2)
 
 
 def highresnet(wanted: Wanted) -> nn.Module:
     """Return HighResNet with instance norms, which do not depend on the size of the batch."""
     from monai.networks.nets import HighResNet
 
-    return _made(HighResNet, wanted, {"norm_type": ("instance", {"affine": True})})
+    net: Any = _made(HighResNet, wanted, {"norm_type": ("instance", {"affine": True})})
+    # MONAI norms and rectifies the scores of the classes, which the paper does not.
+    width = net.blocks[-1].conv.in_channels
+    net.blocks[-1] = CONV[wanted.dims](width, wanted.out_channels, 1)
+    return net  # type: ignore[no-any-return]
 
 
 def swinunetr(wanted: Wanted) -> nn.Module:
@@ -115,6 +120,12 @@ def _made(kind: Callable[..., nn.Module], wanted: Wanted, settings: dict[str, An
         net = kind(**(common | settings | dict(wanted.options)))
     except (ValueError, AssertionError) as problem:
         raise ConfigError(f"MONAI cannot build this net: {problem}") from problem
+    given = [key for key in wanted.options if key.startswith("norm")]
+    if given and has_batch_norm(net):
+        raise ConfigError(
+            f"plan.options.{given[0]}: a step sees a patch or two, which is no batch to norm over. "
+            "Leave it out, or take instance or group."
+        )
     refit(net)
     return net
 
