@@ -194,15 +194,20 @@ def test_without_folds_nothing_is_judged_but_a_model_is_kept(data, tmp_path, mod
 def test_without_folds_a_time_budget_is_for_one_fit(data, tmp_path, monkeypatch):
     from neuroloom.learn import study as module
 
-    asked = []
+    asked, beside = [], []
     plan_time = module.plan_time
-    monkeypatch.setattr(
-        module, "plan_time", lambda *a, **k: asked.append(a[2]) or plan_time(0.0, *a[1:], **k)
-    )
+
+    def noted(seconds, per_epoch, fits, ceiling, **more):
+        asked.append(fits)
+        beside.append(more)
+        return plan_time(0.0, per_epoch, fits, ceiling)
+
+    monkeypatch.setattr(module, "plan_time", noted)
     study(data, tmp_path / "a", folds=0, budget="30s")
     study(data, tmp_path / "b", budget="30s", seeds=2)
     study(data, tmp_path / "c", budget="30s", final="refit")
     assert asked == [1, 6, 4]
+    assert all(more["steps"] >= 1 and more["around"] > 0 for more in beside)
 
 
 def test_per_subject_fits_and_keeps_one_model_each(people, tmp_path):

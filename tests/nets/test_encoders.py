@@ -115,6 +115,17 @@ def test_an_integral_net_learns_amounts_that_it_has_not_seen_from_masks():
     assert float((amount - truth).abs().mean()) < 0.1 * float(truth.mean())
 
 
+def test_an_integral_is_brought_to_scale_by_some_of_many_examples(monkeypatch):
+    torch.manual_seed(0)
+    net, seen = IntegralNet(1, (8, 8), 1, width=4).eval(), []
+    x = torch.randn(150, 1, 8, 8)
+    monkeypatch.setattr(net, "shares", lambda x: seen.append(x) or 8 * x.mean((2, 3), True))
+    net.conclude(x, (FULL * x.mean((2, 3)).sigmoid()[:, :, None]).expand(-1, 4, 4))
+    assert sum(map(len, seen)) == 64
+    assert torch.equal(torch.cat(seen)[[0, -1]], x[[0, -1]])
+    assert float(net.doubt) > 0
+
+
 def test_an_integral_adds_up_over_what_is_put_beside():
     torch.manual_seed(0)
     net = IntegralNet(1, (32, 32), 1, width=4).eval()
