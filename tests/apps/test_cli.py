@@ -64,7 +64,7 @@ def test_run_prints_the_metrics_and_where_the_report_is(neuroloom, data, tmp_pat
 
 def test_quiet_says_nothing_and_json_lines_are_json(neuroloom, data, tmp_path):
     words = (*DECODE, data, "--model", "eegnet", "--stop", "1", "--budget", "1 epochs")
-    quiet = neuroloom(*words, "--out", tmp_path / "a", "--quiet")
+    quiet = neuroloom(*DECODE, data, *CSP, "--out", tmp_path / "a", "--quiet")
     assert (quiet.code, quiet.out, quiet.err) == (0, "", "")
     spoken = neuroloom(*words, "--out", tmp_path / "b", "--json")
     lines = [json.loads(line) for line in spoken.out.splitlines()]
@@ -168,7 +168,7 @@ def test_explain_and_report(request, neuroloom, tmp_path, which):
     assert "<html" in (run / "report.html").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("which", ["csp", "net"])
+@pytest.mark.parametrize("which", ["csp", pytest.param("net", marks=pytest.mark.long)])
 def test_replay_gives_the_same_numbers(request, neuroloom, tmp_path, which):
     answer = neuroloom("replay", request.getfixturevalue(which), "--out", tmp_path / "out")
     assert answer.code == 0, answer.err

@@ -520,6 +520,14 @@ def small(request, tmp_path_factory, _figures) -> tuple[Run, Small]:
         return recipe.run(given.data(folder / "data"), folder / "run"), given
 
 
+# Recipes that are carried out, stopped and repeated by the same code as another one of the list.
+LIKE_ANOTHER = ("signals.detect", "eye.gaze", "pose.triangulate")
+of_each_kind = pytest.mark.parametrize(
+    "small",
+    [pytest.param(one, marks=pytest.mark.long) if one in LIKE_ANOTHER else one for one in RECIPES],
+    indirect=True,
+)
+
 ANOTHER = """
 import io, json, sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -624,6 +632,7 @@ def test_another_process_predicts_the_same(small, neuroloom, tmp_path):
     pd.testing.assert_frame_equal(run.predict(data), stored, check_dtype=False, rtol=1e-6)
 
 
+@of_each_kind
 def test_replay_gives_the_same_bytes(small, tmp_path):
     run, _ = small
     again = run.replay(tmp_path / "again")
@@ -631,6 +640,7 @@ def test_replay_gives_the_same_bytes(small, tmp_path):
         assert (again.folder / name).read_bytes() == (run.folder / name).read_bytes(), name
 
 
+@of_each_kind
 def test_resume_after_a_cut_gives_the_same_bytes(small, tmp_path, monkeypatch):
     run, _ = small
     recipe, data = run.study

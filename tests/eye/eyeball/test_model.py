@@ -29,11 +29,12 @@ def angle(found, geometry):
 
 
 @pytest.mark.parametrize(
-    ("index", "limit"), [pytest.param(1.0, 0.5, marks=pytest.mark.long), (1.336, 0.5)]
+    ("index", "limit", "subjects"),
+    [(1.336, 0.5, 2), *(pytest.param(n, 0.5, 4, marks=pytest.mark.long) for n in (1.0, 1.336))],
 )
-def test_gaze_of_unknown_subjects(index, limit):
+def test_gaze_of_unknown_subjects(index, limit, subjects):
     errors, depths = [], []
-    for seed in range(4):
+    for seed in range(subjects):
         ellipses, geometry = rims(seed, index)
         focal = float(geometry.focal[0])
         like = Eyeball(focal, ORIGIN, (0, 0, 1), index=index)

@@ -93,7 +93,11 @@ def test_a_large_structure_and_a_small_image_fit_the_patch():
         assert look.mask.shape == look.slope.shape == (64, 64)
 
 
-@pytest.mark.parametrize("more", [{}, {"configuration": "2d"}, {"regions": {"both": "1,2"}}])
+@pytest.mark.parametrize(
+    "more",
+    [{}, pytest.param({"configuration": "2d"}, marks=pytest.mark.long),
+     {"regions": {"both": "1,2"}}],
+)  # fmt: skip
 def test_a_run_explains_its_final_model_anew(more, tmp_path):
     data = grids.write_nnunet(tmp_path / "Dataset001_Toy", cases=5)
     fields = {"budget": "60 steps", "folds": 0, "plan": {"features": "4", "batch": "2"}}

@@ -187,7 +187,8 @@ def test_crops_are_left_out_as_the_command_line_says(tmp_path):
 
 def test_animals_of_a_project_with_names_are_told_apart_in_the_metrics(tmp_path):
     data = write_herd(tmp_path / "project", marked=True)
-    run = Estimate(budget="4 steps", folds=2, identity=True).run(data, tmp_path / "run")
+    small = {"batch": "4", "widths": "8,8,8,8"}
+    run = Estimate(budget="4 steps", folds=2, identity=True, plan=small).run(data, tmp_path / "run")
     row = read_json(run.folder / "metrics.json")["identity_accuracy"]
     assert row["chance"] == 0.5
     assert row["low"] <= row["value"] <= row["high"]

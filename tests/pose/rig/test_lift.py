@@ -92,11 +92,11 @@ def test_the_chosen_smoothness_is_near_the_best_for_the_truth(cameras, noise):
 
 def test_a_point_at_rest_is_smoothed_more_than_a_moving_one():
     rig, rng = ring(3), np.random.default_rng(6)
-    pixels = rig.project(np.zeros((120, 2, 3))) + rng.normal(0, 2, (3, 120, 2, 2))
+    pixels = rig.project(np.zeros((80, 2, 3))) + rng.normal(0, 2, (3, 80, 2, 2))
     names = (("mouse", "nose"), ("mouse", "tail"))
-    seen = Seen(rig, pixels[:, None], np.ones((3, 1, 120, 2)), names, np.arange(120))
+    seen = Seen(rig, pixels[:, None], np.ones((3, 1, 80, 2)), names, np.arange(80))
     assert choose_smooth(seen) <= 0.1
-    moving = replace(seen, pixels=seen.pixels + 4.0 * np.arange(120)[:, None, None])
+    moving = replace(seen, pixels=seen.pixels + 4.0 * np.arange(80)[:, None, None])
     assert choose_smooth(moving) >= 0.3
 
 
