@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from neuroloom.apps.share import share_of
 from neuroloom.core.files import read_json
 
 if TYPE_CHECKING:
@@ -79,16 +80,10 @@ class _Bar:
             at, whole, what = line.get("done"), line.get("total"), line.get("name", "working")
             self.progress.update(self.task, total=whole, completed=at, description=what, now=loss)
             return
-        inside = 1.0
-        if line["event"] == "progress":
-            at, whole = line.get("epoch", 0), self.epochs
-            if not whole:
-                at, whole = line.get("step", 0), line.get("steps", 0)
-            inside = min(1.0, at / whole) if whole else 0.0
         self.progress.update(
             self.task,
             total=line["fits"],
-            completed=line["fit"] - 1 + inside,
+            completed=line["fits"] * (share_of(line, self.epochs) or 0.0),
             description=f"{line['role']} {line['fit']}/{line['fits']}",
             now=loss,
         )

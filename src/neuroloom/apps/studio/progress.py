@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from neuroloom.apps.share import share_of
+
 NOT_CURVES = {"fit", "fits", "epoch", "epochs", "step", "steps", "lr", "seed", "done", "total"}
 POINTS = 400
 
@@ -79,7 +81,7 @@ class Reader:
             self.progress.stage, self.progress.share, self.progress.left = "done", 1.0, 0.0
 
     def _advance(self, line: dict[str, Any], now: float) -> None:
-        share = _share(line, self._epochs)
+        share = share_of(line, self._epochs)
         if line["event"] == "progress":
             self._draw(line)
         role, fit, fits = (line.get(key) for key in ("role", "fit", "fits"))
@@ -113,19 +115,6 @@ class Reader:
         role, fit = str(line.get("role", "")), line.get("fit")
         first = self._fits.setdefault(name, (role, fit))
         return name if first == (role, fit) else f"{name}, {role} {fit}".rstrip()
-
-
-def _share(line: dict[str, Any], epochs: int) -> float | None:
-    if line.get("total"):
-        return min(1.0, line["done"] / line["total"])
-    if not line.get("fits"):
-        return None
-    inside = 1.0
-    if line["event"] == "progress":
-        whole = line.get("steps") or epochs
-        at = line.get("step") if line.get("steps") else line.get("epoch")
-        inside = min(1.0, (at or 0) / whole) if whole else 0.0
-    return (line["fit"] - 1 + inside) / line["fits"]
 
 
 def _parsed(raw: bytes) -> dict[str, Any] | None:

@@ -33,7 +33,7 @@ class _Lean(nn.modules.conv._ConvNd):
             return y.movedim(-1, 1)
         if self._spans_three() and _is_single(x) and self._filters_less(x):
             apart = phases(x, self.dilation)
-            y = together(winograd.convolve(apart, self.weight), self.dilation, x.shape)
+            y = rejoined(winograd.convolve(apart, self.weight), self.dilation, x.shape)
             return y if self.bias is None else y + self.bias.view(-1, *(1,) * (x.ndim - 2))
         return super().forward(x)  # type: ignore[misc, no-any-return]
 
@@ -81,13 +81,13 @@ def phases(x: Tensor, every: Sequence[int]) -> Tensor:
     return inside.permute(0, *starts, *places, -1).flatten(0, axes).movedim(-1, 1)
 
 
-def together(apart: Tensor, every: Sequence[int], shape: Sequence[int]) -> Tensor:
+def rejoined(apart: Tensor, every: Sequence[int], shape: Sequence[int]) -> Tensor:
     """Return the image of such a shape whose `phases` these are; its channels may be others.
 
     Examples
     --------
     >>> x = torch.rand(2, 3, 5, 7)
-    >>> bool((together(phases(x, (2, 2)), (2, 2), x.shape) == x).all())
+    >>> bool((rejoined(phases(x, (2, 2)), (2, 2), x.shape) == x).all())
     True
     """
     if set(every) == {1}:

@@ -77,10 +77,10 @@ def vnet(wanted: Wanted) -> nn.Module:
 
 
 def highresnet(wanted: Wanted) -> nn.Module:
-    """Return HighResNet with instance norms, which do not depend on the size of the batch."""
+    """Return HighResNet, whose scores are those of its last convolution."""
     from monai.networks.nets import HighResNet
 
-    net: Any = _made(HighResNet, wanted, {"norm_type": ("instance", {"affine": True})})
+    net: Any = _made(HighResNet, wanted, {})
     # MONAI norms and rectifies the scores of the classes, which the paper does not.
     width = net.blocks[-1].conv.in_channels
     net.blocks[-1] = CONV[wanted.dims](width, wanted.out_channels, 1)
