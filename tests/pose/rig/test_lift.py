@@ -157,6 +157,17 @@ def test_files_find_their_cameras(tmp_path):
         find_seen(folder, rig)
 
 
+@pytest.mark.parametrize("net", ["DLC_resnet50", "DLC_Cam0net", "DeepCut_resnet50"])
+def test_files_find_their_cameras_by_the_names_that_deeplabcut_gives(tmp_path, net):
+    folder = write_views(tmp_path / "s")
+    whole = find_seen(folder, read_rig(folder))
+    for number in range(3):
+        named = f"trial1_cam{number}{net}_cam2-reachJan1shuffle1_100000.csv"
+        (folder / f"mouse_cam{number}.csv").rename(folder / named)
+    seen = find_seen(folder, read_rig(folder))
+    np.testing.assert_array_equal(seen.pixels, whole.pixels)
+
+
 def test_keypoints_must_be_the_same(tmp_path):
     folder = write_views(tmp_path / "s")
     file = folder / "mouse_cam1.csv"

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 TRACKS = (".analysis.h5", ".h5", ".csv", ".nc", ".nwb", ".slp")
+# What DeepLabCut puts behind a film's name: the net, the project and its training.
+SCORER = re.compile(r"(?<=[^\W_])(DLC|DeepCut)[_-].*")
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,7 +161,7 @@ def _files_of(data: Path, rig: Rig, include: Sequence[str]) -> dict[str, list[Pa
 
 def _camera_of(path: Path, rig: Rig) -> str:
     """Return the camera whose name stands in the path, nearest to its end; "" if none does."""
-    for part in reversed(path.parts):
+    for part in (SCORER.sub("", path.name), *reversed(path.parts[:-1])):
         named = [
             name for name in rig.names
             if re.search(rf"(?<![a-z0-9]){re.escape(name.lower())}(?![a-z0-9])", part.lower())
