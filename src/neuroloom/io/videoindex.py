@@ -99,8 +99,8 @@ def index_file(path: Path) -> FileIndex:
         order = np.argsort(stamps, kind="stable")
         clock = (stamps[order] - stamps[order[0]]) * float(stream.time_base)
         stated = float(stream.average_rate or 0)
-    rate = stated if stated > 0 else _mean_rate(clock)
-    hertz = _mean_rate(clock, rate)
+    rate = stated if stated > 0 else mean_rate(clock)
+    hertz = mean_rate(clock, rate)
     times = spread(clock, 1 / hertz)
     notes = (*_short(path, len(stamps), told), *_repeated(path, clock), *_uneven(path, times))
     return FileIndex(stamps[order], np.flatnonzero(is_key[order]), times, hertz, notes)
@@ -138,8 +138,19 @@ def _from_frames(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return stamps, np.asarray([key for _, key in found], bool)
 
 
-def _mean_rate(times: np.ndarray, stated: float = 1.0) -> float:
-    """Return the stated rate if the times bear it out, else their mean rate."""
+def mean_rate(times: np.ndarray, stated: float = 1.0) -> float:
+    """Return the stated rate if the times bear it out to a hundredth, else their mean rate, Hz.
+
+    Parameters
+    ----------
+    times
+        Shape (frame,): s, from the first frame on.
+
+    Examples
+    --------
+    >>> mean_rate(np.array([0.0, 0.033, 0.067, 0.1]), 30.0), mean_rate(np.array([0.0, 0.5, 1.0]))
+    (30.0, 2.0)
+    """
     if len(times) < 2 or not times[-1] > 0:
         return stated
     mean = np.searchsorted(times, times[-1]) / times[-1]  # several frames may share the last time

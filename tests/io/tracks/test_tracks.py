@@ -54,7 +54,10 @@ def test_there_and_back(tmp_path, ending, animals):
 @pytest.mark.parametrize("ending", [".h5", ".csv", ".slp", ".nc", ".nwb"])
 def test_frames_that_are_left_out_stay_so(tmp_path, ending):
     recording = made(frames=np.array([3, 4, 5, 9, 20, 21, 40]))
-    same(read_tracks(write_tracks(recording, tmp_path / f"a{ending}"), rate=25.0), recording)
+    read = read_tracks(write_tracks(recording, tmp_path / f"a{ending}"), rate=25.0)
+    same(read, recording)
+    assert read.frame.values.tolist() == [3, 4, 5, 9, 20, 21, 40]
+    assert read.attrs["rate"] == pytest.approx(25.0)
 
 
 def test_an_analysis_file_has_every_frame(tmp_path):
@@ -238,6 +241,25 @@ def test_a_varying_rate_keeps_frames_and_times(ending, tmp_path):
     assert again.frame.values.tolist() == list(range(7, 24))
     np.testing.assert_allclose(again.time.values, times, atol=1e-9)
     np.testing.assert_allclose(again.values, points, atol=1e-6)
+
+
+@pytest.mark.parametrize("stamps", [True, False])
+def test_times_of_an_experiment_are_no_numbers_of_frames(stamps, tmp_path):
+    """Another program's file: the camera runs from 12.5 s on, its clock tells milliseconds."""
+    times = (12.5 + np.arange(1010) / 30).round(3)
+    made = tracks(np.ones((1010, 2, 1, 1)), ["nose"], rate=30.0, times=times)
+    file = write_tracks(made, tmp_path / "a.nwb")
+    with h5py.File(file, "a") as held:
+        series = held["processing/behavior/individual_0/nose"]
+        series.attrs["comments"] = "no comments"
+        if not stamps:
+            del series["timestamps"]
+            series["starting_time"] = 12.5
+            series["starting_time"].attrs["rate"] = 30.0
+    read = read_tracks(file)
+    assert read.frame.values.tolist() == list(range(1010))
+    assert read.attrs["rate"] == pytest.approx(30.0, rel=1e-4)
+    np.testing.assert_allclose(read.time.values, times, atol=6e-4)
 
 
 def test_results_of_coco_come_back_and_sleap_opens_them(tmp_path):

@@ -17,11 +17,13 @@ from neuroloom.core.recording import tracks
 from neuroloom.io.labels.nwb import name_of, new_nwb, of_type, save_nwb, words
 from neuroloom.io.pandas_h5 import open_h5
 from neuroloom.io.tracks.units import LONG, known_unit
+from neuroloom.io.videoindex import mean_rate
 
 if TYPE_CHECKING:
     import xarray as xr
 
-_FRAMES = re.compile(r"^frames (\d+) to (\d+)$")  # as we write it: times may vary
+_SPAN = r"\d+( to \d+)?"
+_FRAMES = re.compile(rf"^frames {_SPAN}(, {_SPAN})*$")  # as we write it
 _SAID = re.compile(r"^[Kk]eypoint (.+) from individual (.+?)\.?$")  # DLC2NWB writes this
 
 
@@ -92,31 +94,48 @@ def _unit(series: Any) -> str:
     return known_unit(stated.decode() if isinstance(stated, bytes) else str(stated)) or "px"
 
 
-def _times(series: Any, rate: float | None) -> tuple[float, np.ndarray, np.ndarray | None]:
-    """Return the frame rate, the numbers of the frames, and their times where they are stated."""
+def _times(series: Any, rate: float | None) -> tuple[float, np.ndarray, np.ndarray]:
+    """Return the frame rate, the numbers of the frames, and their times.
+
+    Times begin where the clock of the experiment stood: they say nothing of the frames' numbers.
+    """
     count = len(series["data"])
+    said = _said_frames(series, count)
+    frames = np.arange(count) if said is None else said
     if "timestamps" in series:
         stamps = np.asarray(series["timestamps"][()], float)
-        step = float(np.median(np.diff(stamps))) if count > 1 else 1.0
-        hertz = 1.0 / step if step > 0 and count > 1 else rate or 1.0
-        frames = _said_frames(series, count)
-        if frames is None:
-            frames = np.rint((stamps - min(0.0, float(stamps[0]))) * hertz).astype(int)
-        return hertz, frames if (np.diff(frames) > 0).all() else np.arange(count), stamps
+        # Frames that were left out took their time as well.
+        whole = np.interp(np.arange(frames[0], frames[-1] + 1), frames, stamps)
+        return mean_rate(whole - whole[0], rate or 1.0), frames, stamps
     start = series.get("starting_time")
     stated = float(start.attrs.get("rate", 0)) if start is not None else 0.0
     hertz = stated or rate or 1.0
-    first = round(float(start[()]) * hertz) if start is not None else 0
-    return hertz, np.arange(count) + max(0, first), None
+    first = float(start[()]) if start is not None else 0.0
+    return hertz, frames, first + (frames - frames[0]) / hertz
 
 
 def _said_frames(series: Any, count: int) -> np.ndarray | None:
     """Return the numbers of the frames where the comments of a series say them."""
     said = series.attrs.get("comments", b"")
-    told = _FRAMES.match(said.decode() if isinstance(said, bytes) else str(said))
-    if told is None or int(told.group(2)) - int(told.group(1)) + 1 != count:
+    told = said.decode() if isinstance(said, bytes) else str(said)
+    if not _FRAMES.match(told):
         return None
-    return np.arange(int(told.group(1)), int(told.group(2)) + 1)
+    spans = [span.split(" to ") for span in told.removeprefix("frames ").split(", ")]
+    frames = np.concatenate([np.arange(int(ends[0]), int(ends[-1]) + 1) for ends in spans])
+    return frames if len(frames) == count else None
+
+
+def _listed(frames: np.ndarray) -> str:
+    """Return the numbers of frames in words.
+
+    Examples
+    --------
+    >>> _listed(np.array([3, 4, 5, 9, 20, 21]))
+    'frames 3 to 5, 9, 20 to 21'
+    """
+    spans = np.split(frames, np.flatnonzero(np.diff(frames) != 1) + 1)
+    told = (f"{one[0]} to {one[-1]}" if len(one) > 1 else f"{one[0]}" for one in spans)
+    return f"frames {', '.join(told)}"
 
 
 def _fill(file: Path, recording: xr.DataArray) -> None:
@@ -145,9 +164,6 @@ def _series(recording: xr.DataArray, who: str, name: str) -> Any:
     from ndx_pose import PoseEstimationSeries
 
     one = recording.sel(individuals=who, keypoints=name).transpose("time", "space")
-    number = recording.frame.values
-    follow = bool((np.diff(number) == 1).all())
-    told = {"comments": f"frames {number[0]} to {number[-1]}"} if follow else {}
     return PoseEstimationSeries(
         name=name.replace("/", "_"),
         description=f"Keypoint {name} from individual {who}.",
@@ -157,5 +173,5 @@ def _series(recording: xr.DataArray, who: str, name: str) -> Any:
         timestamps=recording.time.values,
         confidence=one.confidence.values,
         confidence_definition="from 0 to 1; NaN where it is not known",
-        **told,
+        comments=_listed(recording.frame.values),
     )
