@@ -31,8 +31,8 @@ class Triangulate(Recipe):
     """Lift points that several cameras saw into space.
 
     Views that do not fit the others are left out. Tracks are smoothed by a Kalman smoother over all
-    cameras and networks; limbs may be held to their length. Each camera is told from the others, so
-    that the error is known without a truth.
+    cameras and networks, which bridges short gaps; limbs may be held to their length. Each camera
+    is told from the others, so that the error is known without a truth.
 
     Examples
     --------
@@ -63,6 +63,7 @@ class Triangulate(Recipe):
         0.0, "confidence below which a point counts as missing", ge=0, le=1, basic=True
     )
     tolerance: float = setting(10.0, "within which views agree", unit="px", gt=0, basic=True)
+    fill: int = setting(15, "longest gap that smoothing bridges, frames; 0 bridges none", ge=0)
     unit: Literal["um", "mm", "cm", "m"] | None = setting(
         None, "of the calibration, where it states none; default: nameless units"
     )
@@ -111,7 +112,7 @@ class Triangulate(Recipe):
         """Return what `lift` gets beside the pixels."""
         return {
             "method": self.method, "tolerance": self.tolerance, "smooth": prepared.smooth,
-            "least": self.least, "limbs": prepared.limbs,
+            "least": self.least, "limbs": prepared.limbs, "fill": self.fill,
         }  # fmt: skip
 
     def work(self, prepared: Prepared, run: Run) -> None:

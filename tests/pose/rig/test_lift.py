@@ -108,6 +108,39 @@ def test_the_deviation_covers_the_error():
     assert 0.85 < inside.mean() <= 1
 
 
+def hidden() -> tuple[Seen, np.ndarray]:
+    """A curve that three cameras see but for gaps: of one camera's view, of 3 and 30 frames."""
+    rig, path = ring(3), curve()
+    pixels = rig.project(path)
+    pixels[1:, :8] = np.nan  # one camera alone sees the first frames
+    pixels[:, 20:23] = np.nan
+    pixels[1:, 40:70] = np.nan
+    pixels[2, 75] = np.nan
+    names = tuple(("mouse", str(k)) for k in range(3))
+    return Seen(rig, pixels[:, None], np.ones((3, 1, 90, 3)), names, np.arange(90)), path
+
+
+def test_a_place_that_two_cameras_do_not_see_is_not_made_up():
+    seen, path = hidden()
+    done = lift(seen, smooth=1.0)
+    without = np.isnan(done.places).all((1, 2))
+    assert np.flatnonzero(without).tolist() == [*range(8), *range(40, 70)]
+    assert np.isnan(done.deviation[without]).all()
+    assert np.flatnonzero(done.bridged.all(1)).tolist() == [20, 21, 22]
+    assert np.linalg.norm(done.places - path, axis=-1)[20:23].max() < 4
+    assert np.isnan(lift(seen, smooth=1.0, fill=2).places[20:23]).all()
+    assert np.isfinite(lift(seen, smooth=1.0, fill=30).places[8:]).all()
+
+
+def test_a_camera_is_told_where_two_others_see():
+    seen, _ = hidden()
+    told, gap = left_out(seen, smooth=1.0, fill=40)
+    known = np.isfinite(told).all((-1, -2))
+    assert np.flatnonzero(~known[2]).tolist() == [*range(8), *range(20, 23), *range(40, 70)]
+    assert np.flatnonzero(~known[0]).tolist() == [*range(8), *range(20, 23), *range(40, 70), 75]
+    assert np.nanmedian(gap) < 5
+
+
 def test_networks_are_joined_by_their_median():
     rng = np.random.default_rng(0)
     where, off = combine(rng.normal(0, 3, (5, 400, 2)), least=0.1)

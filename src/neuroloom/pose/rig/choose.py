@@ -100,7 +100,9 @@ def gaps(seen: Seen, ratio: float, **how: Any) -> Floats:
         pixels = np.where(hidden[:, None, None], np.nan, seen.pixels)
         if not np.isfinite(pixels).all(-1).any():
             continue
-        places = lift(replace(seen, pixels=pixels), smooth=ratio, **how).places[hidden]
+        # Whatever is to be bridged: what was hidden is told from around it.
+        whole = lift(replace(seen, pixels=pixels), smooth=ratio, **how | {"fill": PARTS})
+        places = whole.places[hidden]
         told[:, hidden] = np.stack([camera.project(places) for camera in seen.rig])
     return np.linalg.norm(told - own, axis=-1)
 

@@ -90,15 +90,19 @@ class Lifted:
     Attributes
     ----------
     places, deviation
-        Shape (time, point, 3), in the rig's unit; NaN where a point is not seen by two cameras, or
-        would lie behind one that it is made from.
+        Shape (time, point, 3), in the rig's unit; NaN where a point is not seen by two cameras and
+        not `bridged`, or would lie behind a camera that it is made from.
     used
         Shape (camera, time, point), True where a camera's pixel counted.
+    bridged
+        Shape (time, point), True where two cameras do not see a point, but did so shortly before
+        and do shortly after: it is where a smooth path leads.
     """
 
     places: Floats
     deviation: Floats
     used: NDArray[np.bool_]
+    bridged: NDArray[np.bool_]
 
 
 def find_seen(data: Path, rig: Rig, include: Sequence[str] = (), rate: float | None = None) -> Seen:
@@ -269,6 +273,7 @@ def lift(
     smooth: float = 0.0,
     least: float = 0.0,
     limbs: Sequence[tuple[int, int]] = (),
+    fill: int = 15,
 ) -> Lifted:
     """Lift points into space.
 
@@ -282,26 +287,60 @@ def lift(
         Confidence below which a pixel counts as missing.
     limbs
         Pairs of points whose distance stays the same.
+    fill
+        Longest gap that `smooth` bridges, frames; where two cameras see a point again only later,
+        or never before, it has no place.
     """
     pixels, noise = seen.combined(least)
-    there: NDArray[np.bool_] = np.asarray(np.isfinite(pixels).all(-1))
-    if smooth > 0:
-        tail = 4.0 if method == "robust" else np.inf
-        done = smooth_tracks(seen.rig, pixels, noise, smooth, tail)
-        places, deviation, used = done.points, done.deviation, done.trust > 0.2
-    else:
-        weights = 1 / noise**2
-        if method == "robust":
-            places, used = triangulate_robust(seen.rig, pixels, weights, tolerance)
-        else:
-            places, used = triangulate(seen.rig, pixels, weights, method), there
-        deviation = place_deviation(seen.rig, places, np.where(used, weights, 0))
-    used = used & there
-    ahead = in_front(seen.rig, places, used)
-    places, deviation = (np.where(ahead[..., None], one, np.nan) for one in (places, deviation))
+    places, deviation, used, sighted = _places(seen.rig, pixels, noise, method, tolerance, smooth)
+    kept = spanned(sighted, seen.frames, fill) & in_front(seen.rig, places, used)
+    places, deviation = (np.where(kept[..., None], one, np.nan) for one in (places, deviation))
     if limbs:
         places = hold_lengths(places, deviation, limbs)
-    return Lifted(places, deviation, used & ahead)
+    return Lifted(places, deviation, used & kept, kept & ~sighted)
+
+
+def _places(
+    rig: Rig, pixels: Floats, noise: Floats, method: Method, tolerance: float, smooth: float
+) -> tuple[Floats, Floats, NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return places, their deviation, which pixels counted, and which points two cameras see."""
+    if smooth > 0:
+        done = smooth_tracks(rig, pixels, noise, smooth, 4.0 if method == "robust" else np.inf)
+        sighted = np.asarray((done.trust > 0).sum(0) >= 2)
+        return done.points, done.deviation, np.asarray(done.trust > 0.2), sighted
+    there: NDArray[np.bool_] = np.asarray(np.isfinite(pixels).all(-1))
+    weights = 1 / noise**2
+    if method == "robust":
+        places, used = triangulate_robust(rig, pixels, weights, tolerance)
+        used = used & there
+    else:
+        places, used = triangulate(rig, pixels, weights, method), there
+    deviation = place_deviation(rig, places, np.where(used, weights, 0))
+    return places, deviation, used, np.asarray(np.isfinite(places).all(-1))
+
+
+def spanned(sighted: NDArray[np.bool_], frames: np.ndarray, longest: int) -> NDArray[np.bool_]:
+    """Say where points are sighted, or lie in a short gap between two sightings.
+
+    Parameters
+    ----------
+    sighted
+        Shape (time, point).
+    frames
+        Number of each moment's frame, rising.
+    longest
+        Gap, frames.
+
+    Examples
+    --------
+    >>> seen = np.array([0, 1, 0, 1, 0, 0, 1, 0], bool)[:, None]
+    >>> spanned(seen, np.arange(8), 1)[:, 0].astype(int).tolist()
+    [0, 1, 1, 1, 0, 0, 1, 0]
+    """
+    number = np.asarray(frames)[:, None]
+    before = np.maximum.accumulate(np.where(sighted, number, -np.inf))
+    after = np.minimum.accumulate(np.where(sighted, number, np.inf)[::-1])[::-1]
+    return np.asarray(after - before - 1 <= longest)
 
 
 def place_deviation(rig: Rig, places: np.ndarray, weights: np.ndarray) -> Floats:
@@ -365,7 +404,8 @@ def left_out(seen: Seen, **how: Any) -> tuple[Floats, Floats]:
     told = np.full_like(own, np.nan)
     for number, camera in enumerate(seen.rig):
         if len(seen.rig) > 2:
-            told[number] = camera.project(lift(seen.without(number), **how).places)
+            others = lift(seen.without(number), **how | {"fill": 0})
+            told[number] = camera.project(others.places)
     return told, np.linalg.norm(told - own, axis=-1)
 
 

@@ -183,6 +183,7 @@ def _write_tracks(seen: Seen, lifted: Lifted, shelf: Shelf) -> None:
         table[letter] = lifted.places[..., axis].ravel()
         table[f"{letter}_sd"] = lifted.deviation[..., axis].ravel()
     table["cameras"] = lifted.used.sum(0).ravel()
+    table["bridged"] = lifted.bridged.ravel()
     shelf.add_table("places", table, title="Points in space, frame by frame", section="data")
 
 
@@ -215,12 +216,15 @@ def _facts(recipe: Triangulate, prepared: Prepared, lifted: Lifted) -> dict[str,
         "Moments": f"{len(seen.frames):,}",
         "Points": ", ".join(dict.fromkeys(name for _, name in seen.points)),
         "Without a place": f"{lost:.1%}",
+        "Bridged in short gaps": f"{lifted.bridged.mean():.1%}",
         "Pixels left out": f"{1 - lifted.used.sum() / max(there, 1):.1%}",
     }  # fmt: skip
     smoothed = (
         f"Tracks were smoothed (random walk, ratio {how['smooth']:g}"
         f"{'' if recipe.smooth is not None else ', chosen by how well what was not used is told'}) "
-        "by a Kalman smoother over all cameras, with Student's t against gross errors."
+        "by a Kalman smoother over all cameras, with Student's t against gross errors. Where two "
+        f"cameras do not see a point for up to {recipe.fill} frames its path is bridged; over "
+        "longer gaps, and before and after it is seen, it has no place."
         if how["smooth"] else "Each moment was lifted by itself."
     )  # fmt: skip
     return {
