@@ -15,7 +15,7 @@ from neuroloom.io.video import Video, write_video
 from neuroloom.pose.link.looks import body_colour
 from neuroloom.pose.link.measures import score_identities
 from neuroloom.pose.link.names import animals_of
-from neuroloom.pose.link.pairs import find_track_pairs, to_detections
+from neuroloom.pose.link.pairs import TrackPair, find_track_pairs, to_detections
 from neuroloom.pose.track import Track
 from tests.animals import as_recording, write_clip, write_crossings
 from tests.pose.crossings import simulate
@@ -226,6 +226,25 @@ def test_animals_keep_the_names_that_came_in_and_unique_points_stay(tmp_path):
     assert written.individuals.values.tolist() == ["mouseA", "mouseB", "single"]
     assert written.keypoints.values.tolist() == ["snout", "tail", "corner"]
     np.testing.assert_array_equal(written.values, came.values)
+
+
+def test_hundreds_of_tracklets_are_linked_as_the_few_animals_that_they_are(tmp_path, monkeypatch):
+    from neuroloom.pose.link import track
+
+    points, slots = two_mice(60), []
+    spread = np.full((60, 300, 3, 2), np.nan)
+    for start in range(0, 60, 10):  # a new name for each mouse every ten frames
+        spread[start : start + 10, [4 * start + 5, 4 * start]] = points[start : start + 10]
+    motion = track.estimate_motion
+    monkeypatch.setattr(
+        track, "estimate_motion", lambda points: slots.append(points.shape[1]) or motion(points)
+    )
+    came = as_recording(spread[:, :, [0, 1, 0, 1, 0]], [f"track_{k}" for k in range(300)])
+    done = Track(fill=0).track(TrackPair("clip", tmp_path / "clip.slp"), came)
+    assert slots == [2]
+    own = [name[-1] for name in done.names]  # those of the first mouse end in 5
+    order = [own.index("5"), own.index("0")]
+    np.testing.assert_array_equal(done.points[:, order], points[:, :, [0, 1, 0, 1, 0]])
 
 
 def test_an_animal_may_be_called_single():

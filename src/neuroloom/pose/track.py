@@ -13,7 +13,13 @@ from neuroloom.core.audit import Finding
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import digest, write_json
 from neuroloom.core.recipe import Recipe, setting
-from neuroloom.pose.link.pairs import SUFFIXES, TrackPair, find_track_pairs, to_detections
+from neuroloom.pose.link.pairs import (
+    SUFFIXES,
+    TrackPair,
+    find_track_pairs,
+    in_first_slots,
+    to_detections,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -251,7 +257,7 @@ class Track(Recipe):
 
         animals = animals_of(recording)
         keypoints = animals.coords["keypoints"].values
-        points, sure = to_detections(animals)
+        points, sure, slots = in_first_slots(*to_detections(animals))
         points = np.where((sure >= self.least)[..., None], points, np.nan)
         points = drop_doubtful(points, sure, self.doubtful)
         sure = np.where(np.isfinite(points).all(-1), sure, 0.0)
@@ -259,7 +265,8 @@ class Track(Recipe):
         linked = link(
             points, sure.sum(-1), animals=self.animals, patience=self.patience, looks=looks
         )
-        linked, names = keep_names(linked, [str(n) for n in animals.coords["individuals"].values])
+        called = [str(name) for name in animals.coords["individuals"].values]
+        linked, names = keep_names(linked, called, slots)
         tracks = arrange(points, linked.identity, linked.animals)
         tracks = self.paths(tracks, keypoints, self.smooth)
         confidence = np.nan_to_num(arrange(sure, linked.identity, linked.animals))

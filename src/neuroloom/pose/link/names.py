@@ -98,7 +98,9 @@ def numbered_anew(first: xr.DataArray, other: xr.DataArray) -> bool:
     return len(wanted) == len(held) and set(wanted).isdisjoint(held)
 
 
-def keep_names(linked: Linked, names: Sequence[str]) -> tuple[Linked, tuple[str, ...]]:
+def keep_names(
+    linked: Linked, names: Sequence[str], slots: np.ndarray
+) -> tuple[Linked, tuple[str, ...]]:
     """Return animals in the order of their names, each called as most of its detections were.
 
     Parameters
@@ -106,7 +108,9 @@ def keep_names(linked: Linked, names: Sequence[str]) -> tuple[Linked, tuple[str,
     linked
         Who is who.
     names
-        Of the slots; animals beyond them get new names.
+        Of what came in; animals beyond them get new names.
+    slots
+        Shape (time, slot): place of each detection's name among them.
 
     Returns
     -------
@@ -118,17 +122,19 @@ def keep_names(linked: Linked, names: Sequence[str]) -> tuple[Linked, tuple[str,
     >>> from neuroloom.pose.link.track import Linked
     >>> none = pd.DataFrame({"one": [0], "other": [1]})
     >>> late = Linked(np.array([[-1, 0], [1, 0], [1, 0]]), 2, none)
-    >>> kept, called = keep_names(late, ["A", "B"])
+    >>> kept, called = keep_names(late, ["A", "B"], np.array([[0, 1]] * 3))
     >>> called, kept.identity.tolist()
     (('A', 'B'), [[-1, 1], [0, 1], [0, 1]])
     """
     from scipy.optimize import linear_sum_assignment
 
-    slots = np.arange(len(names))
-    shared = np.stack([(linked.identity == animal).sum(0) for animal in range(linked.animals)])
+    shared = np.stack([
+        np.bincount(slots[linked.identity == animal], minlength=len(names))
+        for animal in range(linked.animals)
+    ])  # fmt: skip
     animals, own = linear_sum_assignment(-shared)
-    place = np.full(linked.animals, len(slots))
-    place[animals] = slots[own]
+    place = np.full(linked.animals, len(names))
+    place[animals] = own
     order = np.argsort(place, kind="stable")  # animals, as they are numbered now
     number = np.argsort(order)
     identity = np.where(linked.identity >= 0, number[linked.identity], -1)

@@ -136,3 +136,41 @@ def to_detections(tracks: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
     sure = np.where(np.isfinite(sure), sure, 1.0).astype(float)
     seen = np.isfinite(points).all(-1)
     return np.where(seen[..., None], points, np.nan), np.where(seen, sure, 0.0)
+
+
+def in_first_slots(
+    points: np.ndarray, confidence: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return detections in as few slots as a frame shows at most, and the slots they had.
+
+    Where every tracklet has a name of its own there are hundreds of slots, and a frame fills a few.
+
+    Parameters
+    ----------
+    points
+        Shape (time, slot, keypoint, 2), px, NaN where missing.
+    confidence
+        Shape (time, slot, keypoint).
+
+    Returns
+    -------
+    points, confidence
+        The same of fewer slots.
+    slots
+        Shape (time, fewer slots): where each detection was.
+
+    Examples
+    --------
+    >>> points = np.full((2, 5, 1, 2), np.nan)
+    >>> points[0, 3] = points[1, 4] = 7.0
+    >>> fewer, _, slots = in_first_slots(points, np.ones((2, 5, 1)))
+    >>> fewer.shape, slots.tolist()
+    ((2, 1, 1, 2), [[3], [4]])
+    """
+    there = np.isfinite(points).all(-1).any(-1)
+    most = max(1, int(there.sum(1).max(initial=0)))
+    if most == points.shape[1]:
+        return points, confidence, np.broadcast_to(np.arange(most), there.shape)
+    slots = np.argsort(~there, axis=1, kind="stable")[:, :most]
+    fewer = np.take_along_axis(points, slots[..., None, None], axis=1)
+    return fewer, np.take_along_axis(confidence, slots[..., None], axis=1), slots
