@@ -11,6 +11,7 @@ from neuroloom.pose.blobs import detect_blobs, find_blobs, orient
 from neuroloom.pose.link.measures import score_identities
 from neuroloom.pose.link.pairs import to_detections
 from neuroloom.pose.link.track import arrange, fill_gaps, link
+from neuroloom.pose.track import Track
 from tests.pose.crossings import wander
 
 
@@ -85,3 +86,28 @@ def test_nothing_that_moves_is_said(tmp_path):
     write_video(tmp_path / "a.mp4", frames, 30.0)
     with Video(tmp_path / "a.mp4") as video, pytest.raises(DataError, match="nothing differs"):
         detect_blobs(video, 1)
+
+
+def crossing(frames: int = 12) -> np.ndarray:
+    """A path (time, 1, 3) straight through the dish."""
+    return np.stack([[[40.0 + 8 * frame, 100, 0]] for frame in range(frames)])
+
+
+def test_a_frame_that_cannot_be_decoded_has_no_animal(tmp_path):
+    from PIL import Image
+
+    for number, frame in enumerate(dish(crossing(), np.random.default_rng(0))):
+        Image.fromarray(frame).save(tmp_path / f"{number:02d}.png")
+    (tmp_path / "05.png").write_bytes(b"cut off")
+    with Video(tmp_path, patch=True) as video:
+        found = to_detections(detect_blobs(video, 1))[0]
+    assert np.flatnonzero(np.isnan(found).all((1, 2, 3))).tolist() == [5]
+
+
+def test_animals_of_a_video_have_its_times_and_what_is_odd_is_told(tmp_path):
+    times = np.append(np.arange(8), np.arange(12, 16)) / 20
+    frames = dish(crossing(), np.random.default_rng(0))
+    write_video(tmp_path / "a.mp4", frames, 20.0, times)
+    found = Track(animals=1).prepare(tmp_path / "a.mp4")
+    np.testing.assert_allclose(found.recordings[0].time, times, atol=1e-3)
+    assert "a.mp4: the frame rate changes" in found.findings[1].detail

@@ -36,11 +36,18 @@ def still_background(video: Video, sampled: int = SAMPLED) -> np.ndarray:
     sampled
         Frames, in even steps.
     """
-    numbers = np.unique(np.linspace(0, len(video) - 1, sampled).astype(int))
-    frames = video.read(numbers).mean(-1, dtype=np.float32)
+    frames = _sample(video, sampled)
     bright = np.median(frames, (1, 2))
     frames *= (np.median(bright) / np.maximum(bright, 1.0)).astype(np.float32)[:, None, None]
     return np.median(frames, 0).astype(np.float32)
+
+
+def _sample(video: Video, count: int = SAMPLED) -> np.ndarray:
+    """Return frames in even steps (n, y, x), grey, without those that cannot be decoded."""
+    numbers = np.unique(np.linspace(0, len(video) - 1, count).astype(int))
+    frames = video.read(numbers).mean(-1, dtype=np.float32)
+    sound: np.ndarray = frames[~video.damaged[numbers]]
+    return sound
 
 
 def same_light(frames: np.ndarray, background: np.ndarray) -> np.ndarray:
@@ -199,8 +206,9 @@ def detect_blobs(
 
     Returns
     -------
-    A `tracks` recording of the keypoints front, middle and back. `pose.link.track.link` names the
-    animals, `orient` tells front from back.
+    A `tracks` recording of the keypoints front, middle and back at the times of the video, NaN
+    where a frame cannot be decoded. `pose.link.track.link` names the animals, `orient` tells front
+    from back.
 
     Raises
     ------
@@ -212,8 +220,7 @@ def detect_blobs(
     from neuroloom.core.recording import tracks
 
     background = still_background(video)
-    sample = video.read(np.unique(np.linspace(0, len(video) - 1, SAMPLED).astype(int)))
-    off = np.abs(same_light(sample.mean(-1, dtype=np.float32), background) - background)
+    off = np.abs(same_light(_sample(video), background) - background)
     if threshold is None:
         threshold = max(float(threshold_otsu(off)), LEAST)
     if area is None:
@@ -229,5 +236,6 @@ def detect_blobs(
         grey = same_light(block.mean(-1, dtype=np.float32), background)
         found += [find_blobs(frame, background, animals, threshold, area) for frame in grey]
     points = np.stack(found).transpose(0, 3, 2, 1)
+    points[video.damaged] = np.nan
     individuals = [f"slot_{number}" for number in range(animals)]
-    return tracks(points, NAMES, individuals, video.rate, source=video.path.name)
+    return tracks(points, NAMES, individuals, video.rate, source=video.path.name, times=video.times)

@@ -212,6 +212,7 @@ class Track(Recipe):
         from neuroloom.io.tracks import read_tracks
         from neuroloom.io.video import Video
         from neuroloom.pose.blobs import detect_blobs
+        from neuroloom.pose.predict import lost
 
         if self.animals is None:
             raise ConfigError(
@@ -220,9 +221,11 @@ class Track(Recipe):
             )
         with Video(data, patch=True) as video:
             recording = detect_blobs(video, self.animals)
+            damaged = [f"{data.name}: {note}" for note in lost(np.flatnonzero(video.damaged))]
+            noticed = [Finding("warning", "Video", note) for note in [*video.notes, *damaged]]
         truth = find_track_pairs(data, self.truth)[0].truth
         told = "Animals were found as what differs from the still background: front, middle, back."
-        found = [Finding("note", "No tracks", told)]
+        found = [Finding("note", "No tracks", told), *noticed]
         true = None
         if truth is not None:
             known = read_tracks(truth, float(recording.attrs["rate"]))
