@@ -10,7 +10,7 @@ from neuroloom.core.artifact import Shelf
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json
 from neuroloom.core.recording import tracks
-from neuroloom.io.tracks import read_tracks, write_tracks
+from neuroloom.io.tracks import format_of, read_tracks, write_tracks
 from neuroloom.io.video import Video, write_video
 from neuroloom.pose.link.looks import body_colour
 from neuroloom.pose.link.measures import score_identities
@@ -245,6 +245,20 @@ def test_hundreds_of_tracklets_are_linked_as_the_few_animals_that_they_are(tmp_p
     own = [name[-1] for name in done.names]  # those of the first mouse end in 5
     order = [own.index("5"), own.index("0")]
     np.testing.assert_array_equal(done.points[:, order], points[:, :, [0, 1, 0, 1, 0]])
+
+
+@pytest.mark.parametrize(
+    ("kind", "came", "left"),
+    [
+        ("analysis", "tracks.h5", "tracks.tracked.analysis.h5"),
+        ("dlc", "tracks.csv", "tracks.tracked.csv"),
+    ],
+)
+def test_tracks_leave_in_the_format_that_they_came_in(kind, came, left, tmp_path):
+    recording = as_recording(two_mice(40)[:, :, [0, 1, 0, 1, 0]], ["a", "b"])
+    write_tracks(recording, tmp_path / came, kind)
+    run = Track(fill=0).run(tmp_path / came, tmp_path / "run")
+    assert format_of(run.folder / "artifacts" / left) == kind
 
 
 def test_an_animal_may_be_called_single():

@@ -310,7 +310,8 @@ class Track(Recipe):
         from neuroloom.io.tracks import write_tracks
 
         folder.mkdir(parents=True, exist_ok=True)
-        write_tracks(to_recording(done), folder / self.file_of(done.pair), self.format)
+        file = folder / self.file_of(done.pair)
+        write_tracks(to_recording(done), file, self.format or came_as(done.pair.file)[0])
 
     def draw(self, done: Tracked, folder: Path) -> Path:
         """Write the video of one file with its animals drawn on it, a colour each."""
@@ -329,17 +330,30 @@ class Track(Recipe):
 
     def file_of(self, pair: TrackPair) -> str:
         """Return the name of the file that is written for one that came in."""
-        analysis = pair.file.name.lower().endswith(".analysis.h5")
-        came = ".analysis.h5" if analysis else pair.file.suffix
-        came = came if came.lower().endswith(SUFFIXES) else ".h5"
-        stem = pair.name.removesuffix(".analysis")
-        return f"{stem}.tracked{ENDINGS.get(self.format or '', came)}"
+        ending = ENDINGS[self.format] if self.format else came_as(pair.file)[1]
+        return f"{pair.name.removesuffix('.analysis')}.tracked{ending}"
 
     def illustrate(self, run: Run, prepared: Prepared, done: list[Tracked]) -> None:
         """Write metrics, tables, figures and the report."""
         from neuroloom.pose.story.track import report_tracks
 
         report_tracks(self, run, prepared, done)
+
+
+def came_as(file: Path) -> tuple[str, str]:
+    """Return the format of a file of tracks, and its ending; DeepLabCut's of a video.
+
+    Examples
+    --------
+    >>> came_as(Path("clip.slp")), came_as(Path("clip.mp4"))
+    (('slp', '.slp'), ('dlc', '.h5'))
+    """
+    from neuroloom.io.tracks import format_of
+
+    name = format_of(file)
+    if name is None or name == "dlc":  # whose tables have two endings
+        return "dlc", file.suffix if file.suffix.lower() in SUFFIXES else ".h5"
+    return name, ENDINGS.get(name, file.suffix)
 
 
 def within(

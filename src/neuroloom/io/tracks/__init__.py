@@ -2,7 +2,7 @@
 
 - `read_tracks(path)` finds out what a file is and gives a `tracks` recording.
 - `read_each_video(path)` does so of each video of a file that is of several.
-- `is_tracks(path)` says whether a file is of a format that holds tracks.
+- `is_tracks(path)` says whether a file is of a format that holds tracks, `format_of(path)` which.
 - `write_tracks(recording, path, format)` writes one: "dlc" (.h5, .csv), "lightning-pose" (.csv),
   "slp", "analysis" (SLEAP's .analysis.h5), "movement" (.nc), "nwb" (ndx-pose).
 - `ending_of(source)` is the ending for results in the format of a project of labels.
@@ -14,6 +14,7 @@
 
 from neuroloom.io.tracks.door import (
     ending_of,
+    format_of,
     is_tracks,
     read_each_video,
     read_tracks,
@@ -21,4 +22,12 @@ from neuroloom.io.tracks.door import (
 )
 from neuroloom.io.tracks.own import write_own
 
-__all__ = ["ending_of", "is_tracks", "read_each_video", "read_tracks", "write_own", "write_tracks"]
+__all__ = [
+    "ending_of",
+    "format_of",
+    "is_tracks",
+    "read_each_video",
+    "read_tracks",
+    "write_own",
+    "write_tracks",
+]

@@ -80,7 +80,7 @@ def read_each_video(path: str | Path, rate: float | None = None) -> dict[str, xr
 def _known_format(path: Path) -> str:
     if not path.is_file():
         raise DataError(f"{path}: there is no such file.")
-    name = _format_of(path)
+    name = format_of(path)
     if name is None:
         raise DataError(
             f"{path}: holds no tracks that are known; expected {', '.join(table('track'))}."
@@ -96,10 +96,17 @@ def is_tracks(path: Path) -> bool:
     >>> is_tracks(Path("clip.slp")), is_tracks(Path("clip.txt"))
     (True, False)
     """
-    return _format_of(path) is not None
+    return format_of(path) is not None
 
 
-def _format_of(path: Path) -> str | None:
+def format_of(path: Path) -> str | None:
+    """Return the format of a file of tracks, as `write_tracks` takes it; None if it is of none.
+
+    Examples
+    --------
+    >>> format_of(Path("clip.slp"))
+    'slp'
+    """
     return next((name for name in table("track") if at_gate("track", name, "claims", path)), None)
 
 
