@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from neuroloom.core.errors import ConfigError
 from neuroloom.io.labels import Labels, Skeleton
 from neuroloom.pose.animals import as_trained, to_learn
+from neuroloom.pose.data import _told_apart
 
 SKELETON = Skeleton(("nose", "tail", "box"), edges=((0, 1), (1, 2)))
 
@@ -53,12 +55,23 @@ def test_tracks_are_no_animals():
     assert kept.individuals == labels.individuals
 
 
-def test_animals_of_a_declared_project_stay():
+@pytest.mark.parametrize("identity", [False, True])
+def test_animals_that_nobody_labelled_are_left_out_and_said(identity):
     points = np.full((2, 3, 3, 2), np.nan)
-    points[:, 0] = 1.0
-    learnt, told = to_learn(labels_of(points, ("a", "b", "c"), "dlc"), identity=False)
-    assert learnt.individuals == ("a", "b", "c")
-    assert not told
+    points[0, 0], points[1, 2] = 1.0, 2.0  # never in one frame, and animals all the same
+    learnt, told = to_learn(labels_of(points, ("a", "b", "c"), "dlc"), identity)
+    assert learnt.individuals == ("a", "c")
+    assert np.array_equal(learnt.points, points[:, [0, 2]], equal_nan=True)
+    assert told == ["Animals that are labelled in no frame are not learnt: b."]
+
+
+def test_one_labelled_animal_of_several_declared_is_not_told_apart():
+    points = np.full((2, 3, 3, 2), np.nan)
+    points[:, 1] = 1.0
+    labels = labels_of(points, ("a", "b", "c"), "dlc", identity=True)
+    assert not _told_apart(labels, None)
+    with pytest.raises(ConfigError, match="labels of one animal only"):
+        _told_apart(labels, True)
 
 
 @pytest.mark.parametrize("identity", [False, True])

@@ -21,9 +21,9 @@ NOBODY = "single"  # DeepLabCut's name of the animal that unique points belong t
 def to_learn(labels: Labels, identity: bool) -> tuple[Labels, list[str]]:
     """Return labels without what no net can learn, and what was changed, a sentence each.
 
-    Points that belong to no animal and those that are labelled in no frame are left out. Where
-    animals are not told apart, names of tracks say nothing: there are as many animals as a frame
-    has at most.
+    Points that belong to no animal are left out, and so are points and animals that are labelled in
+    no frame: projects declare animals ahead of labelling. Where animals are not told apart, names
+    of tracks say nothing: there are as many animals as a frame has at most.
 
     Parameters
     ----------
@@ -34,9 +34,8 @@ def to_learn(labels: Labels, identity: bool) -> tuple[Labels, list[str]]:
     """
     labels, told = _without_unique(labels)
     labels = _without_unseen(labels)
-    if identity or "tracks" not in labels.extra:
-        return labels, told
-    labels, more = _as_slots(labels)
+    fewer = _without_unused if identity or "tracks" not in labels.extra else _as_slots
+    labels, more = fewer(labels)
     return labels, told + more
 
 
@@ -48,13 +47,34 @@ def _without_unique(labels: Labels) -> tuple[Labels, list[str]]:
     animals = [place for place, name in enumerate(labels.individuals) if name != NOBODY]
     if not unique or not left or not animals:
         return labels, []
-    who = tuple(labels.individuals[place] for place in animals)
-    classes = None if labels.classes is None else labels.classes[:, animals]
-    labels = replace(labels, individuals=who, points=labels.points[:, animals], classes=classes)
-    labels = labels.with_points(left)
+    labels = _of_animals(labels, animals).with_points(left)
     shown = np.isfinite(labels.points).all(-1).any((1, 2))
     told = f"Points that belong to no animal are not learnt: {listed(sorted(unique))}."
     return labels.take(shown), [told]
+
+
+def _of_animals(labels: Labels, places: Sequence[int]) -> Labels:
+    """Return the labels of some animals, by their places."""
+    own = list(places)
+    who = tuple(labels.individuals[place] for place in own)
+    classes = None if labels.classes is None else labels.classes[:, own]
+    return replace(labels, individuals=who, points=labels.points[:, own], classes=classes)
+
+
+def _without_unused(labels: Labels) -> tuple[Labels, list[str]]:
+    """Leave out the animals that no frame shows; all stay where nothing is labelled."""
+    shown = labelled_animals(labels)
+    if len(shown) in (0, len(labels.individuals)):
+        return labels, []
+    lacking = [name for place, name in enumerate(labels.individuals) if place not in shown]
+    told = f"Animals that are labelled in no frame are not learnt: {listed(lacking)}."
+    return _of_animals(labels, shown), [told]
+
+
+def labelled_animals(labels: Labels) -> list[int]:
+    """Return the places of the animals that are labelled in some frame."""
+    seen = np.isfinite(labels.points).all(-1).any((0, 2))
+    return [int(place) for place in np.flatnonzero(seen)]
 
 
 def _without_unseen(labels: Labels) -> Labels:

@@ -12,7 +12,7 @@ from neuroloom.core.audit import Finding
 from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import digest
-from neuroloom.pose.animals import NOBODY, as_trained, classes_of, to_learn
+from neuroloom.pose.animals import NOBODY, as_trained, classes_of, labelled_animals, to_learn
 from neuroloom.pose.nets.frames import PoseFrames
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def read_frames(
     Raises
     ------
     ConfigError
-        If animals are to be told apart and there is one name only, or a name does not match the
+        If animals are to be told apart and only one is labelled, or a name does not match the
         pattern.
     DataError
         If nothing usable is labelled, no picture is there, or keypoints of the run are missing.
@@ -110,11 +110,12 @@ def _facts(labels: Labels, identity: bool) -> dict[str, Any]:
 
 
 def _told_apart(labels: Labels, wished: bool | None) -> bool:
-    several = len([name for name in labels.individuals if name != NOBODY]) > 1
+    named = [labels.individuals[place] for place in labelled_animals(labels)]
+    several = len([name for name in named if name != NOBODY]) > 1
     if wished and not several:
         raise ConfigError(
-            "identity tells animals of one frame apart; the project names one animal only. Leave "
-            "it out."
+            "identity tells animals of one frame apart; the project has labels of one animal only. "
+            "Leave it out."
         )
     return several and bool(labels.kept("dlc", "identity", False) if wished is None else wished)
 
