@@ -4,16 +4,14 @@ A number is a place in the order of showing. The file is walked through once, wi
 learn the time stamp of every frame; a seek lands on a key frame before the one that is wanted and
 decodes up to it, and the time stamp proves that it is the right one. Frames that come at changing
 intervals keep their own times; where the file's clock is too coarse to tell two frames apart, they
-are spread evenly. A folder of pictures is a video as well.
+are spread evenly. A folder of pictures is a video as well, and so are the pages of TIFF.
 """
 
 from __future__ import annotations
 
 import queue
-import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -23,13 +21,13 @@ import numpy as np
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import DataError
 from neuroloom.core.files import write_atomic
+from neuroloom.io.stills import PICTURES, StillIndex, Stills, index_stills, pictures_of, shown_in
 from neuroloom.io.videoindex import FileIndex, frames_of, index_file, open_video, stamp_of
 
 SUFFIXES = frozenset(
     {".mp4", ".mov", ".avi", ".mkv", ".m4v", ".mpg", ".mpeg", ".webm", ".wmv", ".flv", ".ts",
      ".mts", ".m2ts", ".h264", ".264", ".ogv", ".3gp"}
 )  # fmt: skip
-PICTURES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
 _TICK = Fraction(1, 90_000)  # s, in which MPEG counts times: the usual rates are whole numbers
 _AHEAD = 2  # blocks that are decoded before they are asked for
 _TRIES = 3  # key frames from which a frame is decoded before it counts as damaged
@@ -48,8 +46,8 @@ def is_video(path: str | Path) -> bool:
     """
     path = Path(path)
     if path.is_dir():
-        others = any(item.is_dir() or is_video(item) for item in _shown(path))
-        return bool(_pictures(path)) and not others
+        others = any(item.is_dir() or is_video(item) for item in shown_in(path))
+        return bool(pictures_of(path)) and not others
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
@@ -57,7 +55,7 @@ def pictures_beside(data: Path, videos: Iterable[Path]) -> list[Finding]:
     """Tell how many pictures lie beside the videos that were found in a folder, and are of none."""
     findings = []
     for folder in dict.fromkeys(file.parent for file in videos if data.is_dir() and file.is_file()):
-        if count := len(_pictures(folder)):
+        if count := len(pictures_of(folder)):
             detail = (
                 f"{folder.name}: {count} pictures beside videos were passed over; a folder that "
                 "holds nothing but pictures is a video."
@@ -72,8 +70,8 @@ class Video:
     Parameters
     ----------
     path
-        A file, or a folder of pictures, which are ordered by the numbers in their names. One
-        picture is a video of one frame.
+        A file, or a folder of pictures, which are ordered by the numbers in their names. A
+        picture is a video of one frame, TIFF of as many as it has pages.
     grey
         Return one channel, the brightness; less memory and quicker.
     rate
@@ -81,6 +79,10 @@ class Video:
     patch
         Show the frame before (black, where one is read by itself) in place of one that cannot be
         decoded, so that a long recording is not lost for it; `damaged` says which.
+    depth
+        Bits that values of pictures have at least, where they have more than 8: the upper 8 are
+        shown. They have as many as the largest value in pictures from all over the video, rounded
+        up to 8, 10, 12, 14 or 16.
 
     Attributes
     ----------
@@ -94,6 +96,8 @@ class Video:
         What a careful reader should know; that the frame rate changes, for example.
     damaged
         Shape (frame,): which of the frames read so far could not be decoded.
+    depth
+        Bits that values of pictures were taken to have; None where they have 8, and of films.
 
     Raises
     ------
@@ -112,18 +116,24 @@ class Video:
     """
 
     def __init__(
-        self, path: str | Path, grey: bool = False, rate: float | None = None, patch: bool = False
+        self,
+        path: str | Path,
+        grey: bool = False,
+        rate: float | None = None,
+        patch: bool = False,
+        depth: int | None = None,
     ) -> None:
         self.path, self._grey, self.patch = Path(path), grey, patch
         if not self.path.exists():
             raise DataError(f"{self.path}: there is no such video.")
         stills = self.path.is_dir() or self.path.suffix.lower() in PICTURES
-        self._index = _index_stills(self.path, rate) if stills else index_file(self.path)
+        self._index = index_stills(self.path, rate, depth) if stills else index_file(self.path)
         self._reader = self._open()
         self.damaged = np.zeros(len(self), bool)
         self.shape: tuple[int, int, int] = self._first_sound().shape
         self.rate, self.times = self._index.rate, self._index.times
         self.notes = self._index.notes
+        self.depth = self._index.depth if isinstance(self._index, StillIndex) else None
 
     def __len__(self) -> int:
         """Return the count of frames."""
@@ -187,7 +197,7 @@ class Video:
             reader.close()
 
     def _frame(
-        self, reader: _File | _Stills, number: int, before: np.ndarray | None = None
+        self, reader: _File | Stills, number: int, before: np.ndarray | None = None
     ) -> np.ndarray:
         """Return a frame; with `patch` what was before it, or black, if it is damaged."""
         try:
@@ -216,8 +226,8 @@ class Video:
             )
         return frame
 
-    def _open(self) -> _File | _Stills:
-        kind = _Stills if isinstance(self._index, _StillIndex) else _File
+    def _open(self) -> _File | Stills:
+        kind = Stills if isinstance(self._index, StillIndex) else _File
         return kind(self.path, self._index, self._grey)  # type: ignore[arg-type]
 
 
@@ -251,39 +261,6 @@ def write_video(
     if not rate > 0:
         raise DataError(f"{path}: the rate must be above 0 frames a second, it is {rate}.")
     return write_atomic(path, lambda partial: _encode(partial, path.name, frames, rate, times))
-
-
-@dataclass(frozen=True, eq=False)
-class _StillIndex:
-    files: tuple[Path, ...]
-    times: np.ndarray
-    rate: float
-    notes: tuple[str, ...] = ()
-
-
-class _Stills:
-    """Pictures of a folder as frames."""
-
-    def __init__(self, path: Path, index: _StillIndex, grey: bool) -> None:
-        self._files, self._grey = index.files, grey
-
-    def frame(self, number: int) -> np.ndarray:
-        from PIL import Image
-
-        file = self._files[number]
-        try:
-            with Image.open(file) as opened:
-                one = self._grey or opened.mode in ("L", "1", "LA", "I;16", "I;16B", "I")
-                pixels = np.asarray(opened) if opened.mode.startswith("I") else None
-                if pixels is not None:
-                    return (pixels >> 8).astype(np.uint8)[..., None]
-                plain = np.asarray(opened.convert("L" if one else "RGB"))
-                return plain[..., None] if one else plain
-        except (OSError, ValueError, SyntaxError) as error:
-            raise DataError(f"{file}: the picture cannot be read: {error}.") from error
-
-    def close(self) -> None:
-        """Nothing stays open."""
 
 
 class _File:
@@ -358,31 +335,6 @@ def _pixels(frame: Any, grey: bool, reformatter: Any) -> np.ndarray:
     pixels = plain[..., None] if one else plain
     turns = round(getattr(frame, "rotation", 0) / 90) % 4
     return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
-
-
-def _pictures(path: Path) -> list[Path]:
-    files = _shown(path) if path.is_dir() else [path]
-    inside = (file for file in files if file.suffix.lower() in PICTURES)
-    return sorted(
-        inside, key=lambda file: [_number(part) for part in re.split(r"(\d+)", file.name)]
-    )
-
-
-def _shown(folder: Path) -> list[Path]:
-    return [item for item in folder.iterdir() if not item.name.startswith(".")]
-
-
-def _number(part: str) -> tuple[int, int, str]:
-    return (0, int(part), "") if part.isdigit() else (1, 0, part)
-
-
-def _index_stills(folder: Path, rate: float | None) -> _StillIndex:
-    files = tuple(_pictures(folder))
-    if not files:
-        raise DataError(f"{folder}: has no pictures ({', '.join(sorted(PICTURES))}).")
-    notes = () if rate else (f"{folder.name}: pictures have no frame rate; 1 a second is taken.",)
-    every = float(rate or 1.0)
-    return _StillIndex(files, np.arange(len(files)) / every, every, notes)
 
 
 _END = object()

@@ -68,7 +68,8 @@ def read_frames(
     from neuroloom.io.labels import read_labels
     from neuroloom.pose.units import views_told
 
-    labels = chosen(read_labels(data), include, data)
+    depth = None if trained is None else trained.get("depth")
+    labels = chosen(read_labels(data, depth=depth), include, data)
     if not any(str(image) for image in labels.frames["image"]):
         raise DataError(f"{data}: the points have no pictures beside them to learn from.")
     told = list(labels.notes)
@@ -94,7 +95,7 @@ def read_frames(
 
 
 def _facts(labels: Labels, identity: bool) -> dict[str, Any]:
-    """Return what a run stores of a project: names, bones, sides, animals, COCO's categories."""
+    """Return what a run stores: names, bones, sides, animals, COCO's categories, bit depth."""
     skeleton = labels.skeleton
     return {
         "kind": "frames",
@@ -106,6 +107,7 @@ def _facts(labels: Labels, identity: bool) -> dict[str, Any]:
         "kinds": [] if identity else classes_of(labels),
         "source": labels.source,
         "categories": labels.kept("coco", "categories", []),
+        "depth": labels.depth,
     }
 
 

@@ -132,7 +132,8 @@ def videos_of(source: Path) -> list[Path]:
     DataError
         If there is none.
     """
-    from neuroloom.io.video import PICTURES, is_video
+    from neuroloom.io.stills import PICTURES
+    from neuroloom.io.video import is_video
     from neuroloom.io.videos import videos_inside
 
     source = Path(source)
@@ -186,7 +187,11 @@ class Job:
         from neuroloom.learn.scan import parts_of, scan
 
         places, kinds, damaged = [], [], []
-        with Video(file, patch=True) as video, tempfile.TemporaryDirectory() as none:
+        depth = self.ensemble.facts["axes"].get("depth")
+        with (
+            Video(file, patch=True, depth=depth) as video,
+            tempfile.TemporaryDirectory() as none,
+        ):
             place = Path(none) if self.folder is None else self.folder / "scans" / name
             place.mkdir(parents=True, exist_ok=True)
             scan(video, found_by(self.ensemble), place, block=BLOCK, key=self.key)

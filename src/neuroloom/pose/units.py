@@ -78,7 +78,8 @@ def _names(video: str, image: str, paths: bool) -> list[str]:
 
 def _bare(video: str) -> str:
     """Return the name of a video without its ending."""
-    from neuroloom.io.video import PICTURES, SUFFIXES
+    from neuroloom.io.stills import PICTURES
+    from neuroloom.io.video import SUFFIXES
 
     path = PurePosixPath(video)
     return path.stem if path.suffix.lower() in SUFFIXES | PICTURES else video

@@ -8,10 +8,10 @@ from typing import Any
 from neuroloom.core.errors import ConfigError, DataError, NeuroloomError
 from neuroloom.core.registry import load, table
 from neuroloom.io.labels.model import Labels
-from neuroloom.io.labels.usable import keep_usable
+from neuroloom.io.labels.usable import keep_usable, with_depth
 
 
-def read_labels(path: str | Path, usable: bool = True) -> Labels:
+def read_labels(path: str | Path, usable: bool = True, depth: int | None = None) -> Labels:
     r"""Read the labelled frames of a project as it is: a folder or a file.
 
     Parameters
@@ -22,6 +22,9 @@ def read_labels(path: str | Path, usable: bool = True) -> Labels:
     usable
         Leave out frames whose picture is gone or in which nothing is labelled, and points outside
         their picture; the notes name them. False keeps all as it stands, to convert a project.
+    depth
+        Bits that values of pictures have at least where they have more than 8, as a net learnt
+        them. They have as many as the largest value of all pictures.
 
     Raises
     ------
@@ -43,7 +46,7 @@ def read_labels(path: str | Path, usable: bool = True) -> Labels:
     path = Path(path)
     if not path.exists():
         raise DataError(f"{path}: there is no such file or folder.")
-    labels: Labels = at_gate("label", recognise(path), "read", path)
+    labels = with_depth(at_gate("label", recognise(path), "read", path), depth)
     return keep_usable(labels) if usable else labels
 
 

@@ -94,6 +94,9 @@ class Labels:
     classes
         Shape (frame, individual): what each animal is, such as its species, "" where nothing says
         it; None where animals are of one class.
+    depth
+        Bits of values in all pictures of more than 8: one number, so that none is brighter than
+        it was taken. None where all have 8.
     """
 
     skeleton: Skeleton
@@ -105,6 +108,7 @@ class Labels:
     notes: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
     classes: np.ndarray | None = None
+    depth: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse parts that do not fit together."""
@@ -141,7 +145,7 @@ class Labels:
         """
         from neuroloom.io.labels.pictures import load_picture
 
-        return load_picture(self.root, str(self.frames["image"].iloc[row]))
+        return load_picture(self.root, str(self.frames["image"].iloc[row]), self.depth)
 
     def take(self, rows: Sequence[int] | np.ndarray) -> Labels:
         """Return the labels of some rows, by number or as a mask, in the order given."""

@@ -22,7 +22,7 @@ from neuroloom.io.labels.model import Labels, Skeleton, guess_swaps, listed
 from neuroloom.io.labels.pictures import where_now
 from neuroloom.io.labels.sheets import frame_number
 from neuroloom.io.pandas_h5 import open_h5
-from neuroloom.io.video import PICTURES
+from neuroloom.io.stills import PICTURES
 
 
 def claims(path: Path) -> bool:

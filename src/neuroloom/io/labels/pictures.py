@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any
@@ -9,12 +10,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuroloom.core.errors import DataError
+from neuroloom.io.stills import (
+    DEEP,
+    PICTURES,
+    bits_in,
+    bits_of,
+    open_picture,
+    pixels_in,
+    plain_pixels,
+)
 
 if TYPE_CHECKING:
     from neuroloom.io.video import Video
 
 
-def load_picture(root: Path, address: str) -> np.ndarray:
+def load_picture(root: Path, address: str, depth: int | None = None) -> np.ndarray:
     """Return a picture as (y, x, channel) uint8; one channel if it is grey, else three.
 
     Parameters
@@ -24,6 +34,9 @@ def load_picture(root: Path, address: str) -> np.ndarray:
     address
         "img.png", "set.h5::images::3" (third of a dataset, as pixels or as an encoded file), or
         "clip.mp4::17" (frame 17).
+    depth
+        Bits of its values if they have more than 8, as `depth_of` finds them for many pictures; by
+        default as many as its own largest value has.
 
     Raises
     ------
@@ -46,10 +59,60 @@ def load_picture(root: Path, address: str) -> np.ndarray:
     if not path.exists():
         raise DataError(f"{path}: the picture of a labelled frame is gone.")
     if not inside:
-        return _decoded(path, path)
+        with open_picture(path, path) as opened:
+            return plain_pixels(pixels_in(opened), depth)
     if len(inside) == 1:
-        return _video(path, path.stat().st_mtime_ns).read([int(inside[0])])[0]
-    return _stored(path, inside[0], int(inside[1]))
+        return _film(path, depth).read([int(inside[0])])[0]
+    return plain_pixels(_stored(path, inside[0], int(inside[1])), depth)
+
+
+def depth_of(root: Path, addresses: Iterable[str]) -> int | None:
+    """Return the bits of the largest value in pictures of more than 8 bits; None if all have 8.
+
+    Pictures that are gone or broken tell nothing.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name, value in (("a.png", 90), ("b.png", 3900)):
+    ...         Image.fromarray(np.full((6, 8), value, np.uint16)).save(Path(folder) / name)
+    ...     depth_of(Path(folder), ["a.png", "b.png"])
+    12
+    """
+    found = [_bits(Path(root), address) for address in addresses]
+    return max((bits for bits in found if bits), default=None)
+
+
+def _bits(root: Path, address: str) -> int | None:
+    file, *inside = address.split("::")
+    path = root / file
+    if not path.is_file() or not (path.suffix.lower() in DEEP or len(inside) == 2):
+        return None
+    changed = path.stat().st_mtime_ns
+    try:
+        if not inside:
+            return _bits_of_file(path, changed)
+        if len(inside) == 1:
+            return _film(path).depth
+        if not _is_deep(path, inside[0], changed):
+            return None
+        return bits_of(_stored(path, inside[0], int(inside[1])))
+    except (OSError, DataError, ValueError):
+        return None
+
+
+@lru_cache(maxsize=65_536)
+def _bits_of_file(path: Path, changed: int) -> int | None:
+    with open_picture(path, path) as opened:
+        return bits_in(opened)
+
+
+@lru_cache(maxsize=64)
+def _is_deep(path: Path, name: str, changed: int) -> bool:
+    """Say whether pictures of a dataset have more than 8 bits, which its first one tells."""
+    return bits_of(_stored(path, name, 0)) is not None
 
 
 def where_now(name: str, folder: Path) -> str:
@@ -86,17 +149,22 @@ def picture_size(root: Path, address: str) -> tuple[int, int] | None:
 
 def _inside_size(path: Path, inside: list[str]) -> tuple[int, int]:
     if len(inside) == 1:
-        height, width, _ = _video(path, path.stat().st_mtime_ns).shape
+        height, width, _ = _film(path).shape
         return height, width
     return _stored_size(path, inside[0], path.stat().st_mtime_ns)
 
 
+def _film(path: Path, depth: int | None = None) -> Video:
+    known = depth if path.suffix.lower() in PICTURES else None
+    return _video(path, path.stat().st_mtime_ns, known)
+
+
 @lru_cache(maxsize=4)
-def _video(path: Path, changed: int) -> Video:
+def _video(path: Path, changed: int, depth: int | None) -> Video:
     """Keep the last few videos open: neighbouring frames then cost one decode."""
     from neuroloom.io.video import Video
 
-    return Video(path)
+    return Video(path, depth=depth)
 
 
 @lru_cache(maxsize=64)
@@ -109,12 +177,12 @@ def _stored_size(path: Path, name: str, changed: int) -> tuple[int, int]:
             return dataset.shape[1], dataset.shape[2]
         if {"height", "width"} <= set(dataset.attrs):
             return int(dataset.attrs["height"]), int(dataset.attrs["width"])
-    height, width, _ = _stored(path, name, 0).shape
+    height, width = _stored(path, name, 0).shape[:2]
     return height, width
 
 
 def _stored(path: Path, name: str, row: int) -> np.ndarray:
-    """Return a picture of a dataset: pixels (n, y, x[, channel]), or PNG or JPEG bytes a row."""
+    """Return a picture as a dataset has it: pixels (n, y, x[, channel]), or PNG or JPEG bytes."""
     import io
 
     from neuroloom.io.pandas_h5 import open_h5
@@ -128,9 +196,10 @@ def _stored(path: Path, name: str, row: int) -> np.ndarray:
                 f"{path}: picture {row} of '{name}' cannot be read: {error}."
             ) from error
     if found.ndim >= 2:
-        return plain_pixels(found)
-    pixels = _decoded(io.BytesIO(found.astype(np.uint8).tobytes()), path)
-    return np.ascontiguousarray(pixels[..., ::-1]) if turned else pixels
+        return found
+    with open_picture(io.BytesIO(found.astype(np.uint8).tobytes()), path) as opened:
+        pixels = pixels_in(opened)
+    return pixels[..., ::-1] if turned and pixels.ndim == 3 else pixels
 
 
 def _is_bgr(file: Any, name: str) -> bool:
@@ -140,39 +209,3 @@ def _is_bgr(file: Any, name: str) -> bool:
         return str(order.decode() if isinstance(order, bytes) else order) == "BGR"
     about = file["metadata"].attrs if "metadata" in file else {}
     return float(about.get("format_id", 0)) < 1.4
-
-
-def _decoded(source: Any, path: Path) -> np.ndarray:
-    from PIL import Image
-
-    try:
-        with Image.open(source) as opened:
-            if opened.mode not in ("L", "RGB", "I;16", "I;16B", "I"):
-                plain = opened.convert("L" if opened.mode in ("1", "LA") else "RGB")
-                return plain_pixels(np.asarray(plain))
-            return plain_pixels(np.asarray(opened))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path}: the picture cannot be read: {error}.") from error
-
-
-def plain_pixels(pixels: np.ndarray) -> np.ndarray:
-    """Return (y, x, channel) uint8 with one or three channels of any picture.
-
-    Sixteen bits keep their upper eight; fractions from 0 to 1 become 0 to 255.
-
-    Examples
-    --------
-    >>> plain_pixels(np.full((4, 5), 65535, np.uint16))[0, 0]
-    array([255], dtype=uint8)
-    """
-    pixels = pixels[..., None] if pixels.ndim == 2 else pixels
-    pixels = pixels[..., :1] if pixels.shape[-1] == 2 else pixels[..., :3]
-    if pixels.dtype == np.uint8:
-        return np.ascontiguousarray(pixels)
-    if pixels.dtype.kind == "f":
-        top = 255.0 if pixels.size and np.nanmax(pixels) <= 1 else 1.0
-        return np.clip(np.nan_to_num(pixels) * top + 0.5, 0, 255).astype(np.uint8)
-    if pixels.dtype == bool:
-        return pixels.astype(np.uint8) * np.uint8(255)
-    high = pixels.size and pixels.max() > 255
-    return (pixels.astype(np.int64) >> 8 if high else pixels).astype(np.uint8)

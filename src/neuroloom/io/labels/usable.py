@@ -8,7 +8,7 @@ import numpy as np
 
 from neuroloom.core.errors import DataError
 from neuroloom.io.labels.model import Labels, listed
-from neuroloom.io.labels.pictures import picture_size
+from neuroloom.io.labels.pictures import depth_of, picture_size
 
 _EDGE = 1.0  # px: a click on the border may fall just outside it
 
@@ -44,6 +44,25 @@ def keep_usable(labels: Labels) -> Labels:
         names = np.asarray(labels.skeleton.keypoints)[never]
         notes.append(f"{listed(names)}: labelled in no frame.")
     return replace(left, notes=tuple(notes))
+
+
+def with_depth(labels: Labels, least: int | None = None) -> Labels:
+    """Return the labels with one bit depth for all pictures of more than 8, told in the notes.
+
+    Parameters
+    ----------
+    labels
+        As a format reads them.
+    least
+        Bits that a net learnt such pictures with; where there are more, it is these.
+    """
+    own = depth_of(labels.root, map(str, labels.frames["image"]))
+    if own is None:
+        return labels
+    depth = max(own, least or own)
+    other = f", {least} in those learnt from" if least and least != own else ""
+    note = f"Pictures of 16 bits hold values of {own}{other}; {depth} are taken of all."
+    return replace(labels, depth=depth, notes=(*labels.notes, note))
 
 
 _WHY = {

@@ -73,6 +73,12 @@ class PoseFrames(Sequence[Any]):
         return found
 
     @property
+    def depth(self) -> int | None:
+        """Bits of values in pictures of more than 8; None where all have 8."""
+        found: int | None = getattr(self.labels, "depth", None)
+        return found
+
+    @property
     def classes(self) -> np.ndarray | None:
         """What the labelled animals are (frame, individual), "" where unknown; None: nothing."""
         found = getattr(self.labels, "classes", None)

@@ -175,7 +175,7 @@ class PoseLearner:
         both, before, leap = taught(self, x)
         fine = self.plan.fine
         history = self.fit_stage("fine", fine, both, job, "polish", fine.share * POLISH, len(x))
-        after = leap_rate([found for _, found in look_through(self, x.clips)], leap)
+        after = leap_rate([found for _, found in look_through(self, x.clips, x.depth)], leap)
         said = (
             f" It also learnt from {len(both) - len(x)} frames of {len(x.clips)} unlabelled "
             f"video{'s' * (len(x.clips) > 1)}: of 1,000 points, {before:.1f} leapt more than "

@@ -123,18 +123,19 @@ def count_frames(clips: Sequence[Path]) -> int:
 
 
 def look_through(
-    learner: PoseLearner, clips: Sequence[Path]
+    learner: PoseLearner, clips: Sequence[Path], depth: int | None = None
 ) -> Iterator[tuple[list[np.ndarray], Floats]]:
     """Yield the pictures of each stretch, and what the net finds in them.
 
-    Frames that cannot be decoded are left out.
+    Frames that cannot be decoded are left out. Clips that are pictures have values of `depth` bits,
+    as the labelled ones.
     """
     from neuroloom.io.video import Video
 
     plan = learner.plan
     assert plan is not None
     for clip, spans in zip(clips, _stretches_of(clips), strict=True):
-        with Video(clip, patch=True) as video:
+        with Video(clip, patch=True, depth=depth) as video:
             for first, last in spans:
                 frames = video.read(np.arange(first, last))
                 own = [plain(frame) for frame in frames[~video.damaged[first:last]]]
@@ -262,7 +263,7 @@ def leap_rate(found: Sequence[Floats], leap: float) -> float:
 
 def taught(learner: PoseLearner, x: PoseFrames) -> tuple[PoseFrames, float, float]:
     """Return labelled and confirmed frames together, the jumps that there were, and the leap."""
-    looks = list(look_through(learner, x.clips))
+    looks = list(look_through(learner, x.clips, x.depth))
     pictures = [picture for own, _ in looks for picture in own]
     found = [own for _, own in looks]
     leap = LEAP * float(np.max([one.shape[:2] for one in pictures]))

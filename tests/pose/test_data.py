@@ -1,0 +1,43 @@
+"""What a run keeps of its pictures, so that others are seen as its net learnt."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from neuroloom.core.errors import DataError
+from neuroloom.pose.data import read_frames
+from neuroloom.pose.predict import Job
+from tests.io.labels.makers import dlc_project
+
+
+def project(root, *values):
+    """A project whose pictures are of 16 bits."""
+    made = dlc_project(root, files=(".csv",))
+    for number, value in enumerate(values):
+        picture = Image.fromarray(np.full((48, 64), value, np.uint16))
+        picture.save(made / f"labeled-data/a/img{number:04d}.png")
+    return made
+
+
+def test_dark_pictures_are_seen_as_the_net_learnt_bright_ones(tmp_path, monkeypatch):
+    learnt = read_frames(project(tmp_path / "a", 100, 4000, 900, 1600), [])
+    assert learnt.facts["depth"] == 12
+    dark = project(tmp_path / "b", 100, 200, 300, 160)
+    assert read_frames(dark, []).x[0].max() == 100 >> 2
+    assert read_frames(dark, [], learnt.facts).x[0].max() == learnt.x[0].max() == 100 >> 4
+    seen = []
+
+    def scan(video, *_, **__):
+        seen.append(video.read([0]).max())
+        raise DataError("enough")
+
+    monkeypatch.setattr("neuroloom.learn.scan.scan", scan)
+    (dark / "labeled-data/a/CollectedData_me.csv").unlink()
+    job = Job(SimpleNamespace(members={}, facts={"axes": learnt.facts}), None)
+    with pytest.raises(DataError, match="enough"):
+        list(job.of(dark / "labeled-data/a", "a"))
+    assert seen == [100 >> 4]
