@@ -8,7 +8,7 @@ from neuroloom.core.files import read_json
 from neuroloom.eye import Gaze, Pupil
 from neuroloom.eye.eyeball.jobs import find_jobs
 from neuroloom.eye.eyeball.model import Eyeball, read_eyeball, write_eyeball
-from neuroloom.eye.labelled import find_labelled, open_labelled, read_labelled
+from neuroloom.eye.labelled import find_labelled, how_drawn, open_labelled, read_labelled
 from neuroloom.eye.pupil import Seen
 from neuroloom.eye.story.pupil import _notes
 from neuroloom.eye.train import Train
@@ -158,7 +158,8 @@ def test_own_masks_are_read(tmp_path):
         label[truth.iris[k]], label[truth.pupil[k]] = 2, 1
         Image.fromarray(truth.image[k]).save(tmp_path / "images" / f"{k}.png")
         Image.fromarray(label.astype(np.uint8)).save(tmp_path / "masks" / f"{k}.png")
-    bank = read_labelled(find_labelled(tmp_path), 96)
+    pairs = find_labelled(tmp_path)
+    bank = read_labelled(pairs, 96, how_drawn(pairs))
     assert bank.known.min() == 1
     share = bank.masks.float().mean((2, 3)).numpy()
     np.testing.assert_allclose(share[0, 0], truth.pupil[0].mean(), atol=0.01)
@@ -188,6 +189,27 @@ def test_masks_in_colours_and_pictures_of_sixteen_bits(tmp_path):
     save(tmp_path, "masks", "a.png", green)
     with pytest.raises(DataError, match=r"a\.png is drawn in several colours"):
         Train(labelled=str(tmp_path)).prepare(tmp_path)
+
+
+def test_all_masks_tell_what_one_value_means(tmp_path):
+    eye = np.zeros((20, 30), np.uint8)
+    eye[2:18, 3:27] = 3
+    open_eye = eye.copy()
+    open_eye[6:14, 10:20] = 1
+    for name, mask in (("covered", eye), ("open", open_eye), ("shut", 0 * eye)):
+        save(tmp_path, "images", f"{name}.png", np.full((20, 30), 90, np.uint8))
+        save(tmp_path, "masks", f"{name}.png", mask)
+    pairs = find_labelled(tmp_path)
+    bank = read_labelled(pairs, 32, how_drawn(pairs))
+    assert bank.masks.amax((2, 3)).tolist() == [[0, 0, 1], [1, 1, 1], [0, 0, 0]]
+    assert bank.tags[:, 1].tolist() == [1, 0, 1]
+    assert bank.known.tolist() == [[1] * 5, [1] * 5, [1, 1, 1, 0, 1]]
+    alone = read_labelled(pairs[:1], 32, how_drawn(pairs[:1]))
+    assert alone.masks.amax((2, 3)).all()
+    assert alone.known.tolist() == [[1, 0, 0, 1, 1]]
+    save(tmp_path, "masks", "shut.png", np.full_like(eye, 255))
+    with pytest.raises(DataError, match=r"shut\.png holds \[255\], other masks 1 pupil"):
+        how_drawn(pairs)
 
 
 def test_a_bad_held_out_mask_is_told_before_training(tmp_path):

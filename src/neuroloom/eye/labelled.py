@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,22 @@ if TYPE_CHECKING:
 
 PICTURES = frozenset({".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp"})
 PUPIL, IRIS, REST = 1, 2, 3
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What a set of labelled pictures means, which no picture of it tells by itself.
+
+    Attributes
+    ----------
+    alone
+        Masks show the pupil alone, in any value; else 1 pupil, 2 iris, 3 the rest of the eye.
+    depth
+        Bits of values in pictures of more than 8; None where all have 8.
+    """
+
+    alone: bool = False
+    depth: int | None = None
 
 
 def find_labelled(folder: Path) -> list[tuple[Path, Path]]:
@@ -45,11 +62,38 @@ def find_labelled(folder: Path) -> list[tuple[Path, Path]]:
     return [(file, found["masks"][stem]) for stem, file in found["images"].items()]
 
 
-def read_labelled(pairs: list[tuple[Path, Path]], side: int) -> Bank:
+def how_drawn(pairs: list[tuple[Path, Path]]) -> Drawing:
+    """Open labelled pictures and tell what all of them mean together.
+
+    In a mask 0 is none, 1 pupil, 2 iris around it, 3 the rest of the eye. Where no mask has more
+    than one value besides 0, and they are not several of these three, that is the pupil.
+
+    Raises
+    ------
+    DataError
+        As `open_labelled`; or a mask holds another value while others hold several of the three.
+    """
+    from neuroloom.io.labels.pictures import depth_of
+
+    held = {mask: set(np.unique(open_labelled(image, mask)[1]).tolist()) - {0}
+            for image, mask in pairs}  # fmt: skip
+    every, parts = {value for own in held.values() for value in own}, {PUPIL, IRIS, REST}
+    alone = all(len(own) < 2 for own in held.values()) and (len(every) < 2 or not every <= parts)
+    for mask, own in held.items():
+        if not alone and not own <= parts:
+            raise DataError(
+                f"{mask.name} holds {sorted(own)}, other masks 1 pupil, 2 iris, 3 rest: draw all "
+                "of a set in one way."
+            )
+    depths = [depth_of(image.parent, [image.name]) for image, _ in pairs]
+    return Drawing(alone, max((bits for bits in depths if bits), default=None))
+
+
+def read_labelled(pairs: list[tuple[Path, Path]], side: int, drawing: Drawing) -> Bank:
     """Read labelled pictures, each resized to a square of `side` px.
 
-    In a mask 0 is none, 1 pupil, 2 iris around it, 3 the rest of the eye. Where only 0 and one
-    other value occur, that is the pupil; iris, eye and blink then count as not labelled.
+    Of pupils drawn alone, iris, eye and blink count as not labelled. In a mask with nothing drawn
+    the pupil is covered, and whether there is an eye is not known.
 
     Raises
     ------
@@ -60,7 +104,7 @@ def read_labelled(pairs: list[tuple[Path, Path]], side: int) -> Bank:
 
     from neuroloom.eye.training import Bank
 
-    rows = [_read(*pair, side) for pair in pairs]
+    rows = [_read(*pair, side, drawing) for pair in pairs]
     image, masks, tags, known = (np.stack(part) for part in zip(*rows, strict=True))
     return Bank(
         torch.from_numpy(image).float(), torch.from_numpy(masks), torch.from_numpy(tags).float(),
@@ -68,8 +112,12 @@ def read_labelled(pairs: list[tuple[Path, Path]], side: int) -> Bank:
     )  # fmt: skip
 
 
-def open_labelled(image: Path, mask: Path) -> tuple[np.ndarray, np.ndarray]:
+def open_labelled(
+    image: Path, mask: Path, depth: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Return a picture and its mask, (y, x) each; brightness as uint8, labels as they are drawn.
+
+    Of a picture of more than 8 bits the upper 8 of `depth` are seen.
 
     Raises
     ------
@@ -80,7 +128,7 @@ def open_labelled(image: Path, mask: Path) -> tuple[np.ndarray, np.ndarray]:
 
     from neuroloom.io.labels.pictures import load_picture
 
-    pixels = load_picture(image.parent, image.name)
+    pixels = load_picture(image.parent, image.name, depth)
     grey = (
         pixels[..., 0]
         if pixels.shape[-1] == 1
@@ -115,11 +163,11 @@ def _one_channel(pixels: np.ndarray, name: str) -> np.ndarray:
     return label
 
 
-def _read(image: Path, mask: Path, side: int) -> tuple[np.ndarray, ...]:
+def _read(image: Path, mask: Path, side: int, drawing: Drawing) -> tuple[np.ndarray, ...]:
     from PIL import Image
 
-    grey, label = open_labelled(image, mask)
-    alone = len(np.setdiff1d(label, 0)) <= 1
+    grey, label = open_labelled(image, mask, drawing.depth)
+    alone = drawing.alone
     nested = (
         [label > 0] * 3 if alone else [label == PUPIL, (label > 0) & (label <= IRIS), label > 0]
     )
@@ -127,8 +175,8 @@ def _read(image: Path, mask: Path, side: int) -> tuple[np.ndarray, ...]:
         np.asarray(Image.fromarray(255 * part.astype(np.uint8)).resize((side, side))) > 127
         for part in nested
     ]
-    seen = bool(nested[0].any())
+    seen, drawn = bool(nested[0].any()), bool(label.any())
     tags = np.array([True, not seen], float)
-    known = np.array([1, not alone, not alone, seen or not alone, seen or not alone], float)
+    known = np.array([1, not alone, not alone, drawn, seen or not alone], float)
     picture = np.asarray(Image.fromarray(grey).resize((side, side)))
     return picture, np.stack(small).astype(np.uint8), tags, known

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from neuroloom.core.audit import Finding
 from neuroloom.core.files import digest, write_atomic, write_json
 from neuroloom.core.recipe import Recipe, setting
+from neuroloom.eye.labelled import Drawing
 
 if TYPE_CHECKING:
     from neuroloom.core.run import Run
@@ -25,6 +26,7 @@ class Labelled:
     train: list[tuple[Path, Path]] = field(default_factory=list)
     test: list[tuple[Path, Path]] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    drawing: Drawing = field(default_factory=Drawing)
 
 
 class Train(Recipe):
@@ -57,7 +59,7 @@ class Train(Recipe):
         """Find the labelled pictures and open each; nothing is written."""
         from fnmatch import fnmatch
 
-        from neuroloom.eye.labelled import find_labelled, open_labelled
+        from neuroloom.eye.labelled import find_labelled, how_drawn
 
         if self.labelled is None:
             note = Finding("note", "Data", "Rendered eyes alone: no picture of a real eye.")
@@ -65,13 +67,13 @@ class Train(Recipe):
         pairs = find_labelled(Path(self.labelled))
         globs = self.include or ["*"]
         pairs = [pair for pair in pairs if any(fnmatch(pair[0].name, glob) for glob in globs)]
-        for pair in pairs:
-            open_labelled(*pair)
+        drawing = how_drawn(pairs)
         cut = len(pairs) - len(pairs) // 5
         told = (
             f"{cut} labelled pictures to learn from, the last {len(pairs) - cut} by name held out."
         )
-        return Labelled(pairs[:cut], pairs[cut:], [Finding("note", "Data", told)])
+        findings = [Finding("note", "Data", told), Finding("note", "Masks", meant(drawing))]
+        return Labelled(pairs[:cut], pairs[cut:], findings, drawing)
 
     def work(self, prepared: Labelled, run: Run) -> None:
         """Train, keep the weights, judge, report."""
@@ -102,7 +104,8 @@ class Train(Recipe):
         from neuroloom.eye.labelled import read_labelled
         from neuroloom.eye.training import SIDE, train_legs, train_net
 
-        own = read_labelled(prepared.train, SIDE) if prepared.train else None
+        train, drawing = prepared.train, prepared.drawing
+        own = read_labelled(train, SIDE, drawing) if train else None
 
         def tell(step: int, loss: float) -> None:
             run.tell({"event": "progress", "done": step + 1, "total": self.steps, "loss": loss})
@@ -120,6 +123,13 @@ class Train(Recipe):
         from neuroloom.eye.story.train import report_training
 
         report_training(self, run, prepared)
+
+
+def meant(drawing: Drawing) -> str:
+    """Say what masks were taken to mean, and of how many bits pictures are."""
+    masks = "the pupil alone" if drawing.alone else "1 pupil, 2 iris, 3 the rest of the eye"
+    bits = f" Pictures of 16 bits are taken as of {drawing.depth}." if drawing.depth else ""
+    return f"Masks show {masks}.{bits}"
 
 
 def save_net(net: EyeNet, path: Path) -> None:

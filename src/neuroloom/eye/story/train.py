@@ -86,7 +86,7 @@ def own_dice(prepared: Labelled, net: EyeNet) -> float:
     from neuroloom.eye.judge import dice
     from neuroloom.eye.labelled import read_labelled
 
-    bank = read_labelled(prepared.test, SIDE)
+    bank = read_labelled(prepared.test, SIDE, prepared.drawing)
     maps, _ = maps_of(bank.image.numpy(), net)
     truth = bank.masks[:, 0].numpy().astype(bool)
     return float(np.mean([dice(a > 0.5, b) for a, b in zip(maps[:, 0], truth, strict=True)]))
