@@ -369,6 +369,25 @@ def test_label3d_there_and_back(tmp_path):
     np.testing.assert_array_equal(theirs["data_3d"][0, 0], cells[1, 0]["data_3d"])
 
 
+def test_films_of_label3d_in_pieces(tmp_path):
+    from scipy.io import savemat
+
+    for place in ("videos/left/0.mp4", "videos/left/3500.mp4", "videos/right/0.avi"):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).touch()
+    numbers = np.array([[4, 3500, 7000]], np.uint16)
+    cell = {"data_2d": np.ones((3, 8)), "data_frame": numbers}
+    names = np.array([["left"], ["right"]], object)
+    savemat(
+        tmp_path / "a.mat", {"labelData": np.array([[cell], [cell]], object), "camnames": names}
+    )
+    labels = read_labels(tmp_path / "a.mat", usable=False)
+    assert list(labels.frames["image"])[:4] == [
+        "videos/left/0.mp4::4", "videos/left/3500.mp4::0", "videos/left/3500.mp4::3500",
+        "videos/right/0.avi::4",
+    ]  # fmt: skip
+
+
 def test_a_label3d_file_of_a_newer_matlab_says_how_to_save_it(tmp_path):
     with h5py.File(tmp_path / "a.mat", "w", userblock_size=512) as file:
         file["labelData"] = np.zeros((2, 1))

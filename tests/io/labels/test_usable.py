@@ -7,6 +7,8 @@ import pytest
 
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.io.labels import Skeleton, guess_swaps, read_labels
+from neuroloom.io.labels.pictures import where_all
+from neuroloom.io.video import write_video
 from tests.io.labels.makers import dlc_project
 
 
@@ -135,3 +137,49 @@ def test_windows_paths_and_another_place_of_the_project(tmp_path):
     labels = read_labels(changed(project, lambda rows: [row.replace("/", "\\") for row in rows]))
     assert list(labels.frames["image"])[2] == "labeled-data/a/img0002.png"
     assert labels.image(2).max() == 3
+
+
+def test_a_label_beyond_the_end_of_its_film_is_named(tmp_path):
+    sleap_io = pytest.importorskip("sleap_io")
+    write_video(tmp_path / "cam.mp4", np.zeros((5, 48, 64, 1), np.uint8), 25)
+    write_slp(tmp_path, {"cam.mp4": [4, 5]}, sleap_io)
+    labels = read_labels(tmp_path / "a.slp")
+    assert list(labels.frames["image"]) == ["cam.mp4::4"]
+    assert any("1 of 2 frames left out" in note and "cam.mp4::5" in note for note in labels.notes)
+
+
+def write_slp(folder, frames, package):
+    """Write a.slp with a point in frames of films by their names."""
+    skeleton = package.Skeleton(["nose"])
+    point = package.Instance.from_numpy(np.array([[3.0, 4.0]]), skeleton=skeleton)
+    films = {name: package.Video(filename=name, open_backend=False) for name in frames}
+    labelled = [
+        package.LabeledFrame(video=films[name], frame_idx=number, instances=[point])
+        for name, numbers in frames.items()
+        for number in numbers
+    ]
+    held = package.Labels(labelled, videos=list(films.values()), skeletons=[skeleton])
+    package.save_slp(held, str(folder / "a.slp"), verbose=False, embed=False)
+
+
+def test_one_film_is_not_taken_for_two_of_a_moved_project(tmp_path):
+    sleap_io = pytest.importorskip("sleap_io")
+    write_video(tmp_path / "cam.mp4", np.zeros((5, 48, 64, 1), np.uint8), 25)
+    days = {f"D:\\day{day}\\cam.mp4": [day] for day in (1, 2)}
+    write_slp(tmp_path, days, sleap_io)
+    labels = read_labels(tmp_path / "a.slp")
+    assert list(labels.frames["image"]) == ["", ""]
+    assert any("taken for none of them" in note and "day2" in note for note in labels.notes)
+    (tmp_path / "day1").mkdir()
+    (tmp_path / "cam.mp4").rename(tmp_path / "day1/cam.mp4")
+    labels = read_labels(tmp_path / "a.slp")
+    assert list(labels.frames["image"]) == ["day1/cam.mp4::1"]
+
+
+def test_a_film_in_its_place_is_taken_for_that_path_only(tmp_path):
+    (tmp_path / "cam.mp4").touch()
+    given = ["cam.mp4", "D:\\day2\\cam.mp4", "D:/day2/gone.mp4"]
+    found, doubtful = where_all(given, tmp_path)
+    assert found == dict(zip(given, ["cam.mp4", "", ""], strict=True))
+    assert doubtful == given[1:2]
+    assert where_all(["D:\\a\\cam.mp4", "D:/a/cam.mp4"], tmp_path)[1] == []

@@ -15,6 +15,7 @@ import numpy as np
 from neuroloom.core.errors import DataError
 from neuroloom.core.files import write_atomic
 from neuroloom.io.labels.model import Labels, Skeleton, guess_swaps
+from neuroloom.io.video import SUFFIXES
 
 _FIRST = 1.0  # MATLAB's number of the first pixel
 
@@ -45,8 +46,9 @@ def read(path: Path) -> Labels:
     for name, camera in zip(names, cameras, strict=True):
         points, numbers = _camera(file, name, camera)
         parts.append(points)
+        pieces = _pieces(file.parent, name)
         for moment, number in enumerate(numbers):
-            image = _frame_of(file, name, int(number))
+            image = _frame_of(pieces, int(number))
             records.append({"video": name, "frame": int(number), "image": image, "moment": moment})
     if len({part.shape for part in parts}) > 1:
         raise DataError(
@@ -169,10 +171,24 @@ def _bones(held: dict[str, Any], count: int) -> tuple[tuple[int, int], ...]:
     return tuple((int(a), int(b)) for a, b in pairs if 0 <= a < count and 0 <= b < count)
 
 
-def _frame_of(file: Path, camera: str, number: int) -> str:
-    """Return the address of a frame in DANNCE's folder of videos, videos/<camera>/0.mp4."""
+def _pieces(root: Path, camera: str) -> list[tuple[int, str]]:
+    """Return the films of a camera in DANNCE's folder, and the first frame of each, its name.
+
+    A film in pieces is videos/<camera>/0.mp4, 3500.mp4 and so on.
+    """
     for folder in ("videos", "Videos"):
-        name = f"{folder}/{camera}/0.mp4"
-        if (file.parent / name).is_file():
-            return f"{name}::{number}"
-    return ""
+        place = root / folder / camera
+        found = [
+            (int(film.stem), f"{folder}/{camera}/{film.name}")
+            for film in (place.iterdir() if place.is_dir() else ())
+            if film.stem.isdecimal() and film.suffix.lower() in SUFFIXES
+        ]
+        if found:
+            return sorted(found)
+    return []
+
+
+def _frame_of(pieces: list[tuple[int, str]], number: int) -> str:
+    """Return the address of a frame in the last piece that begins with it or before; "" if none."""
+    before = [piece for piece in pieces if piece[0] <= number]
+    return f"{before[-1][1]}::{number - before[-1][0]}" if before else ""

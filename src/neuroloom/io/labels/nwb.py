@@ -19,7 +19,7 @@ import numpy as np
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import names_apart, write_atomic
 from neuroloom.io.labels.model import Labels, Skeleton, guess_swaps, listed
-from neuroloom.io.labels.pictures import where_now
+from neuroloom.io.labels.pictures import told_apart, where_all
 from neuroloom.io.labels.sheets import frame_number
 from neuroloom.io.pandas_h5 import open_h5
 from neuroloom.io.stills import PICTURES
@@ -48,9 +48,10 @@ def read(path: Path) -> Labels:
         for row, instances in enumerate(animals):
             for one in instances:
                 points[row, names.index(name_of(one))] = _located(path, one, skeleton)
-        frames = pd.DataFrame(_records(path, found))
+        records, notes = _records(path, found)
+    frames = pd.DataFrame(records)
     order = frames.sort_values(["video", "frame"], kind="stable").index.to_numpy()
-    labels = Labels(skeleton, frames, points, names, path.parent, "nwb")
+    labels = Labels(skeleton, frames, points, names, path.parent, "nwb", tuple(notes))
     return labels.take(order)
 
 
@@ -155,30 +156,34 @@ class _Source:
         inside = first.suffix.lower() in PICTURES and first.parent.name
         return Path(first.parent if inside else first.with_suffix(""))
 
-    def address(self, number: int, folder: Path) -> tuple[int, str]:
+    def address(self, number: int, places: dict[str, str]) -> tuple[int, str]:
         """Return the number of a frame in the video, and where its picture is now, "" if gone."""
         part = int(np.searchsorted(self.starts, number, "right")) - 1
         if part < 0:
             return number, ""
         file, inside = self.files[part], number - self.starts[part]
-        found = where_now(file, folder)
+        found = places[file]
         if PureWindowsPath(file).suffix.lower() not in PICTURES:
             return number, f"{found}::{inside}" if found else ""
         return frame_number(PureWindowsPath(file).name, number), "" if inside else found
 
 
-def _records(path: Path, frames: list[Any]) -> list[dict[str, Any]]:
-    """Return video, frame and picture of each; other files are videos of other names."""
+def _records(path: Path, frames: list[Any]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return video, frame and picture of each, and what is to be known of their files.
+
+    Other files are videos of other names.
+    """
     sources = [_source(path, frame) for frame in frames]
     known = list(dict.fromkeys(sources))
     places = [one.place for one in known]
     names = dict(zip(known, names_apart(places, [one.name for one in places]), strict=True))
+    now, doubtful = where_all([file for one in known for file in one.files], path.parent)
     records = []
     for row, (frame, source) in enumerate(zip(frames, sources, strict=True)):
         number = int(frame.attrs.get("source_video_frame_index", row))
-        number, image = source.address(number, path.parent)
+        number, image = source.address(number, now)
         records.append({"video": names[source], "frame": number, "image": image})
-    return records
+    return records, told_apart(doubtful)
 
 
 def _source(path: Path, frame: Any) -> _Source:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuroloom.core.errors import DataError
+from neuroloom.io.labels.model import listed
 from neuroloom.io.stills import (
     DEEP,
     PICTURES,
@@ -130,8 +131,40 @@ def where_now(name: str, folder: Path) -> str:
     return "" if found is None else found.as_posix()
 
 
+def where_all(names: Iterable[str], folder: Path) -> tuple[dict[str, str], list[str]]:
+    """Return where each of several files that a project names is now, and what cannot be told.
+
+    As `where_now`, but where the ends of different paths lead to one file it is taken for none of
+    them, unless it lies where one of them says: day1/cam.mp4 and day2/cam.mp4 are not one film.
+    """
+    found = {name: where_now(name, folder) for name in dict.fromkeys(names)}
+    short = {name for name, place in found.items() if place and not _is_whole(name, place, folder)}
+    sources: dict[str, set[PureWindowsPath]] = {}
+    for name, place in found.items():
+        sources.setdefault(place, set()).add(PureWindowsPath(name))
+    doubtful = [name for name in found if name in short and len(sources[found[name]]) > 1]
+    return found | dict.fromkeys(doubtful, ""), doubtful
+
+
+def _is_whole(name: str, place: str, folder: Path) -> bool:
+    return (folder / name).is_file() or PureWindowsPath(name) == PureWindowsPath(place)
+
+
+def told_apart(doubtful: list[str]) -> list[str]:
+    """Say of which files it cannot be told where they are now, if there are any."""
+    if not doubtful:
+        return []
+    return [
+        "Several files would be one by the ends of their paths, which is taken for none of them: "
+        f"{listed(doubtful)}. Put each into the folder that its path names, beside the project."
+    ]
+
+
 def picture_size(root: Path, address: str) -> tuple[int, int] | None:
-    """Return (height, width) without decoding pixels; None if the picture is gone or broken."""
+    """Return (height, width) without decoding pixels; None if there is no such picture.
+
+    It is gone, broken, or beyond the end of its film or dataset.
+    """
     file, *inside = address.split("::")
     path = Path(root) / file
     if not address or not path.exists():
@@ -147,11 +180,13 @@ def picture_size(root: Path, address: str) -> tuple[int, int] | None:
         return None
 
 
-def _inside_size(path: Path, inside: list[str]) -> tuple[int, int]:
+def _inside_size(path: Path, inside: list[str]) -> tuple[int, int] | None:
     if len(inside) == 1:
-        height, width, _ = _film(path).shape
-        return height, width
-    return _stored_size(path, inside[0], path.stat().st_mtime_ns)
+        film = _film(path)
+        count, height, width = len(film), film.shape[0], film.shape[1]
+    else:
+        count, height, width = _stored_shape(path, inside[0], path.stat().st_mtime_ns)
+    return (height, width) if 0 <= int(inside[-1]) < count else None
 
 
 def _film(path: Path, depth: int | None = None) -> Video:
@@ -168,17 +203,19 @@ def _video(path: Path, changed: int, depth: int | None) -> Video:
 
 
 @lru_cache(maxsize=64)
-def _stored_size(path: Path, name: str, changed: int) -> tuple[int, int]:
+def _stored_shape(path: Path, name: str, changed: int) -> tuple[int, int, int]:
+    """Return the count of pictures in a dataset, and their height and width."""
     import h5py
 
     with h5py.File(path, "r") as file:
         dataset = file[name]
         if dataset.ndim >= 3:
-            return dataset.shape[1], dataset.shape[2]
+            return len(dataset), dataset.shape[1], dataset.shape[2]
         if {"height", "width"} <= set(dataset.attrs):
-            return int(dataset.attrs["height"]), int(dataset.attrs["width"])
+            return len(dataset), int(dataset.attrs["height"]), int(dataset.attrs["width"])
+        count = len(dataset)
     height, width = _stored(path, name, 0).shape[:2]
-    return height, width
+    return count, height, width
 
 
 def _stored(path: Path, name: str, row: int) -> np.ndarray:

@@ -16,7 +16,7 @@ import numpy as np
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import write_atomic
 from neuroloom.io.labels.model import Labels, Skeleton, guess_swaps, listed
-from neuroloom.io.labels.pictures import where_now
+from neuroloom.io.labels.pictures import told_apart, where_all
 from neuroloom.io.labels.sheets import frame_number
 
 _FREE = "individual_"
@@ -130,7 +130,11 @@ def from_sleap(held: Any, file: Path, source: str) -> Labels:
         for instance, slot in zip(chosen, slots, strict=True):
             points[row, slot] = instance.numpy()[:, :2]
     names = video_names(held.videos)
-    records = [_record(frame, names, file) for frame, _ in kept]
+    places, doubtful = where_all(
+        _files_named(held, [frame for frame, _ in kept], file), file.parent
+    )
+    notes += told_apart(doubtful)
+    records = [_record(frame, names, file, places) for frame, _ in kept]
     extra = {
         "file": file.name,
         "tracks": tuple(tracks),
@@ -251,30 +255,44 @@ def _source(video: Any) -> PureWindowsPath:
     return PureWindowsPath(name)
 
 
-def _record(frame: Any, names: dict[int, str], file: Path) -> dict[str, Any]:
+def _files_named(held: Any, frames: Iterable[Any], file: Path) -> list[str]:
+    """Return the files of all films, and those of the labelled frames that are pictures."""
+    films = [_file_named(video, 0, file) for video in held.videos if _is_film(video)]
+    return films + [_file_named(frame.video, int(frame.frame_idx), file) for frame in frames]
+
+
+def _is_film(video: Any) -> bool:
+    return not isinstance(video.filename, list)
+
+
+def _file_named(video: Any, number: int, file: Path) -> str:
+    """Return the file that a frame is in, as the project names it; "" if it names none."""
+    if not _is_film(video):
+        return str(video.filename[number]) if number < len(video.filename) else ""
+    inside = str(video.filename)
+    packed = (video.backend_metadata or {}).get("dataset")
+    return file.name if packed and inside in ("", ".", str(file)) else inside
+
+
+def _record(
+    frame: Any, names: dict[int, str], file: Path, places: dict[str, str]
+) -> dict[str, Any]:
     video, number = frame.video, int(frame.frame_idx)
-    name = names[id(video)]
-    if isinstance(video.filename, list):
-        picture = video.filename[number] if number < len(video.filename) else ""
-        found = where_now(picture, file.parent)
-        return {"video": name, "frame": frame_number(picture, number), "image": found}
+    named = _file_named(video, number, file)
+    found, image = places[named], ""
     dataset = (video.backend_metadata or {}).get("dataset")
-    if dataset:
-        return {"video": name, "frame": number, "image": _stored(video, dataset, number, file)}
-    found = where_now(str(video.filename), file.parent)
-    return {"video": name, "frame": number, "image": f"{found}::{number}" if found else ""}
+    if not _is_film(video):
+        image, number = found, frame_number(named, number)
+    elif found:
+        image = _stored(file.parent, found, dataset, number) if dataset else f"{found}::{number}"
+    return {"video": names[id(video)], "frame": number, "image": image}
 
 
-def _stored(video: Any, dataset: str, number: int, file: Path) -> str:
+def _stored(root: Path, found: str, dataset: str, number: int) -> str:
     """Return the address of a picture inside HDF5, by the numbers of the frames stored there."""
     from neuroloom.io.pandas_h5 import open_h5
 
-    inside = str(video.filename)
-    own = inside in ("", ".", str(file))
-    found = where_now(file.name if own else inside, file.parent)
-    if not found:
-        return ""
-    with open_h5(file.parent / found) as opened:
+    with open_h5(root / found) as opened:
         beside = dataset.rpartition("/")[0] + "/frame_numbers"
         if beside not in opened:
             return f"{found}::{dataset}::{number}"
@@ -288,7 +306,9 @@ def _videos(labels: Labels) -> tuple[dict[str, Any], list[int]]:
     if own.is_file():
         held = load_sleap(own)
         names = video_names(held.videos)
-        videos = {names[id(video)]: _here(video, own) for video in held.videos}
+        given = [name for video in held.videos for name in _given(video)]
+        places, _ = where_all(given, own.parent)
+        videos = {names[id(video)]: _here(video, own.parent, places) for video in held.videos}
         return videos, _own_numbers(labels, videos)
     made: dict[str, Any] = {}
     numbers = [0] * len(labels)
@@ -300,15 +320,17 @@ def _videos(labels: Labels) -> tuple[dict[str, Any], list[int]]:
     return made, numbers
 
 
-def _here(video: Any, file: Path) -> Any:
+def _given(video: Any) -> list[str]:
+    return [str(name) for name in ([video.filename] if _is_film(video) else video.filename)]
+
+
+def _here(video: Any, root: Path, places: dict[str, str]) -> Any:
     """Return a video that names its file where it is now, so that a .slp elsewhere finds it."""
     if (video.backend_metadata or {}).get("dataset"):
         return video
-    several = isinstance(video.filename, list)
-    given = [str(name) for name in (video.filename if several else [video.filename])]
-    found = [where_now(name, file.parent) for name in given]
-    here = [str((file.parent / p).resolve()) if p else n for p, n in zip(found, given, strict=True)]
-    if several:
+    given = [(name, places[name]) for name in _given(video)]
+    here = [str((root / place).resolve()) if place else name for name, place in given]
+    if not _is_film(video):
         return sleap_io().Video.from_filename(here)
     video.replace_filename(here[0], open=False)
     return video

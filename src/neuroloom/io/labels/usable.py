@@ -16,9 +16,10 @@ _EDGE = 1.0  # px: a click on the border may fall just outside it
 def keep_usable(labels: Labels) -> Labels:
     """Return the labels that can be used; what is left out stands in the notes by name.
 
-    Left out are rows whose picture is missing or broken, that stand twice, or in which nothing is
-    labelled, and single points more than a pixel outside their picture. Where no picture is found
-    at all the rows are kept: the points alone can be read and converted.
+    Left out are rows whose picture is missing, broken or beyond the end of its film, that stand
+    twice, or in which nothing is labelled, and single points more than a pixel outside their
+    picture. Where no picture is found at all the rows are kept: the points alone can be read and
+    converted.
 
     Raises
     ------
@@ -66,7 +67,7 @@ def with_depth(labels: Labels, least: int | None = None) -> Labels:
 
 
 _WHY = {
-    "picture": "their picture is missing or broken",
+    "picture": "their picture is missing, broken, or beyond the end of its film",
     "twice": "they stand twice, the first counts",
     "blank": "nothing is labelled in them",
 }
