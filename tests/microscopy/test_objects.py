@@ -60,8 +60,42 @@ def test_the_ratio_of_two_images_is_that_of_their_objects():
 
 
 def test_numbers_are_told_from_classes():
-    assert look_numbered(discs(6.0))
-    assert not look_numbered(np.random.default_rng(0).integers(0, 12, (60, 60)))
+    assert look_numbered(discs(6.0)) is True
+    assert look_numbered(np.random.default_rng(0).integers(0, 12, (60, 60))) is False
+    assert look_numbered(np.minimum(discs(6.0), 3)) is None
+
+
+def labelled(*labels: np.ndarray) -> SimpleDataset:
+    """A new data set of labels without names, in pixels."""
+    cases = [
+        SimpleNamespace(unit="px", spacing=(1.0, 1.0), name=str(number), label="mask.tif",
+                        masks=lambda own=own: {"label": own})
+        for number, own in enumerate(labels)
+    ]  # fmt: skip
+    numbers = sorted({int(value) for label in labels for value in np.unique(label)} - {0})
+    classes = {"0": "background"} | {str(number): str(number) for number in numbers}
+    return SimpleDataset(cases, {"unit": "px", "classes_of": classes})
+
+
+def test_sparse_labels_do_not_make_classes_of_objects():
+    crowd = discs(11.5)
+    two, none = crowd * (crowd <= 2), crowd * 0
+    assert as_seen(Segment(), labelled(none, two, two, none, two, crowd)).facts["objects"]
+    pieces = np.random.default_rng(0).integers(0, 12, crowd.shape)
+    assert not as_seen(Segment(), labelled(two, pieces)).facts["objects"]
+
+
+def test_numbers_of_single_pieces_that_stay_classes_are_pointed_at():
+    crowd = discs(11.5)
+    two, stripes = crowd * (crowd <= 2), np.indices(crowd.shape)[0] // 8 % 3
+
+    def titles(study: Segment, label: np.ndarray) -> list[str]:
+        seen = as_seen(study, labelled(label, crowd * 0))
+        return [found.title for found in seen.findings if not seen.facts["objects"]]
+
+    assert titles(Segment(), two) == ["Classes that may be objects"]
+    assert titles(Segment(target="semantic"), two) == []
+    assert titles(Segment(), stripes) == titles(Segment(), np.minimum(two, 1)) == []
 
 
 def test_what_was_made_of_numbers_is_found_again():

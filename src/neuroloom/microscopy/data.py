@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,13 +14,15 @@ from neuroloom.core.audit import Finding
 from neuroloom.core.dataset import ENTITIES, Dataset
 from neuroloom.core.split import Fold
 from neuroloom.io.cases.layouts import few
+from neuroloom.learn.dense.data.audit import MANY_CLASSES, unnamed
 from neuroloom.learn.dense.data.cases import DenseCases
 from neuroloom.learn.dense.planning.tissue import EDGE, LOOKED_AT, zoom_out
-from neuroloom.microscopy.objects import BLUR, Objects, look_numbered
+from neuroloom.microscopy.objects import BLUR, MANY, Objects, look_numbered, mostly, whole_numbers
 from neuroloom.microscopy.strips import cut_case, neighbour_of
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
     from neuroloom.learn.study import Prepared
     from neuroloom.microscopy.segment import Segment
@@ -73,6 +76,8 @@ def as_seen(study: Segment, dataset: Dataset, run: dict[str, Any] | None = None)
         return believed(study, known, case, new=new)[0]
 
     findings = [*dataset.findings, *_told(study, known, cases, new=new)]
+    if not run and not known["objects"]:
+        findings += _may_be_objects(study, dataset)
     if known["objects"]:
         blur = known.setdefault("blur", 0.0 if run else BLUR)
         cases = [Objects(case, study.diameter, blur, spacing(case)) for case in cases]
@@ -93,14 +98,46 @@ def usual_pixel(cases: Sequence[Any], given: float | None) -> float:
 
 def _means_objects(study: Segment, dataset: Dataset) -> str:
     """Return the name of the objects that labels number; empty where they are classes."""
-    labelled = [case for case in dataset.x if case.label is not None]
-    named = [case.label for case in labelled if isinstance(case.label, dict)]
+    named = [case.label for case in dataset.x if isinstance(case.label, dict)]
     if study.target == "semantic" or any(len(label) > 1 for label in named):
         return ""
-    masks = [next(iter(case.masks().values())) for case in labelled[:LOOKED_AT]]
-    if study.target == "auto" and not (masks and all(look_numbered(mask) for mask in masks)):
+    several = bool(named) or len(dataset.facts["classes_of"]) > MANY
+    if study.target == "auto" and not (several and _number_objects(dataset)):
         return ""
     return str(next(iter(named[0]))) if named else "objects"
+
+
+def _number_objects(dataset: Dataset) -> bool:
+    """Tell whether the first labels that hold many numbers number objects; sparse ones abstain."""
+    told = (vote for vote in map(look_numbered, _masks(dataset)) if vote is not None)
+    votes = [*islice(told, LOOKED_AT)]
+    return bool(votes) and all(votes)
+
+
+def _masks(dataset: Dataset) -> Iterator[NDArray[Any]]:
+    """Yield what the label of each case holds, in its first file where it has several."""
+    for case in dataset.x:
+        if case.label is not None:
+            yield next(iter(case.masks().values()))
+
+
+def _may_be_objects(study: Segment, dataset: Dataset) -> list[Finding]:
+    """Warn where numbers that nobody named are learnt as classes, and most are of one piece."""
+    numbers = unnamed(dataset)
+    if study.target != "auto" or not 1 < len(numbers) <= MANY_CLASSES:
+        return []
+    drawn = islice((whole for whole in map(whole_numbers, _masks(dataset)) if whole), LOOKED_AT)
+    if not mostly([one for whole in drawn for one in whole]):
+        return []
+    return [
+        Finding(
+            "warning",
+            "Classes that may be objects",
+            f"The labels hold the numbers {few(numbers)}, each is learnt as a class, and in most "
+            "labels each marks a single piece. If they number nuclei or cells, say "
+            "`target: instances`; if they are classes, name them in `classes`.",
+        )
+    ]
 
 
 def believed(

@@ -25,7 +25,8 @@ ONE_PEAK = 0.1  # that what parts objects is smoothed by, likewise
 SADDLE = 0.15  # how deep the saddle between two objects is, in depths of one
 RIM = 0.08  # width of the rim that is learnt, in diameters of an object
 SMALLEST = 0.1  # of the area of a typical object: less is a speck
-MANY = 8  # so many numbers in a label, each in one piece, are objects and not classes
+MANY = 8  # more numbers in a label, each in one piece, are objects and not classes
+WHOLE = 0.8  # share of the numbers of objects that are in one piece, at least
 IOUS = (0.5, 0.6, 0.7, 0.8, 0.9)
 
 
@@ -116,27 +117,45 @@ def label_diameter(numbers: ArrayLike) -> float:
     return 2 * (middle / np.pi) ** 0.5 if array.ndim == 2 else (6 * middle / np.pi) ** (1 / 3)
 
 
-def look_numbered(label: ArrayLike) -> bool:
+def look_numbered(label: ArrayLike) -> bool | None:
     """Tell whether a label's values number objects: many, nearly each of them in one piece.
+
+    Few values tell nothing: a sparse image of objects looks as one of classes does.
 
     Examples
     --------
     >>> look_numbered(np.kron(np.arange(12).reshape(3, 4), np.ones((3, 3), int)))
     True
-    >>> look_numbered(np.tile([0, 1, 2], 9))
+    >>> look_numbered(np.tile(np.arange(12), 2))
     False
+    >>> look_numbered([0, 1, 1, 0, 2]) is None
+    True
+    """
+    many = np.count_nonzero(np.unique(label) > 0) > MANY
+    return mostly(whole_numbers(label)) if many else None
+
+
+def whole_numbers(label: ArrayLike) -> list[bool]:
+    """Return for each number of a label, or for some forty of many, whether it is in one piece.
+
+    Examples
+    --------
+    >>> whole_numbers([3, 0, 7, 7, 0, 3])
+    [False, True]
     """
     from scipy.ndimage import label as pieces_of
 
     array = np.asarray(label)
     values = np.unique(array)
     values = values[values > 0]
-    if len(values) <= MANY:
-        return False
     joined = np.ones((3,) * array.ndim)
     some = values[:: max(1, len(values) // 40)]
-    whole = [pieces_of(array == value, joined)[1] == 1 for value in some]
-    return float(np.mean(whole)) >= 0.8
+    return [bool(pieces_of(array == value, joined)[1] == 1) for value in some]
+
+
+def mostly(whole: Sequence[bool]) -> bool:
+    """Tell whether so many numbers are in one piece that they are of objects."""
+    return bool(whole) and float(np.mean(whole)) >= WHOLE
 
 
 @dataclass(frozen=True, eq=False)

@@ -81,8 +81,13 @@ def refuse_shades(dataset: Dataset) -> None:
 
 def _many_unnamed(dataset: Dataset) -> list[str]:
     """Return the numbers of classes without a name, if they are many."""
-    numbers = [k for k, name in dataset.facts["classes_of"].items() if k == name]
+    numbers = unnamed(dataset)
     return numbers if len(numbers) > MANY_CLASSES else []
+
+
+def unnamed(dataset: Dataset) -> list[str]:
+    """Return the numbers of classes without a name."""
+    return [k for k, name in dataset.facts["classes_of"].items() if k == name]
 
 
 def refuse_shared(dataset: Dataset, folds: list[Fold]) -> None:
