@@ -8,8 +8,11 @@ import pytest
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json
 from neuroloom.core.recording import image
+from neuroloom.io.cases import find_cases
 from neuroloom.io.images import read_image, to_array, write_image
 from neuroloom.microscopy import Curate, Segment
+from neuroloom.microscopy.curate import whole_recording
+from neuroloom.microscopy.curation import write_training_set
 from tests import grids
 
 BOTH = {"second": "second", "regions": "regions"}
@@ -99,3 +102,37 @@ def test_numbers_without_a_class_are_refused_before_anything_is_written(tmp_path
     write_image(data / "second/n1.tif", image(numbers))
     with pytest.raises(DataError, match=r"n1\.tif: holds label 3, but only 2 classes"):
         Curate(classes=["one", "two"], **BOTH).prepare(data)
+
+
+COLOURS = ["red", "green", "blue"]
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_every_channel_is_kept(split, tmp_path):
+    shown = np.random.default_rng(0).integers(0, 255, (2, 3, 20, 24)).astype(np.uint8)
+    for name, colours in zip(("a", "b"), shown, strict=True):
+        write_image(tmp_path / f"labels/{name}.tif", image(colours[0] // 128))
+        if not split:
+            write_image(tmp_path / f"images/{name}.tif", image(colours, channels=COLOURS))
+        for number in range(3 * split):
+            write_image(tmp_path / f"images/{name}_{number:04d}.tif", image(colours[number]))
+    (tmp_path / "marks.csv").write_text("name,mark\na,good\nb,good\n")
+    prepared = Curate(marks="marks.csv").prepare(tmp_path)
+    assert prepared.channels == ([f"channel {k}" for k in range(3)] if split else COLOURS)
+    kept = {case.name: whole_recording(case) for case in prepared.cases}
+    assert {recording.dtype.name for recording in kept.values()} == {"uint8"}
+    labels = np.eye(20, 24, dtype=np.uint8)
+    write_training_set(tmp_path / "t", {k: (own, labels) for k, own in kept.items()}, ["cell"])
+    found = find_cases(tmp_path / "t")
+    assert len(found.channels) == 3
+    for case, own in zip(found.cases, shown, strict=True):
+        np.testing.assert_array_equal(case.image(), own)
+
+
+def test_images_with_other_channels_are_not_kept_together(tmp_path):
+    for name, count in (("a", 2), ("b", 1)):
+        write_image(tmp_path / f"images/{name}.tif", image(np.ones((count, 8, 8), np.float32)))
+        write_image(tmp_path / f"labels/{name}.tif", image(np.eye(8, dtype=np.uint8)))
+    (tmp_path / "marks.csv").write_text("name,mark\na,good\nb,good\n")
+    with pytest.raises(DataError, match="b: has 1 channel, expected 2 as in a"):
+        Curate(marks="marks.csv").prepare(tmp_path)

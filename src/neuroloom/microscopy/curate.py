@@ -12,7 +12,7 @@ from neuroloom.core.audit import Finding
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import at_home, digest, write_json
 from neuroloom.core.recipe import Recipe, setting
-from neuroloom.io.cases.layouts import few
+from neuroloom.io.cases.layouts import few, unlike_channels
 from neuroloom.microscopy.curation import (
     IGNORE,
     Labels,
@@ -20,6 +20,7 @@ from neuroloom.microscopy.curation import (
     declare,
     exclude,
     merge,
+    named_channels,
     require_declared,
     sort_cases,
     write_case,
@@ -27,6 +28,8 @@ from neuroloom.microscopy.curation import (
 from neuroloom.microscopy.marks import Marks, read_marks
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from neuroloom.core.run import Run
     from neuroloom.io.cases import Case
 
@@ -36,11 +39,12 @@ TRAINING = "training"
 
 @dataclass(frozen=True)
 class Prepared:
-    """The images that have a result, their files by role, and what was called good."""
+    """The images that have a result, their files by role, what was called good, its channels."""
 
     cases: list[Case]
     files: dict[str, dict[str, Path]]
     marks: Marks
+    channels: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
 
@@ -114,9 +118,12 @@ class Curate(Recipe):
         marks = read_marks(_placed(data, self.marks), names) if self.marks else Marks()
         if self.marks and not marks.good:
             raise DataError(f"{self.marks}: no image is called good, so nothing is left to learn.")
+        good = [case for case in cases if case.name in marks.good]
+        channels = _channels(good, found.channels) if good else []
         bare = [case.name for case in found.cases if case.name not in names]
         findings = [Finding("note", "Files", text) for text in (found.layout, *found.notes)]
-        return Prepared(cases, files, marks, [*findings, *self._told(names, marks, bare)])
+        findings += self._told(names, marks, bare)
+        return Prepared(cases, files, marks, channels, findings)
 
     def _told(self, names: list[str], marks: Marks, bare: list[str]) -> list[Finding]:
         found = []
@@ -145,8 +152,8 @@ class Curate(Recipe):
             run.log("fitted", case=case.name, **place)
         if kept:
             folder = run.folder / "artifacts" / TRAINING
-            suffix = _suffix(prepared.cases)
-            declare(folder, len(kept), self.names_of_classes, self.ignore, suffix)
+            suffix, channels = _suffix(prepared.cases), prepared.channels
+            declare(folder, len(kept), self.names_of_classes, self.ignore, suffix, channels)
             log.save(folder)
         self.illustrate(run, prepared, rows)
 
@@ -176,8 +183,9 @@ class Curate(Recipe):
         mark = prepared.marks.of(case.name)
         write_sheet(folder, case, labels, second)
         if mark == "good":
-            kept = (case.name, case.recording(), labels, len(self.names_of_classes), self.ignore)
-            write_case(folder / TRAINING, *kept, _suffix(prepared.cases))
+            count, suffix = len(self.names_of_classes), _suffix(prepared.cases)
+            kept = (case.name, whole_recording(case), labels, count, self.ignore, suffix)
+            write_case(folder / TRAINING, *kept)
         return {
             "name": case.name, "mark": mark, "changed": float((labels != first).mean()),
             "share": float(((labels > 0) & (labels != IGNORE)).mean()),
@@ -197,6 +205,15 @@ class Curate(Recipe):
         from neuroloom.microscopy.story.curate import report_curation
 
         report_curation(self, run, prepared, rows)
+
+
+def whole_recording(case: Case) -> xr.DataArray:
+    """Read all channels of a case, of one file or of several, on the grid of the first."""
+    from neuroloom.io.images import peek_image
+    from neuroloom.io.images.door import on_grid
+
+    kinds = [peek_image(file).dtype for file in case.images]
+    return on_grid(case.image().astype(np.result_type(*kinds)), case.recording())
 
 
 def read_plane(file: Path) -> Labels:
@@ -251,6 +268,22 @@ def _require_alike(cases: list[Case], files: dict[str, dict[str, Path]]) -> None
                 raise DataError(f"{file}: its grid is {shape}, that of the image {case.shape}.")
 
 
+def _channels(cases: list[Case], names: list[str]) -> list[str]:
+    """Return what the channels of the kept images are called; refuse other channels than theirs."""
+    counts = [_channel_count(case) for case in cases]
+    for case, count in zip(cases, counts, strict=True):
+        if count != counts[0]:
+            raise DataError(
+                f"{case.name}: has {unlike_channels(count, counts[0])} as in {cases[0].name}; one "
+                "net learns from images with the same channels: keep those of one kind."
+            )
+    return named_channels(counts[0], names or cases[0].header.channels)
+
+
+def _channel_count(case: Case) -> int:
+    return len(case.images) if len(case.images) > 1 else len(case.header.channels)
+
+
 def _require_declared(cases: list[Case], files: dict[str, Path], n_classes: int) -> None:
     """Refuse results with a number that no class was declared for."""
     for case in cases:
@@ -263,8 +296,9 @@ def _suffix(cases: list[Case]) -> str:
 
 
 def _hashes(prepared: Prepared) -> dict[str, str]:
-    files = {f"image/{case.name}": case.images[0] for case in prepared.cases}
+    cases = prepared.cases
+    files = {f"image/{case.name}/{file.name}": file for case in cases for file in case.images}
     for role, own in prepared.files.items():
-        kept = {case.name for case in prepared.cases} & set(own)
+        kept = {case.name for case in cases} & set(own)
         files |= {f"{role}/{name}": own[name] for name in sorted(kept)}
     return {name: digest(file) for name, file in files.items() if file.is_file()}

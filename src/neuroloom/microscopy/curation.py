@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from neuroloom.core.errors import ConfigError, DataError, nearest
 from neuroloom.core.files import read_json, write_json
+from neuroloom.io.names import tells
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -231,7 +232,8 @@ def write_training_set(
     folder
         Made if it is not there.
     cases
-        Name -> (recording, labels); labels in array order, (y, x) or (z, y, x).
+        Name -> (recording, labels); all recordings have the same channels, each of which becomes
+        a file; labels are in array order, (y, x) or (z, y, x).
     classes
         Names of the classes 1 … n.
     log
@@ -260,7 +262,9 @@ def write_training_set(
         raise DataError("No case was left to learn from: call at least one good.")
     for name, (recording, labels) in cases.items():
         write_case(folder, name, recording, labels, len(classes), ignore, suffix)
-    declare(folder, len(cases), classes, ignore, suffix)
+    first, _ = next(iter(cases.values()))
+    names = named_channels(len(first), map(str, first.channel.values))
+    declare(folder, len(cases), classes, ignore, suffix, names)
     (log or Log()).save(folder)
     return Path(folder)
 
@@ -274,11 +278,13 @@ def write_case(
     ignore: int | None = IGNORE,
     suffix: str = ".tif",
 ) -> None:
-    """Write one case of a training set; see `write_training_set`."""
+    """Write one case of a training set, a file a channel; see `write_training_set`."""
     from neuroloom.io.images import write_image
 
     numbers = _numbered(np.asarray(labels), name, n_classes, ignore)
-    write_image(Path(folder) / "imagesTr" / f"{name}_0000{suffix}", recording)
+    for number in range(len(recording)):
+        file = Path(folder) / "imagesTr" / f"{name}_{number:04d}{suffix}"
+        write_image(file, recording.isel(channel=[number]))
     write_image(Path(folder) / "labelsTr" / f"{name}{suffix}", numbers, like=recording)
 
 
@@ -288,13 +294,32 @@ def declare(
     classes: Sequence[str],
     ignore: int | None = IGNORE,
     suffix: str = ".tif",
+    channels: Sequence[str] = ("image",),
 ) -> Path:
     """Write the `dataset.json` of a training set of `count` cases; see `write_training_set`."""
     names = {"background": 0} | {name: i for i, name in enumerate(classes, start=1)}
     names |= {"ignore": len(classes) + 1} if ignore is not None else {}
-    declared = {"channel_names": {"0": "image"}, "labels": names, "numTraining": count,
-                "file_ending": suffix}  # fmt: skip
+    declared = {"channel_names": {str(k): name for k, name in enumerate(channels)}, "labels": names,
+                "numTraining": count, "file_ending": suffix}  # fmt: skip
     return write_json(Path(folder) / "dataset.json", declared)
+
+
+def named_channels(count: int, names: Iterable[str]) -> list[str]:
+    """Return the names of channels where each has one that tells it; else "image", or numbers.
+
+    Examples
+    --------
+    >>> named_channels(2, ["nuclei", "actin"]), named_channels(2, ["0", "1"])
+    (['nuclei', 'actin'], ['channel 0', 'channel 1'])
+    >>> named_channels(1, ["grey"])
+    ['image']
+    """
+    own = list(names)
+    if count == 1:
+        return ["image"]
+    if len(own) == count and all(map(tells, own)):
+        return own
+    return [f"channel {number}" for number in range(count)]
 
 
 def require_declared(labels: Labels, name: str, last: int, ignore: int | None = None) -> None:
