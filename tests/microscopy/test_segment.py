@@ -13,6 +13,7 @@ from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json
 from neuroloom.core.recording import image
 from neuroloom.io.images import read_image, to_array, write_image
+from neuroloom.learn.dense.held_out import rows_of
 from neuroloom.microscopy.axon import Axon
 from neuroloom.microscopy.data import believed
 from neuroloom.microscopy.fibres import masks_of, sum_up, table_of, write_masks
@@ -250,6 +251,22 @@ def test_a_file_beside_a_new_image_comes_before_the_pixel_size_of_the_run(
     study = Segment(pixel_size=0.1)
     assert believed(study, known, case, new=True) == ((taken, taken), kind)
     assert believed(study, known, case, new=False) == ((0.1, 0.1), "")
+
+
+@pytest.mark.parametrize("target", ["semantic", "instances"])
+def test_held_out_images_are_judged_in_the_sizes_that_were_taken(target, tmp_path):
+    for number in range(2):
+        drawn = np.eye(40, k=number, dtype=np.uint8)
+        write_image(tmp_path / f"images/{number}.tif", image(drawn, (0.07, 0.07), "um"))
+        write_image(tmp_path / f"labels/{number}.tif", image(drawn))
+    study = Segment(pixel_size=0.1, target=target, diameter=8.0, largest="no")
+    dataset = study.read(tmp_path)
+    p = np.zeros((3 if target == "instances" else 2, 40, 40))
+    p[0] = 1
+    own = rows_of(study, dataset, 0, p, [], {})[0]
+    assert own["volume_true"] == pytest.approx(40 * 0.1**2)
+    new = study.read_like({"axes": dataset.facts}, tmp_path, [])
+    assert rows_of(study, new, 0, p, [], {})[0]["volume_true"] == own["volume_true"]
 
 
 def test_axons_and_myelin_must_both_be_there(tmp_path):

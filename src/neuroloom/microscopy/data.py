@@ -348,8 +348,8 @@ def with_copied(study: Segment, prepared: Prepared, table: pd.DataFrame) -> pd.D
         head |= {"unit": fold.units[list(fold.test).index(row)], "seed": study.seed}
         head |= {"model": "mask of the neighbouring section", "role": COPIED}
         judged = rows_of_case(
-            case.truth(), dataset.x[other].truth(), case.spacing, dataset.facts["parts"],
-            study.tolerance, dataset.facts["ignore"],
+            case.truth(), dataset.x[other].truth(), study.measured_in(dataset, row)[0],
+            dataset.facts["parts"], study.tolerance, dataset.facts["ignore"],
         )  # fmt: skip
         rows += [head | one for one in judged]
     return pd.concat([table, pd.DataFrame(rows)], ignore_index=True) if rows else table

@@ -22,7 +22,12 @@ OPEN = 9
 
 
 def study(largest: str = "no") -> SimpleNamespace:
-    return SimpleNamespace(largest=largest, tolerance=1.0, judge_more=lambda *_: {})
+    return SimpleNamespace(
+        largest=largest,
+        tolerance=1.0,
+        judge_more=lambda *_: {},
+        measured_in=lambda dataset, row: (dataset.x[row].spacing, "mm"),
+    )
 
 
 def prepared(truths: list[np.ndarray], ignore: int | None) -> SimpleNamespace:

@@ -232,9 +232,8 @@ def rows_of(
     sure = {"doubt": doubt(h, label), "error_auroc": error_auroc(h, truth, label, **known)}
     entities = dataset.table.iloc[row][list(ENTITIES)].to_dict()
     start = {"example": dataset.table["name"].iloc[row], **entities, **head}
-    judged = rows_of_case(
-        truth, label, case.spacing, facts["parts"], study.tolerance, facts["ignore"]
-    )
+    spacing, _ = study.measured_in(dataset, row)
+    judged = rows_of_case(truth, label, spacing, facts["parts"], study.tolerance, facts["ignore"])
     more = study.judge_more(dataset, row, p, label)
     return [start | one | sure | more for one in judged]
 
@@ -278,16 +277,18 @@ def usual(study: DenseStudy, prepared: Prepared, fits: Sequence[Fitted]) -> dict
     Volumes are those of the labels; where these leave parts of an image open, as scribbles do,
     those that were found in held-out cases, if there are any.
     """
-    facts = prepared.dataset.facts
+    dataset, facts = prepared.dataset, prepared.dataset.facts
     largest = chosen(study, facts["parts"], list(gains(study, prepared, fits).values()))
     doubts, found = [], []
     for case in held(prepared, fits):
         label = kept(decode(case.p, facts), facts["parts"], largest)
         doubts.append(doubt(entropy(case.p, regions=bool(facts["regions"])), label))
-        found.append(volumes_of(label, prepared.dataset.x[case.row].spacing, facts["parts"]))
+        found.append(volumes_of(label, study.measured_in(dataset, case.row)[0], facts["parts"]))
     if facts["ignore"] is None:
-        whole = prepared.dataset.x
-        found = [volumes_of(case.truth(), case.spacing, facts["parts"]) for case in whole]
+        found = [
+            volumes_of(case.truth(), study.measured_in(dataset, row)[0], facts["parts"])
+            for row, case in enumerate(dataset.x)
+        ]
     middle = float(np.median(doubts)) if doubts else None
     spread = float(1.4826 * np.median(np.abs(np.array(doubts) - middle))) if doubts else None
     columns = {name: [one[name] for one in found] for name in facts["parts"] if found}

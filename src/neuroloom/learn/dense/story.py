@@ -122,7 +122,8 @@ def _add_held_out(
         if name in words:
             score = float(cases.set_index("case")["dice"][name])
             title = f"{words[name]}: {name}\nDice {score:.3f}"
-            shown[words[name]] = (case.image()[0], case.truth(), label, case.spacing, title)
+            spacing, _ = study.measured_in(dataset, one.row)
+            shown[words[name]] = (case.image()[0], case.truth(), label, spacing, title)
     _add_overlays(shelf, dataset.facts, shown)
     _add_labels(shelf, files)
 
@@ -225,14 +226,15 @@ def dense_facts(
     if all(name.isdigit() for name in facts["parts"]):
         parts = f"label{'s' * (len(facts['parts']) > 1)} {parts}"
     shapes = np.array([case.shape for case in dataset.x])
-    sizes = np.array([case.spacing for case in dataset.x])
+    measured = [study.measured_in(dataset, row) for row in range(len(dataset))]
+    sizes, unit = np.array([sizes for sizes, _ in measured]), measured[0][1]
     middle = " x ".join(str(int(n)) for n in np.median(shapes, 0))
     spacing = " x ".join(f"{s:.3g}" for s in np.median(sizes, 0))
     rows = {
         "Cases": f"{len(dataset)} of {dataset.table['subject'].nunique()} subjects",
         "Channels": ", ".join(facts["channels"]),
         "Classes": parts,
-        "Median grid": f"{middle} of {spacing} {facts['unit']}",
+        "Median grid": f"{middle} of {spacing} {unit}",
         "Left out": "" if facts["ignore"] is None else f"voxels labelled {facts['ignore']}",
     }
     return {
@@ -242,7 +244,7 @@ def dense_facts(
         "example": "case",
         "data": [{"label": label, "value": value} for label, value in rows.items() if value],
         "where": _where(mine),
-        "method": [_method(study, learner, facts["unit"])],
+        "method": [_method(study, learner, unit)],
         "citations": [
             "Isensee et al. (2021), nnU-Net, Nature Methods 18, 203-211",
             "Nikolov et al. (2021), surface Dice, J. Med. Internet Res. 23, e26151",
@@ -253,7 +255,7 @@ def dense_facts(
             "dice": "Overlap of found and true voxels, twice the shared ones by the sum of both; "
             "the mean over classes of a case, then over cases. A class that a case does not have "
             f"counts 1 if nothing was found and 0 otherwise. Surfaces agree within "
-            f"{study.tolerance:g} {facts['unit']} for the surface Dice.",
+            f"{study.tolerance:g} {unit} for the surface Dice.",
         },
     }  # fmt: skip
 
