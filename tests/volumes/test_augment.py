@@ -74,6 +74,10 @@ def test_the_copies_are_a_data_set(run):
     found = find_cases(run.folder / "artifacts")
     assert len(found.cases) == 6
     assert all(case.label is not None for case in found.cases)
+    whose = found.table.groupby("subject")["name"].apply(list)
+    assert whose["case_01"] == ["case_01_copy-1", "case_01_copy-2"]
+    assert len(whose) == 3
+    assert "cases.csv does not name were passed over" in " ".join(found.notes)
 
 
 def world(grid, places):

@@ -14,6 +14,7 @@ from neuroloom.core.audit import Finding
 from neuroloom.core.errors import ConfigError
 from neuroloom.core.files import write_atomic, write_json
 from neuroloom.core.recipe import Recipe, setting
+from neuroloom.io.cases.layouts_table import CASES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 DEFAULT = ["affine", "flip", "bias-field", "gamma", "noise"]
 RESAMPLES = 1000
 COLUMNS = ("name", "subject", "copy", "class", "dice", "unrestored")
+WHOSE = ("subject", "session", "run", "split")
 
 
 @dataclass(frozen=True)
@@ -108,15 +110,18 @@ class Augment(Recipe):
         transforms = fit_landmarks(prepared.transforms, prepared.cases)
         rows: list[dict[str, Any]] = []
         drawn: list[dict[str, Any]] = []
+        files: list[dict[str, str]] = []
         began = time.perf_counter()
         for number, case in enumerate(prepared.cases.cases):
-            for made in self.copies_of(case, transforms, run.folder / "artifacts"):
-                rows += made[0]
-                drawn.append(made[1])
+            for scores, what, where in self.copies_of(case, transforms, run.folder / "artifacts"):
+                rows += scores
+                drawn.append(what)
+                files.append(where)
             place = {"role": "copies", "fit": number + 1, "fits": len(prepared.cases.cases)}
             run.log("fitted", name=case.name, **place)
         seconds = time.perf_counter() - began
         write_json(run.folder / "transforms.json", drawn)
+        write_list(run.folder / "artifacts", files, prepared.cases.table, self.copies)
         table = _table(rows)
         write_atomic(run.folder / "predictions.parquet", lambda p: table.to_parquet(p, index=False))
         write_json(run.folder / "dataset.json", {"files": prepared.cases.hashes()})
@@ -125,19 +130,20 @@ class Augment(Recipe):
 
     def copies_of(
         self, case: Case, transforms: tuple[Transform, ...], folder: Path
-    ) -> Iterator[tuple[list[dict[str, Any]], dict[str, Any]]]:
-        """Write each copy of a case; yield how its labels came back, and what was drawn."""
+    ) -> Iterator[tuple[list[dict[str, Any]], dict[str, Any], dict[str, str]]]:
+        """Write each copy of a case; yield how its labels came back, what was drawn, its files."""
         from neuroloom.volumes.copies import draw_copy, make_copy, seed_of
 
         source = self.source(case)
         for copy in range(1, self.copies + 1):
             drawn = draw_copy(source, transforms, seed_of(self.seed, case.name, copy))
             made = make_copy(source, transforms, drawn, self.invert)
-            write_copy(made, source, folder, f"{case.name}_copy-{copy}")
+            files = write_copy(made, source, folder, f"{case.name}_copy-{copy}")
             who = {"name": case.name, "subject": case.subject, "copy": copy}
             yield (
                 _scores(made, source, who),
                 {"name": case.name, "copy": copy} | {"drawn": drawn.to_plain()},
+                files,
             )
 
     def source(self, case: Case) -> Source:
@@ -187,16 +193,42 @@ def fit_landmarks(transforms: tuple[Transform, ...], found: FoundCases) -> tuple
     return tuple(Histogram(rows) if isinstance(own, Histogram) else own for own in transforms)
 
 
-def write_copy(made: Copy, source: Source, folder: Path, name: str) -> None:
-    """Write image, label and the label brought back: images/, labels/ and restored/ of `folder`."""
+def write_copy(made: Copy, source: Source, folder: Path, name: str) -> dict[str, str]:
+    """Write image, label and the label brought back: images/, labels/ and restored/ of `folder`.
+
+    The places of image and label in `folder` are returned.
+    """
     from neuroloom.io.images import write_image
 
     suffix = ".nii.gz" if made.grid.attrs["kind"] == "volume" else ".tif"
-    write_image(folder / "images" / f"{name}{suffix}", made.grid)
+    files = {"image": f"images/{name}{suffix}"}
+    write_image(folder / files["image"], made.grid)
     if made.y is not None:
-        write_image(folder / "labels" / f"{name}{suffix}", made.y, like=made.grid)
+        files["label"] = f"labels/{name}{suffix}"
+        write_image(folder / files["label"], made.y, like=made.grid)
     if made.restored is not None:
         write_image(folder / "restored" / f"{name}{suffix}", made.restored, like=source.grid)
+    return files
+
+
+def write_list(folder: Path, files: list[dict[str, str]], cases: pd.DataFrame, copies: int) -> Path:
+    """Write `cases.csv`: the files of each copy and whose scan it is of, which folds go by.
+
+    Parameters
+    ----------
+    files
+        As `write_copy` returns them, all copies of the first case first.
+    cases
+        One row a case, as `FoundCases.table`.
+    copies
+        Of each case.
+    """
+    import pandas as pd
+
+    known = [name for name in WHOSE if name in cases]
+    whose = cases[known].loc[cases.index.repeat(copies)].reset_index(drop=True)
+    table = pd.concat([pd.DataFrame(files), whose], axis=1)
+    return write_atomic(folder / CASES, lambda p: table.to_csv(p, index=False))
 
 
 def _scores(made: Copy, source: Source, who: dict[str, Any]) -> list[dict[str, Any]]:

@@ -26,7 +26,7 @@ from neuroloom.io.cases.layouts_beside import by_mask_folders, by_names
 from neuroloom.io.cases.layouts_bids import by_bids
 from neuroloom.io.cases.layouts_json import by_dataset_json, by_new_images
 from neuroloom.io.cases.layouts_names import by_folders
-from neuroloom.io.cases.layouts_table import by_manifest
+from neuroloom.io.cases.layouts_table import by_cases_csv, by_manifest
 from neuroloom.io.cases.model import Case, Cases, FoundCases, label_paths
 from neuroloom.io.cases.truth import Coding
 from neuroloom.io.cases.whose import completed
@@ -58,7 +58,7 @@ def find_cases(
     labelled: bool = True,
     ignore: int | None = None,
 ) -> FoundCases:
-    """List the cases of a data set: nnU-Net, MSD, BIDS, folders, pairs of names, a table, a file.
+    """List the cases of a data set: nnU-Net, MSD, BIDS, a table, folders, pairs of names, a file.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ def _recognised(
         return new, data
     if labels:
         raise DataError(f"{data}: globs of labels need globs of images, images=['raw_*.tif'].")
-    if layout := by_dataset_json(data) or by_bids(data, channels):
+    if layout := by_dataset_json(data) or by_bids(data, channels) or by_cases_csv(data):
         return layout, data
     if layout := by_mask_folders(data) or by_folders(data) or by_names(data, channels):
         return completed(layout, data, labelled=labelled), data

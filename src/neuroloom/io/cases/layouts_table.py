@@ -8,16 +8,37 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neuroloom.core.errors import DataError, nearest
-from neuroloom.io.cases.layouts import Layout, Row, few
+from neuroloom.io.cases.layouts import Layout, Row, few, listed
+from neuroloom.io.cases.model import label_paths
 from neuroloom.io.images import image_stem, is_image, split_address
 from neuroloom.io.names import says_who
 
 if TYPE_CHECKING:
     import pandas as pd
 
+CASES = "cases.csv"
 _OWN = ("image", "label", "split", "session", "run")
 _CASE_COLUMNS = ("name", "case")
 _SUBJECT_COLUMNS = ("subject", "subjectid", "subject_id", "participant_id", "patient", "patientid")
+
+
+def by_cases_csv(root: Path) -> Layout | None:
+    """Recognise a folder by a manifest in it, `cases.csv`; None if there is none of images."""
+    file = root / CASES
+    if not file.is_file() or not _names_images(file):
+        return None
+    layout = by_manifest(file)
+    used = {path for row in layout.rows for path in (*row.images, *label_paths(row.label))}
+    if left := [path for path in listed(root) if path not in used]:
+        layout.notes.append(f"Files that {CASES} does not name were passed over: {few(left)}.")
+    return layout
+
+
+def _names_images(data: Path) -> bool:
+    """Tell from its head whether a table has a column of images."""
+    with data.open(encoding="utf-8-sig", errors="replace") as lines:
+        names = own_names(lines.readline().replace('"', "").split(separator_of(data)))
+    return any(name == "image" or name.startswith("image_") for name in names)
 
 
 def by_manifest(data: Path) -> Layout:
