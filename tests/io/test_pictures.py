@@ -155,6 +155,24 @@ def test_a_film_is_refused(tmp_path: Path) -> None:
         read_image(tmp_path / "f.tif")
 
 
+@pytest.mark.parametrize("name", ["shapes.tif", "positions.ome.tif"])
+def test_a_tiff_of_several_images_is_refused(name: str, tmp_path: Path) -> None:
+    second = GREY if ".ome." in name else GREY[:5]
+    with tifffile.TiffWriter(tmp_path / name) as file:
+        file.write(GREY, photometric="minisblack")
+        file.write(second, photometric="minisblack")
+    for read in (read_image, peek_image):
+        with pytest.raises(DataError, match="holds 2 images, of .* a file of its own"):
+            read(tmp_path / name)
+
+
+def test_the_finest_level_of_a_tiff_is_read(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "levels.tif") as file:
+        file.write(GREY, photometric="minisblack", metadata=None)
+        file.write(GREY[:3, :5], photometric="minisblack", metadata=None, subfiletype=1)
+    np.testing.assert_array_equal(read_image(tmp_path / "levels.tif").values[0], GREY)
+
+
 def test_datasets_of_hdf5(tmp_path: Path) -> None:
     path = tmp_path / "v.h5"
     data = np.random.default_rng(0).normal(size=(3, 5, 4)).astype(np.float32)

@@ -1,7 +1,8 @@
 """TIFF through tifffile: pictures, stacks, ImageJ's and OME's, BigTIFF, compressed or not.
 
 A file with one page is an image; one with several is a volume, whose affine holds nothing but the
-size of a voxel. That is in micrometres where the file says so, else in pixels.
+size of a voxel. That is in micrometres where the file says so, else in pixels. Of a pyramid the
+finest level is read; a file with several images is refused, since it would be read in part.
 
 Sources: TIFF 6.0; ImageJ's metadata as tifffile reads them; OME-TIFF 2016-06.
 """
@@ -30,6 +31,9 @@ _MICROMETRES = {
 }  # fmt: skip
 _STACK_AXES = "ZQIT"  # depth, unknown, sequence, time: what pages can be
 _CENTIMETRE = 3
+_SHOWN = 5  # sizes of images in a message
+# What scanners of slides put beside the slide, with and without the word "image".
+_PREVIEWS = ("thumbnail", "label", "macro", "overview", "map")
 # Tags: of PhotometricInterpretation the colours, of ExtraSamples both kinds of alpha.
 _RGB, _ALPHA = 2, ((1,), (2,))
 _CUT = (
@@ -156,7 +160,22 @@ def _opened(path: Path) -> Any:
     if not found or over or any(word in line for line in heard for word in _CUT):
         file.close()
         raise DataError(f"{path}: its pages do not end where the file does; it is cut short.")
+    images = [series for series in file.series if not _is_preview(series, file.series[0])]
+    if len(images) > 1:
+        file.close()
+        sizes = ", ".join(" x ".join(map(str, series.shape)) for series in images[:_SHOWN])
+        more = ", …" * (len(images) > _SHOWN)
+        raise DataError(
+            f"{path}: holds {len(images)} images, of {sizes}{more}, and a file is read as one; "
+            "write each into a file of its own (Fiji: Bio-Formats, open all series)."
+        )
     return file
+
+
+def _is_preview(series: Any, first: Any) -> bool:
+    """Tell a coarse copy of the first image, or a photograph of the slide, from another image."""
+    named = (series.name or "").casefold().removesuffix(" image") in _PREVIEWS
+    return series is not first and (named or series.keyframe.is_reduced)
 
 
 @contextmanager
