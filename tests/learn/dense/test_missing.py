@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.core.recording import volume
 from neuroloom.io.cases import find_cases
+from neuroloom.io.images import write_image
 from neuroloom.learn.dense.nets.conditioning import build_bearing
 from neuroloom.learn.dense.planning.fingerprint import measure_case
 from neuroloom.learn.dense.training.voxel import voxel_features
@@ -59,6 +61,24 @@ def test_contrasts_of_bids_are_channels_that_may_lack(tmp_path):
     assert run.predictions.query("role == 'model'")["example"].nunique() == 4
     new = grids.write_contrasts(tmp_path / "new", subjects=1, lacking=("sub-0_T1w",))
     assert run.predict(new)["name"].tolist() == ["sub-0"]
+
+
+def test_films_beside_drawn_anatomy_are_passed_over(tmp_path):
+    for subject in range(2):
+        content, mask = grids.blob(subject)
+        here, stem = tmp_path / f"sub-{subject}", f"sub-{subject}"
+        write_image(here / f"anat/{stem}_T1w.nii.gz", volume(content.T, np.eye(4)))
+        drawn = f"derivatives/labels/{stem}/anat/{stem}_T1w_label-lesion_mask.nii.gz"
+        write_image(tmp_path / drawn, volume(mask.T.astype(np.uint8), np.eye(4)))
+        for run in (1, 2):
+            film = np.full((3, 4, 5, 6), run + 2 * subject, np.float32)
+            bold = here / f"func/{stem}_task-rest_run-{run}_bold.nii.gz"
+            write_image(bold, volume(film, np.eye(4)))
+    write_image(tmp_path / "sub-2/anat/sub-2_T1w.nii.gz", volume(2 * content.T, np.eye(4)))
+    dataset = Segment().read(tmp_path)
+    assert dataset.table["name"].tolist() == [f"sub-{subject}_T1w" for subject in range(3)]
+    assert dataset.facts["contrasts"] == ["T1w"]
+    assert "were passed over: 4 of bold." in dataset.findings[0].detail
 
 
 def test_what_lacks_is_not_measured():

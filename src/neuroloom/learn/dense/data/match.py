@@ -146,6 +146,24 @@ def of_learnt_contrasts(
     return found.part(np.flatnonzero(known)).noted(note), []
 
 
+def of_drawn_contrasts(found: FoundCases) -> FoundCases:
+    """Return the labelled cases, and of the others those of a contrast that somebody drew on.
+
+    Films and diffusion beside drawn anatomy are no examples, and need not be like it.
+    """
+    drawn = found.table["label"].notna().to_numpy()
+    learnt = contrasts_of(found, drawn)
+    if not learnt:
+        return found
+    own = found.table["contrast"].fillna("").astype(str)
+    kept = drawn | match_contrasts(own.tolist(), learnt)
+    if kept.all():
+        return found
+    note = "Images without a label, of contrasts on which none is drawn, were passed over: "
+    note += f"{np.count_nonzero(~kept)} of {', '.join(sorted(set(own[~kept])))}."
+    return found.part(np.flatnonzero(kept)).noted(note)
+
+
 def contrasts_of(found: FoundCases, among: np.ndarray | None = None) -> list[str]:
     """Return the contrasts of cases, a bool each in `among`; none where they are channels."""
     if not found.tells_contrasts or len(found.channels) > 1:

@@ -19,6 +19,7 @@ from neuroloom.learn.dense.data.match import (
     contrasts_of,
     match_channels,
     match_classes,
+    of_drawn_contrasts,
     of_learnt_contrasts,
 )
 
@@ -59,6 +60,7 @@ def read_cases(
     if trained is None:
         found = find(study, data, include)
         _require_labels(found, data)
+        found = of_drawn_contrasts(found)
     else:
         found = find_new(study, data, include, trained["channels"], labelled=labelled)
         learnt = [] if study.contrasts == "any" else trained.get("contrasts", [])
