@@ -175,7 +175,7 @@ def _opened(path: Path) -> Any:
 def _is_preview(series: Any, first: Any) -> bool:
     """Tell a coarse copy of the first image, or a photograph of the slide, from another image."""
     named = (series.name or "").casefold().removesuffix(" image") in _PREVIEWS
-    return series is not first and (named or series.keyframe.is_reduced)
+    return series is not first and bool(named or series.keyframe.is_reduced)
 
 
 @contextmanager
