@@ -14,6 +14,7 @@ from tests import grids
 
 AFFINE = np.diag([1.0, 1.5, 2.0, 1.0])
 SPACING = (2.0, 1.5, 1.0)
+OF_MASKS = [name for name, own in (measures.METRICS | measures.MORE).items() if own.of == "mask"]
 
 
 @pytest.fixture(scope="module")
@@ -181,6 +182,35 @@ def test_labels_that_only_predictions_hold_are_measured_and_named(tmp_path):
     assert list(prepared.classes) == ["1", "2", "3"]
     assert "No truth holds 3 (in s1_v0)" in prepared.findings[-1].detail
     assert list(Measure(classes={"core": "2"}).prepare(folder).classes) == ["core"]
+
+
+def test_a_class_that_no_file_holds_is_refused(tmp_path):
+    folder = grids.write_predictions(tmp_path / "d", 2)
+    with pytest.raises(ConfigError, match="'rim' is 3 or 4, which no truth.*hold 0, 1, 2"):
+        Measure(classes={"core": "2", "rim": "3,4"}).prepare(folder)
+    relabel(folder, "prediction", "s0_v1.nii.gz", 3 * (grids.cored(1) > 0))
+    assert list(Measure(classes={"rim": "3,4"}).prepare(folder).classes) == ["rim"]
+
+
+@pytest.mark.parametrize("instances", [False, True])
+def test_what_the_truth_leaves_open_counts_nowhere(tmp_path, instances):
+    truth, found = np.zeros((2, 20, 30), np.uint8)
+    truth[2:8, 2:8], truth[10:16, 2:8] = 1, 2
+    found[2:8, 3:9], found[10:16, 2:8] = 1, 2
+    rows = {}
+    for name in ("cut", "left"):
+        label, other = truth.copy(), found.copy()
+        if name == "cut":
+            label, other = label[:, :20], other[:, :20]
+        else:
+            label[:, 20:], other[4:9, 20:] = 255, 2
+        for half, array in (("truth", label), ("prediction", other)):
+            write_image(tmp_path / name / half / "a.tif", image(array))
+        recipe = Measure(metrics=OF_MASKS, ignore=255, instances=instances, lesions=True)
+        prepared = recipe.prepare(tmp_path / name)
+        rows[name] = recipe.measure(prepared.pairs[0], 0, prepared.classes)
+    pd.testing.assert_frame_equal(*(pd.DataFrame(own["predictions"]) for own in rows.values()))
+    pd.testing.assert_frame_equal(*(pd.DataFrame(own["measures"]) for own in rows.values()))
 
 
 def test_a_table_and_globs_name_the_pairs(tmp_path):

@@ -15,6 +15,7 @@ from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import digest, write_atomic, write_json
 from neuroloom.core.recipe import Recipe, setting
 from neuroloom.io.cases.layouts import few
+from neuroloom.learn.dense.measures.overlap import Classes, without_ignored
 from neuroloom.volumes import measures
 from neuroloom.volumes.agreement.pairs import (
     FOUND_WORDS,
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from neuroloom.core.run import Run
-    from neuroloom.learn.dense.measures.overlap import Classes
 
 WHOLE = "foreground"
+OPEN = 2
 OF_MASKS = ("classes", "tolerance", "lesions", "instances", "ignore", "beta", "overlap")
 
 
@@ -172,12 +173,21 @@ class Measure(Recipe):
 
     def _classes(self, pairs: list[LabelPair]) -> tuple[dict[str, tuple[int, ...]], list[Finding]]:
         """Return the classes as given, or one for each label that any truth or prediction has."""
-        from neuroloom.learn.dense.measures.overlap import without_ignored
-
-        if self.classes:
-            return {name: _labels(name, text) for name, text in self.classes.items()}, []
         if self.instances:
             return {WHOLE: (1,)}, []
+        given = {name: _labels(name, text) for name, text in self.classes.items()}
+        true, found = self._held(pairs)
+        if given:
+            _refuse_absent(given, true | set(found))
+            return given, []
+        known = sorted((true | set(found)) - {0})
+        if not known:
+            raise DataError("All labels are empty, so that there is nothing to measure.")
+        alone = {label: found[label] for label in known if label not in true}
+        return {str(label): (label,) for label in known}, _alone(alone)
+
+    def _held(self, pairs: list[LabelPair]) -> tuple[set[int], dict[int, list[str]]]:
+        """Return the labels that truths hold, and of each predicted one the cases."""
         true: set[int] = set()
         found: dict[int, list[str]] = {}
         for pair in pairs:
@@ -185,14 +195,7 @@ class Measure(Recipe):
             true |= set(np.unique(truth).tolist())
             for label in np.unique(predicted).tolist():
                 found.setdefault(label, []).append(pair.name)
-        known = sorted((true | set(found)) - {0})
-        if not known:
-            raise DataError(
-                "All labels are empty, so that there is no class to measure; name the classes: "
-                "`classes: {lesion: 1}`."
-            )
-        alone = {label: found[label] for label in known if label not in true}
-        return {str(label): (label,) for label in known}, _alone(alone)
+        return true, found
 
     def work(self, prepared: Prepared, run: Run) -> None:
         """Measure case after case, sum up, and write tables, metrics and the report."""
@@ -216,25 +219,25 @@ class Measure(Recipe):
         if self.kind == "image":
             return self._measure_images(pair, number)
         truth, found = pair.arrays(self.ignore)
-        header = pair.header
-        if self.ignore is not None:
-            kept = truth != self.ignore
-            truth, found = np.where(kept, truth, 0), np.where(kept, found, 0)
+        header, ignore = pair.header, self.ignore
         head, rated = self._heads(pair, number)
         tolerance = self.tolerance_of(header.unit, header.spacing)
-        a, b = (truth > 0, found > 0) if self.instances else (truth, found)
-        judged = rows_of_case(a, b, header.spacing, classes, tolerance)
+        a, b = truth, found
+        if self.instances:
+            a, b, ignore = _foreground(truth, found, ignore)
+        known = without_ignored(a, b, ignore)
+        judged = rows_of_case(a, b, header.spacing, classes, tolerance, ignore)
         options = {"tolerance": tolerance, "beta": self.beta}
-        rows = measures.measure_case(a, b, header.spacing, self.chosen, classes, **options)
+        rows = measures.measure_case(a, b, header.spacing, self.chosen, classes, ignore, **options)
         lesions: list[dict[str, Any]] = []
         for row, other in zip(rows, judged, strict=True):
             row |= {"undefined": other["undefined"]}
             if self.lesions:
-                more, each = self._lesions(a, b, header.spacing, classes[row["class"]])
+                more, each = self._lesions(*known, header.spacing, classes[row["class"]])
                 row |= more
                 lesions += [head | {"class": row["class"]} | one for one in each]
             if self.instances:
-                row |= _instances(truth, found)
+                row |= _instances(truth, found, self.ignore)
         return {
             "predictions": [head | rated | row for row in judged],
             "measures": [head | row for row in rows],
@@ -309,6 +312,17 @@ def _alone(found: dict[int, list[str]]) -> list[Finding]:
     return [Finding("warning", "Labels that only predictions hold", text)] if told else []
 
 
+def _refuse_absent(classes: dict[str, tuple[int, ...]], held: set[int]) -> None:
+    """Refuse classes that are in no file: empty on both sides, they would score perfectly."""
+    for name, labels in classes.items():
+        if not held.intersection(labels):
+            raise ConfigError(
+                f"classes: '{name}' is {' or '.join(map(str, labels)) or 'no label'}, which no "
+                f"truth and no prediction holds; they hold {few(map(str, sorted(held)))}. "
+                "Correct it, or leave it out."
+            )
+
+
 def _labels(name: str, text: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.replace(",", " ").split())
@@ -318,9 +332,22 @@ def _labels(name: str, text: str) -> tuple[int, ...]:
         ) from None
 
 
-def _instances(truth: np.ndarray, found: np.ndarray) -> dict[str, float]:
+def _foreground(
+    truth: np.ndarray, found: np.ndarray, ignore: int | None
+) -> tuple[np.ndarray, np.ndarray, int | None]:
+    """Return where instances are (1), with a label of its own for what the truth leaves open."""
+    a, b = (truth > 0).astype(np.uint8), (found > 0).astype(np.uint8)
+    if ignore is None:
+        return a, b, None
+    a[truth == ignore] = OPEN
+    return a, b, OPEN
+
+
+def _instances(truth: np.ndarray, found: np.ndarray, ignore: int | None) -> dict[str, float]:
     from neuroloom.learn.dense.measures import instances
 
+    if ignore is not None:  # where a voxel lies is nothing to these scores
+        truth, found = truth[truth != ignore], found[truth != ignore]
     scores = instances.average_precision(truth, found, (0.5, 0.7, 0.9))
     out = {
         f"{name}@{level:g}": told[name] for level, told in scores.items() for name in ("f1", "ap")

@@ -44,6 +44,8 @@ class Pair:
         How much recall counts against precision in FMEASR.
     slice_number
         Of the areas, along the first axis; None is the middle one.
+    left_out
+        Voxels that count nowhere; both masks are empty there.
     """
 
     truth: NDArray[np.bool_]
@@ -52,11 +54,13 @@ class Pair:
     tolerance: float = 1.0
     beta: float = 1.0
     slice_number: int | None = None
+    left_out: int = 0
 
     @cached_property
     def counts(self) -> Counts:
         """True and false positives, false and true negatives."""
-        return Counts(*(int(part[1]) for part in overlap.counts(self.truth, self.predicted, 2)))
+        tp, fp, fn, tn = (int(part[1]) for part in overlap.counts(self.truth, self.predicted, 2))
+        return Counts(tp, fp, fn, tn - self.left_out)
 
     @cached_property
     def distances(self) -> surface.SurfaceDistances:
@@ -314,6 +318,7 @@ def measure_case(
     spacing: Sequence[float],
     metrics: Sequence[str] = USUAL,
     classes: Classes | None = None,
+    ignore: int | None = None,
     **options: Any,
 ) -> list[dict[str, Any]]:
     """Return a row for each class of one case: class, then every measure by name.
@@ -328,6 +333,8 @@ def measure_case(
         Names of `METRICS` and `MORE` that measure masks.
     classes
         Name -> label or labels; None: every label but 0 that either has, by its number.
+    ignore
+        Label of the truth whose voxels count nowhere.
     options
         tolerance, beta, slice_number: see `Pair`.
 
@@ -338,14 +345,15 @@ def measure_case(
     >>> measure_case(truth, predicted, (1, 1), ["DICE", "FP"])
     [{'class': '1', 'DICE': 0.8, 'FP': 2.0}]
     """
-    a, b = overlap.same_grid(truth, predicted)
+    a, b = overlap.without_ignored(truth, predicted, ignore)
+    left_out = 0 if ignore is None else int((np.asarray(truth) == ignore).sum())
     chosen = find_measures(metrics)
     held = np.setdiff1d(np.union1d(a, b), 0)
     named: Classes = {str(k): int(k) for k in held} if classes is None else classes
     rows = []
     for name, labels in named.items():
         masks = overlap.mask_of(a, labels), overlap.mask_of(b, labels)
-        pair = Pair(*masks, tuple(float(s) for s in spacing), **options)
+        pair = Pair(*masks, tuple(float(s) for s in spacing), left_out=left_out, **options)
         rows.append({"class": name} | {key: own.compute(pair) for key, own in chosen.items()})
     return rows
 
