@@ -203,6 +203,20 @@ def test_models_are_chosen_inside_each_fold(tmp_path):
         Classify(models=["resnet"]).prepare(slices)
 
 
+def test_classes_are_weighed_alike_by_every_net_that_has_a_loss_of_classes(slices):
+    examples = Classify(**SLICES).read(slices)
+    for name in ("resnet", "vgg", "seresnet"):
+        study = Classify(**SLICES, model=name, balance=True)
+        model = study.find(name)
+        study._refuse_idle_settings(model)
+        if name != "seresnet":
+            assert study._maker(model, examples)().training.balance
+    with pytest.raises(ConfigError, match="balance means nothing to model=integral"):
+        Classify(**SLICES, model="integral", balance=True).prepare(slices)
+    with pytest.raises(ConfigError, match="balance is for nets and means nothing to model=pca"):
+        Classify(**SLICES, model="pca", balance=True).prepare(slices)
+
+
 def test_labels_dealt_anew_are_not_learnt(tmp_path):
     data = write_blobs(tmp_path / "data", cases=30)
     fields = {"target": "label:volume", "model": "pca", "folds": 5, "size": 8}

@@ -168,7 +168,8 @@ class Study(Recipe):
                     f"{name} means nothing to model={self.model}, which has its own: leave it out, "
                     "or choose a plain classifier such as lda, svm, knn or forest."
                 )
-        idle = [name for name in self.net_settings if getattr(self, name) is not None]
+        given = self.settings()
+        idle = [name for name in self.net_settings if name in given]
         if idle and not model.is_net:
             raise ConfigError(
                 f"{' and '.join(idle)} is for nets and means nothing to model={self.model}: "

@@ -30,6 +30,7 @@ class Classify(WholeImage):
     name: ClassVar[str] = "volumes.classify"
     summary: ClassVar[str] = "tell classes of whole images or volumes apart"
     data_kind: ClassVar[str] = "MR, CT, microscopy, photographs"
+    net_settings: ClassVar[tuple[str, ...]] = (*WholeImage.net_settings, "balance")
     task: ClassVar[Literal["classification", "regression"]] = "classification"
 
     loss: Literal["ce", "focal", "triplet", "contrastive"] | None = setting(

@@ -29,7 +29,7 @@ def encoder(
     training: dict[str, Any] | None = None,
     fixed: dict[str, Any] | None = None,
     likes: dict[str, Any] | None = None,
-    obeys: tuple[str, ...] = ("width", "loss", "augment", "lr"),
+    obeys: tuple[str, ...] = ("width", "loss", "balance", "augment", "lr"),
     tasks: tuple[str, ...] = ("classification", "regression"),
     table: bool = True,
     amounts: bool = False,
@@ -225,7 +225,7 @@ def _library(name: str, architecture: str, source: str, **training: Any) -> Mode
         "library:LibraryNet",
         training={"batch": 8, "lr": 1e-3} | training,
         fixed={"architecture": architecture},
-        obeys=("loss", "augment", "lr"),
+        obeys=("loss", "balance", "augment", "lr"),
         summary=f"{architecture} as MONAI builds it",
         source=source,
     )
