@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import nibabel
 import numpy as np
 import pandas as pd
@@ -13,17 +15,19 @@ from neuroloom.apps.cli import main
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json
 from neuroloom.core.recording import volume
+from neuroloom.core.split import Fold
 from neuroloom.io.cases import find_cases
 from neuroloom.io.images import read_image, to_array, write_image
 from neuroloom.learn.model import find_model
 from neuroloom.learn.store import load_ensemble
 from neuroloom.learn.training.fit import FitJob
 from neuroloom.nets.generators import Adversary, SuperResolution, Unfold, _turned
+from neuroloom.volumes.story.synthesize import _left_out
 from neuroloom.volumes.synthesis.data import coarser, inside, read_pairs
 from neuroloom.volumes.synthesis.deliver import in_slabs
 from neuroloom.volumes.synthesis.drawn import Wanted, in_turn, made_alone
 from neuroloom.volumes.synthesis.fidelity import psnr, ssim
-from neuroloom.volumes.synthesis.novelty import copied, frechet
+from neuroloom.volumes.synthesis.novelty import copied, frechet, novelty
 from neuroloom.volumes.synthesize import Synthesize
 from neuroloom.volumes.whole.frames import Frame, put_back, put_on
 from tests.grids import write_blobs, write_contrasts, write_slices
@@ -203,6 +207,30 @@ def test_frechet_is_the_published_formula_and_copies_are_seen():
     new = rng.normal(size=(400, 4))
     assert copied(new, a) < 0.25
     assert copied(a + 1e-6, a) == 1.0
+
+
+def test_one_held_out_image_has_no_spread():
+    x = np.random.default_rng(0).normal(size=(12, 1, 6, 6)).astype(np.float32)
+    data = SimpleNamespace(x=x)
+
+    def judged(*held_out):
+        rows = np.arange(len(x))
+        folds = [Fold("", np.setdiff1d(rows, test), np.array(test), []) for test in held_out]
+        fits = [
+            SimpleNamespace(job=SimpleNamespace(fold=k), scores=x[fold.test] + 1)
+            for k, fold in enumerate(folds)
+        ]
+        return novelty(data, folds, fits), _left_out(folds)
+
+    found, (note,) = judged([0], [1])
+    assert (found["frechet"]["value"], found["frechet"]["baseline"]) == (None, None)
+    assert found["copied"]["value"] == 0
+    assert "undefined" in note
+    some, (note,) = judged([0], [1, 2, 3])
+    both, notes = judged([1, 2, 3])
+    assert some["frechet"] == both["frechet"]
+    assert "leaves out 1 of 2 folds" in note
+    assert notes == []
 
 
 def test_new_images_are_judged_beside_real_ones(tmp_path):

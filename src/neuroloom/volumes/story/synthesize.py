@@ -14,10 +14,11 @@ from neuroloom.learn.study import add_scores
 from neuroloom.volumes.story.planes import planes
 from neuroloom.volumes.synthesis.data import inside
 from neuroloom.volumes.synthesis.fidelity import paired, real_image
-from neuroloom.volumes.synthesis.novelty import novelty
+from neuroloom.volumes.synthesis.novelty import lonely, novelty
 
 if TYPE_CHECKING:
     from neuroloom.core.run import Run
+    from neuroloom.core.split import Fold
     from neuroloom.learn.study import Prepared
     from neuroloom.learn.training.crossfit import Fitted
     from neuroloom.volumes.synthesize import Synthesize
@@ -49,7 +50,8 @@ def illustrate(study: Synthesize, run: Run, prepared: Prepared, fits: list[Fitte
     shelf = Shelf(run.folder / "artifacts")
     add_split_figure(run, prepared)
     _add_images(shelf, run, prepared, fits)
-    if study.kind == "gan" and any(fit.job.fold >= 0 for fit in fits):
+    judged_new = study.kind == "gan" and any(fit.job.fold >= 0 for fit in fits)
+    if judged_new:
         add_scores(run.folder, novelty(prepared.dataset, prepared.folds, fits))
     histories = [fit.history for fit in fits if fit.history]
     if histories:
@@ -58,7 +60,24 @@ def illustrate(study: Synthesize, run: Run, prepared: Prepared, fits: list[Fitte
             caption="Loss of the training images, one line a fit.", section="training",
         )  # fmt: skip
     facts = study_facts(study, run, prepared, fits) | _facts(study, prepared)
+    facts["notes"] += _left_out(prepared.folds) if judged_new else []
     write_facts(run.folder, Facts(**facts))
+
+
+def _left_out(folds: list[Fold]) -> list[str]:
+    """Say which folds `frechet` leaves out, if it does."""
+    alone, judged = lonely(folds), [fold for fold in folds if len(fold.test)]
+    if not alone:
+        return []
+    if len(alone) == len(judged):
+        return [
+            "frechet is undefined: the spread of a set takes two images or more, and every fold "
+            "has one alone to learn from or to be judged on. Take fewer `folds`, or more in `test`."
+        ]
+    return [
+        f"frechet leaves out {len(alone)} of {len(judged)} folds, which have one image alone to "
+        "learn from or to be judged on: it has no spread."
+    ]
 
 
 def _add_images(shelf: Shelf, run: Run, prepared: Prepared, fits: list[Fitted]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neuroloom.learn.grids.baseline import features
+from neuroloom.learn.scoring.scores import mean_known
 
 if TYPE_CHECKING:
     from neuroloom.core.dataset import Dataset
@@ -31,6 +32,7 @@ def nearest(real: np.ndarray, made: np.ndarray) -> np.ndarray:
 def frechet(first: np.ndarray, second: np.ndarray) -> float:
     """Return the Fréchet distance of two Gaussians with the moments of (n, feature) each.
 
+    NaN where either has one row, which has no spread.
     Dowson & Landau 1982; on features of a net it is known as FID (Heusel et al. 2017).
 
     Examples
@@ -39,6 +41,8 @@ def frechet(first: np.ndarray, second: np.ndarray) -> float:
     >>> round(frechet(x, x + 1.0), 6)
     3.0
     """
+    if min(len(first), len(second)) < 2:
+        return float("nan")
     a, b = (np.cov(x, rowvar=False).reshape(x.shape[1], -1) for x in (first, second))
     shared = np.sqrt(np.clip(np.linalg.eigvals(a @ b).real, 0, None)).sum()
     apart = np.sum((first.mean(0) - second.mean(0)) ** 2)
@@ -67,7 +71,8 @@ def novelty(dataset: Dataset, folds: list[Fold], fits: list[Fitted]) -> dict[str
     """Return `frechet` and `copied` over the folds, beside what real images of the training give.
 
     Features are principal scores of coarse voxels and quantiles, fixed by the training images of
-    the fold, each with SD 1.
+    the fold, each with SD 1. Folds with one image on either side are left out of `frechet`, and
+    those that learn from one of `copied`; None where no fold is left.
     """
     values: dict[str, list[float]] = {"frechet": [], "real": [], "copied": []}
     for fit in fits:
@@ -75,17 +80,28 @@ def novelty(dataset: Dataset, folds: list[Fold], fits: list[Fitted]) -> dict[str
             continue
         fold = folds[fit.job.fold]
         learnt, unseen = np.asarray(dataset.x[fold.train]), np.asarray(dataset.x[fold.test])
+        if len(learnt) < 2:
+            continue
         made = np.asarray(fit.scores)
         scores = [_scores(features(learnt), features(one)) for one in (learnt, unseen, made)]
         values["real"].append(frechet(scores[0], scores[1]))
         values["frechet"].append(frechet(scores[2], scores[1]))
         values["copied"].append(copied(made, learnt))
-    mean = {name: float(np.mean(found)) for name, found in values.items()}
+    mean = {name: _or_none(mean_known(found)) for name, found in values.items()}
     rest: Entry = {"low": None, "high": None}
     return {
         "frechet": {"value": mean["frechet"], **rest, "baseline": mean["real"], "chance": None},
         "copied": {"value": mean["copied"], **rest, "baseline": None, "chance": NEAR},
     }
+
+
+def lonely(folds: list[Fold]) -> list[Fold]:
+    """Return the folds with one image to learn from or to be judged on: it has no spread."""
+    return [fold for fold in folds if len(fold.test) and min(len(fold.train), len(fold.test)) < 2]
+
+
+def _or_none(value: float) -> float | None:
+    return None if np.isnan(value) else value
 
 
 def _scores(learnt: np.ndarray, others: np.ndarray) -> np.ndarray:
