@@ -1,4 +1,4 @@
-"""What a report begins with: accuracy, unless one class outweighs the others."""
+"""What a report begins with, and what it says of permuted labels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from neuroloom.learn.narrate import headline_metric
+from neuroloom.learn.narrate import _permutation_test, headline_metric
 
 
 def judged(kind: str, labels: list[Any], classes: list[str]) -> str:
@@ -29,3 +29,19 @@ def judged(kind: str, labels: list[Any], classes: list[str]) -> str:
 )
 def test_headline(kind: str, labels: list[Any], metric: str) -> None:
     assert judged(kind, labels, sorted(set(map(str, labels)))) == metric
+
+
+@pytest.mark.parametrize(
+    ("kind", "rows", "said"),
+    [
+        ("regression", {"y_pred": [1.0, 2.0, 2.5, 4.0, 5.0, 6.5]}, "of the r2: p = 0.1"),
+        ("synthesis", {"y_pred": 0.0, "psnr": 20.0, "ssim": 0.5}, "no labels that could change"),
+        ("segmentation", None, "nothing was held out"),
+    ],
+)
+def test_a_permutation_test_is_told_or_its_lack_explained(kind: str, rows: Any, said: str) -> None:
+    same = {"y_true": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], "unit": list("aabbcc"), "role": "model"}
+    table = pd.DataFrame() if rows is None else pd.DataFrame(same | rows)
+    study = SimpleNamespace(judged_as=lambda _: (kind, []), permutations=299, seed=0)
+    run, prepared = SimpleNamespace(predictions=table), SimpleNamespace(dataset=None)
+    assert said in _permutation_test(study, run, prepared)  # type: ignore[arg-type]

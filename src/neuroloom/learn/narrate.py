@@ -154,16 +154,26 @@ def _notes(study: Study, run: Run, prepared: Prepared) -> list[str]:
     notes = []
     if study.shuffle:
         notes.append("The labels were permuted on purpose: the score must lie at chance.")
-    if study.permutations and prepared.dataset.task == "classification":
-        from neuroloom.learn.scoring.intervals import permutation_p
-
-        p = permutation_p(run.predictions, "accuracy", study.permutations, study.seed)
-        notes.append(
-            f"Permutation test of the accuracy: p = {p:.2g} ({study.permutations} permutations of "
-            "the labels within units, the fitted models unchanged)."
-        )
+    if study.permutations:
+        notes.append(_permutation_test(study, run, prepared))
     said = best_of_siblings(run, prepared.dataset.task)
     return notes + ([said] if said else [])
+
+
+def _permutation_test(study: Study, run: Run, prepared: Prepared) -> str:
+    """Say what permuting the labels tells of the first metric, or why it tells nothing."""
+    from neuroloom.learn.scoring.intervals import permutation_test
+
+    name, table = PRIMARY[study.judged_as(prepared.dataset)[0]], run.predictions
+    if table.empty:
+        return f"There is no permutation test of the {name}: nothing was held out."
+    p, how = permutation_test(table, name, study.permutations, study.seed)
+    if np.isnan(p):
+        return f"There is no permutation test of the {name}: {how}."
+    return (
+        f"Permutation test of the {name}: p = {p:.2g} ({study.permutations} permutations of "
+        f"{how}, the fitted models unchanged)."
+    )
 
 
 def best_of_siblings(run: Run, task: str) -> str:

@@ -186,18 +186,52 @@ def predictions(right, units=3, constant=False):
 
 def test_permutation_finds_skill_and_no_skill():
     rng = np.random.default_rng(0)
-    assert intervals.permutation_p(predictions(rng.random(45) < 0.9), "accuracy", 199) == 1 / 200
-    assert intervals.permutation_p(predictions(rng.random(45) < 0.9), "log_loss", 199) == 1 / 200
-    p = [intervals.permutation_p(predictions(rng.random(46) < 0.5), "auc", 99) for _ in range(60)]
+    for metric in ("accuracy", "log_loss"):
+        p, how = intervals.permutation_test(predictions(rng.random(45) < 0.9), metric, 199)
+        assert (p, how) == (1 / 200, "the labels within units")
+    guesses = [predictions(rng.random(46) < 0.5) for _ in range(60)]
+    p = [intervals.permutation_test(guess, "auc", 99).p for guess in guesses]
     assert np.mean(np.array(p) <= 0.05) < 0.15
     assert 0.35 < np.mean(p) < 0.7
     with pytest.raises(ConfigError, match="Known: accuracy"):
-        intervals.permutation_p(predictions(rng.random(45) < 0.9), "speed")
+        intervals.permutation_test(predictions(rng.random(45) < 0.9), "speed")
 
 
-def test_permutation_has_no_meaning_where_the_unit_is_the_class():
-    right = np.random.default_rng(0).random(40) < 0.9
-    assert np.isnan(intervals.permutation_p(predictions(right, 2, constant=True), "accuracy", 50))
+def test_units_of_one_class_change_places_as_wholes():
+    right = np.random.default_rng(0).random(60) < 0.9
+    p, how = intervals.permutation_test(predictions(right, 20, constant=True), "accuracy", 199)
+    assert (p, how) == (1 / 200, "the labels of whole units")
+    assert intervals.permutation_test(predictions(right, 2, constant=True), "accuracy", 199).p > 0.3
+    chance = np.arange(60) // 3 % 4 < 2
+    p, _ = intervals.permutation_test(predictions(chance, 20, constant=True), "accuracy", 199)
+    assert p > 0.3
+    p, how = intervals.permutation_test(predictions(right, 1, constant=True), "accuracy", 50)
+    assert np.isnan(p)
+    assert how == "all labels are the same"
+
+
+def test_labels_of_whole_units_go_to_every_example_of_another():
+    unit = np.array([2, 0, 0, 1, 2, 2])
+    orders = intervals.permute_units(unit, 40, np.random.default_rng(0))
+    for found in unit[orders]:
+        assert (found[[1, 0]] == found[[2, 4]]).all()
+        assert sorted(found[[1, 3, 0]]) == [0, 1, 2]
+    assert len(np.unique(orders, axis=0)) == 6
+
+
+def test_numbers_and_survivals_are_permuted():
+    rng = np.random.default_rng(1)
+    y = rng.exponential(size=40)
+    rows = pd.DataFrame({"example": range(40), "unit": range(40), "seed": 0, "role": "model"})
+    known = rows.assign(y_true=y, y_pred=y + 0.3 * rng.normal(size=40))
+    assert intervals.permutation_test(known, "r2", 99).p == 1 / 100
+    risk = rows.assign(y_true=y, y_pred=-known["y_pred"], event=(y < 2).astype(float))
+    assert intervals.permutation_test(risk, "c_index", 99).p == 1 / 100
+    guess = risk.assign(y_pred=rng.normal(size=40))
+    assert intervals.permutation_test(guess, "c_index", 99).p > 0.05
+    p, how = intervals.permutation_test(risk.assign(event=0.0), "c_index", 9)
+    assert np.isnan(p)
+    assert how == "it is undefined"
 
 
 def test_permutations_stay_inside_units():

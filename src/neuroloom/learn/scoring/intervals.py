@@ -19,7 +19,7 @@ than it says; no method can see from three runs how runs differ.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -35,6 +35,7 @@ LEVEL = 0.95
 FEW_UNITS = 10
 PSEUDO = 4.0
 PSEUDO_PAIRED = 2.0
+PERMUTED = ("classification", "regression", "survival")  # found events and voxels have no labels
 _CHUNK = 400_000
 
 
@@ -268,6 +269,30 @@ def permute_within(unit: ArrayLike, n: int, rng: np.random.Generator) -> NDArray
     return result
 
 
+def permute_units(unit: ArrayLike, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return from which example each takes its label (n, example) where units change places.
+
+    It is the first example of another unit: for labels that are the same throughout each unit.
+    """
+    _, first, number = np.unique(np.asarray(unit), return_index=True, return_inverse=True)
+    return np.stack([first[rng.permutation(first.size)][number] for _ in range(n)])
+
+
+class Permuted(NamedTuple):
+    """What permuting the labels says of a metric.
+
+    Attributes
+    ----------
+    p
+        One-sided towards better; NaN where the test has no meaning.
+    how
+        What changed places, or why nothing could.
+    """
+
+    p: float
+    how: str
+
+
 def p_value(observed: float, null: ArrayLike, *, larger: bool = True) -> float:
     """Return (1 + b) / (1 + n), b the permutations at least as good (Phipson & Smyth 2010).
 
@@ -283,12 +308,15 @@ def p_value(observed: float, null: ArrayLike, *, larger: bool = True) -> float:
     return float((1 + better.sum()) / (1 + draws.size))
 
 
-def permutation_p(predictions: pd.DataFrame, metric: str, n: int = 1000, seed: int = 0) -> float:
+def permutation_test(
+    predictions: pd.DataFrame, metric: str, n: int = 1000, seed: int = 0
+) -> Permuted:
     """Test whether stored predictions know anything of the labels, by permuting labels in units.
 
     The null is that, inside every unit, predictions are independent of labels *given the fitted
-    models*. Nothing is refitted, so it is quick; what it cannot see is optimism from choices made
-    on the same folds. `permutation_null` is the full test. All seeds share each permutation.
+    models*; where the labels of each unit are all the same, units change places as wholes. Nothing
+    is refitted, so it is quick; what it cannot see is optimism from choices made on the same folds.
+    `permutation_null` is the full test. All seeds share each permutation.
 
     Parameters
     ----------
@@ -299,8 +327,8 @@ def permutation_p(predictions: pd.DataFrame, metric: str, n: int = 1000, seed: i
 
     Returns
     -------
-    p, one-sided towards better; NaN where there is nothing to permute: labels do not vary inside
-    any unit, or the task has none that could change places (found events, segmented voxels).
+    p, NaN where nothing can change places (one label, found events, voxels) or the metric is
+    undefined; and how labels changed places, or why not.
 
     Raises
     ------
@@ -314,20 +342,37 @@ def permutation_p(predictions: pd.DataFrame, metric: str, n: int = 1000, seed: i
     if metric not in table:
         known = ", ".join(table)
         raise ConfigError(f"No {task} metric is called '{metric}'. Known: {known}.")
+    if task not in PERMUTED:
+        return Permuted(float("nan"), "it has no labels that could change places")
     sets, unit = metrics.seeds_of(predictions, "model", task, classes)
-    if task in ("detection", "segmentation", "pose"):
-        return float("nan")
     compute = table[metric].compute
     observed = metrics.mean_known([compute(e, None) for e in sets])
-    y = metrics.labels_of(sets, unit.size)
-    orders = permute_within(unit, n, np.random.default_rng(seed))
-    if (y[orders] == y).all():
-        return float("nan")
-    null = [
-        metrics.mean_known([compute(e.with_labels(y[order][e.row]), None) for e in sets])
-        for order in orders
-    ]
-    return p_value(observed, null, larger=not metrics.smaller_is_better(metric))
+    y, event = metrics.labels_of(sets, unit.size), metrics.events_of(sets, unit.size)
+    permute, how = _exchange(y[:, None] if event is None else np.stack([y, event], 1), unit)
+    if permute is None or np.isnan(observed):
+        return Permuted(float("nan"), how if permute is None else "it is undefined")
+    rng, null = np.random.default_rng(seed), np.zeros(n)
+    for k in range(n):
+        order = permute(unit, 1, rng)[0]
+        moved = [
+            e.with_labels(y[at], None if event is None else event[at])
+            for e, at in ((e, order[e.row]) for e in sets)
+        ]
+        null[k] = metrics.mean_known([compute(e, None) for e in moved])
+    return Permuted(p_value(observed, null, larger=not metrics.smaller_is_better(metric)), how)
+
+
+def _exchange(
+    labels: NDArray[Any], unit: NDArray[np.int64]
+) -> tuple[Callable[..., NDArray[np.int64]] | None, str]:
+    """Return what permutes labels (example, part), if they can be, and what changes places."""
+    _, first, number = np.unique(unit, return_index=True, return_inverse=True)
+    if (labels != labels[first][number]).any():
+        return permute_within, "the labels within units"
+    if (labels == labels[0]).all():
+        return None, "all labels are the same"
+    alone = first.size == unit.size
+    return permute_within if alone else permute_units, "the labels of whole units"
 
 
 def permutation_null(

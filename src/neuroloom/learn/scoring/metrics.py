@@ -75,9 +75,9 @@ class Examples:
     row: NDArray[np.int64]
     counts: dict[str, Floats] = field(default_factory=dict)
 
-    def with_labels(self, y: NDArray[Any]) -> Examples:
-        """Return the same predictions beside other labels."""
-        return replace(self, y=y)
+    def with_labels(self, y: NDArray[Any], event: Floats | None = None) -> Examples:
+        """Return the same predictions beside other labels; of survivals, other events, too."""
+        return replace(self, y=y, counts=self.counts | ({} if event is None else {"event": event}))
 
 
 @dataclass(frozen=True)
@@ -311,6 +311,13 @@ def labels_of(sets: Sequence[Examples], size: int) -> NDArray[Any]:
     for e in sets:
         y[e.row] = e.y
     return y
+
+
+def events_of(sets: Sequence[Examples], size: int) -> Floats | None:
+    """Return whether each of the `size` examples ended in the event; None but for survivals."""
+    if "event" not in sets[0].counts:
+        return None
+    return labels_of([e.with_labels(e.counts["event"]) for e in sets], size)
 
 
 def score(predictions: pd.DataFrame, task: str, classes: Sequence[str]) -> dict[str, float]:

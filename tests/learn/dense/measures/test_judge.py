@@ -128,7 +128,7 @@ def test_runs_are_compared_by_case():
 
 
 def test_there_is_nothing_to_permute():
-    assert np.isnan(intervals.permutation_p(predictions(4), "dice", 10))
+    assert np.isnan(intervals.permutation_test(predictions(4), "dice", 10).p)
 
 
 def test_scores_of_units():
