@@ -561,12 +561,10 @@ def test_columns_that_say_who_somebody_is_are_left_out(tmp_path: Path) -> None:
     said = found.table.to_csv() + found.layout
     assert not [told for told in ("Mustermann", "1964", "erika", "089", "80331") if told in said]
     kept = found.table.iloc[0]
-    assert kept[["name", "class_name", "age_at_birth", "birth_weight"]].tolist() == [
-        "first", "glioma", 38, 3.1,
+    assert kept[["name", "subject", "class_name", "age_at_birth", "birth_weight"]].tolist() == [
+        "first", "7", "glioma", 38, 3.1,
     ]  # fmt: skip
-    assert (
-        "left out: patient_id, Patient Name, birth_date, DOB, E-Mail and 2 more" in found.notes[0]
-    )
+    assert "left out: Patient Name, birth_date, DOB, E-Mail, Phone and 1 more" in found.notes[0]
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from itertools import pairwise
 
 _BARE = re.compile(r"(?:image|channel|class|label|segment)?\d*")
 # Blanks, hyphens and underscores inside a name; between two digits they part numbers.
 _JOINTS = re.compile(r"(?<=\D)[\s_-]+(?=\w)|(?<=\d)[\s_-]+(?=[^\W\d])")
 
+_SUBJECTS = ("subject", "subjectid", "participant", "participantid", "patient", "patientid")
 _WORDS = """
     surname forename nickname username nachname vorname birthday geburtsdatum geburtstag geburtsjahr
     geburtsort geburtsname dateofbirth dob mrn ssn address adress adresse anschrift street strasse
@@ -56,6 +58,18 @@ def tells(name: str) -> bool:
     [True, False, False, False, False, False]
     """
     return not _BARE.fullmatch(plain(name))
+
+
+def subject_columns(columns: Iterable[str]) -> list[str]:
+    """Return the columns that say whose a row is, the first of which is to be believed.
+
+    Examples
+    --------
+    >>> subject_columns(["age", "Patient ID", "SubjectID", "subject", "patient_age"])
+    ['subject', 'Patient ID', 'SubjectID']
+    """
+    found = [name for name in columns if plain(name) in _SUBJECTS]
+    return sorted(found, key=lambda name: name != "subject")
 
 
 def says_who(column: str) -> bool:

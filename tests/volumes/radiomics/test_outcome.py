@@ -510,6 +510,31 @@ def test_a_column_that_is_a_feature_stands_once_in_the_table(tmp_path):
     assert "kind" in made
 
 
+@pytest.mark.parametrize(
+    "column", ["patient_id", "PatientID", "participant_id", "subject_id", "Subject", "ID"]
+)
+def test_rows_of_one_patient_stay_on_one_side(column, tmp_path):
+    table = pd.DataFrame({"grade": ["a", "b"] * 8, "a": range(16), column: np.arange(16) // 2})
+    table.to_csv(tmp_path / "t.csv", index=False)
+    prepared = Radiomics(target="grade").prepare(tmp_path / "t.csv")
+    assert prepared.dataset.facts["features"] == ["a"]
+    assert prepared.dataset.table["subject"].tolist() == [str(k // 2) for k in range(16)]
+    assert [fold.test.tolist() for fold in prepared.folds[:2]] == [[0, 1], [2, 3]]
+    assert f"its column {column} says" in prepared.dataset.facts["layout"]
+    table[column] = table[column].astype(object).where(table.index != 3, "")
+    table.to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(DataError, match=f"t.csv: row 5: the {column} is empty"):
+        Radiomics(target="grade").read(tmp_path / "t.csv")
+
+
+def test_a_column_that_is_learnt_does_not_say_whose_a_row_is(tmp_path):
+    table = pd.DataFrame({"patient": ["no", "yes"] * 6, "a": range(12)})
+    table.to_csv(tmp_path / "t.csv", index=False)
+    read = Radiomics(target="patient").read(tmp_path / "t.csv")
+    assert (read.classes, read.table["subject"].nunique()) == (["no", "yes"], 12)
+    assert "Each row counts as a subject" in {finding.title for finding in read.findings}
+
+
 def test_the_channel_that_was_measured_is_found_by_its_name():
     assert find_channel(["T2", "t1"], "T1", 0) == 1
     assert find_channel(["channel 0", "channel 1"], "T1", 0) == 0

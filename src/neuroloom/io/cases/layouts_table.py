@@ -11,7 +11,7 @@ from neuroloom.core.errors import DataError, nearest
 from neuroloom.io.cases.layouts import Layout, Row, few, listed
 from neuroloom.io.cases.model import label_paths
 from neuroloom.io.images import image_stem, is_image, split_address
-from neuroloom.io.names import says_who
+from neuroloom.io.names import says_who, subject_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 CASES = "cases.csv"
 _OWN = ("image", "label", "split", "session", "run")
 _CASE_COLUMNS = ("name", "case")
-_SUBJECT_COLUMNS = ("subject", "subjectid", "subject_id", "participant_id", "patient", "patientid")
 
 
 def by_cases_csv(root: Path) -> Layout | None:
@@ -65,12 +64,8 @@ def by_manifest(data: Path) -> Layout:
     if table.empty:
         raise DataError(f"{data}: the manifest has a head and no rows; name a case a row.")
     labels = file_columns(table, "label")
-    keys = {*images, *labels, *_CASE_COLUMNS}
-    personal = [
-        name
-        for name in table
-        if says_who(name) and name not in keys and name.lower() not in _SUBJECT_COLUMNS
-    ]
+    keys = {*images, *labels, *_CASE_COLUMNS, *subject_columns(table)[:1]}
+    personal = [name for name in table if says_who(name) and name not in keys]
     rows = [_manifest_row(data, number, row, images, labels) for number, row in enumerate(
         table.drop(columns=personal).to_dict("records"), start=2)]  # fmt: skip
     layout = Layout(rows, f"manifest {data.name} with the columns {held}")
@@ -124,7 +119,7 @@ def _manifest_row(
     label: Any = masks.get("label", masks) or None
     known = {*images, *labels, *_CASE_COLUMNS}
     keys: dict[str, Any] = {name: value for name, value in row.items() if name not in known}
-    alias = next((name for name in keys if name.lower() in _SUBJECT_COLUMNS), None)
+    alias = next(iter(subject_columns(keys)), None)
     if alias is not None:
         keys = {"subject": keys.pop(alias), **keys}
         if not keys["subject"].strip():

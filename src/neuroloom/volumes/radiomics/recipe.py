@@ -252,8 +252,8 @@ class Radiomics(Study):
             return stated
         if by == "time":
             raise ConfigError(
-                "There is one case only: two subjects or more are needed to learn from some and "
-                "judge on others."
+                "There is one subject only: two or more are needed to learn from some and judge on "
+                "others."
             )
         plain = self.test or self.folds in (0, 1) or self.per or by == "random"
         if plain or dataset.table["subject"].nunique() < 20:

@@ -13,7 +13,7 @@ from neuroloom.core.audit import Finding
 from neuroloom.core.errors import DataError, nearest
 from neuroloom.io.cases.layouts_table import file_columns, own_names, separator_of
 from neuroloom.io.images import is_image
-from neuroloom.io.names import plain, says_who, tells
+from neuroloom.io.names import plain, says_who, subject_columns, tells
 from neuroloom.volumes.radiomics.extract import (
     Chain,
     Measured,
@@ -102,7 +102,8 @@ def read_table(
     Parameters
     ----------
     columns
-        Features; empty for every column of numbers that does not say who somebody is.
+        Features; empty for every column of numbers that does not say who somebody is, or whose
+        the row is.
     taken
         Columns that are targets, and so no features.
     labelled
@@ -111,7 +112,7 @@ def read_table(
     Raises
     ------
     DataError
-        If a column is missing or holds words.
+        If a column is missing or holds words, or a row does not say whose it is.
     """
     from neuroloom.core.files import digest
 
@@ -122,9 +123,10 @@ def read_table(
         if name not in whole:
             raise DataError(f"{file.name}: no column '{name}'.{nearest(name, list(whole))}")
     names = [f"row {number}" for number in range(2, len(whole) + 2)]
-    wanted = {*KEYS, *columns, *taken}
+    whose = _whose([name for name in whole if name == "subject" or name not in (*columns, *taken)])
+    wanted = {*KEYS, *columns, *taken, *whose[:1]}
     whole = whole[[name for name in whole if name in wanted or not says_who(name)]]
-    open_to = [name for name in whole if name not in {"split", *KEYS, *taken}]
+    open_to = [name for name in whole if name not in {"split", *KEYS, *taken, *whose}]
     numbers = whole.select_dtypes("number")
     chosen = list(columns) or [name for name in open_to if name in numbers]
     left = [] if columns else _left_out(whole[open_to], names)
@@ -135,15 +137,38 @@ def read_table(
             + (f"the column {words[0]} holds words." if words else "no column holds any.")
             + "".join(f" {finding.detail}" for finding in left)
         )
-    rows = whole.copy()
+    rows = whole.drop(columns=whose[:1])
     rows["name"] = whole["name"].astype(str) if "name" in whole else names
-    rows["subject"] = whole["subject"].astype(str) if "subject" in whole else rows["name"]
+    rows["subject"] = _subjects(whole[whose[0]], file) if whose else rows["name"]
     rows["path"] = file.name
     rows["session"], rows["run"] = "1", "1"
     layout = f"table {file.name} with {len(chosen)} columns of numbers and no images"
+    layout += f"; whose a row is, its column {whose[0]} says" if whose else ""
     note = Finding("note", "How the data were read", f"{layout[0].upper()}{layout[1:]}.")
+    notes = [note, *([] if whose else [_each_a_subject()]), *left]
     hashes = {file.name: digest(file)}
-    return Table(rows, whole[chosen].astype(float), [note, *left], hashes, layout)
+    return Table(rows, whole[chosen].astype(float), notes, hashes, layout)
+
+
+def _whose(columns: Sequence[str]) -> list[str]:
+    """Return the columns that say whose a row is, the first of which is taken: an ID last."""
+    return [*subject_columns(columns), *(name for name in columns if plain(name) == "id")]
+
+
+def _subjects(column: pd.Series, file: Path) -> pd.Series:
+    if column.isna().any():
+        row = int(np.flatnonzero(column.isna())[0]) + 2
+        raise DataError(f"{file.name}: row {row}: the {column.name} is empty.")
+    return column.astype(str).str.strip()
+
+
+def _each_a_subject() -> Finding:
+    return Finding(
+        "note",
+        "Each row counts as a subject",
+        "No column says whose a row is (subject, participant_id, patient_id). If several rows are "
+        "of one person, add it: a model that has seen one of them would be judged on another.",
+    )
 
 
 def _left_out(table: pd.DataFrame, rows: Sequence[str]) -> list[Finding]:
