@@ -42,6 +42,8 @@ def test_it_says_when_people_stand_on_both_sides():
     assert findings(rows, "run")[title].severity == "warning"
     assert findings(table(trials=20), "run")[title].severity == "note"
     assert title not in findings(rows, "subject")
+    torn = findings(rows, "subject", test=(rows["name"].iloc[0],))[title]
+    assert "1 of 2 subjects stand on both sides (`test` names only some" in torn.detail
 
 
 def test_it_names_the_subjects_that_a_split_of_each_alone_leaves_out():

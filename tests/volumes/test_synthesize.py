@@ -273,6 +273,14 @@ def test_settings_of_another_kind_are_refused(tmp_path):
         Synthesize(kind="contrast", make=["T9"]).prepare(data)
 
 
+def test_images_of_one_subject_stay_on_one_side(tmp_path):
+    data = write_slices(tmp_path, subjects=4)
+    fields = {"pattern": "{subject}_{run}", "size": 8}
+    with pytest.raises(DataError, match=r"test has 4 subjects on both sides: s0 \("):
+        Synthesize(**fields, test=["s*_0.png"]).prepare(data)
+    assert len(Synthesize(**fields, test=["s1_*"]).prepare(data).folds) == 1
+
+
 def test_a_contrast_of_bids_is_made_of_the_other(tmp_path):
     data = write_contrasts(tmp_path / "data", subjects=5)
     fields = {"kind": "contrast", "make": ["T2w"], "folds": 2}

@@ -141,6 +141,28 @@ def refuse_duplicates(hashes: dict[str, str]) -> None:
         seen[value] = path
 
 
+def refuse_shared(dataset: Dataset, folds: list[Fold]) -> None:
+    """Refuse a test set that has examples of a subject who is also learnt from.
+
+    Raises
+    ------
+    DataError
+        Naming the subjects and one of their examples on each side.
+    """
+    subjects = dataset.table["subject"].astype(str).to_numpy()
+    names = dataset.table["name"].astype(str).to_numpy()
+    for fold in folds:
+        learnt = dict(zip(subjects[fold.train], names[fold.train], strict=True))
+        torn = {subjects[row]: names[row] for row in fold.test if subjects[row] in learnt}
+        if torn:
+            shown = [f"{own} ({torn[own]}, {learnt[own]})" for own in list(torn)[:5]]
+            raise DataError(
+                f"test has {len(torn)} subject{'s' * (len(torn) > 1)} on both sides: "
+                f"{', '.join(shown)}{', …' * (len(torn) > 5)}. Name all that is of a subject in "
+                "`test`, or none; `--split session` or `run` says that seen people are meant."
+            )
+
+
 def _random(table: pd.DataFrame, by: str) -> list[Finding]:
     if by != "random":
         return []
@@ -178,14 +200,15 @@ def _shared(table: pd.DataFrame, folds: list[Fold], by: str) -> list[Finding]:
     """Notice subjects on both sides of the split."""
     subjects = table["subject"].astype(str).to_numpy()
     both = {s for f in folds for s in set(subjects[f.train]) & set(subjects[f.test])}
-    if not both or by == "subject":
+    if not both:
         return []
     many = len(set(subjects)) > 1
+    how = "`test` names only some of theirs" if by == "subject" else f"split={by}"
     return [
         Finding(
             "warning" if many else "note",
             "The same people in training and test",
-            f"{len(both)} of {len(set(subjects))} subjects stand on both sides (split={by}): the "
+            f"{len(both)} of {len(set(subjects))} subjects stand on both sides ({how}): the "
             "score says how well a model fits people it has seen"
             + (", not new people." if many else "; nothing is said of other people."),
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import model_validator
 
+from neuroloom.core.audit import refuse_shared
 from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import ConfigError
 from neuroloom.core.recipe import setting
@@ -157,7 +158,10 @@ class Synthesize(Study):
             return stated
         if by == "time":
             raise ConfigError("Images of two subjects (sessions, runs) or more are needed.")
-        return super()._split(dataset, by)
+        folds = super()._split(dataset, by)
+        if by == "subject" and not self.per:
+            refuse_shared(dataset, folds)
+        return folds
 
     def tabulate(self, prepared: Prepared, fits: list[Fitted]) -> pd.DataFrame:
         """Return one row a held-out image, seed and role, with PSNR and SSIM."""

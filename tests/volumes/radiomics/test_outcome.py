@@ -521,6 +521,8 @@ def test_rows_of_one_patient_stay_on_one_side(column, tmp_path):
     assert prepared.dataset.table["subject"].tolist() == [str(k // 2) for k in range(16)]
     assert [fold.test.tolist() for fold in prepared.folds[:2]] == [[0, 1], [2, 3]]
     assert f"its column {column} says" in prepared.dataset.facts["layout"]
+    with pytest.raises(DataError, match="test has 1 subject on both sides: 1 [(]row 4, row 5[)]"):
+        Radiomics(target="grade", test=["row 2", "row 3", "row 4"]).prepare(tmp_path / "t.csv")
     table[column] = table[column].astype(object).where(table.index != 3, "")
     table.to_csv(tmp_path / "t.csv", index=False)
     with pytest.raises(DataError, match=f"t.csv: row 5: the {column} is empty"):

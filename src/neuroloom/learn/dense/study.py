@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from neuroloom.core.audit import Finding
+from neuroloom.core.audit import Finding, refuse_shared
 from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.recipe import setting
@@ -265,7 +265,7 @@ class DenseStudy(Study):
 
     def _split(self, dataset: Dataset, by: str) -> list[Fold]:
         """Split by whose the cases are; five folds where nothing else is asked for."""
-        from neuroloom.learn.dense.data.audit import refuse_copies, refuse_shared
+        from neuroloom.learn.dense.data.audit import refuse_copies
 
         if stated := self.stated(dataset):
             folds = stated

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import model_validator
 
-from neuroloom.core.audit import Finding
+from neuroloom.core.audit import Finding, refuse_shared
 from neuroloom.core.dataset import Dataset, require_classes
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.recipe import setting
@@ -245,7 +245,7 @@ class Radiomics(Study):
         return None if self.model == BASELINE else BASELINE
 
     def _split(self, dataset: Dataset, by: str) -> list[Fold]:
-        """Deal subjects to folds so that each has its share of every outcome."""
+        """Deal subjects to folds so that each has its share of every outcome; tear none apart."""
         from neuroloom.volumes.radiomics.outcome.targets import stratified_folds
 
         if stated := self.stated(dataset):
@@ -257,7 +257,10 @@ class Radiomics(Study):
             )
         plain = self.test or self.folds in (0, 1) or self.per or by == "random"
         if plain or dataset.table["subject"].nunique() < 20:
-            return super()._split(dataset, by)
+            folds = super()._split(dataset, by)
+            if by == "subject" and not self.per:
+                refuse_shared(dataset, folds)
+            return folds
         return stratified_folds(dataset, by, self.folds or 10, self.seed)
 
     def audit(self, dataset: Dataset) -> list[Finding]:

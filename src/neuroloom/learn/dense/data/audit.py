@@ -90,28 +90,6 @@ def unnamed(dataset: Dataset) -> list[str]:
     return [k for k, name in dataset.facts["classes_of"].items() if k == name]
 
 
-def refuse_shared(dataset: Dataset, folds: list[Fold]) -> None:
-    """Refuse a test set that has images of a subject who is also learnt from.
-
-    Raises
-    ------
-    DataError
-        Naming the subjects and one of their images on each side.
-    """
-    subjects = dataset.table["subject"].astype(str).to_numpy()
-    names = dataset.table["name"].astype(str).to_numpy()
-    for fold in folds:
-        learnt = dict(zip(subjects[fold.train], names[fold.train], strict=True))
-        torn = {subjects[row]: names[row] for row in fold.test if subjects[row] in learnt}
-        if torn:
-            shown = [f"{own} ({torn[own]}, {learnt[own]})" for own in list(torn)[:5]]
-            raise DataError(
-                f"test has {len(torn)} subject{'s' * (len(torn) > 1)} on both sides: "
-                f"{', '.join(shown)}{', …' * (len(torn) > 5)}. Name all images of a subject in "
-                "`test`, or none; `--split session` or `run` says that seen people are meant."
-            )
-
-
 def refuse_copies(dataset: Dataset, folds: list[Fold]) -> None:
     """Refuse a split that has one and the same mask on both sides.
 
