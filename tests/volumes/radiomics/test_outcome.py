@@ -160,7 +160,7 @@ def test_survival_curves_equal_those_of_lifelines():
 
 def test_cox_finds_the_feature_and_reloads():
     x, y = followed(150, 8)
-    learner = Cox("cox", task="survival", n_outputs=1, column=-1)
+    learner = Cox("cox", task="survival", n_outputs=1, columns=[])
     learner.fit(x, y)
     assert survival.c_index(y[:, 0], y[:, 1], learner.predict_scores(x)) > 0.7
     assert np.abs(learner.state()["weights"]).argmax() == 0
@@ -179,6 +179,10 @@ def test_volume_alone_sees_the_volume_only():
     moved = x.copy()
     moved[:, [0, 2]] += 5
     np.testing.assert_array_equal(learner.predict_scores(x), learner.predict_scores(moved))
+    names = ["stat_mean", "a:morph_volume", "T1_original_shape_MeshVolume"]
+    both = volume.make({"features": names}, "classification", 2)
+    both.fit(x, y)
+    assert both.state()["kept"].tolist() == [1, 2]
     none = volume.make({"features": ["a", "b", "c"]}, "classification", 2)
     none.fit(x, y)
     assert np.ptp(none.predict_scores(x), axis=0).max() == 0
@@ -204,7 +208,7 @@ def test_permuted_labels_lie_at_chance():
         dataset = table_of(x, y)
         scores = np.zeros((60, 2))
         for fold in stratified_folds(dataset, "subject", 5, seed):
-            learner = Linear("linear", task="classification", n_outputs=2, column=-1)
+            learner = Linear("linear", task="classification", n_outputs=2, columns=[])
             learner.fit(x[fold.train], y[fold.train])
             scores[fold.test] = learner.predict_scores(x[fold.test])
         found.append(auc(y, np.exp(scores)))
@@ -226,6 +230,11 @@ def test_audit_names_the_answer_the_volume_and_the_numbers():
         in (found["Few events for so many features"])
     )
     assert "No test-retest" in found
+    names[:3] = ["szm_glnu_3D", "b:original_shape_VoxelVolume", "a:morph_volume"]
+    found = {finding.title: finding.detail for finding in audit_features(table_of(x, y, names))}
+    assert "szm_glnu_3D" in found["Features that are the volume"]
+    found = {finding.title: finding.detail for finding in audit_features(table_of(x[:, 3:], y))}
+    assert "one prediction for all" in found["No volume among the features"]
 
 
 def test_selection_is_inside_the_fold_for_one_permutation_too():

@@ -6,7 +6,7 @@ import numpy as np
 
 from neuroloom.core.audit import Finding, tell_tale
 from neuroloom.core.dataset import Dataset
-from neuroloom.volumes.radiomics.outcome.models import VOLUMES
+from neuroloom.volumes.radiomics.outcome.models import is_volume, volume_columns
 
 EVENTS_EACH = 10
 TIED = 0.9
@@ -59,25 +59,37 @@ def rank_correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _volumes(dataset: Dataset) -> list[Finding]:
-    """Say how many features are the volume in disguise."""
+    """Say how many features are a volume in disguise, or that there is no volume."""
     names = dataset.facts["features"]
-    column = next((names.index(tag) for tag in VOLUMES if tag in names), None)
-    if column is None or len(dataset) < 10:
+    columns = volume_columns(names)
+    if not columns:
+        return [_no_volume()]
+    if len(dataset) < 10:
         return []
     x = np.where(np.isfinite(dataset.x), dataset.x, 0)
-    rho = np.abs(rank_correlation(x, x[:, column]))
-    tied = [names[k] for k in np.argsort(-rho) if rho[k] >= TIED and "morph_vol" not in names[k]]
+    rho = np.max([np.abs(rank_correlation(x, x[:, column])) for column in columns], axis=0)
+    tied = [names[k] for k in np.argsort(-rho) if rho[k] >= TIED and not is_volume(names[k])]
     if not tied:
         return []
     return [
         Finding(
             "warning" if len(tied) > len(names) / 4 else "note",
             "Features that are the volume",
-            f"{len(tied)} of {len(names)} features follow the region's volume (rank correlation "
+            f"{len(tied)} of {len(names)} features follow the volume of a region (rank correlation "
             f"{TIED} or more): {', '.join(tied[:SHOWN])}{', …' if len(tied) > SHOWN else ''}. What "
             "they add to the volume is the distance to the baseline.",
         )
     ]
+
+
+def _no_volume() -> Finding:
+    return Finding(
+        "warning",
+        "No volume among the features",
+        "No feature is the volume of a region, so what stands beside the model (`volume`) is one "
+        "prediction for all: whether the features say more than the size does is not known. "
+        "Measure the family morph, too, or add a column `volume`.",
+    )
 
 
 def _too_many(dataset: Dataset) -> list[Finding]:

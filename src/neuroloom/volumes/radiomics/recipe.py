@@ -88,7 +88,9 @@ class Radiomics(Study):
         """Return painted textures, the fields of a short run, and what they are."""
         from neuroloom.volumes.story import demo
 
-        return demo.textures(folder, {"target": "grade", "families": ["stat", "cm"], "folds": 3})
+        return demo.textures(
+            folder, {"target": "grade", "families": ["morph", "stat", "cm"], "folds": 3}
+        )
 
     @model_validator(mode="after")
     def _fields_agree(self) -> Radiomics:

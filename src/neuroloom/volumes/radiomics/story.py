@@ -10,6 +10,7 @@ from neuroloom.core.artifact import Shelf
 from neuroloom.core.files import write_atomic, write_json
 from neuroloom.core.report import Facts, write_facts, write_report
 from neuroloom.core.run import data_error_if_changed
+from neuroloom.volumes.radiomics.outcome.models import volume_columns
 
 if TYPE_CHECKING:
     from neuroloom.core.run import Run
@@ -123,10 +124,13 @@ def illustrate(recipe: Radiomics, run: Run, prepared: Prepared, fits: list[Fitte
     where = add_weights(shelf, fits, dataset.facts["features"])
     facts = study_facts(recipe, run, prepared, fits)
     facts["notes"] = [*facts["notes"], *more.get("notes", [])]
+    known = bool(facts["baseline"] and volume_columns(dataset.facts["features"]))
+    if facts["baseline"] and not known:
+        facts["baseline"] = "one prediction for all"
     facts |= {
         "title": f"Radiomics: {recipe.target or f'survival ({recipe.time})'}",
         "question": f"Can {dataset.facts['target']} be told from {dataset.x.shape[1]} features of "
-        "the region, better than from its volume?",
+        f"the region{', better than from its volume' * known}?",
         "example": "case",
         "data": _data(recipe, len(dataset), dataset.x.shape[1], dataset.facts["layout"]),
         "where": where,

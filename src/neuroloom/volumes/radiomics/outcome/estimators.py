@@ -183,34 +183,33 @@ def spread_classes(values: np.ndarray, classes: np.ndarray, n_outputs: int) -> n
 class Volume(Linear):
     """What the size of the region says alone: the model beside which all others are judged.
 
-    Where there is no such feature, nothing is known: one prediction for all.
+    Of several regions it has the volume of each. Where no feature is a volume, nothing is known:
+    one prediction for all.
     """
 
     def _scale(self, x: np.ndarray) -> Arrays:
-        column = int(self.settings["column"])
-        values = x[:, column] if column >= 0 else np.zeros(len(x))
-        values = np.where(np.isfinite(values), values, np.nan)
-        if not np.isfinite(values).any():
-            values = np.zeros(len(x))
-        spread = float(np.nanstd(values))
-        return {
-            "kept": np.array([max(column, 0)]),
-            "median": np.array([np.nanmedian(values)]),
-            "mean": np.array([np.nanmean(values)]),
-            # An infinite spread makes every value 0.
-            "spread": np.array([spread if spread > 0 and column >= 0 else np.inf]),
-        }
+        columns = np.asarray(self.settings["columns"], int)
+        arrays = learn_scaling(x[:, columns])
+        if len(arrays["kept"]):
+            return arrays | {"kept": columns[arrays["kept"]]}
+        # An infinite spread makes every value 0.
+        nothing = {"median": np.zeros(1), "mean": np.zeros(1), "spread": np.full(1, np.inf)}
+        return {"kept": np.zeros(1, int), **nothing}
 
     def solve(self, z: np.ndarray, y: np.ndarray, seed: int) -> Arrays:
         """Fit without a penalty to speak of."""
         if self.task != "survival":
             return super().solve(z, y, seed)
-        from neuroloom.volumes.radiomics.outcome.cox import fit_cox
+        from neuroloom.volumes.radiomics.outcome.cox import choose_features, fit_cox
 
-        return fit_cox(z, y, 0.01) if np.ptp(z) > 0 else {"weights": np.zeros(1)}
+        weights = np.zeros(z.shape[1])
+        if np.ptp(z) > 0:
+            chosen = choose_features(z, y)
+            weights[chosen] = fit_cox(z[:, chosen], y, 0.01)["weights"]
+        return {"weights": weights}
 
     def scores(self, z: np.ndarray, arrays: Arrays) -> np.ndarray:
-        """Return scores of the one feature."""
+        """Return scores of the volumes."""
         return z @ arrays["weights"] if self.task == "survival" else super().scores(z, arrays)
 
 

@@ -2,13 +2,47 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
 from neuroloom.learn.model import Model
 
-VOLUMES = ("morph_volume", "morph_vol_approx", "volume")
+# The IBSI's tags and PyRadiomics' names; of one region the first of them is taken.
+VOLUMES = (
+    "morph_volume", "morph_vol_approx", "volume",
+    "shape_meshvolume", "shape_voxelvolume", "shape_volume",
+)  # fmt: skip
+_VOLUME = re.compile(rf"(.*:|.*_(?=shape_)|)({'|'.join(VOLUMES)})", re.IGNORECASE)
 ALL = ("classification", "regression", "survival")
+
+
+def is_volume(feature: str) -> bool:
+    """Return whether a feature is the volume of a region, going by its name.
+
+    Examples
+    --------
+    >>> [is_volume(name) for name in ("tumour:morph_volume", "original_shape_MeshVolume", "age")]
+    [True, True, False]
+    """
+    return _VOLUME.fullmatch(feature) is not None
+
+
+def volume_columns(features: Sequence[str]) -> list[int]:
+    """Return the places of the volumes among features, one for each region.
+
+    Examples
+    --------
+    >>> volume_columns(["a:morph_vol_approx", "a:morph_volume", "b:morph_volume", "a:stat_mean"])
+    [1, 2]
+    """
+    found = [(match, k) for k, name in enumerate(features) if (match := _VOLUME.fullmatch(name))]
+    found.sort(key=lambda one: VOLUMES.index(one[0][2].casefold()))
+    first: dict[str, int] = {}
+    for match, place in found:
+        first.setdefault(match[1], place)
+    return sorted(first.values())
 
 
 def table_model(
@@ -30,10 +64,8 @@ def table_model(
         return found(name, **{key: value for key, value in spec.items() if key != "name"})
 
     def make(facts: dict[str, Any], task: str, n_outputs: int, **options: Any) -> Any:
-        names = list(facts["features"])
-        wanted = (facts.get("reference"), *VOLUMES)
-        column = next((names.index(tag) for tag in wanted if tag in names), -1)
-        return build({"task": task, "n_outputs": n_outputs, "column": column, **fixed, **options})
+        volumes = volume_columns(facts["features"])
+        return build({"task": task, "n_outputs": n_outputs, "columns": volumes, **fixed, **options})
 
     return Model(name, summary, source, is_net=False, make=make, rebuild=build, tasks=tuple(places))
 
@@ -73,7 +105,7 @@ cox = table_model(
 volume = table_model(
     "volume",
     dict.fromkeys(ALL, "estimators:Volume"),
-    summary="what the size of the region says alone",
+    summary="what the size of the region, or of each, says alone",
     source="Welch et al. (2019), Radiother. Oncol. 130, 2-9",
     mixes=(0.0,),
 )
