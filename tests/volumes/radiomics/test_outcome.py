@@ -22,6 +22,7 @@ from neuroloom.learn.scoring import survival
 from neuroloom.learn.scoring.scores import auc
 from neuroloom.volumes.radiomics.checks import audit_features
 from neuroloom.volumes.radiomics.extract import Chain
+from neuroloom.volumes.radiomics.outcome.courses import tell_log_rank
 from neuroloom.volumes.radiomics.outcome.cox import baseline_hazard, fit_cox, predicted_survival
 from neuroloom.volumes.radiomics.outcome.elastic import choose_penalty, fit_elastic
 from neuroloom.volumes.radiomics.outcome.estimators import Cox, Linear, learn_scaling
@@ -128,7 +129,7 @@ def test_concordance_groups_and_curves_equal_lifelines():
     at, share = survival.kaplan_meier(time, event)
     theirs = KaplanMeierFitter().fit(time, event).survival_function_at_times(at)
     np.testing.assert_allclose(share, theirs)
-    high = survival.risk_groups(x[:, 0])
+    high = x[:, 0] > np.median(x[:, 0])
     p = logrank_test(time[high], time[~high], event[high], event[~high]).p_value
     assert survival.log_rank_p(time, event, high) == pytest.approx(p)
 
@@ -167,6 +168,36 @@ def test_cox_finds_the_feature_and_reloads():
     again = linear.rebuild(learner.spec)
     again.load(learner.state())
     np.testing.assert_array_equal(again.predict_scores(x), learner.predict_scores(x))
+
+
+@pytest.mark.parametrize("model", [linear, volume])
+def test_risks_of_all_folds_count_from_the_median_that_was_learnt_from(model):
+    x, y = followed(60, 12)
+    x[:, 0] = np.exp(x[:, 0])
+    learner = model.make({"features": ["volume", *"abcde"]}, "survival", 1)
+    learner.fit(x, y)
+    risk = learner.predict_scores(x)
+    assert np.median(risk) == pytest.approx(0)
+    assert np.ptp(risk) > 0.5
+    if model is linear:
+        # What was to be expected of each adds up to the events that there were (Breslow).
+        pairs = zip(risk, y[:, 0], strict=True)
+        lives = [predicted_survival(learner.state(), one, when) for one, when in pairs]
+        assert -np.log(lives).sum() == pytest.approx(y[:, 1].sum())
+
+
+def test_left_out_one_by_one_the_riskier_half_is_still_told_apart():
+    x, y = followed(10, 13, slope=3)
+    risk = np.zeros(10)
+    for case in range(10):
+        learner = volume.make({"features": ["volume", *"abcde"]}, "survival", 1)
+        learner.fit(np.delete(x, case, 0), np.delete(y, case, 0))
+        risk[case] = learner.predict_scores(x[[case]])[0]
+    assert 3 <= (risk > 0).sum() <= 7
+    assert "cases unseen: p = " in tell_log_rank(y[:, 0], y[:, 1], risk > 0)
+    assert "one of the two groups is empty" in tell_log_rank(y[:, 0], y[:, 1], risk > 99)
+    apart = tell_log_rank(np.array([1.0, 2, 3]), np.array([0, 0, 1]), np.array([True, True, False]))
+    assert apart.startswith("No log-rank test: nobody had the event while both")
 
 
 def test_volume_alone_sees_the_volume_only():

@@ -1,4 +1,4 @@
-"""Survival: concordance of risks with times, risk groups, calibration; pure functions."""
+"""Survival: concordance of risks with times, curves, the test of two groups; pure functions."""
 
 from __future__ import annotations
 
@@ -79,20 +79,10 @@ def survival_at(time: ArrayLike, event: ArrayLike, when: float) -> float:
     return float(share[before - 1]) if before else 1.0
 
 
-def risk_groups(risk: ArrayLike) -> np.ndarray:
-    """Return whether each risk is above the median.
-
-    Examples
-    --------
-    >>> risk_groups([0.1, 0.7, 0.3, 0.9]).tolist()
-    [False, True, False, True]
-    """
-    r = np.asarray(risk, float)
-    return r > np.median(r)
-
-
 def log_rank_p(time: ArrayLike, event: ArrayLike, group: ArrayLike) -> float:
     """Return the p-value of the log-rank test of two groups (Mantel 1966).
+
+    NaN where they cannot be compared: one is empty, or nobody fails while both are followed.
 
     Examples
     --------
@@ -110,4 +100,4 @@ def log_rank_p(time: ArrayLike, event: ArrayLike, group: ArrayLike) -> float:
         surplus += (failed & (t == when) & high).sum() - d * n1 / n
         if n > 1:
             spread += d * (n1 / n) * (1 - n1 / n) * (n - d) / (n - 1)
-    return float(chi2.sf(surplus**2 / spread, 1)) if spread > 0 else 1.0
+    return float(chi2.sf(surplus**2 / spread, 1)) if spread > 0 else float("nan")

@@ -312,7 +312,8 @@ class Radiomics(Study):
         Returns
         -------
         DataFrame
-            name, path, subject, label (if known), predicted (of survival: log-hazard), p_<class>.
+            name, path, subject, label (if known), predicted (of survival: the log-hazard beside
+            the median of those that were learnt from), p_<class>.
         """
         from neuroloom.learn.apply import predict_examples
 

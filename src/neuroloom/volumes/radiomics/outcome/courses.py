@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neuroloom.learn.figures import canvas, colour, styled
-from neuroloom.learn.scoring.survival import kaplan_meier, log_rank_p, risk_groups, survival_at
+from neuroloom.learn.scoring.survival import kaplan_meier, log_rank_p, survival_at
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,14 +29,15 @@ def add_survival(
     if mine.empty:
         return {}
     time, event = mine["y_true"].to_numpy(float), mine["event"].to_numpy(int)
-    high = _high_in_fold(mine["y_pred"].to_numpy(float), mine["fold"].to_numpy())
-    p = log_rank_p(time, event, high)
+    # The zero of a risk is the median of those that the model of its fold learnt from.
+    high = mine["y_pred"].to_numpy(float) > 0
+    tested = tell_log_rank(time, event, high)
     shelf.add_figure(
         "kaplan-meier",
         survival_curves(time, event, high),
         title="Survival of cases above and below the median risk",
         caption="Each case was put into its group by a model that had not seen it, at the median "
-        f"of its fold. Log-rank p = {p:.2g}. Ticks: follow-up ended without the event.",
+        f"risk of those that it learnt from. {tested} Ticks: follow-up ended without the event.",
     )
     when = float(np.median(time[event > 0])) if event.any() else float(np.median(time))
     expected = expected_survival(prepared, fits, when)
@@ -49,15 +50,27 @@ def add_survival(
             caption="Cases in four groups of predicted survival, each against the Kaplan-Meier "
             "estimate of its group. On the diagonal, predictions mean what they say.",
         )
-    return {"notes": [f"Log-rank test of the two risk groups, cases unseen: p = {p:.2g}."]}
+    return {"notes": [tested]}
 
 
-def _high_in_fold(risk: np.ndarray, fold: np.ndarray) -> np.ndarray:
-    """Risks of different folds have no common zero: groups are cut at each fold's median."""
-    high = np.zeros(len(risk), bool)
-    for one in np.unique(fold):
-        high[fold == one] = risk_groups(risk[fold == one])
-    return high
+def tell_log_rank(time: np.ndarray, event: np.ndarray, high: np.ndarray) -> str:
+    """Say how two risk groups differ, or why they cannot be compared.
+
+    Examples
+    --------
+    >>> tell_log_rank(np.arange(1, 5), np.ones(4), np.array([True, True, False, False]))
+    'Log-rank test of the two risk groups, cases unseen: p = 0.09.'
+    """
+    p = log_rank_p(time, event, high)
+    if np.isfinite(p):
+        return f"Log-rank test of the two risk groups, cases unseen: p = {p:.2g}."
+    if high.any() and not high.all():
+        return "No log-rank test: nobody had the event while both risk groups were followed."
+    side = "above" if high.any() else "at or below"
+    return (
+        f"No log-rank test: every case is {side} the median risk of those that its model learnt "
+        "from, so that one of the two groups is empty."
+    )
 
 
 def expected_survival(prepared: Prepared, fits: list[Fitted], when: float) -> np.ndarray | None:

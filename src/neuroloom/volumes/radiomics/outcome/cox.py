@@ -57,6 +57,32 @@ def fit_cox(z: np.ndarray, y: np.ndarray, penalty: float) -> Arrays:
     return {"weights": fitter.params_.to_numpy(float)}
 
 
+def centred(z: np.ndarray, weights: np.ndarray) -> Arrays:
+    """Return weights with the median log-hazard of the rows they were learnt from.
+
+    Examples
+    --------
+    >>> centred(np.array([[1.0], [2.0], [6.0]]), np.array([0.5]))["middle"]
+    array([1.])
+    """
+    return {"weights": weights, "middle": np.median(z @ weights, keepdims=True)}
+
+
+def log_hazard(z: np.ndarray, arrays: Arrays) -> np.ndarray:
+    """Return each row's log-hazard beside the median of the rows that were learnt from.
+
+    Models of different folds so have one zero. Those of runs from before count from the mean of the
+    features.
+
+    Examples
+    --------
+    >>> z = np.array([[1.0], [2.0], [6.0]])
+    >>> log_hazard(z, centred(z, np.array([0.5]))).tolist()
+    [-0.5, 0.0, 2.0]
+    """
+    return z @ arrays["weights"] - arrays.get("middle", 0.0)
+
+
 def baseline_hazard(y: np.ndarray, risk: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return times of events and the cumulative hazard at a log-hazard of 0 (Breslow 1974).
 

@@ -200,17 +200,19 @@ class Volume(Linear):
         """Fit without a penalty to speak of."""
         if self.task != "survival":
             return super().solve(z, y, seed)
-        from neuroloom.volumes.radiomics.outcome.cox import choose_features, fit_cox
+        from neuroloom.volumes.radiomics.outcome.cox import centred, choose_features, fit_cox
 
         weights = np.zeros(z.shape[1])
         if np.ptp(z) > 0:
             chosen = choose_features(z, y)
             weights[chosen] = fit_cox(z[:, chosen], y, 0.01)["weights"]
-        return {"weights": weights}
+        return centred(z, weights)
 
     def scores(self, z: np.ndarray, arrays: Arrays) -> np.ndarray:
         """Return scores of the volumes."""
-        return z @ arrays["weights"] if self.task == "survival" else super().scores(z, arrays)
+        from neuroloom.volumes.radiomics.outcome.cox import log_hazard
+
+        return log_hazard(z, arrays) if self.task == "survival" else super().scores(z, arrays)
 
 
 class Cox(TableLearner):
@@ -227,16 +229,19 @@ class Cox(TableLearner):
         """Choose features and penalty, then fit on all rows."""
         from neuroloom.volumes.radiomics.outcome.cox import (
             baseline_hazard,
+            centred,
             choose_features,
             fit_cox,
+            log_hazard,
         )
 
         best = self._penalty(z, y) if len(y) >= 20 else 0.1
         chosen = choose_features(z, y)
         weights = np.zeros(z.shape[1])
         weights[chosen] = fit_cox(z[:, chosen], y, best)["weights"]
-        at, hazard = baseline_hazard(y, z @ weights)
-        return {"weights": weights, "times": at, "hazard": hazard, "penalty": np.array([best])}
+        arrays = centred(z, weights)
+        at, hazard = baseline_hazard(y, log_hazard(z, arrays))
+        return arrays | {"times": at, "hazard": hazard, "penalty": np.array([best])}
 
     def _penalty(self, z: np.ndarray, y: np.ndarray) -> float:
         from neuroloom.learn.scoring.survival import c_index
@@ -255,5 +260,7 @@ class Cox(TableLearner):
         return self.penalties[int(np.nan_to_num(reached, nan=0.5).argmax())]
 
     def scores(self, z: np.ndarray, arrays: Arrays) -> np.ndarray:
-        """Return log-hazards relative to the mean of the features."""
-        return z @ arrays["weights"]
+        """Return log-hazards relative to the median of the training rows."""
+        from neuroloom.volumes.radiomics.outcome.cox import log_hazard
+
+        return log_hazard(z, arrays)
