@@ -1,4 +1,4 @@
-"""What names of columns, classes and channels tell, and when two of them are one."""
+"""What names of columns, classes and channels tell, when two are one, and which say nothing."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ _BARE = re.compile(r"(?:image|channel|class|label|segment)?\d*")
 # Blanks, hyphens and underscores inside a name; between two digits they part numbers.
 _JOINTS = re.compile(r"(?<=\D)[\s_-]+(?=\w)|(?<=\d)[\s_-]+(?=[^\W\d])")
 
+# What pandas takes for nothing, but "None": that may be the name of a class.
+MISSING = (
+    "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN",
+    "<NA>", "N/A", "NA", "NULL", "NaN", "n/a", "nan", "null",
+)  # fmt: skip
 _SUBJECTS = ("subject", "subjectid", "participant", "participantid", "patient", "patientid")
 _WORDS = """
     surname forename nickname username nachname vorname birthday geburtsdatum geburtstag geburtsjahr

@@ -550,6 +550,17 @@ def test_a_column_that_is_a_feature_stands_once_in_the_table(tmp_path):
     assert "kind" in made
 
 
+def test_a_column_of_numbers_and_words_holds_words(tmp_path):
+    manifest = write_regions(tmp_path / "data", n=3)
+    more = {"grade": ["2", "3a", "1"], "site": ["01", "10", "2"], "age": ["45", "n/a", "6.5"]}
+    pd.read_csv(manifest).assign(**more).to_csv(manifest, index=False)
+    run = Radiomics(families=["stat"]).run(manifest, tmp_path / "run")
+    table = pd.read_parquet(run.folder / "predictions.parquet")
+    assert table["grade"].tolist() == ["2", "3a", "1"]
+    assert table["site"].tolist() == ["01", "10", "2"]
+    np.testing.assert_array_equal(table["age"], [45, np.nan, 6.5])
+
+
 @pytest.mark.parametrize(
     "column", ["patient_id", "PatientID", "participant_id", "subject_id", "Subject", "ID"]
 )

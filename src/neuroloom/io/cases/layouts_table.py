@@ -11,7 +11,7 @@ from neuroloom.core.errors import DataError, nearest
 from neuroloom.io.cases.layouts import Layout, Row, few, listed
 from neuroloom.io.cases.model import label_paths
 from neuroloom.io.images import image_stem, is_image, split_address
-from neuroloom.io.names import says_who, subject_columns
+from neuroloom.io.names import MISSING, says_who, subject_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 CASES = "cases.csv"
 _OWN = ("image", "label", "split", "session", "run")
 _CASE_COLUMNS = ("name", "case")
+_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
 
 
 def by_cases_csv(root: Path) -> Layout | None:
@@ -43,7 +44,8 @@ def _names_images(data: Path) -> bool:
 def by_manifest(data: Path) -> Layout:
     """Read a CSV or TSV with `image` or `image_<channel>`, `label` or `label_<class>`, and more.
 
-    Columns that say who somebody is are left out; `name` or `case` name the case itself.
+    Columns that say who somebody is are left out; `name` or `case` name the case itself. A column
+    holds numbers if all its cells do that say something, else words.
     """
     import pandas as pd
 
@@ -64,10 +66,12 @@ def by_manifest(data: Path) -> Layout:
     if table.empty:
         raise DataError(f"{data}: the manifest has a head and no rows; name a case a row.")
     labels = file_columns(table, "label")
-    keys = {*images, *labels, *_CASE_COLUMNS, *subject_columns(table)[:1]}
-    personal = [name for name in table if says_who(name) and name not in keys]
+    keys = {*images, *labels, *_CASE_COLUMNS}
+    whose = subject_columns(table)[:1]
+    personal = [name for name in table if says_who(name) and name not in {*keys, *whose}]
+    table = _with_numbers(table.drop(columns=personal), keys)
     rows = [_manifest_row(data, number, row, images, labels) for number, row in enumerate(
-        table.drop(columns=personal).to_dict("records"), start=2)]  # fmt: skip
+        table.to_dict("records"), start=2)]  # fmt: skip
     layout = Layout(rows, f"manifest {data.name} with the columns {held}")
     if personal:
         layout.notes.append(f"Columns that say who somebody is were left out: {few(personal)}.")
@@ -108,8 +112,37 @@ def file_columns(table: pd.DataFrame, word: str) -> list[str]:
     return [word] if word in table else several
 
 
+def _with_numbers(table: pd.DataFrame, apart: set[str]) -> pd.DataFrame:
+    """Return a table of words with numbers in the columns that hold nothing else, but for some."""
+    import pandas as pd
+
+    made = {
+        name: table[name] if name in apart else pd.Series(_cells(table[name]), dtype=object)
+        for name in table
+    }
+    return pd.DataFrame(made)
+
+
+def _cells(column: Iterable[str]) -> list[Any]:
+    """Return numbers if all cells are that say something, else words; "01" is one.
+
+    Examples
+    --------
+    >>> _cells(["45", "n/a", "6.5"]), _cells(["2", "", "3a"]), _cells(["01", "10"])
+    ([45, None, 6.5], ['2', None, '3a'], ['01', '10'])
+    """
+    words = [cell.strip() for cell in column]
+    if all(word in MISSING or _NUMBER.fullmatch(word) for word in words):
+        return [None if word in MISSING else _number(word) for word in words]
+    return [word or None for word in words]
+
+
+def _number(word: str) -> float:
+    return float(word) if "." in word or "e" in word.lower() else int(word)
+
+
 def _manifest_row(
-    data: Path, number: int, row: dict[str, str], images: list[str], labels: list[str]
+    data: Path, number: int, row: dict[str, Any], images: list[str], labels: list[str]
 ) -> Row:
     missing = tuple(k for k, name in enumerate(images) if not row[name].strip())
     given = [name for name in images if row[name].strip()] or images[:1]
@@ -122,18 +155,10 @@ def _manifest_row(
     alias = next(iter(subject_columns(keys)), None)
     if alias is not None:
         keys = {"subject": keys.pop(alias), **keys}
-        if not keys["subject"].strip():
+        if keys["subject"] is None:
             raise DataError(f"{data}: row {number}: the {alias} is empty.")
     own = next((row[name] for name in _CASE_COLUMNS if row.get(name)), image_stem(paths[0]))
-    numbers = {key: _number(value) for key, value in keys.items()}
-    return Row(own, paths, label, numbers, missing=missing)
-
-
-def _number(value: str) -> Any:
-    """Return numbers of a table as numbers; "01" stays a name."""
-    if re.fullmatch(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", value.strip()):
-        return float(value) if "." in value or "e" in value.lower() else int(value)
-    return value.strip() or None
+    return Row(own, paths, label, keys, missing=missing)
 
 
 def _there(data: Path, number: int, column: str, path: str) -> str:

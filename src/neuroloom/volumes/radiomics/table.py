@@ -13,7 +13,7 @@ from neuroloom.core.audit import Finding
 from neuroloom.core.errors import DataError, nearest
 from neuroloom.io.cases.layouts_table import file_columns, own_names, separator_of
 from neuroloom.io.images import is_image
-from neuroloom.io.names import plain, says_who, subject_columns, tells
+from neuroloom.io.names import MISSING, plain, says_who, subject_columns, tells
 from neuroloom.volumes.radiomics.extract import (
     Chain,
     Measured,
@@ -22,7 +22,6 @@ from neuroloom.volumes.radiomics.extract import (
     measure_response,
 )
 from neuroloom.volumes.whole.columns import (
-    MISSING,
     numbers_of,
     or_missing,
     told_cells,

@@ -11,16 +11,12 @@ import numpy as np
 
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import DataError, nearest
+from neuroloom.io.names import MISSING
 
 if TYPE_CHECKING:
     import pandas as pd
 
 OURS = ("name", "subject", "session", "run", "path", "image", "label", "split")
-# What pandas takes for nothing, but "None": that may be the name of a class.
-MISSING = (
-    "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN",
-    "<NA>", "N/A", "NA", "NULL", "NaN", "n/a", "nan", "null",
-)  # fmt: skip
 _MOST_LEVELS = 10
 _SHOWN = 5
 _COMMA = re.compile(r"[+-]?\d+,\d+")
