@@ -30,6 +30,7 @@ from neuroloom.volumes.radiomics.outcome.forest import flatten, walk
 from neuroloom.volumes.radiomics.outcome.models import linear, volume
 from neuroloom.volumes.radiomics.outcome.targets import outcome_of, stratified_folds
 from neuroloom.volumes.radiomics.recipe import Radiomics
+from neuroloom.volumes.radiomics.story import method
 from neuroloom.volumes.radiomics.table import Wish, find_channel, has_images, measure_cases
 from tests.regions import write_regions
 
@@ -548,6 +549,18 @@ def test_a_column_that_is_a_feature_stands_once_in_the_table(tmp_path):
     made = pd.read_csv(run.folder / "artifacts" / "features.csv")
     assert made["age"].tolist() == [31, 47, 58]
     assert "kind" in made
+
+
+def test_the_curve_of_a_ct_is_in_its_unit(tmp_path):
+    manifest = write_regions(tmp_path, n=2)
+    # The first step, or the middle of the first bin, above what nine tenths of the voxels have.
+    for kind, most in (("definite", 1.01), ("width", 3.76)):
+        recipe = Radiomics(families=["stat", "ivh"], ivh=kind)
+        found = recipe.measure(manifest).features
+        assert (found["ivh_i10"] - found["stat_p90"]).abs().max() < most
+        assert "the intensity-volume curve is" in method(recipe)
+    bins = Radiomics(families=["ivh"]).measure(manifest).features
+    assert (bins["ivh_i10"] > 500).all()
 
 
 def test_a_column_of_numbers_and_words_holds_words(tmp_path):

@@ -77,6 +77,12 @@ class Radiomics(Study):
     )
     bins: int = setting(32, "number of grey levels with discretise=number", ge=2)
     width: float = setting(25.0, "width of a grey level with discretise=width", gt=0)
+    ivh: Literal["continuous", "definite", "width"] = setting(
+        "continuous",
+        "intensity-volume curve: of 1000 bins (no unit), in steps of 1 (CT, HU), or of bins of "
+        "ivh_width (PET, SUV)",
+    )
+    ivh_width: float = setting(2.5, "width of a bin with ivh=width, such as 0.1 SUV", gt=0)
     families: list[str] = setting([], "features: morph, loc, stat, ih, ivh, cm, rlm, …; all")
     modes: list[str] = setting(
         [], "aggregation of texture; default: 3D_comb to learn from, all six in a table"
@@ -126,6 +132,8 @@ class Radiomics(Study):
             method=self.discretise,
             bins=self.bins,
             width=self.width,
+            ivh=self.ivh,
+            ivh_width=self.ivh_width,
             families=tuple(self.families) or ALL_FAMILIES,
             modes=modes,
         )

@@ -96,7 +96,12 @@ def method(recipe: Radiomics) -> str:
         "width": f"grey levels are bins of {recipe.width:g}",
         "none": "grey levels are the intensities",
     }
-    return "; ".join([*parts, levels[recipe.discretise]]) + "."
+    curves = {
+        "continuous": "the intensity-volume curve is of 1000 bins over the range of each region",
+        "definite": "the intensity-volume curve is in steps of 1",
+        "width": f"the intensity-volume curve is of bins of {recipe.ivh_width:g}",
+    }
+    return "; ".join([*parts, levels[recipe.discretise], curves[recipe.ivh]]) + "."
 
 
 def illustrate(recipe: Radiomics, run: Run, prepared: Prepared, fits: list[Fitted]) -> None:
