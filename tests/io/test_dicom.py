@@ -177,6 +177,42 @@ def test_a_segmentation_over_slices_that_do_not_say_all(tmp_path: Path) -> None:
     np.testing.assert_array_equal(to_array(found)[0], label)
 
 
+def said_with_each_frame(data: pydicom.Dataset) -> None:
+    """Move what all frames share to each of them, as Philips writes enhanced MR."""
+    shared = data.SharedFunctionalGroupsSequence[0]
+    for name in ("PlaneOrientationSequence", "PixelMeasuresSequence"):
+        for frame in data.PerFrameFunctionalGroupsSequence:
+            setattr(frame, name, shared[name].value)
+        delattr(shared, name)
+
+
+def test_a_segmentation_over_frames_that_each_say_how_they_lie(tmp_path: Path) -> None:
+    label = (VOXELS > 2000).astype(np.uint8)
+    folder = write_dicom(tmp_path / "ct", VOXELS)
+    frames = write_seg(tmp_path / "frames.dcm", label, folder, {1: "bright"})
+    blank(frames, said_with_each_frame)
+    found = read_image(write_seg(tmp_path / "seg.dcm", label, frames, {1: "bright"}))
+    np.testing.assert_array_equal(to_array(found)[0], label)
+    np.testing.assert_allclose(found.attrs["affine"], read_image(frames).attrs["affine"], atol=1e-6)
+
+
+def test_a_segmentation_over_slices_turned_by_a_last_digit(tmp_path: Path) -> None:
+    folder = write_dicom(tmp_path / "ct", VOXELS)
+    turned = [1, 0.00001, 0, -0.00001, 1, 0]
+    blank(next(folder.iterdir()), lambda d: setattr(d, "ImageOrientationPatient", turned))
+    label = (VOXELS > 2000).astype(np.uint8)
+    found = read_image(write_seg(tmp_path / "seg.dcm", label, folder, {1: "bright"}))
+    np.testing.assert_array_equal(to_array(found)[0], label)
+
+
+def test_a_segmentation_that_the_headers_do_not_allow_is_said(tmp_path: Path) -> None:
+    folder = write_dicom(tmp_path / "ct", VOXELS)
+    for file in folder.iterdir():
+        blank(file, lambda data: delattr(data, "StudyInstanceUID"))
+    with pytest.raises(DataError, match=r"seg\.dcm: the headers of the series lack"):
+        write_seg(tmp_path / "seg.dcm", np.ones(VOXELS.shape, int), folder, {1: "bright"})
+
+
 def test_the_patient_stays_where_they_are(tmp_path: Path) -> None:
     folder = identify(write_dicom(tmp_path / "ct", VOXELS))
     assert all(b"Mustermann" in file.read_bytes() for file in folder.iterdir())

@@ -7,7 +7,7 @@ hospital, dates and every free text stay there, also where a tag is new or a mak
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -56,15 +56,15 @@ def write_seg(
     Raises
     ------
     DataError
-        If the label is on another grid, or holds other numbers.
+        If the label is on another grid, or holds other numbers; or if the series lacks what a
+        segmentation says of its source.
 
     Examples
     --------
     >>> write_seg("seg.dcm", label, "series/", {1: "tumour"})  # doctest: +SKIP
     """
     path, stack = Path(path), planes(Path(source))
-    files = list(dict.fromkeys(plane.file for plane in stack))
-    sources = [_nobody(file) for file in files]
+    sources = _sources(path, stack)
     shape = (len(stack), int(sources[0].Rows), int(sources[0].Columns))
     if np.shape(label) != shape:
         raise DataError(f"{path.name}: the series is {shape}, the label {np.shape(label)}.")
@@ -77,8 +77,50 @@ def write_seg(
     for position, number in enumerate(sorted(classes), start=1):
         numbers[np.asarray(label) == number] = position
     names = [classes[number] for number in sorted(classes)]
-    made = _segmentation(sources, *_frames(numbers, stack), names)
+    frames = _frames(numbers, stack)
+    made = _allowed(path, lambda: _segmentation(sources, *frames, names))
     return write_atomic(path, made.save_as)
+
+
+def _allowed(path: Path, work: Callable[[], Any]) -> Any:
+    """Call what works on headers; what it says of them may quote tags and is not passed on."""
+    try:
+        return work()
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{path.name}: the headers of the series lack, or say otherwise, what a DICOM "
+            f"Segmentation needs of them ({type(error).__name__}); the label itself is not "
+            "concerned. Export the series again, or convert the label with a tool of your viewer."
+        ) from None
+
+
+def _sources(path: Path, stack: list[Plane]) -> list[Any]:
+    """Return the headers of a stack, in its order, as a segmentation can be laid over them."""
+    files = dict.fromkeys(plane.file for plane in stack)
+    found = [_allowed(path, partial(_nobody, file)) for file in files]
+    _allowed(path, lambda: _share(found))
+    return found
+
+
+def _share(sources: list[Any]) -> None:
+    """Say once how slices are turned and how large their pixels are: as the first of them has it.
+
+    Some scanners say it with each frame, and the last digits may differ from slice to slice; a
+    segmentation has it once.
+    """
+    from pydicom.dataset import Dataset
+
+    first = sources[0]
+    for other in sources[1:]:
+        other.ImageOrientationPatient = first.ImageOrientationPatient
+    if "PerFrameFunctionalGroupsSequence" not in first:
+        return
+    if "SharedFunctionalGroupsSequence" not in first:
+        first.SharedFunctionalGroupsSequence = [Dataset()]
+    shared = first.SharedFunctionalGroupsSequence[0]
+    for name in ("PlaneOrientationSequence", "PixelMeasuresSequence"):
+        if name not in shared:
+            setattr(shared, name, first.PerFrameFunctionalGroupsSequence[0][name].value)
 
 
 def _frames(numbers: np.ndarray, stack: list[Plane]) -> tuple[np.ndarray, list[Plane] | None]:

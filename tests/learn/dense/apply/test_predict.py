@@ -10,7 +10,7 @@ import pytest
 from neuroloom.core.recording import image, volume
 from neuroloom.io.cases import Case
 from neuroloom.io.images import peek_image, read_image, to_array, write_image
-from neuroloom.learn.dense.apply.predict import is_dicom, label_suffix, write_label
+from neuroloom.learn.dense.apply.predict import is_dicom, label_suffix, write_label, write_segments
 from tests.grids import OBLIQUE, write_dicom
 
 VOLUMES = {
@@ -82,3 +82,17 @@ def test_a_series_that_was_picked_by_its_number_is_dicom(tmp_path: Path) -> None
     del flat.ImagePositionPatient
     flat.save_as(file)
     assert not is_dicom(Case("a", (file,)))
+
+
+def test_a_segmentation_that_cannot_be_written_ends_no_run(tmp_path: Path) -> None:
+    import pydicom
+
+    series = write_dicom(tmp_path / "ct", np.ones((2, 3, 4), np.uint16))
+    for file in series.iterdir():
+        header = pydicom.dcmread(file)
+        del header.StudyInstanceUID
+        header.save_as(file)
+    case = Case("a", (series,))
+    noticed = write_segments(tmp_path, "a", case, np.ones((2, 3, 4), int), {"0": "no", "1": "b"})
+    assert [one.title for one in noticed] == ["A DICOM Segmentation is missing"]
+    assert not (tmp_path / "a_seg.dcm").exists()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neuroloom.core.audit import keep_findings
+from neuroloom.core.audit import Finding, keep_findings
 from neuroloom.core.dataset import Dataset, named_apart
-from neuroloom.core.errors import ConfigError
+from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import write_atomic, write_json
 from neuroloom.core.run import check_out
 from neuroloom.io.images.dicom_seg import write_seg
@@ -48,13 +49,16 @@ def predict(
     files = [case.images[0] for dataset in datasets for case in dataset.extra["found"].cases]
     datasets = named_apart(datasets, files)
     folder = None if out is None else Path(out)
-    findings = keep_findings((one for dataset in datasets for one in dataset.findings), folder)
+    findings = [one for dataset in datasets for one in dataset.findings]
+    keep_findings(findings, folder)
     rows: list[dict[str, Any]] = []
     for dataset in datasets:
         for row, p in enumerate(study.scores_of(ensemble, dataset)):
-            rows += _one(study, ensemble, dataset, row, p, folder)
+            said, noticed = _one(study, ensemble, dataset, row, p, folder)
+            rows += said
+            findings += noticed
     table = pd.DataFrame(rows).astype({"flag": "boolean"})
-    table.attrs["findings"] = findings
+    table.attrs["findings"] = keep_findings(findings, folder)
     if folder is not None:
         write_atomic(folder / "predictions.parquet", lambda p: table.to_parquet(p, index=False))
         write_atomic(folder / "predictions.csv", lambda p: table.to_csv(p, index=False))
@@ -69,8 +73,8 @@ def _one(
     row: int,
     p: np.ndarray,
     folder: Path | None,
-) -> list[dict[str, Any]]:
-    """Label one case, write it, and return its rows: one a class."""
+) -> tuple[list[dict[str, Any]], list[Finding]]:
+    """Label one case, write it, and return its rows, one a class, and what could not be written."""
     name = str(dataset.table["name"].iloc[row])
     facts, case = dataset.facts, dataset.x[row]
     label = kept(decode(p, facts), facts["parts"], ensemble.facts["largest"])
@@ -81,20 +85,37 @@ def _one(
     judged = knows_usual(ensemble.facts)
     why = why_flagged(ensemble.facts, sure, volumes) if judged else NOT_JUDGED
     drawn, more = study.deliver(dataset, row, p, label, folder)
-    file = f"{name}{label_suffix(case)}"
+    noticed: list[Finding] = []
     if folder is not None:
         write_label(folder, name, case, drawn, h)
         if is_dicom(case):
-            classes = {int(k): v for k, v in facts["classes_of"].items() if int(k)}
-            ordered = case.in_file_order(label)
-            write_seg(folder / f"{name}_seg.dcm", ordered, case.images[0], classes)
+            noticed = write_segments(folder, name, case, label, facts["classes_of"])
         shades = shades_of(facts["parts"], facts.get("painted", ()))
         sight = folder / f"{name}_picture.png"
         write_picture(sight, case.image()[0], label, case.spacing, shades)
     head = {"name": name, "path": dataset.table["path"].iloc[row]}
     tail = {"unit": unit, "doubt": sure, "flag": bool(why) if judged else None}
-    tail |= {"why": why, "file": file}
-    return [head | {"class": k, "volume": v} | tail | more for k, v in volumes.items()]
+    tail |= {"why": why, "file": f"{name}{label_suffix(case)}"}
+    return [head | {"class": k, "volume": v} | tail | more for k, v in volumes.items()], noticed
+
+
+def write_segments(
+    folder: Path, name: str, case: Case, label: np.ndarray, classes: Mapping[str, str]
+) -> list[Finding]:
+    """Write the label of a DICOM series as a DICOM Segmentation too; say it where that fails.
+
+    Parameters
+    ----------
+    classes
+        Number to name, 0 for what is none.
+    """
+    drawn = {int(number): title for number, title in classes.items() if int(number)}
+    path = folder / f"{name}_seg.dcm"
+    try:
+        write_seg(path, case.in_file_order(label), case.images[0], drawn)
+    except DataError as error:
+        return [Finding("warning", "A DICOM Segmentation is missing", str(error))]
+    return []
 
 
 def is_dicom(case: Case) -> bool:
