@@ -69,6 +69,25 @@ def test_several_series_are_listed(tmp_path: Path) -> None:
         read_image(f"{folder}::9")
 
 
+def test_a_tilted_gantry_is_said_and_a_voxel_has_its_volume(tmp_path: Path) -> None:
+    folder = write_dicom(tmp_path / "ct", VOXELS)
+    for file in folder.iterdir():
+        blank(file, tilt)
+    header, found = peek_image(folder), read_image(folder)
+    assert header.spacing[0] == pytest.approx(2.5 / np.cos(0.3))
+    assert header.voxel == pytest.approx(2.5 * 0.7 * 0.8)
+    assert "not at right angles, by 17 degrees" in header.notes[0]
+    assert tuple(found.attrs["notes"]) == header.notes
+    again = peek_image(write_image(tmp_path / "a.nii.gz", found))
+    assert (again.notes, again.voxel) == (header.notes, pytest.approx(header.voxel))
+
+
+def tilt(data: pydicom.Dataset) -> None:
+    """Let each slice lie beside the last, as in a CT whose gantry is tilted by 0.3."""
+    x, y, z = data.ImagePositionPatient
+    data.ImagePositionPatient = [x, round(float(y) + float(z) * np.tan(0.3), 9), z]
+
+
 def test_a_missing_slice(tmp_path: Path) -> None:
     folder = write_dicom(tmp_path / "ct", VOXELS)
     middle = next(f for f in folder.iterdir() if pydicom.dcmread(f).InstanceNumber == 4)

@@ -320,6 +320,26 @@ def affine_spacing(affine: np.ndarray) -> tuple[float, ...]:
     return tuple(float(size) for size in sizes[::-1])
 
 
+def voxel_share(affine: np.ndarray | None) -> float:
+    """Return the share of a box with the sides of a voxel that the voxel fills.
+
+    It is 1 where the axes are at right angles, and in an image, which has no affine (None); the
+    cosine of the tilt where the gantry of a CT was tilted, so that each slice lies beside the last.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> tilted = np.eye(4)
+    >>> tilted[1:3, 2] = np.sin(np.pi / 3), np.cos(np.pi / 3)
+    >>> affine_spacing(tilted)[0], round(voxel_share(tilted), 3)
+    (1.0, 0.5)
+    """
+    if affine is None:
+        return 1.0
+    sides = float(np.prod(affine_spacing(affine)))
+    return abs(float(np.linalg.det(np.asarray(affine, float)[:3, :3]))) / sides if sides else 0.0
+
+
 def _grid(
     kind: str,
     data: np.ndarray,
@@ -508,9 +528,7 @@ def _check_affine(affine: Any, name: str) -> None:
             f"{name}: expected an affine of 4 x 4 finite numbers, got {affine.tolist()}; the "
             "header is damaged."
         )
-    sizes = np.sqrt((affine[:3, :3] ** 2).sum(0))
-    # A share of the box that the axes would span if they were at right angles.
-    if not sizes.all() or abs(np.linalg.det(affine[:3, :3] / sizes)) < 1e-6:
+    if voxel_share(affine) < 1e-6:
         raise DataError(
             f"{name}: the affine cannot be inverted, its axes are {affine[:3, :3].T.tolist()}; "
             "two axes point the same way or a voxel has no size."

@@ -350,6 +350,7 @@ def with_copied(study: Segment, prepared: Prepared, table: pd.DataFrame) -> pd.D
         judged = rows_of_case(
             case.truth(), dataset.x[other].truth(), study.measured_in(dataset, row)[0],
             dataset.facts["parts"], study.tolerance, dataset.facts["ignore"],
+            study.voxel_in(dataset, row),
         )  # fmt: skip
         rows += [head | one for one in judged]
     return pd.concat([table, pd.DataFrame(rows)], ignore_index=True) if rows else table

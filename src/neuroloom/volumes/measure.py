@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from neuroloom.core.run import Run
+    from neuroloom.io.images import ImageHeader
 
 WHOLE = "foreground"
 OPEN = 2
@@ -226,14 +227,14 @@ class Measure(Recipe):
         if self.instances:
             a, b, ignore = _foreground(truth, found, ignore)
         known = without_ignored(a, b, ignore)
-        judged = rows_of_case(a, b, header.spacing, classes, tolerance, ignore)
-        options = {"tolerance": tolerance, "beta": self.beta}
+        judged = rows_of_case(a, b, header.spacing, classes, tolerance, ignore, header.voxel)
+        options = {"tolerance": tolerance, "beta": self.beta, "voxel_volume": header.voxel}
         rows = measures.measure_case(a, b, header.spacing, self.chosen, classes, ignore, **options)
         lesions: list[dict[str, Any]] = []
         for row, other in zip(rows, judged, strict=True):
             row |= {"undefined": other["undefined"]}
             if self.lesions:
-                more, each = self._lesions(*known, header.spacing, classes[row["class"]])
+                more, each = self._lesions(*known, header, classes[row["class"]])
                 row |= more
                 lesions += [head | {"class": row["class"]} | one for one in each]
             if self.instances:
@@ -267,13 +268,13 @@ class Measure(Recipe):
         return 1.0 if unit == "mm" else float(max(spacing))
 
     def _lesions(
-        self, truth: np.ndarray, found: np.ndarray, spacing: tuple[float, ...], of: Any
+        self, truth: np.ndarray, found: np.ndarray, header: ImageHeader, of: Any
     ) -> tuple[dict[str, float], list[dict[str, Any]]]:
         from neuroloom.learn.dense.measures import lesions
         from neuroloom.learn.dense.measures.overlap import mask_of
 
         masks = mask_of(truth, of), mask_of(found, of)
-        matched = lesions.match_lesions(*masks, spacing, self.overlap)
+        matched = lesions.match_lesions(*masks, header.spacing, self.overlap, voxel=header.voxel)
         scores = matched.scores() | {
             f"lesion_{name}": value for name, value in lesions.panoptic(*masks).items()
         }

@@ -46,6 +46,8 @@ class Pair:
         Of the areas, along the first axis; None is the middle one.
     left_out
         Voxels that count nowhere; both masks are empty there.
+    voxel_volume
+        Volume of a voxel; None: the product of the spacing, as axes at right angles have it.
     """
 
     truth: NDArray[np.bool_]
@@ -55,6 +57,7 @@ class Pair:
     beta: float = 1.0
     slice_number: int | None = None
     left_out: int = 0
+    voxel_volume: float | None = None
 
     @cached_property
     def counts(self) -> Counts:
@@ -70,7 +73,7 @@ class Pair:
     @property
     def voxel(self) -> float:
         """Volume of a voxel."""
-        return float(np.prod(self.spacing))
+        return float(np.prod(self.spacing)) if self.voxel_volume is None else self.voxel_volume
 
 
 @dataclass(frozen=True)
@@ -336,7 +339,7 @@ def measure_case(
     ignore
         Label of the truth whose voxels count nowhere.
     options
-        tolerance, beta, slice_number: see `Pair`.
+        tolerance, beta, slice_number, voxel_volume: see `Pair`.
 
     Examples
     --------

@@ -27,6 +27,7 @@ def study(largest: str = "no") -> SimpleNamespace:
         tolerance=1.0,
         judge_more=lambda *_: {},
         measured_in=lambda dataset, row: (dataset.x[row].spacing, "mm"),
+        voxel_in=lambda dataset, row: float(np.prod(dataset.x[row].spacing)),
     )
 
 

@@ -22,6 +22,7 @@ import numpy as np
 
 from neuroloom.core import registry
 from neuroloom.core.errors import DataError, nearest
+from neuroloom.core.recording import voxel_share
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 _DOUBLE = (".ome.tif", ".ome.tiff", ".ome.zarr")
 _NATIVE_GZ = (".nii",)
 _MICROMETRES = {"um": 1.0, "mm": 1e3}
+_RIGHT = 1 - 1e-4  # of a box: what a voxel fills whose axes are at right angles but for a degree
 _INTEGERS = (np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int64)
 # What the libraries raise when bytes are not what a format promises.
 _BROKEN = (
@@ -83,6 +85,11 @@ class ImageHeader:
     opaque: bool = False
     turned: bool = False
     segments: Mapping[int, str] = field(default_factory=dict)
+
+    @property
+    def voxel(self) -> float:
+        """Volume of a voxel (2-D: area of a pixel), also of one whose axes are askew."""
+        return float(np.prod(self.spacing)) * voxel_share(self.affine)
 
     def given_in(self, unit: str) -> ImageHeader:
         """Return the same with its sizes in another unit of length.
@@ -138,6 +145,7 @@ def read_image(path: Path | str) -> xr.DataArray:
     with _opened(path) as (module, plain):
         recording = module.read(plain)
     recording.attrs["source"] = source_name(path)
+    recording.attrs["notes"] += _askew(recording.attrs.get("affine"))
     return recording
 
 
@@ -167,7 +175,21 @@ def peek_image(path: Path | str) -> ImageHeader:
     """
     with _opened(path) as (module, plain):
         header: ImageHeader = module.peek(plain)
-    return replace(header, source=source_name(path))
+    notes = (*header.notes, *_askew(header.affine))
+    return replace(header, source=source_name(path), notes=notes)
+
+
+def _askew(affine: np.ndarray | None) -> list[str]:
+    """Say that the axes of a volume are not at right angles, if they are not."""
+    share = voxel_share(affine)
+    if not share < _RIGHT:
+        return []
+    angle = np.degrees(np.arccos(share))
+    return [
+        f"Its axes are not at right angles, by {angle:.2g} degrees, as those of a CT with a tilted "
+        "gantry: volumes of what is segmented are right, but distances are taken along the axes, "
+        "and shapes are seen askew; resample it (dcm2niix does) if these matter."
+    ]
 
 
 def read_window(path: Path | str, window: Sequence[slice]) -> np.ndarray:

@@ -233,7 +233,10 @@ def rows_of(
     entities = dataset.table.iloc[row][list(ENTITIES)].to_dict()
     start = {"example": dataset.table["name"].iloc[row], **entities, **head}
     spacing, _ = study.measured_in(dataset, row)
-    judged = rows_of_case(truth, label, spacing, facts["parts"], study.tolerance, facts["ignore"])
+    judged = rows_of_case(
+        truth, label, spacing, facts["parts"], study.tolerance, facts["ignore"],
+        voxel=study.voxel_in(dataset, row),
+    )  # fmt: skip
     more = study.judge_more(dataset, row, p, label)
     return [start | one | sure | more for one in judged]
 
@@ -283,10 +286,10 @@ def usual(study: DenseStudy, prepared: Prepared, fits: Sequence[Fitted]) -> dict
     for case in held(prepared, fits):
         label = kept(decode(case.p, facts), facts["parts"], largest)
         doubts.append(doubt(entropy(case.p, regions=bool(facts["regions"])), label))
-        found.append(volumes_of(label, study.measured_in(dataset, case.row)[0], facts["parts"]))
+        found.append(volumes_of(label, study.voxel_in(dataset, case.row), facts["parts"]))
     if facts["ignore"] is None:
         found = [
-            volumes_of(case.truth(), study.measured_in(dataset, row)[0], facts["parts"])
+            volumes_of(case.truth(), study.voxel_in(dataset, row), facts["parts"])
             for row, case in enumerate(dataset.x)
         ]
     middle = float(np.median(doubts)) if doubts else None
@@ -299,17 +302,14 @@ def usual(study: DenseStudy, prepared: Prepared, fits: Sequence[Fitted]) -> dict
     }
 
 
-def volumes_of(
-    label: Label, spacing: Sequence[float], parts: dict[str, Sequence[int]]
-) -> dict[str, float]:
-    """Return the volume of each class in the cubed (2-D: squared) unit of the spacing.
+def volumes_of(label: Label, voxel: float, parts: dict[str, Sequence[int]]) -> dict[str, float]:
+    """Return the volume (2-D: area) of each class, where that of a voxel is known.
 
     Examples
     --------
-    >>> volumes_of(np.array([[1, 1, 0]]), (2.0, 2.0), {"cell": [1]})
+    >>> volumes_of(np.array([[1, 1, 0]]), 4.0, {"cell": [1]})
     {'cell': 8.0}
     """
-    voxel = float(np.prod(spacing))
     return {name: float(mask_of(label, values).sum()) * voxel for name, values in parts.items()}
 
 

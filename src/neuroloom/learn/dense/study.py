@@ -12,6 +12,7 @@ from neuroloom.core.audit import Finding, refuse_shared
 from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.recipe import setting
+from neuroloom.core.recording import voxel_share
 from neuroloom.core.split import Fold, Split, make_folds, unit_keys
 from neuroloom.learn.study import Prepared, Study
 from neuroloom.learn.training.budget import Plan, parse_budget
@@ -420,6 +421,11 @@ class DenseStudy(Study):
         """Return the sizes of a new case's voxels and their unit; a domain may know them better."""
         case = dataset.x[row]
         return tuple(case.spacing), case.unit
+
+    def voxel_in(self, dataset: Dataset, row: int) -> float:
+        """Return the volume (2-D: area) of a voxel in the cubed unit of `measured_in`."""
+        sizes, _ = self.measured_in(dataset, row)
+        return float(np.prod(sizes)) * voxel_share(dataset.x[row].header.affine)
 
     def illustrate(self, run: Run, prepared: Prepared, fits: list[Fitted]) -> None:
         """Draw the best, the median and the worst case, and say it in `facts.json`."""

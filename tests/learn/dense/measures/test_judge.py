@@ -7,7 +7,7 @@ from sklearn import metrics as sk
 
 from neuroloom.core.errors import DataError
 from neuroloom.core.report import MEANINGS, meaning_of
-from neuroloom.learn.dense.measures import judge, surface
+from neuroloom.learn.dense.measures import judge, lesions, surface
 from neuroloom.learn.figures import score_units
 from neuroloom.learn.scoring import intervals, metrics
 from neuroloom.learn.scoring.compare import compare
@@ -140,6 +140,14 @@ def test_scores_of_units():
     assert table["value"][1] == pytest.approx(pair)
     assert (table["low"] < table["value"]).all()
     assert (table["baseline"] < table["low"]).all()
+
+
+def test_slanted_voxels_have_a_volume_of_their_own():
+    label = np.ones((2, 3, 4), int)
+    row = judge.rows_of_case(label, label, (2.0, 1.0, 1.0), {"all": 1}, voxel=1.5)[0]
+    assert (row["volume_true"], row["y_pred"]) == (36.0, 36.0)
+    found = lesions.match_lesions(label, label, (2.0, 1.0, 1.0), voxel=1.5)
+    assert found.true["volume"].tolist() == [36.0]
 
 
 def test_rows_that_do_not_fit_are_said():

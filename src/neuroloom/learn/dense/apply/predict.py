@@ -79,8 +79,8 @@ def _one(
     facts, case = dataset.facts, dataset.x[row]
     label = kept(decode(p, facts), facts["parts"], ensemble.facts["largest"])
     h = entropy(p, regions=bool(facts["regions"]))
-    spacing, unit = study.measured_in(dataset, row)
-    volumes = volumes_of(label, spacing, facts["parts"])
+    _, unit = study.measured_in(dataset, row)
+    volumes = volumes_of(label, study.voxel_in(dataset, row), facts["parts"])
     sure = doubt(h, label)
     judged = knows_usual(ensemble.facts)
     why = why_flagged(ensemble.facts, sure, volumes) if judged else NOT_JUDGED

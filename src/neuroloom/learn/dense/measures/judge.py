@@ -32,6 +32,7 @@ def rows_of_case(
     classes: Classes,
     tolerance: float = 1.0,
     ignore: int | None = None,
+    voxel: float | None = None,
 ) -> list[dict[str, Any]]:
     """Return what judges one case: a row for each class.
 
@@ -47,6 +48,8 @@ def rows_of_case(
         Within which two surfaces agree (NSD), in the unit of the spacing; 1 mm, or one pixel.
     ignore
         Label of the truth whose voxels count nowhere (unlabelled parts of scribbles).
+    voxel
+        Volume of a voxel; None: the product of the spacing, as axes at right angles have it.
 
     Returns
     -------
@@ -64,7 +67,7 @@ def rows_of_case(
     a, b = overlap.without_ignored(truth, predicted, ignore)
     left_out = 0 if ignore is None else int((np.asarray(truth) == ignore).sum())
     counted = overlap.counts_of(a, b, classes)
-    voxel = float(np.prod(spacing))
+    voxel = float(np.prod(spacing)) if voxel is None else voxel
     rows = []
     for number, (name, labels) in enumerate(classes.items()):
         tp, fp, fn, tn = (int(part[number]) for part in counted)

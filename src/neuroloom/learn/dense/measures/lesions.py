@@ -83,6 +83,7 @@ def match_lesions(
     spacing: Sequence[float],
     min_overlap: float = 0.0,
     smallest: float = 0.0,
+    voxel: float | None = None,
 ) -> Lesions:
     """Match components of two masks by overlap; one may answer to several.
 
@@ -97,6 +98,8 @@ def match_lesions(
         Distance of voxel centres along each axis.
     smallest
         Components of less volume are left out, on both sides.
+    voxel
+        Volume of a voxel; None: the product of the spacing, as axes at right angles have it.
 
     Examples
     --------
@@ -104,7 +107,7 @@ def match_lesions(
     [True, False]
     """
     a, b = same_grid(truth, predicted)
-    voxel = float(np.prod(spacing))
+    voxel = float(np.prod(spacing)) if voxel is None else voxel
     one, other = (_without_small(components(mask)[0], smallest / voxel) for mask in (a, b))
     shared = shared_voxels(one, other)
     covered = np.bincount(shared.row, shared.voxels, shared.true.size) / shared.size_true
