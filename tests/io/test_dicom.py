@@ -88,6 +88,24 @@ def tilt(data: pydicom.Dataset) -> None:
     data.ImagePositionPatient = [x, round(float(y) + float(z) * np.tan(0.3), 9), z]
 
 
+def test_an_x_ray_that_is_stored_inverted_is_seen_as_in_a_viewer(tmp_path: Path) -> None:
+    folder = write_dicom(tmp_path / "dx", VOXELS[:1], intercept=0.0)
+    file = next(folder.iterdir())
+    blank(file, flat)
+    dark = read_image(file)
+    blank(file, lambda data: setattr(data, "PhotometricInterpretation", "MONOCHROME1"))
+    found = read_image(file)
+    np.testing.assert_array_equal(found, 4095 - dark)
+    assert found.dtype == dark.dtype
+    assert "inverted" in found.attrs["notes"][0]
+    assert peek_image(file).notes == tuple(found.attrs["notes"])
+
+
+def flat(data: pydicom.Dataset) -> None:
+    """Take the place in space away, which an X-ray does not have."""
+    del data.ImagePositionPatient, data.ImageOrientationPatient
+
+
 def test_a_missing_slice(tmp_path: Path) -> None:
     folder = write_dicom(tmp_path / "ct", VOXELS)
     middle = next(f for f in folder.iterdir() if pydicom.dcmread(f).InstanceNumber == 4)

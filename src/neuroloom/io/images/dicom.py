@@ -213,9 +213,18 @@ def _stacked(path: Path, headers: list[tuple[Path, Any]], notes: list[str]) -> _
     return _Stack(
         found, _LPS_TO_RAS @ affine, int(first.Rows), int(first.Columns),
         int(first.get("SamplesPerPixel", 1)),
-        (int(first.get("BitsStored", 16)), bool(first.get("PixelRepresentation", 0))),
-        (*notes, *more),
+        _stored(first), (*notes, *more),
     )  # fmt: skip
+
+
+def _stored(header: Any) -> tuple[int, bool]:
+    """Return how many bits a number has, and whether it has a sign."""
+    return int(header.get("BitsStored", 16)), bool(header.get("PixelRepresentation", 0))
+
+
+def _ends(bits: int, signed: bool) -> tuple[int, int]:
+    """Return the smallest and the largest number that can be stored."""
+    return (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
 
 
 def _step(
@@ -313,7 +322,7 @@ def _type_of(stack: _Stack) -> type:
     """Return the type after rescaling: as stored, whole numbers that fit, or float32."""
     bits, signed = stack.stored
     factors = [number for plane in stack.planes for number in (plane.slope, plane.intercept)]
-    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
+    low, high = _ends(bits, signed)
     if all(plane.slope == 1 and plane.intercept == 0 for plane in stack.planes):
         kinds: list[type] = [np.int8, np.int16, np.int32] if signed else [
             np.uint8, np.uint16, np.uint32]  # fmt: skip
@@ -339,6 +348,13 @@ def _picture(headers: list[tuple[Path, Any]], notes: list[str]) -> xr.DataArray:
     if len(headers) > 1 or int(header.get("NumberOfFrames", 1)) > 1:
         raise DataError(f"{file.parent}: its slices have no positions; they are no volume.")
     pixels = _read(file, lambda: pydicom.dcmread(file).pixel_array)
+    if header.get("PhotometricInterpretation") == "MONOCHROME1":
+        low, high = _ends(*_stored(header))
+        pixels = (low + high - pixels.astype(np.int64)).astype(pixels.dtype)
+        notes = [
+            *notes,
+            "Its numbers were inverted, as viewers do (MONOCHROME1): high is bright.",
+        ]
     slope, inter = float(header.get("RescaleSlope", 1)), float(header.get("RescaleIntercept", 0))
     if (slope, inter) != (1.0, 0.0):
         pixels = (pixels * slope + inter).astype(np.float32)
