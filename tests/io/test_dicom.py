@@ -106,6 +106,23 @@ def flat(data: pydicom.Dataset) -> None:
     del data.ImagePositionPatient, data.ImageOrientationPatient
 
 
+def test_two_series_of_one_number_are_told_apart(tmp_path: Path) -> None:
+    folder = write_dicom(tmp_path / "ct", VOXELS)
+    write_dicom(folder, VOXELS[:3], series=2)
+    for file in folder.glob("s2_*"):
+        blank(file, number_one_of_a_year_before)
+    with pytest.raises(DataError, match=r"2 series have the number 1: series 1\.2 \(CT, 7 files"):
+        read_image(f"{folder}::1")
+    with pytest.raises(DataError, match=r"pick one: 'ct::1\.2'"):
+        read_image(folder)
+    assert [read_image(f"{folder}::1.{k}").sizes["z"] for k in (1, 2)] == [3, 7]
+
+
+def number_one_of_a_year_before(data: pydicom.Dataset) -> None:
+    """Make a series the first of a visit before."""
+    data.SeriesNumber, data.StudyDate = 1, "20250101"
+
+
 def test_a_missing_slice(tmp_path: Path) -> None:
     folder = write_dicom(tmp_path / "ct", VOXELS)
     middle = next(f for f in folder.iterdir() if pydicom.dcmread(f).InstanceNumber == 4)

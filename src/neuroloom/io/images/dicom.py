@@ -62,7 +62,8 @@ def is_series(folder: Path) -> bool:
 def read(path: Path) -> xr.DataArray:
     """Read a series as a volume, numbers rescaled; a picture without a place as an image.
 
-    `folder::3` picks series number 3 of a folder with several.
+    `folder::3` picks series number 3 of a folder with several; where several have that number,
+    `folder::3.2` the second of these that was taken.
     """
     headers, notes = _headers(path)
     if not _has_place(headers[0][1]):
@@ -120,33 +121,73 @@ def _headers(path: Path) -> tuple[list[tuple[Path, Any]], list[str]]:
     headers = [(item, header) for item, header in headers if "Rows" in header]
     if not headers:
         raise DataError(f"{place}: no DICOM file with an image is in this folder.")
-    series: dict[str, list[tuple[Path, Any]]] = {}
-    for item, header in headers:
-        series.setdefault(str(header.get("SeriesInstanceUID", "")), []).append((item, header))
+    series = _addressed(headers)
     if wanted:
-        numbered = {str(one[0][1].get("SeriesNumber", "")): one for one in series.values()}
-        if wanted not in numbered:
-            raise DataError(f"{place}: has no series {wanted}; {_listed(series)}.")
-        return numbered[wanted], []
+        return _picked(place, series, wanted), []
     if len(series) > 1:
-        first = next(iter(series.values()))[0][1].get("SeriesNumber", "")
         raise DataError(
             f"{place}: {len(series)} series are in one folder: {_listed(series)}. Move each into a "
-            f"folder of its own, or pick one by its number: '{place.name}::{first}'."
+            f"folder of its own, or pick one: '{place.name}::{next(iter(series))}'."
         )
     other = [item for item in files if item not in dicom]
     notes = [f"{len(other)} files beside the series are no DICOM images."] if other else []
     return headers, notes
 
 
+def _addressed(headers: list[tuple[Path, Any]]) -> dict[str, list[tuple[Path, Any]]]:
+    """Return address -> files of each series: its number, or 3.1 and 3.2 where two are number 3.
+
+    These are in the order in which they were taken, as several visits in one folder were.
+    """
+    series: dict[str, list[tuple[Path, Any]]] = {}
+    for item, header in headers:
+        series.setdefault(str(header.get("SeriesInstanceUID", "")), []).append((item, header))
+    numbered: dict[str, list[str]] = {}
+    for uid in sorted(series, key=lambda uid: (_moment(series[uid][0][1]), uid)):
+        numbered.setdefault(_number(series[uid][0][1]), []).append(uid)
+    places = {}
+    for number, uids in numbered.items():
+        for count, uid in enumerate(uids, start=1):
+            places[uid] = f"{number}.{count}" if len(uids) > 1 else number
+    return {places[uid]: one for uid, one in series.items()}
+
+
+def _number(header: Any) -> str:
+    number = header.get("SeriesNumber")
+    return "unnumbered" if number is None or number == "" else str(number)
+
+
+def _moment(header: Any) -> tuple[str, ...]:
+    """Return when a series was taken, as far as its header says."""
+    names = ("StudyDate", "SeriesDate", "AcquisitionDate")
+    times = ("StudyTime", "SeriesTime", "AcquisitionTime")
+    return tuple(str(header.get(name, "")) for name in (*names, *times))
+
+
+def _picked(
+    place: Path, series: dict[str, list[tuple[Path, Any]]], wanted: str
+) -> list[tuple[Path, Any]]:
+    """Return the files of the series with an address."""
+    if wanted in series:
+        return series[wanted]
+    same = {name: one for name, one in series.items() if name.startswith(f"{wanted}.")}
+    if same:
+        raise DataError(
+            f"{place}: {len(same)} series have the number {wanted}: {_listed(same)}. They are "
+            "counted in the order in which they were taken: pick "
+            f"'{place.name}::{next(iter(same))}'."
+        )
+    raise DataError(f"{place}: has no series {wanted}; {_listed(series)}.")
+
+
 def _listed(series: dict[str, list[tuple[Path, Any]]]) -> str:
-    """Say number, modality, size and a file of each series; nothing that a person wrote."""
+    """Say address, modality, size and a file of each series; nothing that a person wrote."""
     said = []
-    for one in series.values():
+    for name, one in series.items():
         file, header = one[0]
         size = f"{len(one)} files of {header.Columns} x {header.Rows}"
-        number, kind = header.get("SeriesNumber", "without number"), header.get("Modality", "?")
-        said.append(f"series {number} ({kind}, {size}, such as {file.name})")
+        kind = header.get("Modality", "?")
+        said.append(f"series {name} ({kind}, {size}, such as {file.name})")
     return "; ".join(said)
 
 
