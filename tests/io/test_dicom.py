@@ -49,6 +49,25 @@ def test_fractions_of_scale_become_floats(tmp_path: Path) -> None:
     np.testing.assert_allclose(to_array(found)[0], VOXELS * 0.25)
 
 
+@pytest.mark.parametrize(
+    ("tag", "kind"), [("FloatPixelData", np.float32), ("DoubleFloatPixelData", np.float64)]
+)
+def test_maps_of_fractions(tag: str, kind: type, tmp_path: Path) -> None:
+    folder, made = write_dicom(tmp_path / "map", VOXELS, intercept=0.0), {}
+    for file in folder.iterdir():
+        data = pydicom.dcmread(file)
+        values = (data.pixel_array / 4000).astype(kind)
+        setattr(data, tag, values.tobytes())
+        data.BitsAllocated = values.itemsize * 8
+        for name in ("PixelData", "BitsStored", "HighBit", "PixelRepresentation"):
+            delattr(data, name)
+        data.save_as(file)
+        made[float(data.ImagePositionPatient[2])] = values
+    found = read_image(folder)
+    assert (found.dtype, peek_image(folder).dtype) == (kind, np.dtype(kind).name)
+    np.testing.assert_array_equal(to_array(found)[0], [made[z] for z in sorted(made)])
+
+
 def test_files_beside_the_series(tmp_path: Path) -> None:
     folder = write_dicom(tmp_path / "ct", VOXELS)
     (folder / "readme.txt").write_text("hello")

@@ -49,7 +49,7 @@ class _Stack:
     rows: int
     columns: int
     colours: int
-    stored: tuple[int, bool]  # bits, signed
+    stored: tuple[int, str]  # bits of a number, and its kind as NumPy has it: "u", "i" or "f"
     notes: tuple[str, ...]
 
 
@@ -258,14 +258,16 @@ def _stacked(path: Path, headers: list[tuple[Path, Any]], notes: list[str]) -> _
     )  # fmt: skip
 
 
-def _stored(header: Any) -> tuple[int, bool]:
-    """Return how many bits a number has, and whether it has a sign."""
-    return int(header.get("BitsStored", 16)), bool(header.get("PixelRepresentation", 0))
+def _stored(header: Any) -> tuple[int, str]:
+    """Return how many bits a number has, and its kind; fractions say no bits that are used."""
+    if "BitsStored" not in header:
+        return int(header.get("BitsAllocated", 32)), "f"
+    return int(header.BitsStored), "i" if header.get("PixelRepresentation", 0) else "u"
 
 
-def _ends(bits: int, signed: bool) -> tuple[int, int]:
-    """Return the smallest and the largest number that can be stored."""
-    return (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
+def _ends(bits: int, kind: str) -> tuple[int, int]:
+    """Return the smallest and the largest whole number that can be stored."""
+    return (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if kind == "i" else (0, 2**bits - 1)
 
 
 def _step(
@@ -361,13 +363,15 @@ def _pixels(plane: Plane, cache: dict[Path, np.ndarray]) -> np.ndarray:
 
 def _type_of(stack: _Stack) -> type:
     """Return the type after rescaling: as stored, whole numbers that fit, or float32."""
-    bits, signed = stack.stored
+    bits, kind = stack.stored
+    if kind == "f":
+        return np.float64 if bits == 64 else np.float32
     factors = [number for plane in stack.planes for number in (plane.slope, plane.intercept)]
-    low, high = _ends(bits, signed)
+    low, high = _ends(bits, kind)
     if all(plane.slope == 1 and plane.intercept == 0 for plane in stack.planes):
-        kinds: list[type] = [np.int8, np.int16, np.int32] if signed else [
+        kinds: list[type] = [np.int8, np.int16, np.int32] if kind == "i" else [
             np.uint8, np.uint16, np.uint32]  # fmt: skip
-        return next(kind for kind in kinds if np.iinfo(kind).max >= high)
+        return next(one for one in kinds if np.iinfo(one).max >= high)
     if any(number != int(number) for number in factors):
         return np.float32
     ends = [end * plane.slope + plane.intercept for plane in stack.planes for end in (low, high)]
@@ -389,7 +393,7 @@ def _picture(headers: list[tuple[Path, Any]], notes: list[str]) -> xr.DataArray:
     if len(headers) > 1 or int(header.get("NumberOfFrames", 1)) > 1:
         raise DataError(f"{file.parent}: its slices have no positions; they are no volume.")
     pixels = _read(file, lambda: pydicom.dcmread(file).pixel_array)
-    if header.get("PhotometricInterpretation") == "MONOCHROME1":
+    if header.get("PhotometricInterpretation") == "MONOCHROME1" and pixels.dtype.kind in "iu":
         low, high = _ends(*_stored(header))
         pixels = (low + high - pixels.astype(np.int64)).astype(pixels.dtype)
         notes = [
