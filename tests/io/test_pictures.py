@@ -243,6 +243,59 @@ def test_zarr_stores(tmp_path: Path) -> None:
         read_image(tmp_path / "bad.zarr")
 
 
+def write_raw(store: Path, images: tuple[str, ...], data: np.ndarray) -> Path:
+    """Write images as bioformats2raw does: each of two levels, with labels, in its group."""
+    root = zarr.open_group(str(store), mode="w")
+    root.attrs["bioformats2raw.layout"] = 3
+    axes = [{"name": name, "type": "space", "unit": "micrometer"} for name in "zyx"]
+    for name in images:
+        group = root.create_group(name)
+        levels: list[dict[str, object]] = []
+        for number in (0, 1):
+            level = group.create_array(str(number), shape=data.shape, dtype=data.dtype)
+            level[...] = data
+            scale = {"type": "scale", "scale": [1.0, 2.0**number, 2.0**number]}
+            move = {"type": "translation", "translation": [0.0, number / 2, number / 2]}
+            changes = [scale, move] if number else [scale]
+            levels.append({"path": str(number), "coordinateTransformations": changes})
+        whole = [
+            {"type": "scale", "scale": [0.5, 0.1, 0.2]},
+            {"type": "translation", "translation": [7.0, 8.0, 9.0]},
+        ]
+        facts = {"axes": axes, "datasets": levels, "coordinateTransformations": whole}
+        group.attrs["multiscales"] = [facts]
+        mask = group.create_group("labels").create_group("cells")
+        mask.create_array("0", shape=data.shape, dtype=data.dtype)
+        mask.attrs["multiscales"] = [{"axes": axes, "datasets": levels[:1]}]
+    return store
+
+
+def test_an_image_of_bioformats2raw_has_its_sizes_and_its_place(tmp_path: Path) -> None:
+    data = np.random.default_rng(0).integers(0, 99, (3, 5, 4)).astype(np.uint16)
+    store = write_raw(tmp_path / "raw.zarr", ("0",), data)
+    found = read_image(store)
+    np.testing.assert_array_equal(found.values[0].T, data)
+    assert spacing(found) == pytest.approx((0.5, 0.1, 0.2))
+    np.testing.assert_allclose(found.attrs["affine"][:3, 3], [9.0, 8.0, 7.0])
+    coarse = peek_image(f"{store}::0/1")
+    assert coarse.spacing == pytest.approx((0.5, 0.2, 0.4))
+    assert coarse.affine is not None
+    np.testing.assert_allclose(coarse.affine[:3, 3], [9.1, 8.05, 7.0])
+    again = read_image(write_image(tmp_path / "label.zarr", data, like=found))
+    np.testing.assert_allclose(again.attrs["affine"], found.attrs["affine"])
+    several = write_raw(tmp_path / "two.zarr", ("0", "1"), data)
+    with pytest.raises(DataError, match=r"holds 2 images: 0, 1; pick one, 'two\.zarr::0'"):
+        read_image(several)
+
+
+def test_the_place_of_a_picture_in_zarr_comes_back(tmp_path: Path) -> None:
+    made = image(GREY, (0.2, 0.1), "um")
+    made.attrs["origin"] = (3.0, 4.0)
+    found = read_image(write_image(tmp_path / "p.zarr", made))
+    again = read_image(write_image(tmp_path / "l.zarr", GREY, like=found))
+    assert tuple(again.attrs["origin"]) == (3.0, 4.0)
+
+
 def test_what_zarr_writes_is_ngff(tmp_path: Path) -> None:
     made = image(GREY, (0.2, 0.1), "um")
     write_image(tmp_path / "w.zarr", made)

@@ -69,14 +69,22 @@ def grid(
     unit: str,
     name: str,
     channels: list[str] | None = None,
+    origin: tuple[float, ...] = (),
 ) -> xr.DataArray:
-    """Return a recording of an array in array order with two, three or four axes."""
+    """Return a recording of an array in array order with two, three or four axes.
+
+    `origin` is where the first voxel lies, in array order and `unit`; an image, which has no place
+    in space, keeps it in `attrs["origin"]`.
+    """
     sizes = sizes or (1.0, 1.0, 1.0)
     if _axes(data.shape) == 2:
         data = data[:, 0] if data.ndim == 4 else data
-        return image(data, sizes[-2:], unit, channels, name)  # type: ignore[arg-type]
+        found = image(data, sizes[-2:], unit, channels, name)  # type: ignore[arg-type]
+        found.attrs |= {"origin": origin[-2:]} if any(origin[-2:]) else {}
+        return found
     order = (0, 3, 2, 1) if data.ndim == 4 else (2, 1, 0)
     affine = np.diag([*sizes[::-1], 1.0])
+    affine[:3, 3] = origin[::-1] or 0.0
     return volume(data.transpose(order), affine, channels, name, unit=unit)
 
 
@@ -87,11 +95,12 @@ def header(
     unit: str,
     name: str,
     channels: list[str] | None = None,
+    origin: tuple[float, ...] = (),
 ) -> ImageHeader:
     """Return what `grid` would say of such an array."""
     # No memory is touched behind a zero stride.
     empty = np.broadcast_to(np.zeros((), dtype), shape)
-    made = grid(empty, sizes, unit, name, channels)
+    made = grid(empty, sizes, unit, name, channels, origin)
     affine = made.attrs.get("affine")
     kind = made.attrs["kind"]
     return ImageHeader(
