@@ -18,7 +18,7 @@ from neuroloom.core.recording import volume
 from neuroloom.io.cases import find_cases
 from neuroloom.io.cases.check import check_cases
 from neuroloom.io.cases.truth import Coding, is_inside, is_two_tone, numbers_inside, read_drawn
-from neuroloom.io.images import write_image
+from neuroloom.io.images import read_image, write_image
 from tests.grids import (
     PATIENT,
     two_balls,
@@ -501,6 +501,24 @@ def test_single_images_and_folders_that_are_one(tmp_path: Path) -> None:
     write_dicom(tmp_path / "d" / "p2", np.ones((2, 4, 5)))
     assert find_cases(tmp_path / "d").table["name"].tolist() == ["p1", "p2"]
     assert find_cases(tmp_path / "d" / "p1").cases[0].shape == (3, 4, 5)
+
+
+def test_x_rays_in_a_folder_are_cases_and_stacks_that_lie_mixed_are_not(tmp_path: Path) -> None:
+    rays = np.arange(12, dtype=np.uint16).reshape(1, 3, 4)
+    for number, kind in enumerate(("normal", "normal", "sick", "sick")):
+        write_dicom(tmp_path / "rays" / kind, rays, series=number)
+    found = find_cases(tmp_path / "rays")
+    assert found.table["path"].tolist() == [
+        "normal/s0_000.dcm", "normal/s1_000.dcm", "sick/s2_000.dcm", "sick/s3_000.dcm"
+    ]  # fmt: skip
+    assert len(find_cases(tmp_path / "rays" / "sick").cases) == 2
+    assert find_cases(f"{tmp_path / 'rays' / 'sick'}::3").cases[0].shape == (1, 3, 4)
+    with pytest.raises(DataError, match="2 series are in one folder"):
+        read_image(tmp_path / "rays" / "sick")
+    write_dicom(tmp_path / "rays" / "sick", rays.repeat(2, axis=0), series=4)
+    mixed = find_cases(tmp_path / "rays" / "sick").cases
+    with pytest.raises(DataError, match="3 series are in one folder"):
+        mixed[0].image()
 
 
 def test_what_is_not_there(tmp_path: Path) -> None:

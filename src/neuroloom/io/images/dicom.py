@@ -53,10 +53,50 @@ class _Stack:
     notes: tuple[str, ...]
 
 
-def is_series(folder: Path) -> bool:
+def holds_dicom(folder: Path) -> bool:
     """Tell whether a folder holds DICOM files itself, from the first of its files."""
     files = [item for item in sorted(folder.iterdir()) if item.is_file()][:20]
     return any(_is_dicom(item) for item in files)
+
+
+def is_series(folder: Path) -> bool:
+    """Tell whether the DICOM files of a folder are one image, or stacks that lie mixed.
+
+    Where each is a series of its own, as X-rays are, they are several images.
+    """
+    return holds_dicom(folder) and not _are_single(folder)
+
+
+def _are_single(folder: Path) -> bool:
+    """Tell whether there are several DICOM images, each a `.dcm` file and a series of its own.
+
+    The second file of a series ends the search, so of a stack two headers are read.
+    """
+    seen: set[str] = set()
+    for item in sorted(folder.iterdir()):
+        uid = _series_of(item) if item.is_file() and _is_dicom(item) else None
+        if uid is None:
+            continue
+        if uid in seen or item.suffix.lower() != ".dcm":
+            return False
+        seen.add(uid)
+    return len(seen) > 1
+
+
+def _series_of(file: Path) -> str | None:
+    """Return which series an image is of; None of what is no image or is broken."""
+    from pydicom.filereader import read_partial
+
+    try:
+        with file.open("rb") as handle:
+            header = _read(file, lambda: read_partial(handle, stop_when=_is_beyond_rows))
+    except DataError:  # whoever reads it names it
+        return None
+    return str(header.get("SeriesInstanceUID", "")) if "Rows" in header else None
+
+
+def _is_beyond_rows(tag: int, kind: str | None, length: int) -> bool:
+    return tag > 0x00280010
 
 
 def read(path: Path) -> xr.DataArray:

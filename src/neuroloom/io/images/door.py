@@ -328,10 +328,12 @@ def is_image(path: Path | str) -> bool:
     >>> is_image("brain.nii.gz"), is_image("notes.txt")
     (True, False)
     """
-    path, _ = split_address(path)
+    from neuroloom.io.images.dicom import holds_dicom, is_series
+
+    path, inside = split_address(path)
     if _key(path) in registry.table("image"):
         return True
-    return path.is_dir() and _is_series(path)
+    return path.is_dir() and (holds_dicom if inside else is_series)(path)
 
 
 def image_suffix(path: Path | str) -> str:
@@ -386,9 +388,11 @@ def _key(path: Path) -> str:
 
 
 def _module(path: Path) -> Any:
+    from neuroloom.io.images.dicom import holds_dicom
+
     if _key(path) in registry.table("image"):
         return registry.load("image", _key(path))
-    if path.is_dir() and _is_series(path):
+    if path.is_dir() and holds_dicom(path):
         return registry.load("image", ".dcm")
     known = registry.names("image")
     what = "has no DICOM files and is no Zarr store" if path.is_dir() else "has no reader"
@@ -396,12 +400,6 @@ def _module(path: Path) -> Any:
         f"{path}: '{_key(path) or path.name}' {what}.{nearest(_key(path), known)} Readable are "
         f"{', '.join(known)}, each also as .gz, and folders with a DICOM series."
     )
-
-
-def _is_series(folder: Path) -> bool:
-    from neuroloom.io.images.dicom import is_series
-
-    return is_series(folder)
 
 
 @contextmanager

@@ -121,10 +121,10 @@ def write_segments(
 def is_dicom(case: Case) -> bool:
     """Return whether a case is a DICOM series, to which a DICOM Segmentation can belong."""
     from neuroloom.io.images import image_suffix, split_address
-    from neuroloom.io.images.dicom import is_series
+    from neuroloom.io.images.dicom import holds_dicom
 
     place, _ = split_address(case.images[0])
-    named = is_series(place) if place.is_dir() else image_suffix(place) == ".dcm"
+    named = holds_dicom(place) if place.is_dir() else image_suffix(place) == ".dcm"
     return named and case.header.kind == "volume"
 
 
