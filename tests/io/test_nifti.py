@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from neuroloom.core.errors import DataError
+from neuroloom.core.recording import volume
+from neuroloom.io.cases.layouts import listed
 from neuroloom.io.images import peek_image, read_image, read_window, to_array, write_image
 from tests.grids import OBLIQUE, PATIENT, phantom
 
@@ -138,3 +140,20 @@ def test_nrrd_and_nifti_agree_on_where_a_voxel_is(tmp_path: Path) -> None:
     again = read_image(write_image(tmp_path / "b.nrrd", read_image(tmp_path / "a.nrrd")))
     first = read_image(tmp_path / "a.nrrd")
     np.testing.assert_allclose(again.attrs["affine"], first.attrs["affine"], rtol=1e-14, atol=1e-14)
+
+
+def test_a_packed_pair_is_one_image(tmp_path: Path) -> None:
+    data = np.arange(60, dtype=np.int16).reshape(3, 4, 5)
+    made = volume(data, OBLIQUE.astype(np.float32))
+    path = write_image(tmp_path / "s1.img.gz", made)
+    header = path.with_name("s1.hdr.gz")
+    assert header.exists()
+    for half in (path, header):
+        found = read_image(half)
+        np.testing.assert_array_equal(found.values[0], data)
+        np.testing.assert_array_equal(found.attrs["affine"], made.attrs["affine"])
+        assert peek_image(half).shape == (5, 4, 3)
+    assert listed(tmp_path) == ["s1.img.gz"]
+    path.write_bytes(path.read_bytes()[:-4])
+    with pytest.raises(DataError, match=r"s1\.img\.gz: not a whole gzip file"):
+        read_image(path)

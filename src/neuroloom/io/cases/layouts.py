@@ -434,7 +434,10 @@ def pixel_beside(root: Path, file: str, key: str) -> tuple[tuple[float, ...], st
 
 def _is_half(item: Path) -> bool:
     """Tell an .img or .hdr whose other half is listed; .img stands for both."""
-    return item.suffix.lower() == ".hdr" and item.with_suffix(".img").exists()
+    ending = image_suffix(item).lower()
+    if ending not in (".hdr", ".hdr.gz"):
+        return False
+    return item.with_name(image_stem(item) + ending.replace("hdr", "img")).exists()
 
 
 def is_passed_over(item: Path) -> bool:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 # Part of a file's ending that says nothing about its format.
 _DOUBLE = (".ome.tif", ".ome.tiff", ".ome.zarr")
-_NATIVE_GZ = (".nii",)
+_NATIVE_GZ = (".nii", ".img", ".hdr")  # of a pair the one half is looked for beside the other
 _MICROMETRES = {"um": 1.0, "mm": 1e3}
 _RIGHT = 1 - 1e-4  # of a box: what a voxel fills whose axes are at right angles but for a degree
 _INTEGERS = (np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int64)

@@ -1,4 +1,4 @@
-"""NIfTI, Analyze and FreeSurfer volumes (.nii, .nii.gz, .img with .hdr, .mgz) through nibabel.
+"""NIfTI, Analyze and FreeSurfer volumes (.nii, .img with .hdr, each also .gz, .mgz) by nibabel.
 
 The affine is the header's, bit for bit; both of its forms and their codes are kept in
 `attrs["nifti"]`, so that what is written on the grid has them too. Free text of the header, where
@@ -34,8 +34,8 @@ _OF_MGH = {"int8": np.int16, "uint16": np.int32, "uint32": np.int32, "float64": 
 def read(path: Path) -> xr.DataArray:
     """Read a file with its scaling applied; the volumes of a 4-D file become channels."""
     opened = _load(path)
-    packed = path.name.lower().endswith((".nii.gz", ".mgz"))
-    values = _to_the_end(path, opened) if packed else _values(opened.dataobj, opened)
+    packed = path.name.lower().endswith((".gz", ".mgz"))
+    values = _to_the_end(opened) if packed else _values(opened.dataobj, opened)
     data = _channels_first(values, opened)
     found = volume(data, opened.affine, notes=_notes(opened), unit=_unit(opened), source=path.name)
     if "srow_x" in opened.header:
@@ -147,14 +147,15 @@ def _values(part: Any, opened: Any) -> np.ndarray:
     return values.astype(wanted, copy=False)
 
 
-def _to_the_end(path: Path, opened: Any) -> np.ndarray:
+def _to_the_end(opened: Any) -> np.ndarray:
     """Return the voxels, and read on: only at its end a packed file says whether it is whole."""
     import gzip
 
     from nibabel.fileholders import FileHolder
 
-    with gzip.open(path) as stream:
-        again = type(opened).from_file_map({"image": FileHolder(fileobj=stream)})
+    with gzip.open(opened.file_map["image"].filename) as stream:
+        holders = opened.file_map | {"image": FileHolder(fileobj=stream)}
+        again = type(opened).from_file_map(holders)
         values = _values(again.dataobj, opened)
         stream.read()
     return values
