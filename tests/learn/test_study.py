@@ -218,6 +218,12 @@ def test_per_subject_fits_and_keeps_one_model_each(people, tmp_path):
     assert len(run.predict(people)) == 64
 
 
+def test_fits_are_counted_with_a_refit_of_each_subject(people):
+    for fields, fits in (({}, 4), ({"final": "refit"}, 6), ({"folds": 0, "seeds": 3}, 6)):
+        made = Decode(**(makers.FIELDS | {"per": "subject"} | fields))
+        assert made.count_fits(made.find(made.model), made.prepare(people)) == fits
+
+
 def test_runs_of_two_subjects_are_told_apart(people, tmp_path):
     run = csp(people, tmp_path / "a")
     assert run.predictions["unit"].nunique() == 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -217,6 +218,21 @@ def test_classes_are_weighed_alike_by_every_net_that_has_a_loss_of_classes(slice
         Classify(**SLICES, model="pca", balance=True).prepare(slices)
 
 
+def test_the_time_is_shared_among_candidates_and_the_refit(slices, monkeypatch):
+    from neuroloom.learn.training import cost
+    from neuroloom.volumes.whole.choose import plan_choice
+
+    monkeypatch.setattr(cost, "cost_of_fit", lambda *_: cost.Cost(epoch=1.0, steps=1, around=0.5))
+    fields = SLICES | {"budget": "115s", "models": ["resnet", "pca"], "folds": 2, "inner_folds": 2}
+    plans = []
+    for final in (None, "refit"):
+        study = Classify(**fields, final=final)
+        plans.append(plan_choice(study, study.prepare(slices), SimpleNamespace(elapsed=0.0)))
+    # 100 s; two folds, with the refit as good as four, of two inner fits on halves and one on all
+    assert [plan.epochs for plan in plans] == [21, 10]
+    assert [plan.seconds for plan in plans] == pytest.approx([97 / 4, 94 / 8 * 2])
+
+
 def test_labels_dealt_anew_are_not_learnt(tmp_path):
     data = write_blobs(tmp_path / "data", cases=30)
     fields = {"target": "label:volume", "model": "pca", "folds": 5, "size": 8}
@@ -279,7 +295,7 @@ def test_channels_go_by_their_names_in_new_images(tmp_path):
     np.testing.assert_array_equal(swapped.x, learnt.x)
     with pytest.raises(DataError, match="FLAIR, the run learnt T1, T2: it does not know FLAIR"):
         study.read_new(_facts(learnt), _contrasts(tmp_path / "three", ["T1", "T2", "FLAIR"]))
-    _contrasts(tmp_path / "alone", ["T1"])
+    _contrasts(tmp_path / "alone", ["T1"]).unlink()
     with pytest.raises(DataError, match="T1_0: has 1 channel, the run learnt from 2: T1, T2"):
         study.read_new(_facts(learnt), tmp_path / "alone")
 

@@ -272,6 +272,12 @@ class Study(Recipe):
         make = self._maker(model, prepared.dataset)
         return list(fit_jobs(jobs, prepared.dataset, make, plan, run, prepared.by))
 
+    def count_fits(self, model: Model, prepared: Prepared) -> int:
+        """Return how many fits a model gets: on folds that are judged, and on all data."""
+        judged = sum(len(fold.test) > 0 for fold in prepared.folds)
+        groups = {fold.group for fold in prepared.folds} if self._refits(model) else ()
+        return self.seeds * (judged + len(groups))
+
     def _refits(self, model: Model) -> bool:
         if self.final is None:
             return not model.is_net or self.folds == 0
@@ -299,14 +305,14 @@ class Study(Recipe):
             return Plan(reason="solved directly: no epochs")
         if budget.seconds is None:
             return Plan(budget.epochs, budget.steps, f"as asked for ({self.budget})")
-        from neuroloom.learn.training.fit import cost_of_fit
+        from neuroloom.learn.training.cost import cost_of_fit
 
         learner = self._maker(model, prepared.dataset)()
         x, y = prepared.dataset.x[prepared.largest], prepared.dataset.y[prepared.largest]
         cost = cost_of_fit(learner, x, y, self.seed)
-        judged = sum(len(fold.test) > 0 for fold in prepared.folds)
-        fits = self.seeds * (judged + self._refits(model))
-        left = seconds_to_train(budget.seconds, run.elapsed, judged=judged > 0)
+        judged = any(len(fold.test) for fold in prepared.folds)
+        fits = self.count_fits(model, prepared)
+        left = seconds_to_train(budget.seconds, run.elapsed, judged=judged)
         return plan_time(
             left, cost.epoch, fits, learner.training.epochs, steps=cost.steps, around=cost.around
         )
@@ -339,7 +345,7 @@ class Study(Recipe):
         return judge.predictions_table(prepared.dataset, prepared.folds, fits, models)
 
     def judged_as(self, dataset: Dataset) -> tuple[str, list[str]]:
-        """Return the kind of the metrics (a key of `learn.metrics.METRICS`) and the classes."""
+        """Return the kind of the metrics (a key of `scoring.metrics.METRICS`) and the classes."""
         return dataset.task, dataset.classes
 
     def _keep(self, prepared: Prepared, run: Run, results: dict[str, Any]) -> None:

@@ -230,7 +230,7 @@ class Mvpa(Recipe):
             return Plan(reason="solved directly: no epochs")
         if budget.seconds is None:
             return Plan(budget.epochs, budget.steps, f"as asked for ({self.budget})")
-        from neuroloom.learn.training.fit import cost_of_fit
+        from neuroloom.learn.training.cost import cost_of_fit
 
         dataset, spot = sweep.dataset, max(sweep.spots, key=lambda s: len(s.channels))
         learner = _make(name, dataset)(spot.facts(dataset.facts))
@@ -239,10 +239,9 @@ class Mvpa(Recipe):
         x, y = spot.of(dataset.x[largest]), dataset.y[largest]
         fits = len(folds) * self.seeds * len(sweep.spots)
         nets = sum(find_model(model).is_net for model in self.models)
-        per_epoch = cost_of_fit(learner, x, y, self.seed).epoch
-        return plan_time(
-            seconds_to_train(budget.seconds) / nets, per_epoch, fits, learner.training.epochs
-        )
+        cost = cost_of_fit(learner, x, y, self.seed)
+        left = seconds_to_train(budget.seconds) / nets
+        return plan_time(left, cost.epoch, fits, learner.training.epochs, steps=cost.steps)
 
 
 def _make(name: str, dataset: Dataset) -> Any:

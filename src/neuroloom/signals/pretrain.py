@@ -218,7 +218,7 @@ class Pretrain(Recipe):
         checkpoint.parent.mkdir(parents=True, exist_ok=True)
         job = FitJob(
             seed=self.seed, epochs=plan.epochs, steps=plan.steps, checkpoint=checkpoint,
-            seconds=plan.seconds, turns=plan.turns.get("model", {}),
+            seconds=plan.seconds, all_seconds=plan.all_seconds, turns=plan.turns.get("model", {}),
             progress=lambda line: run.tell({"event": "progress", **FACTS, **line}),
         )  # fmt: skip
         module = self.module(recordings)
@@ -239,7 +239,8 @@ class Pretrain(Recipe):
             _, per_epoch = count_steps(len(x), TRAINING, FitJob())
             seconds = max(seconds_to_train(budget.seconds, run.elapsed), 1.0)
             ceiling = -(-STEPS // per_epoch)
-            plan = plan_time(seconds, probe.step_seconds * per_epoch, 1, ceiling)
+            each = probe.step_seconds * per_epoch
+            plan = plan_time(seconds, each, 1, ceiling, steps=per_epoch)
         write_json(file, plan.as_dict())
         run.log("plan", **plan.as_dict())
         return plan

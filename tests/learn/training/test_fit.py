@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from neuroloom.core.errors import ConfigError, RunError
+from neuroloom.learn.training.cost import cost_of_fit
 from neuroloom.learn.training.fit import (
     FitJob,
     Training,
-    cost_of_fit,
     count_steps,
     learning_rate,
     read_checkpoint,

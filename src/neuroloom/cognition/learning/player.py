@@ -1,4 +1,4 @@
-"""A net that plays a task: what `learn.fit` trains, batch by batch of fresh trials.
+"""A net that plays a task: what `fit.fit` trains, batch by batch of fresh trials.
 
 Nothing is learnt from a stored data set: an example of `fit` is a ticket for a trial, drawn anew
 each time. Validation trials are the same throughout a stage.
@@ -142,7 +142,7 @@ class Drill:
 
 
 class Player(nn.Module):
-    """A net with its curriculum, trainable by `learn.fit`.
+    """A net with its curriculum, trainable by `fit.fit`.
 
     Parameters
     ----------

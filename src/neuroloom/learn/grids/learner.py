@@ -21,7 +21,7 @@ FULL = 255
 class GridLearner(NetLearner):
     """An encoder of images or volumes, how it is trained, and the unit of its target.
 
-    Images come standardised one by one (see `volumes.data`); numbers of the table, in trailing
+    Images come standardised one by one (see `volumes.whole`); numbers of the table, in trailing
     channels, are standardised by those of the training examples.
 
     Parameters

@@ -22,6 +22,7 @@ import numpy as np
 from neuroloom.core.errors import ConfigError, RunError
 from neuroloom.core.files import write_atomic
 from neuroloom.core.heap import kept_memory
+from neuroloom.learn.training.optimiser import make_optimiser
 from neuroloom.learn.training.pace import LEAST, Pace
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Training:
         True weighs every class alike in the loss, however often it occurs.
     together
         True trains the fits of a small net on all folds and seeds as one batched fit (see
-        `learn.together`), where examples are few and neither cropped nor augmented.
+        `together.fit_together`), where examples are few and neither cropped nor augmented.
     threads
         CPU threads that serve the net best: a small one runs as fast on one, does not wait for a
         busy machine, and gives the same bits on machines with more; None takes all.
@@ -552,68 +553,6 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise RunError(
             f"{path}: not a whole checkpoint ({error}). Delete it to start afresh."
         ) from error
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a fit costs, as measured.
-
-    Attributes
-    ----------
-    epoch
-        Seconds of an epoch.
-    steps
-        Of an epoch.
-    around
-        Seconds that a fit takes beside its steps: to begin, and to measure what it has learnt. 0
-        where fits are trained together.
-    """
-
-    epoch: float
-    steps: int
-    around: float = 0.0
-
-
-def cost_of_fit(learner: Any, x: np.ndarray, y: np.ndarray, seed: int = 0) -> Cost:
-    """Measure what a fit costs, on a throwaway copy of `learner`.
-
-    The real fit is not touched: neither its weights nor any generator of random numbers.
-    """
-    import lightning_fabric  # noqa: F401  (only the first fit takes the seconds of its import)
-
-    probe, steps = learner.fresh(), 4
-    began = time.monotonic()
-    history = probe.fit(x, y, job=FitJob(seed=seed, steps=steps))
-    if history.step_seconds < 0.1:
-        began, steps = time.monotonic(), 24
-        history = probe.fit(x, y, job=FitJob(seed=seed, steps=steps))
-    around = 0.0
-    if not probe.training.together:
-        around = max(time.monotonic() - began - history.all_step_seconds, 0.0)
-    _, per_epoch = count_steps(len(x), probe.training, FitJob())
-    return Cost(history.step_seconds * per_epoch, per_epoch, around)
-
-
-def make_optimiser(module: Any, training: Training) -> Any:
-    """Return the optimiser of a net: AdamW, or Muon with AdamW for what is no hidden weight."""
-    import torch
-
-    if training.muon:
-        from neuroloom.learn.training.muon import Muon, muon_groups
-
-        groups = muon_groups(module, training.weight_decay)
-        return Muon([group for group in groups if group["params"]], training.lr, training.muon)
-    groups = decay_groups(module, training.weight_decay)
-    return torch.optim.AdamW(groups, lr=training.lr, fused=True)
-
-
-def decay_groups(module: Any, weight_decay: float) -> list[dict[str, Any]]:
-    """Return the optimiser's groups: weights decay, biases and gains of normalisation do not."""
-    parameters = [p for p in module.parameters() if p.requires_grad]
-    return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
 
 
 def _identity(module: Any, x: np.ndarray, training: Training, job: FitJob, total: int) -> str:

@@ -20,11 +20,11 @@ from neuroloom.learn.training.fit import (
     FitJob,
     History,
     count_steps,
-    decay_groups,
     learning_rate,
     own_randomness,
     own_threads,
 )
+from neuroloom.learn.training.optimiser import decay_groups
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -50,7 +50,7 @@ class PoseWishes:
     light
         How strongly brightness, noise and so on vary in training; 1: the usual.
     training
-        Fields of `learn.fit.Training` that differ from the usual.
+        Fields of `fit.Training` that differ from the usual.
     options
         Options of the net.
     identity

@@ -17,7 +17,7 @@ from neuroloom.pose.nets.who import who_loss
 
 
 class PoseModule(nn.Module):
-    """A net that draws its own batches: an example of `learn.fit.fit` is the number of an animal.
+    """A net that draws its own batches: an example of `fit.fit` is the number of an animal.
 
     Parameters
     ----------

@@ -317,7 +317,7 @@ def judge(
     Returns
     -------
     counts
-        The columns `learn.metrics.COUNTS`, and fp and fn.
+        The columns `scoring.metrics.COUNTS`, and fp and fn.
     events
         A row each found and each missed event: see `event_rows`.
     """

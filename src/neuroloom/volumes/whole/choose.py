@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -103,18 +104,24 @@ def plan_choice(study: WholeImage, prepared: Prepared, run: Run) -> Plan:
     if budget.seconds is None:
         return Plan(budget.epochs, None, f"as asked for ({study.budget})")
     from neuroloom.learn.training.budget import plan_time, seconds_to_train
-    from neuroloom.learn.training.fit import cost_of_fit
+    from neuroloom.learn.training.cost import cost_of_fit
 
     learners = [study._maker(study.find(name), prepared.dataset)() for name in nets]
     sets = [study.taught(name, prepared.dataset).take(prepared.largest) for name in nets]
-    seconds = [
-        cost_of_fit(learner, own.x, own.y, study.seed).epoch
+    costs = [
+        cost_of_fit(learner, own.x, own.y, study.seed)
         for learner, own in zip(learners, sets, strict=True)
     ]
-    judged = sum(len(fold.test) > 0 for fold in prepared.folds) + (study.folds == 0)
+    refit = len(prepared.dataset) / len(prepared.largest)  # in fits on the largest fold
+    refit *= study.folds == 0 or study.final == "refit"
+    judged = sum(len(fold.test) > 0 for fold in prepared.folds) + refit
     # Inner fits learn from a share of the examples; the slowest may be the one that is chosen.
-    share = 1 - 1 / study.inner_folds
-    cost = judged * (study.inner_folds * share * sum(seconds) + study.seeds * max(seconds))
+    inner, seconds = study.inner_folds, [cost.epoch for cost in costs]
+    per_epoch = judged * ((inner - 1) * sum(seconds) + study.seeds * max(seconds))
+    beside = [cost.around for cost in costs]
+    around = judged * (inner * sum(beside) + study.seeds * max(beside))
     left = seconds_to_train(budget.seconds, run.elapsed, judged=study.folds != 0)
     ceiling = min(learner.training.epochs for learner in learners)
-    return plan_time(left, cost, 1, ceiling)
+    plan = plan_time(left, per_epoch, 1, ceiling, around=around)
+    a_fit = (plan.seconds or 0.0) * max(seconds) / per_epoch
+    return replace(plan, seconds=a_fit * max(1.0, refit))

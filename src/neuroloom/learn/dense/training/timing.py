@@ -18,6 +18,7 @@ MARGIN = 1.02  # a fit keeps its time, but for what lies around its steps
 MOST_STEPS = 100_000  # that are planned; a fit that has so many does not take more
 FEW_STEPS = 150  # of 55 to 106 on the hippocampus, one of three nets learnt nothing
 SCORE_S = 0.06  # of a case and million voxels, for its distances
+MOST_KEPT = 0.5  # of the time that is left, for predicting, scoring and the report
 # What a setting says, as `fit.Training` has it; None is chosen by measurement, or by the net.
 FORMATS = {"auto": None, "32": "32-true", "bf16": "bf16-mixed"}
 FASTER = 1.15  # bf16 must be so much faster to be taken
@@ -40,8 +41,7 @@ def plan_fits(study: Any, prepared: Prepared, run: Run, left: float | None = Non
         return Plan(
             budget.epochs, budget.steps, f"as asked for ({study.budget})", FORMATS[study.precision]
         )
-    judged = sum(len(fold.test) > 0 for fold in prepared.folds)
-    fits = study.seeds * (judged + study._refits(model))
+    fits = study.count_fits(model, prepared)
     left = budget.seconds - run.elapsed if left is None else left
     learner = study._maker(model, prepared.dataset)()
     return plan_steps(learner, prepared, left, budget.seconds, fits, study.precision)
@@ -72,7 +72,8 @@ def plan_steps(
     reserve = seconds_for_report(budget, judged=bool(held_out))
     reserve += per_case * len(held_out) * fits / max(1, len(prepared.folds))
     reserve += getattr(learner, "overhead_s", 0.0) * fits
-    left = max(left - (time.monotonic() - began) - reserve, 1.0)
+    left -= time.monotonic() - began
+    left = max(left - reserve, MOST_KEPT * left, 1.0)
     a_fit = left / (MARGIN * fits)
     steps = int(max(1, min(a_fit / seconds, MOST_STEPS)))
     reason = (

@@ -1,4 +1,4 @@
-"""What each part of a training is to `learn.fit`: a net, the moments it draws, and its loss."""
+"""What each part of a training is to `fit.fit`: a net, the moments it draws, and its loss."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BROAD = 0.3  # weight of the right voxel's probability, beside distances
 
 
 class Part(nn.Module):
-    """A net that draws its own batches: an example of `learn.fit.fit` is the number of a moment.
+    """A net that draws its own batches: an example of `fit.fit` is the number of a moment.
 
     Parameters
     ----------
