@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    from torch import nn
+
+T = TypeVar("T")
 STEPS = 25  # that an epoch has at least, to speak of
 
 
@@ -34,6 +41,27 @@ def device_name() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def where_it_fits(net: nn.Module, answer: Callable[[], T]) -> T:
+    """Return what `answer` says while `net` is on the GPU; on the CPU where that lacks memory.
+
+    Afterwards the net is on the CPU again.
+    """
+    import torch
+
+    device = device_name()
+    if device == "cpu":
+        return answer()
+    try:
+        net.to(device)
+        return answer()
+    except torch.OutOfMemoryError:
+        net.to("cpu")
+        torch.cuda.empty_cache()
+        return answer()
+    finally:
+        net.to("cpu")
 
 
 def device_memory() -> float | None:

@@ -219,6 +219,25 @@ def test_overrides_are_rounded_and_noted() -> None:
     assert made.reasons["features"] == "given by the user"
 
 
+def test_a_net_that_halves_more_often_sees_patches_that_it_need_not_pad() -> None:
+    usual = plan(HIPPOCAMPUS, 600, "cpu", 2)
+    assert [usual.patch_of(k) for k in (0, 1)] == [(32, 48, 32), (40, 56, 40)]
+    vnet = plan(HIPPOCAMPUS, 600, "cpu", 2, net="vnet")
+    assert (vnet.net, vnet.patch, vnet.stages) == ("vnet", (32, 48, 32), ((1.0, 1.0, 1.0, 1),))
+    assert "(40, 56, 40) brought to multiples of 16×16×16" in vnet.reasons["patch"]
+    assert plan(HIPPOCAMPUS, 600, "cpu", 2, net="unet").patch == usual.patch
+    both = plan(TUMOUR, 1e6, "cpu", 2, net="swinunetr")
+    assert both.previous is None or both.previous.net == "swinunetr"
+    assert all(n % 32 == 0 for n in both.patch)
+
+
+def test_a_patch_by_hand_is_rounded_up_and_its_stages_to_the_nearest() -> None:
+    stages = ((0.5, 1, 0.7, 1), (1, 1, 1, 1))
+    part = plan_like_nnunet(HIPPOCAMPUS).override(net="vnet", patch=40, stages=stages)
+    assert (part.patch_of(0), part.patch) == ((32, 32, 32), (48, 48, 48))
+    assert "(40, 40, 40) rounded up to multiples of 16×16×16" in part.reasons["patch"]
+
+
 def test_one_value_stands_for_all_axes_stages_and_channels() -> None:
     made = plan_like_nnunet(HIPPOCAMPUS)
     keys = {"normalisation": "nonorm", "patch": 32, "blocks": 1, "decoder_blocks": 3, "spacing": 2}

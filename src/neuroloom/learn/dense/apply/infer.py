@@ -50,7 +50,7 @@ def best_size(net: nn.Module, x: np.ndarray, plan: DensePlan, wishes: Wishes) ->
     from neuroloom.learn.dense.apply.size import known_size, pieces_of
 
     def look(picture: np.ndarray) -> np.ndarray:
-        return np.asarray(_tiled(net, picture, plan, ()))
+        return _tiled(net, picture, plan, ())
 
     pieces = pieces_of(x, wishes.slab)
     return known_size(look, pieces, wishes.sizes, plan.thickness, regions=bool(plan.regions))
@@ -74,19 +74,19 @@ def _as_large_as_it_is(
 
 def _every_way(net: nn.Module, x: np.ndarray, plan: DensePlan, wishes: Wishes) -> np.ndarray:
     """Return the mean over mirror images, and if wished over transposed ones: up to eight."""
-    found = np.asarray(_tiled(net, x, plan, wishes.mirror))
+    found = _tiled(net, x, plan, wishes.mirror)
     if not wishes.turns or plan.dims != 2:
         return found
     turned = np.ascontiguousarray(x.swapaxes(-1, -2))
-    return (found + np.asarray(_tiled(net, turned, plan, wishes.mirror)).swapaxes(-1, -2)) / 2
+    return (found + _tiled(net, turned, plan, wishes.mirror).swapaxes(-1, -2)) / 2
 
 
-def _tiled(net: nn.Module, x: Any, plan: DensePlan, mirror: Sequence[int] | None) -> Tensor:
+def _tiled(net: nn.Module, x: Any, plan: DensePlan, mirror: Sequence[int] | None) -> np.ndarray:
     from neuroloom.learn.dense.apply.tile import predict_tiles
 
     # Tiles are as large as the patches that were learnt from: what instance norms measure over a
     # larger piece is another matter, and cost 0.014 Dice on the hippocampus.
-    return predict_tiles(
+    found = predict_tiles(
         _sure(net, plan),
         x,
         plan.patch,
@@ -94,6 +94,7 @@ def _tiled(net: nn.Module, x: Any, plan: DensePlan, mirror: Sequence[int] | None
         device=str(next(net.parameters()).device),
         mirror_axes=mirrors(plan, mirror),
     )
+    return found.cpu().numpy()
 
 
 def _sure(net: nn.Module, plan: DensePlan) -> Callable[[Tensor], Tensor]:

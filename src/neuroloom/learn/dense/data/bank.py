@@ -51,7 +51,7 @@ class Bank:
     jitter
         Voxels by which a patch may reach beyond an image that it covers.
     device
-        Where the tensors lie.
+        Where the tensors lie: of a GPU in a quarter of its free memory, the rest beside it.
     folder
         Where cases are kept on disk and mapped, once they need more than `limit` bytes; None: in
         one of its own among the system's temporary ones.
@@ -91,7 +91,7 @@ class Bank:
         self.labels: list[Tensor] = []
         self.places: list[list[NDArray[np.int32]]] = []
         self.known: list[list[NDArray[np.int32]]] = []  # of cases that may be left open
-        self.bytes = 0
+        self.bytes, room = 0, _room(device)
         rng = np.random.default_rng(0)
         said = None if before is None else iter(before)
         for case in cases:
@@ -107,8 +107,9 @@ class Bank:
                 self.images.append(self._on_disk("image", image))
                 self.labels.append(self._on_disk("label", label))
                 continue
-            self.images.append(torch.from_numpy(image).to(device))
-            self.labels.append(torch.from_numpy(label).to(device))
+            here = device if self.bytes <= room else "cpu"
+            self.images.append(torch.from_numpy(image).to(here))
+            self.labels.append(torch.from_numpy(label).to(here))
 
     def __len__(self) -> int:
         return len(self.images)
@@ -170,6 +171,13 @@ class Bank:
         # The voxel is inside the patch, not always in its very middle: borders are learnt as well.
         reach = patch // 4
         return min(max(middle - patch // 2 + _draw(-reach, reach, generator), low), high)
+
+
+def _room(device: Any) -> float:
+    """Return how many bytes of cases a device takes beside the net that learns there."""
+    if torch.device(device).type != "cuda":
+        return float("inf")
+    return torch.cuda.mem_get_info(device)[0] / 4
 
 
 def slab_of(image: Tensor, at: int, slab: int) -> Tensor:

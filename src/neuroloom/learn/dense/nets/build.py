@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from neuroloom.core.errors import ConfigError, nearest
+from neuroloom.learn.dense.planning.topology import divisor_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -35,6 +36,8 @@ class GridNet:
         Numbers of axes that it can take.
     deep_supervision
         Whether it can be scored at several resolutions.
+    divisor
+        What edges must be multiples of, whatever the plan's strides; None: what these say.
     obeys
         Which of `STAGES` it is built by; the others are its own.
     builder
@@ -47,6 +50,7 @@ class GridNet:
     builder: str
     dims: tuple[int, ...] = (2, 3)
     deep_supervision: bool = False
+    divisor: int | None = None
     obeys: tuple[str, ...] = WIDTHS
 
 
@@ -61,6 +65,7 @@ class Wanted:
     strides: tuple[tuple[int, ...], ...]
     kernels: tuple[tuple[int, ...], ...]
     features: tuple[int, ...]
+    divisor: tuple[int, ...]
     blocks: tuple[int, ...] | None = None
     decoder_blocks: tuple[int, ...] | None = None
     deep_supervision: bool = True
@@ -117,18 +122,21 @@ _NETS = (
         "U-Net++: nested decoders of every depth",
         "Zhou et al. 2018, DLMIA 3-11",
         f"{_MONAI}:unet_plus_plus",
+        divisor=16,
     ),
     GridNet(
         "segresnet",
         "residual encoder, slim decoder, group norm",
         "Myronenko 2018, BrainLes 311-320",
         f"{_MONAI}:segresnet",
+        divisor=8,
     ),
     GridNet(
         "vnet",
         "V-Net: residual stages, 5x5 kernels",
         "Milletari et al. 2016, 3DV 565-571",
         f"{_MONAI}:vnet",
+        divisor=16,
         obeys=(),
     ),
     GridNet(
@@ -143,6 +151,7 @@ _NETS = (
         "shifted-window transformer encoder, convolutional decoder",
         "Hatamizadeh et al. 2022, BrainLes 272-284",
         f"{_MONAI}:swinunetr",
+        divisor=32,
         obeys=(),
     ),
     GridNet(
@@ -150,6 +159,7 @@ _NETS = (
         "vision transformer encoder, convolutional decoder; one patch size",
         "Hatamizadeh et al. 2022, WACV 574-584",
         f"{_MONAI}:unetr",
+        divisor=16,
         obeys=(),
     ),
     GridNet(
@@ -253,14 +263,16 @@ def build_net(
     net = nets[name]
     if dims not in net.dims:
         raise ConfigError(f"{name} takes images of {net.dims} axes; these have {dims}.")
+    steps = tuple(_axes(s, dims, "strides") for s in strides)
     wanted = Wanted(
         dims,
         in_channels,
         out_channels,
         _axes(patch, dims, "patch"),
-        tuple(_axes(s, dims, "strides") for s in strides),
+        steps,
         tuple(_axes(k, dims, "kernels") for k in kernels),
         tuple(features),
+        divisor_of_net(name, steps),
         None if blocks is None else tuple(blocks),
         None if decoder_blocks is None else tuple(decoder_blocks),
         deep_supervision and net.deep_supervision,
@@ -273,6 +285,20 @@ def build_net(
             raise
         raise ConfigError(f"{name} cannot have options {wanted.options}: {problem}.") from problem
     return built
+
+
+def divisor_of_net(name: str, strides: Sequence[Sequence[int]]) -> tuple[int, ...]:
+    """Return what a patch must be a multiple of, axis by axis, to go through a net unpadded.
+
+    Examples
+    --------
+    >>> strides = [(1, 1), (2, 2), (1, 2)]
+    >>> divisor_of_net("dynunet", strides), divisor_of_net("vnet", strides)
+    ((2, 4), (16, 16))
+    """
+    net = grid_nets().get(name)
+    whole = divisor_of(strides)
+    return whole if net is None or net.divisor is None else (net.divisor,) * len(whole)
 
 
 def idle_keys(name: str, keys: Iterable[str]) -> list[str]:

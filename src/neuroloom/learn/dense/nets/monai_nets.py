@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from neuroloom.core.errors import ConfigError
 from neuroloom.learn.dense.nets.build import Wanted, checked_options
+from neuroloom.learn.dense.planning.topology import round_up
 from neuroloom.nets.layers.lean_conv import CONV
 from neuroloom.nets.layers.refit import has_batch_norm, refit
 
@@ -20,7 +21,7 @@ def unet(wanted: Wanted) -> nn.Module:
     from monai.networks.nets import UNet
 
     sizes = {"channels": wanted.features, "strides": _strides(wanted), "num_res_units": 2}
-    return _padded(wanted, _made(UNet, wanted, sizes | {"bias": True}), _divisor(wanted))
+    return _padded(wanted, _made(UNet, wanted, sizes | {"bias": True}))
 
 
 def attention_unet(wanted: Wanted) -> nn.Module:
@@ -28,7 +29,7 @@ def attention_unet(wanted: Wanted) -> nn.Module:
     from monai.networks.nets import AttentionUnet
 
     sizes = {"channels": wanted.features, "strides": _strides(wanted)}
-    return _padded(wanted, _made(AttentionUnet, wanted, sizes), _divisor(wanted))
+    return _padded(wanted, _made(AttentionUnet, wanted, sizes))
 
 
 def unet_plus_plus(wanted: Wanted) -> nn.Module:
@@ -43,7 +44,7 @@ def unet_plus_plus(wanted: Wanted) -> nn.Module:
     net: Any = _made(BasicUNetPlusPlus, wanted, {"features": widths})
     # MONAI computes the answers of the shallower decoders and throws them away
     net.final_conv_0_1 = net.final_conv_0_2 = net.final_conv_0_3 = nn.Identity()
-    return _padded(wanted, First(net), 16)
+    return _padded(wanted, First(net))
 
 
 def segresnet(wanted: Wanted) -> nn.Module:
@@ -54,7 +55,7 @@ def segresnet(wanted: Wanted) -> nn.Module:
     groups = gcd(8, base)
     norm = {"num_groups": groups, "norm": ("GROUP", {"num_groups": groups})}
     sizes = {"init_filters": base, "blocks_down": (1, 2, 2, 4)}
-    return _padded(wanted, _made(SegResNet, wanted, sizes | norm), 8)
+    return _padded(wanted, _made(SegResNet, wanted, sizes | norm))
 
 
 def vnet(wanted: Wanted) -> nn.Module:
@@ -73,7 +74,7 @@ def vnet(wanted: Wanted) -> nn.Module:
     net.out_tr.conv_block.adn = nn.Identity()
     if wanted.dims == 2:
         _drop_flat_channels(net)
-    return _padded(wanted, Widened(net, width), 16, cells=2)
+    return _padded(wanted, Widened(net, width), cells=2)
 
 
 def highresnet(wanted: Wanted) -> nn.Module:
@@ -91,7 +92,7 @@ def swinunetr(wanted: Wanted) -> nn.Module:
     """Return SwinUNETR of the paper's smallest width."""
     from monai.networks.nets import SwinUNETR
 
-    return _padded(wanted, _made(SwinUNETR, wanted, {"feature_size": 24}), 32, cells=2)
+    return _padded(wanted, _made(SwinUNETR, wanted, {"feature_size": 24}), cells=2)
 
 
 def unetr(wanted: Wanted) -> nn.Module:
@@ -101,11 +102,11 @@ def unetr(wanted: Wanted) -> nn.Module:
 
     from neuroloom.nets.layers.padded import Padded
 
-    size = tuple(-(-n // 16) * 16 for n in wanted.patch)
+    size = round_up(wanted.patch, wanted.divisor)
     net: Any = _made(UNETR, wanted, {"img_size": size})
     for block in net.vit.blocks:  # MONAI makes weights for a second input that there is not
         block.norm_cross_attn = block.cross_attn = nn.Identity()
-    return Padded(net, (16,) * wanted.dims, fixed=size)
+    return Padded(net, wanted.divisor, fixed=size)
 
 
 def _made(kind: Callable[..., nn.Module], wanted: Wanted, settings: dict[str, Any]) -> nn.Module:
@@ -130,13 +131,10 @@ def _made(kind: Callable[..., nn.Module], wanted: Wanted, settings: dict[str, An
     return net
 
 
-def _padded(
-    wanted: Wanted, net: nn.Module, divisor: int | tuple[int, ...], cells: int = 1
-) -> nn.Module:
+def _padded(wanted: Wanted, net: nn.Module, cells: int = 1) -> nn.Module:
     from neuroloom.nets.layers.padded import Padded
 
-    each = (divisor,) * wanted.dims if isinstance(divisor, int) else divisor
-    return Padded(net, each, cells)
+    return Padded(net, wanted.divisor, cells)
 
 
 def _drop_flat_channels(net: nn.Module) -> None:
@@ -154,10 +152,3 @@ def _drop_flat_channels(net: nn.Module) -> None:
 
 def _strides(wanted: Wanted) -> list[tuple[int, ...]]:
     return list(wanted.strides[1:])
-
-
-def _divisor(wanted: Wanted) -> tuple[int, ...]:
-    whole = [1] * wanted.dims
-    for stride in wanted.strides[1:]:
-        whole = [a * b for a, b in zip(whole, stride, strict=True)]
-    return tuple(whole)

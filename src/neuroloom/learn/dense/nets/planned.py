@@ -50,8 +50,7 @@ def fcn(wanted: Wanted) -> nn.Module:
     if len(wanted.features) < 2:
         raise ConfigError(f"fcn needs features of two or more stages, got {wanted.features}.")
     ends = (wanted.dims, wanted.in_channels, wanted.out_channels)
-    net = FCN(*ends, wanted.features, **wanted.options)
-    return Padded(net, (2 ** (len(wanted.features) - 1),) * wanted.dims)
+    return Padded(FCN(*ends, wanted.features, **wanted.options), (1,) * wanted.dims)
 
 
 def deepmedic(wanted: Wanted) -> nn.Module:
@@ -84,12 +83,4 @@ def _planned(wanted: Wanted, *, residual: bool, decoder: int) -> nn.Module:
         wanted.kernels,
         **(settings | {"deep_supervision": wanted.deep_supervision} | dict(wanted.options)),
     )
-    return Padded(net, _divisor(wanted))
-
-
-def _divisor(wanted: Wanted) -> tuple[int, ...]:
-    """Return the product of the strides along every axis."""
-    whole = [1] * wanted.dims
-    for stride in wanted.strides:
-        whole = [a * b for a, b in zip(whole, stride, strict=True)]
-    return tuple(whole)
+    return Padded(net, wanted.divisor)

@@ -10,8 +10,9 @@ from typing import Any, get_type_hints
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from neuroloom.core.errors import ConfigError, nearest
+from neuroloom.learn.dense.nets.build import divisor_of_net
 from neuroloom.learn.dense.planning.resample import SCHEMES
-from neuroloom.learn.dense.planning.topology import Ints, divisor_of, round_up
+from neuroloom.learn.dense.planning.topology import Ints, divisor_of, round_near, round_up
 
 Floats = tuple[float, ...]
 MAX_FEATURES = {2: 512, 3: 320}
@@ -163,7 +164,7 @@ class DensePlan:
     @property
     def divisor(self) -> Ints:
         """What a patch must be a multiple of."""
-        return divisor_of(self.strides)
+        return divisor_of_net(self.net, self.strides)
 
     @property
     def pools(self) -> Ints:
@@ -174,7 +175,11 @@ class DensePlan:
         """Return the size of the patches of a stage, in voxels as it sees them."""
         _, zoom, share, _ = self.stages[stage]
         edges = tuple(max(1, round(n * share / zoom)) for n in self.patch)
-        return round_up(edges, self.divisor)
+        usual = divisor_of(self.strides)
+        if usual == self.divisor or round_up(self.patch, self.divisor) != self.patch:
+            return round_up(edges, usual)
+        # A net with a divisor of its own, which is large: rounded up, a part would be the whole.
+        return round_near(edges, self.divisor)
 
     @property
     def inputs(self) -> int:
@@ -217,7 +222,7 @@ class DensePlan:
         """Return the plan with other values; each is checked, and said in `reasons`.
 
         One value stands for every axis, stage or channel; of `features` it is the first, which
-        every stage doubles. A patch that the strides do not divide is rounded up.
+        every stage doubles. A patch that the net cannot halve evenly is rounded up.
 
         Raises
         ------
@@ -233,7 +238,7 @@ class DensePlan:
         patch = round_up(made.patch, made.divisor)
         if patch == made.patch:
             return made
-        note = f"{made.patch} rounded up to what the strides divide, {made.divisor}"
+        note = f"{made.patch} rounded up to multiples of {shortly(made.divisor)}"
         return replace(made, patch=patch, **_said(made, {"patch": note}))
 
     def describe(self) -> str:

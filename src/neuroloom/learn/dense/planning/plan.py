@@ -14,10 +14,23 @@ from typing import Any
 import numpy as np
 
 from neuroloom.core.errors import ConfigError, DataError, nearest
-from neuroloom.learn.dense.planning.denseplan import CONFIGURATIONS, DensePlan, Floats, widths
+from neuroloom.learn.dense.planning.denseplan import (
+    CONFIGURATIONS,
+    DensePlan,
+    Floats,
+    shortly,
+    widths,
+)
 from neuroloom.learn.dense.planning.fingerprint import Fingerprint
 from neuroloom.learn.dense.planning.resample import new_shape, scheme_of
-from neuroloom.learn.dense.planning.topology import Topology, footprint, round_up, shrink, topology
+from neuroloom.learn.dense.planning.topology import (
+    Topology,
+    footprint,
+    round_near,
+    round_up,
+    shrink,
+    topology,
+)
 
 __all__ = ["PRESETS", "DensePlan", "Preset", "plan", "plan_like_nnunet", "plans_like_nnunet"]
 
@@ -339,9 +352,10 @@ def plan(
     memory_gb: float | None = None,
     configuration: str = "auto",
     preset: str = "default",
+    net: str | None = None,
     **task: Any,
 ) -> DensePlan:
-    """Return nnU-Net's plan, fitted to the time and the device there is.
+    """Return nnU-Net's plan, fitted to the time, the device and the net there is.
 
     Whatever departs from nnU-Net is said in `reasons`.
 
@@ -358,6 +372,8 @@ def plan(
     configuration
         A name as in `plan_like_nnunet`, or "auto": "2d" for images; for volumes "3d_fullres", or
         where a patch sees too little of them "3d_cascade_fullres", or "3d_lowres" in a short time.
+    net
+        By name; None: the preset's.
     task
         `classes`, `regions` and `ignore`, as in `DensePlan`.
 
@@ -383,7 +399,7 @@ def plan(
     else:
         made = plan_like_nnunet(fingerprint, configuration, preset, memory, **task)
         why = "given by the user"
-    made = _said(made, configuration=why)
+    made = _with_net(_said(made, configuration=why), net)
     return _fitted(made, budget_s, device, cores)
 
 
@@ -409,13 +425,21 @@ def _choose(
     return plans["3d_cascade_fullres"], f"{few}: a coarse stage shows the whole to a fine one"
 
 
+def _with_net(made: DensePlan, net: str | None) -> DensePlan:
+    if net is None or net == made.net:
+        return made
+    before = None if made.previous is None else _with_net(made.previous, net)
+    return _said(replace(made, net=net, previous=before), net="asked for by name")
+
+
 def _fitted(made: DensePlan, budget_s: float | None, device: str, cores: int) -> DensePlan:
     """Return the plan, and the one before it, with the clock and the device in it."""
     made = replace(made, device=device, budget_s=budget_s)
     if _kind(device) == "cuda":
+        made = _halvable(made)
         return made if made.previous is None else _with_previous(made, budget_s, device, cores)
     seconds = math.inf if budget_s is None else budget_s * max(1, cores)
-    made = _small_patch(_small_batch(_narrow(made, seconds)))
+    made = _halvable(_small_patch(_small_batch(_narrow(made, seconds))))
     made = _cropped(_light(made, seconds), seconds)
     return made if made.previous is None else _with_previous(made, budget_s, device, cores)
 
@@ -445,6 +469,15 @@ def _light(made: DensePlan, core_seconds: float) -> DensePlan:
         return made
     why = f"{core_seconds:g} core seconds are too few to learn from much changed patches"
     return _said(replace(made, vary="light"), vary=why)
+
+
+def _halvable(made: DensePlan) -> DensePlan:
+    """Return the plan with a patch that its net need not pad: padding is no tissue to its norms."""
+    patch = round_near(made.patch, made.divisor)
+    if patch == made.patch:
+        return made
+    why = f"{made.patch} brought to multiples of {shortly(made.divisor)}, which {made.net} halves"
+    return _said(replace(made, patch=patch), patch=why)
 
 
 def _cropped(made: DensePlan, core_seconds: float) -> DensePlan:

@@ -65,6 +65,18 @@ def round_up(patch: Sequence[float], divisor: Sequence[int]) -> Ints:
     return tuple(int(-(-n // d) * d) for n, d in zip(patch, divisor, strict=True))
 
 
+def round_near(patch: Sequence[float], divisor: Sequence[int]) -> Ints:
+    """Return the multiples of `divisor` that are nearest to the patch, one at least; ties go down.
+
+    Examples
+    --------
+    >>> round_near((40, 56, 5), (16, 16, 16))
+    (32, 48, 16)
+    """
+    pairs = zip(patch, divisor, strict=True)
+    return tuple(int(d * max(1, -(-(n - d / 2) // d))) for n, d in pairs)
+
+
 def topology(spacing: Sequence[float], patch: Sequence[float]) -> Topology:
     """Return where a net pools for a patch of this spacing and size.
 

@@ -16,7 +16,12 @@ import numpy as np
 from neuroloom.core.errors import RunError
 from neuroloom.learn.dense.data.cases import DenseCases
 from neuroloom.learn.dense.planning.denseplan import DensePlan, override_both
-from neuroloom.learn.training.epochs import device_memory, device_name, whole_epoch
+from neuroloom.learn.training.epochs import (
+    device_memory,
+    device_name,
+    where_it_fits,
+    whole_epoch,
+)
 from neuroloom.learn.training.fit import FitJob, History, Training, fit, own_randomness
 
 if TYPE_CHECKING:
@@ -58,7 +63,7 @@ class Wishes:
     views
         From how many sides a 2-D net looks at a volume: "one", "three", "twelve", "sixteen".
     training
-        Fields of `learn.fit.Training` that differ from the usual.
+        Fields of `fit.Training` that differ from the usual.
     jitter
         Voxels by which a patch may reach beyond an image that it covers.
     slab
@@ -66,7 +71,7 @@ class Wishes:
     turns
         Whether the mean over mirror images is also taken over transposed ones (2-D).
     tissue
-        Least Dice that every class must keep on coarser pixels (`dense.tissue`); 0: pixels stay.
+        Least Dice that every class must keep on coarser pixels (`planning.tissue`); 0: pixels stay.
     missing
         How the net bears channels that a case lacks: "none", "hemis" or "film".
     contrasts
@@ -201,6 +206,7 @@ class DenseLearner:
             device_memory(),
             configuration=wishes.configuration,
             preset=self.name if self.name in PRESET_NETS else wishes.preset,
+            net=self.name,
             classes=wishes.classes,
             regions=wishes.regions,
             ignore=wishes.ignore,
@@ -210,9 +216,8 @@ class DenseLearner:
             made = plan_tissue(made, few.labels(made), wishes.tissue)
         if wishes.views in TURNED and made.dims == 2:
             made = squared(made)
-        keys = wishes.keys if made.net == self.name else {"net": self.name} | wishes.keys
-        made = override_both(made, keys)
-        if wishes.sizes and made.dims == 2 and "thickness" not in keys:
+        made = override_both(made, wishes.keys)
+        if wishes.sizes and made.dims == 2 and "thickness" not in wishes.keys:
             made = dataclasses.replace(made, thickness=few.thickness(made))
         return made
 
@@ -325,10 +330,10 @@ class DenseLearner:
 
         assert self.plan is not None
         assert self.model is not None
-        found = probabilities(self.model, done.x, self.plan, self.wishes)
-        background = None if self.plan.regions else 0
-        order = self.plan.probability_order
-        return restore(found, done.properties, order, background)
+        model, plan, wishes = self.model, self.plan, self.wishes
+        found = where_it_fits(model, lambda: probabilities(model, done.x, plan, wishes))
+        background = None if plan.regions else 0
+        return restore(found, done.properties, plan.probability_order, background)
 
     def state(self) -> dict[str, np.ndarray]:
         """Return weights and plan as named arrays."""
