@@ -7,6 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from neuroloom.core.recording import volume
+from neuroloom.io.images import write_image
 from neuroloom.volumes.segment import Segment, has_sides
 
 
@@ -43,3 +45,22 @@ def test_images_with_sides_are_not_mirrored_either(names, flat, deep):
     image, volume = (SimpleNamespace(shape=shape, header=header) for shape in ((8, 8), (8, 8, 8)))
     assert Segment().mirrored(image, names) == flat
     assert Segment().mirrored(volume, names) == deep
+
+
+@pytest.mark.parametrize("halves", [True, False])
+def test_numbers_with_a_side_each_are_not_mirrored_either(halves, tmp_path):
+    rng = np.random.default_rng(0)
+    for folder in ("images", "labels"):
+        (tmp_path / folder).mkdir()
+    for case in range(6):
+        label = np.zeros((12, 10, 10), np.uint8)
+        at = 2 + case % 2
+        first, second = (label[at : at + 2], label[at + 5 : at + 7]) if halves else (
+            label[4:8, 1:4], label[4:8, 6:9]
+        )  # fmt: skip
+        first[...], second[...] = 17, 53
+        label[at + 7 if halves else 5, 0, case] = 53
+        for folder, x in (("images", rng.normal(label, 5.0)), ("labels", label)):
+            write_image(tmp_path / folder / f"c{case}.nii.gz", volume(x, np.eye(4)))
+    prepared = Segment(folds=2).prepare(tmp_path)
+    assert prepared.dataset.facts["mirror"] == ([] if halves else [2])

@@ -411,6 +411,11 @@ def test_a_wrong_word_is_refused_before_anything_is_read(fields, tmp_path):
         Segment(**SMALL | fields).prepare(tmp_path / "nothing")
 
 
+def test_the_background_cannot_be_left_open(data):
+    with pytest.raises(ConfigError, match="ignore is 0, which is the background"):
+        Segment(**SMALL, ignore=0).prepare(data)
+
+
 @pytest.mark.parametrize(
     ("fields", "words"),
     [

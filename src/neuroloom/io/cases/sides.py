@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from neuroloom.io.cases.look import Problem, Seen, problem_of
+from neuroloom.io.cases.look import Problem, Seen, look, problem_of
+from neuroloom.io.cases.model import Case
 
 FEWEST, _CLEARLY = 5, 0.1
+_LOOKED_AT = 12
 # One class has its place on a side of another where this share of the cases have it there, at a
 # distance so even (mean by standard deviation); more classes than these are numbers of objects.
 _MOST, _EVENLY, _ATLAS = 0.8, 4.0, 256
@@ -39,6 +42,33 @@ def flips(seen: list[Seen]) -> list[Problem]:
     found = [*_mirror_images(seen), *_mirrored(seen)]
     named = {problem.case for problem in found}
     return found + [problem for problem in _exchanged(seen) if problem.case not in named]
+
+
+def have_sides(cases: Sequence[Case], ignore: int | None = None) -> bool:
+    """Tell whether one class lies to the right of another in most cases, as halves of a pair do.
+
+    Some cases are read for it; of fewer than five with labels and a place in space nothing is said.
+    """
+    labelled = [case for case in cases if case.label is not None]
+    rows = np.linspace(0, len(labelled) - 1, min(len(labelled), _LOOKED_AT)).astype(int)
+    seen = [look(Seen(labelled[row], ignore), None, "model") for row in rows]
+    placed = [one for one in seen if one.sides]
+    classes, sides = _side_of_each(placed)
+    if len(placed) < FEWEST or len(classes) > _ATLAS:
+        return False
+    usual = [
+        _usual_side(_apart(sides[:, [first]], sides[:, first + 1 :]), 0.5)[0]
+        for first in range(len(classes) - 1)
+    ]
+    return any(np.isfinite(one).any() for one in usual)
+
+
+def _side_of_each(placed: Sequence[Seen]) -> tuple[list[int], np.ndarray]:
+    """Return the classes, and how far to the right each lies: (case, class, mean and deviation)."""
+    classes = sorted({value for one in placed for value in one.sides})
+    nowhere = (np.nan, np.nan)
+    sides = [[one.sides.get(value, nowhere) for value in classes] for one in placed]
+    return classes, np.array(sides, float).reshape(len(placed), len(classes), 2)
 
 
 def _mirror_images(seen: list[Seen]) -> list[Problem]:
@@ -83,12 +113,10 @@ def _mirrored(seen: list[Seen]) -> list[Problem]:
 def _exchanged(seen: list[Seen]) -> list[Problem]:
     """Find cases in which a class lies on the other side of another than it does elsewhere."""
     placed = [one for one in seen if one.sides]
-    classes = sorted({value for one in placed for value in one.sides})
+    classes, sides = _side_of_each(placed)
     people = _first_of_each(placed)
     if len(people) < FEWEST or len(classes) > _ATLAS:
         return []
-    nowhere = (np.nan, np.nan)
-    sides = np.array([[one.sides.get(value, nowhere) for value in classes] for one in placed])
     pairs, usable = _turned_pairs(sides, people)
     found = []
     for case, own in sorted(pairs.items()):

@@ -155,3 +155,23 @@ def test_regions_are_learnt_by_the_loss_that_was_asked_for():
 def test_a_stage_that_cannot_be_is_refused():
     with pytest.raises(ConfigError, match="stages"):
         PLAN.override(stages=((0.5, 1.0, 1.0, 1),))
+
+
+def test_turns_are_true_in_millimetres(monkeypatch):
+    """A thick axis leans as far in millimetres as a fine one, not in voxels."""
+    plan, drawn = PLAN.override(spacing=(3.0, 0.5, 0.5)), []
+    change = Affine(15.0, (1.0, 1.0))
+    module = DenseModule(torch.nn.Identity(), lambda x, y: x, (change,), plan)
+    module.bank = bank(plan)
+    draw = Affine.draw_rows
+
+    def noted(self, *args):
+        drawn.append(draw(self, *args))
+        return drawn[-1]
+
+    monkeypatch.setattr(Affine, "draw_rows", noted)
+    module.draw([0, 1, 2], torch.Generator().manual_seed(0))
+    length = torch.tensor(plan.spacing)
+    turned = drawn[0]["matrix"] * length[:, None] / length
+    assert torch.allclose(turned @ turned.mT, torch.eye(3).expand(3, 3, 3), atol=1e-5)
+    assert not torch.allclose(turned, torch.eye(3).expand(3, 3, 3), atol=1e-2)

@@ -66,6 +66,11 @@ def read_cases(
         learnt = [] if study.contrasts == "any" else trained.get("contrasts", [])
         found, findings = of_learnt_contrasts(found, learnt, _OTHERS)
     ignore = _ignored(study, found, trained)
+    if ignore == 0:
+        raise ConfigError(
+            "ignore is 0, which is the background in every label. Write 0 where nothing is, and "
+            "what was not looked at, as outside of scribbles, as a number of its own, such as 255."
+        )
     if trained and found.classes:
         found = replace(found, classes={k: v for k, v in found.classes.items() if k != ignore})
     allowed = _allowed(found, trained)
@@ -261,9 +266,22 @@ def _facts(
         "ignore": ignore,
         "left_open": None if ignore is None else declared.get(ignore),
         "parts": parts,
-        "mirror": study.mirrored(first, list(classes.values())),
+        "mirror": _mirror(study, found, classes, regions or {}, ignore),
         "dims": len(first.shape),
     }
+
+
+def _mirror(
+    study: DenseStudy, found: FoundCases, classes: Mapping[int, str], regions: Mapping[str, Any],
+    ignore: int | None,
+) -> list[int] | None:  # fmt: skip
+    """Return the axes that may be mirrored: none where numbers without names have a side each."""
+    from neuroloom.io.cases.sides import have_sides
+
+    numbers = {value: name for value, name in classes.items() if value}
+    axes = study.mirrored(found.cases[0], [*classes.values(), *regions])
+    nameless = len(numbers) > 1 and all(name == str(value) for value, name in numbers.items())
+    return [] if axes and nameless and have_sides(found.cases, ignore) else axes
 
 
 def _numbered(count: int) -> list[str]:

@@ -20,7 +20,7 @@ from neuroloom.learn.training.pace import effort_of_stages
 
 
 class DenseModule(nn.Module):
-    """A net that draws its own batches: an example of `learn.fit.fit` is the number of a case.
+    """A net that draws its own batches: an example of `fit.fit` is the number of a case.
 
     Cutting, turning and changing patches happen on the device, from one seeded generator, so a fit
     that is resumed sees the same patches as one that was never stopped.
@@ -53,6 +53,8 @@ class DenseModule(nn.Module):
         ends = [stage[0] for stage in plan.stages]
         voxels = [prod(plan.patch_of(k)) * stage[3] for k, stage in enumerate(plan.stages)]
         self._effort = effort_of_stages(ends, voxels)
+        # Turns are true in millimetres; lengths are in voxels of the finest axis.
+        self._spacing = tuple(length / min(plan.spacing) for length in plan.spacing)
 
     def forward(self, x: Tensor) -> Any:
         """Map patches to logits."""
@@ -82,7 +84,7 @@ class DenseModule(nn.Module):
         sure = len(several) - foreground_patches(len(several), self.plan.foreground_share)
         covered = tuple(round(n * zoom) for n in patch)
         spots = [self.bank.spot(case, k >= sure, own, covered) for k, case in enumerate(several)]
-        augmenter = Augmenter(self.chain, Canvas(len(spots[0].image), patch))
+        augmenter = Augmenter(self.chain, Canvas(len(spots[0].image), patch, self._spacing))
         drawn = augmenter.draw(len(several), own)
         pairs = [cut(spot, drawn, k, self.chain, patch, zoom) for k, spot in enumerate(spots)]
         # What is mapped from disk was cut on the CPU.

@@ -58,8 +58,6 @@ class VoxelLearner:
 
     def fit(self, x: DenseCases, y: Any = None, *, job: FitJob | None = None) -> Any:
         """Learn from voxels drawn of every case, half of them from its classes."""
-        from sklearn.linear_model import LogisticRegression
-
         from neuroloom.learn.training.fit import History
 
         rng = np.random.default_rng(job.seed if job else 0)
@@ -69,9 +67,7 @@ class VoxelLearner:
         features = np.concatenate([part for part, _ in parts])
         values = np.concatenate([part for _, part in parts])
         mean, scale = features.mean(0), features.std(0) + 1e-6
-        model = LogisticRegression(C=1.0, max_iter=200)
-        model.fit((features - mean) / scale, values)
-        self.arrays = self._as_arrays(model, mean, scale)
+        self.arrays = self._as_arrays(*_fitted((features - mean) / scale, values), mean, scale)
         self._balance(chosen, values)
         return History(stopped="solved directly")
 
@@ -84,18 +80,14 @@ class VoxelLearner:
         wanted = voxel_features(case.image()).reshape(truth.size, -1)[rows]
         return wanted, flat[rows]
 
-    def _as_arrays(self, model: Any, mean: Any, scale: Any) -> dict[str, np.ndarray]:
-        """Return a weight and an offset for every class, also where only two or one were seen."""
-        classes, seen = self.classes, [int(value) for value in model.classes_]
-        weights = np.zeros((len(classes), mean.size))
-        offset = np.full(len(classes), -30.0)
-        for k, value in enumerate(seen):
-            place = classes.index(value)
-            sign = (2 * k - 1) if len(seen) == 2 else 1
-            row = 0 if len(seen) == 2 else k
-            share = 0.5 if len(seen) == 2 else 1.0
-            weights[place] = share * sign * model.coef_[row]
-            offset[place] = share * sign * model.intercept_[row]
+    def _as_arrays(
+        self, seen: Any, slopes: Any, offsets: Any, mean: Any, scale: Any
+    ) -> dict[str, np.ndarray]:
+        """Return weights and an offset for every class; one that was not seen is never said."""
+        places = [self.classes.index(int(value)) for value in seen]
+        weights = np.zeros((len(self.classes), mean.size))
+        offset = np.full(len(self.classes), -30.0)
+        weights[places], offset[places] = slopes, offsets
         return {"weights": weights, "offset": offset, "mean": mean, "scale": scale}
 
     def _balance(self, x: DenseCases, drawn: np.ndarray) -> None:
@@ -143,6 +135,20 @@ class VoxelLearner:
     def load(self, state: Mapping[str, np.ndarray]) -> None:
         """Take over what `state` returned."""
         self.arrays = {name: np.array(value) for name, value in state.items()}
+
+
+def _fitted(features: np.ndarray, values: np.ndarray) -> tuple[Any, Any, Any]:
+    """Return the values that occur, slopes (value, feature) and offsets (value,) of each."""
+    from sklearn.linear_model import LogisticRegression
+
+    seen = np.unique(values)
+    if len(seen) == 1:
+        return seen, 0.0, 0.0
+    model = LogisticRegression(C=1.0, max_iter=200).fit(features, values)
+    slopes, offsets = model.coef_, model.intercept_
+    if len(seen) == 2:
+        slopes, offsets = (np.concatenate([-one, one]) / 2 for one in (slopes, offsets))
+    return seen, slopes, offsets
 
 
 def voxel_features(image: np.ndarray) -> np.ndarray:
