@@ -77,6 +77,19 @@ def subject_columns(columns: Iterable[str]) -> list[str]:
     return sorted(found, key=lambda name: name != "subject")
 
 
+def numbered(people: Iterable[str]) -> list[str]:
+    """Return a number in place of each name of a person, in the order in which they come first.
+
+    Examples
+    --------
+    >>> numbered(["P17", "P02", " P17", ""])
+    ['1', '2', '1', '']
+    """
+    words = [name.strip() for name in people]
+    number = {name: str(k) for k, name in enumerate(dict.fromkeys(filter(None, words)), start=1)}
+    return [number.get(word, "") for word in words]
+
+
 def says_who(column: str) -> bool:
     """Return whether a column says who somebody is, going by whole words; it reaches no output.
 
@@ -91,3 +104,21 @@ def says_who(column: str) -> bool:
     words = [word for word in re.split(r"[\W\d_]+", parted) if word not in ("", "of")]
     alone = words in (["name"], ["birth"])
     return alone or not _WHO.isdisjoint([*words, *map("".join, pairwise(words))])
+
+
+def named_channels(count: int, names: Iterable[str]) -> list[str]:
+    """Return the names of channels where each has one that tells it; else "image", or numbers.
+
+    Examples
+    --------
+    >>> named_channels(2, ["nuclei", "actin"]), named_channels(2, ["0", "1"])
+    (['nuclei', 'actin'], ['channel 0', 'channel 1'])
+    >>> named_channels(1, ["grey"])
+    ['image']
+    """
+    own = list(names)
+    if count == 1:
+        return ["image"]
+    if len(own) == count and all(map(tells, own)):
+        return own
+    return [f"channel {number}" for number in range(count)]

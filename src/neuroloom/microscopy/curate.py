@@ -13,6 +13,7 @@ from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import at_home, digest, write_json
 from neuroloom.core.recipe import Recipe, setting
 from neuroloom.io.cases.layouts import few, unlike_channels
+from neuroloom.io.names import named_channels
 from neuroloom.microscopy.curation import (
     IGNORE,
     Labels,
@@ -20,7 +21,6 @@ from neuroloom.microscopy.curation import (
     declare,
     exclude,
     merge,
-    named_channels,
     require_declared,
     sort_cases,
     write_case,
@@ -297,7 +297,11 @@ def _suffix(cases: list[Case]) -> str:
 
 def _hashes(prepared: Prepared) -> dict[str, str]:
     cases = prepared.cases
-    files = {f"image/{case.name}/{file.name}": file for case in cases for file in case.images}
+    files = {
+        f"image/{case.name}/{number}/{file.name}": file
+        for case in cases
+        for number, file in enumerate(case.images)
+    }
     for role, own in prepared.files.items():
         kept = {case.name for case in cases} & set(own)
         files |= {f"{role}/{name}": own[name] for name in sorted(kept)}

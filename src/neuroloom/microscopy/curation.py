@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from neuroloom.core.errors import ConfigError, DataError, nearest
 from neuroloom.core.files import read_json, write_json
-from neuroloom.io.names import tells
+from neuroloom.io.names import named_channels
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -302,24 +302,6 @@ def declare(
     declared = {"channel_names": {str(k): name for k, name in enumerate(channels)}, "labels": names,
                 "numTraining": count, "file_ending": suffix}  # fmt: skip
     return write_json(Path(folder) / "dataset.json", declared)
-
-
-def named_channels(count: int, names: Iterable[str]) -> list[str]:
-    """Return the names of channels where each has one that tells it; else "image", or numbers.
-
-    Examples
-    --------
-    >>> named_channels(2, ["nuclei", "actin"]), named_channels(2, ["0", "1"])
-    (['nuclei', 'actin'], ['channel 0', 'channel 1'])
-    >>> named_channels(1, ["grey"])
-    ['image']
-    """
-    own = list(names)
-    if count == 1:
-        return ["image"]
-    if len(own) == count and all(map(tells, own)):
-        return own
-    return [f"channel {number}" for number in range(count)]
 
 
 def require_declared(labels: Labels, name: str, last: int, ignore: int | None = None) -> None:

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from neuroloom.apps.studio.labels.grid import planes
+from neuroloom.core.files import read_json
 from neuroloom.io.cases import find_cases
 from tests.apps.studio.conftest import message
 
@@ -138,6 +139,8 @@ def test_a_colour_image_and_a_mask_to_begin_with(client, place):
     assert client.get(f"{address}/part/mask").content == mask.tobytes()
     sent = client.get(f"{address}/part/slice").content
     assert np.array_equal(np.frombuffer(sent, "<f4").reshape(9, 11, 3), pixels)
+    project = next(place.root.rglob("project/dataset.json"))
+    assert list(read_json(project)["channel_names"].values()) == ["red", "green", "blue"]
     wanted["options"]["mask"] = "../../etc/passwd"
     assert client.post("/api/labels", json=wanted).status_code == 404
     wanted["options"] = {"mask_path": "/etc/passwd"}

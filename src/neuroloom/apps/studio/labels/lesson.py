@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from neuroloom.core.files import write_json
+from neuroloom.core.files import read_json, write_json
 
 Planes = set[tuple[int, int]]
 
@@ -71,7 +71,7 @@ def write_lesson(
     for stem, (mask, known) in masks.items():
         _write(folder, project, stem, np.where(known, mask, len(labels)).astype(np.uint8))
     facts = {
-        "channel_names": {"0": "image"},
+        "channel_names": read_json(project / "dataset.json")["channel_names"],
         "labels": labels | {"ignore": len(labels)},
         "numTraining": len(masks),
         "file_ending": ".nii.gz",

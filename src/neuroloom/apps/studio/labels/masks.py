@@ -24,6 +24,7 @@ from neuroloom.apps.studio.labels.work import Work, names_of, plain_text, whole
 from neuroloom.apps.studio.views import Window
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import write_json
+from neuroloom.io.names import named_channels
 
 MOST_IMAGES = 200
 MOST_LABELS = 255
@@ -68,11 +69,12 @@ class Masks(Work):
             sizes.append(list(to_array(recording).shape[1:]))
             stems.append(stem)
         facts = {"labels": names, "stems": stems, "sizes": sizes, "files": [str(f) for f in images]}
+        facts["channels"] = named_channels(len(recording), map(str, recording.channel.values))
         if options.get("mask_path") and len(images) == 1:
             given = to_array(read_image(options["mask_path"]))[0]
             _write(_mask_file(folder, stems[0], sizes[0]), _fitting(given, sizes[0]), images[0])
             facts["given"] = stems
-        _declare(folder / "project", names, stems, sizes)
+        _declare(folder / "project", facts)
         return facts
 
     def open(self) -> None:
@@ -248,7 +250,7 @@ class Masks(Work):
             before = names[at]
             names[at] = name
         self.keep(labels=_names(names))
-        _declare(self.project, names, self.stems, self.sizes)
+        _declare(self.project, self.facts)
         return {"label": name, "from": before, "to": name}
 
     def _finish(self, edit: dict[str, Any]) -> dict[str, Any]:
@@ -295,7 +297,7 @@ class Masks(Work):
                 file.unlink(missing_ok=True)
         self._stale.clear()
         (self.folder / "strokes.jsonl").unlink(missing_ok=True)
-        _declare(self.project, self.facts["labels"], self.stems, self.sizes)
+        _declare(self.project, self.facts)
 
     def _known(self, found: np.ndarray) -> np.ndarray:
         """Return only numbers that stand for a structure here."""
@@ -403,13 +405,14 @@ def _fitting(given: np.ndarray, size: Any) -> np.ndarray:
     return given.astype(np.uint8)
 
 
-def _declare(project: Path, names: list[str], stems: list[str], sizes: list[Any]) -> None:
+def _declare(project: Path, known: dict[str, Any]) -> None:
     """Write nnU-Net's description of the data set."""
-    masked = [s for s, size in zip(stems, sizes, strict=True)
+    sizes = known["sizes"]
+    masked = [s for s, size in zip(known["stems"], sizes, strict=True)
               if _mask_file(project.parent, s, size).is_file()]  # fmt: skip
     facts = {
-        "channel_names": {"0": "image"},
-        "labels": {"background": 0} | {name: k for k, name in enumerate(names, start=1)},
+        "channel_names": {str(k): name for k, name in enumerate(known.get("channels", ["image"]))},
+        "labels": {"background": 0} | {n: k for k, n in enumerate(known["labels"], start=1)},
         "numTraining": len(masked),
         "file_ending": ".nii.gz" if len(sizes[0]) == 3 else ".png",
     }
