@@ -555,16 +555,18 @@ def test_columns_that_say_who_somebody_is_are_left_out(tmp_path: Path) -> None:
     table.write_text(
         "image,case,patient_id,Patient Name,birth_date,DOB,E-Mail,Phone,postal_code,class_name,"
         "age_at_birth,birth_weight\n"
-        "a.nii.gz,first,7,Mustermann,19640812,1964,erika@x,089,80331,glioma,38,3.1\n"
+        "a.nii.gz,first,MRN-7,Mustermann,19640812,1964,erika@x,089,80331,glioma,38,3.1\n"
     )
     found = find_cases(table)
     said = found.table.to_csv() + found.layout
     assert not [told for told in ("Mustermann", "1964", "erika", "089", "80331") if told in said]
+    assert "MRN-7" not in said
     kept = found.table.iloc[0]
     assert kept[["name", "subject", "class_name", "age_at_birth", "birth_weight"]].tolist() == [
-        "first", "7", "glioma", 38, 3.1,
+        "first", "1", "glioma", 38, 3.1,
     ]  # fmt: skip
     assert "left out: Patient Name, birth_date, DOB, E-Mail, Phone and 1 more" in found.notes[0]
+    assert found.notes[1] == "People of the column patient_id were given numbers."
 
 
 @pytest.mark.parametrize(

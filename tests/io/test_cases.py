@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 import tifffile
 from PIL import Image
@@ -507,18 +508,31 @@ def test_x_rays_in_a_folder_are_cases_and_stacks_that_lie_mixed_are_not(tmp_path
     rays = np.arange(12, dtype=np.uint16).reshape(1, 3, 4)
     for number, kind in enumerate(("normal", "normal", "sick", "sick")):
         write_dicom(tmp_path / "rays" / kind, rays, series=number)
+    for file in (tmp_path / "rays").rglob("*.dcm"):
+        header = pydicom.dcmread(file)
+        del header.ImagePositionPatient, header.FrameOfReferenceUID
+        header.save_as(file)
     found = find_cases(tmp_path / "rays")
     assert found.table["path"].tolist() == [
         "normal/s0_000.dcm", "normal/s1_000.dcm", "sick/s2_000.dcm", "sick/s3_000.dcm"
     ]  # fmt: skip
     assert len(find_cases(tmp_path / "rays" / "sick").cases) == 2
-    assert find_cases(f"{tmp_path / 'rays' / 'sick'}::3").cases[0].shape == (1, 3, 4)
+    assert find_cases(f"{tmp_path / 'rays' / 'sick'}::3").cases[0].shape == (3, 4)
+    table = tmp_path / "rays" / "t.csv"
+    table.write_text("case,image\na,sick::2\nb,sick::3\n")
+    assert [case.shape for case in find_cases(table).cases] == [(3, 4)] * 2
     with pytest.raises(DataError, match="2 series are in one folder"):
         read_image(tmp_path / "rays" / "sick")
     write_dicom(tmp_path / "rays" / "sick", rays.repeat(2, axis=0), series=4)
     mixed = find_cases(tmp_path / "rays" / "sick").cases
     with pytest.raises(DataError, match="3 series are in one folder"):
         mixed[0].image()
+
+
+def test_a_table_beside_images_that_names_none_of_them_is_passed_over(tmp_path: Path) -> None:
+    pictures(tmp_path, ["images/a.png", "labels/a.png"])
+    (tmp_path / "cases.csv").write_text("image_id,image_quality\n17,good\n")
+    assert find_cases(tmp_path).table["name"].tolist() == ["a"]
 
 
 def test_what_is_not_there(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def test_one_animal_of_whole_frames_has_a_class_too(project, monkeypatch, animal
     labels = read_labels(project)
     alone = replace(labels, points=labels.points[:, :animals], classes=labels.classes[:, :animals],
                     individuals=labels.individuals[:animals])  # fmt: skip
-    monkeypatch.setattr("neuroloom.io.labels.read_labels", lambda _: alone)
+    monkeypatch.setattr("neuroloom.io.labels.read_labels", lambda *_, **__: alone)
     dataset = Estimate(plan={"crop": "no"}).read(project)
     assert dataset.facts["kinds"] == learnt
     assert [one["name"] for one in dataset.facts["categories"]] == ["mouse", "rat"]

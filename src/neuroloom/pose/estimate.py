@@ -195,9 +195,9 @@ class Estimate(Study):
 
         facts = dataset.facts
         found = score_of_expectation(table, self.seed)
-        if facts["identity"]:
+        if facts.get("identity"):
             found |= score_of_identity(table, len(facts["individuals"]), self.seed)
-        return found | (score_of_class(table, self.seed) if facts["kinds"] else {})
+        return found | (score_of_class(table, self.seed) if facts.get("kinds") else {})
 
     def _final(self, role: str, name: str, prepared: Prepared, fits: list[Fitted]) -> Ensemble:
         """Store beside the model what its expectations meant on held-out frames."""

@@ -201,6 +201,13 @@ def test_files_find_their_cameras_by_the_names_that_deeplabcut_gives(tmp_path, n
     np.testing.assert_array_equal(seen.pixels, whole.pixels)
 
 
+def test_a_camera_named_behind_the_scorer_is_found_too(tmp_path):
+    folder = write_views(tmp_path / "s")
+    for number in range(3):
+        (folder / f"mouse_cam{number}.csv").rename(folder / f"trialDLC_net_cam{number}.csv")
+    assert len(find_seen(folder, read_rig(folder)).pixels) == 3
+
+
 def test_keypoints_must_be_the_same(tmp_path):
     folder = write_views(tmp_path / "s")
     file = folder / "mouse_cam1.csv"

@@ -18,6 +18,7 @@ from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json
 from neuroloom.io.cases import find_cases
+from neuroloom.io.names import says_who
 from neuroloom.learn.scoring import survival
 from neuroloom.learn.scoring.scores import auc
 from neuroloom.volumes.radiomics.checks import audit_features
@@ -582,15 +583,25 @@ def test_rows_of_one_patient_stay_on_one_side(column, tmp_path):
     table.to_csv(tmp_path / "t.csv", index=False)
     prepared = Radiomics(target="grade").prepare(tmp_path / "t.csv")
     assert prepared.dataset.facts["features"] == ["a"]
-    assert prepared.dataset.table["subject"].tolist() == [str(k // 2) for k in range(16)]
+    first = int(says_who(column))
+    assert prepared.dataset.table["subject"].tolist() == [str(k // 2 + first) for k in range(16)]
     assert [fold.test.tolist() for fold in prepared.folds[:2]] == [[0, 1], [2, 3]]
     assert f"its column {column} says" in prepared.dataset.facts["layout"]
-    with pytest.raises(DataError, match="test has 1 subject on both sides: 1 [(]row 4, row 5[)]"):
+    torn = f"test has 1 subject on both sides: {1 + first} [(]row 4, row 5[)]"
+    with pytest.raises(DataError, match=torn):
         Radiomics(target="grade", test=["row 2", "row 3", "row 4"]).prepare(tmp_path / "t.csv")
     table[column] = table[column].astype(object).where(table.index != 3, "")
     table.to_csv(tmp_path / "t.csv", index=False)
     with pytest.raises(DataError, match=f"t.csv: row 5: the {column} is empty"):
         Radiomics(target="grade").read(tmp_path / "t.csv")
+
+
+def test_rows_of_one_patient_that_lie_apart_are_brought_together(tmp_path):
+    table = pd.DataFrame({"grade": ["a", "b"] * 6, "a": range(12), "subject": list("pqrstu") * 2})
+    table.to_csv(tmp_path / "t.csv", index=False)
+    dataset = Radiomics(target="grade").read(tmp_path / "t.csv")
+    assert dataset.table["name"].tolist()[:4] == ["row 2", "row 8", "row 3", "row 9"]
+    assert dataset.x[:4, 0].tolist() == [0, 6, 1, 7]
 
 
 def test_a_column_that_is_learnt_does_not_say_whose_a_row_is(tmp_path):

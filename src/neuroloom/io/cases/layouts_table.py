@@ -11,7 +11,7 @@ from neuroloom.core.errors import DataError, nearest
 from neuroloom.io.cases.layouts import Layout, Row, few, listed
 from neuroloom.io.cases.model import label_paths
 from neuroloom.io.images import image_stem, is_image, split_address
-from neuroloom.io.names import MISSING, says_who, subject_columns
+from neuroloom.io.names import MISSING, numbered, says_who, subject_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,10 +35,16 @@ def by_cases_csv(root: Path) -> Layout | None:
 
 
 def _names_images(data: Path) -> bool:
-    """Tell from its head whether a table has a column of images."""
-    with data.open(encoding="utf-8-sig", errors="replace") as lines:
-        names = own_names(lines.readline().replace('"', "").split(separator_of(data)))
-    return any(name == "image" or name.startswith("image_") for name in names)
+    """Tell from its first rows whether a table has a column of images that are there."""
+    import pandas as pd
+
+    try:
+        table = pd.read_csv(data, sep=separator_of(data), dtype=str, keep_default_na=False, nrows=9)
+    except (ValueError, UnicodeDecodeError):
+        return False
+    table.columns = pd.Index(own_names(table.columns))
+    cells = [cell.strip() for cell in table[file_columns(table, "image")].to_numpy().ravel()]
+    return any(is_image(data.parent / cell) for cell in cells if cell)
 
 
 def by_manifest(data: Path) -> Layout:
@@ -69,12 +75,15 @@ def by_manifest(data: Path) -> Layout:
     keys = {*images, *labels, *_CASE_COLUMNS}
     whose = subject_columns(table)[:1]
     personal = [name for name in table if says_who(name) and name not in {*keys, *whose}]
+    hidden = [name for name in whose if says_who(name)]
+    table = table.assign(**{name: numbered(table[name]) for name in hidden})
     table = _with_numbers(table.drop(columns=personal), keys)
     rows = [_manifest_row(data, number, row, images, labels) for number, row in enumerate(
         table.to_dict("records"), start=2)]  # fmt: skip
     layout = Layout(rows, f"manifest {data.name} with the columns {held}")
     if personal:
         layout.notes.append(f"Columns that say who somebody is were left out: {few(personal)}.")
+    layout.notes += [f"People of the column {name} were given numbers." for name in hidden]
     layout.channels = [name.removeprefix("image_") for name in images if name != "image"]
     classes = [name.removeprefix("label_") for name in labels if name != "label"]
     layout.classes = dict(enumerate(classes, start=1)) or None
@@ -168,7 +177,7 @@ def _there(data: Path, number: int, column: str, path: str) -> str:
         raise DataError(
             f"{data}: row {number}: {column}: there is no file '{path}' (relative to the table)."
         )
-    if not is_image(full):
+    if not is_image(f"{full}::{inside}" if inside else full):
         raise DataError(f"{data}: row {number}: {column}: no reader for '{path}'.")
     root = data.parent
     place = full.relative_to(root).as_posix() if full.is_relative_to(root) else full.as_posix()

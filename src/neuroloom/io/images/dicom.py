@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,27 +65,31 @@ def is_series(folder: Path) -> bool:
 
     Where each is a series of its own, as X-rays are, they are several images.
     """
-    return holds_dicom(folder) and not _are_single(folder)
+    return holds_dicom(folder) and not _are_single(folder, folder.stat().st_mtime_ns)
 
 
-def _are_single(folder: Path) -> bool:
+@lru_cache(maxsize=256)
+def _are_single(folder: Path, changed: int) -> bool:
     """Tell whether there are several DICOM images, each a `.dcm` file and a series of its own.
 
-    The second file of a series ends the search, so of a stack two headers are read.
+    Two of a series, or two with a place in one room, end the search: of a stack two headers are
+    read.
     """
     seen: set[str] = set()
+    count = 0
     for item in sorted(folder.iterdir()):
-        uid = _series_of(item) if item.is_file() and _is_dicom(item) else None
-        if uid is None:
+        told = _whose(item) if item.is_file() and _is_dicom(item) else None
+        if told is None:
             continue
-        if uid in seen or item.suffix.lower() != ".dcm":
+        if not seen.isdisjoint(told) or item.suffix.lower() != ".dcm":
             return False
-        seen.add(uid)
-    return len(seen) > 1
+        seen.update(told)
+        count += 1
+    return count > 1
 
 
-def _series_of(file: Path) -> str | None:
-    """Return which series an image is of; None of what is no image or is broken."""
+def _whose(file: Path) -> set[str] | None:
+    """Return the series of an image, and the room that it has a place in; None if it is none."""
     from pydicom.filereader import read_partial
 
     try:
@@ -92,7 +97,10 @@ def _series_of(file: Path) -> str | None:
             header = _read(file, lambda: read_partial(handle, stop_when=_is_beyond_rows))
     except DataError:  # whoever reads it names it
         return None
-    return str(header.get("SeriesInstanceUID", "")) if "Rows" in header else None
+    if "Rows" not in header:
+        return None
+    room = str(header.get("FrameOfReferenceUID", "")) if _has_place(header) else ""
+    return {str(header.get("SeriesInstanceUID", "")), *([room] if room else [])}
 
 
 def _is_beyond_rows(tag: int, kind: str | None, length: int) -> bool:

@@ -188,7 +188,8 @@ def _askew(affine: np.ndarray | None) -> list[str]:
     return [
         f"Its axes are not at right angles, by {angle:.2g} degrees, as those of a CT with a tilted "
         "gantry: volumes of what is segmented are right, but distances are taken along the axes, "
-        "and shapes are seen askew; resample it (dcm2niix does) if these matter."
+        "shapes are seen askew, and radiomics measures them so; resample it (dcm2niix does) if "
+        "these matter."
     ]
 
 

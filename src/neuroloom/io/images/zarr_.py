@@ -8,6 +8,7 @@ Source: OME-NGFF 0.4 and 0.5, https://ngff.openmicroscopy.org.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -127,13 +128,13 @@ def _chosen(path: Path) -> _Found:
     images = {name: one for name, one in groups.items() if _multiscales(one)}
     # Labels lie below the image that they belong to.
     images = {k: v for k, v in images.items() if not any(k.startswith(f"{o}/") for o in images)}
-    if images:
-        group = images[_only(path, "images", dict.fromkeys(images, ""))]
-        return _level(path, group, _multiscales(group)[0], 0)
     arrays = {name: one for name, one in members.items() if isinstance(one, zarr.Array)}
+    arrays = {k: v for k, v in arrays.items() if not any(k.startswith(f"{o}/") for o in images)}
     shapes = {name: f" {one.shape}" for name, one in arrays.items()}
-    array = arrays[_only(path, "arrays", shapes)]
-    return _Found(array, _axes(path, array))
+    name = _only(path, "images" if images else "arrays", dict.fromkeys(images, "") | shapes)
+    if name in images:
+        return _level(path, images[name], _multiscales(images[name])[0], 0)
+    return _Found(arrays[name], _axes(path, arrays[name]))
 
 
 def _item(path: Path) -> Any:
@@ -190,7 +191,8 @@ def _as_level(path: Path, inside: str) -> _Found | None:
         for facts in _multiscales(group):
             paths = [level.get("path") for level in facts.get("datasets", [])]
             if below in paths:
-                return _level(path, group, facts, paths.index(below))
+                with suppress(DataError):  # of axes in another order it is an array like others
+                    return _level(path, group, facts, paths.index(below))
     return None
 
 

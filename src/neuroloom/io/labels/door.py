@@ -46,8 +46,8 @@ def read_labels(path: str | Path, usable: bool = True, depth: int | None = None)
     path = Path(path)
     if not path.exists():
         raise DataError(f"{path}: there is no such file or folder.")
-    labels = with_depth(at_gate("label", recognise(path), "read", path), depth)
-    return keep_usable(labels) if usable else labels
+    labels: Labels = at_gate("label", recognise(path), "read", path)
+    return keep_usable(with_depth(labels, depth)) if usable else labels
 
 
 def recognise(path: Path) -> str:

@@ -165,7 +165,7 @@ def _files_of(data: Path, rig: Rig, include: Sequence[str]) -> dict[str, list[Pa
 
 def _camera_of(path: Path, rig: Rig) -> str:
     """Return the camera whose name stands in the path, nearest to its end; "" if none does."""
-    for part in (SCORER.sub("", path.name), *reversed(path.parts[:-1])):
+    for part in (SCORER.sub("", path.name), *reversed(path.parts)):
         named = [
             name for name in rig.names
             if re.search(rf"(?<![a-z0-9]){re.escape(name.lower())}(?![a-z0-9])", part.lower())

@@ -258,7 +258,8 @@ def _differs(pair: LabelPair) -> str:
         )
     if a.affine is None or b.affine is None:
         return ""
-    far = np.abs(a.affine - b.affine).max()
+    placed = a.unit != "um" or bool(a.affine[:3, 3].any() and b.affine[:3, 3].any())
+    far = np.abs(a.affine - b.affine)[:, : 4 if placed else 3].max()
     return f"the two lie apart in space (affines differ by {far:.3g})" if far > 10 * NEAR else ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -79,8 +80,7 @@ class Radiomics(Study):
     width: float = setting(25.0, "width of a grey level with discretise=width", gt=0)
     ivh: Literal["continuous", "definite", "width"] = setting(
         "continuous",
-        "intensity-volume curve: of 1000 bins (no unit), in steps of 1 (CT, HU), or of bins of "
-        "ivh_width (PET, SUV)",
+        "intensity-volume curve: of 1000 bins (no unit), in steps of 1 (CT), or of ivh_width (PET)",
     )
     ivh_width: float = setting(2.5, "width of a bin with ivh=width, such as 0.1 SUV", gt=0)
     families: list[str] = setting([], "features: morph, loc, stat, ih, ivh, cm, rlm, …; all")
@@ -145,6 +145,7 @@ class Radiomics(Study):
         include: list[str] | None = None,
         *,
         labelled: bool = True,
+        columns: Sequence[str] = (),
         channel: str = "",
         upright: bool = True,
     ) -> Table:
@@ -152,6 +153,8 @@ class Radiomics(Study):
 
         Parameters
         ----------
+        columns
+            Of a table of features; empty: those of the settings, or all that can be.
         labelled
             Whether they are learnt from or judged; without, they are only predicted.
         channel
@@ -165,7 +168,7 @@ class Radiomics(Study):
         wish = self.wish()
         if data.is_file() and data.suffix.lower() in (".csv", ".tsv") and not has_images(data):
             taken = [name for name in (self.target, self.time, self.event) if name]
-            return read_table(data, wish.columns, taken, labelled=labelled)
+            return read_table(data, columns or wish.columns, taken, labelled=labelled)
         found = find_cases(data, include or self.include, self.images, self.labels, self.pattern)
         found = found.in_unit(found.usual_unit)
         wish = replace(wish, channel=find_channel(found.channels, channel, self.channel))
@@ -195,9 +198,9 @@ class Radiomics(Study):
     ) -> Dataset:
         """Measure new cases the way the run's were; `labelled` where they are to be judged."""
         known = facts["axes"]
-        channel, upright = known.get("channel", ""), known.get("upright", False)
-        table = self.measure(data, include, labelled=labelled, channel=channel, upright=upright)
         names = known["features"]
+        as_then = {"channel": known.get("channel", ""), "upright": known.get("upright", False)}
+        table = self.measure(data, include, labelled=labelled, columns=names, **as_then)
         missing = [name for name in names if name not in table.features]
         if missing:
             raise DataError(

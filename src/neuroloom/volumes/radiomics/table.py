@@ -13,7 +13,7 @@ from neuroloom.core.audit import Finding
 from neuroloom.core.errors import DataError, nearest
 from neuroloom.io.cases.layouts_table import file_columns, own_names, separator_of
 from neuroloom.io.images import is_image
-from neuroloom.io.names import MISSING, plain, says_who, subject_columns, tells
+from neuroloom.io.names import MISSING, numbered, plain, says_who, subject_columns, tells
 from neuroloom.volumes.radiomics.extract import (
     Chain,
     Measured,
@@ -138,7 +138,8 @@ def read_table(
         )
     rows = whole.drop(columns=whose[:1])
     rows["name"] = whole["name"].astype(str) if "name" in whole else names
-    rows["subject"] = _subjects(whole[whose[0]], file) if whose else rows["name"]
+    known = bool(whose) and (labelled or whole[whose[0]].notna().all())
+    rows["subject"] = _subjects(whole[whose[0]], file) if known else rows["name"]
     rows["path"] = file.name
     rows["session"], rows["run"] = "1", "1"
     layout = f"table {file.name} with {len(chosen)} columns of numbers and no images"
@@ -146,7 +147,11 @@ def read_table(
     note = Finding("note", "How the data were read", f"{layout[0].upper()}{layout[1:]}.")
     notes = [note, *([] if whose else [_each_a_subject()]), *left]
     hashes = {file.name: digest(file)}
-    return Table(rows, whole[chosen].astype(float), notes, hashes, layout)
+    # Rows of one subject lie together, so that inner folds can keep them so.
+    _, first, owner = np.unique(rows["subject"], return_index=True, return_inverse=True)
+    order = np.argsort(first[owner], kind="stable") if labelled else np.arange(len(rows))
+    rows, features = (one.iloc[order].reset_index(drop=True) for one in (rows, whole[chosen]))
+    return Table(rows, features.astype(float), notes, hashes, layout)
 
 
 def _whose(columns: Sequence[str]) -> list[str]:
@@ -154,11 +159,12 @@ def _whose(columns: Sequence[str]) -> list[str]:
     return [*subject_columns(columns), *(name for name in columns if plain(name) == "id")]
 
 
-def _subjects(column: pd.Series, file: Path) -> pd.Series:
+def _subjects(column: pd.Series, file: Path) -> list[str]:
     if column.isna().any():
         row = int(np.flatnonzero(column.isna())[0]) + 2
         raise DataError(f"{file.name}: row {row}: the {column.name} is empty.")
-    return column.astype(str).str.strip()
+    words = column.astype(str).str.strip().tolist()
+    return numbered(words) if says_who(str(column.name)) else words
 
 
 def _each_a_subject() -> Finding:

@@ -283,7 +283,7 @@ def read_images(
         x[row, :channels] = put_on(standardised(image, together=together), case.spacing, frame)
         mask = amount.mask(case, found.classes, found.ignore) if amount else None
         if amount:
-            place = float(np.prod(case.spacing))
+            place = case.header.voxel
             amounts.append(np.nan if mask is None else float(mask.sum()) * place)
         if masks is not None and mask is not None:
             masks[row] = put_mask_on(mask, case.spacing, frame)
