@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from neuroloom.learn.narrate import _permutation_test, headline_metric
+from neuroloom.core.files import write_json
+from neuroloom.learn.narrate import _permutation_test, best_of_siblings, headline_metric
 
 
 def judged(kind: str, labels: list[Any], classes: list[str]) -> str:
@@ -45,3 +47,21 @@ def test_a_permutation_test_is_told_or_its_lack_explained(kind: str, rows: Any, 
     study = SimpleNamespace(judged_as=lambda _: (kind, []), permutations=299, seed=0)
     run, prepared = SimpleNamespace(predictions=table), SimpleNamespace(dataset=None)
     assert said in _permutation_test(study, run, prepared)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("closed", ["is_file", "iterdir"])
+def test_a_closed_folder_beside_a_run_does_not_end_it(closed, tmp_path, monkeypatch) -> None:
+    own, other = tmp_path / "own", tmp_path / "other"
+    other.mkdir()
+    write_json(own / "metrics.json", {"accuracy": {"value": 0.5}})
+    write_json(own / "dataset.json", {"fingerprint": "f", "split": {"folds": [{"test": [0]}]}})
+    usual = getattr(Path, closed)
+
+    def refuse(path: Path) -> Any:
+        if path in (other / "dataset.json", tmp_path):
+            raise PermissionError(13, "Permission denied", str(path))
+        return usual(path)
+
+    monkeypatch.setattr(Path, closed, refuse)
+    run = SimpleNamespace(folder=own, recipe=SimpleNamespace(model="net"))
+    assert best_of_siblings(run, "classification") == ""  # type: ignore[arg-type]

@@ -14,6 +14,8 @@ from neuroloom.core.run import Run
 from neuroloom.core.split import unit_keys
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from neuroloom.learn.study import Prepared, Study
     from neuroloom.learn.training.crossfit import Fitted
 
@@ -188,10 +190,10 @@ def best_of_siblings(run: Run, task: str) -> str:
         return ""
     tried = {run.recipe.model: _accuracy(run)}  # type: ignore[attr-defined]
     own = _folds(run)
-    for folder in sorted(run.folder.resolve().parent.iterdir()):
-        if folder == run.folder.resolve() or not (folder / "dataset.json").is_file():
-            continue
+    for folder in _beside(run.folder.resolve()):
         try:
+            if not (folder / "dataset.json").is_file():
+                continue
             other = Run(folder)
             if other.state == "done" and _folds(other) == own and own[1]:
                 tried.setdefault(other.recipe.model, _accuracy(other))  # type: ignore[attr-defined]
@@ -200,6 +202,14 @@ def best_of_siblings(run: Run, task: str) -> str:
     known = {name: value for name, value in tried.items() if value is not None}
     examples = sum(len(fold["test"]) for fold in own[1])
     return best_of(list(known.values()), examples, list(known)) if len(known) > 1 else ""
+
+
+def _beside(folder: Path) -> list[Path]:
+    """Return what lies beside a folder, by name; nothing where one may not look."""
+    try:
+        return sorted(other for other in folder.parent.iterdir() if other != folder)
+    except OSError:
+        return []
 
 
 def _folds(run: Run) -> tuple[str, list[Any]]:
