@@ -222,6 +222,11 @@ def test_settings_are_checked_before_data_are_looked_for(refused, tmp_path):
         (("run", "signals.decode"), ("needs DATA",)),
         (("run", "signals.decode", "x", "y"), ("'y'", "too many", "DATA is one")),
         (("run", "."), ("'.' is data", "run RECIPE .")),
+        (
+            ("run", "--out", "a", "signals.decode", "."),
+            ("--out stands before", "RECIPE DATA --out"),
+        ),
+        (("check", "--json", "signals.decode", "."), ("check RECIPE DATA --json",)),
         (("data", "gett"), ("'gett'", "Did you mean 'get'")),
         (("data", "get", "eegbic"), ("eegbic", "Did you mean 'eegbci'")),
         (("data", "get", "eegbci", "--subject", "300"), ("1 to 109", "300")),

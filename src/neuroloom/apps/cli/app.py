@@ -7,6 +7,7 @@ from pathlib import Path
 from cyclopts import App, Group
 
 import neuroloom
+from neuroloom.core.errors import ConfigError
 
 VERBS = {
     "check": "jobs:check_help",
@@ -52,6 +53,11 @@ def build(words: list[str]) -> tuple[App, list[str]]:
     """Return the app that understands `words`, and the words as it should see them.
 
     `run RECIPE` and `check RECIPE` become commands of their own, made from the recipe's fields.
+
+    Raises
+    ------
+    ConfigError
+        If an option stands before the recipe, whose fields say what options there are.
     """
     app = App(
         name="neuroloom",
@@ -65,8 +71,16 @@ def build(words: list[str]) -> tuple[App, list[str]]:
     data = App(name="data", help=HELP["data"])
     data.command(f"{HERE}fetch:get", name="get", help="Download a data set, checksummed.")
     app.command(data)
-    if len(words) > 1 and words[0] in ("run", "check") and not words[1].startswith("-"):
+    if len(words) < 2 or words[0] not in ("run", "check"):
+        return app, words
+    if not words[1].startswith("-"):
         return _recipe_app(words[0], words[1]), words[2:]
+    if not {"--help", "-h"} & set(words):
+        option = words[1].split("=")[0]
+        raise ConfigError(
+            f"{option} stands before the recipe. Write the recipe first: "
+            f"`neuroloom {words[0]} RECIPE DATA {option} …`."
+        )
     return app, words
 
 
