@@ -175,7 +175,7 @@ def rows_of_frames(
     sizes = body_sizes(dataset.truth, body_scale(dataset.truth))
     names = np.asarray(dataset.facts["keypoints"], dtype=object)
     frames = dataset.table.iloc[rows].reset_index(drop=True)
-    keep = [name for name in (*ENTITIES, "onset") if name in frames]
+    keep = [name for name in ("name", *ENTITIES, "onset") if name in frames]
     parts = []
     for k, row in enumerate(rows):
         for name, (true, own, alike, called) in paired(

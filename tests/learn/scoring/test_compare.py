@@ -4,8 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import DataError
 from neuroloom.learn.scoring import compare as c
+from neuroloom.learn.scoring.judge import rows_of
 
 CLASSES = np.array(["feet", "fists"])
 
@@ -130,6 +132,25 @@ def test_other_labels_or_classes_are_refused():
         c.compare(a, other)
     with pytest.raises(DataError, match="no row of role 'model'"):
         c.compare(a, b.assign(role="baseline"))
+
+
+def test_rows_of_one_table_are_told_apart_by_name_or_refused():
+    a, b = (run(some(45, share, 0)).assign(path="t.csv", onset=0.0) for share in (0.9, 0.6))
+    with pytest.raises(DataError, match=r"44 examples .* path and onset of another \(t.csv, 0.0\)"):
+        c.compare(a, b)
+    a, b = (t.assign(name=[f"row {k}" for k in t["example"]]) for t in (a, b))
+    made = c.compare(a, b.iloc[::-1].assign(example=44 - b["example"]))
+    assert made.n_examples == 45
+    assert made.table.loc[0, "second"] == pytest.approx(some(45, 0.6, 0).mean())
+    with pytest.raises(DataError, match="path and onset of another"):
+        c.compare(a, b.drop(columns="name"))
+
+
+def test_predictions_hold_the_names_of_examples():
+    table = pd.DataFrame({"name": ["row 2", "row 3"], "path": "t.csv", "onset": 0.0, "label": 1.0})
+    dataset = Dataset(table, np.zeros((2, 1)), "regression")
+    rows = rows_of(dataset, np.array([1, 0]), np.zeros(2), {"role": "model"})
+    assert rows["name"].tolist() == ["row 3", "row 2"]
 
 
 def test_differing_folds_are_noted_but_their_numbers_do_not_matter():

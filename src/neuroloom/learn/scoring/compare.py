@@ -83,7 +83,8 @@ def compare(
     Raises
     ------
     DataError
-        If classes or labels differ, or less than 80 % of the examples of either are shared.
+        If classes or labels differ, less than 80 % of the examples of either are shared, or
+        several examples of a run cannot be told apart.
     """
     tables = [_model_rows(table) for table in (first, second)]
     task, classes = metrics.task_of(tables[0])
@@ -131,17 +132,49 @@ def _names(tables: Sequence[pd.DataFrame]) -> tuple[str, str]:
     return (first, second) if first != second else (f"{first} (first)", f"{second} (second)")
 
 
-def _keys(table: pd.DataFrame) -> pd.MultiIndex:
-    """Identity of an example: file and onset (to 0.1 ms), else its number."""
-    if "path" in table and "onset" in table and table["onset"].notna().all():
-        return pd.MultiIndex.from_arrays([table["path"], table["onset"].astype(float).round(4)])
-    columns = [c for c in ("path", "example") if c in table]
-    return pd.MultiIndex.from_frame(table[columns])
+def _keys(tables: Sequence[pd.DataFrame]) -> list[pd.MultiIndex]:
+    """Identity of each row's example: file, name and onset (to 0.1 ms), else its number.
+
+    Raises
+    ------
+    DataError
+        If several examples of a run would be one.
+    """
+    told = ("path", "name", "onset")
+    columns = [c for c in told if all(c in t and t[c].notna().all() for t in tables)]
+    if "path" not in columns or len(columns) == 1:
+        columns = [c for c in ("path", "example") if all(c in t for t in tables)]
+    keys = [_key(table, columns) for table in tables]
+    for table, key in zip(tables, keys, strict=True):
+        _refuse_repeats(table, key)
+    return keys
+
+
+def _key(table: pd.DataFrame, columns: Sequence[str]) -> pd.MultiIndex:
+    parts = {name: table[name] for name in columns}
+    if "onset" in parts:
+        parts["onset"] = table["onset"].astype(float).round(4)
+    return pd.MultiIndex.from_arrays(list(parts.values()), names=list(parts))
+
+
+def _refuse_repeats(table: pd.DataFrame, key: pd.MultiIndex) -> None:
+    if "example" not in table:
+        return
+    own = ["seed", "key"] if "seed" in table else ["key"]
+    rows = table.assign(key=key.unique().get_indexer(key)).drop_duplicates([*own, "example"])
+    twice = rows.duplicated(own)
+    if twice.any():
+        place = ", ".join(map(str, key.unique()[rows.loc[twice, "key"].iloc[0]]))
+        raise DataError(
+            f"{int(twice.sum())} examples of a run have the {' and '.join(map(str, key.names))} of "
+            f"another ({place}), so that it is unknown which are pairs. Do runs again whose "
+            "predictions lack the column name; else give each example a name of its own."
+        )
 
 
 def _align(tables: Sequence[pd.DataFrame]) -> tuple[list[pd.DataFrame], list[str]]:
     """Keep the examples that both scored, and number them alike."""
-    keys = [_keys(table) for table in tables]
+    keys = _keys(tables)
     shared = keys[0].unique().intersection(keys[1].unique())
     counts = [len(k.unique()) for k in keys]
     least = min(len(shared) / count for count in counts)
@@ -182,7 +215,8 @@ def _same_labels(facts: Sequence[pd.DataFrame]) -> None:
     differ = np.flatnonzero(a != b)
     if differ.size:
         where = facts[0].iloc[differ[0]]
-        place = f"{where.get('path', 'example')} at {where.get('onset', facts[0].index[differ[0]])}"
+        at = f"{where.get('path', 'example')} at {where.get('onset', facts[0].index[differ[0]])}"
+        place = where.get("name", at)
         raise DataError(
             f"{differ.size} of {a.size} shared examples have other labels in the two runs; the "
             f"first is {place}: '{a[differ[0]]}' and '{b[differ[0]]}'. Use the same events."

@@ -80,7 +80,7 @@ def rows_of(
         Further columns: fold, unit, seed, model, role.
     """
     table = dataset.table.iloc[rows].reset_index(drop=True)
-    keep = [c for c in (*ENTITIES, "onset", WHOLE) if c in table]
+    keep = [c for c in ("name", *ENTITIES, "onset", WHOLE) if c in table]
     out = table[keep].copy()
     out.insert(0, "example", table["example"].to_numpy() if "example" in table else rows)
     for name, values in more.items():
