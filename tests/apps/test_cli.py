@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import mne
 import pandas as pd
@@ -17,9 +18,9 @@ import pytest
 import yaml
 
 import neuroloom as package
-from neuroloom.apps.cli import show
+from neuroloom.apps.cli import runs, show
 from neuroloom.apps.cli.app import HELP
-from neuroloom.core.files import read_json
+from neuroloom.core.files import read_json, write_json
 from tests import makers
 from tests.apps.conftest import CSP, DECODE, snapshot
 
@@ -202,6 +203,26 @@ def test_compare_two_runs_and_three(neuroloom, csp, net, tmp_path):
     assert three.out.count("48 paired trials") == 2
     assert "3 models were tried" in three.err
     assert "optimistic" in three.err
+
+
+@pytest.mark.parametrize(
+    ("metric", "values", "said"),
+    [("accuracy", (0.7, 0.9, 0.8), "best ({}/b/run) scored 90.0 %"), ("r2", (0.7, 0.9, 0.8), ""),
+     ("accuracy", (0.7, None, 0.8), "")],
+)  # fmt: skip
+def test_the_best_of_three_is_told_of_accuracies_only(
+    monkeypatch, tmp_path, capsys, metric, values, said
+):
+    folders = [tmp_path / name / "run" for name in "abc"]
+    for folder, value in zip(folders, values, strict=True):
+        write_json(folder / "metrics.json", {metric: {"value": value}})
+    found = SimpleNamespace(text="", n_examples=40)
+    monkeypatch.setattr(runs, "finished", lambda it: SimpleNamespace(folder=it, predictions=None))
+    monkeypatch.setattr("neuroloom.learn.scoring.compare.compare", lambda *_: found)
+    runs.compare(folders)
+    err = capsys.readouterr().err
+    assert said.format(tmp_path) in err
+    assert bool(err) == bool(said)
 
 
 # -- what there is ----------------------------------------------------------------------------

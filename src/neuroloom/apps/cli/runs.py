@@ -197,10 +197,9 @@ def compare(runs: Folders, /, *, json: Flag = False) -> int:
     opened = [finished(folder) for folder in runs]
     found = [compare_two(opened[0].predictions, other.predictions) for other in opened[1:]]
     print(_as_json(found) if json else "\n".join(each.text for each in found))
-    if len(opened) > 2 and not json:
-        values = {run.folder.name: _headline(run) for run in opened}
-        n_examples = opened[0].predictions["example"].nunique()
-        complain(best_of(list(values.values()), n_examples, list(values)))
+    values = [value for run in opened if (value := _accuracy(run)) is not None]
+    if len(values) == len(opened) > 2 and not json:
+        complain(best_of(values, found[0].n_examples, list(map(str, runs))))
     return 0
 
 
@@ -214,6 +213,6 @@ def _as_json(found: list[Comparison]) -> str:
     return to_json(plain)
 
 
-def _headline(run: Run) -> float:
-    metrics = read_json(run.folder / "metrics.json")
-    return float(next(iter(metrics.values()))["value"])
+def _accuracy(run: Run) -> float | None:
+    """Return the accuracy, unless the run is judged by something else."""
+    return read_json(run.folder / "metrics.json").get("accuracy", {}).get("value")
