@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -107,7 +107,7 @@ class Segment(DenseStudy):
             usual = "tissue-strong" if self.varied else "tissue"
             wishes["augment"] = ("objects" if self.target == "instances" else usual,)
         sizes = SIZES if self.sizes == "found" and self.target != "instances" else ()
-        turns = self.mirror is None
+        turns = self.mirror is None and (self.augment is None or _learns_turns(self.augment))
         own = {"slab": self.slab, "turns": turns, "sizes": sizes}
         return wishes | own | {"tissue": 1.0 if self.target == "instances" else self.detail}
 
@@ -230,3 +230,10 @@ class Segment(DenseStudy):
 
         super().illustrate(run, prepared, fits)
         add_meanings(run, prepared)
+
+
+def _learns_turns(augment: Sequence[str]) -> bool:
+    """Tell whether patches are turned by quarters, so that predictions may be the mean of such."""
+    from neuroloom.learn.dense.augment.tissue import KINDS
+
+    return not {"turn", *KINDS}.isdisjoint(name.partition("=")[0] for name in augment)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from neuroloom.learn.dense.nets.build import grid_nets, idle_keys
-from neuroloom.learn.dense.training.usual import mirrors
+from neuroloom.learn.dense.training.usual import mirrored
 
 if TYPE_CHECKING:
     from neuroloom.learn.dense.planning.denseplan import DensePlan
@@ -61,7 +61,7 @@ def _loss(plan: DensePlan, wishes: Wishes) -> str:
 
 def _mean(plan: DensePlan, wishes: Wishes) -> str:
     """Return what predictions are the mean over, with a comma after it; nothing of single looks."""
-    ways = ["mirror images"] if mirrors(plan, wishes.mirror) else []
+    ways = ["mirror images"] if mirrored(plan, wishes) else []
     if wishes.turns and plan.dims == 2:
         ways.append("transposed ones")
     if wishes.views != "one":

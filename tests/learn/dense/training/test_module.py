@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -11,13 +13,19 @@ from neuroloom.learn.dense.augment.spatial import Affine
 from neuroloom.learn.dense.data.bank import Bank, Spot, numbered
 from neuroloom.learn.dense.planning.denseplan import DensePlan
 from neuroloom.learn.dense.planning.resample import preprocess
+from neuroloom.learn.dense.training.learner import Wishes
 from neuroloom.learn.dense.training.module import DenseModule, cut
-from neuroloom.learn.dense.training.usual import criterion
+from neuroloom.learn.dense.training.usual import criterion, mirrored
 
 PLAN = DensePlan(
     "3d_fullres", "default", "dynunet", 3, (1.0, 1.0, 1.0), (0, 1, 2), (20.0, 20.0, 20.0),
     (16, 16, 16), 2, ((1, 1, 1), (2, 2, 2)), ((3, 3, 3), (3, 3, 3)), (4, 8), (1, 1), (1,),
     normalisation=("nonorm",), classes={0: "background", 1: "a", 2: "b"},
+)  # fmt: skip
+
+FLAT_OF_STACK = DensePlan(
+    "2d", "default", "dynunet", 2, (1.0, 1.0), (0, 1, 2), (30.0, 30.0), (32, 32), 2,
+    ((1, 1), (2, 2)), ((3, 3), (3, 3)), (32, 64), (2, 2), (2,),
 )  # fmt: skip
 
 
@@ -175,3 +183,27 @@ def test_turns_are_true_in_millimetres(monkeypatch):
     turned = drawn[0]["matrix"] * length[:, None] / length
     assert torch.allclose(turned @ turned.mT, torch.eye(3).expand(3, 3, 3), atol=1e-5)
     assert not torch.allclose(turned, torch.eye(3).expand(3, 3, 3), atol=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("wishes", "axes"),
+    [
+        ({}, (0, 1)), ({"mirror": (2,)}, (1,)), ({"augment": ("none",)}, ()),
+        ({"views": "three"}, (0, 1)), ({"views": "three", "mirror": (2,)}, ()),
+        ({"augment": ("gamma",)}, (0, 1)), ({"views": "sixteen", "mirror": (1, 2)}, (0, 1)),
+    ],
+)  # fmt: skip
+def test_what_is_mirrored_is_what_is_learnt(wishes, axes):
+    flat = FLAT_OF_STACK
+    assert mirrored(flat, Wishes(dict(flat.classes), **wishes)) == axes
+
+
+def test_a_channel_is_hidden_in_all_slices_of_a_slab():
+    plan = dataclasses.replace(PLAN, channels=("a", "b"))
+    module = DenseModule(torch.nn.Identity(), lambda x, y: x, (), plan)
+    module.bank, module.hides = bank(), 0.5
+    module.bank.slab = 3
+    x, gone = torch.ones(40, 6, 4, 4), torch.zeros(40, 6, dtype=torch.bool)
+    seen = module._lacking(x, gone, torch.Generator().manual_seed(0)).isnan()[..., 0, 0]
+    assert torch.equal(seen, seen[:, :2].repeat(1, 3))
+    assert 0 < seen.sum() < seen.numel() / 2

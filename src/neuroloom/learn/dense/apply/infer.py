@@ -9,7 +9,7 @@ import numpy as np
 
 from neuroloom.core.heap import kept_memory
 from neuroloom.learn.dense.planning.denseplan import DensePlan
-from neuroloom.learn.dense.training.usual import mirrors
+from neuroloom.learn.dense.training.usual import mirrored
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -74,14 +74,14 @@ def _as_large_as_it_is(
 
 def _every_way(net: nn.Module, x: np.ndarray, plan: DensePlan, wishes: Wishes) -> np.ndarray:
     """Return the mean over mirror images, and if wished over transposed ones: up to eight."""
-    found = _tiled(net, x, plan, wishes.mirror)
+    found = _tiled(net, x, plan, mirrored(plan, wishes))
     if not wishes.turns or plan.dims != 2:
         return found
     turned = np.ascontiguousarray(x.swapaxes(-1, -2))
-    return (found + _tiled(net, turned, plan, wishes.mirror).swapaxes(-1, -2)) / 2
+    return (found + _tiled(net, turned, plan, mirrored(plan, wishes)).swapaxes(-1, -2)) / 2
 
 
-def _tiled(net: nn.Module, x: Any, plan: DensePlan, mirror: Sequence[int] | None) -> np.ndarray:
+def _tiled(net: nn.Module, x: Any, plan: DensePlan, mirror: Sequence[int]) -> np.ndarray:
     from neuroloom.learn.dense.apply.tile import predict_tiles
 
     # Tiles are as large as the patches that were learnt from: what instance norms measure over a
@@ -92,7 +92,7 @@ def _tiled(net: nn.Module, x: Any, plan: DensePlan, mirror: Sequence[int] | None
         plan.patch,
         batch=max(1, int(VOXELS_AT_ONCE // np.prod(plan.patch, dtype=float) // 8)),
         device=str(next(net.parameters()).device),
-        mirror_axes=mirrors(plan, mirror),
+        mirror_axes=mirror,
     )
     return found.cpu().numpy()
 
@@ -111,5 +111,5 @@ def _from_sides(net: nn.Module, x: np.ndarray, plan: DensePlan, wishes: Wishes) 
         return np.stack([_every_way(net, each, plan, wishes) for each in slices])
 
     # A slice in all its turns and mirror images is the same from a side that is turned.
-    ways = 4 * (1 + bool(wishes.turns)) if len(mirrors(plan, wishes.mirror)) == 2 else 1
+    ways = 4 * (1 + bool(wishes.turns)) if len(mirrored(plan, wishes)) == 2 else 1
     return predict_views(predict, x, wishes.views, slab=wishes.slab, ways=ways)

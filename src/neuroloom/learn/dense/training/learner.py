@@ -57,7 +57,7 @@ class Wishes:
     augment
         Names of augmentations, or None for the usual ones.
     mirror
-        Axes of the file's array that may be mirrored, in training and prediction; None: all.
+        Axes of the file's array that may be mirrored; None: all. See `usual.mirrored`.
     loss
         A name of `losses`.
     views
@@ -380,10 +380,16 @@ class DenseLearner:
     def _module(self, plan: DensePlan) -> DenseModule:
         from neuroloom.learn.dense.apply.views import TURNED
         from neuroloom.learn.dense.training.module import DenseModule
-        from neuroloom.learn.dense.training.usual import any_contrast, criterion, transforms
+        from neuroloom.learn.dense.training.usual import (
+            any_contrast,
+            criterion,
+            mirrored,
+            transforms,
+        )
 
         turned = self.wishes.views in TURNED
-        chain = transforms(plan, self.wishes.augment, self.wishes.mirror, turned=turned)
+        axes = mirrored(plan, self.wishes)
+        chain = transforms(plan, self.wishes.augment, axes, turned=turned)
         if self.wishes.contrasts == "any":
             chain = any_contrast(chain)
         module = DenseModule(self.net_of(plan), criterion(plan, self.wishes.loss), chain, plan)

@@ -105,9 +105,10 @@ class DenseModule(nn.Module):
         """Return patches that are NaN where their case lacks a channel, or chance hides it."""
         from neuroloom.learn.dense.nets.conditioning import hide
 
-        gone = gone.clone()
-        own = slice(0, len(self.plan.channels))
-        gone[:, own] = ~hide(~gone[:, own], self.hides, generator)
+        assert self.bank is not None
+        gone, channels, slab = gone.clone(), len(self.plan.channels), self.bank.slab
+        shown = hide(~gone[:, :channels], self.hides, generator)
+        gone[:, : channels * slab] = ~shown.repeat(1, slab)  # a channel lacks in all slices
         return x.masked_fill(gone.reshape(*gone.shape, *[1] * (x.ndim - 2)), torch.nan)
 
     def constrain(self) -> None:

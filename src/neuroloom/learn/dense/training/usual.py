@@ -10,12 +10,13 @@ from neuroloom.learn.dense.planning.denseplan import DensePlan
 
 if TYPE_CHECKING:
     from neuroloom.learn.dense.augment.transform import Transform
+    from neuroloom.learn.dense.training.learner import Wishes
 
 
 def transforms(
     plan: DensePlan,
     names: Sequence[str] | None = None,
-    mirror: Sequence[int] | None = None,
+    axes: Sequence[int] | None = None,
     *,
     turned: bool = False,
 ) -> tuple[Transform, ...]:
@@ -25,10 +26,10 @@ def transforms(
     ----------
     names
         As for `parse_augment`; None: the usual ones; one of `tissue.KINDS`: for microscopy.
-    mirror
-        Axes of the file's array that may be mirrored; None: all.
+    axes
+        Of the patch, that are mirrored; None: all.
     turned
-        Whether slices will be predicted in quarter turns, which are then learnt from as well.
+        Whether slices will be predicted in quarter turns, which are then learnt from in any case.
 
     Examples
     --------
@@ -36,13 +37,13 @@ def transforms(
     >>> plan = DensePlan(
     ...     "2d", "default", "dynunet", 2, (1.0, 1.0), (0, 1), (30.0, 30.0), (32, 32), 2,
     ...     ((1, 1), (2, 2)), ((3, 3), (3, 3)), (32, 64), (2, 2), (2,))
-    >>> [own.name for own in transforms(plan, ["rotate=15", "gamma"], mirror=[0], turned=True)]
+    >>> [own.name for own in transforms(plan, ["rotate=15", "gamma"], axes=[0], turned=True)]
     ['affine', 'gamma', 'flip', 'turn']
     """
     from neuroloom.learn.dense.augment.tissue import Turn
 
-    chain = _chain(plan, names, mirrors(plan, mirror))
-    known = not turned or list(names or ()) == ["none"] or any(isinstance(t, Turn) for t in chain)
+    chain = _chain(plan, names, tuple(range(plan.dims) if axes is None else axes))
+    known = not turned or any(isinstance(own, Turn) for own in chain)
     return chain if known else (*chain, Turn())
 
 
@@ -144,6 +145,21 @@ def any_contrast(chain: Sequence[Transform]) -> tuple[Transform, ...]:
     first = int(bool(chain) and chain[0].name == "affine")
     more = (Lookup(p=0.75), BiasField(0.3, p=0.3))
     return (*chain[:first], *more, *chain[first:])
+
+
+def mirrored(plan: DensePlan, wishes: Wishes) -> tuple[int, ...]:
+    """Return the axes of a patch that are mirrored in training, and then in prediction.
+
+    None where patches are not changed at all. Nor where a 2-D net looks along every axis and some
+    may not be mirrored: an axis of one side's slices is another axis of the next side's.
+    """
+    from neuroloom.learn.dense.apply.views import ALL_SIDES
+
+    axes = wishes.mirror
+    some = axes is not None and len(set(axes)) < len(plan.transpose)
+    if list(wishes.augment or ()) == ["none"] or (some and wishes.views in ALL_SIDES):
+        return ()
+    return mirrors(plan, axes)
 
 
 def mirrors(plan: DensePlan, axes: Sequence[int] | None) -> tuple[int, ...]:
