@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
 from neuroloom.core.errors import ConfigError, DataError
@@ -11,7 +14,9 @@ from neuroloom.eye.eyeball.model import Eyeball, read_eyeball, write_eyeball
 from neuroloom.eye.labelled import find_labelled, how_drawn, open_labelled, read_labelled
 from neuroloom.eye.pupil import Seen
 from neuroloom.eye.story.pupil import _notes
-from neuroloom.eye.train import Train
+from neuroloom.eye.story.train import own_dice
+from neuroloom.eye.train import Labelled, Train
+from neuroloom.eye.training import loss_of
 from neuroloom.eye.videos import View, find_videos
 from neuroloom.io.video import write_video
 from tests.eyes import scene, write_scene
@@ -161,7 +166,7 @@ def test_own_masks_are_read(tmp_path):
     pairs = find_labelled(tmp_path)
     bank = read_labelled(pairs, 96, how_drawn(pairs))
     assert bank.known.min() == 1
-    share = bank.masks.float().mean((2, 3)).numpy()
+    share = bank.masks.float().sum((2, 3)).numpy() / (72 * 96)
     np.testing.assert_allclose(share[0, 0], truth.pupil[0].mean(), atol=0.01)
     np.testing.assert_allclose(share[1, 2], truth.eye[1].mean(), atol=0.01)
     (tmp_path / "masks" / "1.png").unlink()
@@ -172,6 +177,45 @@ def test_own_masks_are_read(tmp_path):
 def save(folder, half, name, pixels):
     (folder / half).mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(folder / half / name)
+
+
+def write_round(folder, names="a"):
+    """A round pupil of 40 px radius at the right edge of pictures of 160 x 320 px."""
+    y, x = np.mgrid[:160, :320]
+    pupil = np.hypot(x - 279, y - 80) < 40
+    for name in names:
+        save(folder, "images", f"{name}.png", np.where(pupil, 30, 150 + x // 10).astype(np.uint8))
+        save(folder, "masks", f"{name}.png", 255 * pupil.astype(np.uint8))
+    return find_labelled(folder), pupil
+
+
+def test_a_picture_keeps_its_proportions_and_nothing_is_learnt_beside_it(tmp_path):
+    pairs, _ = write_round(tmp_path)
+    bank = read_labelled(pairs, 96, how_drawn(pairs))
+    pupil = bank.masks[0, 0].numpy()
+    assert abs(int(pupil.any(0).sum()) - int(pupil.any(1).sum())) <= 1
+    assert bank.inside[0].any(1).nonzero().flatten().tolist() == list(range(24, 72))
+    assert (bank.image[0, :24] == bank.image[0, 24]).all()
+    seen = replace(bank, masks=bank.masks.float(), inside=bank.inside.float())
+    maps = torch.zeros(1, 3, 96, 96, requires_grad=True)
+    loss_of(maps, torch.zeros(1, 2), seen).backward()
+    assert not maps.grad[0, :, :24].any()
+    assert maps.grad[0, 0, 24:72].all()
+
+
+def test_held_out_pupils_are_compared_in_their_own_proportions(tmp_path, monkeypatch):
+    pairs, pupil = write_round(tmp_path, "ab")
+    shapes = []
+
+    def perfect(frames, net):
+        shapes.append(frames.shape)
+        small = pupil[None, None, 1::2, 1::2].astype(np.float32)
+        return np.repeat(small, 3, 1), np.ones((1, 2))
+
+    monkeypatch.setattr("neuroloom.eye.find.pupils.maps_of", perfect)
+    prepared = Labelled(test=pairs, drawing=how_drawn(pairs))
+    assert own_dice(prepared, None) > 0.97
+    assert shapes == [(1, 160, 320)] * 2
 
 
 def test_masks_in_colours_and_pictures_of_sixteen_bits(tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -90,10 +90,11 @@ def how_drawn(pairs: list[tuple[Path, Path]]) -> Drawing:
 
 
 def read_labelled(pairs: list[tuple[Path, Path]], side: int, drawing: Drawing) -> Bank:
-    """Read labelled pictures, each resized to a square of `side` px.
+    """Read labelled pictures, each in the middle of a square, its longer side `side` px.
 
-    Of pupils drawn alone, iris, eye and blink count as not labelled. In a mask with nothing drawn
-    the pupil is covered, and whether there is an eye is not known.
+    Beside a picture that is no square its edge goes on, and nothing counts as labelled. Of pupils
+    drawn alone, iris, eye and blink count as not labelled. In a mask with nothing drawn the pupil
+    is covered, and whether there is an eye is not known.
 
     Raises
     ------
@@ -105,10 +106,10 @@ def read_labelled(pairs: list[tuple[Path, Path]], side: int, drawing: Drawing) -
     from neuroloom.eye.training import Bank
 
     rows = [_read(*pair, side, drawing) for pair in pairs]
-    image, masks, tags, known = (np.stack(part) for part in zip(*rows, strict=True))
+    image, masks, inside, tags, known = (np.stack(part) for part in zip(*rows, strict=True))
     return Bank(
-        torch.from_numpy(image).float(), torch.from_numpy(masks), torch.from_numpy(tags).float(),
-        torch.from_numpy(known).float(),
+        torch.from_numpy(image).float(), torch.from_numpy(masks), torch.from_numpy(inside),
+        torch.from_numpy(tags).float(), torch.from_numpy(known).float(),
     )  # fmt: skip
 
 
@@ -163,20 +164,36 @@ def _one_channel(pixels: np.ndarray, name: str) -> np.ndarray:
     return label
 
 
-def _read(image: Path, mask: Path, side: int, drawing: Drawing) -> tuple[np.ndarray, ...]:
-    from PIL import Image
+def masks_of(label: np.ndarray, alone: bool) -> np.ndarray:
+    """Return pupil, iris and eye (3, y, x) of a mask; of a pupil drawn alone that pupil thrice.
 
+    Examples
+    --------
+    >>> masks_of(np.array([[0, 1, 2, 3]]), alone=False)[:, 0].astype(int).tolist()
+    [[0, 1, 0, 0], [0, 1, 1, 0], [0, 1, 1, 1]]
+    """
+    drawn = label > 0
+    return np.stack([drawn] * 3 if alone else [label == PUPIL, drawn & (label <= IRIS), drawn])
+
+
+def _read(image: Path, mask: Path, side: int, drawing: Drawing) -> tuple[np.ndarray, ...]:
     grey, label = open_labelled(image, mask, drawing.depth)
-    alone = drawing.alone
-    nested = (
-        [label > 0] * 3 if alone else [label == PUPIL, (label > 0) & (label <= IRIS), label > 0]
-    )
-    small = [
-        np.asarray(Image.fromarray(255 * part.astype(np.uint8)).resize((side, side))) > 127
-        for part in nested
-    ]
+    alone, nested = drawing.alone, masks_of(label, drawing.alone)
+    small = np.stack([_fitted(255 * part.astype(np.uint8), side) > 127 for part in nested])
+    inside = _fitted(np.full_like(grey, 255), side) > 127
     seen, drawn = bool(nested[0].any()), bool(label.any())
     tags = np.array([True, not seen], float)
     known = np.array([1, not alone, not alone, drawn, seen or not alone], float)
-    picture = np.asarray(Image.fromarray(grey).resize((side, side)))
-    return picture, np.stack(small).astype(np.uint8), tags, known
+    picture = _fitted(grey, side, "edge")
+    return picture, small.astype(np.uint8), inside.astype(np.uint8), tags, known
+
+
+def _fitted(
+    pixels: np.ndarray, side: int, beside: Literal["constant", "edge"] = "constant"
+) -> np.ndarray:
+    """Return pixels (y, x) in their proportions, in a square filled up with 0 or their edge."""
+    from PIL import Image
+
+    height, width = (max(1, round(side * length / max(pixels.shape))) for length in pixels.shape)
+    small = np.asarray(Image.fromarray(pixels).resize((width, height)))
+    return np.pad(small, [((side - n) // 2, (side - n + 1) // 2) for n in small.shape], beside)

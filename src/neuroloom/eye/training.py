@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -33,7 +33,9 @@ class Bank:
     image
         (n, y, x), 0 to 255.
     masks
-        Pupil, iris, eye, (n, 3, y, x), 0 or 1.
+        Pupil, iris, eye, (n, 3, y, x), 0 to 1.
+    inside
+        1 where the picture is, 0 where a square was filled up beside it, (n, y, x).
     tags
         Eye present, blink, (n, 2).
     known
@@ -42,6 +44,7 @@ class Bank:
 
     image: Tensor
     masks: Tensor
+    inside: Tensor
     tags: Tensor
     known: Tensor
 
@@ -50,12 +53,12 @@ class Bank:
 
     def put(self, rows: Tensor, other: Bank) -> None:
         """Replace rows by those of another bank."""
-        for name in ("image", "masks", "tags", "known"):
-            getattr(self, name)[rows] = getattr(other, name)
+        for part in fields(self):
+            getattr(self, part.name)[rows] = getattr(other, part.name)
 
     def take(self, rows: Tensor) -> Bank:
         """Return some rows."""
-        return Bank(self.image[rows], self.masks[rows], self.tags[rows], self.known[rows])
+        return Bank(*(getattr(self, part.name)[rows] for part in fields(self)))
 
 
 def render_bank(n: int, rng: np.random.Generator, side: int = SIDE) -> Bank:
@@ -72,26 +75,21 @@ def render_bank(n: int, rng: np.random.Generator, side: int = SIDE) -> Bank:
         for (_, ranges), count in zip(KINDS, np.bincount(kinds, minlength=len(KINDS)), strict=True)
         if count
     ]
-    return Bank(*(torch.cat([getattr(part, name) for part in parts])
-                  for name in ("image", "masks", "tags", "known")))  # fmt: skip
+    return Bank(*(torch.cat([getattr(part, one.name) for part in parts]) for one in fields(Bank)))
 
 
 def _as_bank(frames: Frames) -> Bank:
     masks = np.stack([frames.pupil, frames.iris, frames.eye], axis=1)
     tags = np.stack([frames.present, frames.blink], axis=1).astype(np.float32)
     image = torch.from_numpy(frames.image).float()
-    return Bank(image, torch.from_numpy(masks).to(torch.uint8), torch.from_numpy(tags),
-                torch.ones(len(image), 5))  # fmt: skip
+    return Bank(
+        image, torch.from_numpy(masks).to(torch.uint8), torch.ones_like(image, dtype=torch.uint8),
+        torch.from_numpy(tags), torch.ones(len(image), 5),
+    )  # fmt: skip
 
 
-def vary(bank: Bank, generator: Generator, strength: float = 1.0) -> tuple[Tensor, Tensor]:
-    """Turn, stretch, move, relight, invert and cover pictures at random; masks go along.
-
-    Returns
-    -------
-    tuple
-        Pictures (n, y, x), 0 to 255, and masks (n, 3, y, x), 0 to 1.
-    """
+def vary(bank: Bank, generator: Generator, strength: float = 1.0) -> Bank:
+    """Turn, stretch, move, relight, invert and cover pictures at random; masks go along."""
     n = len(bank)
 
     def uniform(low: float, high: float) -> Tensor:
@@ -105,11 +103,13 @@ def vary(bank: Bank, generator: Generator, strength: float = 1.0) -> tuple[Tenso
     down = torch.stack([-turn.sin(), turn.cos()], dim=1) * (zoom * upside)[:, None]
     shift = torch.stack([uniform(-0.25, 0.25), uniform(-0.25, 0.25)], dim=1) * strength
     theta = torch.stack([across, down, shift], dim=2)
-    both = torch.cat([bank.image[:, None], 255.0 * bank.masks], dim=1)
-    grid = affine_grid(theta, list(both.shape), align_corners=False)
-    both = grid_sample(both, grid, padding_mode="border", align_corners=False)
-    image = _relight(both[:, 0], uniform, strength)
-    return _cover(image, generator), both[:, 1:] / 255.0
+    whole = torch.cat(
+        [bank.image[:, None], 255.0 * bank.masks, 255.0 * bank.inside[:, None]], dim=1
+    )
+    grid = affine_grid(theta, list(whole.shape), align_corners=False)
+    whole = grid_sample(whole, grid, padding_mode="border", align_corners=False)
+    image = _cover(_relight(whole[:, 0], uniform, strength), generator)
+    return replace(bank, image=image, masks=whole[:, 1:4] / 255.0, inside=whole[:, 4] / 255.0)
 
 
 def _relight(image: Tensor, uniform: Callable[[float, float], Tensor], strength: float) -> Tensor:
@@ -133,17 +133,26 @@ def _cover(image: Tensor, generator: Generator) -> Tensor:
     return torch.where(where, 255 * drawn[:, 5, None, None], image)
 
 
-def loss_of(maps: Tensor, tags: Tensor, masks: Tensor, truth: Tensor, known: Tensor) -> Tensor:
+def loss_of(maps: Tensor, tags: Tensor, truth: Bank) -> Tensor:
     """Return cross entropy and soft Dice of the masks, the pupil's twice, and of the tags.
 
-    What was not labelled (`known` 0) counts nothing.
+    What was not labelled (`known` 0) counts nothing, nor does what lies beside the picture.
+
+    Parameters
+    ----------
+    maps, tags
+        Logits (n, 3, y, x) and (n, 2).
+    truth
+        From `vary`.
     """
-    weight = known[:, :3] * torch.tensor([2.0, 1.0, 1.0])
-    cross = binary_cross_entropy_with_logits(maps, masks, reduction="none").mean(dim=(2, 3))
-    share = torch.sigmoid(maps)
+    masks, inside = truth.masks, truth.inside[:, None]
+    weight = truth.known[:, :3] * torch.tensor([2.0, 1.0, 1.0])
+    every = binary_cross_entropy_with_logits(maps, masks, reduction="none") * inside
+    cross = every.sum(dim=(2, 3)) / inside.sum(dim=(2, 3)).clamp(min=1)
+    share = torch.sigmoid(maps) * inside
     both = (share * masks).sum(dim=(2, 3))
     dice = 1 - (2 * both + 20) / (share.sum(dim=(2, 3)) + masks.sum(dim=(2, 3)) + 20)
-    tag = binary_cross_entropy_with_logits(tags, truth, reduction="none") * known[:, 3:]
+    tag = binary_cross_entropy_with_logits(tags, truth.tags, reduction="none") * truth.known[:, 3:]
     return (weight * (2 * cross + dice)).mean() + 0.3 * tag.mean()
 
 
@@ -257,9 +266,9 @@ def train_net(
         if own is not None:
             rows = torch.randint(len(own), (BATCH // 2,), generator=generator)
             batch.put(torch.arange(BATCH // 2), own.take(rows))
-        image, masks = vary(batch, generator, strength)
-        maps, tags = net(normalise(image).contiguous(memory_format=torch.channels_last))
-        loss = loss_of(maps, tags, masks, batch.tags, batch.known)
+        seen = vary(batch, generator, strength)
+        maps, tags = net(normalise(seen.image).contiguous(memory_format=torch.channels_last))
+        loss = loss_of(maps, tags, seen)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
