@@ -12,6 +12,7 @@ from neuroloom.io.labels import read_labels
 from neuroloom.io.video import write_video
 from neuroloom.learn.training.fit import FitJob, own_threads
 from neuroloom.pose.data import find_clips
+from neuroloom.pose.nets import students
 from neuroloom.pose.nets.frames import PoseFrames
 from neuroloom.pose.nets.learner import PoseLearner, PoseWishes, _half_and_half
 from neuroloom.pose.nets.students import (
@@ -22,6 +23,7 @@ from neuroloom.pose.nets.students import (
     looked_at,
     one_by_one,
     stretches,
+    taught,
 )
 from tests.critters import NAMES, paint, points_of, write_project
 
@@ -97,6 +99,22 @@ def test_animals_without_names_are_followed_before_time_judges_them():
     np.testing.assert_array_equal(one_by_one(plan, unseen), unseen)
     plan.names = 2
     np.testing.assert_array_equal(one_by_one(plan, found), found)
+
+
+@pytest.mark.parametrize(("grouping", "kept"), [("fine", 18), ("coarse", 30), ("", 30)])
+def test_a_net_that_groups_peaks_is_not_taught_doubts_as_background(monkeypatch, grouping, kept):
+    """A tail is lost for 12 frames: nothing is to be pressed down where it was."""
+    found = np.concatenate([as_found(walk(30)), as_found(walk(30) + np.array([0.0, 60.0]))], 1)
+    found[8:20, 1, 3, :2] = np.nan
+    pictures = [np.full((96, 96, 1), number, np.uint8) for number in range(30)]
+    monkeypatch.setattr(students, "look_through", lambda *_: [(pictures, found)])
+    labelled = SimpleNamespace(points=found[:2, ..., :2], image=lambda row: pictures[row])
+    learner = SimpleNamespace(plan=SimpleNamespace(grouping=grouping), structure=None)
+    both, _, _ = taught(learner, PoseFrames(labelled, [0, 1]))
+    assert len(both) == len(both.points) == 2 + kept
+    assert both[2 + kept - 10].max() == 20
+    if grouping == "fine":
+        assert np.isfinite(both.points).all()
 
 
 def test_stretches_are_spread_over_a_long_video():

@@ -262,7 +262,12 @@ def leap_rate(found: Sequence[Floats], leap: float) -> float:
 
 
 def taught(learner: PoseLearner, x: PoseFrames) -> tuple[PoseFrames, float, float]:
-    """Return labelled and confirmed frames together, the jumps that there were, and the leap."""
+    """Return labelled and confirmed frames together, the jumps that there were, and the leap.
+
+    A net whose peaks are put together into animals takes what has no point for background: of such
+    a net only frames are taught in which every point of every animal is confirmed.
+    """
+    assert learner.plan is not None
     looks = list(look_through(learner, x.clips, x.depth))
     pictures = [picture for own, _ in looks for picture in own]
     found = [own for _, own in looks]
@@ -273,5 +278,10 @@ def taught(learner: PoseLearner, x: PoseFrames) -> tuple[PoseFrames, float, floa
         odd = contradicted(learner, one, shapes[first : first + len(one)])
         points.append(confirmed(one, leap, odd))
         first += len(one)
-    both = Mixed(x, pictures, np.concatenate([x.points, *points]))
+    places = np.concatenate(points)
+    kept = np.full(len(places), True)
+    if learner.plan.grouping == "fine":
+        kept = np.isfinite(places).all((1, 2, 3))
+    pictures = list(itertools.compress(pictures, kept))
+    both = Mixed(x, pictures, np.concatenate([x.points, places[kept]]))
     return PoseFrames(both), leap_rate(found, leap), leap
