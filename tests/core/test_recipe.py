@@ -121,3 +121,64 @@ def test_a_type_that_no_door_can_show_is_refused(annotation):
 def test_a_recipe_cannot_be_changed():
     with pytest.raises(Exception, match=r"frozen"):
         Every(needed="x").number = 4
+
+
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [
+        ("signals.decode", "init"),
+        ("eye.pupil", "weights"),
+        ("eye.gaze", "eyeball"),
+        ("eye.train", "labelled"),
+        ("pose.calibrate", "board"),
+        ("pose.triangulate", "calibration"),
+        ("pose.track", "video"),
+        ("pose.suggest", "labels"),
+        ("cognition.train", "weights"),
+        ("cognition.tasks", "answers"),
+        ("representation.extract", "weights"),
+        ("representation.extract", "mask"),
+    ],
+)
+def test_a_path_is_kept_as_it_holds_from_any_folder(name, field, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for given in ("runs/pre", "~/runs/pre", "elsewhere/../runs/pre"):
+        made, _ = from_yaml(f"recipe: {name}\n{field}: {given}\n")
+        assert made.settings()[field] == str(tmp_path / "runs" / "pre")
+    assert from_yaml(f"recipe: {name}\n{field}: null\n")[0].settings() == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("signals.decode", {"init": "random"}),
+        ("representation.extract", {"weights": "pretrained"}),
+        ("representation.extract", {"model": "timm/resnet18"}),
+        ("microscopy.threshold", {"pipeline": "cells"}),
+        ("representation.compare", {"models": ["timm/*.npy"]}),
+        ("pose.suggest", {"tracks": ["beside.h5"]}),
+    ],
+)
+def test_a_word_stays_one_beside_a_folder_of_that_name(name, fields, tmp_path, monkeypatch):
+    for folder in ("random", "pretrained", "timm/resnet18", "cells"):
+        (tmp_path / folder).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert registry.load("recipe", name)(**fields).settings() == fields
+
+
+def test_what_may_lie_here_or_beside_the_data_is_kept_whole_where_it_lies_here(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    for file in ("a.h5", "net.onnx", "mine.yaml"):
+        (tmp_path / file).touch()
+    for name, field, file, given in (
+        ("pose.suggest", "tracks", "a.h5", ["a.h5"]),
+        ("representation.compare", "models", "a.h5", ["a.h5"]),
+        ("representation.extract", "model", "net.onnx", "net.onnx"),
+        ("microscopy.threshold", "pipeline", "mine.yaml", "mine.yaml"),
+    ):
+        whole = str(tmp_path / file)
+        kept = registry.load("recipe", name)(**{field: given}).settings()[field]
+        assert kept == ([whole] if isinstance(given, list) else whole)

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pydantic import field_validator
+
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import ConfigError
-from neuroloom.core.files import write_json
+from neuroloom.core.files import whole_path, write_json
 from neuroloom.core.recipe import Recipe, setting
 
 if TYPE_CHECKING:
@@ -64,6 +66,8 @@ class Tasks(Recipe):
     resamples: int = setting(200, "bootstrap samples for the curves' intervals", ge=0)
     seeds: int = setting(1, "how many sets of trials, each from a seed of its own", ge=1)
     seed: int = setting(0, "of the first set", ge=0)
+
+    _paths_hold_anywhere = field_validator("answers")(whole_path)
 
     def prepare(self, data: Path) -> Prepared:
         """Draw the trials, which also checks names and timing; nothing is written."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import field_validator
 
 from neuroloom.core.audit import Finding
-from neuroloom.core.files import read_json, write_json
+from neuroloom.core.files import read_json, whole_path, write_json
 from neuroloom.core.recipe import Recipe, setting
 from neuroloom.core.run import Run
 from neuroloom.learn.training.budget import (
@@ -100,6 +100,7 @@ class Train(Recipe):
     seed: int = setting(0, "the first seed", ge=0)
 
     _budget_is_readable = field_validator("budget")(readable_budget)
+    _paths_hold_anywhere = field_validator("weights")(whole_path)
 
     def lesson(self) -> Lesson:
         """Return what is learnt, and how.

@@ -14,6 +14,7 @@ import numpy as np
 from neuroloom.connectivity.data import SUFFIXES, Signals, is_aside, suffix_of
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import ConfigError, DataError, nearest
+from neuroloom.core.files import at_home
 
 _EDGE = re.compile(r"\s*\d+\.\s+(\S+)\s+(\S+)\s+(\S+)")
 _SPLIT = re.compile(r"[,;\t]|\s+")
@@ -180,7 +181,7 @@ def read_one(path: Path, root: Path, beside: Beside | None = None) -> Signals:
 
 
 def _there(root: Path, name: str) -> Path:
-    path = Path(name)
+    path = at_home(name)
     found = next((p for p in (root / path, path) if p.exists()), None)
     if found is None:
         beside = [p.name for p in root.iterdir()] if root.is_dir() else []

@@ -77,6 +77,29 @@ def at_home(path: str | Path) -> Path:
     return Path(os.path.expanduser(path))
 
 
+def whole_path(path: str | None) -> str | None:
+    """Return a path that means the same from any folder: home and all its folders written out.
+
+    Examples
+    --------
+    >>> whole_path("runs/pre") == str(Path.cwd() / "runs" / "pre"), whole_path(None)
+    (True, None)
+    """
+    return path and os.path.abspath(at_home(path))
+
+
+def whole_if_there(path: str) -> str:
+    """Return the whole path of what is there from this folder, and any other name as it is.
+
+    Examples
+    --------
+    >>> whole_if_there("no/such*")
+    'no/such*'
+    """
+    found = os.path.abspath(at_home(path))
+    return found if path and os.path.exists(found) else path
+
+
 def names_apart(paths: Sequence[Path], names: Sequence[str] | None = None) -> list[str]:
     """Return a name of its own for each path: its stem, and of its folders as many as are needed.
 

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from pydantic import field_validator
+
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import ConfigError, DataError
-from neuroloom.core.files import write_json
+from neuroloom.core.files import whole_path, write_json
 from neuroloom.core.recipe import Recipe, setting
 from neuroloom.eye import videos
 from neuroloom.eye.eyeball import tables
@@ -80,6 +82,8 @@ class Gaze(Recipe):
     side: int = setting(128, "longest side of what the net sees", unit="px", ge=64, le=512)
     include: list[str] = setting([], "only videos whose names match one of these globs")
     seed: int = setting(1, "of the bootstrap", ge=0)
+
+    _paths_hold_anywhere = field_validator("eyeball", "weights")(whole_path)
 
     @classmethod
     def demo(cls, folder: Path, fetch: bool = True) -> tuple[Path, dict[str, Any], str]:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from neuroloom.core.files import digest, read_json, write_json
+from pydantic import field_validator
+
+from neuroloom.core.files import digest, read_json, whole_path, write_json
 from neuroloom.core.recipe import Recipe, setting
 from neuroloom.core.run import data_error_if_changed
 from neuroloom.eye import videos
@@ -66,6 +68,8 @@ class Pupil(Recipe):
     side: int = setting(128, "longest side of what the net sees", unit="px", ge=64, le=512)
     include: list[str] = setting([], "only videos whose names match one of these globs")
     seed: int = setting(1, "of the bootstrap", ge=0)
+
+    _paths_hold_anywhere = field_validator("weights")(whole_path)
 
     @classmethod
     def demo(cls, folder: Path, fetch: bool = True) -> tuple[Path, dict[str, Any], str]:

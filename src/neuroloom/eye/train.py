@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from pydantic import field_validator
+
 from neuroloom.core.audit import Finding
-from neuroloom.core.files import digest, write_atomic, write_json
+from neuroloom.core.files import digest, whole_path, write_atomic, write_json
 from neuroloom.core.recipe import Recipe, setting
 from neuroloom.eye.labelled import Drawing
 
@@ -54,6 +56,8 @@ class Train(Recipe):
     judged: int = setting(256, "rendered eyes that the net is judged on", ge=2)
     include: list[str] = setting([], "only labelled pictures whose names match one of these globs")
     seed: int = setting(0, "of weights, pictures and their changes", ge=0)
+
+    _paths_hold_anywhere = field_validator("labelled")(whole_path)
 
     def prepare(self, data: Path) -> Labelled:
         """Find the labelled pictures and open each; nothing is written."""

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import field_validator
 
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import ConfigError
-from neuroloom.core.files import write_json
+from neuroloom.core.files import whole_if_there, write_json
 from neuroloom.core.recipe import Recipe, setting
 from neuroloom.io.cases.layouts import few
 from neuroloom.microscopy.objects import Objects
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from neuroloom.io.cases import Case, FoundCases
 
 Labels = NDArray[Any]
+YAML = (".yaml", ".yml")
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,11 @@ class Threshold(Recipe):
     iou: float = setting(0.5, "least overlap of a found with a true object", gt=0, le=1)
     seed: int = setting(1, "of the bootstrap", ge=0)
 
+    @field_validator("pipeline")
+    @classmethod
+    def _own_file_holds_anywhere(cls, pipeline: str) -> str:
+        return whole_if_there(pipeline) if pipeline.endswith(YAML) else pipeline
+
     @classmethod
     def demo(cls, folder: Path, fetch: bool = True) -> tuple[Path, dict[str, Any], str]:
         """Return painted nuclei, the fields that fit them, and what they are."""
@@ -75,7 +82,7 @@ class Threshold(Recipe):
     @property
     def steps(self) -> Sequence[Mapping[str, Any]]:
         """The steps of the pipeline."""
-        if self.pipeline.endswith((".yaml", ".yml")):
+        if self.pipeline.endswith(YAML):
             return read_pipeline(self.pipeline)
         return steps_of(self.pipeline)
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
+from pydantic import field_validator
 
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import DataError
-from neuroloom.core.files import digest, write_json
+from neuroloom.core.files import digest, whole_path, write_json
 from neuroloom.core.recipe import Recipe, setting
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ class Calibrate(Recipe):
     )
     include: list[str] = setting([], "only clips whose names match one of these globs", basic=True)
     seed: int = setting(1, "of the shaken starts", ge=0)
+
+    _paths_hold_anywhere = field_validator("board")(whole_path)
 
     @classmethod
     def demo(cls, folder: Path, fetch: bool = True) -> tuple[Path, dict[str, Any], str]:

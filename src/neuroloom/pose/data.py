@@ -11,7 +11,7 @@ import numpy as np
 from neuroloom.core.audit import Finding
 from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import ConfigError, DataError
-from neuroloom.core.files import digest
+from neuroloom.core.files import at_home, digest
 from neuroloom.pose.animals import NOBODY, as_trained, classes_of, labelled_animals, to_learn
 from neuroloom.pose.nets.frames import PoseFrames
 
@@ -136,8 +136,9 @@ def find_clips(data: Path, clips: Sequence[str]) -> list[Path]:
 
     found: list[Path] = []
     for clip in clips:
-        below = sorted(data.glob(clip)) if data.is_dir() and not Path(clip).is_absolute() else []
-        videos = [path for path in below or [Path(clip)] if path.exists() and is_video(path)]
+        own = at_home(clip)
+        below = sorted(data.glob(clip)) if data.is_dir() and not own.is_absolute() else []
+        videos = [path for path in below or [own] if path.exists() and is_video(path)]
         if not videos:
             raise ConfigError(
                 f"unlabelled: '{clip}' is no video, nor a glob of videos below {data.name}."

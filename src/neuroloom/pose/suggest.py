@@ -7,10 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from pydantic import field_validator
 
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import DataError
-from neuroloom.core.files import digest, names_apart, write_atomic, write_json
+from neuroloom.core.files import (
+    digest,
+    names_apart,
+    whole_if_there,
+    whole_path,
+    write_atomic,
+    write_json,
+)
 from neuroloom.core.recipe import Recipe, setting
 
 if TYPE_CHECKING:
@@ -95,6 +103,13 @@ class Suggest(Recipe):
     )
     include: list[str] = setting([], "only videos whose names match one of these globs")
     seed: int = setting(1, "of the first clusters", ge=0)
+
+    _paths_hold_anywhere = field_validator("labels")(whole_path)
+
+    @field_validator("tracks")
+    @classmethod
+    def _tracks_hold_anywhere(cls, tracks: list[str]) -> list[str]:
+        return [whole_if_there(name) for name in tracks]
 
     @classmethod
     def demo(cls, folder: Path, fetch: bool = True) -> tuple[Path, dict[str, Any], str]:

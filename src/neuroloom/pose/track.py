@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
+from pydantic import field_validator
 
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import ConfigError, DataError
-from neuroloom.core.files import digest, write_json
+from neuroloom.core.files import digest, whole_path, write_json
 from neuroloom.core.recipe import Recipe, setting
 from neuroloom.pose.link.pairs import (
     SUFFIXES,
@@ -111,6 +112,8 @@ class Track(Recipe):
     )
     include: list[str] = setting([], "only tracks whose names match one of these globs")
     seed: int = setting(1, "of the bootstrap", ge=0)
+
+    _paths_hold_anywhere = field_validator("video")(whole_path)
 
     @classmethod
     def demo(cls, folder: Path, fetch: bool = True) -> tuple[Path, dict[str, Any], str]:

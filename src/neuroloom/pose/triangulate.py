@@ -6,8 +6,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from pydantic import field_validator
+
 from neuroloom.core.audit import Finding
-from neuroloom.core.files import digest, write_json
+from neuroloom.core.files import digest, whole_path, write_json
 from neuroloom.core.recipe import Recipe, setting
 from neuroloom.core.run import data_error_if_changed
 
@@ -70,6 +72,8 @@ class Triangulate(Recipe):
     cameras: list[str] = setting([], "use these cameras only; default: all")
     include: list[str] = setting([], "only tracks whose names match one of these globs")
     seed: int = setting(1, "of the bootstrap", ge=0)
+
+    _paths_hold_anywhere = field_validator("calibration")(whole_path)
 
     @classmethod
     def demo(cls, folder: Path, fetch: bool = True) -> tuple[Path, dict[str, Any], str]:

@@ -7,9 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from pydantic import field_validator
+
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import ConfigError, DataError
-from neuroloom.core.files import digest, write_atomic, write_json
+from neuroloom.core.files import digest, whole_if_there, write_atomic, write_json
 from neuroloom.core.recipe import Recipe, setting
 
 if TYPE_CHECKING:
@@ -88,6 +90,16 @@ class Compare(Recipe):
     permutations: int = setting(1000, "of stimuli, for chance and p", ge=99)
     include: list[str] = setting([], "only files of models whose names match one of these globs")
     seed: int = setting(1, "of resamples, permutations and folds", ge=0)
+
+    @field_validator("models")
+    @classmethod
+    def _models_hold_anywhere(cls, models: list[str]) -> list[str]:
+        return [whole_if_there(name) for name in models]
+
+    @field_validator("labels")
+    @classmethod
+    def _labels_hold_anywhere(cls, labels: str | None) -> str | None:
+        return labels and whole_if_there(labels)
 
     @classmethod
     def demo(cls, folder: Path, fetch: bool = True) -> tuple[Path, dict[str, Any], str]:

@@ -7,11 +7,20 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from pydantic import field_validator
+
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import ConfigError
-from neuroloom.core.files import digest, write_atomic, write_json
+from neuroloom.core.files import (
+    digest,
+    whole_if_there,
+    whole_path,
+    write_atomic,
+    write_json,
+)
 from neuroloom.core.recipe import Recipe, setting
 from neuroloom.representation.activations import read_dmask
+from neuroloom.representation.sources import FETCH, is_own
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,6 +94,18 @@ class Extract(Recipe):
     rate: float = setting(100.0, "of signals, for nets that ask for it", unit="Hz", gt=0)
     include: list[str] = setting([], "only files whose names match one of these globs")
     seed: int = setting(1, "of random weights, of noise added to pictures", ge=0)
+
+    _paths_hold_anywhere = field_validator("mask")(whole_path)
+
+    @field_validator("weights")
+    @classmethod
+    def _weights_hold_anywhere(cls, weights: str | None) -> str | None:
+        return weights if weights == FETCH else whole_path(weights)
+
+    @field_validator("model")
+    @classmethod
+    def _own_model_holds_anywhere(cls, model: str) -> str:
+        return whole_if_there(model) if is_own(model) else model
 
     @classmethod
     def demo(cls, folder: Path, fetch: bool = True) -> tuple[Path, dict[str, Any], str]:

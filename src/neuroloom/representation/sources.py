@@ -14,6 +14,7 @@ import numpy as np
 
 from neuroloom.core import registry
 from neuroloom.core.errors import ConfigError, DataError, nearest
+from neuroloom.core.files import at_home
 from neuroloom.representation.stimuli import Transform
 
 if TYPE_CHECKING:
@@ -102,6 +103,13 @@ def open_net(
         load_weights(net.module, Path(weights))
         net = Net(net.module, net.name, net.transform, Path(weights).name, net.facts)
     return net
+
+
+def is_own(model: str) -> bool:
+    """Tell whether a net is one of the user's own files or folders, not one known by its name."""
+    folder = at_home(model)
+    marks = (folder / name for name in ("recipe.yaml", "config.json"))
+    return model.lower().endswith(".onnx") or any(mark.is_file() for mark in marks)
 
 
 def _usual(size: int | None, shape: Sequence[int] | None, **more: Any) -> Transform | None:

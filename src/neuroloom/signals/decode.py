@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from neuroloom.core.audit import Finding, tell_tale
 from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import ConfigError
+from neuroloom.core.files import whole_path
 from neuroloom.core.recipe import setting
 from neuroloom.core.split import Fold
 from neuroloom.learn.model import Model, find_model
@@ -115,6 +116,11 @@ class Decode(Study):
     labels: int | None = setting(
         None, "learn from so many labelled trials of each fold only, drawn by the seed", ge=2
     )
+
+    @field_validator("init")
+    @classmethod
+    def _init_holds_anywhere(cls, init: str | None) -> str | None:
+        return init if init == "random" else whole_path(init)
 
     @model_validator(mode="after")
     def _fields_agree(self) -> Decode:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -149,7 +150,7 @@ def _facts(recipe: Threshold, prepared: Prepared, table: pd.DataFrame) -> dict[s
     steps = " → ".join(str(step["do"]) for step in prepared.steps)
     rows = {"Images": f"{len(table)}, of which {scored} have labels", "Steps": steps}
     return {
-        "title": f"Segmentation by the pipeline {recipe.pipeline}",
+        "title": f"Segmentation by the pipeline {Path(recipe.pipeline).name}",
         "question": "What do classic steps find, without any training?",
         "primary": ("f1" if objects else "dice") if scored else "",
         "example": "image",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neuroloom.core.errors import DataError
-from neuroloom.core.files import names_apart
+from neuroloom.core.files import at_home, names_apart
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -84,8 +84,8 @@ def find_track_pairs(
 def _truth_place(root: Path, truth: str | None) -> Path | None:
     if truth is None:
         return next((root / name for name in TRUTHS if (root / name).is_dir()), None)
-    place = Path(truth) if Path(truth).is_absolute() else root / truth
-    place = place if place.exists() else Path(truth)
+    place = root / at_home(truth)
+    place = place if place.exists() else at_home(truth)
     if not place.exists():
         raise DataError(f"truth: there is no '{truth}', neither by itself nor in the data.")
     return place

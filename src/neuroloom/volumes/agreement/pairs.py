@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuroloom.core.errors import ConfigError, DataError
-from neuroloom.core.files import names_apart
+from neuroloom.core.files import at_home, names_apart
 from neuroloom.io.cases.layouts import LABEL_WORDS, few, included, listed
 from neuroloom.io.cases.truth import Coding, read_drawn
 from neuroloom.io.images import image_stem, image_suffix, is_image, peek_image
@@ -152,7 +152,7 @@ def _files(data: Path, where: str | None, words: Sequence[str], what: str) -> li
                 f"{there}. Name the folder, or a glob, in `{what}`."
             )
         return [folder / name for name in listed(folder)]
-    place = Path(where) if Path(where).is_absolute() else data / where
+    place = data / at_home(where)
     if place.is_dir():
         return [place / name for name in listed(place)]
     root, glob = _split_glob(place)
