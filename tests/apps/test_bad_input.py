@@ -221,6 +221,7 @@ def test_settings_are_checked_before_data_are_looked_for(refused, tmp_path):
         (("run", "signals.decoed", "x"), ("signals.decoed", "Did you mean 'signals.decode'")),
         (("run", "signals.decode"), ("needs DATA",)),
         (("run", "signals.decode", "x", "y"), ("'y'", "too many", "DATA is one")),
+        (("run", "eye.pupil", "x", "--overlay", "false"), ("'false'", "no value", "--no-NAME")),
         (("run", "."), ("'.' is data", "run RECIPE .")),
         (
             ("run", "--out", "a", "signals.decode", "."),

@@ -20,6 +20,7 @@ import yaml
 import neuroloom as package
 from neuroloom.apps.cli import runs, show
 from neuroloom.apps.cli.app import HELP
+from neuroloom.core import registry
 from neuroloom.core.files import read_json, write_json
 from tests import makers
 from tests.apps.conftest import CSP, DECODE, snapshot
@@ -273,6 +274,21 @@ def test_help_of_a_recipe_shows_the_settings_first(neuroloom):
     basic = text[places[1] : places[2]]
     assert basic.count("│ --") <= 7
     assert "--events" in basic
+
+
+@pytest.mark.parametrize(
+    ("name", "on"), [("eye.pupil", "overlay"), ("representation.compare", "unbiased")]
+)
+def test_a_switch_that_is_on_by_itself_can_be_turned_off(neuroloom, monkeypatch, name, on):
+    made = []
+    cls = registry.load("recipe", name)
+    monkeypatch.setattr(cls, "prepare", lambda recipe, data: made.append(recipe.settings()))
+    assert neuroloom("check", name, "x", f"--no-{on}").code == 0
+    assert neuroloom("check", name, "x", f"--{on}").code == 0
+    assert made == [{on: False}, {}]
+    text = neuroloom("run", name, "--help").out
+    assert f"--no-{on}" in text
+    assert text.count("--no-") == 1
 
 
 def test_check_says_what_a_run_would_do_and_writes_nothing(neuroloom, data, tmp_path, monkeypatch):

@@ -169,9 +169,18 @@ def _output(name: str, default: Any, kind: Any, words: str) -> inspect.Parameter
 
 def _option(info: FieldInfo) -> Any:
     words = Parameter(
-        help=_words(info), group=BASIC if info.basic else MORE, show_default=False, negative=""
+        help=_words(info),
+        group=BASIC if info.basic else MORE,
+        show_default=False,
+        negative=None if _can_be_turned_off(info) else "",
     )
     return Annotated[info.type | None, words]
+
+
+def _can_be_turned_off(info: FieldInfo) -> bool:
+    """Tell whether a setting is a switch that is not off by itself: it has a `--no-NAME`."""
+    is_switch = info.type is bool or bool in typing.get_args(info.type)
+    return is_switch and info.default is not False
 
 
 def _words(info: FieldInfo) -> str:

@@ -28,11 +28,7 @@ def in_plain_words(error: CycloptsError) -> str:
     if isinstance(error, MissingArgumentError):
         return _missing(error)
     if isinstance(error, UnusedCliTokensError):
-        return (
-            f"'{(error.unused_tokens or [''])[0]}' is one word too many. DATA is one file, folder "
-            "or manifest CSV; an option that takes several values is repeated for each "
-            "(--picks C3 --picks C4)."
-        )
+        return _one_too_many((error.unused_tokens or [""])[0])
     if isinstance(error, CoercionError):
         return _wrong_kind(error)
     return str(error).strip()
@@ -44,6 +40,18 @@ def _unknown_option(error: UnknownOptionError) -> str:
     known = {name.lstrip("-"): name for name in names if name.startswith("--")}
     close = nearest(given.lstrip("-"), known).replace("'", "'--", 1)
     return f"there is no option {given} here.{close} See --help."
+
+
+def _one_too_many(word: str) -> str:
+    if word.lower() in ("true", "false"):
+        return (
+            f"'{word}' is one word too many: a switch takes no value. --NAME turns it on, and "
+            "--no-NAME turns off one that is on by default; see --help."
+        )
+    return (
+        f"'{word}' is one word too many. DATA is one file, folder or manifest CSV; an option that "
+        "takes several values is repeated for each (--picks C3 --picks C4)."
+    )
 
 
 def _unknown_command(error: UnknownCommandError) -> str:
