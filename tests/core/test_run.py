@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import subprocess
+import time
 from typing import ClassVar
 
 import pytest
@@ -231,6 +232,25 @@ def test_home_is_meant_by_a_tilde_that_no_shell_has_replaced(tmp_path, monkeypat
     (run.folder / "recipe.yaml").write_text("recipe: test.toy\ndata: ~/grey\n")
     assert Run("~/runs/toy").reopened()[1] == tmp_path / "grey"
     assert run.replay("~/again").folder == tmp_path / "again"
+
+
+def test_runs_of_one_second_have_a_folder_each(tmp_path, monkeypatch):
+    class First(Toy):
+        def prepare(self, data):
+            others.append(Toy().run(tmp_path))
+            return super().prepare(data)
+
+    others = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(time, "strftime", lambda form: "now")
+    first = First().run(tmp_path)
+    runs = [first, *others, Toy().run(tmp_path)]
+    names = [run.folder.name for run in runs]
+    assert names == ["test.toy-now-2", "test.toy-now", "test.toy-now-3"]
+    assert [run.state for run in runs] == ["done"] * 3
+    with pytest.raises(DataError, match="bad"):
+        Toy(fail="early").run(tmp_path)
+    assert len(list((tmp_path / "runs").iterdir())) == 3
 
 
 def test_a_run_may_be_named_by_a_dot(tmp_path, monkeypatch):

@@ -1,11 +1,15 @@
-"""One writer a folder: a lock that ends with its process, however that ends."""
+"""One writer a folder: a name that nobody else has, a lock that ends with its process."""
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import IO, Any
+
+from neuroloom.core.errors import RunError, in_words
 
 Lock = IO[Any]
 _PATIENCE_S = 0.4
@@ -39,6 +43,38 @@ def is_taken(file: Path) -> bool:
         return True
     handle.close()
     return False
+
+
+def free(name: Path) -> Path:
+    """Return a folder's name, or the first of its numbered neighbours that does not exist."""
+    return next(path for path in _numbered(name) if not path.exists())
+
+
+def claim(name: Path) -> Path:
+    """Make the first folder of that name, or with a number, that nobody else has made.
+
+    Raises
+    ------
+    RunError
+        If none can be made.
+    """
+    try:
+        return next(path for path in _numbered(name) if _made(path))
+    except OSError as error:
+        raise RunError(f"{name} cannot be written: {in_words(error)}.") from error
+
+
+def _numbered(name: Path) -> Iterator[Path]:
+    yield name
+    yield from (name.with_name(f"{name.name}-{k}") for k in count(2))
+
+
+def _made(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        return False
+    return True
 
 
 def _tried(file: Path) -> Lock | None:

@@ -74,9 +74,10 @@ class Run:
         """Check everything, then make the folder and let the recipe fill it."""
         began = time.monotonic()
         data = None if data is None else at_home(data)
-        out = at_home(out) if out is not None else _default_out(recipe)
-        check_out(out, recipe)
+        name = beside(Path("runs") / recipe.name, time.strftime("%Y%m%d-%H%M%S"))
+        check_out(hold.free(name) if out is None else at_home(out), recipe)
         prepared = recipe.prepare(data or Path())
+        out = hold.claim(name) if out is None else at_home(out)
         with _alone_in(out):
             run = cls._create(out, recipe, data)
             run._watch, run.began = watch, began
@@ -142,9 +143,10 @@ class Run:
     def replay(self, out: str | Path | None = None, *, watch: Watcher | None = None) -> Run:
         """Do the same run again in another folder, following the stored plan and data hashes."""
         recipe, data = self.reopened()
-        out = at_home(out) if out is not None else _free_name(self.folder, "replay")
-        check_out(out, recipe)
+        name = beside(self.folder, "replay")
+        check_out(hold.free(name) if out is None else at_home(out), recipe)
         prepared = recipe.prepare(data)
+        out = hold.claim(name) if out is None else at_home(out)
         with _alone_in(out):
             again = self._create(out, recipe, data if recipe.needs_data else None)
             again._watch = watch
@@ -455,10 +457,6 @@ def _placed(out: str | Path | None) -> Path | None:
     return None if out is None else at_home(out)
 
 
-def _default_out(recipe: Recipe) -> Path:
-    return _free_name(Path("runs") / recipe.name, time.strftime("%Y%m%d-%H%M%S"))
-
-
 def _without_clock(file: Path) -> None:
     """Take the time of fits out of their plans: a replay follows their steps, however long."""
     if file.is_file():
@@ -475,12 +473,6 @@ def _timeless(plan: dict[str, Any]) -> dict[str, Any]:
     """
     inner = {key: _timeless(value) for key, value in plan.items() if isinstance(value, dict)}
     return plan | inner | ({"seconds": None} if "seconds" in plan else {})
-
-
-def _free_name(base: Path, suffix: str) -> Path:
-    first = beside(base, suffix)
-    tries = (first.with_name(f"{first.name}-{k}") for k in range(2, 1000))
-    return next((path for path in (first, *tries) if not path.exists()), first)
 
 
 def _now() -> str:
