@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -18,6 +19,7 @@ import pytest
 import yaml
 
 import neuroloom as package
+from neuroloom.apps import cli
 from neuroloom.apps.cli import runs, show
 from neuroloom.apps.cli.app import HELP
 from neuroloom.core import registry
@@ -253,6 +255,23 @@ def test_looking_things_up(neuroloom, words, says):
     assert answer.code == 0, answer.err
     for word in says:
         assert word in answer.out
+
+
+def test_a_sign_that_the_code_page_lacks_is_printed_as_an_escape(monkeypatch):
+    out = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(cli, "_carry_out", lambda words: print("é: \N{MINUS SIGN}0.1", end=""))
+    assert not cli.main([])
+    out.flush()
+    assert out.buffer.getvalue() == b"\xe9: \\u22120.1"
+
+
+def test_metrics_are_read_as_they_were_written(tmp_path, monkeypatch, capsys):
+    entry = dict.fromkeys(("value", "low", "high", "baseline", "chance"), 0.5)
+    write_json(tmp_path / "metrics.json", {"dice/névrome": entry})
+    monkeypatch.setattr(io, "text_encoding", lambda encoding, *more: encoding or "cp1252")
+    show.announce(SimpleNamespace(folder=tmp_path))
+    assert "dice/névrome" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("verb", sorted(HELP))

@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from io import TextIOWrapper
 from types import FrameType
 
 from neuroloom.core.errors import NeuroloomError, in_words
@@ -25,6 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _stop)
+    _print_any_sign()
     try:
         return _carry_out(words)
     except NeuroloomError as error:
@@ -41,6 +43,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _say(f"{' '.join(words[:1])} failed: {in_words(error)}.", 1)
         what = f"{type(error).__name__}: {error}"
         return _say(f"a fault of neuroloom itself: {what} (NEUROLOOM_DEBUG=1 shows where).", 1)
+
+
+def _print_any_sign() -> None:
+    """Let a sign that the output's encoding lacks be printed as an escape, as stderr always does.
+
+    Output that goes to a file or a pipe has the code page of Windows, or of a bare locale.
+    """
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _carry_out(words: list[str]) -> int:

@@ -93,7 +93,7 @@ def announce(run: Run, *, quiet: bool = False) -> None:
     """Print the metrics of a finished run and where its report is."""
     if quiet:
         return
-    print_metrics(json.loads((run.folder / "metrics.json").read_text()))
+    print_metrics(read_json(run.folder / "metrics.json"))
     print(f"\nReport: {run.folder / 'report.html'}")
 
 
