@@ -253,6 +253,26 @@ def test_runs_of_one_second_have_a_folder_each(tmp_path, monkeypatch):
     assert len(list((tmp_path / "runs").iterdir())) == 3
 
 
+def test_what_lies_here_and_not_beside_the_data_is_found_from_any_folder(tmp_path, monkeypatch):
+    class Two(Toy):
+        beside: ClassVar[tuple[str, ...]] = ("one", "more")
+        one: str | None = setting(None, "a file")
+        more: list[str] = setting([], "files")
+
+    for folder in ("data", "here"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "both").touch()
+    (tmp_path / "here" / "own").touch()
+    monkeypatch.chdir(tmp_path / "here")
+    own = str(tmp_path / "here" / "own")
+    monkeypatch.setattr(registry, "load", lambda kind, name: Two)
+    run = Two(one="own", more=["both", "own", "*"]).run(tmp_path / "data", tmp_path / "out")
+    monkeypatch.chdir(tmp_path)
+    assert run.recipe.settings() == {"one": own, "more": ["both", own, "*"]}
+    assert Two(one="both").placed(tmp_path / "data").one == "both"
+    assert Two().placed(tmp_path / "data").settings() == {}
+
+
 def test_a_run_may_be_named_by_a_dot(tmp_path, monkeypatch):
     monkeypatch.chdir(start(tmp_path).folder)
     assert Run(".").folder == tmp_path / "out"

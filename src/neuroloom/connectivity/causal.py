@@ -49,6 +49,9 @@ class Causal(Recipe):
     name: ClassVar[str] = "connectivity.causal"
     summary: ClassVar[str] = "draw the directed graph of a network from its signals"
     data_kind: ClassVar[str] = "Sequences"
+    beside: ClassVar[tuple[str, ...]] = (
+        "inputs", "control", "input_control", "atlas", "truth", "places",
+    )  # fmt: skip
 
     model: Model = setting(
         "auto", "method; auto chooses between families from the data", basic=True

@@ -7,12 +7,13 @@ import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from neuroloom.core import registry
 from neuroloom.core.errors import ConfigError, nearest
+from neuroloom.core.files import whole_if_there
 
 if TYPE_CHECKING:
     from neuroloom.core.run import Run
@@ -63,6 +64,7 @@ class Recipe(BaseModel):
     needs_data: ClassVar[bool] = True
     family: ClassVar[str] = ""  # of the models that its `model` may name
     ships: ClassVar[str] = ""  # the trained net that comes with it, in a few words
+    beside: ClassVar[tuple[str, ...]] = ()  # settings that are paths from the data, else from here
 
     def __init__(self, /, **fields: Any) -> None:
         try:
@@ -112,6 +114,18 @@ class Recipe(BaseModel):
     def outline(self, prepared: Any) -> list[tuple[str, str, str]]:
         """Return what was found and what a run would do with it: rows of what, value, why."""
         return []
+
+    def placed(self, data: Path) -> Self:
+        """Return the recipe with whole paths for what lies here and not beside `data`."""
+        root = data if data.is_dir() else data.parent
+        here: dict[str, Any] = {}
+        for field in self.beside:
+            said = getattr(self, field)
+            names = [said] if isinstance(said, str) else said or []
+            whole = [name if (root / name).exists() else whole_if_there(name) for name in names]
+            if whole != names:
+                here[field] = whole[0] if isinstance(said, str) else whole
+        return self.model_copy(update=here) if here else self
 
     def settings(self) -> dict[str, Any]:
         """Return the fields that differ from their defaults, as plain data."""

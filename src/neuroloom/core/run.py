@@ -76,6 +76,7 @@ class Run:
         data = None if data is None else at_home(data)
         name = beside(Path("runs") / recipe.name, time.strftime("%Y%m%d-%H%M%S"))
         check_out(hold.free(name) if out is None else at_home(out), recipe)
+        recipe = recipe if data is None else recipe.placed(data)
         prepared = recipe.prepare(data or Path())
         out = hold.claim(name) if out is None else at_home(out)
         with _alone_in(out):

@@ -66,6 +66,7 @@ class Curate(Recipe):
     name: ClassVar[str] = "microscopy.curate"
     summary: ClassVar[str] = "sort and merge segmentations by eye into a training set"
     data_kind: ClassVar[str] = "Img"
+    beside: ClassVar[tuple[str, ...]] = (*ROLES, "marks")
 
     labels: str = setting("labels", "folder of the results to be sorted", basic=True)
     second: str | None = setting(None, "folder of a second version of them", basic=True)

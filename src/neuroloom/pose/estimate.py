@@ -39,6 +39,7 @@ class Estimate(Study):
     name: ClassVar[str] = "pose.estimate"
     summary: ClassVar[str] = "find keypoints of animals in videos, from some labelled frames"
     data_kind: ClassVar[str] = "video, labelled frames, pose"
+    beside: ClassVar[tuple[str, ...]] = ("unlabelled",)
     family: ClassVar[str] = "pose"
     net_settings: ClassVar[tuple[str, ...]] = ("light",)
 
