@@ -74,11 +74,11 @@ class Run:
         """Check everything, then make the folder and let the recipe fill it."""
         began = time.monotonic()
         data = None if data is None else at_home(data)
-        name = beside(Path("runs") / recipe.name, time.strftime("%Y%m%d-%H%M%S"))
-        check_out(hold.free(name) if out is None else at_home(out), recipe)
+        usual = beside(Path("runs") / recipe.name, time.strftime("%Y%m%d-%H%M%S"))
+        check_out(hold.free(usual) if out is None else at_home(out), recipe)
         recipe = recipe if data is None else recipe.placed(data)
         prepared = recipe.prepare(data or Path())
-        out = hold.claim(name) if out is None else at_home(out)
+        out = hold.claim(usual) if out is None else at_home(out)
         with _alone_in(out):
             run = cls._create(out, recipe, data)
             run._watch, run.began = watch, began
@@ -144,10 +144,10 @@ class Run:
     def replay(self, out: str | Path | None = None, *, watch: Watcher | None = None) -> Run:
         """Do the same run again in another folder, following the stored plan and data hashes."""
         recipe, data = self.reopened()
-        name = beside(self.folder, "replay")
-        check_out(hold.free(name) if out is None else at_home(out), recipe)
+        usual = beside(self.folder, "replay")
+        check_out(hold.free(usual) if out is None else at_home(out), recipe)
         prepared = recipe.prepare(data)
-        out = hold.claim(name) if out is None else at_home(out)
+        out = hold.claim(usual) if out is None else at_home(out)
         with _alone_in(out):
             again = self._create(out, recipe, data if recipe.needs_data else None)
             again._watch = watch

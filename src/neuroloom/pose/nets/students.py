@@ -281,7 +281,7 @@ def taught(learner: PoseLearner, x: PoseFrames) -> tuple[PoseFrames, float, floa
     places = np.concatenate(points)
     kept = np.full(len(places), True)
     if learner.plan.grouping == "fine":
-        kept = np.isfinite(places).all((1, 2, 3))
+        kept = np.asarray(np.isfinite(places).all((1, 2, 3)))
     pictures = list(itertools.compress(pictures, kept))
     both = Mixed(x, pictures, np.concatenate([x.points, places[kept]]))
     return PoseFrames(both), leap_rate(found, leap), leap
