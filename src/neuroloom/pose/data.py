@@ -134,14 +134,15 @@ def find_clips(data: Path, clips: Sequence[str]) -> list[Path]:
     """
     from neuroloom.io.video import Video, is_video
 
+    root = data if data.is_dir() else data.parent
     found: list[Path] = []
     for clip in clips:
         own = at_home(clip)
-        below = sorted(data.glob(clip)) if data.is_dir() and not own.is_absolute() else []
+        below = [] if own.is_absolute() else sorted(root.glob(clip))
         videos = [path for path in below or [own] if path.exists() and is_video(path)]
         if not videos:
             raise ConfigError(
-                f"unlabelled: '{clip}' is no video, nor a glob of videos below {data.name}."
+                f"unlabelled: '{clip}' is no video, nor a glob of videos below {root.name}."
             )
         found += videos
     for video in found:  # not after an hour of training

@@ -89,7 +89,7 @@ def compare(
     tables = [_model_rows(table) for table in (first, second)]
     task, classes = metrics.task_of(tables[0])
     _same_task(tables, task, classes)
-    tables, notes = _align(tables)
+    tables, notes = _align(tables, task)
     called = names or _names(tables)
     parts = [metrics.seeds_of(table, "model", task, classes) for table in tables]
     models, unit = [sets for sets, _ in parts], parts[0][1]
@@ -132,7 +132,7 @@ def _names(tables: Sequence[pd.DataFrame]) -> tuple[str, str]:
     return (first, second) if first != second else (f"{first} (first)", f"{second} (second)")
 
 
-def _keys(tables: Sequence[pd.DataFrame]) -> list[pd.MultiIndex]:
+def _keys(tables: Sequence[pd.DataFrame], task: str) -> list[pd.MultiIndex]:
     """Identity of each row's example: file, name and onset (to 0.1 ms), else its number.
 
     Raises
@@ -140,7 +140,8 @@ def _keys(tables: Sequence[pd.DataFrame]) -> list[pd.MultiIndex]:
     DataError
         If several examples of a run would be one.
     """
-    told = ("path", "name", "onset")
+    # Of labelled frames the onset is their rank, which another frame changes.
+    told = ("path", "name") if task == "pose" else ("path", "name", "onset")
     columns = [c for c in told if all(c in t and t[c].notna().all() for t in tables)]
     if "path" not in columns or len(columns) == 1:
         columns = [c for c in ("path", "example") if all(c in t for t in tables)]
@@ -172,9 +173,9 @@ def _refuse_repeats(table: pd.DataFrame, key: pd.MultiIndex) -> None:
         )
 
 
-def _align(tables: Sequence[pd.DataFrame]) -> tuple[list[pd.DataFrame], list[str]]:
+def _align(tables: Sequence[pd.DataFrame], task: str) -> tuple[list[pd.DataFrame], list[str]]:
     """Keep the examples that both scored, and number them alike."""
-    keys = _keys(tables)
+    keys = _keys(tables, task)
     shared = keys[0].unique().intersection(keys[1].unique())
     counts = [len(k.unique()) for k in keys]
     least = min(len(shared) / count for count in counts)

@@ -207,3 +207,15 @@ def test_a_channel_is_hidden_in_all_slices_of_a_slab():
     seen = module._lacking(x, gone, torch.Generator().manual_seed(0)).isnan()[..., 0, 0]
     assert torch.equal(seen, seen[:, :2].repeat(1, 3))
     assert 0 < seen.sum() < seen.numel() / 2
+
+
+@pytest.mark.parametrize("augment", [None, ("none",)])
+def test_views_that_mirror_are_asked_only_where_mirrors_were_learnt(augment, monkeypatch):
+    from neuroloom.learn.dense.apply import infer, views
+
+    asked = []
+    keep = lambda predict, x, chosen, **more: asked.extend(chosen)  # noqa: E731
+    monkeypatch.setattr(views, "predict_views", keep)
+    wishes = Wishes(dict(FLAT_OF_STACK.classes), views="sixteen", augment=augment)
+    infer._from_sides(torch.nn.Identity(), np.zeros((1, 4, 8, 8)), FLAT_OF_STACK, wishes)
+    assert len(asked) == (16 if augment is None else 8)

@@ -105,11 +105,13 @@ def _sure(net: nn.Module, plan: DensePlan) -> Callable[[Tensor], Tensor]:
 
 
 def _from_sides(net: nn.Module, x: np.ndarray, plan: DensePlan, wishes: Wishes) -> np.ndarray:
-    from neuroloom.learn.dense.apply.views import predict_views
+    from neuroloom.learn.dense.apply.views import VIEWS, predict_views
 
     def predict(slices: np.ndarray) -> np.ndarray:
         return np.stack([_every_way(net, each, plan, wishes) for each in slices])
 
     # A slice in all its turns and mirror images is the same from a side that is turned.
-    ways = 4 * (1 + bool(wishes.turns)) if len(mirrored(plan, wishes)) == 2 else 1
-    return predict_views(predict, x, wishes.views, slab=wishes.slab, ways=ways)
+    axes = mirrored(plan, wishes)
+    ways = 4 * (1 + bool(wishes.turns)) if len(axes) == 2 else 1
+    views = [view for view in VIEWS[wishes.views] if axes or not view.flip]
+    return predict_views(predict, x, views, slab=wishes.slab, ways=ways)

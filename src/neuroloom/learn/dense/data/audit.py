@@ -139,6 +139,11 @@ def refuse_views(study: DenseStudy, prepared: Prepared) -> None:
             f"{' x '.join(f'{s:.3g}' for s in sizes)} {facts['unit']} are more than "
             f"{ANISOTROPY:g} times as long along one: leave it out."
         )
+    if study.views in ALL_SIDES and study.mirror and len({*study.mirror}) < facts["dims"]:
+        raise ConfigError(
+            f"views={study.views} looks along every axis, and mirror={study.mirror} names some: an "
+            "axis of one side is another of the next. Name all, none ([]), or leave mirror out."
+        )
     mirror = facts["mirror"] if study.mirror is None else study.mirror
     within = study.plan_of_largest(prepared).transpose[1:]
     if study.views == "sixteen" and mirror is not None and not {*within} <= {*mirror}:
