@@ -320,6 +320,24 @@ def affine_spacing(affine: np.ndarray) -> tuple[float, ...]:
     return tuple(float(size) for size in sizes[::-1])
 
 
+def affine_gap(one: np.ndarray, other: np.ndarray, unit: str) -> np.ndarray:
+    """Return by how much two affines differ, absolutely; sizes alone where one says no place.
+
+    Most formats of microscopes hold none: of two in micrometres, one may have a place, one not.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> moved = np.eye(4)
+    >>> moved[0, 3] = 7.0
+    >>> affine_gap(moved, np.eye(4), "mm").max(), affine_gap(moved, np.eye(4), "um").max()
+    (np.float64(7.0), np.float64(0.0))
+    """
+    gap = np.abs(one - other)
+    placed = unit != "um" or (one[:3, 3].any() and other[:3, 3].any())
+    return np.asarray(gap if placed else gap[:, :3])
+
+
 def voxel_share(affine: np.ndarray | None) -> float:
     """Return the share of a box with the sides of a voxel that the voxel fills.
 

@@ -75,10 +75,11 @@ class Run:
         began = time.monotonic()
         data = None if data is None else at_home(data)
         usual = beside(Path("runs") / recipe.name, time.strftime("%Y%m%d-%H%M%S"))
-        check_out(hold.free(usual) if out is None else at_home(out), recipe)
+        out = _placed(out)
+        check_out(out or hold.free(usual), recipe)
         recipe = recipe if data is None else recipe.placed(data)
         prepared = recipe.prepare(data or Path())
-        out = hold.claim(usual) if out is None else at_home(out)
+        out = out or hold.claim(usual)
         with _alone_in(out):
             run = cls._create(out, recipe, data)
             run._watch, run.began = watch, began
@@ -145,9 +146,10 @@ class Run:
         """Do the same run again in another folder, following the stored plan and data hashes."""
         recipe, data = self.reopened()
         usual = beside(self.folder, "replay")
-        check_out(hold.free(usual) if out is None else at_home(out), recipe)
+        out = _placed(out)
+        check_out(out or hold.free(usual), recipe)
         prepared = recipe.prepare(data)
-        out = hold.claim(usual) if out is None else at_home(out)
+        out = out or hold.claim(usual)
         with _alone_in(out):
             again = self._create(out, recipe, data if recipe.needs_data else None)
             again._watch = watch

@@ -85,8 +85,7 @@ def how_drawn(pairs: list[tuple[Path, Path]]) -> Drawing:
                 f"{mask.name} holds {sorted(own)}, other masks 1 pupil, 2 iris, 3 rest: draw all "
                 "of a set in one way."
             )
-    depths = [depth_of(image.parent, [image.name]) for image, _ in pairs]
-    return Drawing(alone, max((bits for bits in depths if bits), default=None))
+    return Drawing(alone, depth_of(Path(), (str(image) for image, _ in pairs)))
 
 
 def read_labelled(pairs: list[tuple[Path, Path]], side: int, drawing: Drawing) -> Bank:

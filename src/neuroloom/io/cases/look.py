@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from neuroloom.core.errors import DataError
+from neuroloom.core.recording import affine_gap
 from neuroloom.io.cases.layouts import few
 from neuroloom.io.cases.model import Case
 from neuroloom.io.cases.truth import is_inside, numbers_inside, raw_label
@@ -234,11 +235,8 @@ def _place(seen: Seen, file: Path, own: ImageHeader, other: ImageHeader) -> None
             "it is flipped or turned; write it on the image's grid.",
         )
         return
-    room = _OFF * np.maximum(1.0, np.abs(own.affine))
-    off = np.abs(own.affine - place)
-    if own.unit == "um" and not (own.affine[:3, 3].any() and place[:3, 3].any()):
-        off = off[:, :3]  # most formats of microscopes say no place
-        room = room[:, :3]
+    off = affine_gap(own.affine, place, own.unit)
+    room = _OFF * np.maximum(1.0, np.abs(own.affine))[:, : off.shape[1]]
     if (off > room).any():
         seen.say(
             "error",

@@ -44,7 +44,7 @@ def flips(seen: list[Seen]) -> list[Problem]:
     return found + [problem for problem in _exchanged(seen) if problem.case not in named]
 
 
-def have_sides(cases: Sequence[Case], ignore: int | None = None) -> bool:
+def lie_on_sides(cases: Sequence[Case], ignore: int | None = None) -> bool:
     """Tell whether one class lies to the right of another in most cases, as halves of a pair do.
 
     Some cases are read for it; of fewer than five with labels and a place in space nothing is said.

@@ -13,6 +13,7 @@ import numpy as np
 
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import at_home, names_apart
+from neuroloom.core.recording import affine_gap
 from neuroloom.io.cases.layouts import LABEL_WORDS, few, included, listed
 from neuroloom.io.cases.truth import Coding, read_drawn
 from neuroloom.io.images import image_stem, image_suffix, is_image, peek_image
@@ -258,8 +259,7 @@ def _differs(pair: LabelPair) -> str:
         )
     if a.affine is None or b.affine is None:
         return ""
-    placed = a.unit != "um" or bool(a.affine[:3, 3].any() and b.affine[:3, 3].any())
-    far = np.abs(a.affine - b.affine)[:, : 4 if placed else 3].max()
+    far = affine_gap(a.affine, b.affine, a.unit).max()
     return f"the two lie apart in space (affines differ by {far:.3g})" if far > 10 * NEAR else ""
 
 

@@ -276,12 +276,12 @@ def _mirror(
     ignore: int | None,
 ) -> list[int] | None:  # fmt: skip
     """Return the axes that may be mirrored: none where numbers without names have a side each."""
-    from neuroloom.io.cases.sides import have_sides
+    from neuroloom.io.cases.sides import lie_on_sides
 
     numbers = {value: name for value, name in classes.items() if value}
     axes = study.mirrored(found.cases[0], [*classes.values(), *regions])
     nameless = len(numbers) > 1 and all(name == str(value) for value, name in numbers.items())
-    return [] if axes and nameless and have_sides(found.cases, ignore) else axes
+    return [] if axes and nameless and lie_on_sides(found.cases, ignore) else axes
 
 
 def _numbered(count: int) -> list[str]:
