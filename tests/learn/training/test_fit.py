@@ -13,6 +13,7 @@ import pytest
 
 from neuroloom.core.errors import ConfigError, RunError
 from neuroloom.learn.training.cost import cost_of_fit
+from neuroloom.learn.training.epochs import device_name
 from neuroloom.learn.training.fit import (
     FitJob,
     Training,
@@ -215,3 +216,41 @@ def test_the_cost_of_a_fit_is_positive_and_leaves_the_learner_alone():
     assert 0 <= cost.around < 5
     assert cost.steps == -(-len(windows()[0]) // learner.training.batch)
     assert equal_states(before, learner.state())
+
+
+def test_nets_compute_in_the_numbers_that_were_asked_for():
+    seen = []
+
+    class Watched(EEGNet):
+        def forward(self, x):
+            seen.append(torch.is_autocast_enabled("cpu"))
+            return super().forward(x)
+
+    for precision in ("32-true", "bf16-mixed"):
+        learner = NetLearner(
+            "eegnet", Watched, n_channels=3, n_times=100, n_outputs=2, rate=100.0,
+            training=Training(epochs=1, batch=8),
+        )  # fmt: skip
+        learner.fit(*windows(), job=FitJob(steps=2, precision=precision))
+    assert (seen[0], seen[-1]) == (False, False)  # the first fit, and the moments of the last
+    assert True in seen
+
+
+def test_nets_learn_where_their_data_are(monkeypatch):
+    from lightning_fabric.accelerators.mps import MPSAccelerator
+
+    monkeypatch.setattr(MPSAccelerator, "is_available", staticmethod(lambda: True))
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    kinds = []
+
+    class Watched(EEGNet):
+        def forward(self, x):
+            kinds.append(next(self.parameters()).device.type)
+            return super().forward(x)
+
+    learner = NetLearner(
+        "eegnet", Watched, n_channels=3, n_times=100, n_outputs=2, rate=100.0,
+        training=Training(epochs=1, batch=8),
+    )  # fmt: skip
+    learner.fit(*windows(), job=FitJob(steps=2))
+    assert set(kinds) == {device_name()}

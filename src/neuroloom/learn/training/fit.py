@@ -22,6 +22,7 @@ import numpy as np
 from neuroloom.core.errors import ConfigError, RunError
 from neuroloom.core.files import write_atomic
 from neuroloom.core.heap import kept_memory
+from neuroloom.learn.training.epochs import device_name
 from neuroloom.learn.training.optimiser import make_optimiser
 from neuroloom.learn.training.pace import LEAST, Pace
 
@@ -297,12 +298,11 @@ class _Fit:
 
         self.training, self.job, self.net = training, job, module
         self.fabric = Fabric(
-            accelerator="auto", devices=1, precision=job.precision or training.precision
+            accelerator=device_name(), devices=1, precision=job.precision or training.precision
         )
         self.device = self.fabric.device
         optimiser = make_optimiser(module, training)
-        self.module, self.optimiser = self.fabric.setup(module, optimiser)
-        self.module.mark_forward_method("loss")
+        _, self.optimiser = self.fabric.setup(module, optimiser)
         self.x, self.y = (torch.as_tensor(part).to(self.device) for part in (x, y))
         self.validation: Any = job.validation and tuple(
             torch.as_tensor(part).to(self.device) for part in job.validation
@@ -373,7 +373,8 @@ class _Fit:
         if hasattr(self.net, "at"):
             self.net.at(self.pace.share)
         self.optimiser.zero_grad()
-        loss = self.module.loss(self.x[index], self.y[index], self.generator)
+        with self.fabric.autocast():
+            loss = self.net.loss(self.x[index], self.y[index], self.generator)
         self.fabric.backward(loss)
         if self.training.clip:
             torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.training.clip)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,16 @@ from torch.nn.modules.dropout import _DropoutNd
 from neuroloom.core.errors import ConfigError
 from neuroloom.learn.training.augment import crop_evenly, crop_randomly, resolve
 from neuroloom.learn.training.fit import Training
+
+
+@contextmanager
+def in_float32() -> Iterator[None]:
+    """Compute in 32 bits what happens here, whatever numbers the fit computes its net with.
+
+    Pictures that are drawn and losses that are summed lose too much in bf16.
+    """
+    with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+        yield
 
 
 class Members(nn.Module):

@@ -311,15 +311,19 @@ class PoseLearner:
         angle = angle if plan.turned else np.zeros_like(angle)
         return similarity(centre, np.full(len(centre), stage.scale), angle, stage.size)
 
-    def seconds_per_step(self, x: PoseFrames, at_least: float = 4.0) -> float:
+    def seconds_per_step(
+        self, x: PoseFrames, at_least: float = 4.0, precision: str = "32-true"
+    ) -> float:
         """Measure a mean step of training on throwaway copies: each stage by its quicker steps."""
         probe = self.fresh()
         probe.plan = self.make_plan(x)
         mean = 0.0
         for key, stage in stages(probe.plan).items():
-            first = probe.fit_stage(key, stage, x, FitJob(steps=3), key).step_seconds
+            job = FitJob(steps=3, precision=precision)
+            first = probe.fit_stage(key, stage, x, job, key).step_seconds
             steps = max(4, min(40, int(at_least / 2 / max(first, 1e-3))))
-            quick = probe.fit_stage(key, stage, x, FitJob(steps=steps), key).step_seconds
+            job = FitJob(steps=steps, precision=precision)
+            quick = probe.fit_stage(key, stage, x, job, key).step_seconds
             mean += stage.share * min(first, quick)
         self.rehearsed = probe
         self.overhead_s = probe.seconds_of_looking(x)

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 from torch.nn.functional import max_pool2d
 
-from neuroloom.learn.dense.training.module import on_cpu
 from neuroloom.learn.training.epochs import device_name
 from neuroloom.pose.alike import suppress
 from neuroloom.pose.group import affinity_targets, group
@@ -50,13 +49,11 @@ class ManyModule(PoseModule):
     edges: tuple[tuple[int, int], ...] = ()
     keypoints: int = 0
 
-    def loss(self, x: Tensor, y: Tensor, generator: Generator | None) -> Tensor:
-        """Mean loss of changed views of the frames numbered `x` (n,); `y` is not used."""
-        own = on_cpu(generator or torch.Generator().manual_seed(0))
-        pictures, points = self.draw(x.tolist(), own)
+    def loss_of(self, maps: Tensor, points: Tensor, x: Tensor) -> Tensor:
+        """Mean loss of maps of the frames numbered `x` (n,), all points at `points` (n, k, 2)."""
         stride = int(self.net.stride)  # type: ignore[arg-type]
         bodies = points.view(len(points), -1, self.keypoints, 2)
-        return many_loss(self.net(pictures), bodies, self.edges, stride, self.stage.spread)
+        return many_loss(maps, bodies, self.edges, stride, self.stage.spread)
 
 
 def many_loss(

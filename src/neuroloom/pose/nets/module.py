@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from neuroloom.learn.dense.training.module import on_cpu
-from neuroloom.learn.training.modules import settle_norms
+from neuroloom.learn.training.modules import in_float32, settle_norms
 from neuroloom.pose.nets.maps import map_loss
 from neuroloom.pose.nets.plan import Stage
 from neuroloom.pose.nets.vary import moved, relit, standardised
@@ -71,9 +71,15 @@ class PoseModule(nn.Module):
     def loss(self, x: Tensor, y: Tensor, generator: Generator | None) -> Tensor:
         """Mean loss of changed views of the animals numbered `x` (n,); `y` is not used."""
         own = on_cpu(generator or torch.Generator().manual_seed(0))
-        pictures, points = self.draw(x.tolist(), own)
-        stride = int(self.net.stride)  # type: ignore[arg-type]
-        maps, count = self.net(pictures), points.shape[1]
+        with in_float32():
+            pictures, points = self.draw(x.tolist(), own)
+        maps = self.net(pictures)
+        with in_float32():
+            return self.loss_of(maps.float(), points, x)
+
+    def loss_of(self, maps: Tensor, points: Tensor, x: Tensor) -> Tensor:
+        """Mean loss of maps of the animals numbered `x` (n,), keypoints at `points` (n, k, 2)."""
+        stride, count = int(self.net.stride), points.shape[1]  # type: ignore[arg-type]
         loss = map_loss(maps[:, :count], points, stride, self.stage.spread)
         if self.who is None:
             return loss

@@ -219,3 +219,22 @@ def test_views_that_mirror_are_asked_only_where_mirrors_were_learnt(augment, mon
     wishes = Wishes(dict(FLAT_OF_STACK.classes), views="sixteen", augment=augment)
     infer._from_sides(torch.nn.Identity(), np.zeros((1, 4, 8, 8)), FLAT_OF_STACK, wishes)
     assert len(asked) == (16 if augment is None else 8)
+
+
+def test_only_the_net_computes_in_fewer_bits():
+    seen = []
+
+    class Net(torch.nn.Conv3d):
+        def forward(self, x):
+            seen.append(x.dtype)
+            return super().forward(x)
+
+    def loss(outputs, labels):
+        seen.extend([outputs.dtype, torch.is_autocast_enabled("cpu")])
+        return outputs.float().sum()
+
+    module = DenseModule(Net(1, 2, 1), loss, (Affine(30.0),), PLAN)
+    module.bank = bank()
+    with torch.autocast("cpu", torch.bfloat16):
+        module.loss(torch.tensor([0, 1]), torch.zeros(2), torch.Generator().manual_seed(0))
+    assert seen == [torch.float32, torch.bfloat16, False]

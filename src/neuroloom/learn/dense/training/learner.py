@@ -269,14 +269,16 @@ class DenseLearner:
         module.bank = bank
         return module, bank
 
-    def seconds_per_step(self, x: DenseCases, seed: int = 0, at_least: float = 4.0) -> float:
+    def seconds_per_step(
+        self, x: DenseCases, seed: int = 0, at_least: float = 4.0, precision: str = "32-true"
+    ) -> float:
         """Measure a mean step of training on throwaway copies: each stage by its quicker steps."""
         plan = self.make_plan(x)
         if plan.previous is not None:
             from neuroloom.learn.dense.training.twostage import rehearse
 
-            return rehearse(self, x, plan, seed, at_least)
-        return self.seconds_of_stage(x, plan, seed, at_least)
+            return rehearse(self, x, plan, seed, at_least, precision)
+        return self.seconds_of_stage(x, plan, seed, at_least, precision)
 
     def seconds_of_stage(
         self, x: DenseCases, plan: DensePlan, seed: int, at_least: float, precision: str = "32-true"

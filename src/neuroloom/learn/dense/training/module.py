@@ -16,6 +16,7 @@ from neuroloom.learn.dense.augment.transform import SEEDS, Canvas, Transform
 from neuroloom.learn.dense.data.bank import Bank, Spot
 from neuroloom.learn.dense.planning.denseplan import DensePlan
 from neuroloom.learn.dense.training.twostage import spoilt, unpacked
+from neuroloom.learn.training.modules import in_float32
 from neuroloom.learn.training.pace import effort_of_stages
 
 
@@ -71,8 +72,11 @@ class DenseModule(nn.Module):
 
     def loss(self, x: Tensor, y: Tensor, generator: Generator | None) -> Tensor:
         """Mean loss of patches drawn from the cases numbered `x` (n,); `y` is not used."""
-        images, labels = self.draw(x.tolist(), generator or torch.Generator().manual_seed(0))
-        return self.criterion(self.net(images), labels)
+        with in_float32():
+            images, labels = self.draw(x.tolist(), generator or torch.Generator().manual_seed(0))
+        outputs = self.net(images)
+        with in_float32():
+            return self.criterion(outputs, labels)
 
     def draw(self, cases: Sequence[int], generator: Generator) -> tuple[Tensor, Tensor]:
         """Draw changed patches of each case, as the stage says; the last hold foreground."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,8 +66,12 @@ def plan_steps(
     """
     began = time.monotonic()
     dataset = prepared.dataset
-    seconds = learner.seconds_per_step(dataset.x[prepared.largest], at_least=min(8.0, budget / 40))
-    precision = chosen_precision(learner, dataset.x[prepared.largest], wanted, seconds)
+    largest, at_least = dataset.x[prepared.largest], min(8.0, budget / 40)
+
+    def measured(precision: str) -> float:
+        return float(learner.seconds_per_step(largest, at_least=at_least, precision=precision))
+
+    precision, seconds = chosen_precision(measured, wanted)
     held_out = [row for fold in prepared.folds for row in fold.test]
     per_case = _seconds_per_case(learner, dataset, held_out)
     reserve = seconds_for_report(budget, judged=bool(held_out))
@@ -89,29 +94,30 @@ def plan_steps(
     )  # fmt: skip
 
 
-def chosen_precision(learner: Any, x: Any, wanted: str, seconds: float) -> str:
-    """Return the number format to train with, as `fit.Training` names it.
+def chosen_precision(measured: Callable[[str], float], wanted: str) -> tuple[str, float]:
+    """Return the number format to train with, as `fit.Training` names it, and a step's seconds.
 
     On a CPU bf16 is only worth a try where it has instructions for tiles (AMX): without them it
     took half as long again.
 
     Parameters
     ----------
-    seconds
-        Of a step with 32 bits.
+    measured
+        Says how many seconds a step takes in a format.
+    wanted
+        As `plan_steps` has it.
     """
     import torch
 
     named = FORMATS[wanted]
+    if named is None and torch.cuda.is_available():
+        named = "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
+    if named is None and not torch.cpu._is_amx_tile_supported():
+        named = "32-true"
     if named is not None:
-        return named
-    if torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
-    if not torch.cpu._is_amx_tile_supported() or not hasattr(learner, "seconds_of_stage"):
-        return "32-true"
-    plan = learner.make_plan(x)
-    quick = learner.fresh().seconds_of_stage(x, plan, 0, 3.0, "bf16-mixed")
-    return "bf16-mixed" if quick * FASTER < seconds else "32-true"
+        return named, measured(named)
+    seconds, quick = measured("32-true"), measured("bf16-mixed")
+    return ("bf16-mixed", quick) if quick * FASTER < seconds else ("32-true", seconds)
 
 
 def _seconds_per_case(learner: Any, dataset: Any, rows: list[int]) -> float:

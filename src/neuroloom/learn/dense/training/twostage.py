@@ -41,12 +41,17 @@ def coarse_of(learner: DenseLearner, plan: DensePlan) -> DenseLearner:
 
 
 def rehearse(
-    learner: DenseLearner, x: DenseCases, plan: DensePlan, seed: int, at_least: float
+    learner: DenseLearner,
+    x: DenseCases,
+    plan: DensePlan,
+    seed: int,
+    at_least: float,
+    precision: str,
 ) -> float:
     """Return the mean time of a step of both stages, s, and note what lies between them."""
     coarse = coarse_of(learner, plan)
-    first = coarse.seconds_per_step(x, seed, at_least / 2)
-    second = learner.seconds_of_stage(x, plan, seed, at_least / 2)
+    first = coarse.seconds_per_step(x, seed, at_least / 2, precision)
+    second = learner.seconds_of_stage(x, plan, seed, at_least / 2, precision)
     learner.rehearsed.coarse = coarse.rehearsed
     began = time.monotonic()
     next(iter(coarse.rehearsed.predict_scores(x[np.array([len(x) // 2])])))
