@@ -94,3 +94,13 @@ def test_fewer_animals_than_the_run_finds_leave_places_empty():
     assert places == ["x", "y"]
     assert np.isnan(found.points[:, 1]).all()
     assert (found.points[:, 0] == 1).all()
+
+
+def test_animals_that_nobody_labelled_have_no_place_among_names():
+    points = np.full((2, 4, 3, 2), np.nan)
+    points[:, 1:3] = 5.0
+    labels = labels_of(points, ("single", "b", "a", "c"), "dlc")
+    facts = {"keypoints": ["nose", "tail", "box"], "individuals": ["a", "b"], "identity": True}
+    found, places = as_trained(labels, facts, Path("p"))
+    assert places == ["a", "b"]
+    assert np.isfinite(found.points).all()

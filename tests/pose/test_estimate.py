@@ -203,6 +203,20 @@ def test_neighbouring_held_out_frames_are_one_unit():
     assert [units.count(name) for name in dict.fromkeys(units)] == [5, 5, 2]
 
 
+def test_frames_of_one_new_video_are_judged_in_blocks(tmp_path):
+    run = Estimate(**QUICK).run(write_project(tmp_path / "p", 1, 8), tmp_path / "r")
+    run.evaluate(write_project(tmp_path / "new", 1, 7), out=tmp_path / "e")
+    table = pd.read_parquet(tmp_path / "e" / "predictions.parquet")
+    assert table.drop_duplicates("example")["unit"].value_counts().tolist() == [5, 2]
+
+
+def test_whole_videos_are_the_units_where_there_are_several(tmp_path):
+    recipe = Estimate(**QUICK, folds=3)
+    folds = recipe.prepare(write_project(tmp_path / "p", 3, 6)).folds
+    assert [len(set(fold.units)) for fold in folds] == [1, 1, 1]
+    assert len({unit for fold in folds for unit in fold.units}) == 3
+
+
 def test_animals_are_matched_whatever_their_order():
     truth = np.stack([np.array([[0, 0], [10, 0]]), np.array([[50, 50], [60, 50]])]).astype(float)
     found = np.concatenate([truth[::-1] + 1, np.ones((2, 2, 2))], -1)
@@ -254,6 +268,22 @@ def test_two_nets_that_list_animals_in_other_orders_agree():
     only_first[:, 1], only_second[:, 0] = np.nan, np.nan
     both = together([only_first, only_second[:, ::-1]])
     np.testing.assert_allclose(both[..., :2], one[..., :2])
+
+
+def test_nets_that_saw_nothing_do_not_let_the_others_mix_two_animals():
+    one = np.zeros((1, 2, 3, 4))
+    one[..., 2:] = 1.0
+    one[0, :, :, 0] = [[0.0, 5.0, 10.0], [100.0, 105.0, 110.0]]
+    mean = together([np.full_like(one, np.nan), one, one[:, ::-1]])
+    np.testing.assert_allclose(mean[..., :2], one[..., :2])
+
+
+def test_an_animal_that_one_net_alone_saw_keeps_its_name():
+    nobody, second = np.full((1, 2, 3, 4), np.nan), np.full((1, 2, 3, 4), np.nan)
+    second[0, 1] = 1.0
+    mean = together([nobody, second])
+    assert np.isnan(mean[0, 0]).all()
+    np.testing.assert_allclose(mean[0, 1, :, :2], 1.0)
 
 
 @pytest.mark.parametrize("factor", [0.5, 1.0, 2.5])

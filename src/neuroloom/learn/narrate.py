@@ -108,6 +108,8 @@ def split_sentence(study: Study, prepared: Prepared) -> str:
         return "Nothing was held out: the model was fitted on everything and nothing was judged."
     each = f"{len(judged)} folds" if len(judged) > 1 else "one split"
     what = "what `test` names is held out" if study.test else _what_is_held_out(by)
+    if by == "time" and not study.test and study.gap_of(prepared.dataset):
+        what += ", with a gap as long as the filter"
     own = " Every subject has a model of its own." if study.per else ""
     names = ", ".join(fold.name for fold in judged[:6])
     return f"{each[0].upper()}{each[1:]}: {what} ({names}{', …' if len(judged) > 6 else ''}).{own}"
@@ -115,8 +117,7 @@ def split_sentence(study: Study, prepared: Prepared) -> str:
 
 def _what_is_held_out(by: str) -> str:
     return {
-        "time": "a contiguous stretch of every recording is held out, with a gap as long as the "
-        "filter",
+        "time": "a contiguous stretch of every recording is held out",
         "space": "a strip of every image is held out, with a gap beside it",
         "random": "examples are dealt at random (neighbours in time stand on both sides)",
     }.get(by, f"whole {by}s are held out")

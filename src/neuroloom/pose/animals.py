@@ -173,9 +173,11 @@ def as_trained(labels: Labels, trained: dict[str, Any], data: Path) -> tuple[Lab
         order = np.argsort(~there, axis=1, kind="stable")[:, : len(places)]
         own = list(range(order.shape[1]))
     else:
-        places += [name for name in labels.individuals if name not in places]
-        order = np.tile(np.arange(there.shape[1]), (len(labels), 1))
-        own = [places.index(name) for name in labels.individuals]
+        # DeepLabCut declares animals that nobody labelled, and one for unique body parts.
+        shown = {name: k for k, name in enumerate(labels.individuals) if there[:, k].any()}
+        places += [name for name in shown if name not in places]
+        order = np.tile(np.array(list(shown.values()), int), (len(labels), 1))
+        own = [places.index(name) for name in shown]
     return _in_places(labels, order, own, places), places
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from neuroloom.core.audit import Finding
-from neuroloom.core.dataset import Dataset
+from neuroloom.core.dataset import UNITS, Dataset
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.recipe import setting
 from neuroloom.core.split import Fold
@@ -166,7 +166,8 @@ class Estimate(Study):
         from neuroloom.pose.units import whole_moments
 
         folds = whole_moments(super()._split(dataset, by), dataset.table)
-        return in_blocks(folds, dataset.table)
+        several = by in UNITS and len({unit for fold in folds for unit in fold.units}) > 1
+        return folds if several else in_blocks(folds, dataset.table)
 
     def _new_plan(self, prepared: Prepared, run: Run) -> Plan:
         """Settle the steps of a fit by measured speed, leaving time to predict and to report."""

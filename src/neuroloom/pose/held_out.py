@@ -33,22 +33,21 @@ PARTS = 5  # of the held-out frames, where there is one fold, to cross-fit the c
 
 
 def in_blocks(folds: list[Fold], table: pd.DataFrame) -> list[Fold]:
-    """Return folds whose units are a few neighbouring frames where they were whole stretches.
+    """Return folds whose units are a few neighbouring frames, not whole stretches.
 
     Frames of one video resemble their neighbours: an interval resamples blocks of them.
     """
-    out = []
-    for fold in folds:
-        if len(set(fold.units)) > 1 or not len(fold.test):
-            out.append(fold)
-            continue
-        place = np.unique(table["onset"].to_numpy()[fold.test], return_inverse=True)[1]
-        path = table["path"].astype(str).to_numpy()[fold.test]
-        units = [
-            f"{own}: {fold.name}, {k // BLOCK + 1}" for own, k in zip(path, place, strict=True)
-        ]
-        out.append(replace(fold, units=units))
-    return out
+    return [
+        replace(fold, units=blocks(table.iloc[fold.test], fold.name)) if len(fold.test) else fold
+        for fold in folds
+    ]
+
+
+def blocks(frames: pd.DataFrame, name: str) -> list[str]:
+    """Return the block of neighbouring moments that each frame belongs to, called after `name`."""
+    place = np.unique(frames["onset"].to_numpy(), return_inverse=True)[1]
+    path = frames["path"].astype(str)
+    return [f"{own}: {name}, {k // BLOCK + 1}" for own, k in zip(path, place, strict=True)]
 
 
 def tabulate(study: Estimate, prepared: Prepared, fits: Sequence[Fitted]) -> pd.DataFrame:
@@ -71,7 +70,9 @@ def tabulate(study: Estimate, prepared: Prepared, fits: Sequence[Fitted]) -> pd.
 
 
 def rows_of_new(ensemble: Ensemble, dataset: Dataset, head: dict[str, Any]) -> pd.DataFrame:
-    """Return rows of new labelled frames, calibrated as the run was."""
+    """Return rows of new labelled frames, calibrated as the run was; of one video, in blocks."""
+    if len(set(head["unit"])) == 1:
+        head = head | {"unit": blocks(dataset.table, "new")}
     found = mean_found(ensemble, dataset.x)
     table = rows_of_frames(dataset, np.arange(len(dataset)), found, head)
     return calibrated(table, ensemble.facts.get("calibration"))
@@ -103,7 +104,11 @@ def together(found: Sequence[Floats]) -> Floats:
     """
     if len(found) == 1:
         return found[0]
-    every = np.stack([found[0], *(in_order_of(found[0], other) for other in found[1:])])
+    placed, known = [found[0]], found[0]
+    for other in found[1:]:
+        placed.append(in_order_of(known, other))
+        known = np.where(np.isnan(known), placed[-1], known)
+    every = np.stack(placed)
     weight = 1 / np.maximum(np.nan_to_num(every[..., 3], nan=1e6), 0.05) ** 2
     weight = np.where(np.isfinite(every[..., :2]).all(-1), weight, 0.0)
     total = weight.sum(0)
@@ -119,7 +124,8 @@ def in_order_of(first: Floats, other: Floats) -> Floats:
     """Return what another net found with each animal in the place that it has in `first`.
 
     Nets list animals in orders of their own. Bodies less than half a body apart are one animal; one
-    that only the other net sees takes a place that is free, or is left out where none is.
+    that only the other net sees takes a place that is free, its own if it can, or is left out where
+    none is.
 
     Parameters
     ----------
@@ -152,9 +158,11 @@ def _places(one: Floats, two: Floats) -> list[tuple[int, int]]:
     apart = np.nan_to_num(distance_between(one, two), nan=np.inf)
     pairs = zip(*linear_sum_assignment(np.minimum(apart, near[:, None])), strict=True)
     sure = [(int(i), int(j)) for i, j in pairs if apart[i, j] < near[i]]
-    free = iter(np.flatnonzero(~here).tolist())
-    alone = [j for j in np.flatnonzero(seen).tolist() if j not in {j for _, j in sure}]
-    return sure + list(zip(free, alone, strict=False))
+    free = set(np.flatnonzero(~here).tolist())
+    alone = set(np.flatnonzero(seen).tolist()) - {j for _, j in sure}
+    own = sorted(free & alone)
+    others = zip(sorted(free - alone), sorted(alone - free), strict=False)
+    return [*sure, *zip(own, own, strict=True), *others]
 
 
 def rows_of_frames(

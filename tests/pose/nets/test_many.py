@@ -173,6 +173,17 @@ def test_a_study_of_several_animals_runs_and_is_judged(tmp_path):
     assert table.groupby("frame")["keypoint"].count().max() <= 2 * 5
 
 
+def test_a_run_that_finds_nothing_ends_and_says_so(tmp_path, monkeypatch):
+    found = PoseLearner.predict_scores
+    monkeypatch.setattr(
+        PoseLearner, "predict_scores", lambda self, x: np.full_like(found(self, x), np.nan)
+    )
+    data = write_herd(tmp_path / "project")
+    run = Estimate(budget="2 steps", folds=1).run(data, tmp_path / "run")
+    assert read_json(run.folder / "status.json")["state"] == "done"
+    assert "No animal was found" in (run.folder / "report.html").read_text()
+
+
 def test_crops_are_left_out_as_the_command_line_says(tmp_path):
     data = write_herd(tmp_path / "project")
     for said, stage in (("yes", "coarse"), ("no", "fine")):

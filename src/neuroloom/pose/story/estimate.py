@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 ROWS = 400
 SHOWN = 3  # frames each of the worst, the middle and the best
 SIDE = 380  # px of a picture in the report
+NOTHING_FOUND = (
+    "No animal was found in any held-out frame: give it more time, or more labelled frames."
+)
 
 
 def illustrate(study: Estimate, run: Run, prepared: Prepared, fits: list[Fitted]) -> None:
@@ -31,8 +34,8 @@ def illustrate(study: Estimate, run: Run, prepared: Prepared, fits: list[Fitted]
     shelf = Shelf(run.folder / "artifacts")
     rows = run.predictions
     mine = rows[rows["role"] == "model"] if len(rows) else rows
-    if len(mine):
-        table = frame_errors(mine)
+    table = frame_errors(mine) if len(mine) else mine
+    if len(table):
         _add_frames(shelf, prepared, mine, table)
         _add_errors(shelf, mine, rows[rows["role"] == "baseline"])
         shelf.add_table(
@@ -46,6 +49,8 @@ def illustrate(study: Estimate, run: Run, prepared: Prepared, fits: list[Fitted]
     add_learning_curves(shelf, [fit.history for fit in fits])
     plan = next((getattr(fit.learner, "plan", None) for fit in fits), None)
     facts = study_facts(study, run, prepared, fits) | pose_facts(study, prepared, plan)
+    if len(mine) and not len(table):
+        facts["notes"] = [NOTHING_FOUND, *facts.get("notes", [])]
     write_facts(run.folder, Facts(**facts))
 
 
