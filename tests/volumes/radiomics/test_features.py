@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 import pytest
+import scipy.signal
 from scipy.spatial.distance import pdist
 
 from neuroloom.core.errors import DataError
@@ -160,11 +161,18 @@ def test_smallest_ellipsoid_of_points_on_one_is_that_one():
     assert half == pytest.approx([5, 3, 1], rel=0.02)
 
 
-def test_local_peak_is_the_mean_of_a_cubic_centimetre():
+@pytest.mark.parametrize("spacing", [(3.0, 2.0, 1.5), (3.0, 0.5, 0.02), (0.1, 0.1, 0.02)])
+def test_local_peak_is_the_mean_of_a_cubic_centimetre(spacing, monkeypatch):
+    convolve = scipy.signal.oaconvolve
+
+    def small(x, ball, **how):
+        assert all(own < 2 * length for own, length in zip(ball.shape, x.shape, strict=True))
+        return convolve(x, ball, **how)
+
+    monkeypatch.setattr(scipy.signal, "oaconvolve", small)
     rng = np.random.default_rng(5)
     image, mask = rng.random((12, 14, 16)), np.zeros((12, 14, 16), bool)
     mask[2:10, 2:12, 2:12] = True
-    spacing = (3.0, 2.0, 1.5)
     found = local_peaks(image, mask, spacing)
     radius = 10 * (3 / (4 * np.pi)) ** (1 / 3)
     places = np.argwhere(np.ones(image.shape)) * np.array(spacing)

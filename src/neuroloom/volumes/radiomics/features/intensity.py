@@ -27,6 +27,8 @@ def local_peaks(image: np.ndarray, mask: np.ndarray, spacing: Spacing) -> dict[s
     box = bounding_box(mask, margin=max(reach))
     x, inside = image[box].astype(float), mask[box]
     known = np.isfinite(x)
+    # No two voxels of the box are further apart: of fine voxels a whole ball would fill the memory.
+    reach = [min(n, length - 1) for n, length in zip(reach, x.shape, strict=True)]
     axes = [np.arange(-n, n + 1) * step for n, step in zip(reach, spacing, strict=True)]
     far = axes[0][:, None, None] ** 2 + axes[1][:, None] ** 2 + axes[2] ** 2
     ball = (far <= PEAK_RADIUS**2).astype(float)
