@@ -14,10 +14,12 @@ from lifelines import CoxPHFitter, KaplanMeierFitter
 from lifelines.statistics import logrank_test
 from lifelines.utils import concordance_index
 
+from neuroloom.core import recording
 from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json
 from neuroloom.io.cases import find_cases
+from neuroloom.io.images import write_image
 from neuroloom.io.names import says_who
 from neuroloom.learn.scoring import survival
 from neuroloom.learn.scoring.scores import auc
@@ -533,6 +535,46 @@ def test_a_run_that_turned_nothing_measures_new_volumes_as_they_lie(tmp_path):
     lying = measure_cases(find_cases(manifest), study.wish(), upright=False).features
     np.testing.assert_array_equal(study.read_new(facts, manifest).x, lying)
     assert not np.allclose(lying, read.x)
+
+
+def write_in(folder, unit, size):
+    """Write the regions of a manifest anew as TIFF, their voxels `size` (x, y, z) of a unit."""
+    manifest = write_regions(folder, n=4)
+    for path in folder.glob("case*.nii.gz"):
+        held = np.asarray(nibabel.load(path).dataobj)
+        whole = recording.volume(held, np.diag([*size, 1.0]), unit=unit)
+        write_image(path.with_name(path.name.replace(".nii.gz", ".tif")), whole)
+        path.unlink()
+    manifest.write_text(manifest.read_text().replace(".nii.gz", ".tif"))
+    return manifest
+
+
+def test_lengths_are_in_mm_whatever_unit_the_files_have(tmp_path):
+    study = Radiomics(target="grade", families=["morph"])
+    read = study.read(write_regions(tmp_path / "mm", n=4))
+    facts = {"task": read.task, "classes": read.classes, "axes": dict(read.facts)}
+    other = write_in(tmp_path / "um", "um", (1e3, 1e3, 2e3))
+    np.testing.assert_allclose(study.read_new(facts, other).x, read.x, rtol=1e-6)
+    np.testing.assert_allclose(study.read(other).x, read.x, rtol=1e-6)
+    resampled = study.model_copy(update={"resample": (1.0, 1.0, 1.0)})
+    np.testing.assert_allclose(
+        resampled.measure(other).features,
+        resampled.measure(tmp_path / "mm" / "cases.csv").features, rtol=1e-6,
+    )  # fmt: skip
+    del facts["axes"]["unit"]
+    volumes = read.x[:, read.facts["features"].index("morph_volume")]
+    own = study.read_new(facts, other).x[:, read.facts["features"].index("morph_volume")]
+    np.testing.assert_allclose(own, 1e9 * volumes, rtol=1e-6)
+
+
+def test_voxels_without_a_size_are_told_and_not_resampled(tmp_path):
+    data = write_in(tmp_path, "px", (1.0, 1.0, 1.0))
+    study = Radiomics(target="grade", families=["morph"])
+    told = [one.detail for one in study.measure(data).findings if "without a size" in one.title]
+    assert len(told) == 1
+    assert "lengths, areas and volumes count voxels there" in told[0]
+    with pytest.raises(DataError, match="cannot be resampled to mm"):
+        study.model_copy(update={"resample": (1.0, 1.0, 1.0)}).measure(data)
 
 
 def test_copies_are_refused_where_they_are_learnt_from(tmp_path):

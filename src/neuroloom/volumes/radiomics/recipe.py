@@ -148,6 +148,7 @@ class Radiomics(Study):
         columns: Sequence[str] = (),
         channel: str = "",
         upright: bool = True,
+        unit: str | None = "mm",
     ) -> Table:
         """Return the features of all cases.
 
@@ -161,6 +162,8 @@ class Radiomics(Study):
             Name of the one that is measured, where the run's data had names.
         upright
             Whether volumes are turned one way first.
+        unit
+            Of lengths; None: the one that most cases have, as in runs that do not say theirs.
         """
         from neuroloom.io.cases import find_cases
         from neuroloom.volumes.radiomics.table import find_channel, measure_cases, read_table
@@ -170,7 +173,7 @@ class Radiomics(Study):
             taken = [name for name in (self.target, self.time, self.event) if name]
             return read_table(data, columns or wish.columns, taken, labelled=labelled)
         found = find_cases(data, include or self.include, self.images, self.labels, self.pattern)
-        found = found.in_unit(found.usual_unit)
+        found = found.in_unit(unit or found.usual_unit)
         wish = replace(wish, channel=find_channel(found.channels, channel, self.channel))
         return measure_cases(found, wish, learnt=labelled and self.learns, upright=upright)
 
@@ -200,6 +203,7 @@ class Radiomics(Study):
         known = facts["axes"]
         names = known["features"]
         as_then = {"channel": known.get("channel", ""), "upright": known.get("upright", False)}
+        as_then |= {"unit": known.get("unit")}
         table = self.measure(data, include, labelled=labelled, columns=names, **as_then)
         missing = [name for name in names if name not in table.features]
         if missing:
@@ -242,6 +246,7 @@ class Radiomics(Study):
                 "layout": table.layout,
                 "channel": table.channel,
                 "upright": True,
+                "unit": "mm",
             },
             findings=[*table.findings, *doubts],
             extra={"hashes": table.hashes, "features": table.features},

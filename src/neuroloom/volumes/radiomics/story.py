@@ -24,6 +24,10 @@ CITATIONS = [
     "Whybra et al. (2024), Radiology 310(2), e231319",
 ]
 SHOWN = 20
+CAPTION = (
+    "Named by the tags of the IBSI's reference tables; lengths in mm, or in voxels where no file "
+    "says how large these are."
+)
 
 
 def write_features(recipe: Radiomics, table: Table, run: Run) -> None:
@@ -47,7 +51,7 @@ def write_features(recipe: Radiomics, table: Table, run: Run) -> None:
     shelf = Shelf(run.folder / "artifacts")
     shelf.add_table(
         "features", rows, title="Features of every case",
-        caption="Named by the tags of the IBSI's reference tables; lengths in mm.", section="data",
+        caption=CAPTION, section="data",
     )  # fmt: skip
     run.log("scored", examples=len(rows))
     write_facts(run.folder, Facts(**_plain_facts(recipe, table)))
@@ -116,7 +120,7 @@ def illustrate(recipe: Radiomics, run: Run, prepared: Prepared, fits: list[Fitte
     numbers = pd.DataFrame(everything.x, columns=dataset.facts["features"])
     shelf.add_table(
         "features", pd.concat([head, numbers], axis=1), title="Features of every case",
-        caption="Named by the tags of the IBSI's reference tables; lengths in mm.", section="data",
+        caption=CAPTION, section="data",
     )  # fmt: skip
     more: dict[str, Any] = {}
     if dataset.task == "survival":

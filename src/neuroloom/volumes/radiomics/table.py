@@ -11,6 +11,7 @@ import numpy as np
 
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import DataError, nearest
+from neuroloom.io.cases.layouts import few
 from neuroloom.io.cases.layouts_table import file_columns, own_names, separator_of
 from neuroloom.io.images import is_image
 from neuroloom.io.names import MISSING, numbered, plain, says_who, subject_columns, tells
@@ -247,6 +248,8 @@ def measure_cases(
 
     Parameters
     ----------
+    found
+        Lengths are measured in the unit of its cases.
     learnt
         Whether the cases are learnt from or judged: then none may be there twice.
     upright
@@ -255,7 +258,8 @@ def measure_cases(
     Raises
     ------
     DataError
-        Naming cases without mask, with a mask that lies elsewhere, with an empty mask …
+        Naming cases without mask, with a mask that lies elsewhere, with an empty mask …; or cases
+        to be resampled whose voxels have no size.
     """
     import pandas as pd
 
@@ -265,7 +269,7 @@ def measure_cases(
     if found.ignore is not None:
         found = found.changed(numbering={found.ignore: 0})
     problems = check_cases(found.cases, found.classes, found.ignore, use="region")
-    doubts = findings_of_problems(require_sound(problems))
+    doubts = findings_of_problems(require_sound(problems)) + _unsized(found, wish)
     hashes = found.hashes()
     if learnt:
         paths = [path for images in found.table["image"] for path in images]
@@ -332,6 +336,19 @@ def _measured(found: FoundCases, wish: Wish) -> list[Measured]:
         more = f" (and {len(wrong) - SHOWN} more)" if len(wrong) > SHOWN else ""
         raise DataError(" ".join(wrong[:SHOWN]) + more)
     return measured
+
+
+def _unsized(found: FoundCases, wish: Wish) -> list[Finding]:
+    """Warn of voxels that have no size; refuse to resample them."""
+    names = [case.name for case in found.cases if case.unit == "px"]
+    if not names:
+        return []
+    said = f"{few(names)}: no file says how large the voxels are"
+    if wish.chain.spacing is not None:
+        raise DataError(f"{said}, so that they cannot be resampled to mm; write it, or leave out "
+                        "`resample`.")  # fmt: skip
+    told = f"{said}; lengths, areas and volumes count voxels there, and are not those of others."
+    return [Finding("warning", "Voxels without a size", told)]
 
 
 def _undefined(reason: str, names: list[str]) -> Finding:
