@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -20,8 +21,8 @@ from cyclopts import App
 
 from neuroloom.apps.cli import jobs
 from neuroloom.core import registry
-from neuroloom.core.errors import ConfigError
-from neuroloom.core.files import read_json
+from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.core.files import read_json, write_json
 from neuroloom.core.recipe import (
     MOST_BASIC_FIELDS,
     Recipe,
@@ -640,6 +641,17 @@ def test_replay_gives_the_same_bytes(small, tmp_path):
     again = run.replay(tmp_path / "again")
     for name in ("metrics.json", "predictions.parquet", "plan.json", "audit.json"):
         assert (again.folder / name).read_bytes() == (run.folder / name).read_bytes(), name
+
+
+def test_data_that_changed_are_not_replayed(small, tmp_path):
+    other = shutil.copytree(small[0].folder, tmp_path / "other")
+    facts = read_json(other / "dataset.json")
+    if not facts["files"]:
+        return
+    facts["files"][next(iter(facts["files"]))] = "of another content"
+    write_json(other / "dataset.json", facts)
+    with pytest.raises(DataError, match="changed since this run began"):
+        Run(other).replay(tmp_path / "again")
 
 
 @of_each_kind

@@ -76,6 +76,14 @@ def test_a_run_leaves_recipe_status_log_and_environment(tmp_path):
     assert not list(run.folder.glob(".*"))
 
 
+def test_data_are_written_once_and_compared_then(tmp_path):
+    run = start(tmp_path)
+    run.write_dataset({"files": {"a": "1"}, "cases": 2})
+    with pytest.raises(DataError, match="a changed since"):
+        run.write_dataset({"files": {"a": "2"}, "cases": 3})
+    assert read_json(run.folder / "dataset.json") == {"files": {"a": "1"}, "cases": 2}
+
+
 def test_who_watches_is_told(tmp_path):
     heard = []
     Toy().run(tmp_path, tmp_path / "out", watch=lambda line: heard.append(line["event"]))

@@ -1,3 +1,5 @@
+import shutil
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -11,14 +13,15 @@ from neuroloom.core.files import read_json
 from neuroloom.eye import Gaze, Pupil
 from neuroloom.eye.eyeball.jobs import find_jobs
 from neuroloom.eye.eyeball.model import Eyeball, read_eyeball, write_eyeball
+from neuroloom.eye.find.pupils import SHIPPED, load_net
 from neuroloom.eye.labelled import find_labelled, how_drawn, open_labelled, read_labelled
 from neuroloom.eye.pupil import Seen
 from neuroloom.eye.story.pupil import _notes
 from neuroloom.eye.story.train import own_dice
 from neuroloom.eye.train import Labelled, Train
 from neuroloom.eye.training import loss_of
-from neuroloom.eye.videos import View, find_videos
-from neuroloom.io.video import write_video
+from neuroloom.eye.videos import View, find_videos, scan_pupils
+from neuroloom.io.video import Video, write_video
 from tests.eyes import scene, write_scene
 
 
@@ -145,6 +148,36 @@ def test_where_no_speed_is_known_is_noted(tmp_path):
     events[1]["saccades"].attrs["unknown"] = 0.25
     (note,) = _notes(Pupil(), seen, events)
     assert note.startswith("No speed is known in 25% of the frames of b,")
+
+
+def test_another_net_or_eyeball_is_another_run(tmp_path):
+    data = write_scene(tmp_path / "v", frames=3)
+    weights = tmp_path / "net.safetensors"
+    shutil.copy(SHIPPED, weights)
+    run = Pupil(weights=str(weights), overlay=False).run(data, tmp_path / "run")
+    weights.write_bytes(weights.read_bytes() + b" ")
+    with pytest.raises(DataError, match="weights changed since this run began"):
+        run.replay(tmp_path / "again")
+    model = Eyeball(80.0, (31.5, 23.5), (0.0, 0.0, 50.0), size=(128, 96))
+    eyeball = write_eyeball(tmp_path / "own.json", model)
+    assert find_jobs(data, str(eyeball), []).files == {"eyeball/own": eyeball}
+    rows = [
+        ("fit", "v/eye.mp4", "", "x.json", "", ""),
+        ("infer", "", "v/eye.mp4", "own.json", "", ""),
+    ]
+    table = write_jobs(tmp_path, rows)
+    assert find_jobs(table, None, []).files == {"eyeball/own": eyeball, "table": table}
+
+
+def test_a_scan_goes_on_with_the_net_that_began_it(tmp_path):
+    data, other = write_scene(tmp_path, frames=3), deepcopy(load_net())
+    with Video(data / "eye.mp4", grey=True, patch=True) as video:
+        for _ in range(2):
+            scan_pupils(video, View(), load_net(), tmp_path / "scan")
+        with torch.no_grad():
+            next(other.parameters()).mul_(1.01)
+        with pytest.raises(DataError, match="holds the parts of another scan"):
+            scan_pupils(video, View(), other, tmp_path / "scan")
 
 
 def test_pictures_beside_a_video_are_told(tmp_path):

@@ -45,6 +45,14 @@ def test_what_is_called_good_is_merged_and_ready_to_be_learnt_from(tmp_path):
     assert facts["ignore"] == 2
 
 
+def test_other_marks_are_another_run(tmp_path):
+    data = grids.write_candidates(tmp_path / "data")
+    run = Curate(marks="marks.csv").run(data, tmp_path / "run")
+    (data / "marks.csv").write_text("name,mark\nn1,good\n")
+    with pytest.raises(DataError, match="marks changed since this run began"):
+        run.replay(tmp_path / "again")
+
+
 def test_without_marks_there_are_sheets_and_a_table_to_fill_in(tmp_path):
     data = grids.write_candidates(tmp_path / "data")
     run = Curate(second="second").run(data, tmp_path / "run")

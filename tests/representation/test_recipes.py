@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from neuroloom.core.errors import ConfigError, DataError
-from neuroloom.core.files import read_json
+from neuroloom.core.files import read_json, write_json
 from neuroloom.representation import Compare, Extract
 from neuroloom.representation.items import parse_name, read_items
 from tests.representation.shown import write_pictures, write_rdms
@@ -41,6 +43,18 @@ def test_features_of_a_run_are_compared_layer_by_layer(features, tmp_path):
     metrics = read_json(run.folder / "metrics.json")
     assert list(metrics) == [f"cka/resnet:body.{k}" for k in (1, 2, 3)]
     assert metrics["cka/resnet:body.1"]["value"] > metrics["cka/resnet:body.3"]["value"]
+
+
+def test_what_is_read_of_a_run_must_not_change_before_a_replay(features, tmp_path):
+    own = shutil.copytree(features.folder, tmp_path / "features")
+    run = Compare(method="cka").run(own, tmp_path / "c")
+    assert list(read_json(run.folder / "dataset.json")["files"]) == ["features/artifacts/features"]
+    (own / "report.html").write_text("drawn anew")
+    run.replay(tmp_path / "same")
+    index = read_json(own / "artifacts" / "features" / "features.json")
+    write_json(own / "artifacts" / "features" / "features.json", index | {"weights": "others"})
+    with pytest.raises(DataError, match="features changed since this run began"):
+        run.replay(tmp_path / "other")
 
 
 def test_an_rsa_knows_the_model_from_noise(tmp_path):

@@ -123,7 +123,7 @@ class Causal(Recipe):
         for found in prepared.findings:
             run.log("audit", **found.as_dict())
         names = [[one.name for one in network] for network in prepared.networks]
-        write_json(run.folder / "dataset.json", {"files": prepared.files, "networks": names})
+        run.write_dataset({"files": prepared.files, "networks": names})
         done = []
         for number, network in enumerate(prepared.networks, 1):
             done.append(work_out(self, network))

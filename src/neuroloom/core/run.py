@@ -301,6 +301,24 @@ class Run:
             before.pop(gone, None)
         write_json(file, before | {"state": state, "updated": _now()} | more)
 
+    def write_dataset(self, facts: dict[str, Any]) -> None:
+        """Write `dataset.json`; on resume and replay, refuse data that changed.
+
+        Parameters
+        ----------
+        facts
+            "files", name -> SHA-256, and what else there is to say of the data.
+
+        Raises
+        ------
+        DataError
+            Naming a file that changed, is gone or is new; nothing is written then.
+        """
+        file = self.folder / "dataset.json"
+        if file.is_file():
+            data_error_if_changed(read_json(file)["files"], facts["files"])
+        write_json(file, facts)
+
     def log(self, event: str, **facts: Any) -> None:
         """Append a line to `log.jsonl` and tell whoever watches."""
         line = {"time": _now(), "event": event, **facts}

@@ -112,7 +112,8 @@ class Gaze(Recipe):
 
     def work(self, prepared: Jobs, run: Run) -> None:
         """Do job after job, then write tables, eyeballs, overlays and the report."""
-        begin(replace(prepared.videos, findings=prepared.findings), run)
+        beside = prepared.files | videos.weights_of(self.weights)
+        begin(replace(prepared.videos, findings=prepared.findings), run, beside)
         seen = Seen(prepared.videos)
         done: list[Looked] = []
         findings = list(prepared.findings)
@@ -120,7 +121,7 @@ class Gaze(Recipe):
             try:
                 done.append(self.look(job, run, seen))
             except DataError as error:
-                if not prepared.batch and len(prepared.jobs) == 1:
+                if not prepared.table and len(prepared.jobs) == 1:
                     raise
                 run.log("skipped", name=job.name, error=str(error))
                 text = videos.left_out(error, job.fit or job.infer)  # type: ignore[arg-type]

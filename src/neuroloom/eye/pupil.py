@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import field_validator
 
-from neuroloom.core.files import digest, read_json, whole_path, write_json
+from neuroloom.core.files import digest, whole_path, write_json
 from neuroloom.core.recipe import Recipe, setting
-from neuroloom.core.run import data_error_if_changed
 from neuroloom.eye import videos
 from neuroloom.eye.videos import Videos, View
 
@@ -87,7 +86,7 @@ class Pupil(Recipe):
 
     def work(self, prepared: Videos, run: Run) -> None:
         """Measure video after video, then write tables, events, overlays and the report."""
-        begin(prepared, run)
+        begin(prepared, run, videos.weights_of(self.weights))
         net, seen = videos.net_of(self.weights), []
         for name, file in prepared.files.items():
             seen.append(self.measure(name, file, net, run.work_folder / name, telling(run, name)))
@@ -114,18 +113,22 @@ class Pupil(Recipe):
         report_pupils(self, run, seen)
 
 
-def begin(prepared: Videos, run: Run) -> None:
-    """Write what stands at the head of a run; refuse videos that changed since it began."""
-    hashes = {f"{name}{file.suffix}": digest(file) for name, file in prepared.files.items()}
-    file = run.folder / "dataset.json"
-    if file.is_file():
-        data_error_if_changed(read_json(file)["files"], hashes)
+def begin(prepared: Videos, run: Run, beside: Mapping[str, Path]) -> None:
+    """Write what stands at the head of a run; refuse files that changed since it began.
+
+    Parameters
+    ----------
+    beside
+        Name -> file of what the results depend on beside the videos, such as weights.
+    """
+    files = {f"{name}{file.suffix}": file for name, file in prepared.files.items()} | beside
+    hashes = {name: digest(file) for name, file in files.items()}
+    run.write_dataset({"files": hashes, "videos": list(prepared.files)})
     write_json(run.folder / "audit.json", [found.as_dict() for found in prepared.findings])
     for found in prepared.findings:
         run.log("audit", **found.as_dict())
     write_json(run.folder / "plan.json", {"reason": "nothing is trained"})
     run.log("plan", reason="nothing is trained")
-    write_json(file, {"files": hashes, "videos": list(prepared.files)})
 
 
 def telling(run: Run, name: str) -> Callable[[int, int], None]:

@@ -94,7 +94,7 @@ class Train(Recipe):
             for pair in prepared.train + prepared.test
             for file in pair
         }
-        write_json(run.folder / "dataset.json", {"files": files})
+        run.write_dataset({"files": files})
         net = self.fit(prepared, run)
         write_atomic(run.folder / "model.safetensors", lambda path: save_net(net, path))
         run.log("fitted", role="net", fit=1, fits=1)

@@ -13,7 +13,7 @@ import numpy as np
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import names_apart
-from neuroloom.eye.find.pupils import SHIPPED, Box, find_eye, find_pupils, load_net
+from neuroloom.eye.find.pupils import SHIPPED, Box, digest_of, find_eye, find_pupils, load_net
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,10 +95,15 @@ def left_out(error: DataError, file: Path) -> str:
 
 def net_of(weights: str | None) -> EyeNet:
     """Return the net of a file of weights or of a run of `eye.train`; None is the shipped one."""
+    return load_net(weights_of(weights).get("weights", SHIPPED))
+
+
+def weights_of(weights: str | None) -> dict[str, Path]:
+    """Return the file of weights that a setting names, by the name "weights"; none by default."""
     if weights is None:
-        return load_net(SHIPPED)
+        return {}
     path = Path(weights)
-    return load_net(path / "model.safetensors" if path.is_dir() else path)
+    return {"weights": path / "model.safetensors" if path.is_dir() else path}
 
 
 def check_roi(roi: list[int] | None) -> Box | None:
@@ -174,7 +179,7 @@ def scan_pupils(
             "blink": found.blink, "seen": found.seen,
         }  # fmt: skip
 
-    key = f"roi {view.roi}, negative {view.invert}, side {side}"
+    key = f"roi {view.roi}, negative {view.invert}, side {side}, net {digest_of(net)}"
     return scan(video, function, folder, BLOCK, KEEP, key, told)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -143,7 +144,7 @@ class Curate(Recipe):
             run.log("audit", **one.as_dict())
         write_json(run.folder / "plan.json", {"reason": "nothing is trained"})
         run.log("plan", reason="nothing is trained")
-        write_json(run.folder / "dataset.json", {"files": _hashes(prepared)})
+        run.write_dataset({"files": _hashes(prepared)})
         log, rows = Log(), []
         marks, names = prepared.marks, [case.name for case in prepared.cases]
         kept = sort_cases(names, marks.good, log, marks.bad)
@@ -306,4 +307,6 @@ def _hashes(prepared: Prepared) -> dict[str, str]:
     for role, own in prepared.files.items():
         kept = {case.name for case in cases} & set(own)
         files |= {f"{role}/{name}": own[name] for name in sorted(kept)}
-    return {name: digest(file) for name, file in files.items() if file.is_file()}
+    marks = hashlib.sha256(repr(prepared.marks).encode()).hexdigest()
+    hashes = {name: digest(file) for name, file in files.items() if file.is_file()}
+    return hashes | ({"marks": marks} if prepared.marks.good else {})

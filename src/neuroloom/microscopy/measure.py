@@ -115,7 +115,7 @@ class Measure(Recipe):
             for file in (one.axon, one.myelin, one.nerve)
             if file is not None
         }
-        write_json(run.folder / "dataset.json", {"files": files})
+        run.write_dataset({"files": files})
         parts = []
         for number, section in enumerate(prepared.sections, start=1):
             parts.append(self.measure(section, run.folder / "artifacts"))

@@ -109,7 +109,7 @@ class Threshold(Recipe):
             run.log("audit", **one.as_dict())
         write_json(run.folder / "plan.json", {"reason": "nothing is trained"})
         run.log("plan", reason="nothing is trained")
-        write_json(run.folder / "dataset.json", {"files": prepared.found.hashes()})
+        run.write_dataset({"files": prepared.found.hashes()})
         rows, shown, flat = [], None, []
         for number, case in enumerate(prepared.found.cases, start=1):
             image = self.pick(case)

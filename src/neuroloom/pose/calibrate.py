@@ -127,7 +127,7 @@ class Calibrate(Recipe):
         """Calibrate, judge, check, and write calibration.toml, tables and the report."""
         from neuroloom.pose.rig.check import check_rig
 
-        write_json(run.folder / "dataset.json", {"files": prepared.hashes})
+        run.write_dataset({"files": prepared.hashes})
         write_json(run.folder / "plan.json", {"reason": "nothing is trained"})
         run.log("plan", reason="nothing is trained")
         done = self.fit(prepared.seen)

@@ -170,7 +170,7 @@ class Suggest(Recipe):
             run.log("audit", **found.as_dict())
         write_json(run.folder / "plan.json", {"reason": "nothing is trained"})
         run.log("plan", reason="nothing is trained")
-        write_json(run.folder / "dataset.json", {"files": prepared.files})
+        run.write_dataset({"files": prepared.files})
         tables, covers = [], []
         for one in prepared.videos:
             table, cover = self.choose(one)

@@ -243,7 +243,7 @@ class Track(Recipe):
             run.log("audit", **found.as_dict())
         write_json(run.folder / "plan.json", {"reason": "nothing is trained"})
         run.log("plan", reason="nothing is trained")
-        write_json(run.folder / "dataset.json", _dataset(prepared.pairs))
+        run.write_dataset(_dataset(prepared.pairs))
         done = []
         every = zip(prepared.pairs, prepared.recordings, prepared.truths, strict=True)
         for pair, recording, true in every:

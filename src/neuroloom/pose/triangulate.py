@@ -11,7 +11,6 @@ from pydantic import field_validator
 from neuroloom.core.audit import Finding
 from neuroloom.core.files import digest, whole_path, write_json
 from neuroloom.core.recipe import Recipe, setting
-from neuroloom.core.run import data_error_if_changed
 
 if TYPE_CHECKING:
     from neuroloom.core.run import Run
@@ -123,12 +122,8 @@ class Triangulate(Recipe):
         """Lift, tell each camera from the others, write tracks, errors and the report."""
         from neuroloom.pose.rig.lift import left_out, lift
 
-        file = run.folder / "dataset.json"
-        if file.is_file():
-            from neuroloom.core.files import read_json
-
-            data_error_if_changed(read_json(file)["files"], prepared.hashes)
-        write_json(file, {"files": prepared.hashes, "cameras": list(prepared.seen.rig.names)})
+        cameras = list(prepared.seen.rig.names)
+        run.write_dataset({"files": prepared.hashes, "cameras": cameras})
         note = Finding("note", "Cameras", f"{len(prepared.seen.rig)} cameras, none impossible.")
         write_json(run.folder / "audit.json", [f.as_dict() for f in [note, *prepared.findings]])
         for found in [note, *prepared.findings]:

@@ -13,7 +13,6 @@ from neuroloom.core.audit import Finding
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json, write_json
 from neuroloom.core.recipe import Recipe, setting
-from neuroloom.core.run import data_error_if_changed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,11 +101,9 @@ class Volumetric(Recipe):
 
     def begin(self, project: Project, run: Run) -> tuple[np.ndarray, Views]:
         """Write what stands at the head of a run; return the rows held out, and what is learnt."""
-        file, n = run.folder / "dataset.json", len(project.frames)
-        if file.is_file():
-            data_error_if_changed(read_json(file)["files"], project.hashes)
+        n = len(project.frames)
         held = np.arange(n - max(1, round(self.held_out * n)), n)
-        write_json(file, {"files": project.hashes, "moments": n, "held_out": len(held)})
+        run.write_dataset({"files": project.hashes, "moments": n, "held_out": len(held)})
         rest = project.views.take(np.arange(held[0]))
         told = [Finding("note", "Split", f"The last {len(held)} of {n} moments judge the net.")]
         if project.damaged:

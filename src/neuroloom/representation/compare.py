@@ -110,14 +110,20 @@ class Compare(Recipe):
 
     def prepare(self, data: Path) -> Prepared:
         """Read everything and see that it fits; nothing is written."""
-        from neuroloom.representation.items import grouped, read_items, same_stimuli, select
+        from neuroloom.representation.items import (
+            grouped,
+            read_items,
+            same_stimuli,
+            select,
+            sources_of,
+        )
         from neuroloom.representation.targets import read_labels
 
         here = grouped(read_items(data, self.layers))
-        files = {data.name: data}
+        given = [data]
         others: list[Group] = []
         for path in self._paths(data):
-            files[path.name] = path
+            given.append(path)
             others += grouped(read_items(path, self.layers))
         reference, models = self._sides(here, others, select)
         groups = same_stimuli([*([reference] if reference else []), *models])
@@ -125,7 +131,7 @@ class Compare(Recipe):
         labels = triplets = None
         if self.labels:
             path = self._labels(data)
-            files[path.name] = path
+            given.append(path)
             if self.method == "odd-one-out":
                 triplets = read_labels(path, judgements=True)
             else:
@@ -136,7 +142,11 @@ class Compare(Recipe):
                 f"labels: {len(labels)} classes for {len(prepared.stimuli)} stimuli; expected one "
                 "each, in their order."
             )
-        hashes = {name: digest(path) for name, path in files.items()}
+        read = [(path, file) for path in given for file in sources_of(path) or [path]]
+        hashes = {
+            (Path(path.name) / file.relative_to(path)).as_posix(): digest(file)
+            for path, file in read
+        }
         return Prepared(reference, models, labels, triplets, hashes, prepared.findings)
 
     def _paths(self, data: Path) -> list[Path]:
@@ -219,8 +229,7 @@ class Compare(Recipe):
             run.log("audit", **found.as_dict())
         write_json(run.folder / "plan.json", {"reason": "nothing is trained in advance"})
         run.log("plan", reason="nothing is trained in advance")
-        dataset = {"files": prepared.files, "stimuli": prepared.stimuli}
-        write_json(run.folder / "dataset.json", dataset)
+        run.write_dataset({"files": prepared.files, "stimuli": prepared.stimuli})
         if self.method == "probe":
             assert prepared.labels is not None
             out = judged.judge_probe(self, prepared.models, prepared.labels, prepared.stimuli)

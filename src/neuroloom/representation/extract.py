@@ -172,7 +172,7 @@ class Extract(Recipe):
         write_json(run.folder / "plan.json", {"reason": "nothing is trained"})
         names = prepared.stimuli.names
         run.log("plan", reason="nothing is trained", epochs=len(names))
-        write_json(run.folder / "dataset.json", {"files": prepared.files, "stimuli": names})
+        run.write_dataset({"files": prepared.files, "stimuli": names})
         facts = {"event": "progress", "role": "features", "fit": 1, "fits": 1}
         done = extract_to(
             run.folder / "artifacts" / "features",

@@ -20,6 +20,7 @@ from neuroloom.representation.store import open_array
 
 Floats = NDArray[np.float64]
 SUFFIXES = (".npy", ".npz", ".mat", ".h5", ".hdf5", ".zarr", ".csv", ".tsv")
+INDEX = "features.json"  # of the features of a run
 _SESSION = re.compile(r"^(ses|session|run)\b|^(ses|run)-", re.IGNORECASE)
 
 
@@ -117,7 +118,8 @@ def read_items(path: str | Path, layers: Sequence[str] = ()) -> list[Item]:
     if not path.exists():
         there = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
         raise DataError(f"{path}: there is no such file.{nearest(path.name, there)}")
-    found = [item for item in _read(path) if _chosen(item, layers)]
+    every = (item for source in sources_of(path) for item in _read(source))
+    found = [item for item in every if _chosen(item, layers)]
     if not found:
         which = f" that fit {', '.join(layers)}" if layers else ""
         raise DataError(
@@ -139,25 +141,42 @@ def _named(item: Item) -> Item:
     return replace(item, group=group, subject=subject)
 
 
-def _read(path: Path) -> Iterator[Item]:
+def sources_of(path: Path) -> list[Path]:
+    """Return what is read of a file, a folder or a run: files, and folders of Zarr or features.
+
+    Examples
+    --------
+    >>> [file.name for file in sources_of(Path("rdms.npz"))], sources_of(Path("notes.txt"))
+    (['rdms.npz'], [])
+    """
+    features, rdms = path / "artifacts" / "features", path / "artifacts" / "rdms.npz"
     if path.suffix == ".zarr":
-        yield from _from_container(path)
-    elif (path / "artifacts" / "features" / "features.json").is_file():
-        yield from _from_extract(path)
-    elif (path / "artifacts" / "rdms.npz").is_file():
-        yield from _from_file(path / "artifacts" / "rdms.npz")
-    elif path.is_dir():
-        for inside in sorted(path.iterdir()):
-            is_run = (inside / "recipe.yaml").is_file()
-            if is_run or inside.suffix.lower() in SUFFIXES:
-                yield from _read(inside)
-    elif path.suffix.lower() in SUFFIXES:
-        yield from _from_file(path)
+        return [path]
+    if (features / INDEX).is_file():
+        return [features]
+    if rdms.is_file():
+        return [rdms]
+    if path.is_dir():
+        inside = [
+            one
+            for one in sorted(path.iterdir())
+            if (one / "recipe.yaml").is_file() or one.suffix.lower() in SUFFIXES
+        ]
+        return [source for one in inside for source in sources_of(one)]
+    return [path] if path.suffix.lower() in SUFFIXES else []
 
 
-def _from_extract(run: Path) -> Iterator[Item]:
-    folder = run / "artifacts" / "features"
-    index = read_json(folder / "features.json")
+def _read(source: Path) -> Iterator[Item]:
+    if (source / INDEX).is_file():
+        yield from _from_extract(source)
+    elif source.suffix == ".zarr":
+        yield from _from_container(source)
+    else:
+        yield from _from_file(source)
+
+
+def _from_extract(folder: Path) -> Iterator[Item]:
+    index = read_json(folder / INDEX)
     net = str(index["net"]).rpartition("/")[2]
     for layer, file in index["layers"].items():
         name, _, key = file.partition("::")

@@ -251,12 +251,7 @@ def _make(name: str, dataset: Dataset) -> Any:
 
 def _record(sweep: Sweep, run: Run) -> None:
     """Write what was read; on resume and replay, refuse data that changed."""
-    from neuroloom.core.run import data_error_if_changed
-
-    file, dataset = run.folder / "dataset.json", sweep.dataset
-    hashes = sweep.everything.extra["hashes"]
-    if file.is_file():
-        data_error_if_changed(read_json(file)["files"], hashes)
+    dataset = sweep.dataset
     names = dataset.table["name"].astype(str).tolist()
 
     def shown(fold: Fold) -> dict[str, Any]:
@@ -266,7 +261,7 @@ def _record(sweep: Sweep, run: Run) -> None:
     folds = {by: [shown(fold) for fold in each] for by, each in sweep.folds.items()}
     counts = dataset.table["label"].value_counts()
     facts = {
-        "files": hashes,
+        "files": sweep.everything.extra["hashes"],
         "examples": len(sweep.everything),
         "labelled": len(dataset),
         "classes": {str(name): int(n) for name, n in counts.items()},
@@ -274,7 +269,7 @@ def _record(sweep: Sweep, run: Run) -> None:
         "axes": dataset.facts,
         "splits": folds,
     }
-    write_json(file, facts)
+    run.write_dataset(facts)
     write_json(run.folder / "audit.json", [finding.as_dict() for finding in sweep.findings])
     for finding in sweep.findings:
         run.log("audit", **finding.as_dict())

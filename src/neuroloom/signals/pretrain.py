@@ -13,7 +13,7 @@ from neuroloom.core.audit import Finding, refuse_duplicates
 from neuroloom.core.errors import ConfigError
 from neuroloom.core.files import read_json, write_atomic, write_json
 from neuroloom.core.recipe import Recipe, setting
-from neuroloom.core.run import check_out, data_error_if_changed
+from neuroloom.core.run import check_out
 from neuroloom.learn.training.budget import (
     Plan,
     parse_budget,
@@ -181,9 +181,6 @@ class Pretrain(Recipe):
 
     def _record(self, prepared: Gathered, run: Run) -> None:
         """Write what was read; on resume and replay, refuse data that changed."""
-        file = run.folder / "dataset.json"
-        if file.is_file():
-            data_error_if_changed(read_json(file)["files"], prepared.hashes)
         learnt, held_out = prepared.learnt, prepared.held_out
         facts = {
             "files": prepared.hashes,
@@ -193,7 +190,7 @@ class Pretrain(Recipe):
             "places": learnt.places | held_out.places,
             "rates": learnt.rates | held_out.rates,
         }
-        write_json(file, facts)
+        run.write_dataset(facts)
         write_json(run.folder / "audit.json", [f.as_dict() for f in prepared.findings])
         for finding in prepared.findings:
             run.log("audit", **finding.as_dict())

@@ -96,6 +96,7 @@ class Augment(Recipe):
 
     def work(self, prepared: Found, run: Run) -> None:
         """Write the copies, what was drawn, how well labels came back, and the report."""
+        run.write_dataset({"files": prepared.cases.hashes()})
         findings = _findings(prepared)
         write_json(run.folder / "audit.json", [own.as_dict() for own in findings])
         for finding in findings:
@@ -124,7 +125,6 @@ class Augment(Recipe):
         write_list(run.folder / "artifacts", files, prepared.cases.table, self.copies)
         table = _table(rows)
         write_atomic(run.folder / "predictions.parquet", lambda p: table.to_parquet(p, index=False))
-        write_json(run.folder / "dataset.json", {"files": prepared.cases.hashes()})
         run.log("scored", copies=len(drawn), copies_per_second=round(len(drawn) / seconds, 2))
         self.illustrate(run, prepared, table)
 

@@ -205,7 +205,7 @@ class Measure(Recipe):
             run.log("audit", **found.as_dict())
         write_json(run.folder / "plan.json", {"reason": "nothing is trained"})
         run.log("plan", reason="nothing is trained")
-        write_json(run.folder / "dataset.json", _dataset(prepared))
+        run.write_dataset(_dataset(prepared))
         parts = []
         for number, pair in enumerate(prepared.pairs):
             parts.append(self.measure(pair, number, prepared.classes))

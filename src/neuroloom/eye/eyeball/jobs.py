@@ -45,12 +45,22 @@ class Job:
 
 @dataclass(frozen=True)
 class Jobs:
-    """What to do, the videos that it needs, and what the audit noticed."""
+    """What to do, the videos that it needs, what the audit noticed, and the table, if it is one."""
 
     jobs: list[Job]
     videos: Videos
     findings: list[Finding] = field(default_factory=list)
-    batch: bool = False
+    table: Path | None = None
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """Name -> file of what is read beside the videos: the table, eyeballs fitted elsewhere."""
+        fitted = {job.model for job in self.jobs if job.fit}
+        read = [job.model for job in self.jobs if job.with_gaze and job.model not in fitted]
+        eyeballs = [Path(model) for model in dict.fromkeys(read)]
+        named = zip(names_apart(eyeballs), eyeballs, strict=True)
+        files = {f"eyeball/{name}": file for name, file in named}
+        return files | ({"table": self.table} if self.table else {})
 
 
 def find_jobs(data: Path, eyeball: str | None, include: list[str]) -> Jobs:
@@ -121,7 +131,7 @@ def read_jobs(path: Path) -> Jobs:
     note = Finding("note", "Table", f"{len(jobs)} of {len(table)} rows can be done.")
     files = list(dict.fromkeys(file for job in jobs for file in (job.fit, job.infer) if file))
     videos = Videos(dict(zip(names_apart(files), files, strict=True)), [], sizes)
-    return Jobs(_models_apart(jobs), videos, [note, *findings], batch=True)
+    return Jobs(_models_apart(jobs), videos, [note, *findings], path)
 
 
 def _read_table(path: Path) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -79,6 +80,20 @@ def load_net(path: Path = SHIPPED) -> EyeNet:
     except Exception as error:  # safetensors' own error derives from Exception alone
         raise DataError(f"{path}: no safetensors file ({error}).") from None
     return net.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def digest_of(net: EyeNet) -> str:
+    """Return a hash of a net's weights, 16 hex digits.
+
+    Examples
+    --------
+    >>> digest_of(load_net()) == digest_of(load_net(SHIPPED))
+    True
+    """
+    found = hashlib.sha256()
+    for weights in net.state_dict().values():
+        found.update(weights.contiguous().numpy().tobytes())
+    return found.hexdigest()[:16]
 
 
 def working_shape(shape: tuple[int, int], side: int = SIDE) -> tuple[int, int]:

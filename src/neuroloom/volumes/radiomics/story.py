@@ -9,7 +9,6 @@ import numpy as np
 from neuroloom.core.artifact import Shelf
 from neuroloom.core.files import write_atomic, write_json
 from neuroloom.core.report import Facts, write_facts, write_report
-from neuroloom.core.run import data_error_if_changed
 from neuroloom.volumes.radiomics.outcome.models import volume_columns
 
 if TYPE_CHECKING:
@@ -34,14 +33,9 @@ def write_features(recipe: Radiomics, table: Table, run: Run) -> None:
     """Fill the run of a recipe that measures only."""
     import pandas as pd
 
-    from neuroloom.core.files import read_json
-
-    file = run.folder / "dataset.json"
-    if file.is_file():
-        data_error_if_changed(read_json(file)["files"], table.hashes)
     others = table.rows.drop(columns=list(table.features), errors="ignore")
     rows = pd.concat([others, table.features], axis=1)
-    write_json(file, {"files": table.hashes, "examples": len(rows), "layout": table.layout})
+    run.write_dataset({"files": table.hashes, "examples": len(rows), "layout": table.layout})
     write_json(run.folder / "audit.json", [finding.as_dict() for finding in table.findings])
     write_json(run.folder / "plan.json", {"reason": "measured directly: nothing to learn"})
     for finding in table.findings:
