@@ -71,6 +71,25 @@ def test_eyeballs_of_a_table_are_known_by_their_whole_path(tmp_path):
         find_jobs(tmp_path / "jobs.csv", "eye.json", [])
 
 
+def test_results_of_a_table_are_known_by_their_whole_path(tmp_path):
+    for folder in ("s1", "s2"):
+        (tmp_path / folder).mkdir()
+        write_blank(tmp_path / folder / "eye.mp4", 64, 48)
+    rows = [
+        ("both", "s1/eye.mp4", "s1/eye.mp4", "m.json", "s1/gaze.csv", ""),
+        ("infer", "", "s2/eye.mp4", "m.json", "s2/gaze.csv", ""),
+        ("infer", "", "s1/eye.mp4", "m.json", "", ""),
+        ("infer", "", "s2/eye.mp4", "m.json", "", ""),
+        ("infer", "", "s2/eye.mp4", "m.json", "s1/gaze.csv", ""),
+    ]
+    found = find_jobs(write_jobs(tmp_path, rows), None, [])
+    assert [job.name for job in found.jobs] == ["s1_gaze", "s2_gaze", "s1_eye", "s2_eye"]
+    assert {job.model for job in found.jobs} == {"m"}
+    told = [one.detail for one in found.findings if one.severity == "objection"]
+    assert len(told) == 1
+    assert "Line 6 was skipped: the result 's1/gaze.csv' is that of a line above" in told[0]
+
+
 def test_an_eyeball_goes_with_frames_of_its_own_size(tmp_path):
     write_blank(tmp_path / "a.mp4", 64, 48)
     write_blank(tmp_path / "b.mp4", 32, 24)

@@ -101,8 +101,8 @@ def read_jobs(path: Path) -> Jobs:
     """Read a table of jobs.
 
     Its columns are operation (fit, infer or both), fit_vid, infer_vid, eyeball_model, result and
-    with_gaze; the last one may be missing or empty (yes). An eyeball is known by the whole text in
-    its column.
+    with_gaze; the last one may be missing or empty (yes). Eyeballs and results are known by the
+    whole text in their columns, a result that has none by its video.
 
     Raises
     ------
@@ -131,7 +131,7 @@ def read_jobs(path: Path) -> Jobs:
     note = Finding("note", "Table", f"{len(jobs)} of {len(table)} rows can be done.")
     files = list(dict.fromkeys(file for job in jobs for file in (job.fit, job.infer) if file))
     videos = Videos(dict(zip(names_apart(files), files, strict=True)), [], sizes)
-    return Jobs(_models_apart(jobs), videos, [note, *findings], path)
+    return Jobs(_named_apart(jobs, path.parent), videos, [note, *findings], path)
 
 
 def _read_table(path: Path) -> pd.DataFrame:
@@ -165,7 +165,8 @@ def _job(row: pd.Series, folder: Path, fitted: set[str], sizes: dict[Path, Size]
                 f"eyeball_model '{row.eyeball_model}' is neither a file nor fitted above."
             )
         model = str(folder / text)
-    name = Path(str(row.result).strip()).stem or (infer or fit).stem  # type: ignore[union-attr]
+    result, video = str(row.result).strip(), str(row.infer_vid if infers else row.fit_vid).strip()
+    name = Path(result if Path(result).stem else video).as_posix()
     return Job(name, fit, infer, model or name, gaze)
 
 
@@ -201,8 +202,16 @@ def _check_size(job: Job, sizes: Mapping[Path, Size], fitted: Mapping[str, Size]
         )
 
 
-def _models_apart(jobs: list[Job]) -> list[Job]:
-    """Give each eyeball that is fitted a name to keep it under."""
-    models = list(dict.fromkeys(job.model for job in jobs if job.fit))
-    names = dict(zip(models, names_apart([Path(model) for model in models]), strict=True))
-    return [replace(job, model=names.get(job.model, job.model)) for job in jobs]
+def _named_apart(jobs: list[Job], folder: Path) -> list[Job]:
+    """Give each result, and each eyeball that is fitted, a name to keep it under."""
+    names = _apart([job.name for job in jobs], folder)
+    models = _apart([job.model for job in jobs if job.fit], folder)
+    return [
+        replace(job, name=names[job.name], model=models.get(job.model, job.model)) for job in jobs
+    ]
+
+
+def _apart(texts: list[str], folder: Path) -> dict[str, str]:
+    """Return the names of paths that are relative to a folder."""
+    each = list(dict.fromkeys(texts))
+    return dict(zip(each, names_apart([folder / text for text in each]), strict=True))
