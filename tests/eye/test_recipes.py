@@ -108,6 +108,24 @@ def test_an_eyeball_goes_with_frames_of_its_own_size(tmp_path):
             Gaze(eyeball=eyeball, **idle).prepare(tmp_path / "a.mp4")
 
 
+def test_a_region_that_lies_beyond_one_video_is_told_beforehand(tmp_path):
+    write_blank(tmp_path / "a.mp4", 64, 48)
+    write_blank(tmp_path / "b.mp4", 32, 24)
+    roi = [20, 8, 40, 32]
+    with pytest.raises(DataError, match=r"reaches beyond b\.mp4, which is 32 x 24 px"):
+        Pupil(roi=roi).run(tmp_path, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    assert Pupil(roi=roi, include=["a*"]).prepare(tmp_path).sizes
+    rows = [("both", "a.mp4", "a.mp4", "a", "", ""), ("both", "b.mp4", "b.mp4", "b", "", "")]
+    table = write_jobs(tmp_path, rows)
+    for data in (tmp_path, table):
+        found = Gaze(roi=roi).prepare(data)
+        assert [job.name for job in found.jobs] == ["a"]
+        assert any("reaches beyond b.mp4" in one.detail for one in found.findings)
+    with pytest.raises(DataError, match="reaches beyond"):
+        Gaze(roi=roi).prepare(tmp_path / "b.mp4")
+
+
 def test_what_an_earlier_run_drew_is_no_eye(tmp_path):
     for name in ("a.mp4", ".trash/c.mp4", "run1/artifacts/a_overlay.mp4"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

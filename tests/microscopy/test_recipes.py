@@ -150,5 +150,14 @@ def test_a_mask_of_ones_own_steps_without_labels(tmp_path):
     assert json.loads((run.folder / "metrics.json").read_text())["dice"]["value"] > 0.9
     run = Threshold(pipeline=str(mine)).run(data / "images", tmp_path / "plain")
     assert json.loads((run.folder / "metrics.json").read_text()) == {}
-    with pytest.raises(ConfigError, match="channel"):
-        Threshold(channel=3).pick(Threshold().prepare(data).found.cases[0])
+
+
+def test_a_channel_that_one_image_lacks_is_told_beforehand(tmp_path):
+    data = grids.write_nuclei(tmp_path / "data", images=2)
+    two = np.zeros((2, 96, 96), np.float32)
+    two[1, 20:40, 20:40] = 90
+    write_image(data / "images" / "n0.tif", image(two))
+    assert Threshold(channel=0).prepare(data).found.cases[0].channel_count == 2
+    with pytest.raises(ConfigError, match="and n1 has no channel 1"):
+        Threshold(channel=1).run(data, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -80,9 +80,12 @@ class Pupil(Recipe):
 
     def prepare(self, data: Path) -> Videos:
         """Find the videos, the region and the net; nothing is written."""
-        videos.check_roi(self.roi)
+        roi = videos.check_roi(self.roi)
         videos.net_of(self.weights)
-        return videos.find_videos(data, self.include)
+        found = videos.find_videos(data, self.include)
+        for file, size in found.sizes.items():
+            videos.check_inside(roi, size, file.name)
+        return found
 
     def work(self, prepared: Videos, run: Run) -> None:
         """Measure video after video, then write tables, events, overlays and the report."""

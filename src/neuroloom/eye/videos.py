@@ -124,6 +124,20 @@ def check_roi(roi: list[int] | None) -> Box | None:
     return left, top, width, height
 
 
+def check_inside(roi: Box | None, size: Size, name: str) -> None:
+    """Refuse a region that reaches beyond frames of a size (width, height), px.
+
+    Raises
+    ------
+    DataError
+        Naming the video.
+    """
+    if roi is not None and (roi[0] + roi[2] > size[0] or roi[1] + roi[3] > size[1]):
+        raise DataError(
+            f"roi: {list(roi)} reaches beyond {name}, which is {size[0]} x {size[1]} px."
+        )
+
+
 def look_at(video: Video, net: EyeNet, roi: Box | None, invert: Invert) -> View:
     """Decide from frames all over a video where to look and whether at the negative.
 
@@ -137,11 +151,7 @@ def look_at(video: Video, net: EyeNet, roi: Box | None, invert: Invert) -> View:
     """
     numbers = np.unique(np.linspace(0, len(video) - 1, LOOKS).astype(int))
     frames = video.read(numbers)[..., 0]
-    height, width = frames.shape[1:]
-    if roi is not None and (roi[0] + roi[2] > width or roi[1] + roi[3] > height):
-        raise DataError(
-            f"roi: {list(roi)} reaches beyond {video.path.name}, which is {width} x {height} px."
-        )
+    check_inside(roi, (frames.shape[2], frames.shape[1]), video.path.name)
     if invert != "auto":
         negative = invert == "yes"
         return View(roi or find_eye(255 - frames if negative else frames, net), negative)

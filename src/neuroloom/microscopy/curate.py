@@ -272,7 +272,7 @@ def _require_alike(cases: list[Case], files: dict[str, dict[str, Path]]) -> None
 
 def _channels(cases: list[Case], names: list[str]) -> list[str]:
     """Return what the channels of the kept images are called; refuse other channels than theirs."""
-    counts = [_channel_count(case) for case in cases]
+    counts = [case.channel_count for case in cases]
     for case, count in zip(cases, counts, strict=True):
         if count != counts[0]:
             raise DataError(
@@ -280,10 +280,6 @@ def _channels(cases: list[Case], names: list[str]) -> list[str]:
                 "net learns from images with the same channels: keep those of one kind."
             )
     return named_channels(counts[0], names or cases[0].header.channels)
-
-
-def _channel_count(case: Case) -> int:
-    return len(case.images) if len(case.images) > 1 else len(case.header.channels)
 
 
 def _require_declared(cases: list[Case], files: dict[str, Path], n_classes: int) -> None:

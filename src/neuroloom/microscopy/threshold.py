@@ -95,6 +95,7 @@ class Threshold(Recipe):
         kind = check_steps(steps, self.pipeline)
         found = find_cases(data, self.include, self.images, self.labels)
         problems = require_sound(check_cases(found.cases, found.classes, found.ignore, "image"))
+        _require_channel(found.cases, self.channel)
         found = found.in_unit(found.usual_unit)
         findings = [Finding("note", "Files", text) for text in (found.layout, *found.notes)]
         findings += findings_of_problems(problems)
@@ -134,13 +135,7 @@ class Threshold(Recipe):
 
     def pick(self, case: Case) -> NDArray[np.float32]:
         """Return the chosen channel of a case."""
-        image = case.image()
-        if self.channel >= len(image):
-            raise ConfigError(
-                f"channel: {case.name} has {len(image)} channels, numbered from 0; got "
-                f"{self.channel}."
-            )
-        return image[self.channel]
+        return case.image()[self.channel]
 
     def keep(self, case: Case, labels: Labels, folder: Path) -> Path:
         """Write the result on the grid of its image."""
@@ -168,6 +163,15 @@ class Threshold(Recipe):
             counts = _objects(truth, found, self.iou) if whole else _pixels(truth, found)
             out |= {role + name: value for name, value in counts.items()}
         return out
+
+
+def _require_channel(cases: Sequence[Case], channel: int) -> None:
+    lacking = [case.name for case in cases if case.channel_count <= channel]
+    if lacking:
+        raise ConfigError(
+            f"channel: channels are numbered from 0, and {few(lacking)} "
+            f"{'has' if len(lacking) == 1 else 'have'} no channel {channel}."
+        )
 
 
 def _truth(case: Case, *, objects: bool) -> Labels | None:

@@ -11,7 +11,8 @@ from neuroloom.core.audit import Finding
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import names_apart
 from neuroloom.eye.eyeball.model import read_eyeball
-from neuroloom.eye.videos import Size, Videos, find_videos
+from neuroloom.eye.find.pupils import Box
+from neuroloom.eye.videos import Size, Videos, check_inside, find_videos
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,10 +64,11 @@ class Jobs:
         return files | ({"table": self.table} if self.table else {})
 
 
-def find_jobs(data: Path, eyeball: str | None, include: list[str]) -> Jobs:
+def find_jobs(data: Path, eyeball: str | None, include: list[str], roi: Box | None = None) -> Jobs:
     """Return the jobs of a video, of a folder of videos, or of a table (.csv).
 
-    In a table, paths are relative to it. What cannot be done is skipped, and is a finding.
+    In a table, paths are relative to it. What cannot be done is skipped, and is a finding; so are
+    videos that lack a part of the region `roi` (px).
 
     Raises
     ------
@@ -78,7 +80,7 @@ def find_jobs(data: Path, eyeball: str | None, include: list[str]) -> Jobs:
     if data.suffix.lower() == ".csv" and data.is_file():
         if eyeball:
             raise ConfigError(f"eyeball: the rows of {data.name} name theirs; leave it out.")
-        return read_jobs(data)
+        return read_jobs(data, roi)
     if eyeball:
         read_eyeball(Path(eyeball))
     videos = find_videos(data, include)
@@ -87,7 +89,7 @@ def find_jobs(data: Path, eyeball: str | None, include: list[str]) -> Jobs:
     for name, file in videos.files.items():
         job = Job(name, None if eyeball else file, file, eyeball or name)
         try:
-            _check_size(job, videos.sizes, {})
+            _check_sizes(job, videos.sizes, {}, roi)
         except DataError as error:
             findings.append(Finding("objection", "Video", f"{error} It was left out."))
             continue
@@ -97,7 +99,7 @@ def find_jobs(data: Path, eyeball: str | None, include: list[str]) -> Jobs:
     return Jobs(jobs, videos, [*videos.findings, *findings])
 
 
-def read_jobs(path: Path) -> Jobs:
+def read_jobs(path: Path, roi: Box | None = None) -> Jobs:
     """Read a table of jobs.
 
     Its columns are operation (fit, infer or both), fit_vid, infer_vid, eyeball_model, result and
@@ -119,7 +121,7 @@ def read_jobs(path: Path) -> Jobs:
             job = _job(row, path.parent, set(fitted), sizes)
             if job.infer and job.name in [known.name for known in jobs if known.infer]:
                 raise DataError(f"the result '{job.name}' is that of a line above; name another.")
-            _check_size(job, sizes, fitted)
+            _check_sizes(job, sizes, fitted, roi)
         except DataError as error:
             text = f"Line {number} was skipped: {error}"
             findings.append(Finding("objection", "Table", text))
@@ -188,8 +190,12 @@ def _video(text: object, folder: Path, column: str, sizes: dict[Path, Size]) -> 
     return file
 
 
-def _check_size(job: Job, sizes: Mapping[Path, Size], fitted: Mapping[str, Size]) -> None:
-    """Refuse a video whose frames are of another size than those its eyeball was fitted to."""
+def _check_sizes(
+    job: Job, sizes: Mapping[Path, Size], fitted: Mapping[str, Size], roi: Box | None
+) -> None:
+    """Refuse videos that lack the region, or are of another size than their eyeball's."""
+    for file in filter(None, (job.fit, job.infer)):
+        check_inside(roi, sizes[file], file.name)
     if job.infer is None or not job.with_gaze:
         return
     size = sizes[job.fit] if job.fit else fitted.get(job.model)

@@ -128,6 +128,12 @@ class Case:
         silent = len(names) < 2 or any(name.isdigit() or name in _PLAIN_NAMES for name in names)
         return () if silent else names
 
+    @property
+    def channel_count(self) -> int:
+        """How many channels `image` returns."""
+        files = len(self.images) + len(self.missing)
+        return len(self.order) or (files if files > 1 else len(self.header.channels))
+
     @cached_property
     def _turn(self) -> Turn | None:
         """How the first file is turned, and with it the label."""

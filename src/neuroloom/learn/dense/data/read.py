@@ -78,7 +78,7 @@ def read_cases(
     problems = require_sound(problems, *(() if labelled else (MEND,)))
     unit = str(trained["unit"]) if trained else found.usual_unit
     found = found.named().upright().in_unit(unit)
-    count = _channel_count(found.cases[0])
+    count = found.cases[0].channel_count
     require_names(count, found.channels, "the data set says")
     if trained:
         found, facts = _as_trained(study, found, trained, ignore)
@@ -184,11 +184,6 @@ def _ignored(study: DenseStudy, found: FoundCases, trained: dict[str, Any] | Non
     if name := trained.get("left_open"):
         return next((k for k, own in found.classes.items() if own == name), None)
     return None if study.ignore in found.classes else study.ignore
-
-
-def _channel_count(case: Any) -> int:
-    several = len(case.images) + len(case.missing)
-    return several if several > 1 else len(case.header.channels)
 
 
 def _allowed(found: FoundCases, trained: dict[str, Any] | None) -> dict[int, str] | None:
@@ -327,7 +322,7 @@ def _refuse_unlike(found: FoundCases, facts: dict[str, Any]) -> None:
     wanted, dims = len(facts["channels"]), facts["dims"]
     wrong = []
     for case in found.cases:
-        given = len(case.order) or _channel_count(case)
+        given = case.channel_count
         if len(case.shape) != dims:
             wrong.append(f"{case.name}: has {len(case.shape)} axes, expected {dims}.")
         elif given != wanted:
