@@ -107,6 +107,36 @@ def test_what_was_made_of_numbers_is_found_again():
     assert counts["objects_matched@0.9"] == counts["objects_true"]
 
 
+def test_a_region_left_open_makes_no_object_of_a_mask():
+    mask = (discs(11.5) > 0).astype(np.uint8)
+    left_open = np.zeros(mask.shape, bool)
+    left_open[:60] = True
+    mask[left_open] = 2
+    case = SimpleNamespace(name="a", label="mask.tif", masks=lambda: {"label": mask})
+    objects = Objects(case, ignore=2)
+    numbers = objects.numbers()
+    assert objects.are_pieces
+    assert ((numbers == -1) == left_open).all()
+    assert ((objects.truth() == 3) == left_open).all()
+    whole = discs(11.5)
+    counts = counts_of_objects(numbers, whole)
+    assert counts["objects_true"] == len(np.unique(whole[60:])) - 1
+    assert counts["objects_matched@0.9"] == counts["objects_pred"] == counts["objects_true"]
+
+
+def test_a_region_left_open_is_no_number_that_tells_objects_from_classes():
+    crowd = discs(11.5)
+    eight = np.where(crowd <= 8, crowd, 0)
+    eight[:9, :9] = 255
+    dataset = labelled(eight)
+    dataset.facts |= {"ignore": 255}
+    dataset.facts["classes_of"].pop("255")
+    assert not as_seen(Segment(), dataset).facts["objects"]
+    dataset.facts["ignore"] = None
+    dataset.facts["classes_of"]["255"] = "255"
+    assert as_seen(Segment(), dataset).facts["objects"]
+
+
 def test_counts_by_hand():
     counts = counts_of_objects([1, 1, 1, 1, 0, 2], [4, 4, 4, 0, 0, 5])
     assert counts["objects_matched@0.5"] == 2

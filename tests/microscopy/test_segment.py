@@ -15,6 +15,7 @@ from neuroloom.core.recording import image
 from neuroloom.io.images import read_image, to_array, write_image
 from neuroloom.learn.dense.held_out import rows_of
 from neuroloom.microscopy.axon import Axon
+from neuroloom.microscopy.curation import write_training_set
 from neuroloom.microscopy.data import believed
 from neuroloom.microscopy.fibres import masks_of, sum_up, table_of, write_masks
 from neuroloom.microscopy.segment import Segment
@@ -144,6 +145,32 @@ def test_objects_are_learnt_counted_and_written_as_numbers(tmp_path):
     table = run.predict(data, out=tmp_path / "p")
     label = to_array(read_image(tmp_path / "p" / table["file"].iloc[0]))[0]
     assert label.max() == table["objects"].iloc[0]
+
+
+@pytest.mark.parametrize("numbers", [False, True])
+def test_what_labels_of_objects_leave_open_is_neither_learnt_nor_counted(numbers, tmp_path):
+    data, cases = grids.write_nuclei(tmp_path / "data"), {}
+    for file in sorted((data / "labels").iterdir()):
+        drawn = to_array(read_image(file))[0]
+        drawn = drawn.copy() if numbers else (drawn > 0).astype(np.uint8)
+        drawn[:48, :48] = 255  # two of five nuclei
+        write_image(file, image(drawn))
+        cases[file.stem] = (read_image(data / "images" / file.name), drawn)
+    fields = {"target": "instances", "budget": "6 steps"}
+    fields |= {"ignore": 255} if numbers else {}
+    data = data if numbers else write_training_set(tmp_path / "kept", cases, ["nucleus"])
+    study = Segment(**fields, plan={"features": "4", "patch": "32,32"})
+    dataset = study.read(data)
+    truth = dataset.x[0].truth()
+    assert dataset.facts["ignore"] == truth[:48, :48].max() == truth[:48, :48].min() == 3
+    assert set(np.unique(truth[48:])) == {0, 1, 2}
+    run = study.run(data, tmp_path / "run")
+    assert (run.predictions["objects_true"] == 3).all()
+    told = {row["label"]: row["value"] for row in read_json(run.folder / "facts.json")["data"]}
+    assert told["Left out"] == f"voxels labelled {255 if numbers else 2}"
+    run.evaluate(data, tmp_path / "judged")
+    judged = pd.read_parquet(tmp_path / "judged/predictions.parquet")
+    assert (judged["objects_true"] == 3).all()
 
 
 def test_a_stack_is_seen_from_three_sides_and_in_slabs(tmp_path):

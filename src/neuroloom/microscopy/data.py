@@ -17,7 +17,16 @@ from neuroloom.io.cases.layouts import few
 from neuroloom.learn.dense.data.audit import MANY_CLASSES, unnamed
 from neuroloom.learn.dense.data.cases import DenseCases
 from neuroloom.learn.dense.planning.tissue import EDGE, LOOKED_AT, zoom_out
-from neuroloom.microscopy.objects import BLUR, MANY, Objects, look_numbered, mostly, whole_numbers
+from neuroloom.microscopy.objects import (
+    BLUR,
+    LEFT_OUT,
+    MANY,
+    Objects,
+    drawn_in,
+    look_numbered,
+    mostly,
+    whole_numbers,
+)
 from neuroloom.microscopy.strips import cut_case, neighbour_of
 
 if TYPE_CHECKING:
@@ -80,9 +89,11 @@ def as_seen(study: Segment, dataset: Dataset, run: dict[str, Any] | None = None)
         findings += _may_be_objects(study, dataset)
     if known["objects"]:
         blur = known.setdefault("blur", 0.0 if run else BLUR)
-        cases = [Objects(case, study.diameter, blur, spacing(case)) for case in cases]
+        ignore = known.get("ignore")
+        cases = [Objects(case, study.diameter, blur, spacing(case), ignore) for case in cases]
         spacing = _in_diameters
         known |= {"classes_of": OBJECTS, "parts": {known["objects"]: [1, 2]}, "regions": None}
+        known["ignore"] = None if ignore is None else LEFT_OUT
     x: Any = DenseCases(cases, spacing=spacing)
     return replace(dataset, x=x, facts=known, findings=findings)
 
@@ -115,10 +126,14 @@ def _number_objects(dataset: Dataset) -> bool:
 
 
 def _masks(dataset: Dataset) -> Iterator[NDArray[Any]]:
-    """Yield what the label of each case holds, in its first file where it has several."""
+    """Yield what the label of each case holds, in its first file where it has several.
+
+    What is left open is 0.
+    """
     for case in dataset.x:
         if case.label is not None:
-            yield next(iter(case.masks().values()))
+            drawn, _ = next(iter(drawn_in(case, dataset.facts.get("ignore")).values()))
+            yield drawn
 
 
 def _may_be_objects(study: Segment, dataset: Dataset) -> list[Finding]:

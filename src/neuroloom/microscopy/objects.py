@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neuroloom.core.errors import DataError
-from neuroloom.io.cases.truth import is_two_tone
+from neuroloom.io.cases.truth import closed, is_two_tone, left_open_in
 from neuroloom.microscopy.instances import (
     Labels,
     boundary_targets,
@@ -28,6 +28,8 @@ SMALLEST = 0.1  # of the area of a typical object: less is a speck
 MANY = 8  # more numbers in a label, each in one piece, are objects and not classes
 WHOLE = 0.8  # share of the numbers of objects that are in one piece, at least
 IOUS = (0.5, 0.6, 0.7, 0.8, 0.9)
+OPEN = -1  # instead of a number, where a label is left open
+LEFT_OUT = 3  # beside background, interior and rim, where it is
 
 
 def image_diameter(image: ArrayLike, spacing: tuple[float, ...] | None = None) -> float:
@@ -158,18 +160,36 @@ def mostly(whole: Sequence[bool]) -> bool:
     return bool(whole) and float(np.mean(whole)) >= WHOLE
 
 
+def drawn_in(case: Any, ignore: int | None) -> dict[str, tuple[NDArray[Any], NDArray[np.bool_]]]:
+    """Return what each label file of a case holds, 0 where it is left open, and where it is.
+
+    Parameters
+    ----------
+    case
+        As `io.cases.Case`.
+    ignore
+        The value of what is left open.
+    """
+    found = {}
+    for name, raw in case.masks().items():
+        left_open = left_open_in(raw, ignore, of_one_class=isinstance(case.label, dict))
+        found[name] = closed(raw, left_open), left_open
+    return found
+
+
 @dataclass(frozen=True, eq=False)
 class Objects:
     """A case whose label numbers objects, as the net is to see it.
 
     Its image is `levelled`, as smooth for the size of its objects as any other, and its label has
-    background 0, interior 1 and rim 2.
+    background 0, interior 1 and rim 2, and 3 where its file holds `ignore`.
     """
 
     whole: Any
     given: float | None = None
     blur: float = BLUR
     believed: tuple[float, ...] | None = None
+    ignore: int | None = None
 
     @property
     def steps(self) -> tuple[float, ...]:
@@ -186,12 +206,18 @@ class Objects:
         return levelled(self.whole.image(), self.blur * self.diameter, self.steps)
 
     def numbers(self) -> Labels | None:
-        """Return the objects numbered, (*axes); connected pieces of a mask count as objects."""
+        """Return the objects numbered, (*axes); connected pieces of a mask count as objects.
+
+        It is -1 where the label is left open.
+        """
+        if (drawn := self._drawn()) is None:
+            return None
+        label, left_open = drawn
+        return np.where(left_open, np.int32(OPEN), self._numbered(label))
+
+    def _numbered(self, label: NDArray[Any]) -> Labels:
         from scipy.ndimage import label as pieces_of
 
-        label = self._label()
-        if label is None:
-            return None
         if is_two_tone(label):
             inside = label > label.max(initial=0) / 2
             return pieces_of(inside, np.ones((3,) * label.ndim))[0].astype(np.int32)
@@ -205,11 +231,12 @@ class Objects:
     @property
     def are_pieces(self) -> bool:
         """Whether its label is a mask, whose connected pieces count as objects."""
-        label = self._label()
-        return label is not None and is_two_tone(label)
+        drawn = self._drawn()
+        return drawn is not None and is_two_tone(drawn[0])
 
-    def _label(self) -> NDArray[Any] | None:
-        masks: dict[str, NDArray[Any]] = self.whole.masks()
+    def _drawn(self) -> tuple[NDArray[Any], NDArray[np.bool_]] | None:
+        """Return what the label's file holds, 0 where it is left open, and where it is."""
+        masks = drawn_in(self.whole, self.ignore)
         if len(masks) > 1:
             raise DataError(
                 f"{self.whole.name}: objects are numbered in one file, these labels are "
@@ -218,13 +245,14 @@ class Objects:
         return next(iter(masks.values()), None)
 
     def truth(self) -> NDArray[np.int8] | None:
-        """Return background, interior and rim, (*axes)."""
+        """Return background, interior and rim, and 3 where the label is left open, (*axes)."""
         numbers = self.numbers()
         if numbers is None:
             return None
+        left_open, numbers = numbers == OPEN, np.maximum(numbers, 0)
         diameter = label_diameter(numbers)
         width = 1 if not np.isfinite(diameter) else max(1, round(RIM * diameter))
-        return boundary_targets(numbers, width)
+        return np.where(left_open, np.int8(LEFT_OUT), boundary_targets(numbers, width))
 
     def __getattr__(self, name: str) -> Any:
         """Return what it has in common with its case: name, shape, spacing, files."""
@@ -257,8 +285,39 @@ def numbered(p: ArrayLike, diameter: float | None = None, spacing: Sequence[floa
     )  # fmt: skip
 
 
+def without_open(truth: ArrayLike, found: ArrayLike) -> tuple[Labels, Labels]:
+    """Return both with 0 where the truth is left open.
+
+    What is left of a found object that lies mostly there goes too, unless it meets a true one.
+
+    Parameters
+    ----------
+    truth
+        Numbers of objects, -1 where it is left open, (*axes).
+    found
+        Numbers of objects, (*axes).
+
+    Examples
+    --------
+    >>> [one.tolist() for one in without_open([-1, -1, 0, 1, 1], [4, 4, 4, 2, 2])]
+    [[0, 0, 0, 1, 1], [0, 0, 0, 2, 2]]
+    """
+    a, b = np.asarray(truth, np.int32), np.asarray(found, np.int32)
+    left_open = a == OPEN
+    if not left_open.any():
+        return a, b
+    size = int(b.max(initial=0)) + 1
+    there, elsewhere, met = (
+        np.bincount(b[where], minlength=size) for where in (left_open, ~left_open, a > 0)
+    )
+    kept = (elsewhere >= there) | (met > 0)
+    return np.where(left_open, 0, a), np.where(left_open | ~kept[b], 0, b)
+
+
 def counts_of_objects(truth: ArrayLike, found: ArrayLike) -> dict[str, int]:
     """Return how many objects there are, were found, and match at each overlap.
+
+    Where the truth is -1, it is left open, and nothing counts.
 
     Examples
     --------
@@ -267,7 +326,7 @@ def counts_of_objects(truth: ArrayLike, found: ArrayLike) -> dict[str, int]:
     """
     from neuroloom.learn.dense.measures.instances import average_precision
 
-    a, b = np.asarray(truth), np.asarray(found)
+    a, b = without_open(truth, found)
     n, m = len(np.unique(a[a > 0])), len(np.unique(b[b > 0]))
     at = average_precision(a, b, IOUS)
     matched = {f"objects_matched@{level:g}": round(n * at[level]["recall"]) if n else 0

@@ -22,6 +22,7 @@ from neuroloom.io.cases.truth import (
     Coding,
     closed,
     is_inside,
+    left_open_in,
     merged,
     opened,
     raw_label,
@@ -247,7 +248,7 @@ class Case:
         files, ignore = [str(label[name]) for name in classes], self.coding.ignore
         if ignore is None:
             return merged([*map(is_inside, raws, files)])
-        left_open = [_beside_numbers(raw, ignore) for raw in raws]
+        left_open = [left_open_in(raw, ignore, of_one_class=True) for raw in raws]
         found = merged([*map(is_inside, map(closed, raws, left_open), files)])
         anywhere = np.logical_or.reduce(left_open) & (found == 0)
         return opened(found, anywhere, ignore) if anywhere.any() else found
@@ -317,12 +318,6 @@ class Case:
             return joined
         lacking = np.full_like(joined[0], np.nan)
         return np.stack([lacking if place < 0 else joined[place] for place in self.order])
-
-
-def _beside_numbers(raw: np.ndarray, ignore: int) -> np.ndarray:
-    """Return where a mask of one class holds `ignore`, if it holds other numbers too."""
-    numbered = ((raw != 0) & (raw != ignore)).any()
-    return raw == ignore if numbered else np.zeros(raw.shape, bool)
 
 
 def _turned(values: np.ndarray, turn: Turn | None) -> np.ndarray:

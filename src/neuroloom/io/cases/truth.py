@@ -277,6 +277,27 @@ def numbers_inside(raw: np.ndarray, name: str = "the mask") -> list[int]:
     return [number for number in sorted(counted(whole)) if number > 0]
 
 
+def left_open_in(raw: np.ndarray, ignore: int | None, *, of_one_class: bool = False) -> np.ndarray:
+    """Return which pixels of a label file are left open, those that hold `ignore`.
+
+    Parameters
+    ----------
+    of_one_class
+        Whether the file is a mask of one class: where `ignore` is all that it holds beside 0, that
+        is its white.
+
+    Examples
+    --------
+    >>> left_open_in(np.array([0, 1, 255]), 255).tolist()
+    [False, False, True]
+    >>> left_open_in(np.array([0, 255]), 255, of_one_class=True).any()
+    np.False_
+    """
+    if ignore is None or (of_one_class and not ((raw != 0) & (raw != ignore)).any()):
+        return np.zeros(raw.shape, bool)
+    return raw == ignore
+
+
 def closed(raw: np.ndarray, left_open: np.ndarray) -> np.ndarray:
     """Return what a label holds with 0 where it is left open, in its own type."""
     return np.where(left_open, np.zeros((), raw.dtype), raw)

@@ -222,6 +222,7 @@ def dense_facts(
     dataset = prepared.dataset
     facts = dataset.facts
     kind = "volume" if facts["dims"] == 3 else "image"
+    left_open = dataset.extra["found"].ignore if study.ignore is None else study.ignore
     parts = ", ".join(facts["parts"])
     if all(name.isdigit() for name in facts["parts"]):
         parts = f"label{'s' * (len(facts['parts']) > 1)} {parts}"
@@ -235,7 +236,7 @@ def dense_facts(
         "Channels": ", ".join(facts["channels"]),
         "Classes": parts,
         "Median grid": f"{middle} of {spacing} {unit}",
-        "Left out": "" if facts["ignore"] is None else f"voxels labelled {facts['ignore']}",
+        "Left out": "" if left_open is None else f"voxels labelled {left_open}",
     }
     return {
         "title": f"{parts[0].upper()}{parts[1:]} in {kind}s" if len(parts) < 70 else

@@ -217,7 +217,7 @@ def _as_trained(
     own = [] if another else found.channels
     order = match_channels(own, trained, incomplete=study.missing != "none")
     if trained["classes_of"] is None:
-        return found.changed(order=order), trained
+        return found.changed(order=order), trained | {"ignore": ignore}
     known = _classes_of(trained)
     numbering = match_classes(_named(found, known), known)
     if ignore is not None:
