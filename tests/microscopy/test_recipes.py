@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.recording import image
 from neuroloom.io.images import read_image, to_array, write_image
 from neuroloom.microscopy import Measure, Threshold
+from neuroloom.microscopy.curation import write_training_set
 from neuroloom.microscopy.morphometry import AXON_COLUMNS
 from tests import grids
 
@@ -113,6 +115,26 @@ def test_pieces_of_a_mask_are_the_true_objects(smooth, tmp_path):
     assert metrics["f1"]["value"] == 1.0
     assert metrics["f1"]["baseline"] > 0.9
     assert "each connected piece counts" in (run.folder / "audit.json").read_text()
+
+
+@pytest.mark.parametrize("pipeline", ["nuclei", "mine.yaml"])
+def test_what_labels_leave_open_is_not_scored(pipeline, tmp_path):
+    data, cases = grids.write_nuclei(tmp_path / "data"), {}
+    for file in sorted((data / "labels").iterdir()):
+        drawn = (to_array(read_image(file))[0] > 0).astype(np.uint8)
+        drawn[:48] = 255  # three of five nuclei
+        cases[file.stem] = (read_image(data / "images" / file.name), drawn)
+    kept = write_training_set(tmp_path / "kept", cases, ["nucleus"])
+    if pipeline.endswith(".yaml"):
+        pipeline = str(tmp_path / pipeline)
+        Path(pipeline).write_text("- {do: smooth, sigma: 1.0}\n- {do: threshold}\n")
+    run = Threshold(pipeline=pipeline).run(kept, tmp_path / "out")
+    metrics = json.loads((run.folder / "metrics.json").read_text())
+    score = metrics["f1" if "f1" in metrics else "dice"]
+    assert score["value"] > 0.9
+    assert score["baseline"] > 0.9
+    rows = run.predictions
+    assert (rows["tp"] + rows["fn"]).max() == (2 if "f1" in metrics else (drawn == 1).sum())
 
 
 def test_a_blank_image_ends_nothing_and_is_named(tmp_path):

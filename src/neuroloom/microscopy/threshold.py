@@ -16,7 +16,7 @@ from neuroloom.core.errors import ConfigError
 from neuroloom.core.files import whole_if_there, write_json
 from neuroloom.core.recipe import Recipe, setting
 from neuroloom.io.cases.layouts import few
-from neuroloom.microscopy.objects import Objects
+from neuroloom.microscopy.objects import Objects, without_open
 from neuroloom.microscopy.pipelines.engine import check_steps, read_pipeline, run_pipeline
 from neuroloom.microscopy.pipelines.named import steps_of
 
@@ -100,7 +100,7 @@ class Threshold(Recipe):
         findings = [Finding("note", "Files", text) for text in (found.layout, *found.notes)]
         findings += findings_of_problems(problems)
         if kind == "labels":
-            findings += _said_of_objects(found.cases)
+            findings += _said_of_objects(found.cases, found.ignore)
         return Prepared(found, steps, kind, findings)
 
     def work(self, prepared: Prepared, run: Run) -> None:
@@ -116,7 +116,8 @@ class Threshold(Recipe):
             image = self.pick(case)
             labels = run_pipeline(prepared.steps, image, case.spacing)
             self.keep(case, labels, run.folder / "artifacts" / "masks")
-            rows.append({"case": case.name} | self.judge(case, image, labels))
+            judged = self.judge(case, image, labels, prepared.found.ignore)
+            rows.append({"case": case.name} | judged)
             shown = shown or (case.name, image, labels)
             flat += [case.name] if np.ptp(image) == 0 else []
             place = {"role": "threshold", "fit": number, "fits": len(prepared.found.cases)}
@@ -148,19 +149,31 @@ class Threshold(Recipe):
         folder.mkdir(parents=True, exist_ok=True)
         return write_image(folder / f"{case.name}{suffix}", content, like=case.recording())
 
-    def judge(self, case: Case, image: NDArray[Any], labels: Labels) -> dict[str, float]:
-        """Return the counts of a case: of objects, or of pixels, and those of Otsu's threshold."""
+    def judge(
+        self, case: Case, image: NDArray[Any], labels: Labels, ignore: int | None = None
+    ) -> dict[str, float]:
+        """Return the counts of a case: of objects, or of pixels, and those of Otsu's threshold.
+
+        Parameters
+        ----------
+        case
+            With a label, or without.
+        image, labels
+            What was segmented and what was found, (*axes).
+        ignore
+            The value of the label where it is left open; nothing there counts.
+        """
         out: dict[str, float] = {
             "objects": float(labels.max()),
             "share": float((labels > 0).mean()),
         }
         whole = labels.dtype != bool
-        truth = _truth(case, objects=whole)
+        truth = Objects(case, ignore=ignore).numbers() if whole else case.truth()
         if truth is None:
             return out
         plain = run_pipeline("nuclei-otsu", image, case.spacing)
         for role, found in (("", labels), ("baseline_", plain)):
-            counts = _objects(truth, found, self.iou) if whole else _pixels(truth, found)
+            counts = _objects(truth, found, self.iou) if whole else _pixels(truth, found, ignore)
             out |= {role + name: value for name, value in counts.items()}
         return out
 
@@ -174,20 +187,15 @@ def _require_channel(cases: Sequence[Case], channel: int) -> None:
         )
 
 
-def _truth(case: Case, *, objects: bool) -> Labels | None:
-    """Return the objects of a label, numbered, or its pixels; None without a label."""
-    return Objects(case).numbers() if objects else case.truth()
-
-
 def _said_of_flat(names: Sequence[str], channel: int) -> list[Finding]:
     text = f"{few(names)}: channel {channel} has one value everywhere; nothing was found there."
     return [Finding("warning", "Flat images", text)] if names else []
 
 
-def _said_of_objects(cases: Sequence[Case]) -> list[Finding]:
+def _said_of_objects(cases: Sequence[Case], ignore: int | None) -> list[Finding]:
     """Say in which labels the objects are numbers, and in which connected pieces of a mask."""
     labelled = [case for case in cases if case.label is not None]
-    masks = [case.name for case in labelled if Objects(case).are_pieces]
+    masks = [case.name for case in labelled if Objects(case, ignore=ignore).are_pieces]
     told = []
     if masks:
         told.append(
@@ -203,10 +211,12 @@ def _said_of_objects(cases: Sequence[Case]) -> list[Finding]:
 def _objects(truth: Labels, found: Labels, iou: float) -> dict[str, float]:
     from neuroloom.learn.dense.measures.instances import match_instances
 
-    matched = match_instances(truth, found, iou)
+    matched = match_instances(*without_open(truth, found), iou)
     return {"tp": matched.tp, "fp": matched.fp, "fn": matched.fn}
 
 
-def _pixels(truth: Labels, found: Labels) -> dict[str, float]:
-    a, b = truth > 0, found > 0
+def _pixels(truth: Labels, found: Labels, ignore: int | None) -> dict[str, float]:
+    from neuroloom.learn.dense.measures.overlap import without_ignored
+
+    a, b = (labels > 0 for labels in without_ignored(truth, found, ignore))
     return {"tp": int((a & b).sum()), "fp": int((b & ~a).sum()), "fn": int((a & ~b).sum())}
