@@ -296,6 +296,22 @@ def test_held_out_images_are_judged_in_the_sizes_that_were_taken(target, tmp_pat
     assert rows_of(study, new, 0, p, [], {})[0]["volume_true"] == own["volume_true"]
 
 
+def test_a_mask_of_axons_and_myelin_beside_one_of_each_is_no_image(tmp_path):
+    """AxonDeepSeg writes three masks beside its images."""
+    data = grids.write_nerve(tmp_path / "data", masks=True)
+    learnt = Axon().read(data)
+    for number in range(2):
+        own = f"n{number}_image_seg"
+        axon = to_array(read_image(data / f"{own}-axon.png"))[0]
+        write_image(data / f"{own}-axonmyelin.png", image(axon))
+    dataset = Axon().read(data)
+    assert dataset.table["name"].tolist() == ["n0_image", "n1_image"]
+    assert any("n0_image_seg-axonmyelin.png" in found.detail for found in dataset.findings)
+    for labelled in (True, False):
+        new = Axon().read_like({"axes": learnt.facts}, data, [], labelled=labelled)
+        assert new.table["name"].tolist() == ["n0_image", "n1_image"]
+
+
 def test_axons_and_myelin_must_both_be_there(tmp_path):
     data = grids.write_sections(tmp_path / "data")
     with pytest.raises(DataError, match="axons and myelin"):

@@ -123,7 +123,8 @@ def by_globs(
     """Pair what matches globs by the part of the name that varies.
 
     A mapping of images names channels, one of labels names classes; lists are alternatives. What
-    both match is what leaves less of its name to vary. Without `labelled`, labels may be missing.
+    both match is what leaves less of its name to vary, and a mask of two of the classes in one is
+    no image. Without `labelled`, labels may be missing.
     """
     every = listed(root)
     channels = list(images) if isinstance(images, Mapping) else []
@@ -132,6 +133,9 @@ def by_globs(
     taken = {file: len(key) for group in masks for key, file in group.items()}
     matches = [_less_labels(_matching(root, every, globs), taken) for globs in wanted]
     classes = list(labels) if isinstance(labels, Mapping) else []
+    united = _united(dict(zip(classes, masks, strict=False)))
+    passed = sorted({file for group in matches for file in group.values() if file in united})
+    matches = [{k: f for k, f in group.items() if f not in united} for group in matches]
     keys = sorted(set().union(*matches))
     rows = []
     for key in keys:
@@ -145,8 +149,9 @@ def by_globs(
     alone = sorted(group[key] for group in masks for key in group if key not in keys)
     said = f"globs {', '.join(_flat(images))} with {', '.join(_flat(labels)) or 'no labels'}"
     said += ", paired by what varies in the names"
+    notes = [f"Masks that hold two classes in one were passed over: {few(passed)}."]
     numbers = dict(enumerate(classes, start=1)) or None
-    return Layout(rows, said, channels=channels, classes=numbers, alone=alone)
+    return Layout(rows, said, notes * bool(passed), channels=channels, classes=numbers, alone=alone)
 
 
 def images_only(root: Path, n_channels: int = 0, folder: Path | None = None) -> Layout:
@@ -351,6 +356,29 @@ def _matching(
 def _less_labels(found: dict[str, str], taken: Mapping[str, int]) -> dict[str, str]:
     """Leave out files of which the glob of a label leaves less to vary; `taken`: file -> length."""
     return {key: file for key, file in found.items() if len(key) <= taken.get(file, len(key))}
+
+
+def _united(masks: Mapping[str, Mapping[str, str]]) -> set[str]:
+    """Return what files would be called that are masks of two classes in one.
+
+    Parameters
+    ----------
+    masks
+        Class -> key -> its mask; the words of two classes then stand where one does.
+
+    Examples
+    --------
+    >>> found = _united({"axon": {"a": "1/a_axon.png"}, "myelin": {"a": "1/a_myelin.png"}})
+    >>> sorted(found)
+    ['1/a_axonmyelin.png', '1/a_myelinaxon.png']
+    """
+    found = set()
+    for one, other in permutations(masks, 2):
+        for file in masks[one].values():
+            folder, slash, name = file.rpartition("/")
+            before, word, after = name.rpartition(one)
+            found |= {f"{folder}{slash}{before}{word}{other}{after}"} if word else set()
+    return found
 
 
 def _label_of(there: list[str | None], classes: list[str]) -> str | dict[str, str] | None:
