@@ -34,6 +34,17 @@ def test_tables_densities_and_fascicles(tmp_path):
     assert nerve["total_axon_density"]["value"] == pytest.approx(3 / 108)
 
 
+def test_an_image_without_fascicles_is_refused_where_they_are_asked_for(tmp_path):
+    data = grids.write_fibres(tmp_path / "data", images=2)
+    (data / "s1_seg-nerve.png").rename(data / "s1_fascicle.png")
+    fields = {"nerve": "*_seg-nerve.*", "pixel_size": 0.1}
+    with pytest.raises(DataError, match="s1 has an axon mask, but no nerve mask"):
+        Measure(**fields).run(data, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    (section,) = Measure(**fields, include=["s0_*"]).prepare(data).sections
+    assert section.nerve is not None
+
+
 def test_the_pixel_size_must_come_from_somewhere(tmp_path):
     data = grids.write_fibres(tmp_path, images=1)
     with pytest.raises(ConfigError, match="pixel_size"):

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from neuroloom.core.run import Run
 
 ROLES = ("axon", "myelin", "nerve")
+REMEDIES = {
+    "myelin": "set `myelin: null` if the axons have none",
+    "nerve": "measure the images that have fascicles and those that have none apart (`include`)",
+}
 
 
 @dataclass(frozen=True)
@@ -86,19 +90,21 @@ class Measure(Recipe):
         found = {role: _by_stem(data, getattr(self, role)) for role in ROLES}
         if not found["axon"]:
             raise DataError(f"{data}: no file matches axon '{self.axon}'.")
-        if self.myelin and (lacking := sorted(set(found["axon"]) - set(found["myelin"]))):
-            raise DataError(
-                f"{data}: {lacking[0]} has an axon mask, but no myelin mask ('{self.myelin}'). Add "
-                "it, or set `myelin: null` if the axons have none."
-            )
+        axons = {k: file for k, file in found["axon"].items() if included(file.name, self.include)}
+        if not axons:
+            raise DataError(f"{data}: no axon mask matches include {', '.join(self.include)}.")
+        for role, remedy in REMEDIES.items():
+            glob, lacking = getattr(self, role), sorted(set(axons) - set(found[role]))
+            if glob is not None and lacking:
+                raise DataError(
+                    f"{data}: {lacking[0]} has an axon mask, but no {role} mask ('{glob}'). Add "
+                    f"it, or {remedy}."
+                )
         sections = [
             Section(key.replace("/", "_"), file, found["myelin"].get(key),
                     found["nerve"].get(key), self.pixel_size or _pixel_of(file, key))
-            for key, file in found["axon"].items()
-            if included(file.name, self.include)
+            for key, file in axons.items()
         ]  # fmt: skip
-        if not sections:
-            raise DataError(f"{data}: no axon mask matches include {', '.join(self.include)}.")
         bare = [one.name for one in sections if not read_masks(one)["axon"].any()]
         return Prepared(sections, [*_plausible(sections), *_empty(bare)])
 
