@@ -585,6 +585,17 @@ def test_what_a_run_would_do_is_said_beforehand(small):
         assert {"patch", "spacing", "features"} <= said
 
 
+def test_new_data_are_not_narrowed_by_what_the_run_included(small):
+    run, given = small
+    recipe, data = read_yaml(run.folder / "recipe.yaml")
+    if not (isinstance(recipe, Study) and given.trains and hasattr(recipe, "include")):
+        return
+    facts = recipe.load_model(run).facts
+    narrow = recipe.model_copy(update={"include": ["no file is called so"]})
+    whole, read = (len(one.read_like(facts, Path(data or ""), [])) for one in (recipe, narrow))
+    assert read == whole > 0
+
+
 def test_each_metric_has_five_numbers(small):
     run, given = small
     metrics = read_json(run.folder / "metrics.json")

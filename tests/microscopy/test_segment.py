@@ -344,6 +344,20 @@ def test_oblong_pixels_are_not_believed(tmp_path):
     assert "Pixel sizes that were not believed" in {found.title for found in prepared.findings}
 
 
+def test_what_is_delivered_is_what_was_scored(tmp_path):
+    """The globs of the run narrow neither; those of `evaluate` narrow both."""
+    data = grids.write_nerve(tmp_path / "data", images=3)
+    fields = {"budget": "2 steps", "plan": {"features": "4", "patch": "32,32"}, "folds": 0}
+    run = Axon(**fields, include=["n0_*"]).run(data, tmp_path / "r")
+    new = ["n1_image.png", "n2_image.png"]
+    run.evaluate(data, tmp_path / "e", include=new)
+    scored = pd.read_parquet(tmp_path / "e/predictions.parquet")
+    assert set(scored["example"]) == {"n1_image", "n2_image"}
+    sums = pd.read_excel(tmp_path / "e/predictions/densities.xlsx", index_col=0)
+    assert sums["name"].tolist() == ["n1_image", "n2_image"]
+    assert not [*(tmp_path / "e/predictions").glob("n0_*")]
+
+
 def test_a_run_that_learnt_greys_is_judged_by_two_masks(tmp_path):
     """Greys number myelin first, masks axons."""
     greys = grids.write_nerve(tmp_path / "greys")

@@ -66,7 +66,7 @@ class Axon(Segment):
 
     def read(self, data: Path) -> Dataset:
         """Find and check the images; greys 128 and 255 of one label file are myelin and axons."""
-        known = self._named(data)
+        known = self._named(data, self.include)
         dataset = super(Axon, known).read(data)
         if not {"axon", "myelin"} <= set(dataset.facts["parts"]):
             raise DataError(
@@ -80,10 +80,10 @@ class Axon(Segment):
         self, facts: dict[str, Any], data: Path, include: list[str], *, labelled: bool = True
     ) -> Dataset:
         """Read new images, with or without labels."""
-        known = self._named(data, labelled=labelled)
+        known = self._named(data, include, labelled=labelled)
         return super(Axon, known).read_like(facts, data, include, labelled=labelled)
 
-    def _named(self, data: Path, *, labelled: bool = True) -> Axon:
+    def _named(self, data: Path, include: list[str], *, labelled: bool = True) -> Axon:
         """Return the recipe with what the labels' classes are, where nothing said it."""
         from neuroloom.learn.dense.data.read import find
         from neuroloom.microscopy.fibres import globs_of_masks
@@ -95,7 +95,7 @@ class Axon(Segment):
             return self.model_copy(update={"images": images, "labels": labels})
         if not labelled:
             return self
-        found = find(self, data, self.include)
+        found = find(self, data, include)
         if {"axon", "myelin"} & {found.kind, *(found.classes or {}).values()}:
             return self
         return self.model_copy(update={"values": GREYS})
@@ -130,12 +130,18 @@ class Axon(Segment):
         sums = sum_up(table, label, dataset, row, known=known)
         return label, sums | {"pixel_um": width}
 
-    def predict(self, run: Run, inputs: list[Path], out: Path | str | None = None) -> pd.DataFrame:
+    def predict(
+        self,
+        run: Run,
+        inputs: list[Path],
+        out: Path | str | None = None,
+        include: list[str] | None = None,
+    ) -> pd.DataFrame:
         """Label new images as `DenseStudy.predict` does, and write a table with a row an image."""
         from neuroloom.microscopy.fibres import SUMS
         from neuroloom.microscopy.morphometry import write_tables
 
-        table = super().predict(run, inputs, out)
+        table = super().predict(run, inputs, out, include)
         if out is not None:
             images = table.drop_duplicates("name")[["name", *SUMS, "pixel_um"]]
             write_tables(images.reset_index(drop=True), Path(out) / f"densities.{self.tables}")
@@ -144,10 +150,10 @@ class Axon(Segment):
     def evaluate(
         self, run: Run, data: Path, out: Path | str | None = None, include: list[str] | None = None
     ) -> pd.DataFrame:
-        """Score the run on other labelled images; masks and tables go to OUT/predictions."""
+        """Score the run on other labelled images; their masks and tables go to OUT/predictions."""
         metrics = super().evaluate(run, data, out, include)
         if out is not None:
-            self.predict(run, [data], Path(out) / "predictions")
+            self.predict(run, [data], Path(out) / "predictions", include)
         return metrics
 
     def illustrate(self, run: Run, prepared: Prepared, fits: list[Fitted]) -> None:

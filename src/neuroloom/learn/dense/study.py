@@ -448,7 +448,13 @@ class DenseStudy(Study):
 
         return explain_again(self, run)
 
-    def predict(self, run: Run, inputs: list[Path], out: Path | str | None = None) -> pd.DataFrame:
+    def predict(
+        self,
+        run: Run,
+        inputs: list[Path],
+        out: Path | str | None = None,
+        include: list[str] | None = None,
+    ) -> pd.DataFrame:
         """Label new images.
 
         Parameters
@@ -461,6 +467,8 @@ class DenseStudy(Study):
             Where a label image a case, on the grid and in the format of its input, a map of the
             uncertainty, `predictions.parquet` / `.csv` and `audit.json` are written; None writes
             nothing.
+        include
+            Globs that narrow the files.
 
         Returns
         -------
@@ -470,4 +478,4 @@ class DenseStudy(Study):
         """
         from neuroloom.learn.dense.apply.predict import predict
 
-        return predict(self, run, inputs, out)
+        return predict(self, run, inputs, out, include)

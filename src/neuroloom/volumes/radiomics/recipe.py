@@ -154,6 +154,8 @@ class Radiomics(Study):
 
         Parameters
         ----------
+        include
+            Globs that narrow the images; None: those of the settings.
         columns
             Of a table of features; empty: those of the settings, or all that can be.
         labelled
@@ -172,7 +174,8 @@ class Radiomics(Study):
         if data.is_file() and data.suffix.lower() in (".csv", ".tsv") and not has_images(data):
             taken = [name for name in (self.target, self.time, self.event) if name]
             return read_table(data, columns or wish.columns, taken, labelled=labelled)
-        found = find_cases(data, include or self.include, self.images, self.labels, self.pattern)
+        wanted = self.include if include is None else include
+        found = find_cases(data, wanted, self.images, self.labels, self.pattern)
         found = found.in_unit(unit or found.usual_unit)
         wish = replace(wish, channel=find_channel(found.channels, channel, self.channel))
         return measure_cases(found, wish, learnt=labelled and self.learns, upright=upright)

@@ -35,7 +35,11 @@ LABEL_SUFFIXES = (
 
 
 def predict(
-    study: DenseStudy, run: Run, inputs: list[Path], out: Path | str | None = None
+    study: DenseStudy,
+    run: Run,
+    inputs: list[Path],
+    out: Path | str | None = None,
+    include: list[str] | None = None,
 ) -> pd.DataFrame:
     """Label the cases of `inputs`; see `DenseStudy.predict`."""
     import pandas as pd
@@ -45,7 +49,9 @@ def predict(
     if out is not None:
         check_out(Path(out))
     ensemble = study.load_model(run)
-    datasets = [study.read_like(ensemble.facts, path, [], labelled=False) for path in inputs]
+    datasets = [
+        study.read_like(ensemble.facts, path, include or [], labelled=False) for path in inputs
+    ]
     files = [case.images[0] for dataset in datasets for case in dataset.extra["found"].cases]
     datasets = named_apart(datasets, files)
     folder = None if out is None else Path(out)
