@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json
@@ -101,6 +102,33 @@ def test_versions_and_regions_must_fit(tmp_path):
     (data / "second/n1.tif").unlink()
     with pytest.raises(DataError, match="n1: has a region, but no second version"):
         Curate(**BOTH).prepare(data)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_grey_edges_of_masks_are_cut_at_half(suffix, tmp_path):
+    data = grids.write_candidates(tmp_path / "data")
+    drawn = {}
+    for file in sorted((data / "labels").iterdir()):
+        drawn[file.stem] = mask(file)
+        soft = Image.fromarray(255 * drawn[file.stem])
+        if suffix == ".png":  # two pixels of grey at each edge
+            soft = soft.resize((192, 192), Image.Resampling.BILINEAR).resize((96, 96))
+        file.unlink()
+        soft.save(file.with_suffix(suffix), **({"quality": 60} if suffix == ".jpg" else {}))
+    assert ((mask(data / f"labels/n0{suffix}") > 0) != drawn["n0"]).mean() > 0.01
+    run = Curate(marks="marks.csv").run(data, tmp_path / "run")
+    kept = mask(run.folder / "artifacts/training/labelsTr/n0.tif")
+    assert (kept != drawn["n0"]).mean() < 0.001
+
+
+def test_a_mask_in_colours_is_refused_before_anything_is_written(tmp_path):
+    data = grids.write_candidates(tmp_path / "data")
+    drawn = np.random.default_rng(0).integers(0, 255, (96, 96, 3), np.uint8)
+    Image.fromarray(drawn).save(data / "labels/n2.png")
+    (data / "labels/n2.tif").unlink()
+    with pytest.raises(DataError, match=r"n2.png: has 3 channels that differ"):
+        Curate(marks="marks.csv").run(data, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_numbers_without_a_class_are_refused_before_anything_is_written(tmp_path):

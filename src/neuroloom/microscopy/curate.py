@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import at_home, digest, write_json
 from neuroloom.core.recipe import Recipe, setting
 from neuroloom.io.cases.layouts import few, unlike_channels
+from neuroloom.io.cases.tones import is_flat_between, white_near
+from neuroloom.io.cases.truth import is_inside, is_lossy
 from neuroloom.io.names import named_channels
 from neuroloom.microscopy.curation import (
     IGNORE,
@@ -114,9 +117,9 @@ class Curate(Recipe):
                 f"{few(case.name for case in found.cases)}; name the folder of results in `labels`."
             )
         _require_alike(cases, files)
-        if self.classes:
-            for role in ("labels", "second"):
-                _require_declared(cases, files[role], len(self.classes))
+        for case in cases:
+            for role in ROLES:
+                self._check(case, files, role)
         marks = read_marks(_placed(data, self.marks), names) if self.marks else Marks()
         if self.marks and not marks.good:
             raise DataError(f"{self.marks}: no image is called good, so nothing is left to learn.")
@@ -173,15 +176,15 @@ class Curate(Recipe):
         """Merge and leave out, draw the outcome, and write it if it was called good."""
         from neuroloom.microscopy.story.curate import write_sheet
 
-        first = self.read(case, prepared, "labels")
+        first = self.read(case, prepared.files, "labels")
         assert first is not None
-        second, region = (self.read(case, prepared, role) for role in ("second", "regions"))
+        second, region = (self.read(case, prepared.files, role) for role in ("second", "regions"))
         labels = first
         if second is not None and region is not None:
-            labels = merge(first, second, region > 0, case=case.name, log=log)
-        dirt = self.read(case, prepared, "exclude")
+            labels = merge(first, second, region, case=case.name, log=log)
+        dirt = self.read(case, prepared.files, "exclude")
         if dirt is not None:
-            labels = exclude(labels, dirt > 0, case=case.name, log=log)
+            labels = exclude(labels, dirt, case=case.name, log=log)
         mark = prepared.marks.of(case.name)
         write_sheet(folder, case, labels, second)
         if mark == "good":
@@ -193,14 +196,20 @@ class Curate(Recipe):
             "share": float(((labels > 0) & (labels != IGNORE)).mean()),
         }  # fmt: skip
 
-    def read(self, case: Case, prepared: Prepared, role: str) -> Labels | None:
+    def read(self, case: Case, files: dict[str, dict[str, Path]], role: str) -> Labels | None:
         """Read a case's file of a role as classes, shape (y, x) or (z, y, x); None without one."""
-        file = prepared.files[role].get(case.name)
+        file = files[role].get(case.name)
         if file is None:
             return None
         labels = read_plane(file)
         numbered = role in ("labels", "second") and self.classes
-        return labels if numbered else (labels > 0).astype(np.uint8)
+        return labels if numbered else inside_of(labels, file).astype(np.uint8)
+
+    def _check(self, case: Case, files: dict[str, dict[str, Path]], role: str) -> None:
+        """Refuse a file that cannot be read so, and a number that no class was declared for."""
+        labels = self.read(case, files, role)
+        if labels is not None and role in ("labels", "second") and self.classes:
+            require_declared(labels, files[role][case.name].name, len(self.classes))
 
     def illustrate(self, run: Run, prepared: Prepared, rows: list[dict[str, Any]]) -> None:
         """Write the table to mark, the metrics, the contact sheets and the report."""
@@ -232,6 +241,27 @@ def read_plane(file: Path) -> Labels:
     if (array != array[0]).any():
         raise DataError(f"{file}: has {len(array)} channels that differ; a mask has one.")
     return array[0]
+
+
+def inside_of(labels: Labels, file: Path) -> NDArray[np.bool_]:
+    """Return what is marked: of numbers all above 0, of a mask with grey edges as `is_inside` does.
+
+    Raises
+    ------
+    DataError
+        If it holds fractions that are no soft mask.
+
+    Examples
+    --------
+    >>> inside_of(np.array([0, 3, 255], np.uint8), Path("a.jpg")).tolist()
+    [False, False, True]
+    >>> inside_of(np.array([0, 90, 90, 90, 255], np.uint8), Path("a.png")).tolist()
+    [False, True, True, True, True]
+    """
+    white = white_near(int(labels.max())) if labels.dtype.kind == "u" else 0
+    if white and not is_lossy(file) and is_flat_between(labels, white):
+        return labels > 0
+    return is_inside(labels, str(file))
 
 
 def _placed(data: Path, name: str) -> Path:
@@ -280,13 +310,6 @@ def _channels(cases: list[Case], names: list[str]) -> list[str]:
                 "net learns from images with the same channels: keep those of one kind."
             )
     return named_channels(counts[0], names or cases[0].header.channels)
-
-
-def _require_declared(cases: list[Case], files: dict[str, Path], n_classes: int) -> None:
-    """Refuse results with a number that no class was declared for."""
-    for case in cases:
-        if case.name in files:
-            require_declared(read_plane(files[case.name]), files[case.name].name, n_classes)
 
 
 def _suffix(cases: list[Case]) -> str:
