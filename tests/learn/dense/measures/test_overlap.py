@@ -73,6 +73,20 @@ def test_regions_are_their_own_masks():
         assert (o.mask_of(truth, of) == a).all()
 
 
+@pytest.mark.parametrize("kind", [np.uint32, np.int64])
+def test_labels_of_nine_digits_are_counted_as_small_ones(kind):
+    """The Allen atlas numbers structures up to 614454277."""
+    truth, predicted = labels(3, k=5)
+    number = np.array([0, 997, 70_000, 484_682_470, 614_454_277])
+    small = {"both": (1, 3), "one": 2, "none": 0}
+    large = {name: number[list(o.labels_of(of))].tolist() for name, of in small.items()}
+    found = o.counts_of(number[truth].astype(kind), number[predicted].astype(kind), large)
+    for part, expected in zip(found, o.counts_of(truth, predicted, small), strict=True):
+        assert part.tolist() == expected.tolist()
+    with pytest.raises(DataError, match="label -1"):
+        o.counts_of(np.array([-1]), np.array([997]), {"one": 997})
+
+
 def test_empty_rules():
     none, some = np.zeros((4, 4), int), np.eye(4, dtype=int)
     both, missed, invented = (

@@ -18,6 +18,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Values = float | NDArray[Any]
 Classes = Mapping[str, int | Sequence[int]]
+_MOST = 255  # up to this label all numbers have a row and a column of their own
 
 EMPTY_RULES: dict[str, str] = {
     "agreement": "1 where truth and prediction are both empty, 0 where only one is: Dice, Jaccard, "
@@ -134,14 +135,29 @@ def counts_of(truth: ArrayLike, predicted: ArrayLike, classes: Classes) -> Count
     [2, 1]
     """
     a, b = same_grid(truth, predicted)
-    known = max(int(label) for labels in classes.values() for label in labels_of(labels))
-    top = max(known, int(a.max(initial=0)), int(b.max(initial=0)))
-    table = confusion(a, b, top + 1)
-    member = np.zeros((len(classes), top + 1), dtype=np.int64)
+    known = sorted({label for labels in classes.values() for label in labels_of(labels)})
+    top = max(known[-1], int(a.max(initial=0)), int(b.max(initial=0)))
+    values, size = np.arange(top + 1), top + 1
+    if top > _MOST:
+        values, size = np.array(known), len(known) + 1
+        a, b = (_placed(values, labels) for labels in (a, b))
+    table = confusion(a, b, size)
+    member = np.zeros((len(classes), size), dtype=np.int64)
     for row, labels in enumerate(classes.values()):
-        member[row, list(labels_of(labels))] = 1
+        member[row, np.searchsorted(values, labels_of(labels))] = 1
     tp = np.einsum("kt,tp,kp->k", member, table, member)
     return _complete(tp, member @ table.sum(0) - tp, member @ table.sum(1) - tp, table.sum())
+
+
+def _placed(values: Ints, labels: NDArray[Any]) -> Ints:
+    """Return the place of each label among sorted values; of one that is not there, their number.
+
+    Atlases number structures up to nine digits, and a table of all numbers would not fit.
+    """
+    labels = np.asarray(labels, np.int64)
+    place = np.searchsorted(values, labels)
+    there = values[np.minimum(place, len(values) - 1)] == labels
+    return np.where(there, place, np.where(labels < 0, labels, len(values)))
 
 
 def labels_of(labels: int | Sequence[int]) -> tuple[int, ...]:
