@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -130,6 +132,38 @@ def test_images_of_a_microscope(tmp_path):
     assert copy.shape == (3, 10, 12)
     assert copy.attrs["spacing"] == pytest.approx((1.0, 1.0))
     assert read_json(run.folder / "metrics.json") == {}
+
+
+def write_halves(folder, cases, first=1):
+    """Write volumes with a class to the left and one to the right, numbered from `first`."""
+    for half in ("images", "labels"):
+        (folder / half).mkdir(parents=True)
+    for case in range(cases):
+        label = np.zeros((12, 10, 8), np.uint8)
+        label[2:5, 3:7, 2:6], label[7:10, 3:7, 2:6] = first, first + 1
+        label[5, case % 10, 0] = first
+        for half in ("images", "labels"):
+            write_image(folder / half / f"c{case}.nii.gz", volume(label, np.eye(4)))
+    return folder
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_classes_of_a_side_stay_on_theirs(named, tmp_path):
+    data = write_halves(tmp_path / "data", cases=2 if named else 6)
+    if named:
+        names = {"background": 0, "LeftHippocampus": 1, "RightHippocampus": 2}
+        facts = {"labels": {str(k): name for name, k in names.items()}, "training": [
+            {"image": f"images/c{case}.nii.gz", "label": f"labels/c{case}.nii.gz"}
+            for case in range(2)
+        ]}  # fmt: skip
+        (data / "dataset.json").write_text(json.dumps(facts))
+    prepared = Augment().prepare(data)
+    assert "flip" not in [own.name for own in prepared.transforms]
+    assert [own.title for own in prepared.findings] == ["Copies are not mirrored"]
+    with pytest.raises(ConfigError, match="Leave 'flip' out"):
+        Augment(transforms=["flip"]).prepare(data)
+    blobs = write_blobs(tmp_path / "blobs", cases=6)
+    assert "flip" in [own.name for own in Augment().prepare(blobs).transforms]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -33,11 +33,19 @@ WHOSE = ("subject", "session", "run", "split")
 
 @dataclass(frozen=True)
 class Found:
-    """The cases, what the audit says of them, and what is to be done."""
+    """The cases, what the audit says of them, and the names of what is to be done."""
 
     cases: FoundCases
     problems: list[Problem]
-    transforms: tuple[Transform, ...]
+    names: list[str]
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def transforms(self) -> tuple[Transform, ...]:
+        """What is to be done."""
+        from neuroloom.learn.dense.augment import parse_augment
+
+        return parse_augment(self.names)
 
 
 class Augment(Recipe):
@@ -92,7 +100,26 @@ class Augment(Recipe):
         refuse_unfit(transforms)
         found = find_cases(data, self.include, self.images, self.labels, self.pattern)
         problems = require_sound(check_cases(found.cases, found.classes, found.ignore))
-        return Found(found, problems, transforms)
+        return self._without_false_sides(Found(found, problems, self.transforms))
+
+    def _without_false_sides(self, prepared: Found) -> Found:
+        """Leave out the flip of the default where classes have a side; one asked for is refused."""
+        if not any(own.name == "flip" for own in prepared.transforms):
+            return prepared
+        if not have_sides(prepared.cases):
+            return prepared
+        if self.transforms != DEFAULT:
+            raise ConfigError(
+                "transforms: the labels have classes on the left and on the right, and a mirrored "
+                "copy would hold the left one on the right. Leave 'flip' out."
+            )
+        said = (
+            "The labels have classes on the left and on the right; in a mirror image the left one "
+            "would lie on the right. So 'flip' was left out of the default transforms."
+        )
+        names = [name for name in prepared.names if name != "flip"]
+        told = Finding("note", "Copies are not mirrored", said)
+        return replace(prepared, names=names, findings=(told,))
 
     def work(self, prepared: Found, run: Run) -> None:
         """Write the copies, what was drawn, how well labels came back, and the report."""
@@ -161,7 +188,8 @@ class Augment(Recipe):
 
 
 def _findings(prepared: Found) -> list[Finding]:
-    told = [
+    told = list(prepared.findings)
+    told += [
         Finding("warning" if own.severity == "warning" else "note", own.file, own.text)
         for own in prepared.problems
     ]
@@ -175,6 +203,15 @@ def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     import pandas as pd
 
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def have_sides(found: FoundCases) -> bool:
+    """Tell whether classes are left and right ones, by their names or by where they lie."""
+    from neuroloom.io.cases.sides import lie_on_sides
+    from neuroloom.volumes.segment import has_sides
+
+    names = found.classes or dict(found.names)
+    return has_sides(list(names.values())) or lie_on_sides(found.cases, names, found.ignore)
 
 
 def fit_landmarks(transforms: tuple[Transform, ...], found: FoundCases) -> tuple[Transform, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -44,11 +44,21 @@ def flips(seen: list[Seen]) -> list[Problem]:
     return found + [problem for problem in _exchanged(seen) if problem.case not in named]
 
 
-def lie_on_sides(cases: Sequence[Case], ignore: int | None = None) -> bool:
+def lie_on_sides(
+    cases: Sequence[Case], names: Mapping[int, str], ignore: int | None = None
+) -> bool:
     """Tell whether one class lies to the right of another in most cases, as halves of a pair do.
 
-    Some cases are read for it; of fewer than five with labels and a place in space nothing is said.
+    Asked of classes without names only: names tell a side themselves. Some cases are read for it;
+    of fewer than five with labels and a place in space nothing is said.
+
+    Parameters
+    ----------
+    names
+        Number to name, as far as known; a name that is the number itself is none.
     """
+    if any(name != str(value) for value, name in names.items()):
+        return False
     labelled = [case for case in cases if case.label is not None]
     rows = np.linspace(0, len(labelled) - 1, min(len(labelled), _LOOKED_AT)).astype(int)
     seen = [look(Seen(labelled[row], ignore), None, "model") for row in rows]

@@ -82,7 +82,7 @@ def _facts(recipe: Augment, run: Run, prepared: Found, table: pd.DataFrame) -> d
     rows = {
         "Cases": f"{len(prepared.cases.cases)}, {labelled} with a label",
         "Copies": f"{len(drawn)}, in {run.folder.name}/artifacts/images and labels",
-        "Transforms": ", ".join(recipe.transforms) or "none",
+        "Transforms": ", ".join(prepared.names) or "none",
         "Layout": prepared.cases.layout,
     }
     return {

@@ -275,8 +275,8 @@ def _mirror(
 
     numbers = {value: name for value, name in classes.items() if value}
     axes = study.mirrored(found.cases[0], [*classes.values(), *regions])
-    nameless = len(numbers) > 1 and all(name == str(value) for value, name in numbers.items())
-    return [] if axes and nameless and lie_on_sides(found.cases, ignore) else axes
+    several = len(numbers) > 1
+    return [] if axes and several and lie_on_sides(found.cases, numbers, ignore) else axes
 
 
 def _numbered(count: int) -> list[str]:
