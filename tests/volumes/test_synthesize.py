@@ -328,3 +328,19 @@ def test_channels_are_told_by_their_names_in_new_data(tmp_path):
     expected = run.predict(data)["psnr"].tolist()
     for manifest in ("one.csv", "other.csv"):
         assert run.predict(tmp_path / manifest)["psnr"].tolist() == pytest.approx(expected)
+
+
+def test_channels_in_the_order_that_is_asked_for_are_those_of_their_names(tmp_path):
+    data = write_contrasts(tmp_path / "d", subjects=2)
+    rows = [{f"image_{c}": f"d/sub-{s}/anat/sub-{s}_{c}.nii.gz" for c in ("T1w", "T2w")}
+            | {"subject": s} for s in range(2)]  # fmt: skip
+    pd.DataFrame(rows).to_csv(tmp_path / "cases.csv", index=False)
+    fields = {"kind": "contrast", "make": ["T2w"]}
+    plain = Synthesize(**fields).read(tmp_path / "cases.csv")
+    turned = Synthesize(channels=["T2w", "T1w"], **fields).read(tmp_path / "cases.csv")
+    assert turned.facts["channels"] == plain.facts["channels"] == ["T1w"]
+    np.testing.assert_array_equal(turned.x, plain.x)
+    np.testing.assert_array_equal(turned.truth, plain.truth)
+    facts = {"axes": turned.facts}
+    again = Synthesize(channels=["T2w", "T1w"], **fields).read_like(facts, data, [])
+    np.testing.assert_array_equal(again.x, plain.x)

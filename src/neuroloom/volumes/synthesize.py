@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -115,19 +114,19 @@ class Synthesize(Study):
 
         found = self._found(data, include, facts)
         return read_pairs(
-            found, self.kind, make=self.make, target=self.target, size=self.size, facts=facts
-        )
+            found, self.kind, channels=self.channels, make=self.make, target=self.target,
+            size=self.size, facts=facts,
+        )  # fmt: skip
 
     def _found(self, data: Path, include: list[str], facts: dict[str, Any] | None) -> FoundCases:
         from neuroloom.io.cases import find_cases
 
         known = (facts or {}).get("all_channels", [])
         asked = known or self.channels or (["*"] if self.kind == "contrast" else [])
-        found = find_cases(
+        return find_cases(
             data, include, self.images, (), self.pattern, channels=asked,
             incomplete=bool(known), n_channels=len(known),
         )  # fmt: skip
-        return replace(found, channels=self.channels or found.channels or known)
 
     def baseline(self, task: str) -> str | None:
         """Name what needs no net: components, cubic splines, intensities alone."""

@@ -125,8 +125,8 @@ def _shorn(text: str, file: Path) -> str:
 
 def _voxels(seen: Seen, image: np.ndarray) -> None:
     first = seen.case.images[0]
-    if seen.case.missing:
-        image = np.delete(image, seen.case.missing, axis=0)
+    if seen.case.lacking:
+        image = np.delete(image, seen.case.lacking, axis=0)
     bad = image.size - np.count_nonzero(np.isfinite(image))
     if bad:
         seen.say("error", first, f"{bad} of {image.size} voxels are NaN or infinite; mend them.")

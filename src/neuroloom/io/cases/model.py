@@ -171,6 +171,14 @@ class Case:
         return None if turn.is_none else turn
 
     @property
+    def lacking(self) -> tuple[int, ...]:
+        """Places of the channels that are not there, in the order that is asked for."""
+        if not self.order:
+            return self.missing
+        gone = (-1, *self.missing)
+        return tuple(k for k, place in enumerate(self.order) if place in gone)
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Size of the grid in array order, (y, x) or (z, y, x)."""
         return self.header.shape

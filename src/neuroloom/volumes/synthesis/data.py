@@ -11,6 +11,7 @@ from neuroloom.core.audit import Finding, refuse_duplicates
 from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import ConfigError, DataError, nearest
 from neuroloom.io.cases.layouts import few, unlike_channels
+from neuroloom.learn.dense.data.match import ordered_by
 from neuroloom.volumes.whole.data import (
     KEPT,
     Wish,
@@ -36,6 +37,7 @@ def read_pairs(
     found: FoundCases,
     kind: str,
     *,
+    channels: Sequence[str] = (),
     make: Sequence[str] = (),
     target: str | None = None,
     size: int | None = None,
@@ -49,6 +51,8 @@ def read_pairs(
         "autoencoder": the image itself; "super-resolution": made of its means over blocks of two
         places along each axis; "contrast": the channels `make` of the others; "gan": images alone,
         with the class of each as what goes with it.
+    channels
+        Their names, in the order that is wanted; empty: as the data call them.
     make
         Channels to be made, by name or number (from 1).
     target
@@ -71,24 +75,22 @@ def read_pairs(
     hashes = found.hashes()
     refuse_duplicates({path: hashes[path] for images in found.table["image"] for path in images})
     wish = Wish(size=size, apart=kind == "contrast")
+    found = in_order(found, _trained(facts)) if facts else ordered_by(found, channels)
     images, _, _, count = read_images(found, frame, [], wish, None)
-    channels = list(found.channels or names_of(count))
-    if len(channels) != count:
-        unlike = unlike_channels(count, len(channels), channels)
+    known = facts["all_channels"] if facts else channels
+    names = list(known or found.channels or names_of(count))
+    if len(names) != count:
+        unlike = unlike_channels(count, len(names), names)
         raise DataError(f"The images have {unlike}, as is declared.")
-    trained = (facts or {}).get("all_channels", channels)
-    order = _order(channels, trained)
-    if order != sorted(order):
-        images, channels = images[:, order], [channels[k] for k in order]
-    x, y, given, made = _parted(images, channels, kind, make)
-    _require_given(found, given)
+    x, y, given, made = _parted(images, names, kind, make)
+    _require_given(found, names, given)
     groups = ["all"]
     if kind == "gan":
         y, groups = _classes(found, target, facts)
     rows = with_folders(found.table)
     rows = rows[[name for name in KEPT if name in rows]].assign(onset=0.0, stop=1.0)
     # What lacks the image to be made can be predicted, not judged.
-    rows["label"] = [np.nan if case.missing else 1.0 for case in found.cases]
+    rows["label"] = [np.nan if case.lacking else 1.0 for case in found.cases]
     extents = [_extent(case.shape, case.spacing, frame) for case in found.cases]
     rows["extent"] = ["x".join(map(str, extent)) for extent in extents]
     return Dataset(
@@ -103,7 +105,8 @@ def read_pairs(
             "unit": frame.unit,
             "channels": given,
             "made": made,
-            "all_channels": channels,
+            "all_channels": names,
+            "called": (facts or {}).get("called", list(found.channels)),
             "groups": groups,
             "n_table": 0,
             "layout": found.layout,
@@ -128,7 +131,7 @@ def read_coarse(found: FoundCases, facts: dict[str, Any]) -> Dataset:
         One that lists every image that cannot serve.
     """
     findings = audited(found, labels=False, use="image")
-    found = in_order(measured_alike(found, facts["unit"]), facts)
+    found = in_order(measured_alike(found, facts["unit"]), _trained(facts))
     rows = with_folders(found.table)
     rows = rows[[name for name in KEPT if name in rows]].assign(onset=0.0, stop=1.0)
     return Dataset(
@@ -173,23 +176,15 @@ def _of_another_size(found: FoundCases, facts: dict[str, Any]) -> list[Finding]:
     return [Finding("warning", "Places of another size", told)]
 
 
-def _order(channels: list[str], trained: list[str]) -> list[int]:
-    """Return the places of channels in the order that a model was trained in, where names say it.
-
-    Examples
-    --------
-    >>> _order(["T2", "T1"], ["T1", "T2"]), _order(["a", "b"], ["T1", "T2"])
-    ([1, 0], [0, 1])
-    """
-    if sorted(channels) != sorted(trained):
-        return list(range(len(channels)))
-    return [channels.index(name) for name in trained]
+def _trained(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return what `in_order` must know of a run: all its channels, given and made."""
+    return {"channels": facts["all_channels"], "called": facts.get("called", [])}
 
 
-def _require_given(found: FoundCases, given: list[str]) -> None:
+def _require_given(found: FoundCases, names: Sequence[str], given: Sequence[str]) -> None:
     """Refuse cases that lack a channel which is not to be made."""
     for case in found.cases:
-        if short := [found.channels[k] for k in case.missing if found.channels[k] in given]:
+        if short := [names[k] for k in case.lacking if names[k] in given]:
             raise DataError(
                 f"{case.name}: lacks {', '.join(short)}, of which images are made; add the file or "
                 "leave the case out."

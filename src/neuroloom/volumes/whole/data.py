@@ -12,7 +12,12 @@ import numpy as np
 from neuroloom.core.audit import Finding, refuse_duplicates
 from neuroloom.core.dataset import Dataset, Task, require_classes
 from neuroloom.core.errors import DataError
-from neuroloom.learn.dense.data.match import contrasts_of, match_channels, of_learnt_contrasts
+from neuroloom.learn.dense.data.match import (
+    contrasts_of,
+    match_channels,
+    of_learnt_contrasts,
+    ordered_by,
+)
 from neuroloom.learn.dense.data.read import MEND, require_names
 from neuroloom.volumes.whole.columns import Column, odd_words, read_columns
 from neuroloom.volumes.whole.frames import Frame, choose_frame, put_mask_on, put_on, standardised
@@ -113,8 +118,7 @@ def read_whole(
     if labelled:
         paths = [path for images in found.table["image"] for path in images]
         refuse_duplicates({path: hashes[path] for path in paths})
-    if kept:
-        found = in_order(found, kept)
+    found = in_order(found, kept) if kept else ordered_by(found, wish.channels)
     frame = Frame.of(kept) if kept else frame_of(found, wish)
     table = with_folders(found.table)
     columns = _columns(table, wish, kept)

@@ -258,6 +258,23 @@ def test_names_of_ones_own_stand_for_those_of_the_files(tmp_path):
     np.testing.assert_array_equal(swapped.x[0].image(), own)
 
 
+def test_names_of_the_data_in_another_order_move_the_channels(tmp_path):
+    data = grids.write_nnunet(tmp_path / "a")
+    own = Segment().read(data)
+    recipe = Segment(channels=["t2", "T1"])
+    turned = recipe.read(data)
+    assert turned.facts["channels"] == ["t2", "T1"]
+    np.testing.assert_array_equal(turned.x[0].image(), own.x[0].image()[::-1])
+    for names in ({"T1": 0, "T2": 1}, {"T2": 1, "T1": 0}):
+        found = like(recipe, data, channels(tmp_path, data, names))
+        np.testing.assert_array_equal(found.x[0].image(), turned.x[0].image())
+    with pytest.raises(DataError, match="call their channels T1, T2: T2 would be the name of"):
+        Segment(channels=["T2", "PD"]).read(data)
+    np.testing.assert_array_equal(
+        Segment(channels=["T1", "PD"]).read(data).x[0].image(), own.x[0].image()
+    )
+
+
 def test_channels_without_names_go_by_place():
     assert match_channels([], {"channels": ["T1", "T2"]}) == ()
     assert match_channels(["0000", "0001"], {"channels": ["T1", "T2"]}) == ()

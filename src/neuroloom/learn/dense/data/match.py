@@ -7,6 +7,7 @@ before T1.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -115,6 +116,33 @@ def match_channels(
         )
     order = tuple(found.get(k, -1) for k in range(len(called)))
     return () if order == tuple(range(len(own))) else order
+
+
+def ordered_by(found: FoundCases, names: Sequence[str]) -> FoundCases:
+    """Return cases with their channels in the order of `names`, where the data call them the same.
+
+    Where the data have no names, or others, `names` are new ones for channels in their places.
+
+    Raises
+    ------
+    DataError
+        If a name is that of another channel in the data, and not all of them are.
+    """
+    own = list(found.channels)
+    if len(own) != len(names) or not (_tell_apart(own) and _tell_apart(names)):
+        return found
+    known, asked = [plain(name) for name in own], [plain(name) for name in names]
+    if set(known) == set(asked):
+        order = tuple(known.index(name) for name in asked)
+        return replace(found.changed(order=order), channels=[own[place] for place in order])
+    moved = [name for k, name in enumerate(names) if asked[k] in known and asked[k] != known[k]]
+    if moved:
+        raise DataError(
+            f"`channels` says {', '.join(names)}, the data call their channels {', '.join(own)}: "
+            f"{', '.join(moved)} would be the name of another one. Give all names of the data in "
+            "the order that is wanted, or new names in the order of the data."
+        )
+    return found
 
 
 def of_learnt_contrasts(

@@ -21,6 +21,7 @@ from neuroloom.learn.dense.data.match import (
     match_classes,
     of_drawn_contrasts,
     of_learnt_contrasts,
+    ordered_by,
 )
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def read_cases(
         cases = DenseCases(found.cases)
     else:
         require_names(count, study.channels, "`channels` says")
+        found = ordered_by(found, study.channels)
         cases = DenseCases(found.cases)
         facts = {"unit": unit} | _facts(study, found, cases, ignore)
     _refuse_unlike(found, facts)
