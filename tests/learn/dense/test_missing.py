@@ -11,6 +11,8 @@ from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.recording import volume
 from neuroloom.io.cases import find_cases
 from neuroloom.io.images import write_image
+from neuroloom.learn.dense.data.match import match_channels
+from neuroloom.learn.dense.data.read import find_new
 from neuroloom.learn.dense.nets.conditioning import build_bearing
 from neuroloom.learn.dense.planning.fingerprint import measure_case
 from neuroloom.learn.dense.training.voxel import voxel_features
@@ -61,6 +63,43 @@ def test_contrasts_of_bids_are_channels_that_may_lack(tmp_path):
     assert run.predictions.query("role == 'model'")["example"].nunique() == 4
     new = grids.write_contrasts(tmp_path / "new", subjects=1, lacking=("sub-0_T1w",))
     assert run.predict(new)["name"].tolist() == ["sub-0"]
+
+
+def new_cases(data, labelled=True, **fields):
+    trained = {"channels": ["T1", "T2"], "called": ["T1", "T2"]}
+    study = Segment(missing="hemis", **fields)
+    found = find_new(study, data, [], trained["channels"], labelled=labelled)
+    order = match_channels(found.channels, trained, incomplete=True)
+    cases = found.changed(order=order).cases
+    return {case.name: np.isnan(case.image()).all((1, 2, 3)).tolist() for case in cases}
+
+
+def test_new_data_of_globs_may_lack_a_channel(tmp_path):
+    globs = {"images": {"T1": "*_t1.nii.gz", "T2": "*_t2.nii.gz"}, "labels": {"x": "*_seg.nii.gz"}}
+    grids.write_case(tmp_path / "p1_t1.nii.gz", tmp_path / "p1_seg.nii.gz", 1)
+    for labelled in (True, False):
+        assert new_cases(tmp_path, labelled, **globs) == {"p1": [False, True]}
+    with pytest.raises(DataError, match=r"nothing matches \*_t2.nii.gz"):
+        Segment(missing="hemis", **globs).read(tmp_path)
+
+
+def test_new_cases_of_nnunet_may_lack_a_channel(data):
+    (data / "imagesTr").rename(data / "imagesTs")
+    found = new_cases(data, labelled=False)
+    assert list(found.values())[:3] == [[False, False], [False, True], [True, False]]
+    (data / "dataset.json").unlink()
+    assert new_cases(data / "imagesTs", labelled=False) == found
+    channels = {"channels": ["T1", "T2"], "called": ["T1", "T2"]}
+    facts = {"axes": channels | {"unit": "mm", "dims": 3, "classes_of": None}}
+    with pytest.raises(DataError, match="has 1 channel, expected 2"):
+        Segment().read_like(facts, data / "imagesTs", [], labelled=False)
+
+
+def test_all_new_cases_may_lack_a_declared_channel(data):
+    for file in (data / "imagesTr").glob("*_0001.nii.gz"):
+        file.unlink()
+    (data / "labelsTr/toy_002.nii.gz").unlink()
+    assert set(map(tuple, new_cases(data).values())) == {(False, True)}
 
 
 def test_films_beside_drawn_anatomy_are_passed_over(tmp_path):

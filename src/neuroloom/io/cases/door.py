@@ -102,7 +102,9 @@ def find_cases(
     """
     data = Path(data)
     _check_there(data)
-    layout, root = _recognised(data, images, labels, channels, n_channels, labelled=labelled)
+    layout, root = _recognised(
+        data, images, labels, channels, n_channels, labelled=labelled, incomplete=incomplete
+    )
     if not labelled:
         layout = layout.unlabelled()
     layout.rows = [row for row in layout.rows if any(included(p, include) for p in row.images)]
@@ -150,6 +152,7 @@ def _recognised(
     n_channels: int,
     *,
     labelled: bool,
+    incomplete: bool,
 ) -> tuple[Layout, Path]:
     """Return the layout and the folder that its paths are relative to."""
     file, _ = split_address(data)
@@ -159,17 +162,20 @@ def _recognised(
         return single(data), data.parent
     if file.is_file():
         raise DataError(f"{data}: no reader for '{data.suffix}' files, and it is no CSV or TSV.")
+    # What is learnt from must be there once; new data may lack a channel altogether.
+    incomplete = incomplete and n_channels > 0
     if images:
-        return by_globs(data, images, labels, labelled=labelled), data
-    if not labelled and (new := by_new_images(data, n_channels)):
+        return by_globs(data, images, labels, labelled=labelled, incomplete=incomplete), data
+    if not labelled and (new := by_new_images(data, n_channels, incomplete=incomplete)):
         return new, data
     if labels:
         raise DataError(f"{data}: globs of labels need globs of images, images=['raw_*.tif'].")
-    if layout := by_dataset_json(data) or by_bids(data, channels) or by_cases_csv(data):
+    layout = by_dataset_json(data, incomplete=incomplete) or by_bids(data, channels)
+    if layout := layout or by_cases_csv(data):
         return layout, data
     if layout := by_mask_folders(data) or by_folders(data) or by_names(data, channels):
         return completed(layout, data, labelled=labelled), data
-    return images_only(data, n_channels), data
+    return images_only(data, n_channels, incomplete=incomplete), data
 
 
 def _check_there(data: Path) -> None:

@@ -119,19 +119,25 @@ def by_globs(
     labels: Sequence[str] | Mapping[str, str],
     *,
     labelled: bool = True,
+    incomplete: bool = False,
 ) -> Layout:
     """Pair what matches globs by the part of the name that varies.
 
     A mapping of images names channels, one of labels names classes; lists are alternatives. What
     both match is what leaves less of its name to vary, and a mask of two of the classes in one is
-    no image. Without `labelled`, labels may be missing.
+    no image. Without `labelled`, labels may be missing; if `incomplete`, all images but those of
+    one channel.
     """
     every = listed(root)
     channels = list(images) if isinstance(images, Mapping) else []
     wanted = _glob_groups(images)
     masks = [_matching(root, every, globs, needed=labelled) for globs in _glob_groups(labels)]
     taken = {file: len(key) for group in masks for key, file in group.items()}
-    matches = [_less_labels(_matching(root, every, globs), taken) for globs in wanted]
+    there = any(_matching(root, every, globs, needed=False) for globs in wanted)
+    needed = not (incomplete and there)
+    matches = [
+        _less_labels(_matching(root, every, globs, needed=needed), taken) for globs in wanted
+    ]
     classes = list(labels) if isinstance(labels, Mapping) else []
     united = _united(dict(zip(classes, masks, strict=False)))
     passed = sorted({file for group in matches for file in group.values() if file in united})
@@ -139,9 +145,8 @@ def by_globs(
     keys = sorted(set().union(*matches))
     rows = []
     for key in keys:
-        there = [group.get(key) for group in masks]
         paths = tuple(group[key] for group in matches if key in group)
-        label = _label_of(there, classes)
+        label = _label_of([group.get(key) for group in masks], classes)
         name = key if key and len(matches) > 1 else image_stem(paths[0])
         missing = tuple(k for k, group in enumerate(matches) if key not in group)
         pixel = pixel_of(root, paths[0])
@@ -154,27 +159,37 @@ def by_globs(
     return Layout(rows, said, notes * bool(passed), channels=channels, classes=numbers, alone=alone)
 
 
-def images_only(root: Path, n_channels: int = 0, folder: Path | None = None) -> Layout:
+def images_only(
+    root: Path, n_channels: int = 0, folder: Path | None = None, *, incomplete: bool = False
+) -> Layout:
     """Take every image as a case without a label, or NAME_0000, NAME_0001 … as one of channels.
 
-    Those below `folder` are taken; None: below `root`.
+    Those below `folder` are taken; None: below `root`. If `incomplete`, a case may lack some of
+    `n_channels`.
     """
     every = listed(root, folder)
     if not every:
         left = [item.name for item in sorted(root.iterdir()) if item.name in _SKIPPED]
         but = f" but in {few(left)}, where none is looked for" if left else ""
         raise DataError(f"{root}: no image or volume is in this folder or below it{but}.")
-    if numbered := _numbered(every, n_channels):
-        rows = [
-            Row(place.rpartition("/")[2], tuple(files), pixel=pixel_of(root, files[0]))
-            for place, files in numbered.items()
-        ]
+    if numbered := _numbered(every, n_channels, incomplete=incomplete):
+        rows = [_of_channels(root, place, files) for place, files in numbered.items()]
         return Layout(rows, "images without labels, a file a channel (NAME_0000, NAME_0001 …)")
     rows = [Row(image_stem(file), (file,), pixel=pixel_of(root, file)) for file in every]
     return Layout(rows, "images without labels")
 
 
-def _numbered(files: list[str], n_channels: int) -> dict[str, list[str]]:
+def _of_channels(root: Path, place: str, files: Sequence[str | None]) -> Row:
+    """Return a case of a file a channel, None for one that is not there."""
+    there = tuple(file for file in files if file is not None)
+    missing = tuple(k for k, file in enumerate(files) if file is None)
+    name = place.rpartition("/")[2]
+    return Row(name, there, missing=missing, pixel=pixel_of(root, there[0]))
+
+
+def _numbered(
+    files: list[str], n_channels: int, *, incomplete: bool
+) -> dict[str, list[str | None]]:
     """Return place -> channels if all files are named as nnU-Net's new cases are, else nothing.
 
     Several files of a single name may as well be several cases, unless there are `n_channels`.
@@ -185,13 +200,13 @@ def _numbered(files: list[str], n_channels: int) -> dict[str, list[str]]:
         if match is None:
             return {}
         found.setdefault(match[1], {})[match[2]] = file
-    counts = {tuple(sorted(channels)) for channels in found.values()}
-    numbers = next(iter(counts))
-    whole = len(counts) == 1 and numbers == tuple(f"{k:04d}" for k in range(len(numbers)))
-    known = len(numbers) == n_channels if n_channels else len(found) > 1
-    if not whole or not known:
+    there = {number for channels in found.values() for number in channels}
+    numbers = [f"{k:04d}" for k in range(n_channels or len(there))]
+    known = there <= {*numbers} and (n_channels > 0 or len(found) > 1)
+    whole = all(len(channels) == len(numbers) for channels in found.values())
+    if not known or not (whole or (incomplete and n_channels)):
         return {}
-    return {place: [channels[key] for key in numbers] for place, channels in found.items()}
+    return {place: [own.get(number) for number in numbers] for place, own in found.items()}
 
 
 def single(path: Path) -> Layout:

@@ -14,8 +14,11 @@ from neuroloom.io.cases.layouts import CHANNEL, Layout, Row, images_only, listed
 from neuroloom.io.images import image_stem, image_suffix
 
 
-def by_dataset_json(root: Path) -> Layout | None:
-    """Recognise a folder by its `dataset.json`; None if there is none that declares labels."""
+def by_dataset_json(root: Path, *, incomplete: bool = False) -> Layout | None:
+    """Recognise a folder by its `dataset.json`; None if there is none that declares labels.
+
+    If `incomplete`, cases may lack channels that it declares.
+    """
     path = root / "dataset.json"
     if not path.is_file():
         return None
@@ -25,7 +28,7 @@ def by_dataset_json(root: Path) -> Layout | None:
     if "dataset" in facts:
         layout = Layout(_from_listing(root, facts), "nnU-Net raw folder with a listing")
     elif _has_channels(root):
-        layout = _from_folders(root)
+        layout = _from_folders(root, len(_channel_names(facts)) if incomplete else 0)
     elif "training" in facts:
         layout = _from_training(root, facts)
     else:
@@ -41,12 +44,15 @@ def by_dataset_json(root: Path) -> Layout | None:
     return layout
 
 
-def by_new_images(root: Path, n_channels: int = 0) -> Layout | None:
-    """Recognise the new cases of nnU-Net and the Decathlon, imagesTs; None where there are none."""
+def by_new_images(root: Path, n_channels: int = 0, *, incomplete: bool = False) -> Layout | None:
+    """Recognise the new cases of nnU-Net and the Decathlon, imagesTs; None where there are none.
+
+    If `incomplete`, a case may lack some of `n_channels`.
+    """
     folder = root / "imagesTs"
     if not folder.is_dir() or not listed(root, folder):
         return None
-    layout = images_only(root, n_channels, folder)
+    layout = images_only(root, n_channels, folder, incomplete=incomplete)
     layout.sentence = f"imagesTs alone, {layout.sentence}; each case counts as a subject"
     layout.each_a_subject = True
     if (root / "dataset.json").is_file():
@@ -121,8 +127,8 @@ def _has_channels(root: Path) -> bool:
     return bool(files) and all(CHANNEL.match(image_stem(file)) for file in files)
 
 
-def _from_folders(root: Path) -> Layout:
-    """Read imagesTr/NAME_0000.ext and labelsTr/NAME.ext."""
+def _from_folders(root: Path, n_channels: int) -> Layout:
+    """Read imagesTr/NAME_0000.ext and labelsTr/NAME.ext; there are `n_channels`, or more."""
     folder = root / "labelsTr"
     labels = listed(root, folder) if folder.is_dir() else []
     clashes: dict[str, str] = {}
@@ -132,7 +138,8 @@ def _from_folders(root: Path) -> Layout:
         match = CHANNEL.match(image_stem(file))
         if match:
             found.setdefault(match[1], {})[match[2]] = file
-    wanted = sorted({key for channels in found.values() for key in channels})
+    declared_ones = {f"{k:04d}" for k in range(n_channels)}
+    wanted = sorted(declared_ones.union(*found.values()))
     rows = [
         Row(
             name,
