@@ -10,7 +10,8 @@ import torch
 
 from neuroloom.core.errors import ConfigError
 from neuroloom.learn.dense.data.cases import DenseCases
-from neuroloom.learn.dense.explain import by_distance, looks, slope_of
+from neuroloom.learn.dense.explain import _first_there, by_distance, looks, slope_of
+from neuroloom.learn.dense.nets.conditioning import fill_missing
 from neuroloom.learn.dense.planning.denseplan import DensePlan
 from neuroloom.learn.dense.training.learner import DenseLearner, Wishes
 from neuroloom.learn.training.fit import FitJob
@@ -91,6 +92,26 @@ def test_a_large_structure_and_a_small_image_fit_the_patch():
     learner.fit(DenseCases([Disc(k) for k in range(4)]), job=FitJob(steps=30))
     for look in looks(learner, DenseCases([Disc(0)]), ["a"]):
         assert look.mask.shape == look.slope.shape == (64, 64)
+
+
+def test_a_channel_that_is_not_there_is_not_there_for_the_slope_either():
+    class Counts(torch.nn.Module):
+        """Log-odds are twice the sum of the channels, by how many are there."""
+
+        def forward(self, x):
+            filled, there = fill_missing(x)
+            odds = filled.sum(1) * there.sum(1)[:, None, None]
+            return torch.stack([-odds, odds], 1)
+
+    tile = np.ones((2, 4, 4), np.float32)
+    at = np.zeros((4, 4), bool)
+    at[1, 2] = True
+    assert slope_of(Counts(), tile, at, 1, regions=False)[1, 2] == 2 * 2 * 2
+    tile[0] = np.nan
+    assert slope_of(Counts(), tile, at, 1, regions=False)[1, 2] == 2
+    assert _first_there(tile, 2).tolist() == tile[1].tolist()
+    slab = np.arange(6, dtype=np.float32)[:, None, None] * np.ones((1, 4, 4), np.float32)
+    assert _first_there(slab, 2)[0, 0] == 2
 
 
 @pytest.mark.parametrize(

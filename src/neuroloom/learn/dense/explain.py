@@ -44,8 +44,8 @@ class Look:
     case, part
         Names of the case and of the class or region.
     image, mask, slope, control
-        (*axes) of one patch: first channel, the structure as predicted, size of the slope, and that
-        of a net with random weights.
+        (*axes) of one patch: the first channel that is there, the structure as predicted, size of
+        the slope, and that of a net with random weights.
     spacing
         Of the patch's voxels.
     """
@@ -67,7 +67,8 @@ def slope_of(net: nn.Module, tile: Floats, mask: Bools, place: int, *, regions: 
     net
         From (n, channel, *axes) to logits, in evaluation mode.
     tile, mask
-        (channel, *axes), as the net sees it; (*axes): the voxels whose log-odds are meant.
+        (channel, *axes), as the net sees it, NaN in a channel that is not there; (*axes): the
+        voxels whose log-odds are meant.
     place
         Of the class or region among the net's outputs.
     regions
@@ -89,7 +90,7 @@ def slope_of(net: nn.Module, tile: Floats, mask: Bools, place: int, *, regions: 
     """
     import torch
 
-    x = torch.as_tensor(np.nan_to_num(tile))[None].requires_grad_()
+    x = torch.tensor(tile)[None].requires_grad_()
     odds = _log_odds(net(x)[0], place, regions=regions)
     (slope,) = torch.autograd.grad(odds[torch.as_tensor(mask)].mean(), x)
     return slope[0].abs().sum(0).numpy()
@@ -137,9 +138,9 @@ def looks(learner: DenseLearner, cases: Any, names: Sequence[str]) -> Iterator[L
                 slope_of(own, tile, mask, place, regions=bool(plan.regions))
                 for own in (net, random)
             )
-            middle = tile[len(tile) // 2 if learner.wishes.slab > 1 else 0]
+            shown = _first_there(tile, len(seen))
             spacing = tuple(step / size for step in plan.spacing[-plan.dims :])
-            yield Look(name, part, middle, mask, slope, control, spacing)
+            yield Look(name, part, shown, mask, slope, control, spacing)
 
 
 def _places(learner: DenseLearner) -> dict[str, int]:
@@ -178,6 +179,13 @@ def _tile(x: Floats, found: Bools, patch: Sequence[int]) -> tuple[Floats, Bools]
         start = int(min(max(m - p // 2, 0), n - p))
         window.append(slice(start, start + p))
     return x[(slice(None), *window)], found[tuple(window)]
+
+
+def _first_there(tile: Floats, channels: int) -> Floats:
+    """Return the first channel that is there, of the middle slice where the tile is a slab."""
+    middle = len(tile) // channels // 2 * channels
+    own = tile[middle : middle + channels]
+    return own[int(np.isfinite(own).reshape(channels, -1).all(1).argmax())]
 
 
 def by_distance(found: Sequence[Look]) -> pd.DataFrame:
