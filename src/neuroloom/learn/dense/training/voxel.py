@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neuroloom.learn.dense.apply.large import room, slabs
 from neuroloom.learn.dense.data.cases import DenseCases
 from neuroloom.learn.dense.training.learner import Wishes
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 SCALES = (1.0, 2.0, 4.0)
 SAMPLE = 24_000
 CASES = 40  # from so many it learns, evenly spread: more teach a linear model nothing
-SLAB_VOXELS = 4_000_000
 MARGIN = int(4 * SCALES[-1])
 
 
@@ -77,8 +77,7 @@ class VoxelLearner:
         inside = np.flatnonzero((flat > 0) & (flat != self.wishes.ignore))
         outside = np.flatnonzero(flat == 0)
         rows = np.concatenate([_some(own, count // 2, rng) for own in (inside, outside)])
-        wanted = voxel_features(case.image()).reshape(truth.size, -1)[rows]
-        return wanted, flat[rows]
+        return voxel_features(case.image(), rows), flat[rows]
 
     def _as_arrays(
         self, seen: Any, slopes: Any, offsets: Any, mean: Any, scale: Any
@@ -115,8 +114,8 @@ class VoxelLearner:
         a = self.arrays
         weights = (a["weights"] / a["scale"]).astype(np.float32)
         offset = a["offset"] - weights @ a["mean"]
-        out = np.empty((len(weights), *image.shape[1:]), np.float32)
-        for here, features in _slabs(image):
+        out = room((len(weights), *image.shape[1:]))
+        for here, features in _in_slabs(image):
             scores = features @ weights.T + offset.astype(np.float32)
             out[:, here] = np.moveaxis(softmax(scores, axis=-1), -1, 0)
         return out
@@ -151,39 +150,46 @@ def _fitted(features: np.ndarray, values: np.ndarray) -> tuple[Any, Any, Any]:
     return seen, slopes, offsets
 
 
-def voxel_features(image: np.ndarray) -> np.ndarray:
-    """Return the features of every voxel, (*axes, feature) float32.
+def voxel_features(image: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return the features of some voxels, (n, feature) float32.
 
     Parameters
     ----------
     image
         (channel, *axes); each channel is first brought to mean 0 and deviation 1.
+    rows
+        (n,) numbers of voxels, as they lie in memory.
 
     Examples
     --------
-    >>> voxel_features(np.random.default_rng(0).random((1, 8, 9)).astype("f4")).shape
-    (8, 9, 23)
+    >>> image = np.random.default_rng(0).random((1, 8, 9)).astype("f4")
+    >>> voxel_features(image, np.array([0, 71])).shape
+    (2, 23)
     """
-    return next(iter(_slabs(image, whole=True)))[1]
+    order = np.argsort(rows, kind="stable")
+    across, parts = int(np.prod(image.shape[2:])), []
+    for here, features in _in_slabs(image):
+        low, high = np.searchsorted(rows[order], (here.start * across, here.stop * across))
+        inside = rows[order[low:high]] - here.start * across
+        parts.append(features.reshape(-1, features.shape[-1])[inside])
+    found = np.concatenate(parts)
+    return found[np.argsort(order, kind="stable")]
 
 
-def _slabs(image: np.ndarray, *, whole: bool = False) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield (rows of the first axis, features), thin enough for memory."""
+def _in_slabs(image: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield (rows of the first axis, features of all voxels there), thin enough for memory."""
     image = np.nan_to_num(image)  # a channel that a case lacks is flat
     mean = image.reshape(len(image), -1).mean(1)
     spread = image.reshape(len(image), -1).std(1) + 1e-6
-    depth, area = image.shape[1], int(np.prod(image.shape[2:]))
-    thick = depth if whole else max(1, SLAB_VOXELS // max(1, area))
-    for start in range(0, depth, thick):
-        stop = min(depth, start + thick)
-        low, high = max(0, start - MARGIN), min(depth, stop + MARGIN)
-        inner = slice(start - low, stop - low)
+    for here in slabs(image.shape[1:]):
+        low, high = max(0, here.start - MARGIN), min(image.shape[1], here.stop + MARGIN)
+        inner = slice(here.start - low, here.stop - low)
         layers: list[np.ndarray] = []
         for channel, m, s in zip(image, mean, spread, strict=True):
             part = ((channel[low:high] - m) / s).astype(np.float32)
             layers += [layer[inner] for layer in _filtered(part)]
-        layers += _places(image.shape[1:], start, stop)
-        yield slice(start, stop), np.stack(layers, axis=-1)
+        layers += _places(image.shape[1:], here.start, here.stop)
+        yield here, np.stack(layers, axis=-1)
 
 
 def _filtered(a: np.ndarray) -> list[np.ndarray]:
