@@ -14,7 +14,9 @@ from neuroloom.core.errors import ConfigError
 from neuroloom.core.files import read_json, write_json
 from neuroloom.core.run import Run
 from neuroloom.core.split import Fold
-from neuroloom.learn.dense.configurations import choose, settled, table_of
+from neuroloom.learn.dense import configurations
+from neuroloom.learn.dense.configurations import choose, fit_configurations, settled, table_of
+from neuroloom.learn.training.budget import Plan
 from neuroloom.volumes.segment import Segment
 from tests import grids
 
@@ -138,8 +140,6 @@ def test_prediction_is_the_mean_of_all_nets_of_what_was_kept(run, data, tmp_path
 
 def test_a_pair_is_stored_and_votes(data, tmp_path, monkeypatch):
     """Whatever the folds favour, both nets of a pair reach the stored model."""
-    from neuroloom.learn.dense import configurations
-
     pair = ("2d", "3d_fullres")
     forced = {"kept": pair, "by_fold": {0: ("2d",), 1: pair}, "cross_fitted": True}
     monkeypatch.setattr(configurations, "choose", lambda scores: forced)
@@ -197,6 +197,24 @@ def test_auto_takes_what_the_data_admit_and_refits_the_chosen(data, tmp_path):
     ensemble = recipe.load_model(done)
     assert ensemble.facts["kind"] == "refit on all data"
     assert len(ensemble.members[""]) == len(facts["kept"].split(" + "))
+
+
+def test_nets_are_planned_for_the_time_that_their_steps_were_measured_for(
+    data, tmp_path, monkeypatch
+):
+    """A minute, two folds, two configurations: a fit has a quarter of it, which makes its net."""
+    recipe, seen = Segment(**SMALL | {"budget": "60s"}), []
+    stored = {name: Plan(steps=2).as_dict() for name in SMALL["configurations"]}
+    write_json(tmp_path / "plan.json", {"configurations": stored})
+
+    def noted(jobs, dataset, make, *rest):
+        seen.append(make().wishes.budget_s)
+        raise InterruptedError
+
+    monkeypatch.setattr(configurations, "fit_jobs", noted)
+    with pytest.raises(InterruptedError):
+        fit_configurations(recipe, recipe.prepare(data), SimpleNamespace(folder=tmp_path))
+    assert seen == [15.0]
 
 
 @pytest.mark.long

@@ -170,7 +170,7 @@ def fit_configurations(study: DenseStudy, prepared: Prepared, run: Run) -> list[
         for number, fold in enumerate(prepared.folds)
         if len(fold.test)
     ]
-    fits = {name: _fit(study, name, prepared, plans[name], run, jobs) for name in names}
+    fits = {name: _fit(study, name, prepared, plans, run, jobs) for name in names}
     scores = table_of(prepared, fits)
     choice = choose(scores)
     _record(run, prepared, choice, scores)
@@ -186,13 +186,15 @@ def _fit(
     study: DenseStudy,
     name: str,
     prepared: Prepared,
-    plan: Plan,
+    plans: Mapping[str, Plan],
     run: Run,
     jobs: Sequence[tuple[Job, Fold]],
 ) -> list[Fitted]:
+    """Fit one of the configurations with the share of the time that its steps were planned for."""
     own = [(replace(job, role=f"model-{name}"), fold) for job, fold in jobs]
-    make = alone(study, name)._maker(study.find(study.model), prepared.dataset)
-    return list(fit_jobs(own, prepared.dataset, make, plan, run, prepared.by))
+    sharing = alone(study, name, 1 / len(plans))
+    make = sharing._maker(study.find(study.model), prepared.dataset)
+    return list(fit_jobs(own, prepared.dataset, make, plans[name], run, prepared.by))
 
 
 def settled(study: DenseStudy, prepared: Prepared, run: Run) -> dict[str, Plan]:
@@ -316,7 +318,7 @@ def _refitted(
     jobs = [
         (Job(-1, seed, "model"), everything) for seed in range(study.seed, study.seed + study.seeds)
     ]
-    fits = {name: _fit(study, name, prepared, plans[name], run, jobs) for name in names}
+    fits = {name: _fit(study, name, prepared, plans, run, jobs) for name in names}
     choice = {"kept": names, "by_fold": {-1: names}}
     return [_joined(choice, {name: fits[name][k] for name in names}) for k in range(len(jobs))]
 

@@ -244,7 +244,7 @@ class DenseStudy(Study):
             return rows
         names = wanted(self, prepared) if self.configurations else [self.configuration]
         for name in names:
-            plan = alone(self, name).plan_of_largest(prepared)
+            plan = alone(self, name, 1 / len(names)).plan_of_largest(prepared)
             head = f"{name} " if len(names) > 1 else ""
             rows += [(f"{head}{key}", str(value), why) for key, value, why in
                      plan_table(plan).itertuples(index=False)]  # fmt: skip
