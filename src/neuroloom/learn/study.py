@@ -7,7 +7,7 @@ fitting, calibrating, scoring, storing and resuming are here, once.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from textwrap import shorten
@@ -128,6 +128,10 @@ class Study(Recipe):
     def options(self) -> dict[str, Any]:
         """Return what `Model.make` gets beside the data's facts."""
         return {}
+
+    def options_of(self, model: Model) -> dict[str, Any]:
+        """Return the options of the model that is asked for; a baseline has none."""
+        return self.options() if model.name == self.model else {}
 
     def gap(self) -> float:
         """Return the seconds that a split in time must leave free."""
@@ -285,7 +289,7 @@ class Study(Recipe):
 
     def _maker(self, model: Model, dataset: Dataset) -> Callable[[], Any]:
         n_outputs = max(1, len(dataset.classes))
-        options = self.options() if model.name == self.model else {}
+        options = self.options_of(model)
         facts = dataset.facts | {"classes": dataset.classes}
         return lambda: model.make(facts, dataset.task, n_outputs, **options)
 
@@ -293,10 +297,12 @@ class Study(Recipe):
         """Return the stored plan, or settle one now."""
         file = run.folder / "plan.json"
         if file.is_file():
-            return Plan(**read_json(file))
-        plan = self._new_plan(prepared, run)
-        write_json(file, plan.as_dict())
-        run.log("plan", **plan.as_dict())
+            plan = Plan(**read_json(file))
+        else:
+            plan = self._new_plan(prepared, run)
+            write_json(file, plan.as_dict())
+            run.log("plan", **plan.as_dict())
+        object_to_short(run, [plan])
         return plan
 
     def _new_plan(self, prepared: Prepared, run: Run) -> Plan:
@@ -500,6 +506,16 @@ def _temperature(known: dict[str, float], group: str) -> float:
     if group in known:
         return known[group]
     return float(np.median(list(known.values()))) if known else 1.0
+
+
+def object_to_short(run: Run, plans: Iterable[Plan]) -> None:
+    """Add to the audit of a run that its time was too short, where a plan says so."""
+    title = "The time was over before a net could learn"
+    found = [audit.Finding("objection", title, plan.short) for plan in plans if plan.short]
+    for finding in found[:1]:
+        file = run.folder / "audit.json"
+        write_json(file, [*read_json(file), finding.as_dict()])
+        run.log("audit", **finding.as_dict())
 
 
 def shuffled(dataset: Dataset, seed: int) -> Dataset:

@@ -18,6 +18,7 @@ from neuroloom.core.errors import ConfigError
 from neuroloom.core.files import read_json, write_json
 from neuroloom.core.split import Fold
 from neuroloom.learn.dense.planning.denseplan import CONFIGURATIONS, DensePlan
+from neuroloom.learn.study import object_to_short
 from neuroloom.learn.training.budget import Plan, parse_budget
 from neuroloom.learn.training.crossfit import Fitted, Job, fit_jobs
 
@@ -203,8 +204,11 @@ def settled(study: DenseStudy, prepared: Prepared, run: Run) -> dict[str, Plan]:
     if file.is_file():
         stored = read_json(file)
         turns = {"turns": stored.get("turns", {})}  # of all fits, by their keys
-        return {name: Plan(**plan | turns) for name, plan in stored["configurations"].items()}
-    plans, seconds = {}, parse_budget(study.budget).seconds
+        plans = {name: Plan(**plan | turns) for name, plan in stored["configurations"].items()}
+        object_to_short(run, plans.values())
+        return plans
+    seconds = parse_budget(study.budget).seconds
+    plans = {}
     names = wanted(study, prepared)
     for name in names:
         left = None if seconds is None else (seconds - run.elapsed) / len(names)
@@ -214,6 +218,7 @@ def settled(study: DenseStudy, prepared: Prepared, run: Run) -> dict[str, Plan]:
     steps = {name: plan.as_dict() for name, plan in plans.items()}
     write_json(file, {"reason": reason, "configurations": steps})
     run.log("plan", reason=reason)
+    object_to_short(run, plans.values())
     return plans
 
 

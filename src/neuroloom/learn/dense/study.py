@@ -154,13 +154,11 @@ class DenseStudy(Study):
         """Return what is wished of a net beside what the data say."""
         from neuroloom.learn.dense.data.read import keys_of
 
-        budget = parse_budget(self.budget)
-        folds = 1 if self.test else USUAL_FOLDS if self.folds is None else max(1, self.folds)
-        fits = self.seeds * folds
+        seconds = self._seconds_of_fold()
         wishes: dict[str, Any] = {
             "configuration": self.configuration,
             "keys": keys_of(self.plan),
-            "budget_s": None if budget.seconds is None else budget.seconds / fits,
+            "budget_s": None if seconds is None else seconds / self.seeds,
             "loss": self.loss or "dice-ce",
             "missing": self.missing,
             "contrasts": self.contrasts,
@@ -178,6 +176,17 @@ class DenseStudy(Study):
         if self.augment is not None:
             wishes["augment"] = tuple(self.augment)
         return wishes
+
+    def options_of(self, model: Model) -> dict[str, Any]:
+        """Tell the baseline the time, too: of large images it looks at no more than it bears."""
+        own = {"budget_s": self._seconds_of_fold()} if model.name == BASELINE else {}
+        return own | super().options_of(model)
+
+    def _seconds_of_fold(self) -> float | None:
+        """Return the wall time of a fold, s; None where the budget is no time."""
+        seconds = parse_budget(self.budget).seconds
+        folds = 1 if self.test else USUAL_FOLDS if self.folds is None else max(1, self.folds)
+        return None if seconds is None else seconds / folds
 
     def flat_settings(self) -> list[str]:
         """Return the names of settings that only a 2-D net obeys, where they are set."""

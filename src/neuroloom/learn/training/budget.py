@@ -31,7 +31,8 @@ class Plan:
     `precision` is that of `fit.Training` where it was measured; None leaves it to the net.
     `seconds` is the wall time of a fit's steps, for a budget in time: what gets slower leaves steps
     out; with `all_seconds` what is quicker than planned takes more. `turns` says for each fit where
-    it did (`pace.Pace`), once it is done; a replay follows it.
+    it did (`pace.Pace`), once it is done; a replay follows it. `short` says why a budget is too
+    short for what it is to do: the report objects to it.
     """
 
     epochs: int | None = None
@@ -41,6 +42,7 @@ class Plan:
     seconds: float | None = None
     all_seconds: bool = False
     turns: dict[str, dict[str, list[tuple[int, float]]]] = field(default_factory=dict)
+    short: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the plan as plain data."""

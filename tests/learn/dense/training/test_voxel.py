@@ -3,32 +3,47 @@
 from __future__ import annotations
 
 from functools import partial
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from neuroloom.learn.dense.apply.large import room, slabs
+from neuroloom.learn.dense.data.cases import DenseCases
 from neuroloom.learn.dense.training import voxel
 from neuroloom.learn.dense.training.learner import Wishes
-from neuroloom.learn.dense.training.voxel import VoxelLearner, voxel_features
+from neuroloom.learn.dense.training.voxel import (
+    FEWEST,
+    VoxelLearner,
+    block_edges,
+    in_blocks,
+    voxel_features,
+)
 
 
-class Few(list):
-    """Cases that can be chosen from by rows."""
+class Case:
+    """An image as bright as its label says."""
 
-    def __getitem__(self, rows):
-        return Few(list.__getitem__(self, row) for row in rows)
+    name = "case"
+
+    def __init__(self, label):
+        self.label, self.spacing = label, (1.0,) * label.ndim
+        noise = np.random.default_rng(0)
+        self.pixels = noise.normal(label, 0.1, (1, *label.shape)).astype(np.float32)
+
+    def image(self):
+        return self.pixels
+
+    def truth(self):
+        return self.label
 
 
-def case(label):
-    image = np.random.default_rng(0).normal(label, 0.1, (1, *label.shape)).astype(np.float32)
-    return SimpleNamespace(image=lambda: image, truth=lambda: label)
+def cases_of(*labels):
+    return DenseCases([Case(label) for label in labels])
 
 
 def test_a_class_alone_is_what_is_said_of_everything():
     learner = VoxelLearner("voxel-logistic", Wishes({0: "background", 1: "lesion"}))
-    cases = Few([case(np.zeros((9, 8), int))])
+    cases = cases_of(np.zeros((9, 8), int))
     learner.fit(cases)
     assert next(iter(learner.predict_scores(cases)))[0].min() > 0.99
 
@@ -37,7 +52,7 @@ def test_two_classes_of_three_are_told_apart_and_the_third_is_never_said():
     label = np.zeros((24, 20), int)
     label[5:15, 5:15] = 2
     learner = VoxelLearner("voxel-logistic", Wishes({0: "background", 1: "a", 2: "b"}))
-    cases = Few([case(label)])
+    cases = cases_of(label)
     learner.fit(cases)
     found = next(iter(learner.predict_scores(cases)))
     assert (found.argmax(0) == label).mean() > 0.98
@@ -68,10 +83,46 @@ def test_a_large_probability_lies_in_a_file(monkeypatch):
     label = np.zeros((12, 10), int)
     label[5:9, 5:9] = 1
     learner = VoxelLearner("voxel-logistic", Wishes({0: "background", 1: "lesion"}))
-    cases = Few([case(label)])
+    cases = cases_of(label)
     learner.fit(cases)
     small = next(iter(learner.predict_scores(cases)))
     monkeypatch.setattr(voxel, "room", partial(room, large=1))
     large = next(iter(learner.predict_scores(cases)))
     assert isinstance(large, np.memmap)
     np.testing.assert_allclose(large, small, atol=5e-4)
+
+
+def test_large_images_are_seen_in_blocks_that_leave_the_net_its_time(monkeypatch):
+    """As many voxels as the time allows, whatever their number: not hours of a budget of minutes"""
+    monkeypatch.setattr(voxel, "FEWEST", 4000)
+    label = np.zeros((90, 80, 9), int)
+    label[20:60, 20:50, 2:7] = 1
+    learner = VoxelLearner("voxel-logistic", Wishes({0: "background", 1: "b"}, budget_s=0.01))
+    seen, features = [], voxel._filtered
+    monkeypatch.setattr(voxel, "_filtered", lambda a: seen.append(a.size) or features(a))
+    cases = cases_of(label, label)
+    learner.fit(cases)
+    found = next(iter(learner.predict_scores(cases)))
+    assert max(seen) <= 4000 < label.size
+    assert found.shape == (2, *label.shape)
+    np.testing.assert_allclose(found.sum(0), 1, atol=1e-5)
+    hit = (found.argmax(0) & label).sum() * 2 / (found.argmax(0).sum() + label.sum())
+    assert hit > 0.9
+    again = VoxelLearner.from_spec(learner.spec)
+    again.load(learner.state())
+    np.testing.assert_array_equal(next(iter(again.predict_scores(cases))), found)
+
+
+def test_small_images_are_seen_whole_however_short_the_time():
+    label = np.zeros((60, 70, 31), int)
+    label[5:15] = 1
+    assert label.size < FEWEST
+    learner = VoxelLearner("voxel-logistic", Wishes({0: "background", 1: "b"}, budget_s=1e-3))
+    learner.fit(cases_of(label))
+    assert block_edges(label.shape, learner.arrays["most"]) == [1, 1, 1]
+
+
+def test_blocks_are_means_also_at_the_end():
+    image = np.arange(10.0, dtype="f4").reshape(1, 2, 5)
+    assert in_blocks(image, [1, 2]).tolist() == [[[0.5, 2.5, 4.0], [5.5, 7.5, 9.0]]]
+    assert in_blocks(image, [2, 3]).tolist() == [[[3.5, 6.0]]]

@@ -43,7 +43,7 @@ def voxel_logistic() -> Model:
     def make(facts: dict[str, Any], task: str, n_outputs: int, **wishes: Any) -> Any:
         from neuroloom.learn.dense.training.voxel import VoxelLearner
 
-        return VoxelLearner("voxel-logistic", _wishes(facts))
+        return VoxelLearner("voxel-logistic", _wishes(facts, budget_s=wishes.get("budget_s")))
 
     def rebuild(spec: dict[str, Any]) -> Any:
         from neuroloom.learn.dense.training.voxel import VoxelLearner

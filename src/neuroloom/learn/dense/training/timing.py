@@ -19,6 +19,7 @@ MARGIN = 1.02  # a fit keeps its time, but for what lies around its steps
 MOST_STEPS = 100_000  # that are planned; a fit that has so many does not take more
 FEW_STEPS = 150  # of 55 to 106 on the hippocampus, one of three nets learnt nothing
 SCORE_S = 0.06  # of a case and million voxels, for its distances
+MOST_BEFORE = 0.75  # of the time, that may go by before training without an objection
 MOST_KEPT = 0.5  # of the time that is left, for predicting, scoring and the report
 # What a setting says, as `fit.Training` has it; None is chosen by measurement, or by the net.
 FORMATS = {"auto": None, "32": "32-true", "bf16": "bf16-mixed"}
@@ -78,6 +79,7 @@ def plan_steps(
     reserve += per_case * len(held_out) * fits / max(1, len(prepared.folds))
     reserve += getattr(learner, "overhead_s", 0.0) * fits
     left -= time.monotonic() - began
+    before = budget - left
     left = max(left - reserve, MOST_KEPT * left, 1.0)
     a_fit = left / (MARGIN * fits)
     steps = int(max(1, min(a_fit / seconds, MOST_STEPS)))
@@ -90,8 +92,20 @@ def plan_steps(
         reason += "; a net learns little in so few: give it more time, or take a quicker one"
     return Plan(
         steps=steps, reason=reason, precision=precision, seconds=a_fit,
-        all_seconds=steps < MOST_STEPS,
+        all_seconds=steps < MOST_STEPS, short=_short(before, budget, steps, fits),
     )  # fmt: skip
+
+
+def _short(before: float, budget: float, steps: int, fits: int) -> str:
+    """Say what is to be done where most of a budget went by before training; else nothing."""
+    if steps >= FEW_STEPS or before < MOST_BEFORE * budget:
+        return ""
+    return (
+        f"Reading the data, the baseline and measuring the speed took {before:.0f} of the "
+        f"{budget:.0f} s of the budget. What was left is enough for {steps} steps of each of "
+        f"{fits} fits, in which a net learns next to nothing: what it scores says nothing of the "
+        "net. Give `budget` more time, or fit less often, as with folds=1."
+    )
 
 
 def chosen_precision(measured: Callable[[str], float], wanted: str) -> tuple[str, float]:

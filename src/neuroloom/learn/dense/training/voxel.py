@@ -3,12 +3,15 @@
 Blurred intensities, edges and blobs at three scales, and where in the image a voxel lies, go into a
 multinomial logistic regression: what interactive pixel classifiers do (Sommer et al. 2011, ilastik;
 Berg et al. 2019), and an atlas of where a structure tends to be, in one model without a net.
+
+It stands beside a net and must leave it the time: images that are too large for that are seen in
+blocks of voxels, as coarse as they must be.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +27,11 @@ SCALES = (1.0, 2.0, 4.0)
 SAMPLE = 24_000
 CASES = 40  # from so many it learns, evenly spread: more teach a linear model nothing
 MARGIN = int(4 * SCALES[-1])
+SHARE = 0.1  # of the time of a fit
+USUAL_S = 3600.0  # of a fit whose length is given in steps
+HELD_OUT = 0.25  # cases that are predicted, of those that are learnt from
+FEWEST = 2**17  # voxels that any image keeps
+COST_S = {2: 0.9e-6, 3: 1.8e-6}  # of the features of a voxel and channel, by axes
 
 
 class VoxelLearner:
@@ -32,7 +40,9 @@ class VoxelLearner:
     Parameters
     ----------
     name, wishes
-        Of the model; classes, regions and the label that is left out.
+        Of the model; classes, regions and the label that is left out, and the time of a fit, of
+        which it takes a tenth: voxels of larger images are joined to blocks. How many voxels that
+        leaves follows from the time and the number of cases, not from a clock.
     """
 
     validates = False
@@ -63,13 +73,25 @@ class VoxelLearner:
         rng = np.random.default_rng(job.seed if job else 0)
         chosen = x[np.unique(np.linspace(0, len(x) - 1, min(len(x), CASES)).astype(int))]
         each = max(40, SAMPLE // len(chosen))
+        self.arrays = {"most": np.array(self._bearable(chosen, len(x)))}
         parts = [self._draw(case, each, rng) for case in chosen]
         features = np.concatenate([part for part, _ in parts])
         values = np.concatenate([part for _, part in parts])
         mean, scale = features.mean(0), features.std(0) + 1e-6
-        self.arrays = self._as_arrays(*_fitted((features - mean) / scale, values), mean, scale)
+        self.arrays |= self._as_arrays(*_fitted((features - mean) / scale, values), mean, scale)
         self._balance(chosen, values)
         return History(stopped="solved directly")
+
+    def _bearable(self, chosen: DenseCases, cases: int) -> int:
+        """Return of how many voxels an image may be, where it is not to be seen in blocks."""
+        axes = len(next(chosen.facts()).shape)
+        cost = COST_S[axes] * len(self.wishes.channels) * (len(chosen) + HELD_OUT * cases)
+        return max(FEWEST, int(SHARE * (self.wishes.budget_s or USUAL_S) / cost))
+
+    def _in_blocks(self, image: np.ndarray) -> tuple[np.ndarray, list[int]]:
+        """Return an image as it is seen, (channel, *axes), and the voxels of a block by axis."""
+        edges = block_edges(image.shape[1:], self.arrays.get("most", np.inf))  # of old runs
+        return in_blocks(image, edges), edges
 
     def _draw(self, case: Any, count: int, rng: np.random.Generator) -> tuple[Any, Any]:
         truth = case.truth()
@@ -77,7 +99,10 @@ class VoxelLearner:
         inside = np.flatnonzero((flat > 0) & (flat != self.wishes.ignore))
         outside = np.flatnonzero(flat == 0)
         rows = np.concatenate([_some(own, count // 2, rng) for own in (inside, outside)])
-        return voxel_features(case.image(), rows), flat[rows]
+        image, edges = self._in_blocks(case.image())
+        places = np.unravel_index(rows, truth.shape)
+        blocks = [own // edge for own, edge in zip(places, edges, strict=True)]
+        return voxel_features(image, np.ravel_multi_index(blocks, image.shape[1:])), flat[rows]
 
     def _as_arrays(
         self, seen: Any, slopes: Any, offsets: Any, mean: Any, scale: Any
@@ -92,11 +117,10 @@ class VoxelLearner:
     def _balance(self, x: DenseCases, drawn: np.ndarray) -> None:
         """Give classes back how often they occur, which the drawing changed."""
         counts = dict.fromkeys(self.classes, 0.0)
-        for case in x:
-            values, found = np.unique(case.truth(), return_counts=True)
-            for value, count in zip(values, found, strict=True):
-                if int(value) in counts:
-                    counts[int(value)] += count
+        for facts in x.facts():
+            for value, count in facts.labels.items():
+                if value in counts:
+                    counts[value] += count
         total = sum(counts.values())
         for place, value in enumerate(self.classes):
             seen = float((drawn == value).mean())
@@ -114,11 +138,12 @@ class VoxelLearner:
         a = self.arrays
         weights = (a["weights"] / a["scale"]).astype(np.float32)
         offset = a["offset"] - weights @ a["mean"]
-        out = room((len(weights), *image.shape[1:]))
-        for here, features in _in_slabs(image):
+        seen, edges = self._in_blocks(image)
+        out = room((len(weights), *seen.shape[1:]))
+        for here, features in _in_slabs(seen):
             scores = features @ weights.T + offset.astype(np.float32)
             out[:, here] = np.moveaxis(softmax(scores, axis=-1), -1, 0)
-        return out
+        return out if max(edges) == 1 else _out_of_blocks(out, edges, image.shape[1:])
 
     def _regions(self, p: np.ndarray) -> np.ndarray:
         if not self.wishes.regions:
@@ -148,6 +173,51 @@ def _fitted(features: np.ndarray, values: np.ndarray) -> tuple[Any, Any, Any]:
     if len(seen) == 2:
         slopes, offsets = (np.concatenate([-one, one]) / 2 for one in (slopes, offsets))
     return seen, slopes, offsets
+
+
+def block_edges(shape: Sequence[int], most: float) -> list[int]:
+    """Return how many voxels a block has along every axis, so that there are at most so many.
+
+    The axis along which an image has most is thinned first.
+
+    Examples
+    --------
+    >>> block_edges((512, 512, 60), 2e6), block_edges((60, 50), 2e6)
+    ([3, 3, 1], [1, 1])
+    """
+    edges = [1] * len(shape)
+    while np.prod(left := [-(-n // edge) for n, edge in zip(shape, edges, strict=True)]) > most:
+        edges[int(np.argmax(left))] += 1
+    return edges
+
+
+def in_blocks(image: np.ndarray, edges: Sequence[int]) -> np.ndarray:
+    """Return the mean of every block, (channel, *axes) float32; the last may be smaller.
+
+    Examples
+    --------
+    >>> in_blocks(np.array([[1.0, 3.0, 5.0]]), [2]).tolist()
+    [[2.0, 5.0]]
+    """
+    for axis, edge in enumerate(edges, start=1):
+        if edge > 1:
+            starts = np.arange(0, image.shape[axis], edge)
+            count = np.diff([*starts, image.shape[axis]]).astype(image.dtype)
+            sums = np.add.reduceat(image, starts, axis)
+            image = sums / np.expand_dims(count, [k for k in range(image.ndim) if k != axis])
+    return np.asarray(image, np.float32)
+
+
+def _out_of_blocks(p: np.ndarray, edges: Sequence[int], shape: Sequence[int]) -> np.ndarray:
+    """Return probabilities (class, *axes) of blocks for every voxel, linear between them."""
+    from neuroloom.learn.dense.planning.resample import resample_image
+
+    whole = [n * edge for n, edge in zip(p.shape[1:], edges, strict=True)]
+    inside, even = tuple(slice(n) for n in shape), [1.0] * len(edges)
+    out = room((len(p), *shape))
+    for k, own in enumerate(p):
+        out[k] = resample_image(own[None], whole, even, even, order=1)[0][inside]
+    return out
 
 
 def voxel_features(image: np.ndarray, rows: np.ndarray) -> np.ndarray:
