@@ -45,6 +45,15 @@ def test_the_table_is_what_classify_reads(client, begun, studio, place):
     assert (last["image"], last["from"], last["to"]) == ("p1.png", "healthy", "lesion")
 
 
+def test_a_run_keeps_the_classes_it_was_given(client, begun, place, studio, monkeypatch):
+    asked = []
+    monkeypatch.setattr(studio, "start", lambda *words: asked.append(words[1]) or {"id": "run"})
+    give(client, begun, (0, "lesion"), (1, "healthy"))
+    client.post(f"{begun}/train", json={})
+    give(client, begun, (0, "healthy"), (2, "healthy"))
+    assert list(find_cases(place.root / asked[0]).table["class"]) == ["lesion", "healthy"]
+
+
 def test_classes_survive_a_kill_and_can_be_added(client, begun, studio):
     give(client, begun, (0, "lesion"))
     client.post(f"{begun}/edits", json={"edits": [{"class": "blurred"}]})

@@ -108,6 +108,22 @@ def test_frames_are_added_and_points_stay(client, begun):
     assert points == [[5.0, 6.0]]
 
 
+def test_a_run_keeps_the_points_it_was_given(client, begun, place, studio, monkeypatch):
+    asked = []
+    monkeypatch.setattr(studio, "start", lambda *words: asked.append(words[1]) or {"id": "run"})
+    edit(client, begun, at(0, 0, [5, 6]))
+    client.post(f"{begun}/train", json={})
+    edit(client, begun, at(0, 0, [9, 9]))
+    client.post(f"{begun}/frames", json={"how": "hand", "numbers": [0, 29]})
+    studio.desk.get(begun.rpartition("/")[2]).flush()
+    found = read_labels(place.root / asked[0])
+    assert found.points[0, 0, 0].tolist() == [5.0, 6.0]
+    assert found.image(0).shape == (48, 64, 3)
+    client.post(f"{begun}/train", json={})
+    assert read_labels(place.root / asked[1]).points[0, 0, 0].tolist() == [9.0, 9.0]
+    assert asked[0] != asked[1]
+
+
 def test_names_are_asked_for(client, place):
     video(place.root / "in")
     wanted = {"kind": "keypoints", "data": "in/clip.mp4", "options": {"keypoints": "nose, nose"}}

@@ -112,7 +112,7 @@ def test_paint_train_predict_correct_and_train_on(server, driver):
              ".find((one) => one.textContent === 'Model')").click()  # fmt: skip
     fill(bench.js("return B.budget"), "150 steps")
     first = trained(server, bench, driver)
-    assert server.ask(f"runs/{first}")["data"].endswith("/lesson")
+    assert server.ask(f"runs/{first}")["data"].endswith("/lesson-1")
     before, slices = looked(server, bench, id, first)
     doubts = [one["doubt"] for one in slices]
     assert doubts == sorted(doubts, reverse=True)

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from neuroloom.apps.studio.labels.grid import planes
-from neuroloom.core.files import read_json
+from neuroloom.core.files import digest, read_json
 from neuroloom.io.cases import find_cases
 from tests.apps.studio.conftest import message
 
@@ -196,7 +196,7 @@ def test_slices_that_nobody_touched_teach_nothing(client, begun, place, studio, 
     paint(client, begun, {"image": 0, "axis": 0, "index": 1, "runs": [[3, 4, 2]]})
     assert client.post(f"{begun}/train", json={}).status_code == 201
     recipe, data, fields = asked[0]
-    assert (recipe, data, fields) == ("volumes.segment", f"labels/{id}/lesson", {"folds": 0})
+    assert (recipe, data, fields) == ("volumes.segment", f"labels/{id}/lesson-1", {"folds": 0})
     found = find_cases(place.root / data)
     assert found.ignore == 3
     assert found.classes == {1: "left", 2: "right"}
@@ -209,5 +209,32 @@ def test_slices_that_nobody_touched_teach_nothing(client, begun, place, studio, 
     assert client.get(begun).json()["images"][0]["finished"] is True
     assert client.get(f"{begun}/log").json()[0]["finished"] is True
     client.post(f"{begun}/train", json={})
-    assert asked[1][1] == f"labels/{id}/project"
+    assert asked[1][1] == f"labels/{id}/lesson-2"
     assert (find_cases(place.root / asked[1][1]).cases[0].truth() > 0).sum() == 4
+
+
+def test_a_run_keeps_what_it_was_given_whatever_is_painted_later(
+    client, begun, place, studio, monkeypatch
+):
+    """Between two fits of a run a mask is erased, a structure added, and Train pressed again."""
+    asked = []
+    monkeypatch.setattr(studio, "start", lambda *words: asked.append(words) or {"id": "run"})
+    paint(client, begun, {"image": 0, "axis": 0, "index": 1, "runs": [[3, 4, 2]]})
+    client.post(f"{begun}/train", json={})
+    paint(client, begun, {"image": 0, "finished": True})
+    client.post(f"{begun}/train", json={})
+    lessons = [place.root / words[1] for words in asked]
+    before = [digest(lesson) for lesson in lessons]
+    assert [len(find_cases(lesson).cases) for lesson in lessons] == [1, 1]
+    erased = {"image": 0, "axis": 0, "index": 1, "runs": [[3, 4, 0]]}
+    paint(client, begun, {"label": "cyst"}, erased)
+    studio.desk.get(begun.rpartition("/")[2]).flush()
+    client.post(f"{begun}/train", json={})
+    assert [digest(lesson) for lesson in lessons] == before
+    assert len({words[1] for words in asked}) == 3
+
+
+def test_a_refused_run_leaves_no_lesson(client, begun, place):
+    paint(client, begun, {"image": 0, "axis": 0, "index": 1, "runs": [[3, 4, 2]]})
+    assert client.post(f"{begun}/train", json={"fields": {"budget": []}}).status_code == 422
+    assert not list(place.root.rglob("lesson*"))

@@ -24,7 +24,7 @@ SIDE = 1024  # px of a picture on the screen
 class Classes(Work):
     """One class an image; kept as `project/classes.csv`, written with every key."""
 
-    kind, recipe, learnt_from = "classes", "volumes.classify", "project/classes.csv"
+    kind, recipe, learnt_from = "classes", "volumes.classify", "classes.csv"
 
     @staticmethod
     def begin(folder: Path, source: Path, options: dict[str, Any]) -> dict[str, Any]:

@@ -141,15 +141,23 @@ class Desk:
             shutil.rmtree(gone, ignore_errors=True)
 
     def train(self, id: str, recipe: str, fields: dict[str, Any]) -> dict[str, Any]:
-        """Start a run on what has been labelled so far, through the queue."""
+        """Start a run on what has been labelled so far, through the queue.
+
+        The run has a lesson of its own: what is corrected later is for the next one.
+        """
         work = self.get(id)
         default = getattr(work, "recipe", "")
         if not default:
             raise BusyError(f"No recipe learns from labels of the kind {work.kind} here.")
         with work.lock:
-            work.teach()
-        given = {**work.fields(), **fields} if hasattr(work, "fields") else fields
-        run = self.studio.start(recipe or default, f"labels/{id}/{work.learnt_from}", given)
+            lesson = work.teach()
+            given = {**work.fields(), **fields} if hasattr(work, "fields") else fields
+        data = self.studio.workspace.shown(lesson / work.learnt_from)
+        try:
+            run = self.studio.start(recipe or default, data, given)
+        except NeuroloomError:  # no run will read it
+            shutil.rmtree(lesson, ignore_errors=True)
+            raise
         work.keep(runs=[*work.facts.get("runs", []), run["id"]])
         return run
 

@@ -31,7 +31,7 @@ class Keypoints(Work):
 
     rest = 0.7
 
-    kind, recipe, learnt_from, looked_at = "keypoints", "pose.estimate", "project", "pictures"
+    kind, recipe, looked_at = "keypoints", "pose.estimate", "pictures"
 
     @staticmethod
     def begin(folder: Path, source: Path, options: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a net learns from a few painted slices: what nobody has looked at teaches it nothing."""
+"""What a run learns from: the labels as they stood then; what nobody has looked at is left open."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from neuroloom.core.files import read_json, write_json
+from neuroloom.io.stills import PICTURES
 
 Planes = set[tuple[int, int]]
 
@@ -45,15 +46,34 @@ def known_voxels(shape: tuple[int, ...], planes: Planes) -> np.ndarray:
     return known
 
 
+def copy_project(folder: Path, project: Path) -> Path:
+    """Copy a project as it stands and return the folder, which is made; pictures are linked."""
+    folder.mkdir()
+    for file in sorted(project.rglob("*")):
+        copy = folder / file.relative_to(project)
+        if file.is_dir():
+            copy.mkdir()
+        elif _is_picture(file):
+            _link(file, copy)
+        else:
+            shutil.copyfile(file, copy)
+    return folder
+
+
+def _is_picture(file: Path) -> bool:
+    """Tell a picture, which nobody changes, from a label that is painted on."""
+    return file.parent.name != "labelsTr" and file.name.lower().endswith((*PICTURES, ".nii.gz"))
+
+
 def write_lesson(
     folder: Path, project: Path, masks: dict[str, tuple[np.ndarray, np.ndarray]], names: list[str]
-) -> None:
+) -> Path:
     """Write a data set of nnU-Net's layout whose unseen voxels carry the class `ignore`.
 
     Parameters
     ----------
     folder
-        Written anew.
+        Made, and returned.
     project
         The data set that is painted on; its images are linked, not copied.
     masks
@@ -61,7 +81,6 @@ def write_lesson(
     names
         Of the structures, in the order of their numbers.
     """
-    shutil.rmtree(folder, ignore_errors=True)
     (folder / "labelsTr").mkdir(parents=True)
     (folder / "imagesTr").mkdir()
     for image in sorted((project / "imagesTr").iterdir()):
@@ -77,6 +96,7 @@ def write_lesson(
         "file_ending": ".nii.gz",
     }
     write_json(folder / "dataset.json", facts)
+    return folder
 
 
 def _link(image: Path, copy: Path) -> None:

@@ -41,11 +41,6 @@ class Masks(Work):
     kind, looked_at = "masks", "project"
 
     @property
-    def learnt_from(self) -> str:  # type: ignore[override]
-        """Where the recipe finds what it learns: what nobody has looked at is set apart there."""
-        return "lesson" if self._partly() else "project"
-
-    @property
     def recipe(self) -> str:
         """The recipe that learns from these."""
         return "volumes.segment" if len(self.sizes[0]) == 3 else "microscopy.segment"
@@ -269,19 +264,19 @@ class Masks(Work):
         touched = planes_touched(self.log(MOST_LINES))
         return {stem: planes for stem, planes in touched.items() if stem in full - over}
 
-    def teach(self) -> None:
-        """Write what a net learns from, beside the masks themselves."""
-        self.flush()
+    def teach(self) -> Path:
+        """Write what a net learns from, where planes that nobody has looked at are left open."""
         partly = self._partly()
         if not partly:
-            return
+            return super().teach()
+        self.flush()
         masks = {}
         for image, stem in enumerate(self.stems):
             if self.full[image]:
                 mask = self.mask(image)
                 known = known_voxels(mask.shape, partly[stem]) if stem in partly else mask >= 0
                 masks[stem] = (mask, known)
-        write_lesson(self.folder / "lesson", self.project, masks, self.facts["labels"])
+        return write_lesson(self.new_lesson(), self.project, masks, self.facts["labels"])
 
     def fields(self) -> dict[str, Any]:
         """Return the settings that fit: nothing can be held out where one image is painted."""

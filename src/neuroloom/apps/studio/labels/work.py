@@ -7,9 +7,11 @@ import json
 import os
 import threading
 import time
+from itertools import count
 from pathlib import Path
 from typing import Any
 
+from neuroloom.apps.studio.labels.lesson import copy_project
 from neuroloom.apps.studio.views import Window
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json, write_json
@@ -34,7 +36,7 @@ class Work:
     """
 
     kind = ""
-    learnt_from = ""  # under the folder: what a recipe is given
+    learnt_from = ""  # under a lesson: what a recipe is given; "" for all of it
     looked_at = ""  # under the folder: what a model is given
     rest = 1.0  # s between the last change and `flush`
 
@@ -85,9 +87,21 @@ class Work:
     def flush(self) -> None:
         """Bring `project/` up to date."""
 
-    def teach(self) -> None:
-        """Bring up to date what a recipe learns from."""
+    def teach(self) -> Path:
+        """Write what a recipe learns from as it stands now; return the new folder.
+
+        A run reads it until it ends, so it is never written again.
+        """
         self.flush()
+        return copy_project(self.new_lesson(), self.project)
+
+    def new_lesson(self) -> Path:
+        """Return a folder for a lesson that is not there yet.
+
+        It lies as deep as `project/`: some formats name their videos from where they are.
+        """
+        numbered = (self.folder / f"lesson-{k}" for k in count(1))
+        return next(folder for folder in numbered if not folder.exists())
 
     def flush_soon(self) -> None:
         """Flush once nothing has changed for a while."""
