@@ -68,6 +68,15 @@ def test_a_predicted_mask_lies_on_what_it_was_made_of(place, run, alone):
     assert one.names == {"1": "ball", "2": "ring"}
 
 
+def test_numbered_objects_have_no_names(place, run):
+    """The third cell is no class of the net that looks for interiors and rims."""
+    write_json(run / "dataset.json", {"axes": FACTS["axes"] | {"objects": "cell"}})
+    masked(place, place.predictions / "p")
+    folder = predicted(place, [{"path": "images/case_00.nii.gz", "file": "case_00.nii.gz"}])
+    (one,) = of_prediction(place, folder, place.root / "blobs", run)
+    assert (one.path, one.names) == ("blobs/images/case_00.nii.gz", {})
+
+
 def test_a_mask_stands_alone_where_its_scan_is_gone(place, run):
     masked(place, place.predictions / "p")
     folder = predicted(place, [{"path": "gone.nii.gz", "file": "case_00.nii.gz"}])

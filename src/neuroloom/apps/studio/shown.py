@@ -58,7 +58,7 @@ def of_prediction(place: Workspace, folder: Path, data: Path, run: Path) -> list
     """
     masks = list(_masks(folder, data))
     if masks:
-        names = class_names(run)
+        names = {} if objects_of(run) else class_names(run)
         return [_laid(place, source, file, names) for file, source in masks[:MOST]]
     files = [file for file in sorted(folder.iterdir()) if _is_own(file)]
     return [one for file in files[:MOST] if (one := _one(place, file, data))]
@@ -82,6 +82,11 @@ def class_names(run: Path) -> dict[str, str]:
     """Return the names of a run's classes by their numbers, without the background."""
     known = _facts(run).get("axes", {}).get("classes_of", {})
     return {str(number): str(name) for number, name in known.items() if str(number) != "0"}
+
+
+def objects_of(run: Path) -> str:
+    """Return what a run's masks number one by one, such as cells; "" where numbers are classes."""
+    return str(_facts(run).get("axes", {}).get("objects") or "")
 
 
 def _facts(run: Path) -> dict[str, Any]:

@@ -227,7 +227,7 @@ def test_the_most_doubtful_frame_comes_first(client, begun, studio, place):
     out = place.root / "said"
     out.mkdir()
     pd.DataFrame(rows).to_parquet(out / "predictions.parquet")
-    found = work.doubts(out)
+    found = work.doubts(out, place.runs / "pose-1")
     assert found["order"][0] == 2
     assert found["why"][2] == "nose: label and net disagree"
     assert found["points"][0][0][1] == [19.0, 10.0, 0.9]

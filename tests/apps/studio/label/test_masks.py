@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from neuroloom.apps.studio.labels.found import numbers_here
 from neuroloom.apps.studio.labels.grid import planes
-from neuroloom.core.files import digest, read_json
+from neuroloom.core.errors import DataError
+from neuroloom.core.files import digest, read_json, write_json
 from neuroloom.io.cases import find_cases
 from tests.apps.studio.conftest import message
 
@@ -182,10 +184,52 @@ def test_the_slice_that_a_model_sees_differently_comes_first(client, begun, stud
         made.to_filename(said / f"{name}.nii.gz")
     work = studio.desk.get(begun.rpartition("/")[2])
     assert client.get(f"{begun}/part/found?axis=0&index=2").status_code == 404
-    slices = work.doubts(said)["slices"]
+    slices = work.doubts(said, trained(place, {"1": "left", "2": "right"}))["slices"]
     assert [(one["index"], one["doubt"]) for one in slices] == [(2, 1.0), (3, 0.5), (1, 0.0)]
     sent = client.get(f"{begun}/part/found?axis=0&index=2").content
     assert sent == found[2].tobytes()
+
+
+@pytest.mark.parametrize(
+    ("classes", "structures", "own", "numbers"),
+    [
+        ({"1": "Right", "2": "left", "3": "cyst"}, ["left", "right"], False, {1: 2, 2: 1}),
+        ({"1": "LEFT", "2": "right"}, ["left", "right"], True, {1: 1, 2: 2}),
+        ({"1": "1"}, ["structure"], False, {1: 1}),
+    ],
+)
+def test_what_a_model_found_goes_by_the_names_of_its_classes(
+    place, classes, structures, own, numbers
+):
+    """Only what learnt here, under names that may be others now, goes by number."""
+    run = trained(place, classes)
+    assert numbers_here(run, structures, own=own) == numbers
+
+
+def test_every_object_that_a_model_numbers_is_the_one_structure(place):
+    run = trained(place, {"1": "interior", "2": "rim"}, objects="cell")
+    assert numbers_here(run, ["nucleus"], own=False) == 1
+    assert numbers_here(run, ["nerve", "cell"], own=True) == 2
+    with pytest.raises(DataError, match="finds cell; here are nerve, axon"):
+        numbers_here(run, ["nerve", "axon"], own=True)
+
+
+def test_a_model_of_other_structures_is_refused_in_words(client, begun, place, studio, monkeypatch):
+    work = studio.desk.get(begun.rpartition("/")[2])
+    run = trained(place, {"1": "oedema", "2": "tumour"})
+    work.keep(prediction="predict-1")
+    line = {"id": "predict-1", "state": "done", "message": "", "model": run.name}
+    monkeypatch.setattr(studio, "prediction", lambda id: line)
+    answer = client.get(f"{begun}/doubts")
+    assert answer.status_code == 422
+    assert "finds oedema, tumour; here are left, right" in message(answer)
+
+
+def trained(place, classes, objects=""):
+    """A run's folder with the facts that it keeps of its classes."""
+    axes = {"classes_of": {"0": "background"} | classes, "objects": objects}
+    write_json(place.runs / "seg" / "dataset.json", {"rows": [], "axes": axes})
+    return place.runs / "seg"
 
 
 def test_slices_that_nobody_touched_teach_nothing(client, begun, place, studio, monkeypatch):

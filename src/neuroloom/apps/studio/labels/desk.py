@@ -194,8 +194,10 @@ class Desk:
         answer = {k: line[k] for k in ("id", "state", "message", "model")}
         if line["state"] != "done":
             return answer
+        place = self.studio.workspace
+        run = place.runs / line["model"]
         with work.lock:
-            found: dict[str, Any] = work.doubts(self.studio.workspace.predictions / asked)
+            found: dict[str, Any] = work.doubts(place.predictions / asked, run)
         return answer | found
 
 

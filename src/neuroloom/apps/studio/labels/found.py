@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
+from neuroloom.apps.studio.shown import class_names, objects_of
 from neuroloom.apps.studio.workspace import MissingError
 from neuroloom.core.errors import DataError
+from neuroloom.io.names import plain
 
 DIFFERS, UNSURE = "mask and net disagree", "the net is unsure"
 ENDINGS = (".nii.gz", ".png", ".tif", ".nii", ".mha", ".nrrd", ".tiff")
@@ -31,6 +34,67 @@ def read_found(prediction: Path | None, stem: str, size: tuple[int, ...]) -> np.
     if found.shape != tuple(size):
         raise DataError(f"{file.name}: has the grid {found.shape}, {stem} has {tuple(size)}.")
     return found
+
+
+def numbers_here(run: Path, structures: Sequence[str], *, own: bool) -> dict[int, int] | int:
+    """Return what each number in a run's masks is here: a class goes by its name.
+
+    Parameters
+    ----------
+    run
+        Folder of the model's run.
+    structures
+        Names of the structures here, in the order of their numbers (1, 2, …).
+    own
+        Whether it learnt from this labelling: then numbers mean the same, whatever was renamed.
+
+    Returns
+    -------
+    Number there to number here; or one number here, of all objects where a run numbers objects.
+
+    Raises
+    ------
+    DataError
+        If no class is called as a structure, and there is not one of each.
+    """
+    names, objects = class_names(run), objects_of(run)
+    if not objects and own:
+        return {k: k for k in range(1, len(structures) + 1)}
+    own_names = {name: k for k, name in enumerate(structures, start=1)}
+    here = {plain(name): k for name, k in own_names.items()} | own_names
+    pairs = ((int(k), here.get(name) or here.get(plain(name))) for k, name in names.items())
+    known = {number: k for number, k in pairs if k}
+    told = [objects] if objects else list(names.values())
+    if len(told) == len(structures) == 1:
+        return 1 if objects else {int(number): 1 for number in names}
+    if objects and plain(objects) in here:
+        return here[plain(objects)]
+    if known and not objects:
+        return known
+    raise DataError(
+        f"The model {run.name} finds {', '.join(told[:8]) or 'nothing that is named'}; here are "
+        f"{', '.join(structures[:8])}. Add a structure under the model's name for it."
+    )
+
+
+def in_numbers_here(found: np.ndarray, numbers: dict[int, int] | int) -> np.ndarray:
+    """Return a model's mask in the numbers of this labelling, uint8; what it does not know is 0.
+
+    Examples
+    --------
+    >>> in_numbers_here(np.array([[0, 1, 2, 9]]), {1: 2, 2: 1}).tolist()
+    [[0, 2, 1, 0]]
+    >>> in_numbers_here(np.array([[0, 1, 2, 900]]), 3).tolist()
+    [[0, 3, 3, 3]]
+    """
+    if isinstance(numbers, int):
+        return np.where(found > 0, numbers, 0).astype(np.uint8)
+    table = np.zeros(max([int(found.max(initial=0)), *numbers]) + 1, np.uint8)
+    table[list(numbers)] = list(numbers.values())
+    made = np.empty(found.shape, np.uint8)
+    for k, part in enumerate(found):  # a slice at a time: indices are large
+        made[k] = table[part.astype(np.intp)]
+    return made
 
 
 def read_unsure(prediction: Path, stem: str, size: tuple[int, ...]) -> np.ndarray | None:

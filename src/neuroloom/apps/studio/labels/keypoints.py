@@ -203,7 +203,7 @@ class Keypoints(Work):
             shown = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
             shown.save(place / f"{row:06d}.png", compress_level=1)
 
-    def doubts(self, prediction: Path) -> dict[str, Any]:
+    def doubts(self, prediction: Path, run: Path) -> dict[str, Any]:
         """Return what a model found in these frames, and how doubtful each is."""
         from neuroloom.apps.studio.labels.doubts import read_found, weigh
 

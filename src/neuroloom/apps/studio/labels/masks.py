@@ -17,7 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from neuroloom.apps.studio.labels.found import DIFFERS, read_found, read_unsure, weigh_slices
+from neuroloom.apps.studio.labels.found import (
+    DIFFERS,
+    in_numbers_here,
+    numbers_here,
+    read_found,
+    read_unsure,
+    weigh_slices,
+)
 from neuroloom.apps.studio.labels.grid import number_of, planes
 from neuroloom.apps.studio.labels.lesson import known_voxels, planes_touched, write_lesson
 from neuroloom.apps.studio.labels.work import Work, names_of, plain_text, whole
@@ -81,6 +88,7 @@ class Masks(Work):
         self.full = [_mask_file(self.folder, *pair).is_file() for pair in self._pairs()]
         self._stale: set[int] = set()
         self._found: Path | None = None
+        self._numbers: dict[int, int] | int = {}
         file = self.folder / "strokes.jsonl"
         for line in file.read_text("utf-8").splitlines() if file.is_file() else []:
             with contextlib.suppress(ValueError):  # half a last line: it was never answered
@@ -136,7 +144,8 @@ class Masks(Work):
                 return Window(self.mask(image)[where].tobytes(), "application/octet-stream")
         if what == "found":
             found = read_found(self._found, self.stems[image], size)[where]
-            return Window(self._known(found).tobytes(), "application/octet-stream")
+            known = in_numbers_here(found, self._numbers)
+            return Window(known.tobytes(), "application/octet-stream")
         if what != "slice":
             return super().part(what, asked)
         values = _values(self.files[image], self.files[image].stat().st_mtime_ns)
@@ -294,21 +303,18 @@ class Masks(Work):
         (self.folder / "strokes.jsonl").unlink(missing_ok=True)
         _declare(self.project, self.facts)
 
-    def _known(self, found: np.ndarray) -> np.ndarray:
-        """Return only numbers that stand for a structure here."""
-        kept: np.ndarray = np.where(found <= len(self.facts["labels"]), found, 0).astype(np.uint8)
-        return kept
-
     def pictures(self) -> None:
         """Bring the data set up to date, for a model to look at."""
         self.flush()
 
-    def doubts(self, prediction: Path) -> dict[str, Any]:
+    def doubts(self, prediction: Path, run: Path) -> dict[str, Any]:
         """Return the slices that a model and the mask see differently, or it is unsure of."""
+        own = run.name in self.facts.get("runs", [])
+        self._numbers = numbers_here(run, self.facts["labels"], own=own)
         self._found = prediction
         slices: list[dict[str, Any]] = []
         for image, (stem, size) in enumerate(self._pairs()):
-            found = self._known(read_found(prediction, stem, size))
+            found = in_numbers_here(read_found(prediction, stem, size), self._numbers)
             unsure = read_unsure(prediction, stem, size)
             for index, value, why in weigh_slices(found, self.mask(image), unsure):
                 slices.append({"image": image, "index": index, "doubt": value, "why": why})
