@@ -27,6 +27,7 @@ DIMS: dict[str, tuple[str, ...]] = {
 ANNOTATION_COLUMNS = ("onset", "duration", "label")
 UNITS = ("mm", "um", "px")
 TRACK_UNITS = ("px", "um", "mm", "cm", "m", "units")  # "units": of a rig whose size nobody knows
+_ROUNDED = 1e-3  # what affines may differ by: of a number, or of a unit if that is more
 
 
 def signal(
@@ -336,6 +337,22 @@ def affine_gap(one: np.ndarray, other: np.ndarray, unit: str) -> np.ndarray:
     gap = np.abs(one - other)
     placed = unit != "um" or (one[:3, 3].any() and other[:3, 3].any())
     return np.asarray(gap if placed else gap[:, :3])
+
+
+def apart(one: np.ndarray, other: np.ndarray, unit: str) -> float:
+    """Return by how much two affines differ; 0 where that is no more than what files round.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> moved = np.eye(4)
+    >>> moved[0, 3] = 7.0
+    >>> apart(moved, np.eye(4), "mm"), apart(np.eye(4) + 1e-5, np.eye(4), "mm")
+    (7.0, 0.0)
+    """
+    gap = affine_gap(one, other, unit)
+    room = _ROUNDED * np.maximum(1.0, np.abs(one))[:, : gap.shape[1]]
+    return float(gap.max()) if (gap > room).any() else 0.0
 
 
 def voxel_share(affine: np.ndarray | None) -> float:

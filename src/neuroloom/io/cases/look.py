@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from neuroloom.core.errors import DataError
-from neuroloom.core.recording import affine_gap
+from neuroloom.core.recording import apart
 from neuroloom.io.cases.layouts import few
 from neuroloom.io.cases.model import Case
 from neuroloom.io.cases.truth import is_inside, numbers_inside, raw_label
@@ -19,7 +19,6 @@ from neuroloom.io.cases.upright import Turn
 from neuroloom.io.images import ImageHeader, peek_image
 
 Use = Literal["model", "image", "region"]
-_OFF = 1e-3  # of a voxel, or of a millimetre if that is more
 # A label is compared with the mean of the others on a grid of so many cells an axis.
 _CELLS = 12
 
@@ -235,14 +234,12 @@ def _place(seen: Seen, file: Path, own: ImageHeader, other: ImageHeader) -> None
             "it is flipped or turned; write it on the image's grid.",
         )
         return
-    off = affine_gap(own.affine, place, own.unit)
-    room = _OFF * np.maximum(1.0, np.abs(own.affine))[:, : off.shape[1]]
-    if (off > room).any():
+    if far := apart(own.affine, place, own.unit):
         seen.say(
             "error",
             file,
             f"the label lies elsewhere than {image}: their affines differ by "
-            f"{off.max():.4g} {own.unit}; write it on the image's grid.",
+            f"{far:.4g} {own.unit}; write it on the image's grid.",
         )
 
 

@@ -25,6 +25,7 @@ from neuroloom.apps.studio.labels.found import (
     read_unsure,
     weigh_slices,
 )
+from neuroloom.apps.studio.labels.given import read_given
 from neuroloom.apps.studio.labels.grid import number_of, planes
 from neuroloom.apps.studio.labels.lesson import known_voxels, planes_touched, write_lesson
 from neuroloom.apps.studio.labels.work import Work, names_of, plain_text, whole
@@ -73,8 +74,8 @@ class Masks(Work):
         facts = {"labels": names, "stems": stems, "sizes": sizes, "files": [str(f) for f in images]}
         facts["channels"] = named_channels(len(recording), map(str, recording.channel.values))
         if options.get("mask_path") and len(images) == 1:
-            given = to_array(read_image(options["mask_path"]))[0]
-            _write(_mask_file(folder, stems[0], sizes[0]), _fitting(given, sizes[0]), images[0])
+            given = read_given(Path(options["mask_path"]), images[0], names)
+            _write(_mask_file(folder, stems[0], sizes[0]), given, images[0])
             facts["given"] = stems
         _declare(folder / "project", facts)
         return facts
@@ -395,15 +396,6 @@ def _write(file: Path, mask: np.ndarray, image: Path) -> None:
     from neuroloom.io.images import read_image, write_image
 
     write_image(file, mask, like=read_image(image))
-
-
-def _fitting(given: np.ndarray, size: Any) -> np.ndarray:
-    if tuple(given.shape) != tuple(size) or given.min() < 0 or given.max() > MOST_LABELS:
-        raise DataError(
-            f"mask: expected whole numbers 0 to {MOST_LABELS} on the grid {tuple(size)}, got "
-            f"{given.shape} with {given.min()} to {given.max()}."
-        )
-    return given.astype(np.uint8)
 
 
 def _declare(project: Path, known: dict[str, Any]) -> None:
