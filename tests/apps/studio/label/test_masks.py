@@ -73,6 +73,30 @@ def test_slices_are_the_voxels(client, begun, scan):
     assert np.array_equal(np.frombuffer(sent, "<f4").reshape(5, 7), voxels[:, 3])
 
 
+def test_the_copy_is_labelled_when_the_source_is_gone(client, begun, scan, studio):
+    voxels = nibabel.load(scan).get_fdata(dtype=np.float32).transpose(2, 1, 0)
+    scan.unlink()
+    studio.desk._open.clear()
+    sent = client.get(f"{begun}/part/slice", params={"axis": 0, "index": 3}).content
+    assert np.array_equal(np.frombuffer(sent, "<f4").reshape(6, 7), voxels[3])
+    assert client.get(f"{begun}/part/grid").json()["planes"][0]["count"] == 5
+    paint(client, begun, {"image": 0, "axis": 0, "index": 1, "runs": [[3, 4, 2]]})
+    file = scan.parent / "back.nii.gz"
+    file.write_bytes(client.get(f"{begun}/export").content)
+    assert (np.asarray(nibabel.load(file).dataobj) == 2).sum() == 4
+
+
+def test_channels_stay_in_their_order(client, place):
+    """Of a picture, and of a stack that is kept as a file a channel."""
+    rng = np.random.default_rng(5)
+    voxels = rng.integers(0, 999, (6, 5, 4, 2)).astype(np.int16)
+    nibabel.Nifti1Image(voxels, np.eye(4)).to_filename(place.root / "two.nii.gz")
+    address = client.post("/api/labels", json={"kind": "masks", "data": "two.nii.gz"}).json()["id"]
+    sent = client.get(f"/api/labels/{address}/part/slice", params={"axis": 0, "index": 1}).content
+    shown = np.frombuffer(sent, "<f4").reshape(5, 6, 2)
+    assert np.array_equal(shown, voxels[:, :, 1].transpose(1, 0, 2))
+
+
 def test_strokes_survive_a_kill(client, begun, studio):
     edit = {"image": 0, "axis": 0, "index": 1, "runs": [[3, 4, 2]]}
     paint(client, begun, edit)

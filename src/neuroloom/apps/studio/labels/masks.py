@@ -71,7 +71,7 @@ class Masks(Work):
             _copy(file, recording, folder / "project" / "imagesTr", stem)
             sizes.append(list(to_array(recording).shape[1:]))
             stems.append(stem)
-        facts = {"labels": names, "stems": stems, "sizes": sizes, "files": [str(f) for f in images]}
+        facts = {"labels": names, "stems": stems, "sizes": sizes}
         facts["channels"] = named_channels(len(recording), map(str, recording.channel.values))
         if options.get("mask_path") and len(images) == 1:
             given = read_given(Path(options["mask_path"]), images[0], names)
@@ -84,7 +84,8 @@ class Masks(Work):
         """Read the masks, and the strokes that came after them."""
         self.stems: list[str] = self.facts["stems"]
         self.sizes: list[tuple[int, ...]] = [tuple(size) for size in self.facts["sizes"]]
-        self.files = [Path(file) for file in self.facts["files"]]
+        copies = _by_stem(self.project / "imagesTr")
+        self.files = [copies[stem] for stem in self.stems]
         self.masks: dict[int, np.ndarray] = {}
         self.full = [_mask_file(self.folder, *pair).is_file() for pair in self._pairs()]
         self._stale: set[int] = set()
@@ -149,7 +150,7 @@ class Masks(Work):
             return Window(known.tobytes(), "application/octet-stream")
         if what != "slice":
             return super().part(what, asked)
-        values = _values(self.files[image], self.files[image].stat().st_mtime_ns)
+        values = _values(self.files[image])
         plane = np.moveaxis(values[(slice(None), *where)], 0, -1)
         content = np.ascontiguousarray(plane, "<f4").tobytes()
         return Window(content, "application/octet-stream")
@@ -157,8 +158,8 @@ class Masks(Work):
     def _grid(self, image: int) -> dict[str, Any]:
         from neuroloom.io.images import peek_image
 
-        header = peek_image(self.files[image])
-        values = _values(self.files[image], self.files[image].stat().st_mtime_ns)
+        header = peek_image(self.files[image][0])
+        values = _values(self.files[image])
         some = np.asarray(values[:3]).ravel()[:: max(1, values[:3].size // 200_000)]
         low, high = np.nanpercentile(some.astype(float), (1, 99.5))
         counts = np.bincount(self.mask(image).ravel(), minlength=1)
@@ -297,7 +298,7 @@ class Masks(Work):
         for image in sorted(self._stale):
             file = _mask_file(self.folder, self.stems[image], self.sizes[image])
             if self.mask(image).any():
-                _write(file, self.mask(image), self.files[image])
+                _write(file, self.mask(image), self.files[image][0])
             else:  # a case without a mask, not one with an empty one
                 file.unlink(missing_ok=True)
         self._stale.clear()
@@ -336,11 +337,19 @@ class Masks(Work):
 
 
 @lru_cache(maxsize=2)
-def _values(file: Path, changed: int) -> np.ndarray:
-    """Return the voxels of an image, (channel, z, y, x) or (channel, y, x)."""
+def _values(files: tuple[Path, ...]) -> np.ndarray:
+    """Return the voxels of an image, (channel, z, y, x) or (channel, y, x); nobody changes them."""
     from neuroloom.io.images import read_image, to_array
 
-    return to_array(read_image(file))
+    return np.concatenate([to_array(read_image(file)) for file in files])
+
+
+def _by_stem(folder: Path) -> dict[str, tuple[Path, ...]]:
+    """Return the files of each image in the order of its channels, from a folder of nnU-Net's."""
+    found: dict[str, list[Path]] = {}
+    for file in sorted(folder.iterdir()):
+        found.setdefault(file.name.rpartition("_")[0], []).append(file)
+    return {stem: tuple(files) for stem, files in found.items()}
 
 
 def _names(given: Any) -> list[str]:
