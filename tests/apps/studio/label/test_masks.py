@@ -281,6 +281,40 @@ def test_slices_that_nobody_touched_teach_nothing(client, begun, place, studio, 
     assert (find_cases(place.root / asked[1][1]).cases[0].truth() > 0).sum() == 4
 
 
+def test_a_stroke_that_was_undone_says_nothing_of_its_slice(client, begun, place, studio):
+    painted = {"image": 0, "axis": 0, "index": 1, "runs": [[3, 4, 2]]}
+    slip = {"image": 0, "axis": 0, "index": 3, "runs": [[0, 2, 1]]}
+    paint(client, begun, painted, slip, slip | {"runs": [[0, 2, 0]], "tool": "undo"})
+    label = find_cases(studio.desk.get(begun.rpartition("/")[2]).teach()).cases[0].truth()
+    assert (label[1] < 3).all()
+    assert (label[3] == 3).all()
+    paint(client, begun, slip)
+    label = find_cases(studio.desk.get(begun.rpartition("/")[2]).teach()).cases[0].truth()
+    assert (label[3] < 3).all()
+
+
+@pytest.mark.parametrize("reopened", [False, True])
+def test_a_finished_image_without_a_lesion_is_learnt_from(client, scan, studio, reopened):
+    (scan.parent / "healthy.nii.gz").write_bytes(scan.read_bytes())
+    answer = client.post("/api/labels", json={"kind": "masks", "data": "in", "options": {}})
+    id = answer.json()["id"]
+    address = f"/api/labels/{id}"
+    paint(client, address, {"image": 0, "axis": 0, "index": 1, "runs": [[3, 4, 1]]})
+    assert paint(client, address, {"image": 1, "finished": True}).json()["done"] == 2
+    if reopened:
+        studio.desk._open.pop(id)._timer.cancel()
+    found = find_cases(studio.desk.get(id).teach())
+    labels = {case.name: case.truth() for case in found.cases if case.label is not None}
+    assert sorted(labels) == ["brain", "healthy"]
+    assert (labels["healthy"] == 0).all()
+    assert (labels["brain"] == 2).sum() == 4 * 42
+    paint(client, address, {"image": 0, "finished": True})
+    found = find_cases(studio.desk.get(id).teach())
+    assert found.table["label"].notna().sum() == 2
+    assert paint(client, address, {"image": 1, "finished": False}).json()["done"] == 1
+    assert find_cases(studio.desk.get(id).teach()).table["label"].notna().sum() == 1
+
+
 def test_a_run_keeps_what_it_was_given_whatever_is_painted_later(
     client, begun, place, studio, monkeypatch
 ):
@@ -294,7 +328,7 @@ def test_a_run_keeps_what_it_was_given_whatever_is_painted_later(
     lessons = [place.root / words[1] for words in asked]
     before = [digest(lesson) for lesson in lessons]
     assert [len(find_cases(lesson).cases) for lesson in lessons] == [1, 1]
-    erased = {"image": 0, "axis": 0, "index": 1, "runs": [[3, 4, 0]]}
+    erased = {"image": 0, "axis": 0, "index": 1, "runs": [[3, 4, 0]], "tool": "eraser"}
     paint(client, begun, {"label": "cyst"}, erased)
     studio.desk.get(begun.rpartition("/")[2]).flush()
     client.post(f"{begun}/train", json={})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -15,21 +15,32 @@ from neuroloom.core.files import read_json, write_json
 from neuroloom.io.stills import PICTURES
 
 Planes = set[tuple[int, int]]
+UNDO = "undo"
 
 
 def planes_touched(log: Iterable[dict[str, Any]]) -> dict[str, Planes]:
     """Return the planes of each image that somebody corrected, from the log: (axis, index).
 
+    A plane counts where more strokes were made than undone.
+
     Examples
     --------
-    >>> planes_touched([{"image": "brain", "axis": 0, "index": 3}, {"label": "left"}])
+    >>> line = {"image": "brain", "axis": 0, "index": 3, "tool": "brush"}
+    >>> planes_touched([line, {"label": "left"}])
     {'brain': {(0, 3)}}
+    >>> planes_touched([line, line | {"tool": "undo"}])
+    {}
     """
-    found: dict[str, Planes] = defaultdict(set)
+    strokes: Counter[tuple[str, int, int]] = Counter()
     for line in log:
         if "axis" in line and "index" in line:
-            found[str(line["image"])].add((int(line["axis"]), int(line["index"])))
-    return dict(found)
+            place = (str(line["image"]), int(line["axis"]), int(line["index"]))
+            strokes[place] += -1 if line.get("tool") == UNDO else 1
+    found: dict[str, Planes] = {}
+    for (image, axis, index), count in strokes.items():
+        if count > 0:
+            found.setdefault(image, set()).add((axis, index))
+    return found
 
 
 def known_voxels(shape: tuple[int, ...], planes: Planes) -> np.ndarray:

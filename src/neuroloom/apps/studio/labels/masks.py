@@ -27,7 +27,7 @@ from neuroloom.apps.studio.labels.found import (
 )
 from neuroloom.apps.studio.labels.given import read_given
 from neuroloom.apps.studio.labels.grid import number_of, planes
-from neuroloom.apps.studio.labels.lesson import known_voxels, planes_touched, write_lesson
+from neuroloom.apps.studio.labels.lesson import UNDO, known_voxels, planes_touched, write_lesson
 from neuroloom.apps.studio.labels.work import Work, names_of, plain_text, whole
 from neuroloom.apps.studio.views import Window
 from neuroloom.core.errors import ConfigError, DataError
@@ -38,7 +38,7 @@ MOST_IMAGES = 200
 MOST_LABELS = 255
 MOST_SLICES = 300
 MOST_LINES = 100_000  # of the log, when it is asked which planes somebody has looked at
-TOOLS = ("brush", "eraser", "polygon", "fill", "propagate", "model", "undo")
+TOOLS = ("brush", "eraser", "polygon", "fill", "propagate", "model", UNDO)
 
 
 class Masks(Work):
@@ -87,14 +87,21 @@ class Masks(Work):
         copies = _by_stem(self.project / "imagesTr")
         self.files = [copies[stem] for stem in self.stems]
         self.masks: dict[int, np.ndarray] = {}
-        self.full = [_mask_file(self.folder, *pair).is_file() for pair in self._pairs()]
-        self._stale: set[int] = set()
+        there = [_mask_file(self.folder, *pair).is_file() for pair in self._pairs()]
+        over = [stem in self._over for stem in self.stems]
+        self.full = [a or b for a, b in zip(there, over, strict=True)]
+        self._stale = {k for k, full in enumerate(self.full) if full and not there[k]}
         self._found: Path | None = None
         self._numbers: dict[int, int] | int = {}
         file = self.folder / "strokes.jsonl"
         for line in file.read_text("utf-8").splitlines() if file.is_file() else []:
             with contextlib.suppress(ValueError):  # half a last line: it was never answered
                 self._draw(json.loads(line))
+
+    @property
+    def _over(self) -> set[str]:
+        """Images whose mask says all: what is not painted of them is background."""
+        return {*self.facts.get("finished", []), *self.facts.get("given", [])}
 
     def _pairs(self) -> list[tuple[str, tuple[int, ...]]]:
         return list(zip(self.stems, self.sizes, strict=True))
@@ -112,12 +119,12 @@ class Masks(Work):
         return self.masks[image]
 
     def progress(self) -> tuple[int, int, str]:
-        """Return images with a mask, and images."""
+        """Return images with a mask, which is empty where one is finished, and images."""
         return sum(self.full), len(self.stems), "images"
 
     def header(self) -> dict[str, Any]:
         """Return structures, and of each image its size, planes and the range of its values."""
-        finished = {*self.facts.get("finished", []), *self.facts.get("given", [])}
+        finished = self._over
         return {
             "labels": self.facts["labels"],
             "images": [
@@ -236,10 +243,15 @@ class Masks(Work):
                     after[str(number)] = after.get(str(number), 0) + int(n)
             plane[start : start + length] = number
         mask[where] = plane.reshape(mask[where].shape)
-        self.full[image] = bool(plane.any()) or bool(mask.any())
-        self._stale.add(image)
+        self._changed(image, painted=bool(plane.any()))
         place = {"image": self.stems[image], "axis": edit["axis"], "index": edit["index"]}
         return place | {"from": before, "to": after}
+
+    def _changed(self, image: int, *, painted: bool = False) -> None:
+        """Take note that a mask is not written yet, and whether it tells something."""
+        over = self.stems[image] in self._over
+        self.full[image] = over or painted or bool(self.mask(image).any())
+        self._stale.add(image)
 
     def _name(self, edit: dict[str, Any]) -> dict[str, Any]:
         names, number = list(self.facts["labels"]), edit.get("number")
@@ -261,19 +273,21 @@ class Masks(Work):
 
     def _finish(self, edit: dict[str, Any]) -> dict[str, Any]:
         """Say whether all that is not painted of an image is background."""
-        stem = self.stems[whole(edit, "image", len(self.stems))]
+        image = whole(edit, "image", len(self.stems))
+        stem = self.stems[image]
         finished = [name for name in self.facts.get("finished", []) if name != stem]
         self.keep(finished=[*finished, stem] if edit["finished"] else finished)
+        self._changed(image)
+        self.flush_soon()
         return {"image": stem, "finished": bool(edit["finished"])}
 
     def _partly(self) -> dict[str, Any]:
         """Return the images that are painted here and there: planes somebody has looked at."""
         if len(self.sizes[0]) == 2:
             return {}
-        over = {*self.facts.get("finished", []), *self.facts.get("given", [])}
         full = {stem for stem, painted in zip(self.stems, self.full, strict=True) if painted}
         touched = planes_touched(self.log(MOST_LINES))
-        return {stem: planes for stem, planes in touched.items() if stem in full - over}
+        return {stem: touched.get(stem, set()) for stem in full - self._over}
 
     def teach(self) -> Path:
         """Write what a net learns from, where planes that nobody has looked at are left open."""
@@ -297,9 +311,9 @@ class Masks(Work):
         """Write the masks that were painted on; then their strokes are no longer needed."""
         for image in sorted(self._stale):
             file = _mask_file(self.folder, self.stems[image], self.sizes[image])
-            if self.mask(image).any():
+            if self.full[image]:
                 _write(file, self.mask(image), self.files[image][0])
-            else:  # a case without a mask, not one with an empty one
+            else:  # nobody has said that there is nothing
                 file.unlink(missing_ok=True)
         self._stale.clear()
         (self.folder / "strokes.jsonl").unlink(missing_ok=True)
