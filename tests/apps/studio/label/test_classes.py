@@ -45,6 +45,46 @@ def test_the_table_is_what_classify_reads(client, begun, studio, place):
     assert (last["image"], last["from"], last["to"]) == ("p1.png", "healthy", "lesion")
 
 
+def of_names(client, place, names):
+    """Images of these names, each with a class."""
+    for k, name in enumerate(names):
+        (place.root / "own" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (30, 20), 60 * k).save(place.root / "own" / name)
+    wanted = {"kind": "classes", "data": "own", "options": {"classes": "healthy, lesion"}}
+    id = client.post("/api/labels", json=wanted).json()["id"]
+    give(client, f"/api/labels/{id}", *((k, "lesion") for k in range(len(names))))
+    return place.root / "labels" / id / "project" / "classes.csv"
+
+
+def test_an_image_is_no_subject(client, place):
+    """Two pictures of P01 and one of P02 are one unknown's, until a pattern says whose they are."""
+    table = of_names(client, place, ["P01_s1.png", "P01_s2.png", "P02_s1.png"])
+    found = find_cases(table)
+    assert list(found.table["subject"]) == ["1", "1", "1"]
+    assert any("Nothing says whose the images are" in note for note in found.notes)
+    found = find_cases(table, pattern="{subject}_s{run}")
+    assert list(found.table["subject"]) == ["P01", "P01", "P02"]
+    assert not any("Nothing says" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("folder", ["", "sub-{}/ses-{}/anat/"])
+def test_keys_of_bids_say_whose_an_image_is(client, place, folder):
+    names = [(1, 1), (1, 2), (2, 1)]
+    stem = "T1w.png" if folder else "sub-{}_ses-{}_T1w.png"
+    table = of_names(client, place, [(folder + stem).format(*pair) for pair in names])
+    found = find_cases(table).table
+    assert (
+        list(zip(found["subject"].astype(int), found["session"].astype(int), strict=True)) == names
+    )
+
+
+def test_people_with_files_of_one_name_are_told_apart(client, place):
+    table = of_names(client, place, ["P01/anat/T1w.png", "P02/anat/T1w.png"])
+    found = find_cases(table, pattern="{subject}_anat_T1w").table
+    assert list(found["name"]) == ["P01_anat_T1w", "P02_anat_T1w"]
+    assert list(found["subject"]) == ["P01", "P02"]
+
+
 def test_a_run_keeps_the_classes_it_was_given(client, begun, place, studio, monkeypatch):
     asked = []
     monkeypatch.setattr(studio, "start", lambda *words: asked.append(words[1]) or {"id": "run"})

@@ -99,16 +99,17 @@ class Classes(Work):
         return lines
 
     def flush(self) -> None:
-        """Write the table of what has a class: image (path), class, subject (name of the image)."""
-        from neuroloom.io.images import image_stem
+        """Write the table of what has a class: image (path), name, class, and whose it is.
 
+        `subject` and `session` stand there only where names say so: an image is no subject.
+        """
         held = io.StringIO()
         table = csv.writer(held, lineterminator="\n")
-        table.writerow(["image", "class", "subject"])
-        for name, label in zip(self.images, self.labels, strict=True):
+        columns, whose = _whose(self.images)
+        table.writerow(["image", "name", "class", *columns])
+        for name, label, who in zip(self.images, self.labels, whose, strict=True):
             if label is not None:
-                path = (self.root / name).as_posix()
-                table.writerow([path, label, f"{Path(name).parent.name}/{image_stem(Path(name))}"])
+                table.writerow([(self.root / name).as_posix(), _case(name), label, *who])
         write_text(self.project / "classes.csv", held.getvalue())
 
     def export(self, format: str) -> Path:
@@ -122,6 +123,33 @@ def _names(given: Any) -> list[str]:
     if twice:
         raise ConfigError(f"classes: '{twice[0]}' stands twice.")
     return names
+
+
+def _whose(images: list[str]) -> tuple[list[str], list[list[str]]]:
+    """Return columns that say whose images are, and their cells, if all names have a `sub-`."""
+    from neuroloom.io.bids import entities
+
+    keys = [
+        {key: value for part in Path(name).parts for key, value in entities(part).items()}
+        for name in images
+    ]
+    if not all("subject" in one for one in keys):
+        return [], [[] for _ in images]
+    columns = [key for key in ("subject", "session") if any(key in one for one in keys)]
+    return columns, [[one.get(key, "") for key in columns] for one in keys]
+
+
+def _case(name: str) -> str:
+    """Return the name of an image with the folders that it lies in.
+
+    Examples
+    --------
+    >>> _case("P01/anat/T1w.nii.gz")
+    'P01_anat_T1w'
+    """
+    from neuroloom.io.images import image_stem
+
+    return "_".join([*Path(name).parts[:-1], image_stem(Path(name))])
 
 
 def _picture(file: Path, axis: int, share: int) -> bytes:

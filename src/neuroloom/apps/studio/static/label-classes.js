@@ -16,8 +16,9 @@
       const fresh = this.make("input", { type: "text", placeholder: "new class", aria: { label: "Name of a new class" } });
       const add = async () => { if (fresh.value.trim()) { await this.send([{ class: fresh.value.trim() }]); fresh.value = ""; await this.refresh(); } };
       this.budget = this.make("input", { type: "text", value: "10 min", autocomplete: "off" });
+      this.whose = this.make("input", { type: "text", placeholder: "{subject}_{session}", autocomplete: "off" });
       this.state = this.make("div", { className: "hint", aria: { role: "status" } });
-      const train = this.make("details", {}, this.make("summary", { textContent: "Model" }), this.make("div", { className: "panel tools" }, this.labelled("Train on these classes for", this.budget), this.button("Train", () => this.train()), this.state));
+      const train = this.make("details", {}, this.make("summary", { textContent: "Model" }), this.make("div", { className: "panel tools" }, this.labelled("Names say whose an image is", this.whose), this.labelled("Train on these classes for", this.budget), this.button("Train", () => this.train()), this.state));
       const hint = [["1 … 9", "class"], ["← →", "image before, after"], ["Del", "no class"], ["u", "next without a class"], ["Ctrl Z / Y", "undo, redo"]];
       this.root.append(this.make("div", { className: "said" }, this.where), tools, this.make("div", { className: "side" }, this.make("div", { className: "panel" }, this.canvas, this.said,
         this.make("div", { className: "hint" }, ...hint.flatMap(([key, what]) => [this.make("kbd", { textContent: key }), ` ${what}  `]))),
@@ -77,7 +78,7 @@
       event.preventDefault();
     }
     async train() {
-      try { const run = await this.json(this.address("/train"), { fields: { budget: this.budget.value } }); this.state.replaceChildren("Training: ", this.make("a", { href: `/runs/${run.id}`, textContent: run.id })); } catch (error) { this.complain(error); }
+      try { const run = await this.json(this.address("/train"), { fields: { budget: this.budget.value, ...(this.whose.value.trim() && { pattern: this.whose.value.trim() }) } }); this.state.replaceChildren("Training: ", this.make("a", { href: `/runs/${run.id}`, textContent: run.id })); } catch (error) { this.complain(error); }
     }
   }
   customElements.define("studio-label-classes", Classes);
