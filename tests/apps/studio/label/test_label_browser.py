@@ -161,6 +161,29 @@ def test_a_painted_mask_comes_back_equal_to_the_voxel(server, driver, tmp_path):
     assert np.array_equal(again, voxels)
 
 
+def test_the_threshold_looks_at_the_pixel_that_is_shown(server, driver):
+    """A scan of two contrasts: the first is shown, and its values say where the brush paints."""
+    rng = np.random.default_rng(1)
+    voxels = rng.uniform(0, 100, (24, 20, 3, 2)).astype(np.float32)
+    (server.folder / "in").mkdir()
+    nibabel.Nifti1Image(voxels, np.eye(4)).to_filename(server.folder / "in" / "two.nii.gz")
+    driver.get(f"{server.address}/label")
+    click(driver, "Masks on slices: two.nii.gz")
+    see(driver, "Structures")
+    click(driver, "Begin")
+    bench = Bench(driver, "masks")
+    wait(lambda: bench.js("return B.ready"))
+    bench.js("B.size = 200; B.from.value = 40; B.to.value = 60;")
+    width, height = bench.js("const c = B.canvas; return [c.clientWidth, c.clientHeight]")
+    bench.keys("t")
+    bench.mouse((width / 2, height / 2), (width / 2 + 2, height / 2))
+    assert "Saved" in bench.saved()
+    index = bench.js("return B.index")
+    painted = np.array(bench.js("return [...B.mask]")).reshape(20, 24)
+    first = voxels[:, :, index, 0].T
+    assert np.array_equal(painted == 1, (first >= 40) & (first <= 60))
+
+
 def place_of(frame):
     """Where the animal of the drawn video is, px: its front, halfway between the ears."""
     return 60 + frame, 60 + int(15 * np.sin(frame / 9))

@@ -134,7 +134,7 @@
       return [p.x, p.y];
     }
     // Tools; all of them change `this.mask` and then call `finish`
-    passes(k) { if (!this.gate.checked) return true; const n = this.values.length / this.mask.length, v = n === 3 ? (this.values[3 * k] + this.values[3 * k + 1] + this.values[3 * k + 2]) / 3 : this.values[k]; return v >= +this.from.value && v <= +this.to.value; }
+    passes(k) { if (!this.gate.checked) return true; const n = this.values.length / this.mask.length, v = n === 3 ? (this.values[3 * k] + this.values[3 * k + 1] + this.values[3 * k + 2]) / 3 : this.values[n * k]; return v >= +this.from.value && v <= +this.to.value; }
     dab([c0, r0], number) {
       const [rows, columns] = this.flat.size, reach = this.size / 2;
       for (let r = Math.max(0, Math.floor(r0 - reach)); r <= Math.min(rows - 1, r0 + reach); r++) for (let c = Math.max(0, Math.floor(c0 - reach)); c <= Math.min(columns - 1, c0 + reach); c++) {
