@@ -506,6 +506,12 @@ def test_a_study_file_can_be_amended_on_the_command_line(name, parsed, tmp_path)
     assert parsed(str(study), "--seed", "9").settings() == kept | {"seed": 9}
 
 
+def test_none_on_the_command_line_takes_back_what_a_study_file_gives(parsed, tmp_path):
+    study = tmp_path / "study.yaml"
+    study.write_text(to_yaml(registry.load("recipe", "signals.detect")(shortest=0.5), "there"))
+    assert parsed(str(study), "--shortest", "none").settings() == {}
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _one_thread():
     """As in the fresh processes: bits are compared."""

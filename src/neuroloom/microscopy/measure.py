@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ROLES = ("axon", "myelin", "nerve")
 REMEDIES = {
-    "myelin": "set `myelin: null` if the axons have none",
+    "myelin": "set `myelin` to none (in YAML null) if the axons have none",
     "nerve": "measure the images that have fascicles and those that have none apart (`include`)",
 }
 
@@ -66,7 +66,7 @@ class Measure(Recipe):
     )
     axon: str = setting("*_seg-axon.*", "glob of the axon masks", basic=True)
     myelin: str | None = setting(
-        "*_seg-myelin.*", "glob of the myelin masks; null: axons have none", basic=True
+        "*_seg-myelin.*", "glob of the myelin masks; none: axons have no myelin", basic=True
     )
     nerve: str | None = setting(None, "glob of masks of the fascicles", basic=True)
     shape: Literal["circle", "ellipse"] = setting(

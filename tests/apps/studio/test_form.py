@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import shlex
+from typing import get_args
 
 import pytest
 from cyclopts import App
 
 from neuroloom.apps.cli import jobs
 from neuroloom.apps.studio import form
-from neuroloom.apps.studio.pages.inputs import parsed, parsed_list
+from neuroloom.apps.studio.pages.inputs import emptied, parsed, parsed_list
 from neuroloom.core import registry
 from neuroloom.core.recipe import MOST_BASIC_FIELDS, Recipe, describe, from_yaml
 from tests.contract.test_recipes import SMALL, value_for
@@ -87,6 +88,36 @@ def test_what_is_typed_becomes_plain_data():
     assert parsed_list("C3,C4 ", fields["picks"]) == ["C3", "C4"]
     assert parsed_list(" ", fields["picks"]) == []
     assert parsed("1e-3", fields["notch"]) == 0.001
+
+
+MAY_BE_NONE = [
+    (name, info.name)
+    for name in RECIPES
+    for info in describe(registry.load("recipe", name))
+    if info.default is not None and type(None) in get_args(info.type)
+]
+
+
+@pytest.mark.parametrize(("name", "field"), MAY_BE_NONE)
+def test_none_is_none_in_every_door_where_the_default_is_something(name, field, typed):
+    recipe = registry.load("recipe", name)
+    shown = next(one for one in form.fields_of(recipe) if one.name == field)
+    assert emptied(shown) is None
+    needed = {i.name: plain(value_for(i.type)) for i in describe(recipe) if i.required}
+    found = form.check(recipe, needed | {field: emptied(shown)}, "data", "")
+    made = recipe(**needed, **{field: None})
+    assert found.good
+    assert f"--{field}=none" in found.command
+    assert getattr(typed(found.command), field) is None
+    assert typed(found.command) == typed(found.command.replace("=none", " none")) == made
+    assert from_yaml(found.yaml)[0] == made
+
+
+def test_an_emptied_control_is_the_default_where_a_setting_cannot_be_none():
+    fields = {f.name: f for f in form.fields_of(registry.load("recipe", "signals.detect"))}
+    assert parsed("", fields["iou"]) == fields["iou"].default
+    assert parsed("", fields["threshold"]) is None
+    assert parsed("0.3", fields["threshold"]) == 0.3
 
 
 def test_the_help_of_a_field_is_one_sentence_with_its_unit():

@@ -75,7 +75,7 @@ def run_command(target: str) -> Callable[..., int]:
         out = options.pop("out", None)
         quiet, lines = options.pop("quiet", False), options.pop("json", False)
         with watching(quiet=quiet, lines=lines) as watch:
-            run = recipe(**(given | _said(options))).run(where, out, watch=watch)
+            run = recipe(**(given | options)).run(where, out, watch=watch)
         announce(run, quiet=quiet or lines)
         return 0
 
@@ -100,7 +100,7 @@ def check_command(target: str) -> Callable[..., int]:
     def command(data: Path | None = None, **options: Any) -> int:
         where = _needed(data or named, recipe, f"check {target}")
         show = print_json if options.pop("json", False) else print_outline
-        made = recipe(**(given | _said(options)))
+        made = recipe(**(given | options))
         prepared = made.prepare(where or Path())
         show(made.outline(prepared), list(getattr(prepared, "findings", ())))
         return 0
@@ -123,10 +123,6 @@ def _needed(data: Path | None, recipe: type[Recipe], verb: str) -> Path | None:
     if data is None and recipe.needs_data:
         raise ConfigError(f"{verb} needs DATA: a file, a folder, or a manifest CSV.")
     return None if data is None else at_home(data)
-
-
-def _said(options: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}
 
 
 def _target(target: str) -> tuple[type[Recipe], dict[str, Any], Path | None]:
@@ -174,7 +170,10 @@ def _option(info: FieldInfo) -> Any:
         show_default=False,
         negative=None if _can_be_turned_off(info) else "",
     )
-    return Annotated[info.type | None, words]
+    # The first type that fits counts: "none" is no text where a setting has another default.
+    may_be_none = info.default is not None and type(None) in typing.get_args(info.type)
+    first = type(None) if may_be_none else info.type
+    return Annotated[first | info.type | None, words]
 
 
 def _can_be_turned_off(info: FieldInfo) -> bool:

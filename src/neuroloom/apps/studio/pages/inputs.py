@@ -109,14 +109,14 @@ def _switch(one: Input) -> None:
 def _number(one: Input) -> None:
     field = one.field
     control = one.add("input", type="text", inputmode="decimal", autocomplete="off")
-    attend(control, value=_text(one.value), placeholder=_text(field.default) or "not set")
+    attend(control, value=_text(one.value), placeholder=_if_emptied(field))
     listen(control, lambda text: one.give(parsed(text, field)))
 
 
 def _text_field(one: Input) -> None:
     control = one.add("input", type="text", autocomplete="off", spellcheck="false")
-    attend(control, value=one.value or "", placeholder=one.field.default or "not set")
-    listen(control, lambda text: one.give(text if text else one.field.default))
+    attend(control, value=one.value or "", placeholder=_if_emptied(one.field))
+    listen(control, lambda text: one.give(text or emptied(one.field)))
 
 
 def _choice(one: Input) -> None:
@@ -126,9 +126,7 @@ def _choice(one: Input) -> None:
         word = "automatic" if one.field.default is None else "none"
         options.insert(0, ("", word, one.value in (None, "")))
     control.props["innerHTML"] = "".join(_option(*option) for option in options)
-    control.on(
-        "change", lambda e: one.give(e.args if e.args else one.field.default), js_handler=GIVE
-    )
+    control.on("change", lambda e: one.give(e.args or emptied(one.field)), js_handler=GIVE)
 
 
 def _option(value: str, text: str, chosen: bool) -> str:
@@ -237,12 +235,31 @@ def parsed(text: str, field: FormField, default: Any = ...) -> Any:
     """
     text = text.strip().replace(",", ".")
     if not text:
-        return field.default if default is ... else default
+        return emptied(field) if default is ... else default
     try:
         value = float(text)
     except ValueError:
         return text
     return int(value) if value.is_integer() and (field.whole or "." not in text) else value
+
+
+def emptied(field: FormField) -> Any:
+    """Return what a control without text says: none where a setting may be none, else the default.
+
+    Examples
+    --------
+    >>> from neuroloom.apps.studio.form import fields_of
+    >>> from neuroloom.core import registry
+    >>> fields = {one.name: one for one in fields_of(registry.load("recipe", "signals.detect"))}
+    >>> fields["threshold"].default, emptied(fields["threshold"]), emptied(fields["iou"])
+    (0.5, None, 0.2)
+    """
+    return None if field.optional else field.default
+
+
+def _if_emptied(field: FormField) -> str:
+    """Return what stands in a control without text."""
+    return _text(emptied(field)) or ("not set" if field.default is None else "none")
 
 
 def parsed_list(text: str, field: FormField) -> Any:
