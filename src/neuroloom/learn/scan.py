@@ -224,8 +224,12 @@ def folder_to_go_on(out: Path) -> Path:
     """
     from neuroloom.core.run import check_out
 
-    interrupted = (out / "scans").is_dir() and not (out / "status.json").is_file()
-    if not interrupted:
+    if not is_interrupted(out):
         check_out(out)
     out.mkdir(parents=True, exist_ok=True)
     return out
+
+
+def is_interrupted(out: Path) -> bool:
+    """Tell whether a folder holds a prediction whose scans can be gone on with."""
+    return (out / "scans").is_dir() and not (out / "status.json").is_file()

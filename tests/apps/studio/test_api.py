@@ -15,6 +15,7 @@ from neuroloom.apps.studio.api import build_api
 from neuroloom.apps.studio.service import Studio
 from neuroloom.apps.studio.workspace import BusyError, Workspace
 from neuroloom.core import registry
+from neuroloom.core.files import write_json
 from neuroloom.io.video import write_video
 from tests import makers
 from tests.apps.studio.conftest import TestClient, message, wait, write_table
@@ -133,6 +134,48 @@ def test_a_refusal_of_the_command_is_the_runs_message(client, place):
     assert "tables" in line["message"]
     assert not (place.runs / id).exists()
     assert line["can_resume"]
+
+
+@pytest.fixture
+def idle(place):
+    """A studio that starts nothing: what became of a job is written by the test."""
+    opened = Studio(place, at_once=0).open()
+    yield opened
+    opened.close()
+
+
+def end(job, code, said=""):
+    (job.folder / "err.txt").write_text(said)
+    if code is not None:
+        write_json(job.folder / "exit.json", {"code": code})
+    write_json(job.folder / "started.json", {"pid": 1})
+
+
+def test_a_resume_that_was_refused_says_why_and_not_why_the_run_ended_before(idle, place):
+    folder = place.runs / "a"
+    folder.mkdir()
+    (folder / "recipe.yaml").write_text("recipe: signals.simulate\n")
+    write_json(folder / "status.json", {"state": "stopped", "error": "stopped by the user"})
+    idle.resume("a")
+    end(idle.queue.get("a"), 2, "neuroloom: /data is gone.\n")
+    line = wait(lambda: (r := idle.run("a"))["state"] == "refused" and r)
+    assert line["message"] == "/data is gone."
+
+
+@pytest.mark.parametrize("kept", ["scans", "masks"])
+def test_a_prediction_that_died_with_the_machine_is_done_again(place, kept):
+    """Scans of videos are gone on with; what else was left would be refused as no empty folder."""
+    out = place.predictions / "p"
+    (out / kept).mkdir(parents=True)
+    first = Studio(place, at_once=0).open()
+    job = first.queue.add("p", ["predict", "--out", str(out)], kind="predict", model="a", data="b")
+    end(job, None)
+    first.close()
+    again = Studio(place, at_once=0).open()
+    job = again.queue.get("p")
+    assert (job.state, job.words, job.revived) == ("waiting", ["predict", "--out", str(out)], 1)
+    assert out.exists() == (kept == "scans")
+    again.close()
 
 
 def test_a_table_is_seen_by_windows(client, place):

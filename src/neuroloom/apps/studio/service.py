@@ -28,6 +28,7 @@ from neuroloom.core import hold, registry
 from neuroloom.core.errors import ConfigError, nearest
 from neuroloom.core.files import write_text
 from neuroloom.core.recipe import Recipe, problems, to_yaml
+from neuroloom.learn.scan import is_interrupted
 
 ASIDE = 300.0  # seconds that a question answered by a process may take
 READING = 3600.0  # seconds that reading all data may take
@@ -274,7 +275,9 @@ class Studio:
         if state not in ("failed", "refused"):
             return ""
         said = results.last_words(job.folder / "err.txt") if job else ""
-        return facts.error or said or "It ended without a word; its log may tell more."
+        # What was refused has not begun: the folder tells of an earlier time.
+        first, second = (said, facts.error) if state == "refused" else (facts.error, said)
+        return first or second or "It ended without a word; its log may tell more."
 
     def _audit(self, id: str) -> list[dict[str, str]]:
         lines = results.log_lines(self.workspace.runs / id)
@@ -328,6 +331,11 @@ class Studio:
         return self.run(id)
 
     def _words_to_go_on(self, job: Job) -> list[str]:
+        """Return what goes on with a job; a prediction that cannot be gone on with begins anew."""
+        if job.facts.get("kind") == "predict":
+            left = self.workspace.predictions / job.id
+            if not is_interrupted(left):
+                shutil.rmtree(left, ignore_errors=True)
         folder = self.workspace.runs / job.id
         begun = job.facts.get("kind") == "run" and (folder / "recipe.yaml").is_file()
         return ["resume", str(folder), "--json"] if begun else job.facts.get("first", job.words)
