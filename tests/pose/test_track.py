@@ -338,3 +338,21 @@ def test_the_video_is_drawn_with_a_colour_for_each_animal(tmp_path):
     assert (np.ptp(one, 0) < 30).all()
     assert (np.ptp(other, 0) < 30).all()
     assert abs(one[0] - other[0]).max() > 100
+
+
+def test_animals_of_one_keypoint_have_a_colour_and_no_size(tmp_path):
+    path = np.arange(40.0)[:, None, None, None] * [1.0, 0.0] + [10.0, 10.0]
+    points = np.concatenate([path, path + np.array([0.0, 30.0])], 1)
+    came = tracks(points.transpose(0, 3, 2, 1), ["centroid"], ["a", "b"])
+    write_tracks(came, tmp_path / "clip.h5")
+    frames = np.full((40, 64, 64, 3), 60, np.uint8)
+    frames[:, 30:] = 200
+    write_video(tmp_path / "clip.mp4", frames, 30.0)
+    with Video(tmp_path / "clip.mp4") as video:
+        colour = body_colour(video, points)
+    assert np.abs(colour - np.array([60, 200])[:, None]).max() < 20
+    done = Track(video=str(tmp_path / "clip.mp4")).run(tmp_path / "clip.h5", tmp_path / "run")
+    written = to_detections(read_tracks(done.folder / "artifacts/clip.tracked.h5"))[0]
+    np.testing.assert_array_equal(written, points)
+    with pytest.raises(ConfigError, match="sizes: the animals of 'clip' have one keypoint"):
+        Track(sizes=True).run(tmp_path / "clip.h5", tmp_path / "no")

@@ -149,9 +149,21 @@ class Track(Recipe):
         if all(recording.attrs["rate"] == 1 for recording in recordings):
             detail = "No file says how many frames a second it has: times count frames. See `rate`."
             told.append(Finding("note", "No frame rate", detail))
-        for pair, recording, _ in every if self.overlay else ():
-            self.footage(pair, recording)
+        for pair, recording, _ in every:
+            self._can_be_done(pair, recording)
         return Prepared(pairs, recordings, [truth for _, _, truth in every], told)
+
+    def _can_be_done(self, pair: TrackPair, recording: xr.DataArray) -> None:
+        """Refuse sizes of bodies that have none, and a drawing of a video that is not there."""
+        from neuroloom.pose.link.names import animals_of
+
+        if self.sizes and animals_of(recording).sizes["keypoints"] < 2:
+            raise ConfigError(
+                f"sizes: the animals of '{pair.name}' have one keypoint, which has no size; leave "
+                "it out. `video` tells animals apart by their colour."
+            )
+        if self.overlay:
+            self.footage(pair, recording)
 
     def footage(self, pair: TrackPair, recording: xr.DataArray) -> Path:
         """Return the video that tracks are of.

@@ -24,7 +24,7 @@ def body_length(points: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    Shape (time, slot, 1); NaN where no edge is seen.
+    Shape (time, slot, 1); NaN where no edge is seen. Bodies of one keypoint have none.
 
     Examples
     --------
@@ -32,7 +32,7 @@ def body_length(points: np.ndarray) -> np.ndarray:
     >>> body_length(np.stack([body, 2 * body])[None]).round(2).ravel()
     array([-0.41,  0.29])
     """
-    edges = np.array(choose_edges(points))
+    edges = _edges(points)
     apart = np.linalg.norm(points[..., edges[:, 0], :] - points[..., edges[:, 1], :], axis=-1)
     usual = np.array([np.nanmedian(own) if np.isfinite(own).any() else 1.0 for own in apart.T])
     ratio = np.log(np.maximum(apart, 1e-6) / np.maximum(usual, 1e-6))
@@ -57,7 +57,7 @@ def body_colour(video: Video, points: np.ndarray, frames: np.ndarray | None = No
     -------
     Shape (time, slot, channel), 0 to 255; NaN where nothing is seen.
     """
-    edges = np.array(choose_edges(points))
+    edges = _edges(points)
     middles = (points[..., edges[:, 0], :] + points[..., edges[:, 1], :]) / 2
     places = np.concatenate([points, middles], -2)
     numbers = np.arange(len(points)) if frames is None else np.asarray(frames)
@@ -69,6 +69,11 @@ def body_colour(video: Video, points: np.ndarray, frames: np.ndarray | None = No
             if row is not None:
                 out[row] = _colours(image, places[row])
     return out
+
+
+def _edges(points: np.ndarray) -> np.ndarray:
+    """Return (edge, 2) of a body; a body of one keypoint has none."""
+    return np.array(choose_edges(points), int).reshape(-1, 2)
 
 
 def _colours(image: np.ndarray, places: np.ndarray) -> np.ndarray:
