@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,12 +12,14 @@ from neuroloom.core.artifact import Shelf
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json
 from neuroloom.core.recording import tracks
+from neuroloom.io.labels.table import read_table, write_table
 from neuroloom.io.tracks import format_of, read_tracks, write_tracks
 from neuroloom.io.video import Video, write_video
 from neuroloom.pose.link.looks import body_colour
 from neuroloom.pose.link.measures import score_identities
 from neuroloom.pose.link.names import animals_of
 from neuroloom.pose.link.pairs import TrackPair, find_track_pairs, to_detections
+from neuroloom.pose.link.spans import at_frames
 from neuroloom.pose.track import Track
 from tests.animals import as_recording, write_clip, write_crossings
 from tests.pose.crossings import simulate
@@ -356,3 +360,29 @@ def test_animals_of_one_keypoint_have_a_colour_and_no_size(tmp_path):
     np.testing.assert_array_equal(written, points)
     with pytest.raises(ConfigError, match="sizes: the animals of 'clip' have one keypoint"):
         Track(sizes=True).run(tmp_path / "clip.h5", tmp_path / "no")
+
+
+@pytest.mark.parametrize("kind", ["slp", "analysis", "pictures"])
+def test_a_truth_of_labelled_frames_judges_these_alone(tmp_path, kind):
+    case = simulate(2, 200, 0, noise=0.0, misses=0.0, lost_keypoints=0.0)
+    whole, labelled = as_recording(case.truth, ["a", "b"]), [3, 40, 41, 90, 123]
+    write_tracks(whole, tmp_path / "clip.h5")
+    few = whole.isel(time=labelled)
+    if kind == "slp":
+        place = write_tracks(few, tmp_path / "truth/labels.slp")
+    elif kind == "analysis":  # has a row for every frame
+        place = write_tracks(at_frames(few, np.arange(124)), tmp_path / "truth/a.analysis.h5")
+    else:
+        table = read_table(write_tracks(few, tmp_path / "few.h5", "dlc"))
+        rows = tuple(f"labeled-data/clip/img{number}.png" for number in labelled)
+        place = tmp_path / "truth/CollectedData_me.csv"
+        place.parent.mkdir()
+        write_table(place, replace(table, rows=rows))
+    run = Track(truth=str(place), animals=2).run(tmp_path / "clip.h5", tmp_path / "run")
+    rows = pd.read_parquet(run.folder / "predictions.parquet")
+    assert sorted(set(rows["frame"])) == labelled
+    metrics = read_json(run.folder / "metrics.json")
+    assert [metrics[name]["value"] for name in ("mota", "idf1")] == [1.0, 1.0]
+    told = (run.folder / "audit.json").read_text()
+    assert "the truth is of 5 of the frames 3 to 123; only these are judged" in told
+    assert "nobody was there" not in told

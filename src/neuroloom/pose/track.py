@@ -48,7 +48,7 @@ class Tracked:
     confidence: np.ndarray
     truth: np.ndarray | None = None
     plain: np.ndarray | None = None
-    judged: slice = field(default_factory=lambda: slice(None))  # rows that the truth has
+    judged: np.ndarray | slice = field(default_factory=lambda: slice(None))  # rows of the truth
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Prepared:
 
     pairs: list[TrackPair]
     recordings: list[xr.DataArray]
-    truths: list[xr.DataArray | None]  # of their own frames
+    truths: list[xr.DataArray | None]  # of the frames that are judged
     findings: list[Finding] = field(default_factory=list)
 
 
@@ -204,24 +204,11 @@ class Track(Recipe):
         for video, tracks in read_each_video(file.file, rate).items():
             name = f"{file.name}_{video}".replace("/", "_") if video else file.name
             pair = TrackPair(name, file.file, file.truth if video in truths else None)
-            recording = self._whole(tracks, f"{name}:", told)
+            recording = _whole(tracks, name, told)
             truth = None
             if pair.truth is not None:
-                known = self._whole(truths[video], f"The truth of {name}:", told)
-                truth = within(known, recording, name, told)
+                truth = within(truths[video], recording, name, told)
             yield pair, recording, truth
-
-    def _whole(self, recording: xr.DataArray, whose: str, told: list[Finding]) -> xr.DataArray:
-        """Return tracks with a row for every frame, and say how many were left out."""
-        from neuroloom.pose.link.spans import over_one_span
-
-        to_detections(recording)
-        (whole,) = over_one_span([recording])
-        left_out = whole.sizes["time"] - recording.sizes["time"]
-        if left_out:
-            detail = f"{whose} {left_out} frames are not in the file: nobody was there."
-            told.append(Finding("note", "Frames left out", detail))
-        return whole
 
     def _prepare_video(self, data: Path) -> Prepared:
         """Find the animals of a video before its still background; nothing is trained."""
@@ -245,7 +232,7 @@ class Track(Recipe):
         true = None
         if truth is not None:
             known = read_tracks(truth, float(recording.attrs["rate"]))
-            true = within(self._whole(known, "The truth:", found), recording, data.stem, found)
+            true = within(known, recording, data.stem, found)
         return Prepared([TrackPair(data.stem, data, truth)], [recording], [true], found)
 
     def work(self, prepared: Prepared, run: Run) -> None:
@@ -294,8 +281,7 @@ class Track(Recipe):
             return done
         truth = to_detections(true)[0]
         plain = arrange(points, link_nearest(points, linked.animals), linked.animals)
-        first = int(true.coords["frame"].values[0] - recording.coords["frame"].values[0])
-        judged = slice(first, first + len(truth))
+        judged = np.searchsorted(recording.coords["frame"].values, true.coords["frame"].values)
         baseline = self.paths(plain, keypoints, False)
         return replace(done, truth=truth, plain=baseline, judged=judged)
 
@@ -372,12 +358,32 @@ def came_as(file: Path) -> tuple[str, str]:
     return name, ENDINGS.get(name, file.suffix)
 
 
+def _whole(recording: xr.DataArray, name: str, told: list[Finding]) -> xr.DataArray:
+    """Return tracks with a row for every frame, and say how many were left out."""
+    from neuroloom.pose.link.spans import over_one_span
+
+    to_detections(recording)
+    (whole,) = over_one_span([recording])
+    left_out = whole.sizes["time"] - recording.sizes["time"]
+    if left_out:
+        detail = f"{name}: {left_out} frames are not in the file: nobody was there."
+        told.append(Finding("note", "Frames left out", detail))
+    return whole
+
+
 def within(
     truth: xr.DataArray, recording: xr.DataArray, name: str, told: list[Finding]
 ) -> xr.DataArray:
-    """Return the truth of the animals in frames that the tracks have.
+    """Return the truth of the animals in frames of the tracks that it says something of.
 
     Where it is not of all of them, that is told.
+
+    Parameters
+    ----------
+    truth
+        As it was read.
+    recording
+        Tracks with a row for every frame.
 
     Raises
     ------
@@ -385,21 +391,27 @@ def within(
         If they share no frame, or one has a keypoint that the other has not.
     """
     from neuroloom.pose.link.names import animals_of, in_the_order_of
-    from neuroloom.pose.link.spans import every_frame
+    from neuroloom.pose.link.spans import at_frames, labelled_frames
 
+    to_detections(truth)
     whose = f"The truth of {name}"
     truth = in_the_order_of(animals_of(recording), animals_of(truth), "keypoints", whose)
-    own, known = recording.coords["frame"].values, truth.coords["frame"].values
-    first, last = max(int(own[0]), int(known[0])), min(int(own[-1]), int(known[-1]))
-    if first > last:
+    own, known = recording.coords["frame"].values, labelled_frames(truth)
+    shared = known[np.isin(known, own)]
+    if not len(shared):
+        theirs = f"is of {known[0]} to {known[-1]}" if len(known) else "shows nobody"
         raise DataError(
-            f"{name}: has tracks of the frames {own[0]} to {own[-1]}, the truth is of {known[0]} "
-            f"to {known[-1]}."
+            f"{name}: has tracks of the frames {own[0]} to {own[-1]}, the truth {theirs}."
         )
-    if (first, last) != (int(own[0]), int(own[-1])):
-        detail = f"{name}: the truth is of the frames {first} to {last}; only these are judged."
-        told.append(Finding("warning", "Truth of a part", detail))
-    return every_frame(truth, first, last)
+    if len(shared) < len(own):
+        every = len(shared) == shared[-1] - shared[0] + 1
+        count = "the" if every else f"{len(shared)} of the"
+        detail = f"{name}: the truth is of {count} frames {shared[0]} to {shared[-1]}; only these "
+        told.append(Finding("warning", "Truth of a part", f"{detail}are judged."))
+    if left_out := int((~np.isin(shared, truth.coords["frame"].values)).sum()):
+        detail = f"{whose}: {left_out} frames are not in the file: nobody was there."
+        told.append(Finding("note", "Frames left out", detail))
+    return at_frames(truth, shared)
 
 
 def to_recording(done: Tracked) -> xr.DataArray:

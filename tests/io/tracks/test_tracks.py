@@ -13,7 +13,7 @@ from PIL import Image
 from neuroloom.core.errors import DataError
 from neuroloom.core.recording import tracks
 from neuroloom.io.labels import read_labels
-from neuroloom.io.tracks import read_tracks, write_own, write_tracks
+from neuroloom.io.tracks import read_each_video, read_tracks, write_own, write_tracks
 
 sleap_io = pytest.importorskip("sleap_io")
 pytest.importorskip("ndx_pose")
@@ -109,6 +109,37 @@ def test_what_pandas_writes_for_deeplabcut_is_read(tmp_path):
         read = read_tracks(file)
         np.testing.assert_array_equal(read.values[:, 1, 2, 0], values[:, 7])
         assert read.attrs["scorer"] == "DLC_net"
+
+
+@pytest.mark.parametrize(
+    ("rows", "frames", "x"),
+    [
+        (["d/v/img9.png", "d/v/img10.png"], [9, 10], [0, 1]),
+        (["d/v/img10.png", "d/v/img9.png"], [9, 10], [1, 0]),
+        (["d\\v\\img3.png", "d\\v\\img7.png"], [3, 7], [0, 1]),
+        (["d/v/left.png", "d/v/img7.png"], [0, 1], [0, 1]),
+        (["d/v/img7.png", "d/w/img7.png"], [0, 1], [0, 1]),
+        (["d/v/20240131093000123.png", "d/v/20240131093000456.png"], [0, 1], [0, 1]),
+    ],
+)
+def test_rows_named_by_pictures_are_of_their_frames(tmp_path, rows, frames, x):
+    lines = ["scorer,n,n", "bodyparts,a,a", "coords,x,y"]
+    lines += [f"{row},{place},2" for place, row in enumerate(rows)]
+    (tmp_path / "a.csv").write_text("\n".join(lines))
+    read = read_tracks(tmp_path / "a.csv")
+    assert read.frame.values.tolist() == frames
+    assert read.values[:, 0].ravel().tolist() == x
+
+
+def test_a_table_of_pictures_of_several_folders_is_of_several_videos(tmp_path):
+    rows = ["scorer,n,n", "bodyparts,a,a", "coords,x,y"]
+    rows += [f"labeled-data/{video}/img{number}.png,{number},2"
+             for video, number in (("v", 3), ("v", 8), ("w", 5))]  # fmt: skip
+    (tmp_path / "a.csv").write_text("\n".join(rows))
+    found = read_each_video(tmp_path / "a.csv")
+    assert {name: one.frame.values.tolist() for name, one in found.items()} == {
+        "labeled-data/v": [3, 8], "labeled-data/w": [5],
+    }  # fmt: skip
 
 
 def test_further_columns_of_ensembles_are_passed_over(tmp_path):

@@ -6,6 +6,7 @@ of the others ("single" with its unique ones) has NaN for them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from neuroloom.core.errors import DataError
 from neuroloom.core.recording import tracks
+from neuroloom.io.labels.sheets import frame_number
 from neuroloom.io.labels.table import PointTable, is_table, read_table, write_table
 from neuroloom.io.pandas_h5 import open_h5
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 _ALONE = "individual_0"
 _NOBODY = "single"  # DeepLabCut's name of the animal that unique points belong to
 _SCORER = "neuroloom"
+_MOST = 10**8  # frames of a video: larger numbers in names of pictures are dates and times
 
 
 def claims(path: Path) -> bool:
@@ -40,15 +43,30 @@ def claims(path: Path) -> bool:
 def read(path: Path, rate: float | None = None) -> xr.DataArray:
     """Read a table of tracks."""
     table = read_table(path)
-    frames = _frames(path, table.rows)
+    return _tracks(path, table, np.arange(len(table.rows)), rate)
+
+
+def read_each(path: Path, rate: float | None = None) -> dict[str, xr.DataArray]:
+    """Read the tracks of each folder whose pictures name the rows, by its name."""
+    table = read_table(path)
+    folder = np.array([row.rpartition("/")[0] for row in table.rows])
+    own = {name: np.flatnonzero(folder == name) for name in dict.fromkeys(folder.tolist())}
+    return {name: _tracks(path, table, rows, rate) for name, rows in own.items()}
+
+
+def _tracks(path: Path, table: PointTable, rows: np.ndarray, rate: float | None) -> xr.DataArray:
+    """Return some rows of a table as tracks, in the order of their frames."""
+    frames = _frames(path, [table.rows[row] for row in rows])
+    order = np.argsort(frames)
+    values = table.values[rows[order]]
     made = tracks(
-        np.moveaxis(table.values[..., :2], (1, 2, 3), (3, 2, 1)),
+        np.moveaxis(values[..., :2], (1, 2, 3), (3, 2, 1)),
         table.keypoints,
         table.individuals or (_ALONE,),
         rate or 1.0,
-        np.swapaxes(table.values[..., 2], 1, 2) if table.has_likelihood else None,
+        np.swapaxes(values[..., 2], 1, 2) if table.has_likelihood else None,
         source=path.name,
-        frames=frames,
+        frames=frames[order],
     )
     made.attrs["scorer"] = table.scorer
     return made
@@ -85,10 +103,18 @@ def _present(data: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
     return present
 
 
-def _frames(path: Path, rows: tuple[str, ...]) -> np.ndarray:
-    """Return the numbers of the frames; rows named by pictures are counted."""
+def _frames(path: Path, rows: Sequence[str]) -> np.ndarray:
+    """Return the numbers of the frames.
+
+    Rows named by pictures have those that end their names; they are counted where some have none
+    or a time of day, two have the same, or they lie in several folders.
+    """
     if not all(row.isdigit() for row in rows):
-        return np.arange(len(rows))
+        ends = [frame_number(row, -1) for row in rows]
+        folders = {row.rpartition("/")[0] for row in rows}
+        known = len(folders) == 1 and len(set(ends)) == len(rows)
+        known = known and min(ends) >= 0 and max(ends) < _MOST
+        return np.asarray(ends) if known else np.arange(len(rows))
     numbers = np.asarray([int(row) for row in rows])
     steps = np.diff(numbers)
     if (steps <= 0).any():

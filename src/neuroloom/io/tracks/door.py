@@ -62,7 +62,8 @@ def read_each_video(path: str | Path, rate: float | None = None) -> dict[str, xr
     Parameters
     ----------
     path, rate
-        As of `read_tracks`. Only SLEAP's .slp holds tracks of several videos.
+        As of `read_tracks`. Tracks of several videos are held by SLEAP's .slp, and by tables whose
+        rows are pictures of several folders.
 
     Raises
     ------

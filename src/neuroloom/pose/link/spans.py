@@ -50,6 +50,32 @@ def at_frames(recording: xr.DataArray, number: np.ndarray) -> xr.DataArray:
     return check(out.transpose(*DIMS["tracks"]), "tracks")
 
 
+def labelled_frames(recording: xr.DataArray) -> np.ndarray:
+    """Return the frames of which a truth says who was there, by rising number.
+
+    These are all from its first to its last. Where it shows animals in less than half of them, it
+    is of frames that somebody labelled here and there, and of the others it says nothing.
+
+    Parameters
+    ----------
+    recording
+        A `tracks` recording.
+
+    Examples
+    --------
+    >>> from neuroloom.core.recording import tracks
+    >>> places = np.ones((2, 2, 1, 1))
+    >>> for frames in ([3, 5], [3, 90]):
+    ...     labelled_frames(tracks(places, ["nose"], frames=np.array(frames))).tolist()
+    [3, 4, 5]
+    [3, 90]
+    """
+    known = recording.coords["frame"].values.astype(int)
+    seen = recording.notnull().all("space").any(("keypoints", "individuals")).values
+    span = known[-1] - known[0] + 1
+    return known[seen] if 2 * seen.sum() < span else np.arange(known[0], known[0] + span)
+
+
 def over_one_span(recordings: Sequence[xr.DataArray]) -> list[xr.DataArray]:
     """Return tracks of one video with a row for every frame that any of them, or none, has.
 
