@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from functools import partial
+from itertools import combinations, pairwise
+
 import numpy as np
 import pytest
 
@@ -168,8 +172,71 @@ def test_stitching_is_best_in_all_not_one_by_one():
     middles += np.random.default_rng(0).normal(0, 0.2, middles.shape)
     names = np.where(np.isfinite(middles[..., 0]), np.arange(4), -1)
     ends = find_ends(middles, names)
-    costs = link_costs(ends, learn_drift(middles, names), 1e4)
+    costs = partial(link_costs, ends, learn_drift(middles, names), 1e4)
     assert stitch(ends, costs, 2)[0].tolist() == [0, 1, 0, 1]
+
+
+def broken(animals: int, pieces: int, apart: float):
+    """Middles (time, slot, 2) of animals side by side, and tracklets of 4 frames, 2 between."""
+    rng = np.random.default_rng(0)
+    names = np.repeat(np.arange(pieces), 6)[:, None] * animals + np.arange(animals)
+    names[np.arange(len(names)) % 6 >= 4] = -1
+    place = np.arange(animals)[:, None] * [apart, 0.0]
+    middles = place + np.cumsum(rng.normal(0, 1.0, (*names.shape, 2)), 0)
+    return np.where(names[..., None] >= 0, middles, np.nan), names
+
+
+def test_thousands_of_tracklets_are_stitched_in_little_memory():
+    middles, names = broken(2, 1500, 3000.0)
+    ends, drift = find_ends(middles, names), learn_drift(middles, names)
+    tracemalloc.start()
+    animal, _ = stitch(ends, partial(link_costs, ends, drift, 1e7), 2)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert animal.tolist() == [0, 1] * 1500
+    assert peak < 60e6  # a single table of all pairs has 72 MB
+
+
+def test_suspects_of_gaps_are_all_links_that_might_be_exchanged():
+    middles, names = broken(4, 12, 9.0)
+    ends = find_ends(middles, names)
+    costs = partial(link_costs, ends, learn_drift(middles, names), 1e4)
+    animal, swaps = stitch(ends, costs, 4)
+    paths = [np.flatnonzero(animal == own) for own in range(4)]
+    links = sorted(link for path in paths for link in pairwise(path[np.argsort(ends.first[path])]))
+    found = {}
+    for (i, a), (j, b) in combinations(links, 2):
+        crossed, own = (
+            costs(np.array([i, j]), np.array([b, a])),
+            costs(np.array([i, j]), np.array([a, b])),
+        )
+        if crossed.sum() - own.sum() < 6:
+            found[int(a), int(b)] = max(crossed.sum() - own.sum(), 0.0)
+    assert len(found) > 10
+    assert {(swap.one, swap.other): swap.odds for swap in swaps} == pytest.approx(found)
+
+
+def test_a_suspect_bears_the_names_that_looks_gave_at_its_frame():
+    """The first two bounce off each other, which only looks tell; then the second meets a third."""
+    rng = np.random.default_rng(0)
+    x = np.full((260, 3), np.nan)
+    x[:80, 1] = 1.5 * np.abs(np.arange(80) - 40)
+    x[80:148, 1] = 60 + 1.5 * np.arange(68)
+    x[148:174, 1] = x[147, 1]
+    x[174:, 1] = x[147, 1] + 1.5 * np.arange(86)
+    x[:80, 0], x[80:, 0] = -x[:80, 1], -60.0
+    x[:, 2] = 2 * x[147, 1] - x[:, 1]
+    x[:80, 2] = 2 * x[147, 1] - 60.0
+    middle = np.stack([x, np.zeros_like(x)], -1) + rng.normal(0, 0.5, (260, 3, 2))
+    points = middle[:, :, None] + np.array([[0.0, 0.0], [0.0, 12.0]])
+    looks = np.array([1.0, 5.0, 9.0]) + rng.normal(0, 0.3, (260, 3))
+    looks[30:50] = looks[130:200] = np.nan
+    told = link(points, looks=looks[..., None], animals=3)
+    first, second, third = told.identity[10]
+    assert told.identity[100].tolist() == [first, second, third]
+    late = told.swaps[told.swaps["frame"].between(130, 200) & (told.swaps["kind"] == "crossing")]
+    assert len(late) >= 1
+    assert {(row.one, row.other) for row in late.itertuples()} == {(second, third)}
 
 
 def test_long_gaps_stay_open():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,8 @@ DROP = 1.0  # what a detection costs that is given to no animal …
 LONG = 20.0  # … and twice that in a tracklet of so many
 HEAVY = 2.0  # degrees of freedom of what an animal does while it is not seen
 TOO_CLOSE = 6.0  # negative log-odds of an exchange that is not worth a line
+
+Costs = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def find_ends(middles: np.ndarray, tracklets: np.ndarray, looks: np.ndarray | No
     looks
         Shape (time, slot, feature), or None.
     """
-    paths = _paths(tracklets)
+    paths = paths_of(tracklets)
     rows = [_end_of(middles, *path) for path in paths]
     features = np.full((len(paths), 0), np.nan)
     if looks is not None:
@@ -70,8 +73,8 @@ def find_ends(middles: np.ndarray, tracklets: np.ndarray, looks: np.ndarray | No
     )
 
 
-def _paths(tracklets: np.ndarray) -> list[tuple[np.ndarray, ...]]:
-    """Return the frames and slots of each tracklet, in time."""
+def paths_of(tracklets: np.ndarray) -> list[tuple[np.ndarray, ...]]:
+    """Return the frames and slots of each tracklet (time, slot), in time."""
     frames, slots = np.nonzero(tracklets >= 0)
     names = tracklets[frames, slots]
     order = np.argsort(names, kind="stable")
@@ -118,7 +121,7 @@ def learn_drift(
     variance
         Of what is left then, px², along one axis.
     """
-    paths = [(f, middles[f, s]) for f, s in _paths(tracklets)]
+    paths = [(f, middles[f, s]) for f, s in paths_of(tracklets)]
     longest = max((int(f[-1] - f[0]) for f, _ in paths), default=1)
     lags = np.unique(np.geomspace(1, max(longest // 2, 2), LAGS).astype(int))
     carry, variance = [], []
@@ -153,8 +156,14 @@ def _lagged(frames: np.ndarray, path: np.ndarray, lag: int) -> tuple[np.ndarray,
     return speed, dense[span + lag :] - now
 
 
-def link_costs(ends: Ends, drift: tuple[np.ndarray, ...], area: float) -> np.ndarray:
-    """Return what it costs that a tracklet follows another; infinite where it cannot.
+def link_costs(
+    ends: Ends,
+    drift: tuple[np.ndarray, ...],
+    area: float,
+    before: np.ndarray,
+    after: np.ndarray,
+) -> np.ndarray:
+    """Return what it costs that one tracklet follows another, pair by pair.
 
     The cost is a negative log-likelihood, less that of an animal which could be anywhere.
 
@@ -166,44 +175,49 @@ def link_costs(ends: Ends, drift: tuple[np.ndarray, ...], area: float) -> np.nda
         As `learn_drift` gives it.
     area
         Of the arena, px².
+    before, after
+        Shape (pair,): the tracklet that goes before, and the one that follows it.
 
     Returns
     -------
-    Shape (tracklet, tracklet): the row goes before the column.
+    Shape (pair,), infinite where it cannot follow.
     """
-    gap = ends.first[None] - ends.last[:, None]
+    gap = ends.first[after] - ends.last[before]
     lags, carry, variance = drift
     # Beyond what was learnt the spread grows as that of a random walk, up to the whole arena.
     far = np.maximum(gap, 1)
     spread = np.interp(far, lags, variance) * np.maximum(far / lags[-1], 1.0)
     spread = np.minimum(spread, area / 12)
-    going = np.interp(far, lags, carry)[..., None]
-    there = ends.place[:, None, 1] + going * ends.speed[:, None, 1]
-    back = ends.place[None, :, 0] - going * ends.speed[None, :, 0]
-    off = (there - ends.place[None, :, 0]) ** 2 + (back - ends.place[:, None, 1]) ** 2
+    going = np.interp(far, lags, carry)[:, None]
+    left, found = ends.place[before, 1], ends.place[after, 0]
+    there = left + going * ends.speed[before, 1]
+    back = found - going * ends.speed[after, 0]
+    off = (there - found) ** 2 + (back - left) ** 2
     # Student's t: an animal may have been carried off, or have run as never while it was seen.
     cost = (HEAVY + 2) / 2 * np.log1p(off.sum(-1) / (2 * HEAVY * spread))
     cost = cost + np.log(2 * np.pi * spread) - np.log(area)
     if ends.looks.shape[1]:
-        apart = (ends.looks[:, None] - ends.looks[None]) ** 2
+        apart = (ends.looks[before] - ends.looks[after]) ** 2
         # Looks change slowly: a long tracklet knows them little better than a short one.
-        sure = 1 / np.sqrt(np.minimum(np.minimum(ends.count[:, None], ends.count), 100))
+        fewer = np.minimum(ends.count[before], ends.count[after])
+        sure = 1 / np.sqrt(np.minimum(fewer, 100))
         cost = cost + np.nan_to_num(apart).sum(-1) / (4 * np.maximum(sure, 0.1))
     return np.where(gap > 0, cost, np.inf)
 
 
-def stitch(ends: Ends, costs: np.ndarray, animals: int) -> tuple[np.ndarray, list[Swap]]:
+def stitch(ends: Ends, costs: Costs, animals: int) -> tuple[np.ndarray, list[Swap]]:
     """Put tracklets together to the paths of so many animals, at the least cost in all.
 
     A min-cost flow of `animals` units through the tracklets, solved as an assignment: each
-    tracklet is followed by another, by the end of a path, or by itself, which drops it.
+    tracklet is followed by one of the soonest after it, by the end of a path, or by itself, which
+    drops it. Memory grows with their number, not with its square.
 
     Parameters
     ----------
     ends
         Of the tracklets.
     costs
-        As `link_costs` gives them.
+        From (pair,) tracklets before and after to what each link costs, as `link_costs` does.
     animals
         How many paths there are at most.
 
@@ -218,16 +232,15 @@ def stitch(ends: Ends, costs: np.ndarray, animals: int) -> tuple[np.ndarray, lis
     --------
     >>> middles = np.array([[[0.0, 0], [9, 9]], [[1.0, 0], [9, 9]], [[2.0, 0], [9, 9]]])
     >>> ends = find_ends(middles, np.array([[0, 1], [-1, 1], [2, 1]]))
-    >>> stitch(ends, np.where(np.eye(3, k=2) > 0, 0.5, np.inf), 2)[0].tolist()
+    >>> costs = lambda before, after: np.where(after - before == 2, 0.5, np.inf)
+    >>> stitch(ends, costs, 2)[0].tolist()
     [0, 1, 0]
     """
     after = _best_followers(ends, costs, animals)
     animal = np.full(len(ends.first), -1)
-    begins = [i for i in np.argsort(ends.first, kind="stable") if i not in set(after[after >= 0])]
+    in_time = np.argsort(ends.first, kind="stable")
     paths = []
-    for start in begins:
-        if after[start] == start:
-            continue
+    for start in in_time[~np.isin(in_time, after)]:
         path = [start]
         while after[path[-1]] >= 0:
             path.append(after[path[-1]])
@@ -237,20 +250,26 @@ def stitch(ends: Ends, costs: np.ndarray, animals: int) -> tuple[np.ndarray, lis
     return animal, _exchangeable(ends, costs, after)
 
 
-def _best_followers(ends: Ends, costs: np.ndarray, animals: int) -> np.ndarray:
+def _soonest(ends: Ends) -> tuple[np.ndarray, np.ndarray]:
+    """Return pairs of tracklets: each one, and the soonest that begin after it has ended."""
+    in_time = np.argsort(ends.first, kind="stable")
+    place = np.searchsorted(ends.first[in_time], ends.last, "right")[:, None] + np.arange(FOLLOWERS)
+    before, column = np.nonzero(place < len(in_time))
+    return before, in_time[place[before, column]]
+
+
+def _best_followers(ends: Ends, costs: Costs, animals: int) -> np.ndarray:
     """Return the tracklet after each: itself if it is dropped, -1 if its path ends."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
     count = len(ends.first)
-    near = np.argsort(np.where(np.isfinite(costs), ends.first[None], np.inf), 1)[:, :FOLLOWERS]
-    rows = np.repeat(np.arange(count), near.shape[1])
-    columns = near.ravel()
-    can = np.isfinite(costs[rows, columns])
-    rows, columns = rows[can], columns[can]
-    price = [costs[rows, columns], DROP * ends.count * (1 + ends.count / LONG)]
+    rows, columns = _soonest(ends)
+    links = costs(rows, columns)
+    can = np.isfinite(links)
+    price = [links[can], DROP * ends.count * (1 + ends.count / LONG)]
     every, paths = np.arange(count), count + np.arange(animals)
-    pairs = [(rows, columns), (every, every)]
+    pairs = [(rows[can], columns[can]), (every, every)]
     for one, other in ((every, paths), (paths, every), (paths, paths)):
         a, b = (part.ravel() for part in np.meshgrid(one, other))
         pairs.append((a, b))
@@ -267,15 +286,29 @@ def _best_followers(ends: Ends, costs: np.ndarray, animals: int) -> np.ndarray:
     return after
 
 
-def _exchangeable(ends: Ends, costs: np.ndarray, after: np.ndarray) -> list[Swap]:
+def _exchangeable(ends: Ends, costs: Costs, after: np.ndarray) -> list[Swap]:
     """Return pairs of links whose exchange costs little more."""
     links = np.flatnonzero((after >= 0) & (after != np.arange(len(after))))
-    out = []
-    for number, i in enumerate(links):
-        for j in links[number + 1 :]:
-            crossed = costs[i, after[j]] + costs[j, after[i]]
-            odds = float(crossed - costs[i, after[i]] - costs[j, after[j]])
-            if odds < TOO_CLOSE:
-                frame = int(min(ends.first[after[i]], ends.first[after[j]]))
-                out.append(Swap(frame, int(after[i]), int(after[j]), max(odds, 0.0)))
-    return out
+    i, j = _at_once(ends, links, after[links])
+    odds = costs(i, after[j]) + costs(j, after[i]) - costs(i, after[i]) - costs(j, after[j])
+    return [
+        Swap(int(ends.first[[one, other]].min()), int(one), int(other), max(float(own), 0.0))
+        for one, other, own in zip(after[i], after[j], odds, strict=True)
+        if own < TOO_CLOSE
+    ]
+
+
+def _at_once(ends: Ends, links: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the pairs of links whose gaps share a moment: others cannot be exchanged.
+
+    As many gaps are open at a time as there are animals: such pairs are few.
+    """
+    order = np.argsort(ends.last[links], kind="stable")
+    opened, closed = ends.last[links][order], ends.first[after][order]
+    beyond = np.searchsorted(opened, closed, "left")
+    each = [np.arange(place + 1, stop) for place, stop in enumerate(beyond)]
+    one = links[order[np.repeat(np.arange(len(links)), [len(own) for own in each])]]
+    other = links[order[np.concatenate(each)]] if each else one
+    low, high = np.minimum(one, other), np.maximum(one, other)
+    sorted_ = np.lexsort([high, low])
+    return low[sorted_], high[sorted_]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,7 @@ from neuroloom.core.errors import DataError
 from neuroloom.pose.alike import body_centres, body_scale, suppress
 from neuroloom.pose.link.follow import Swap, follow
 from neuroloom.pose.link.motion import estimate_motion
-from neuroloom.pose.link.stitch import find_ends, learn_drift, link_costs, stitch
+from neuroloom.pose.link.stitch import find_ends, learn_drift, link_costs, paths_of, stitch
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -174,20 +175,15 @@ def link(
     extra = None if looks is None else unlikeness(looks)
     raw, swaps = follow(points, animals, motion, patience=patience, extra=extra)
     middles = body_centres(points)
-    if looks is not None:
-        raw = _cut_at_meetings(raw, middles, motion.scale)
-    tracklets, new_name = _tidy(raw)
+    pieces = raw if looks is None else _cut_at_meetings(raw, middles, motion.scale)
+    tracklets = _tidy(pieces)
     ends = find_ends(middles, tracklets, looks)
-    costs = link_costs(ends, learn_drift(middles, tracklets), _arena(middles, motion.scale))
-    animal, gaps = stitch(ends, costs, animals)
+    drift, arena = learn_drift(middles, tracklets), _arena(middles, motion.scale)
+    animal, gaps = stitch(ends, partial(link_costs, ends, drift, arena), animals)
     animal = _in_order(animal)
     identity = np.where(tracklets >= 0, animal[tracklets], -1)
-    renamed = [
-        Swap(s.frame, int(new_name[s.one]), int(new_name[s.other]), s.odds)
-        for s in swaps
-        if new_name[s.one] >= 0 and new_name[s.other] >= 0
-    ]
-    table = _swap_table({"crossing": renamed, "gap": gaps}, animal)
+    crossings = _by_pieces(swaps, raw, tracklets)
+    table = _swap_table({"crossing": crossings, "gap": gaps}, animal)
     return Linked(identity, animals, table)
 
 
@@ -260,12 +256,33 @@ def _cut_at_meetings(raw: np.ndarray, middles: np.ndarray, scale: float) -> np.n
     return out
 
 
-def _tidy(raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return tracklets numbered without gaps, short ones left out, and the new number of each."""
+def _tidy(raw: np.ndarray) -> np.ndarray:
+    """Return tracklets numbered without gaps, short ones left out."""
     count = np.bincount(raw[raw >= 0], minlength=int(raw.max(initial=0)) + 1)
     long = count >= min(SHORT, count.max(initial=1))
-    new = np.where(long, np.cumsum(long) - 1, -1)
-    return np.where(raw >= 0, new[raw], -1), new
+    return np.where((raw >= 0) & long[raw], (np.cumsum(long) - 1)[raw], -1)
+
+
+def _by_pieces(swaps: list[Swap], raw: np.ndarray, tracklets: np.ndarray) -> list[Swap]:
+    """Return swaps of raw tracklets as those of the pieces that these had become by their frames.
+
+    A swap of a tracklet of which nothing is left is left out.
+    """
+    known = {}
+    for name, path in enumerate(paths_of(raw)):
+        kept = tracklets[path] >= 0
+        if kept.any():
+            known[name] = path[0][kept], tracklets[path][kept]
+
+    def piece(name: int, frame: int) -> int:
+        frames, names = known[name]
+        return int(names[max(int(np.searchsorted(frames, frame, "right")) - 1, 0)])
+
+    return [
+        Swap(s.frame, piece(s.one, s.frame), piece(s.other, s.frame), s.odds)
+        for s in swaps
+        if s.one in known and s.other in known
+    ]
 
 
 def _arena(middles: np.ndarray, scale: float) -> float:
