@@ -245,6 +245,27 @@ def test_hidden_files_and_results_are_no_videos(tmp_path):
     assert videos_of(tmp_path / "out/d.mp4") == [tmp_path / "out/d.mp4"]
 
 
+@pytest.mark.parametrize(
+    ("drawn", "beside"),
+    [
+        ("aDLC_resnet50_xOct1shuffle1_50_labeled.mp4", "aDLC_resnet50_xOct1shuffle1_50.h5"),
+        ("aDLC_resnet50_xOct1shuffle1_50_p60_labeled.mp4", "aDLC_resnet50_xOct1shuffle1_50.csv"),
+        ("aDLC_net_50filtered_labeled.mp4", "aDLC_net_50_filtered.h5"),
+        ("aDLC_net_50_el_filtered_id_p60_labeled.mp4", "aDLC_net_50_el_filtered.h5"),
+        ("aDLC_net_50_el_bp_labeled.mp4", "aDLC_net_50_el.h5"),
+        ("a_labeled.mp4", "a.csv"),
+        ("c_p3_labelled.mp4", "c_p3.h5"),
+        ("aDLC_net_50_labeled.mp4", "notes.txt"),  # its tracks are elsewhere, its video is here
+    ],
+)
+def test_films_that_were_drawn_are_no_videos(tmp_path, drawn, beside):
+    for name in ("a.mp4", drawn, beside, "mouse_labeled.mp4", "b_DLC_tests_labeled.mp4"):
+        (tmp_path / name).touch()
+    kept = ["a.mp4", "b_DLC_tests_labeled.mp4", "mouse_labeled.mp4"]
+    assert [path.name for path in videos_of(tmp_path)] == kept
+    assert [path.name for path in find_videos(tmp_path)] == kept
+
+
 def test_a_video_that_cannot_be_read_is_left_out_by_name(tmp_path):
     data = write_clip(tmp_path / "data")
     (data / "torn.mp4").write_bytes(b"no video")

@@ -5,12 +5,14 @@ Neither what hides, nor what runs and predictions left there, is a video.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from neuroloom.io.labels.pictures import where_now
 from neuroloom.io.tracks.door import ENDINGS
 from neuroloom.io.video import is_video
 
+_DRAWN = re.compile(r"(?P<whole>(?P<tracks>.+?)(_?filtered)?(_id|_bp)?(_p\d+)?)_labell?ed")
 _LEFT = ("recipe.yaml", "predictions.parquet")  # beside status.json: a run, or a prediction
 
 
@@ -71,6 +73,19 @@ def video_of(tracks: Path, stated: str = "") -> Path | None:
 
 
 def _is_labelled(video: Path) -> bool:
-    """Say whether a video is the picture of tracks that lie beside it."""
-    stem = video.stem.removesuffix("_labelled")
-    return stem != video.stem and any((video.parent / f"{stem}{end}").is_file() for end in ENDINGS)
+    """Say whether a video is the picture of tracks, as these or what they are of lie beside it.
+
+    DeepLabCut says in the name which points were drawn, and how: `_filtered_id_p60_labeled`.
+    """
+    drawn = _DRAWN.fullmatch(video.stem)
+    if not drawn:
+        return False
+    whole, stem = drawn["whole"], drawn["tracks"]
+    tracks = (f"{name}{end}" for name in (whole, stem, f"{stem}_filtered") for end in ENDINGS)
+    if any((video.parent / name).is_file() for name in tracks):
+        return True
+    return any(
+        film != video and is_video(film)
+        for film in video.parent.iterdir()
+        if stem.startswith(f"{film.stem}DLC")
+    )
