@@ -16,7 +16,8 @@ from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json
 from neuroloom.io.labels import Labels, Skeleton, read_labels, write_labels
 from neuroloom.io.tracks import read_tracks, write_tracks
-from neuroloom.io.video import Video, pictures_beside
+from neuroloom.io.video import Video, pictures_beside, write_video
+from neuroloom.pose.data import find_clips
 from neuroloom.pose.doubt.choose import (
     choose_frames,
     coverage,
@@ -275,6 +276,40 @@ def test_a_video_that_cannot_be_read_is_left_out_by_name(tmp_path):
     (data / "arena.mp4").unlink()
     with pytest.raises(DataError, match=r"torn\.mp4"):
         Suggest().prepare(data)
+
+
+def test_frames_that_cannot_be_decoded_are_not_chosen_and_told(tmp_path, monkeypatch):
+    data, whole = write_clip(tmp_path / "data"), Video._frame
+    torn = range(10, 30)  # frame 20 is the one most in doubt
+
+    def broken(self, reader, number, before=None):
+        if number not in torn:
+            return whole(self, reader, number, before)
+        self.damaged[number] = True
+        return np.zeros(self.shape, np.uint8) if before is None else before
+
+    monkeypatch.setattr(Video, "_frame", broken)
+    run = Suggest(frames=8, apart=2).run(data, tmp_path / "run")
+    assert set(run.predictions["frame"]) == set(range(60)) - set(torn)
+    chosen = Shelf(run.folder / "artifacts").read("suggestions")["frame"]
+    assert len(chosen) == 8
+    assert not set(chosen) & set(torn)
+    detail = "arena.mp4: 20 of 60 frames looked at cannot be decoded, the first is 10"
+    assert any(detail in found["detail"] for found in read_json(run.folder / "audit.json"))
+    assert detail in (run.folder / "report.html").read_text()
+    with pytest.raises(DataError, match="none of the 5 frames looked at can be decoded"):
+        Suggest(start=12, stop=17).run(data, tmp_path / "no")
+
+
+def test_what_is_odd_about_a_video_is_told(tmp_path):
+    times = np.r_[np.arange(30) / 30, 1 + np.arange(30) / 10]
+    frames = np.zeros((60, 32, 32, 1), np.uint8)
+    write_video(tmp_path / "uneven.mp4", frames, 30.0, times)
+    told = Suggest().prepare(tmp_path / "uneven.mp4").findings
+    assert any("the frame rate changes" in found.detail for found in told)
+    videos, noticed = find_clips(tmp_path, ["*.mp4", "uneven.mp4"])
+    assert videos == [tmp_path / "uneven.mp4"]
+    assert ["the frame rate changes" in found.detail for found in noticed] == [True]
 
 
 def test_pictures_beside_videos_are_told(tmp_path):

@@ -87,7 +87,8 @@ def read_frames(
     ]
     findings += [Finding("warning", "Noticed while reading", note) for note in told]
     findings += views_told(table)
-    videos = find_clips(data, clips)
+    videos, noticed = find_clips(data, clips)
+    findings += noticed
     hashes = hashes_of(labels, data) | {video.name: digest(video) for video in videos}
     extra = {"hashes": hashes, "labels": labels}
     x = PoseFrames(labels, clips=videos)
@@ -122,8 +123,8 @@ def _told_apart(labels: Labels, wished: bool | None) -> bool:
     return several and bool(labels.kept("dlc", "identity", False) if wished is None else wished)
 
 
-def find_clips(data: Path, clips: Sequence[str]) -> list[Path]:
-    """Return the videos that paths, or globs below a project, name.
+def find_clips(data: Path, clips: Sequence[str]) -> tuple[list[Path], list[Finding]]:
+    """Return the videos that paths, or globs below a project, name, and what is odd about them.
 
     Raises
     ------
@@ -145,9 +146,11 @@ def find_clips(data: Path, clips: Sequence[str]) -> list[Path]:
                 f"unlabelled: '{clip}' is no video, nor a glob of videos below {root.name}."
             )
         found += videos
-    for video in found:  # not after an hour of training
-        Video(video, patch=True).close()
-    return list(dict.fromkeys(found))
+    found, told = list(dict.fromkeys(found)), []
+    for path in found:  # not after an hour of training
+        with Video(path, patch=True) as video:
+            told += [Finding("warning", "Video", note) for note in video.notes]
+    return found, told
 
 
 def chosen(labels: Labels, include: list[str], data: Path) -> Labels:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -57,6 +57,12 @@ class Doubted:
     frames: int
     keypoints: tuple[str, ...] = ()
     individuals: tuple[str, ...] = ()
+
+    def take(self, rows: np.ndarray) -> Doubted:
+        """Return it with some of the frames that are looked at; `rows` is a mask or an index."""
+        doubts = {reason: values[rows] for reason, values in self.doubts.items()}
+        points = None if self.points is None else self.points[rows]
+        return replace(self, numbers=self.numbers[rows], doubts=doubts, points=points)
 
 
 @dataclass(frozen=True)
@@ -165,33 +171,35 @@ class Suggest(Recipe):
         """Choose, write the frames, and report."""
         import pandas as pd
 
-        write_json(run.folder / "audit.json", [found.as_dict() for found in prepared.findings])
-        for found in prepared.findings:
-            run.log("audit", **found.as_dict())
+        from neuroloom.pose.doubt.videos import not_looked_at
+
+        told = _tell(run, [], prepared.findings)
         write_json(run.folder / "plan.json", {"reason": "nothing is trained"})
         run.log("plan", reason="nothing is trained")
         run.write_dataset({"files": prepared.files})
         tables, covers = [], []
         for one in prepared.videos:
             table, cover = self.choose(one)
+            told = _tell(run, told, not_looked_at(one, table["frame"].to_numpy()))
             tables.append(table)
             covers.append(cover)
             place = {"role": "frames", "fit": len(tables), "fits": len(prepared.videos)}
             run.log("fitted", name=one.name, chosen=int(table["chosen"].sum()), **place)
         whole = pd.concat(tables, ignore_index=True)
         write_atomic(run.folder / "predictions.parquet", lambda p: whole.to_parquet(p, index=False))
-        self.illustrate(run, prepared, whole, covers)
+        self.illustrate(run, replace(prepared, findings=told), whole, covers)
 
     def choose(self, one: Doubted) -> tuple[pd.DataFrame, tuple[float, float]]:
-        """Return a row a frame looked at, and the coverage of the chosen and of even steps."""
+        """Return a row a frame looked at, and the coverage of the chosen and of even steps.
+
+        Frames that cannot be decoded have no row.
+        """
         import pandas as pd
 
-        from neuroloom.io.video import Video
         from neuroloom.pose.doubt import choose
-        from neuroloom.pose.doubt.videos import labelled_pictures
+        from neuroloom.pose.doubt.videos import labelled_pictures, look_at
 
-        with Video(one.video, patch=True) as video:
-            small = choose.small_frames(video, one.numbers)
+        one, small = look_at(one)
         known = labelled_pictures(self.labels, small.shape[1:]) if self.labels else small[:0]
         features = choose.features_of(np.concatenate([small, known]))
         features, known = features[: len(small)], features[len(small) :]
@@ -215,3 +223,12 @@ class Suggest(Recipe):
         from neuroloom.pose.story.suggest import report_suggestions
 
         report_suggestions(self, run, prepared, table, covers)
+
+
+def _tell(run: Run, told: list[Finding], more: list[Finding]) -> list[Finding]:
+    """Log further findings, and write and return them after those that were told before."""
+    for found in more:
+        run.log("audit", **found.as_dict())
+    whole = [*told, *more]
+    write_json(run.folder / "audit.json", [found.as_dict() for found in whole])
+    return whole

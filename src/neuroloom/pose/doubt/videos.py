@@ -73,6 +73,7 @@ def read_doubts(
     video, name = source
     with Video(video, patch=True) as opened:
         count = len(opened)
+        told = [Finding("warning", "Video", note) for note in opened.notes]
     start, stop, most = span
     stop = count if stop is None else min(stop, count)
     if start >= stop:
@@ -82,7 +83,6 @@ def read_doubts(
     files, others = [_named(file, data) for file in tracks], list[Path]()
     if not files:
         files, others = nets_of(beside(video))
-    told = []
     if others:
         listed = ", ".join(file.name for file in others)
         told.append(Finding("note", video.name, f"No tracks, or the same ones again: {listed}."))
@@ -104,6 +104,47 @@ def read_doubts(
     kept = {reason: values[rows] for reason, values in doubts.items()}
     names = [tuple(map(str, recordings[0][dim].values)) for dim in ("keypoints", "individuals")]
     return Doubted(video, name, numbers, kept, points[rows], count, names[0], names[1]), told
+
+
+def look_at(one: Doubted) -> tuple[Doubted, np.ndarray]:
+    """Return a video with the frames that can be decoded, and these as small pictures.
+
+    Returns
+    -------
+    Doubted
+        Without the others: nobody could label them.
+    small
+        Shape (frame, y, x), grey.
+
+    Raises
+    ------
+    DataError
+        If none can be decoded.
+    """
+    from neuroloom.io.video import Video
+    from neuroloom.pose.doubt.choose import small_frames
+
+    with Video(one.video, patch=True) as video:
+        small = small_frames(video, one.numbers)
+        sound = ~video.damaged[one.numbers]
+    if not sound.any():
+        raise DataError(
+            f"{one.video.name}: none of the {len(sound)} frames looked at can be decoded. Write it "
+            "anew with ffmpeg, or choose others with `start` and `stop`."
+        )
+    return one.take(sound), small[sound]
+
+
+def not_looked_at(one: Doubted, frames: np.ndarray) -> list[Finding]:
+    """Tell how many frames of a video were left out, as only `frames` could be decoded."""
+    lost = np.setdiff1d(one.numbers, frames)
+    if not len(lost):
+        return []
+    detail = (
+        f"{one.video.name}: {len(lost)} of {len(one.numbers)} frames looked at cannot be decoded, "
+        f"the first is {lost[0]}: none of them was chosen."
+    )
+    return [Finding("warning", "Video", detail)]
 
 
 def _named(name: str, data: Path) -> Path:
