@@ -92,7 +92,7 @@ class Calibrate(Recipe):
         board_file = Path(self.board) if self.board else find_board(data)
         clips = find_clips(data, self.include)
         seen = detect_board(clips, read_board(board_file), self.frames)
-        hashes = {f"{file.parent.name}/{file.name}": digest(file) for file in clips.values()}
+        hashes = {f"{name}/{file.name}": digest(file) for name, file in clips.items()}
         try:
             older = read_rig(find_rig(data))
         except DataError:

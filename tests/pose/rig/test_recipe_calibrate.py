@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from neuroloom.core.files import read_json
 from neuroloom.pose.calibrate import Calibrate
 from neuroloom.pose.rig import Camera, Rig, read_rig, write_rig
 from neuroloom.pose.rig.board import find_clips
+from neuroloom.pose.rig.lift import _camera_of
 from tests.pose.rig.boards import write_session
 from tests.pose.rig.rigs import look_at
 
@@ -61,6 +64,46 @@ def test_clips_are_named_by_folder_or_by_what_differs(tmp_path):
     assert list(find_clips(tmp_path / "b")) == ["A", "B"]
     with pytest.raises(DataError, match="two cameras or more"):
         find_clips(tmp_path / "b", ["*A*"])
+
+
+def touch(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
+def test_clips_are_named_by_the_nearest_folders_that_differ(tmp_path):
+    cameras = ("back", "mid", "side")
+    kept = touch(
+        tmp_path / "a", *(f"{name}/calibration_images/{name}_calibration.MOV" for name in cameras)
+    )
+    assert list(find_clips(kept)) == list(cameras)
+    days = touch(tmp_path / "b", *(f"day{day}/cam{n}/calib.mp4" for day in (1, 2) for n in (1, 2)))
+    with pytest.raises(DataError, match=r"one camera \(day1/cam1/calib\.mp4, day1/cam2/calib"):
+        find_clips(days)
+    clips = find_clips(days, ["day2/*"])
+    assert clips == {f"cam{n}": days / f"day2/cam{n}/calib.mp4" for n in (1, 2)}
+
+
+@pytest.mark.parametrize(
+    ("stems", "names"),
+    [
+        (("calib_left", "calib_right"), ["left", "right"]),
+        (("left-calib", "right-calib"), ["left", "right"]),
+        (("cam1_calib", "cam2_calib", "cam10_calib"), ["10", "1", "2"]),
+        (("camera-A calib", "camera-B calib"), ["A", "B"]),
+        (("camleft", "camright"), ["camleft", "camright"]),
+    ],
+)
+def test_names_of_clips_are_cut_between_words_and_found_in_those_of_tracks(tmp_path, stems, names):
+    clips = find_clips(touch(tmp_path, *(f"{stem}.mp4" for stem in stems)))
+    assert list(clips) == names
+    rig = Rig(tuple(Camera(name, np.diag([800.0, 800, 1])) for name in names))
+    for name, file in clips.items():
+        word = file.stem.replace("calib", "").strip("-_ ")
+        assert _camera_of(Path(f"trial_1_{word}DLC_resnet50_1.h5"), rig) == name
+        assert _camera_of(Path(word) / "trial_1.csv", rig) == name
 
 
 def test_a_board_must_be_described(tmp_path):

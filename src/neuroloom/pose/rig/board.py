@@ -6,6 +6,7 @@ so that a board may be half out of view.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from neuroloom.core.errors import ConfigError, DataError
 Floats = NDArray[np.float64]
 
 CLIPS = (".mov", ".mp4", ".avi", ".mkv", ".m4v", ".mpg", ".mpeg", ".webm")
+# Cameras that have a number or a letter only.
+CAMERA = re.compile(r"cam(?:era)?[_-]?(\d+|[a-z])", re.IGNORECASE)
 # Keys of sleap-anipose's board.toml, then of anipose's config.toml, [calibration].
 KEYS = {
     "columns": ("board_x",),
@@ -290,8 +293,9 @@ def find_board(data: Path) -> Path:
 def find_clips(data: Path, include: Sequence[str] = ()) -> dict[str, Path]:
     """Return the clip of each camera; those with "calib" in their name, if any have it.
 
-    A camera is named by the folder of its clip where every clip has its own, else by what differs
-    in the files' names.
+    A camera is named by the nearest folder above its clip where every clip has another there, else
+    by the words that differ in the files' names: "calib_left" is "left"; so are "camA" and "cam1"
+    "A" and "1".
 
     Raises
     ------
@@ -302,23 +306,45 @@ def find_clips(data: Path, include: Sequence[str] = ()) -> dict[str, Path]:
 
     files = [file for file in sorted(data.rglob("*"))
              if file.suffix.lower() in CLIPS and not file.name.startswith(".")]  # fmt: skip
-    files = [file for file in files if not include or included(file.name, list(include))]
+    files = [file for file in files if included(file.relative_to(data).as_posix(), include)]
     marked = [file for file in files if "calib" in file.name.lower()]
     files = marked or files
     if len(files) < 2:
         raise DataError(f"{data}: expected a clip for each of two cameras or more, found {files}.")
-    if len({file.parent for file in files}) == len(files):
-        return {file.parent.name: file for file in files}
-    stems = [file.stem for file in files]
-    start = len(_common(stems))
-    stop = len(_common([stem[start:][::-1] for stem in stems]))
-    names = [stem[start : len(stem) - stop].strip("_-. ") or stem for stem in stems]
+    inside = [file.relative_to(data) for file in files]
+    names = _folders_apart(inside) or _words_apart([file.stem for file in files])
     if len(set(names)) < len(names):
-        raise DataError(f"{data}: two clips belong to one camera; narrow them with `include`.")
+        same = [one.as_posix() for one, name in zip(inside, names, strict=True)
+                if names.count(name) > 1]  # fmt: skip
+        raise DataError(
+            f"{data}: two clips belong to one camera ({', '.join(same[:4])}); narrow them with "
+            "`include`, by a glob with '/' if the folders tell them apart."
+        )
     return dict(zip(names, files, strict=True))
 
 
-def _common(words: Sequence[str]) -> str:
-    first, last = min(words), max(words)
+def _folders_apart(files: Sequence[Path]) -> list[str]:
+    """Return the names of the nearest folders that all differ; none where no level has such."""
+    levels = zip(*(reversed(file.parts[:-1]) for file in files), strict=False)
+    return next((list(level) for level in levels if len(set(level)) == len(level)), [])
+
+
+def _words_apart(stems: Sequence[str]) -> list[str]:
+    """Return what is left of names without the words that all begin and end with."""
+    start = _common_words(stems)
+    stop = _common_words([stem[start:][::-1] for stem in stems])
+    names = [stem[start : len(stem) - stop].strip("_-. ") or stem for stem in stems]
+    bare = [CAMERA.fullmatch(name) for name in names]
+    return [found[1] for found in bare if found] if all(bare) else names
+
+
+def _common_words(names: Sequence[str]) -> int:
+    """Return how many characters all names begin with, up to the end of a word in each."""
+    first, last = min(names), max(names)
     same = [a == b for a, b in zip(first, last, strict=False)]
-    return first[: same.index(False) if False in same else len(same)]
+    length = same.index(False) if False in same else len(same)
+    return next(n for n in range(length, -1, -1) if not any(_cuts_word(name, n) for name in names))
+
+
+def _cuts_word(name: str, place: int) -> bool:
+    return name[max(place - 1, 0) : place].isalnum() and name[place : place + 1].isalnum()

@@ -164,14 +164,20 @@ def _files_of(data: Path, rig: Rig, include: Sequence[str]) -> dict[str, list[Pa
 
 
 def _camera_of(path: Path, rig: Rig) -> str:
-    """Return the camera whose name stands in the path, nearest to its end; "" if none does."""
-    for part in (SCORER.sub("", path.name), *reversed(path.parts)):
-        named = [
-            name for name in rig.names
-            if re.search(rf"(?<![a-z0-9]){re.escape(name.lower())}(?![a-z0-9])", part.lower())
-        ]  # fmt: skip
-        if named:
-            return max(named, key=len)
+    """Return the camera whose name stands in the path, nearest to its end; "" if none does.
+
+    "cam1" is the camera "1" sooner than any other 1 in the path.
+    """
+    parts = (SCORER.sub("", path.name), *reversed(path.parts))
+    for before in (r"cam(?:era)?[-_ ]?", ""):
+        for part in parts:
+            named = [
+                name for name in rig.names
+                if re.search(rf"(?<![a-z0-9]){before}{re.escape(name.lower())}(?![a-z0-9])",
+                             part.lower())
+            ]  # fmt: skip
+            if named:
+                return max(named, key=len)
     return ""
 
 
