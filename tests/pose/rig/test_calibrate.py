@@ -136,6 +136,41 @@ def test_too_little_of_the_board_is_told(rig):
         calibrate(apart)
 
 
+def only(seen: Detections, camera: int, frame: int, corners: list[int]) -> None:
+    """Hide all corners of a view but some."""
+    kept = seen.corners[camera, frame, corners].copy()
+    seen.corners[camera, frame] = np.nan
+    seen.corners[camera, frame, corners] = kept
+
+
+COLUMN = [*range(0, 24, 4)]
+
+
+def test_views_that_tell_no_pose_are_known(rig):
+    seen = seen_by(rig)
+    views = [COLUMN, [*COLUMN, 9], [*COLUMN, 9, 13], [*COLUMN, 9, 10], [0, 1, 2, 4, 5], []]
+    for frame, corners in enumerate(views):
+        only(seen, 1, frame, corners)
+    assert seen.telling[1, :6].tolist() == [False, False, True, True, False, False]
+    assert seen.telling[0].all()
+
+
+def test_a_single_row_of_corners_costs_its_view(rig):
+    seen = seen_by(rig)
+    seen.corners[:2, 4] = np.nan
+    only(seen, 2, 4, COLUMN)  # the only view of its moment
+    only(seen, 0, 7, COLUMN)
+    fitted = calibrate(seen)
+    np.testing.assert_allclose(relative(fitted.rig), relative(rig), atol=1e-4)
+    assert 4 not in fitted.frames
+    told = held_out_errors(rig, seen)
+    assert np.isnan(told[:, 4]).all()
+    assert np.isnan(told[0, 7]).all()
+    assert np.nanmax(told) < 1e-6
+    titles = [found.title for found in check_rig(fitted.rig, seen).findings]
+    assert "A flipped board" not in titles
+
+
 def test_impossible_rigs_are_refused(rig):
     assert require_possible(rig) == []
     back = np.diag([1.0, -1, -1]) @ rig.cameras[2].R

@@ -22,6 +22,7 @@ from neuroloom.core.errors import ConfigError, DataError
 Floats = NDArray[np.float64]
 
 CLIPS = (".mov", ".mp4", ".avi", ".mkv", ".m4v", ".mpg", ".mpeg", ".webm")
+FEWEST_CORNERS = 6
 # Cameras that have a number or a letter only.
 CAMERA = re.compile(r"cam(?:era)?[_-]?(\d+|[a-z])", re.IGNORECASE)
 # Keys of sleap-anipose's board.toml, then of anipose's config.toml, [calibration].
@@ -126,6 +127,24 @@ class Detections:
     def seen(self) -> NDArray[np.int64]:
         """How many corners each camera saw in each frame, shape (camera, frame)."""
         return np.isfinite(self.corners).all(-1).sum(-1)
+
+    @property
+    def telling(self) -> NDArray[np.bool_]:
+        """Which views tell the board's pose, shape (camera, frame).
+
+        They have `FEWEST_CORNERS` or more, and two of them beside any straight line: a single row
+        of the board, and one corner beside it, may lie in many ways.
+        """
+        there = np.isfinite(self.corners).all(-1)
+        places = self.board.corners[:, :2] / self.board.square
+        products = places[:, :, None] * places[:, None]
+        # What is left without one of the corners, each in turn, must spread in two directions.
+        count = np.maximum(there.sum(-1) - 1, 1)[..., None, None, None]
+        mean = ((there @ places)[..., None, :] - places) / count[..., 0]
+        spread = (np.einsum("cfk,kij->cfij", there, products)[:, :, None] - products) / count
+        area = np.linalg.det(spread - mean[..., :, None] * mean[..., None, :])
+        least = np.where(there, area, np.inf).min(-1)
+        return np.asarray((self.seen >= FEWEST_CORNERS) & (least > 1e-6))
 
     def take(self, rows: np.ndarray) -> Detections:
         """Return the detections in some of the frames."""

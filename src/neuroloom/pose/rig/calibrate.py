@@ -13,13 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroloom.core.errors import DataError
-from neuroloom.pose.rig.board import Detections
+from neuroloom.pose.rig.board import FEWEST_CORNERS, Detections
 from neuroloom.pose.rig.bundle import LENS, Scene, adjust
 from neuroloom.pose.rig.cameras import Camera, Rig
 
 Floats = NDArray[np.float64]
 
-FEWEST_CORNERS = 6
 FEWEST_VIEWS = 3
 LADDER = (0.4, 0.55, 0.75, 1.0, 1.4, 2.0, 2.8, 4.0, 6.0)
 ALONE = 24
@@ -104,7 +103,9 @@ def calibrate(
         camera, pose = _alone(name, size, board, own, lens, rng)
         cameras.append(camera)
         poses.append(pose)
-    scene = _join(cameras, np.stack(poses), seen, board, rng)
+    seen, posed = _with_pose(seen, np.stack(poses))
+    seen, rows = seen[:, posed], rows[posed]
+    scene = _join(cameras, np.stack(poses)[:, posed], seen, board, rng)
     scene = adjust(scene, board, seen, lens, loss_px).scene
     kept, odd = _without_odd(scene, board, seen)
     if odd:
@@ -121,27 +122,37 @@ def held_out_errors(rig: Rig, detections: Detections) -> Floats:
     """
     seen, rows = _usable(detections, strict=False)
     out = np.full(detections.corners.shape[:3], np.nan)
-    if len(rows):
-        board = detections.board.corners
-        poses = [board_poses(camera, board, own) for camera, own in zip(rig, seen, strict=True)]
-        scene = adjust(
-            _place_boards(rig, np.stack(poses), seen, board), board, seen, hold=True
-        ).scene
-        out[:, rows] = corner_errors(scene, board, seen)
+    board = detections.board.corners
+    poses = np.stack(
+        [board_poses(camera, board, own) for camera, own in zip(rig, seen, strict=True)]
+    )
+    seen, posed = _with_pose(seen, poses)
+    if len(posed):
+        seen = seen[:, posed]
+        start = _place_boards(rig, poses[:, posed], seen, board)
+        scene = adjust(start, board, seen, hold=True).scene
+        out[:, rows[posed]] = corner_errors(scene, board, seen)
     return out
 
 
 def _usable(detections: Detections, strict: bool = True) -> tuple[Floats, NDArray[np.int64]]:
-    """Return corners of views with enough of them, and the frames that have any."""
-    enough = detections.seen >= FEWEST_CORNERS
+    """Return corners of views that tell the board's pose, and the frames that have any."""
+    enough = detections.telling
     for name, views in zip(detections.names, enough.sum(1), strict=True):
         if strict and views < FEWEST_VIEWS:
             raise DataError(
                 f"camera '{name}' saw {FEWEST_CORNERS} corners of the board or more in {views} "
-                f"frames; at least {FEWEST_VIEWS} are needed. Show it the board longer."
+                f"frames (a single row does not count); at least {FEWEST_VIEWS} are needed. Show "
+                "it the board longer."
             )
     rows = np.flatnonzero(enough.any(0))
     return np.where(enough[..., None, None], detections.corners, np.nan)[:, rows], rows
+
+
+def _with_pose(seen: Floats, poses: Floats) -> tuple[Floats, NDArray[np.int64]]:
+    """Return corners without the views that no pose was found for, and the frames that have any."""
+    known: NDArray[np.bool_] = np.asarray(np.isfinite(poses).all((2, 3)))
+    return np.where(known[..., None, None], seen, np.nan), np.flatnonzero(known.any(0))
 
 
 def _alone(
@@ -163,9 +174,12 @@ def _alone(
         if error < best:
             best, camera = error, tried
     pose = board_poses(camera, board, seen[some])
-    scene = Scene(Rig((camera,)), pose[..., :3], pose[..., 3])
+    own, posed = _with_pose(seen[None, some], pose[None])
+    if not len(posed):
+        raise DataError(f"camera '{name}': in none of its views can the board's pose be told.")
+    scene = Scene(Rig((camera,)), pose[posed, :, :3], pose[posed, :, 3])
     free = tuple(part for part in lens if part in ("f", "k1"))
-    camera = adjust(scene, board, seen[None, some], free, steps=15).scene.rig.cameras[0]
+    camera = adjust(scene, board, own[:, posed], free, steps=15).scene.rig.cameras[0]
     return camera, board_poses(camera, board, seen)
 
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import DataError
-from neuroloom.pose.rig.board import Detections
-from neuroloom.pose.rig.calibrate import FEWEST_CORNERS, board_poses
+from neuroloom.pose.rig.board import FEWEST_CORNERS, Detections
+from neuroloom.pose.rig.calibrate import board_poses
 from neuroloom.pose.rig.cameras import Camera, Rig
 from neuroloom.pose.rig.triangulate import reprojection_error, triangulate
 
@@ -343,14 +343,15 @@ def _mirrored(detections: Detections) -> dict[str, NDArray[np.int64]]:
     board = detections.board.corners[:, :2]
     board = board - board.mean(0)
     out = {}
-    for name, corners in zip(detections.names, detections.corners, strict=True):
+    for name, corners, telling in zip(
+        detections.names, detections.corners, detections.telling, strict=True
+    ):
         rows = []
-        for frame, own in zip(detections.frames, corners, strict=True):
+        for frame, own in zip(detections.frames[telling], corners[telling], strict=True):
             there = np.isfinite(own).all(-1)
-            if there.sum() >= FEWEST_CORNERS:
-                plane = np.column_stack([board[there], np.ones(there.sum())])
-                fit = np.linalg.lstsq(plane, own[there], rcond=None)[0][:2]
-                rows += [frame] if np.linalg.det(fit) < 0 else []
+            plane = np.column_stack([board[there], np.ones(there.sum())])
+            fit = np.linalg.lstsq(plane, own[there], rcond=None)[0][:2]
+            rows += [frame] if np.linalg.det(fit) < 0 else []
         if rows:
             out[name] = np.array(rows)
     return out
