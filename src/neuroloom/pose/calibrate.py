@@ -33,10 +33,18 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Calibrated:
-    """The rig, other starts, the frames held out and their errors (camera, frame, corner), px."""
+    """The rig, other starts, and what frames held out say of it."""
 
     whole: Calibration
     starts: list[Calibration]
+    judged: Judged
+    findings: list[Finding] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The lens, the frames held out and their errors (camera, frame, corner), px."""
+
     lens: tuple[str, ...]
     scores: dict[str, float]
     held: np.ndarray
@@ -103,25 +111,40 @@ class Calibrate(Recipe):
 
     def fit(self, seen: Detections) -> Calibrated:
         """Choose the lens, judge it on held-out frames, then fit to all."""
+        from neuroloom.pose.rig.calibrate import calibrate
+
+        last = round(self.held_out * len(seen.frames))
+        findings = []
+        try:
+            judged = self.judge(seen, last)
+        except DataError as error:
+            detail = (
+                f"The cameras cannot be calibrated without the last {last} frames, so that none "
+                f"are held out to judge. {error} See `held_out`."
+            )
+            findings.append(Finding("warning", "No frames held out", detail))
+            judged = self.judge(seen, 0)
+        shaken = [None, *(np.random.default_rng([self.seed, k]) for k in range(1, self.starts))]
+        starts = [calibrate(seen, judged.lens, rng=rng) for rng in shaken]
+        return Calibrated(starts[0], starts, judged, findings)
+
+    def judge(self, seen: Detections, last: int) -> Judged:
+        """Choose the lens, and return the errors of a rig in the last frames, held out of both."""
         from neuroloom.pose.rig.calibrate import calibrate, choose_lens, held_out_errors
         from neuroloom.pose.rig.triangulate import reprojection_error, triangulate
 
         frames = np.arange(len(seen.frames))
-        held = frames[len(frames) - round(self.held_out * len(frames)) :]
-        rest, new = seen.take(np.setdiff1d(frames, held)), seen.take(held)
+        rest, held = np.split(frames, [len(frames) - last])
         lens: tuple[str, ...] = tuple(self.lens.split())
         scores: dict[str, float] = {}
         if self.lens == "auto":
-            lens, scores = choose_lens(rest)
-        empty = np.full((len(seen.names), 0, len(seen.board.corners)), np.nan)
-        posed, lifted = empty, empty
-        if len(held):
-            rig = calibrate(rest, lens).rig
-            posed = held_out_errors(rig, new)
-            lifted = reprojection_error(rig, triangulate(rig, new.corners), new.corners)
-        shaken = [None, *(np.random.default_rng([self.seed, k]) for k in range(1, self.starts))]
-        starts = [calibrate(seen, lens, rng=rng) for rng in shaken]
-        return Calibrated(starts[0], starts, lens, scores, held, posed, lifted)
+            lens, scores = choose_lens(seen.take(rest))
+        if not last:
+            empty = np.full((len(seen.names), 0, len(seen.board.corners)), np.nan)
+            return Judged(lens, scores, held, empty, empty)
+        rig, new = calibrate(seen.take(rest), lens).rig, seen.take(held)
+        lifted = reprojection_error(rig, triangulate(rig, new.corners), new.corners)
+        return Judged(lens, scores, held, held_out_errors(rig, new), lifted)
 
     def work(self, prepared: Prepared, run: Run) -> None:
         """Calibrate, judge, check, and write calibration.toml, tables and the report."""
@@ -131,9 +154,9 @@ class Calibrate(Recipe):
         write_json(run.folder / "plan.json", {"reason": "nothing is trained"})
         run.log("plan", reason="nothing is trained")
         done = self.fit(prepared.seen)
-        run.log("fitted", role="rig", fit=1, fits=1, lens=" ".join(done.lens))
+        run.log("fitted", role="rig", fit=1, fits=1, lens=" ".join(done.judged.lens))
         report = check_rig(done.whole.rig, prepared.seen)
-        findings = [*report.findings, *self.older(prepared)]
+        findings = [*report.findings, *self.older(prepared), *done.findings]
         for name, lost in prepared.seen.damaged.items():
             detail = (
                 f"{name}: {lost} of the frames looked at cannot be decoded; none is seen there."

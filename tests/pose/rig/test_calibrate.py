@@ -11,13 +11,16 @@ from PIL import Image
 
 from neuroloom.core.errors import DataError
 from neuroloom.io.video import Video, write_video
+from neuroloom.pose.calibrate import Calibrate
 from neuroloom.pose.rig import Rig, read_rig, triangulate
 from neuroloom.pose.rig.board import Board, Detections, board_finder, detect_board, read_board
 from neuroloom.pose.rig.bundle import Scene, adjust
 from neuroloom.pose.rig.calibrate import calibrate, choose_lens, held_out_errors
 from neuroloom.pose.rig.check import check_rig, require_possible
 from tests.pose.rig.boards import BOARD, seen_by, write_session
-from tests.pose.rig.rigs import look_at
+from tests.pose.rig.rigs import look_at, ring
+
+ROUND = np.array([[720.0, 0, 319.5], [0, 720, 239.5], [0, 0, 1]])
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +30,7 @@ def rig() -> Rig:
     cameras = []
     for name, place in zip("abc", places, strict=True):
         camera = look_at(name, place, (-0.21, 0.06))
-        middle = np.array([[720.0, 0, 319.5], [0, 720, 239.5], [0, 0, 1]])
-        cameras.append(replace(camera, K=middle))
+        cameras.append(replace(camera, K=ROUND))
     return Rig(tuple(cameras))
 
 
@@ -144,6 +146,33 @@ def only(seen: Detections, camera: int, frame: int, corners: list[int]) -> None:
 
 
 COLUMN = [*range(0, 24, 4)]
+
+
+@pytest.fixture(scope="module")
+def in_turn() -> Detections:
+    """The board shown to four cameras in turn, to two at a time."""
+    rig = ring(4, lens=(-0.2, 0.05))
+    seen = seen_by(Rig(tuple(replace(one, K=ROUND) for one in rig)), frames=24, noise=0.1)
+    for camera, shown in enumerate([range(8), range(16), range(8, 24), range(16, 24)]):
+        seen.corners[camera, np.setdiff1d(np.arange(24), shown)] = np.nan
+    return seen
+
+
+def test_the_lens_is_chosen_where_the_board_is_shown_to_cameras_in_turn(in_turn):
+    lens, scores = choose_lens(in_turn)
+    assert len(scores) == 3
+    assert scores[" ".join(lens)] == min(scores.values()) < 0.3
+    assert choose_lens(in_turn.take(np.arange(0, 24, 4))) == (("f", "k1", "k2"), {})
+
+
+def test_frames_that_cannot_be_done_without_are_not_held_out(in_turn):
+    recipe = Calibrate(lens="f k1 k2", starts=1)
+    assert len(recipe.fit(in_turn).judged.held) == 5
+    done = recipe.model_copy(update={"held_out": 0.3}).fit(in_turn)
+    assert len(done.judged.held) == done.judged.posed.shape[1] == 0
+    assert "without the last 7 frames" in done.findings[0].detail
+    assert "camera 'cam3' saw 6 corners" in done.findings[0].detail
+    assert len(done.whole.rig) == 4
 
 
 def test_views_that_tell_no_pose_are_known(rig):

@@ -24,7 +24,7 @@ LADDER = (0.4, 0.55, 0.75, 1.0, 1.4, 2.0, 2.8, 4.0, 6.0)
 ALONE = 24
 ODD_VIEW = (3.0, 6.0)
 GROSS = 50.0
-BLOCKS = 3
+FOLDS, BLOCKS = 3, 4  # of frames that choose the lens; blocks of each, all over the clips
 # k1 and k4 bend as k1, k2 and k3 do, and go on sensibly where no board was seen.
 LENSES = (LENS, ("f", "k1", "k4"), ("f", "cx", "cy", "k1", "k4"))
 
@@ -301,20 +301,29 @@ def _without_odd(scene: Scene, board: Floats, seen: Floats) -> tuple[Floats, lis
 def choose_lens(detections: Detections) -> tuple[tuple[str, ...], dict[str, float]]:
     """Choose which numbers of the lenses to fit, by frames that were not fitted.
 
-    The frames are held out in blocks, one after the other in time; the lens with the smaller median
-    error there is chosen.
+    Short blocks of neighbouring frames are held out in three parts; the lens with the smallest
+    median error there is chosen. A part without which the cameras cannot be calibrated is passed
+    over; where each is such a part, the plain lens is taken.
 
     Returns
     -------
-    The names of the numbers, and the error of each candidate, px.
+    The names of the numbers, and the error of each candidate, px; none where nothing was held out.
     """
     frames = np.arange(len(detections.frames))
-    scores = {}
-    for lens in LENSES:
-        errors = []
-        for block in np.array_split(frames, BLOCKS):
-            fitted = calibrate(detections.take(np.setdiff1d(frames, block)), lens)
-            errors.append(held_out_errors(fitted.rig, detections.take(block)).ravel())
-        scores[" ".join(lens)] = float(np.nanmedian(np.concatenate(errors)))
-    best = min(scores, key=lambda name: scores[name])
+    blocks = np.array_split(frames, BLOCKS * FOLDS)
+    errors: dict[str, list[Floats]] = {" ".join(lens): [] for lens in LENSES}
+    for fold in range(FOLDS):
+        held = np.concatenate(blocks[fold::FOLDS])
+        rest, new = detections.take(np.setdiff1d(frames, held)), detections.take(held)
+        try:
+            rigs = [calibrate(rest, lens).rig for lens in LENSES]
+        except DataError:
+            continue
+        for rig, own in zip(rigs, errors.values(), strict=True):
+            own.append(held_out_errors(rig, new).ravel())
+    found = {name: np.concatenate(own) for name, own in errors.items() if own}
+    scores = {
+        name: float(np.nanmedian(own)) for name, own in found.items() if np.isfinite(own).any()
+    }
+    best = min(scores, key=lambda name: scores[name], default=" ".join(LENS))
     return tuple(best.split()), scores

@@ -70,9 +70,10 @@ def _rows(prepared: Prepared, done: Calibrated) -> pd.DataFrame:
     board = prepared.seen.board.corners
     whole = done.whole.errors(board)
     parts = [("fit", whole, done.whole.frames)]
-    if done.posed.shape[1]:
-        frames = prepared.seen.frames[done.held]
-        parts += [("held_out", done.lifted, frames), ("held_out_pose", done.posed, frames)]
+    judged = done.judged
+    if len(judged.held):
+        frames = prepared.seen.frames[judged.held]
+        parts += [("held_out", judged.lifted, frames), ("held_out_pose", judged.posed, frames)]
     out = []
     for part, error, frames in parts:
         camera, frame, corner = np.nonzero(np.isfinite(error))
@@ -162,13 +163,13 @@ def errors(rows: pd.DataFrame) -> Figure:
 def _facts(
     recipe: Calibrate, prepared: Prepared, done: Calibrated, findings: list[Finding]
 ) -> dict[str, Any]:
-    seen = prepared.seen
-    chosen = ", ".join(f"{name}: {score:.3f} px" for name, score in done.scores.items())
+    seen, judged = prepared.seen, done.judged
+    chosen = ", ".join(f"{name}: {score:.3f} px" for name, score in judged.scores.items())
     rows = {
         "Cameras": ", ".join(seen.names),
         "Board": f"{seen.board.columns} x {seen.board.rows} squares of {seen.board.square:g} mm",
-        "Frames": f"{len(seen.frames)}, {len(done.held)} of them held out to judge",
-        "Fitted of each lens": " ".join(done.lens),
+        "Frames": f"{len(seen.frames)}, {len(judged.held)} of them held out to judge",
+        "Fitted of each lens": " ".join(judged.lens),
     } | ({"Held-out error by lens": chosen} if chosen else {})
     left = ", ".join(f"{name} in frame {frame}" for name, frame in done.whole.left_out)
     notes = [f"{found.title}: {found.detail}" for found in findings if found.severity != "note"]
@@ -180,8 +181,9 @@ def _facts(
         "example": "frame",
         "how_sure": "Intervals are bootstraps over frames.",
         "data": [{"label": label, "value": value} for label, value in rows.items()],
-        "split": [f"The last {len(done.held)} frames were fitted to by no calibration that they "
-                  "judge; the one that is written is fitted to all."],
+        "split": [f"The last {len(judged.held)} frames were fitted to by no calibration that they "
+                  "judge; the one that is written is fitted to all." if len(judged.held)
+                  else "No frames were held out: none judges the calibration."],
         "notes": notes,
         "method": [
             f"Calibrated with neuroloom {__version__}: corners by OpenCV's ChArUco detector, each "
