@@ -127,6 +127,15 @@ def test_a_video_alone_is_tracked_before_its_background(tmp_path):
     assert np.nanmedian(off) < 1.5
 
 
+def test_a_film_of_high_speed_has_the_rate_that_is_stated(tmp_path):
+    film = write_clip(tmp_path / "clip", frames=30) / "arena.mp4"
+    (found,) = Track(animals=1, rate=500).prepare(film).recordings
+    assert found.attrs["rate"] == 500
+    np.testing.assert_allclose(found.time, np.arange(30) / 500)
+    (plain,) = Track(animals=1).prepare(film).recordings
+    np.testing.assert_allclose(plain.time, np.arange(30) / 30)
+
+
 def test_frames_that_a_file_leaves_out_are_no_neighbours(tmp_path):
     case = simulate(2, 120, seed=3)
     whole = as_recording(case.found, [f"slot_{i}" for i in range(case.found.shape[1])])

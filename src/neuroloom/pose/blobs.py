@@ -189,7 +189,12 @@ def orient(points: np.ndarray) -> np.ndarray:
 
 
 def detect_blobs(
-    video: Video, animals: int, *, threshold: float | None = None, area: float | None = None
+    video: Video,
+    animals: int,
+    *,
+    threshold: float | None = None,
+    area: float | None = None,
+    rate: float | None = None,
 ) -> xr.DataArray:
     """Find the animals of a video before its still background, as detections without names.
 
@@ -203,6 +208,8 @@ def detect_blobs(
         Grey levels; from the frames if not given (Otsu 1979).
     area
         Of an animal, px; from the frames if not given.
+    rate
+        Frames a second, Hz, at which they were taken, where the video is shown at another rate.
 
     Returns
     -------
@@ -238,4 +245,6 @@ def detect_blobs(
     points = np.stack(found).transpose(0, 3, 2, 1)
     points[video.damaged] = np.nan
     individuals = [f"slot_{number}" for number in range(animals)]
-    return tracks(points, NAMES, individuals, video.rate, source=video.path.name, times=video.times)
+    times = video.times if rate is None else None
+    source = video.path.name
+    return tracks(points, NAMES, individuals, rate or video.rate, source=source, times=times)

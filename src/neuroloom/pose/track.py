@@ -223,7 +223,7 @@ class Track(Recipe):
                 "background, as no net was trained. Or give tracks of `pose.estimate`."
             )
         with Video(data, patch=True) as video:
-            recording = detect_blobs(video, self.animals)
+            recording = detect_blobs(video, self.animals, rate=self.rate)
             damaged = [f"{data.name}: {note}" for note in lost(np.flatnonzero(video.damaged))]
             noticed = [Finding("warning", "Video", note) for note in [*video.notes, *damaged]]
         truth = find_track_pairs(data, self.truth)[0].truth
