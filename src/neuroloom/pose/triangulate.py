@@ -63,7 +63,10 @@ class Triangulate(Recipe):
     least: float = setting(
         0.0, "confidence below which a point counts as missing", ge=0, le=1, basic=True
     )
-    tolerance: float = setting(10.0, "within which views agree", unit="px", gt=0, basic=True)
+    tolerance: float = setting(
+        10.0, "within which views agree; smoothing only begins with these",
+        unit="px", gt=0, basic=True,
+    )  # fmt: skip
     fill: int = setting(15, "longest gap that smoothing bridges, frames; 0 bridges none", ge=0)
     unit: Literal["um", "mm", "cm", "m"] | None = setting(
         None, "of the calibration, where it states none; default: nameless units"

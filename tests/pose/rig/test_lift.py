@@ -9,7 +9,7 @@ import pytest
 
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.io.tracks import read_tracks, write_tracks
-from neuroloom.pose.rig import read_rig, triangulate
+from neuroloom.pose.rig import read_rig, triangulate, triangulate_robust
 from neuroloom.pose.rig.choose import choose_smooth
 from neuroloom.pose.rig.lift import Seen, agreement, find_seen, left_out, lift, parse_limbs
 from neuroloom.pose.rig.limbs import hold_lengths, limb_lengths
@@ -149,6 +149,19 @@ def test_networks_are_joined_by_their_median():
     lone, sure = combine(np.ones((1, 3, 2)), least=0.5)
     assert (lone == 1).all()
     assert (sure == 0.5).all()
+
+
+@pytest.mark.parametrize("method", ["robust", "linear"])
+def test_the_tolerance_is_that_of_the_path_which_smoothing_begins_with(method, monkeypatch):
+    told = []
+
+    def robust(rig, pixels, weights, tolerance):
+        told.append(tolerance)
+        return triangulate_robust(rig, pixels, weights, tolerance)
+
+    monkeypatch.setattr("neuroloom.pose.rig.smooth.triangulate_robust", robust)
+    lift(hidden()[0], method, tolerance=2.5, smooth=1.0)
+    assert told == [2.5]
 
 
 def test_nothing_to_lift_is_told():

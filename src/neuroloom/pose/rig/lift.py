@@ -18,7 +18,7 @@ from neuroloom.pose.rig.cameras import Rig
 from neuroloom.pose.rig.limbs import hold_lengths
 from neuroloom.pose.rig.networks import one_film, one_rate, shared_points
 from neuroloom.pose.rig.same import match_animals, numbered_alike
-from neuroloom.pose.rig.smooth import combine, smooth_tracks
+from neuroloom.pose.rig.smooth import TAIL, combine, smooth_tracks
 from neuroloom.pose.rig.triangulate import Method, in_front, triangulate, triangulate_robust
 
 if TYPE_CHECKING:
@@ -286,7 +286,8 @@ def lift(
     Parameters
     ----------
     method, tolerance
-        As in `triangulate`; with `smooth`, "robust" stands for Student's t.
+        As in `triangulate`; with `smooth`, "robust" stands for Student's t, the others for least
+        squares, and views that agree within the tolerance make the path that is begun with.
     smooth
         0: each moment by itself; else the ratio of `smooth_tracks`.
     least
@@ -311,7 +312,8 @@ def _places(
 ) -> tuple[Floats, Floats, NDArray[np.bool_], NDArray[np.bool_]]:
     """Return places, their deviation, which pixels counted, and which points two cameras see."""
     if smooth > 0:
-        done = smooth_tracks(rig, pixels, noise, smooth, 4.0 if method == "robust" else np.inf)
+        tail = TAIL if method == "robust" else np.inf
+        done = smooth_tracks(rig, pixels, noise, smooth, tail, tolerance=tolerance)
         sighted = np.asarray((done.trust > 0).sum(0) >= 2)
         return done.points, done.deviation, np.asarray(done.trust > 0.2), sighted
     there: NDArray[np.bool_] = np.asarray(np.isfinite(pixels).all(-1))

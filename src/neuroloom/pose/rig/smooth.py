@@ -83,6 +83,7 @@ def smooth_tracks(
     ratio: float = 0.003,
     tail: float = TAIL,
     rounds: int = ROUNDS,
+    tolerance: float = 10.0,
 ) -> Smoothed:
     """Lift tracks of several cameras into space, smooth over time.
 
@@ -101,6 +102,8 @@ def smooth_tracks(
         Degrees of freedom of Student's t; infinite trusts every pixel.
     rounds
         How often the path is improved, at most.
+    tolerance
+        Distance within which views agree on the path that is begun with, px.
 
     Raises
     ------
@@ -124,7 +127,7 @@ def smooth_tracks(
     there: NDArray[np.bool_] = np.asarray(np.isfinite(rig.undistort(pixels)).all(-1))
     noise = np.broadcast_to(np.asarray(deviation, float), there.shape)
     base = np.where(there, 1 / np.maximum(noise, 1e-6) ** 2, 0.0)
-    path = _start(rig, pixels, base)
+    path = _start(rig, pixels, base, tolerance)
     there = there & np.isfinite(path).all((0, 2))
     base = np.where(there, base, 0.0)
     step = ratio * _spread(rig, path, base)
@@ -139,12 +142,12 @@ def smooth_tracks(
     return Smoothed(path, np.sqrt(variance), trust * there)
 
 
-def _start(rig: Rig, pixels: Floats, base: Floats) -> Floats:
+def _start(rig: Rig, pixels: Floats, base: Floats, tolerance: float) -> Floats:
     """Return a whole path: triangulated where two cameras see, bridged between.
 
     A keypoint that is nowhere placed so is NaN.
     """
-    found, _ = triangulate_robust(rig, pixels, base)
+    found, _ = triangulate_robust(rig, pixels, base, tolerance)
     known: NDArray[np.bool_] = np.asarray(np.isfinite(found).all(-1))
     if not known.any():
         raise ConfigError("No keypoint is seen by two cameras at once: nothing can be lifted.")
