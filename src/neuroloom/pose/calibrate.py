@@ -107,7 +107,13 @@ class Calibrate(Recipe):
             older = None
         if older is not None and not set(seen.names) <= set(older.names):
             older = None
-        return Prepared(seen, older, hashes | {board_file.name: digest(board_file)})
+        found = [Finding("warning", "Clips", note) for note in seen.notes]
+        for name, lost in seen.damaged.items():
+            detail = (
+                f"{name}: {lost} of the frames looked at cannot be decoded; none is seen there."
+            )
+            found.append(Finding("warning", "Frames", detail))
+        return Prepared(seen, older, hashes | {board_file.name: digest(board_file)}, found)
 
     def fit(self, seen: Detections) -> Calibrated:
         """Choose the lens, judge it on held-out frames, then fit to all."""
@@ -156,12 +162,7 @@ class Calibrate(Recipe):
         done = self.fit(prepared.seen)
         run.log("fitted", role="rig", fit=1, fits=1, lens=" ".join(done.judged.lens))
         report = check_rig(done.whole.rig, prepared.seen)
-        findings = [*report.findings, *self.older(prepared), *done.findings]
-        for name, lost in prepared.seen.damaged.items():
-            detail = (
-                f"{name}: {lost} of the frames looked at cannot be decoded; none is seen there."
-            )
-            findings.append(Finding("warning", "Frames", detail))
+        findings = [*report.findings, *self.older(prepared), *done.findings, *prepared.findings]
         if not findings:
             findings = [Finding("note", "Rig", "Cameras, boards and coverage are sound.")]
         write_json(run.folder / "audit.json", [found.as_dict() for found in findings])

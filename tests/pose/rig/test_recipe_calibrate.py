@@ -9,6 +9,7 @@ import pytest
 
 from neuroloom.core.errors import DataError
 from neuroloom.core.files import read_json
+from neuroloom.io.video import Video, write_video
 from neuroloom.pose.calibrate import Calibrate
 from neuroloom.pose.rig import Camera, Rig, read_rig, write_rig
 from neuroloom.pose.rig.board import find_clips
@@ -104,6 +105,25 @@ def test_names_of_clips_are_cut_between_words_and_found_in_those_of_tracks(tmp_p
         word = file.stem.replace("calib", "").strip("-_ ")
         assert _camera_of(Path(f"trial_1_{word}DLC_resnet50_1.h5"), rig) == name
         assert _camera_of(Path(word) / "trial_1.csv", rig) == name
+
+
+def test_clips_have_one_rate_and_what_they_differ_in_is_told(tmp_path):
+    session = write_session(tmp_path, small_rig(), frames=4)
+    recipe = Calibrate(frames=5)
+    assert recipe.prepare(session).findings == []
+    clip = session / "b/calibration.mkv"
+    with Video(clip, grey=True) as video:
+        frames = video.read(range(4))
+    times = [0.0, 0.1, 0.2, 0.35, 0.4, 0.5]
+    write_video(clip.with_suffix(".mp4"), [*frames, *frames[:2]], 10.0, times)
+    clip.unlink()
+    told = [found.detail for found in recipe.prepare(session).findings]
+    assert len(told) == 2
+    assert "the frame rate changes" in told[0]
+    assert told[1].startswith("Frames by camera: a: 4, b: 6, c: 4.")
+    write_video(clip.with_suffix(".mp4"), frames, 25.0)
+    with pytest.raises(DataError, match=r"a/.*mkv has 10 .*, b/calibration.mp4 has 25: cameras"):
+        recipe.prepare(session)
 
 
 def test_a_board_must_be_described(tmp_path):

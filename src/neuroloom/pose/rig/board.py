@@ -12,12 +12,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neuroloom.core.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from neuroloom.io.video import Video
 
 Floats = NDArray[np.float64]
 
@@ -114,6 +117,9 @@ class Detections:
     damaged
         Camera -> how many of its frames cannot be decoded, where there are any; nothing is seen in
         them.
+    notes
+        What a careful reader should know of the clips: that they differ in length, or that the
+        rate of one changes.
     """
 
     board: Board
@@ -122,6 +128,7 @@ class Detections:
     corners: Floats
     frames: NDArray[np.int64]
     damaged: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def seen(self) -> NDArray[np.int64]:
@@ -263,7 +270,7 @@ def detect_board(
     Raises
     ------
     DataError
-        If no frame of a clip can be decoded, or a camera never sees the board.
+        If no frame of a clip can be decoded, a camera never sees the board, or the rates differ.
     """
     from neuroloom.io.video import Video
 
@@ -273,6 +280,7 @@ def detect_board(
         videos = [
             opened.enter_context(Video(path, grey=True, patch=True)) for path in clips.values()
         ]
+        notes = _run_together(dict(zip(clips, videos, strict=True)))
         shortest = min(map(len, videos))
         frames = np.unique(np.linspace(0, shortest - 1, min(most, shortest)).round().astype(int))
         for name, video in zip(clips, videos, strict=True):
@@ -289,7 +297,25 @@ def detect_board(
             sizes.append((video.shape[1], video.shape[0]))
             if tell is not None:
                 tell(name)
-    return Detections(board, tuple(clips), tuple(sizes), np.stack(parts), frames, damaged)
+    return Detections(board, tuple(clips), tuple(sizes), np.stack(parts), frames, damaged, notes)
+
+
+def _run_together(videos: dict[str, Video]) -> tuple[str, ...]:
+    """Return what is to be known of the clips of cameras; different rates are refused."""
+    from neuroloom.pose.rig.networks import require_one_rate
+
+    require_one_rate(
+        [(one.rate, f"{one.path.parent.name}/{one.path.name}") for one in videos.values()]
+    )
+    notes = [note for video in videos.values() for note in video.notes]
+    lengths = {name: len(video) for name, video in videos.items()}
+    if min(lengths.values()) < max(lengths.values()):
+        told = ", ".join(f"{name}: {count}" for name, count in lengths.items())
+        notes.append(
+            f"Frames by camera: {told}. They are taken to begin together; what comes after the end "
+            "of the shortest is left out."
+        )
+    return tuple(notes)
 
 
 def find_board(data: Path) -> Path:

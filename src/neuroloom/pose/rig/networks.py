@@ -54,14 +54,30 @@ def one_rate(read: Recordings, files: Files) -> float:
     ]
     if not rates:
         return 1.0
+    require_one_rate(rates)
+    return rates[0][0]
+
+
+def require_one_rate(rates: Sequence[tuple[float, str]]) -> None:
+    """Refuse files of cameras that run together if their rates differ by more than a hundredth.
+
+    Parameters
+    ----------
+    rates
+        Frames a second, Hz, and the name of the file, of one or more.
+
+    Raises
+    ------
+    DataError
+        If they do; it names the slowest and the fastest.
+    """
     (slow, one), (fast, other) = min(rates), max(rates)
     if fast > slow * (1 + APART):
         raise DataError(
             f"{one} has {slow:g} frames a second, {other} has {fast:g}: cameras that run together "
-            "have one rate. Convert the films or the tracks so that frame i of each was taken at "
-            "one time."
+            "have one rate. Cut or convert the films or the tracks so that frame i of each was "
+            "taken at one time."
         )
-    return rates[0][0]
 
 
 def shared_points(

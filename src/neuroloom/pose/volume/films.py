@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from neuroloom.core.errors import DataError
 from neuroloom.io.video import Video, is_video
-from neuroloom.pose.rig.networks import APART
+from neuroloom.pose.rig.networks import require_one_rate
 
 
 class Films:
@@ -69,20 +69,16 @@ class Films:
             rates = [video.rate for video in videos]
             self.sizes = [(video.shape[1], video.shape[0]) for video in videos]
             self.times = np.asarray(videos[0].times)[: min(self.lengths)]
+            self._of_each = [note for video in videos for note in video.notes]
         self.damaged = np.zeros(len(self), bool)
         self.path, self.rate = files[0], rates[0]
-        slow, fast = int(np.argmin(rates)), int(np.argmax(rates))
-        if rates[fast] > rates[slow] * (1 + APART):
-            raise DataError(
-                f"{files[slow].name} has {rates[slow]:g} frames a second, {files[fast].name} has "
-                f"{rates[fast]:g}: films of one moment need one rate. Cut or convert them so that "
-                "frame i of each was taken at one time."
-            )
+        names = [f"{file.parent.name}/{file.name}" for file in files]
+        require_one_rate(list(zip(rates, names, strict=True)))
         self.shape = (len(files), *(max(s[axis] // shrink for s in self.sizes) for axis in (1, 0)))
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """That the films differ in length, if they do, and how many moments are damaged."""
+        """If the films differ in length, how many moments are damaged, and what each film says."""
         told = []
         if min(self.lengths) < max(self.lengths):
             told.append(
@@ -94,7 +90,7 @@ class Films:
                 f"{len(lost)} moments have a frame that cannot be decoded, the first is "
                 f"{lost[0]}: nothing was looked for there."
             )
-        return tuple(told)
+        return (*told, *self._of_each)
 
     def __len__(self) -> int:
         return min(self.lengths)
