@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from itertools import combinations
 
 import numpy as np
@@ -70,6 +71,29 @@ def test_a_gross_error_is_left_out(n):
     named = ~np.take_along_axis(used, wrong[None], axis=0)[0]
     assert named.mean() > 0.98
     assert np.median(np.linalg.norm(found - alone, axis=-1)) < 1e-6
+
+
+def test_parts_of_a_long_recording_give_what_the_whole_gives(monkeypatch):
+    rig, rng = ring(4), np.random.default_rng(4)
+    pixels = rig.project(POINTS) + rng.normal(0, 0.5, (4, 30, 4, 2))
+    pixels[rng.random((4, 30, 4)) < 0.1] += 90
+    pixels[rng.random((4, 30, 4)) < 0.1] = np.nan
+    weights = rng.uniform(0.5, 2, (4, 30, 4))
+    whole, used = triangulate_robust(rig, pixels, weights)
+    # The function of this name hides its module.
+    module, sizes = import_module("neuroloom.pose.rig.triangulate"), []
+    solve = module._solve
+
+    def watched(rig, seen, *how):
+        sizes.append(seen.shape[1])
+        return solve(rig, seen, *how)
+
+    monkeypatch.setattr(module, "CHUNK", 25)
+    monkeypatch.setattr(module, "_solve", watched)
+    parts, views = triangulate_robust(rig, pixels, weights)
+    np.testing.assert_allclose(parts, whole, atol=1e-9)
+    np.testing.assert_array_equal(views, used)
+    assert max(sizes) == 25
 
 
 @pytest.mark.parametrize("method", ["linear", "refined", "robust"])

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 ROUNDS = 10
-CHUNK = 2000
+CHUNK = 2**24  # numbers in the matrices of the frames that are solved side by side
 
 
 def limb_lengths(points: np.ndarray, limbs: Sequence[tuple[int, int]]) -> Floats:
@@ -58,8 +58,9 @@ def hold_lengths(
         return np.asarray(points, float)
     wanted = limb_lengths(points, limbs) if lengths is None else np.asarray(lengths, float)
     out = np.array(points, float)
-    for start in range(0, len(out), CHUNK):
-        part = slice(start, start + CHUNK)
+    frames = max(CHUNK // (3 * out.shape[1]) ** 2, 1)
+    for start in range(0, len(out), frames):
+        part = slice(start, start + frames)
         out[part] = _hold(out[part], np.asarray(deviation, float)[part], limbs, wanted, slack)
     return out
 

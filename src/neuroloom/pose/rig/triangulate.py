@@ -6,6 +6,7 @@ on the distance between seen and projected pixels, for all points at once. Missi
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import combinations
 from typing import Literal
 
@@ -65,8 +66,7 @@ def triangulate(
     if method == "robust":
         return triangulate_robust(rig, pixels, weights, tolerance)[0]
     found = np.full((seen.shape[1], 3), np.nan)
-    for start in range(0, len(found), CHUNK):
-        part = slice(start, start + CHUNK)
+    for part in _parts(len(found)):
         found[part] = _solve(rig, seen[:, part], trust[:, part], method)
     found[~in_front(rig, found, _usable(seen, trust))] = np.nan
     return found.reshape(*shape, 3)
@@ -101,6 +101,16 @@ def triangulate_robust(
     ([[3.0, -4.0, 200.0]], [True, True, False, True])
     """
     seen, trust, shape = _flat(rig, pixels, weights)
+    found, used = np.full((seen.shape[1], 3), np.nan), np.zeros(trust.shape, bool)
+    for part in _parts(len(found)):
+        found[part], used[:, part] = _robust(rig, seen[:, part], trust[:, part], tolerance)
+    return found.reshape(*shape, 3), used.reshape(len(rig), *shape)
+
+
+def _robust(
+    rig: Rig, seen: Floats, trust: Floats, tolerance: float
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return points (n, 3) of pixels (camera, n, 2), and the views (camera, n) that made them."""
     found = _solve(rig, seen, trust, "refined")
     used = _usable(seen, trust)
     error = _gaps(rig, found, seen, used)
@@ -112,7 +122,7 @@ def triangulate_robust(
         found[rows] = _solve(rig, seen[:, rows], np.where(kept, trust[:, rows], 0), "refined")
     ahead = in_front(rig, found, used)
     found[~ahead] = np.nan
-    return found.reshape(*shape, 3), (used & ahead).reshape(len(rig), *shape)
+    return found, np.asarray(used & ahead)
 
 
 def in_front(rig: Rig, points: np.ndarray, used: np.ndarray) -> NDArray[np.bool_]:
@@ -169,6 +179,12 @@ def _flat(
             )
         trust = np.nan_to_num(np.asarray(weights, float).reshape(len(rig), -1)).clip(min=0)
     return seen, trust, shape
+
+
+def _parts(count: int) -> Iterator[slice]:
+    """Yield runs of so many points as one step may hold in memory."""
+    for start in range(0, count, CHUNK):
+        yield slice(start, start + CHUNK)
 
 
 def _usable(seen: Floats, trust: Floats) -> NDArray[np.bool_]:
@@ -263,9 +279,8 @@ def _agreeing(
         alone[list(pair)] = np.where(both, 1.0, 0.0)
         gap = _gaps(rig, _solve(rig, seen, alone, "refined"), seen, used)
         near: NDArray[np.bool_] = np.asarray(used & (gap <= tolerance))
-        agree = near.sum(
-            0
-        )  # a pair whose rays miss each other is no vote for where they nearly meet
+        # A pair whose rays miss each other is no vote for where they nearly meet.
+        agree = near.sum(0)
         near[list(pair)] |= both
         closeness = -np.where(near, gap, 0).sum(0) / np.maximum(near.sum(0), 1) / tolerance
         # A view more outweighs any closeness; trust decides where pairs fit equally well.

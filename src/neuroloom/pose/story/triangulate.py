@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -74,12 +75,12 @@ def _rows(recipe: Triangulate, seen: Seen, lifted: Lifted, left_out: np.ndarray)
     own, _ = seen.combined(recipe.least)
     error = reprojection_error(seen.rig, lifted.places, own)
     camera, frame, point = (a.ravel() for a in np.indices(error.shape))
-    names = np.array(seen.points)
+    individual, keypoint = zip(*seen.points, strict=True)
     table = {
         "frame": seen.frames[frame],
-        "camera": np.array(seen.rig.names)[camera],
-        "individual": names[point, 0],
-        "keypoint": names[point, 1],
+        "camera": _named(camera, seen.rig.names),
+        "individual": _named(point, individual),
+        "keypoint": _named(point, keypoint),
         "x": lifted.places[frame, point, 0],
         "y": lifted.places[frame, point, 1],
         "z": lifted.places[frame, point, 2],
@@ -91,6 +92,13 @@ def _rows(recipe: Triangulate, seen: Seen, lifted: Lifted, left_out: np.ndarray)
         off = np.linalg.norm(lifted.places - seen.truth, axis=-1)
         table["error_mm"] = off[frame, point]
     return pd.DataFrame(table)
+
+
+def _named(numbers: np.ndarray, names: Sequence[str]) -> pd.Categorical:
+    """Return the names that numbers stand for; each is kept once, as rows may be millions."""
+    once = list(dict.fromkeys(names))
+    codes = np.array([once.index(name) for name in names])
+    return pd.Categorical.from_codes(codes[numbers], once)
 
 
 def _summarise(rows: pd.DataFrame, seen: Seen, seed: int) -> dict[str, dict[str, float | None]]:
@@ -150,9 +158,9 @@ def _cameras(rows: pd.DataFrame, seen: Seen, together: np.ndarray) -> pd.DataFra
 def _keypoints(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the median error of each keypoint in each camera, px."""
     table = rows.pivot_table(
-        index="keypoint", columns="camera", values="error_px", aggfunc="median", sort=False
+        index="keypoint", columns="camera", values="error_px", aggfunc="median", observed=True
     )
-    return table.reset_index().rename_axis(columns=None)
+    return table.set_axis([str(name) for name in table], axis=1).reset_index()
 
 
 def _write_tracks(seen: Seen, lifted: Lifted, shelf: Shelf) -> None:
@@ -176,9 +184,9 @@ def _write_tracks(seen: Seen, lifted: Lifted, shelf: Shelf) -> None:
         caption="Confidence is the share of cameras that a point was made from.",
     )  # fmt: skip
     frame, point = (a.ravel() for a in np.indices(lifted.places.shape[:2]))
-    names = np.array(seen.points)
-    table = pd.DataFrame({"frame": seen.frames[frame], "individual": names[point, 0],
-                          "keypoint": names[point, 1]})  # fmt: skip
+    individual, keypoint = zip(*seen.points, strict=True)
+    table = pd.DataFrame({"frame": seen.frames[frame], "individual": _named(point, individual),
+                          "keypoint": _named(point, keypoint)})  # fmt: skip
     for axis, letter in enumerate("xyz"):
         table[letter] = lifted.places[..., axis].ravel()
         table[f"{letter}_sd"] = lifted.deviation[..., axis].ravel()
@@ -190,11 +198,10 @@ def _write_tracks(seen: Seen, lifted: Lifted, shelf: Shelf) -> None:
 @styled
 def errors(rows: pd.DataFrame) -> Figure:
     """Draw the median and 95th percentile of the error of every keypoint, by camera."""
-    names = list(dict.fromkeys(rows["keypoint"]))
-    cameras = list(dict.fromkeys(rows["camera"]))
+    names, cameras = list(rows["keypoint"].unique()), list(rows["camera"].unique())
     figure, axes = canvas(max(3.0, 0.22 * len(names) + 1.2))
     for number, camera in enumerate(cameras):
-        own = rows[rows["camera"] == camera].groupby("keypoint")["error_px"]
+        own = rows[rows["camera"] == camera].groupby("keypoint", observed=True)["error_px"]
         middle, high = own.median().reindex(names), own.quantile(0.95).reindex(names)
         y = np.arange(len(names)) + (number - (len(cameras) - 1) / 2) * 0.7 / len(cameras)
         axes.plot(middle, y, "o", ms=4, color=colour(number), label=camera)
