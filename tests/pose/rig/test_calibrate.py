@@ -165,6 +165,12 @@ def test_the_lens_is_chosen_where_the_board_is_shown_to_cameras_in_turn(in_turn)
     assert choose_lens(in_turn.take(np.arange(0, 24, 4))) == (("f", "k1", "k2"), {})
 
 
+def test_a_board_that_is_not_seen_is_not_flipped(in_turn):
+    report = check_rig(calibrate(in_turn).rig, in_turn)
+    assert report.sound
+    assert "A flipped board" not in [found.title for found in report.findings]
+
+
 def test_frames_that_cannot_be_done_without_are_not_held_out(in_turn):
     recipe = Calibrate(lens="f k1 k2", starts=1)
     assert len(recipe.fit(in_turn).judged.held) == 5

@@ -288,8 +288,9 @@ def _without_odd(scene: Scene, board: Floats, seen: Floats) -> tuple[Floats, lis
     """Leave out views whose corners lie far off where all others lie near."""
     errors = corner_errors(scene, board, seen)
     typical = float(np.nanmedian(errors))
-    with np.errstate(all="ignore"):
-        views = np.where(np.isfinite(errors).any(-1), np.nanmedian(errors, axis=-1), 0)
+    there = np.isfinite(errors).any(-1)
+    views = np.zeros(there.shape)
+    views[there] = np.nanmedian(errors[there], axis=-1)
     least, times = ODD_VIEW
     odd = np.argwhere(views > max(least, times * typical))
     kept = seen.copy()

@@ -320,7 +320,8 @@ def _flipped(rig: Rig, detections: Detections, faulty: tuple[str, ...]) -> list[
     angle = np.degrees(np.arccos(((trace - 1) / 2).clip(-1, 1)))
     known = np.isfinite(angle)
     # A view is turned if most of the other views of the moment are far from it.
-    far = ((angle > TURNED) & known).sum(1) > (known.sum(1) - 1) / 2
+    others = np.maximum(known.sum(1) - 1, 0)
+    far = ((angle > TURNED) & known).sum(1) > others / 2
     found = []
     for name, frames in zip([camera.name for camera in good], far, strict=True):
         if frames.any():
