@@ -124,7 +124,8 @@ def begin(prepared: Videos, run: Run, beside: Mapping[str, Path]) -> None:
     beside
         Name -> file of what the results depend on beside the videos, such as weights.
     """
-    files = {f"{name}{file.suffix}": file for name, file in prepared.files.items()} | beside
+    files = {f"{name}{file.suffix}": file for name, file in prepared.files.items()}
+    files |= beside
     hashes = {name: digest(file) for name, file in files.items()}
     run.write_dataset({"files": hashes, "videos": list(prepared.files)})
     write_json(run.folder / "audit.json", [found.as_dict() for found in prepared.findings])

@@ -56,8 +56,9 @@ def _on_grid(given: np.ndarray, own: ImageHeader, other: ImageHeader) -> np.ndar
     from neuroloom.io.cases.upright import Turn
 
     far = 0.0
-    if own.affine is not None and other.affine is not None and "px" not in (own.unit, other.unit):
-        there = Turn(other.given_in(own.unit).affine, given.shape)
+    theirs = None if "px" in (own.unit, other.unit) else other.given_in(own.unit).affine
+    if own.affine is not None and theirs is not None:
+        there = Turn(theirs, given.shape)
         here = Turn(own.affine, own.shape)
         if not np.isnan([here.ways, there.ways]).any():
             given = here.back(there.there(given))

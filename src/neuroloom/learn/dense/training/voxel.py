@@ -90,7 +90,7 @@ class VoxelLearner:
 
     def _in_blocks(self, image: np.ndarray) -> tuple[np.ndarray, list[int]]:
         """Return an image as it is seen, (channel, *axes), and the voxels of a block by axis."""
-        edges = block_edges(image.shape[1:], self.arrays.get("most", np.inf))  # of old runs
+        edges = block_edges(image.shape[1:], float(self.arrays.get("most", np.inf)))  # of old runs
         return in_blocks(image, edges), edges
 
     def _draw(self, case: Any, count: int, rng: np.random.Generator) -> tuple[Any, Any]:
