@@ -156,6 +156,33 @@ def test_a_killed_server_loses_nothing_of_a_running_study(server, driver):
     see(driver, "Accuracy")
 
 
+DROP_ODD = """
+const [kind, zone] = arguments, held = new DataTransfer(), file = new File(["x"], "a.csv");
+const folder = {webkitGetAsEntry: () => ({isDirectory: true, name: "session 1"})};
+Object.defineProperty(file, "size", {value: kind === "large" ? 2 ** 50 : 1});
+Object.defineProperty(held, "files", {value: [file]});
+Object.defineProperty(held, "items", {value: kind === "folder" ? [folder] : []});
+if (kind === "silent") window.fetch = () => Promise.reject(new TypeError("Failed to fetch"));
+if (kind === "proxy") window.fetch = async () => new Response("<h1>Bad gateway", {status: 502});
+zone.dispatchEvent(new DragEvent("drop", {bubbles: true, cancelable: true, dataTransfer: held}));
+"""
+
+
+def test_files_that_cannot_be_received_are_refused_in_words(server, driver):
+    for kind, says in {
+        "folder": "session 1 is a folder",
+        "large": "a.csv is larger than an upload may be",
+        "silent": "a.csv was not received",
+        "proxy": "a.csv was not received",
+    }.items():
+        driver.get(f"{server.address}/data")
+        zone = wait(lambda: next(iter(driver.find_elements("css selector", ".drop")), None), 60)
+        wait(lambda: driver.execute_script("return Boolean(window.studioUpload)"))
+        driver.execute_script(DROP_ODD, kind, zone)
+        see(driver, says)
+        assert not driver.find_elements("css selector", ".drop .loading")
+
+
 def test_a_script_in_a_file_name_is_shown_as_text(server, driver):
     name = "<img src=x onerror=alert(1)>.csv"
     (server.folder / "odd").mkdir()

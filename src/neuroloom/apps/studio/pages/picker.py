@@ -70,7 +70,8 @@ def dropzone(
 ) -> None:
     """Build a place to drop files on; `done` gets the path of the file, or of their folder.
 
-    The browser sends them to `POST /api/uploads`, which refuses what it must.
+    The browser sends them to `POST /api/uploads`, which refuses what it must; folders, and files
+    that are too large, are not sent.
     """
     most = readable(studio.workspace.most_upload)
     with box("drop") as zone:
@@ -95,10 +96,10 @@ def dropzone(
 
     send = (
         "const folder = 'drop-' + new Date().toISOString().replace(/[^0-9]/g, '').slice(0, 17);"
-        "studioUpload({files}, folder, emit)"
+        f"studioUpload(%s, folder, {studio.workspace.most_upload}, emit)"
     )
-    chosen.on("change", tell, js_handler=f"(e) => {{ {send.format(files='e.target.files')} }}")
-    dropped = send.format(files="e.dataTransfer.files")
+    chosen.on("change", tell, js_handler=f"(e) => {{ {send % 'e.target'} }}")
+    dropped = send % "e.dataTransfer"
     off = "e.currentTarget.classList.remove('over');"
     zone.on("drop", tell, js_handler=f"(e) => {{ e.preventDefault(); {off} {dropped} }}")
     zone.on(

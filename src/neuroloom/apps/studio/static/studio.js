@@ -37,15 +37,22 @@
     page?.setAttribute("tabindex", "-1");
     page?.focus({ preventScroll: true });
   };
-  // Files go to the HTTP API one by one, so that a folder of any size needs no memory here.
-  window.studioUpload = async (files, folder, tell) => {
+  // Files go to the HTTP API one by one, so that a folder of any size needs no memory here. `held` is
+  // an input, or what was dropped: it tells of folders, and is empty after the first wait.
+  window.studioUpload = async (held, folder, most, tell) => {
+    const files = [...held.files], refuse = (message) => tell({ state: "refused", message });
+    const whole = [...(held.items ?? [])].map((item) => item.webkitGetAsEntry?.()).find((entry) => entry?.isDirectory);
+    if (whole) return refuse(`${whole.name} is a folder: drop its files, or add the folder on the page Data.`);
+    const large = files.find((file) => file.size > most);
+    if (large) return refuse(`${large.name} is larger than an upload may be: put it into the studio's folder, or one given with --data, yourself.`);
     let path = "";
-    for (const [k, file] of [...files].entries()) {
+    for (const [k, file] of files.entries()) {
       tell({ state: "sending", name: file.name, at: k + 1, of: files.length });
       const query = new URLSearchParams({ name: file.name, folder });
-      const answer = await fetch(`/api/uploads?${query}`, { method: "POST", body: file });
-      const said = await answer.json();
-      if (!answer.ok) return tell({ state: "refused", message: said.message });
+      const sent = fetch(`/api/uploads?${query}`, { method: "POST", body: file });
+      const answer = await sent.catch(() => null);
+      const said = await answer?.json().catch(() => null);
+      if (!answer?.ok || !said) return refuse(said?.message || `${file.name} was not received: see that the studio runs and the file can be read, then try again.`);
       path = said.path;
     }
     if (files.length) tell({ state: "done", path, folder: path.split("/").slice(0, -1).join("/"), of: files.length });
