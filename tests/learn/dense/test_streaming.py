@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 
 import numpy as np
@@ -96,3 +97,30 @@ def test_cases_are_kept_up_to_an_eighth_of_memory(monkeypatch):
     list(few.preprocessed(PLAN))
     assert few.memory["bytes"] == 0
     assert Bank(few.preprocessed(PLAN), PLAN).bytes > 0
+
+
+def test_folds_share_cases_unless_these_hang_on_what_is_learnt_from():
+    """Statistics of the training cases differ from fold to fold, and only CT is scaled by them."""
+    few = DenseCases([Toy(0), Toy(1)])
+    known = {"mean": 1.0, "std": 2.0, "p0.5": -3.0, "p99.5": 9.0}
+    for shift in (0.0, 1.0):
+        for scheme in ("zscore", "ct"):
+            own = dataclasses.replace(
+                PLAN, normalisation=(scheme,), intensity=(known | {"mean": shift},)
+            )
+            list(few.preprocessed(own))
+    keys = [place[2] for place in few.memory if place[0] == "case"]
+    assert [keys.count(key) for key in dict.fromkeys(keys)] == [2, 2, 2]
+
+
+def test_cases_of_another_plan_make_room():
+    few = DenseCases([Toy(0), Toy(1), Toy(2)])
+    other = dataclasses.replace(PLAN, spacing=(2.0, 2.0, 2.0))
+    list(few[np.array([0, 1])].preprocessed(PLAN))
+    few.limit = few.memory["bytes"]
+    list(few.preprocessed(other))
+    assert len(few.kept(other)) == 3
+    assert len(few.kept(PLAN)) == 1
+    list(few.preprocessed(PLAN))
+    assert len(few.kept(PLAN)) == 2
+    assert few.memory["bytes"] <= few.limit

@@ -1,13 +1,18 @@
 """How many steps a time allows, and what is said of few."""
 
+import time
 from types import SimpleNamespace
 
 import pytest
 
 from neuroloom.core.files import read_json, write_json
+from neuroloom.learn.dense.data.cases import DenseCases
+from neuroloom.learn.dense.training.learner import rehearsal
 from neuroloom.learn.dense.training.timing import FEW_STEPS, chosen_precision, plan_steps
 from neuroloom.learn.study import object_to_short
 from neuroloom.learn.training.budget import Plan
+from tests.learn.dense.test_streaming import Toy
+from tests.learn.dense.training.test_module import PLAN
 
 
 @pytest.mark.parametrize(("seconds", "few"), [(10.0, True), (0.01, False)])
@@ -61,3 +66,42 @@ def test_the_objection_reaches_the_audit_once(tmp_path):
     assert [row["severity"] for row in found] == ["note", "objection"]
     assert found[1]["detail"] == "too short"
     assert logged == [found[1]]
+
+
+@pytest.mark.parametrize(("laying", "steps"), [(0.0, 92), (1.0, 92), (42.0, 52), (900.0, 49)])
+def test_laying_out_the_cases_of_all_fits_is_part_of_the_time(laying, steps):
+    """What the margin bears takes no step; half of the time is left to steps in any case."""
+    learner = SimpleNamespace(
+        seconds_per_step=lambda x, at_least, precision: 1.0, seconds_to_lay=lambda x, fits: laying
+    )
+    data = SimpleNamespace(x=[None])
+    prepared = SimpleNamespace(dataset=data, largest=0, folds=[SimpleNamespace(test=[])])
+    assert plan_steps(learner, prepared, 100.0, 100.0, 1, "32").steps == steps
+
+
+class Slow(Toy):
+    """A case that takes long to read."""
+
+    def image(self):
+        time.sleep(0.02)
+        return super().image()
+
+
+def test_a_rehearsal_makes_no_more_cases_than_its_time_allows():
+    """Of 64 scans that take seconds each, reading them would be most of ten minutes."""
+    cases = DenseCases([Slow(k) for k in range(30)])
+    few = rehearsal(cases, PLAN, 0.1)
+    assert 4 <= len(few) <= 6
+    assert len(few.kept(PLAN)) == len(few)
+    assert rehearsal(cases, PLAN, 60.0).rows == cases.rows
+    assert len(rehearsal(DenseCases(cases.cases, limit=0), PLAN, 60.0)) == 4
+
+
+def test_what_the_fits_to_come_will_read_is_known_from_the_rehearsal():
+    cases = DenseCases([Slow(k) for k in range(12)])
+    few = rehearsal(cases, PLAN, 0.1)
+    each = cases.seconds_of_making(PLAN) / len(few)
+    rest = len(cases) - len(few)
+    assert cases.seconds_to_make(PLAN, 5) == pytest.approx(rest * each)
+    cases.limit = 6.5 * cases.memory["bytes"] / len(few)
+    assert cases.seconds_to_make(PLAN, 5) == pytest.approx((rest + 4 * 6) * each)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
@@ -15,9 +16,10 @@ from neuroloom.learn.dense.planning.fingerprint import CaseFacts, Fingerprint, m
 from neuroloom.learn.dense.planning.resample import Preprocessed, preprocess
 
 KEPT_BYTES = 4 * 1024**3
-# What a preprocessed case depends on; all else of a plan is the net's.
+# What a preprocessed case depends on, beside the intensities of the training cases where a channel
+# is a CT; all else of a plan is the net's.
 DEPENDS = (
-    "dims", "spacing", "transpose", "normalisation", "use_nonzero_mask", "intensity", "image_order",
+    "dims", "spacing", "transpose", "normalisation", "use_nonzero_mask", "image_order",
     "label_order", "channels",
 )  # fmt: skip
 
@@ -51,6 +53,7 @@ class DenseCases(Sequence[Any]):
         Shared by all parts; None begins a new one.
     limit
         Bytes of preprocessed cases that are kept; None: four gigabytes, or an eighth of the memory.
+        Where they are too many, those of the plan in use stay.
     spacing
         Size of a case's voxels as the net is to see it; None: as its file says.
 
@@ -121,19 +124,60 @@ class DenseCases(Sequence[Any]):
             if place in self.memory:
                 yield self.memory[place]
                 continue
-            case = self.cases[row]
+            began, case = time.monotonic(), self.cases[row]
             truth = case.truth() if labelled else None
             done = _named(case, preprocess, case.image(), truth, self.spacing(case), plan)
-            size = done.x.nbytes + (0 if done.label is None else done.label.nbytes)
-            if labelled and self.memory["bytes"] + size <= self.limit:
-                self.memory[place] = done
-                self.memory["bytes"] += size
+            count, seconds = self.memory.get(("made", key), (0, 0.0))
+            self.memory["made", key] = (count + 1, seconds + time.monotonic() - began)
+            if labelled:
+                self._keep(place, done)
             yield done
+
+    def _keep(self, place: tuple[str, int, str], done: Preprocessed) -> None:
+        """Keep a case if there is room, which cases of other plans make."""
+        size = _bytes_of(done)
+        others = [one for one in self.memory if one[0] == "case" and one[2] != place[2]]
+        while others and self.memory["bytes"] + size > self.limit:
+            self.memory["bytes"] -= _bytes_of(self.memory.pop(others.pop(0)))
+        if self.memory["bytes"] + size <= self.limit:
+            self.memory[place] = done
+            self.memory["bytes"] += size
+
+    def kept(self, plan: DensePlan) -> list[Preprocessed]:
+        """Return those of the cases that are kept as the plan wants them."""
+        key = _key(plan)
+        places = [("case", row, key) for row in self.rows]
+        return [self.memory[place] for place in places if place in self.memory]
+
+    def seconds_of_making(self, plan: DensePlan) -> float:
+        """Return how long reading and preprocessing as the plan wants it has taken so far, s."""
+        return float(self.memory.get(("made", _key(plan)), (0, 0.0))[1])
+
+    def seconds_to_make(self, plan: DensePlan, fits: int) -> float:
+        """Return how long it will take for so many fits on so many cases, by what it took, s.
+
+        A case is made once where it is kept for the fits to come: if there is room, and if it does
+        not depend on what a fit learns from.
+        """
+        count, seconds = self.memory.get(("made", _key(plan)), (0, 0.0))
+        kept = self.kept(plan)
+        room = len(self)
+        if kept:
+            room = int(self.limit * len(kept) / sum(map(_bytes_of, kept)))
+        again = len(self) if "ct" in plan.normalisation or not kept else max(0, len(self) - room)
+        return float(seconds / max(1, count) * (len(self) - len(kept) + again * (fits - 1)))
+
+
+def _bytes_of(done: Preprocessed) -> int:
+    return done.x.nbytes + (0 if done.label is None else done.label.nbytes)
 
 
 def _key(plan: DensePlan) -> str:
     values = plan.as_dict()
-    return json.dumps({name: values[name] for name in DEPENDS}, sort_keys=True)
+    depends = {name: values[name] for name in DEPENDS}
+    known = zip(plan.normalisation, values["intensity"], strict=True)
+    depends["intensity"] = [own if scheme == "ct" else None for scheme, own in known]
+    return json.dumps(depends, sort_keys=True)
 
 
 def _named(case: AnyCase, function: Any, *arguments: Any) -> Any:

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from neuroloom.learn.dense.data.bank import Bank
     from neuroloom.learn.dense.training.module import DenseModule
 
-REHEARSED = 64  # cases that a step is measured on
+REHEARSED = 64  # cases that a step is measured on, at most
+FEWEST_REHEARSED = 4
 PRESET_NETS = ("resenc-m", "resenc-l", "resenc-xl")
 MUON = 25.0  # its rate, as a multiple of that of AdamW
 HIDDEN = 0.3  # share of channels hidden in training, where some may be missing
@@ -142,6 +143,7 @@ class DenseLearner:
         self.given: DensePlan | None = None  # a plan that is settled already
         self.coarse: DenseLearner | None = None  # the stage before, of a cascade
         self.overhead_s = 0.0  # of a fit, beside its steps
+        self.laid_s = 0.0  # for laying out a case that was preprocessed
         if plan is not None:
             with own_randomness(0):
                 self.model = self.net_of(plan)
@@ -262,7 +264,10 @@ class DenseLearner:
         self.plan = self.make_plan(x)
         folder = None if job.checkpoint is None else job.checkpoint.with_suffix(".cases")
         done, jitter = x.preprocessed(self.plan), self.wishes.jitter
+        began = time.monotonic() - x.seconds_of_making(self.plan)
         bank = Bank(done, self.plan, jitter, device_name(), folder, before=before)
+        laying = time.monotonic() - x.seconds_of_making(self.plan) - began
+        self.laid_s = laying / max(1, len(bank))
         bank.slab, bank.sides = self.wishes.slab, 3 if self.wishes.views in ALL_SIDES else 1
         with own_randomness(job.seed):
             module = self._module(self.plan)
@@ -284,6 +289,7 @@ class DenseLearner:
         self, x: DenseCases, plan: DensePlan, seed: int, at_least: float, precision: str = "32-true"
     ) -> float:
         """Measure a mean step of this stage alone, on throwaway copies."""
+        x = rehearsal(x, plan, at_least)
         before, mean = 0.0, 0.0
         for until, zoom, share, copies in plan.stages:
             probe = self.fresh()
@@ -297,8 +303,6 @@ class DenseLearner:
 
     def _quick_step(self, x: DenseCases, seed: int, at_least: float, precision: str) -> float:
         """Return the time of a quick step, s, of a fit of some seconds."""
-        # Each short fit lays its cases out anew: a part of a large set says the same.
-        x = x[np.unique(np.linspace(0, len(x) - 1, min(len(x), REHEARSED)).astype(int))]
         seconds: list[float] = []
         began, steps = time.monotonic(), 3
         while not seconds or (time.monotonic() - began < at_least and len(seconds) < 6):
@@ -306,6 +310,14 @@ class DenseLearner:
             seconds.append(history.step_seconds)
             steps = max(3, min(40, int(at_least / 3 / max(history.step_seconds, 1e-3))))
         return float(np.mean(seconds[1:] or seconds))
+
+    def seconds_to_lay(self, x: DenseCases, fits: int) -> float:
+        """Return how long so many fits will take to lay out their cases, by the rehearsal, s."""
+        found, stage = 0.0, self.rehearsed
+        for one in (stage, stage.coarse):
+            if one is not None and one.plan is not None:
+                found += x.seconds_to_make(one.plan, fits) + one.laid_s * len(x) * fits
+        return found
 
     def predict_scores(self, x: DenseCases) -> Iterator[np.ndarray]:
         """Return an iterator over the probabilities of cases, (class, *axes), on their own grids.
@@ -416,6 +428,22 @@ class DenseLearner:
             decoder_blocks=plan.decoder_blocks,
             options=plan.options,
         )
+
+
+def rehearsal(x: DenseCases, plan: DensePlan, seconds: float) -> DenseCases:
+    """Return the cases that a step is measured on: as many as can be made in so many seconds.
+
+    Each short fit lays its cases out anew, so these must also be kept; a part of a large set says
+    the same.
+    """
+    some = x[np.unique(np.linspace(0, len(x) - 1, min(len(x), REHEARSED)).astype(int))]
+    order, began = np.random.default_rng(0).permutation(len(some)), time.monotonic()
+    count = 0
+    for count, _ in enumerate(some[order].preprocessed(plan), start=1):
+        late = time.monotonic() - began > seconds
+        if count >= FEWEST_REHEARSED and (late or len(some[order[:count]].kept(plan)) < count):
+            break
+    return some[np.sort(order[:count])]
 
 
 class _Few:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from neuroloom.core.run import Run
     from neuroloom.learn.study import Prepared
 
-MARGIN = 1.02  # a fit keeps its time, but for what lies around its steps
+MARGIN = 1.02  # a fit keeps its time, but for what lies around its steps: if it is more, it counts
 MOST_STEPS = 100_000  # that are planned; a fit that has so many does not take more
 FEW_STEPS = 150  # of 55 to 106 on the hippocampus, one of three nets learnt nothing
 SCORE_S = 0.06  # of a case and million voxels, for its distances
@@ -80,13 +80,16 @@ def plan_steps(
     reserve += getattr(learner, "overhead_s", 0.0) * fits
     left -= time.monotonic() - began
     before = budget - left
+    if hasattr(learner, "seconds_to_lay"):
+        laying = learner.seconds_to_lay(dataset.x[prepared.largest], fits)
+        reserve += max(0.0, laying - left * (1 - 1 / MARGIN))
     left = max(left - reserve, MOST_KEPT * left, 1.0)
     a_fit = left / (MARGIN * fits)
     steps = int(max(1, min(a_fit / seconds, MOST_STEPS)))
     reason = (
         f"{steps:,} steps for each of {fits} fits are what the time allows ({1000 * seconds:.0f} "
-        f"ms a step measured on {os.cpu_count()} cores, {reserve:.0f} s kept for predicting, "
-        "scoring and the report)"
+        f"ms a step measured on {os.cpu_count()} cores, {reserve:.0f} s kept for preparing "
+        "cases, predicting, scoring and the report)"
     )
     if steps < FEW_STEPS:
         reason += "; a net learns little in so few: give it more time, or take a quicker one"
