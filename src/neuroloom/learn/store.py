@@ -117,6 +117,33 @@ def write_ragged(folder: Path, arrays: Iterable[np.ndarray]) -> Ragged:
     return Ragged(folder)
 
 
+def require_room(folder: Path, needed: float, what: str, instead: str) -> None:
+    """Refuse to begin what a disk would be too small for.
+
+    Parameters
+    ----------
+    folder
+        Where it will lie; what lies there already, of work that goes on, is a part of it.
+    needed
+        Bytes.
+    what, instead
+        What takes them, and what else can be done than making room.
+
+    Raises
+    ------
+    RunError
+        With both sizes.
+    """
+    there = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    home = next(place for place in (folder, *folder.parents) if place.is_dir())
+    free = shutil.disk_usage(home).free
+    if needed > there + free:
+        raise RunError(
+            f"No space left for {what}: while the run lasts, {(needed - there) / 1e6:,.1f} MB more "
+            f"are needed, and {home} has {free / 1e6:,.1f} MB. Make room and resume, or {instead}."
+        )
+
+
 def save_ensemble(path: Path, ensemble: Ensemble) -> Path:
     """Store an ensemble."""
     arrays: dict[str, np.ndarray] = {}

@@ -9,6 +9,7 @@ import pytest
 
 from neuroloom.core.split import Fold
 from neuroloom.learn.dense.held_out import (
+    bytes_of_held_out,
     decode,
     gains,
     judged,
@@ -17,6 +18,7 @@ from neuroloom.learn.dense.held_out import (
     usual,
     why_flagged,
 )
+from neuroloom.learn.store import write_ragged
 
 OPEN = 9
 
@@ -33,7 +35,10 @@ def study(largest: str = "no") -> SimpleNamespace:
 
 def prepared(truths: list[np.ndarray], ignore: int | None) -> SimpleNamespace:
     """Return what is needed of prepared data: every case is a fold of its own."""
-    cases = [SimpleNamespace(truth=lambda own=own: own, spacing=(2.0, 1.0)) for own in truths]
+    cases = [
+        SimpleNamespace(truth=lambda own=own: own, spacing=(2.0, 1.0), shape=own.shape)
+        for own in truths
+    ]
     facts = {
         "classes_of": {"0": "background", "1": "cell"},
         "regions": None,
@@ -124,3 +129,15 @@ def test_classes_have_any_number(value: int) -> None:
     facts = {"classes_of": {"0": "background", str(value): "CA1"}, "regions": None}
     assert decode(p, facts).tolist() == [0, value]
     assert paint(p[1:], {"CA1": [value]}).tolist() == [0, value]
+
+
+def test_probabilities_of_held_out_cases_take_the_bytes_that_are_foretold(tmp_path):
+    truths = [np.zeros((8, 12), int), np.zeros((5, 4), int)]
+    arrays = [np.zeros((2, *truth.shape)) for truth in truths]
+    stored = write_ragged(tmp_path / "a", arrays)
+    content = sum(stored[k].nbytes for k in range(2))
+    assert bytes_of_held_out(prepared(truths, None), 1) == content
+    assert bytes_of_held_out(prepared(truths, OPEN), 3) == 3 * content
+    joined = prepared(truths, None)
+    joined.dataset.facts["regions"] = {"a": [1], "b": [1], "c": [1]}
+    assert bytes_of_held_out(joined, 1) == 1.5 * content

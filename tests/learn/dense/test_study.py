@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
@@ -12,7 +13,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.core.errors import ConfigError, DataError, RunError
 from neuroloom.core.files import digest, read_json
 from neuroloom.core.recording import spacing, volume
 from neuroloom.core.run import Run
@@ -46,6 +47,17 @@ def test_every_case_is_judged_once_in_each_class_and_role(run):
     assert (counts == 1).all()
     assert len(counts) == 2 * 4 * 2
     assert set(rows["role"]) == {"model", "baseline"}
+
+
+def test_a_disk_too_small_for_the_held_out_cases_is_refused_before_training(
+    data, tmp_path, monkeypatch
+):
+    """Probabilities of 131 CT are 185 GB: the disk was full after a day."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: SimpleNamespace(free=1000))
+    with pytest.raises(RunError, match=r"No space left for .* MB more are needed"):
+        Segment(**SMALL).run(data, tmp_path / "r")
+    assert Run(tmp_path / "r").state == "failed"
+    assert not (tmp_path / "r" / "work").exists()
 
 
 def test_the_metrics_are_those_of_the_contract(run):

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     Label = NDArray[np.integer]
 
+HALF_BYTES = 2  # of a number in half precision
 ODD_SPREADS = 4.0  # robust deviations from the usual doubt that raise the flag
 ODD_VOLUME = 1.5  # times the largest, or parts of the smallest, volume that was learnt from
 
@@ -47,6 +48,22 @@ def held(prepared: Prepared, fits: Sequence[Fitted]) -> Iterator[Held]:
         fold = prepared.folds[fit.job.fold]
         for place, row in enumerate(fold.test):
             yield Held(fit, int(row), fold.units[place], fit.scores[place])
+
+
+def bytes_of_held_out(prepared: Prepared, count: int) -> float:
+    """Return the bytes of the probabilities of all held-out cases, as `store.Ragged` has them.
+
+    Parameters
+    ----------
+    count
+        Of the nets, baseline included, that each case is held out of.
+    """
+    facts = prepared.dataset.facts
+    values = {int(value) for value in facts["classes_of"]} - {facts["ignore"]}
+    outputs = len(facts["regions"] or values)
+    rows = [int(row) for fold in prepared.folds for row in fold.test]
+    voxels = sum(float(np.prod(prepared.dataset.x[row].shape)) for row in rows)
+    return HALF_BYTES * outputs * voxels * count
 
 
 def decode(p: np.ndarray, facts: dict[str, Any]) -> Label:

@@ -339,6 +339,7 @@ class DenseStudy(Study):
 
     def _fit_everything(self, prepared: Prepared, run: Run) -> dict[str, list[Fitted]]:
         """Fit the baseline and the model, or the configurations of it among which is chosen."""
+        self._require_room(prepared, run)
         if not self.configurations:
             return super()._fit_everything(prepared, run)
         from neuroloom.learn.dense.configurations import fit_configurations
@@ -350,6 +351,28 @@ class DenseStudy(Study):
             if role != "model"
         }
         return results | {"model": fit_configurations(self, prepared, run)}
+
+    def _require_room(self, prepared: Prepared, run: Run) -> None:
+        """Refuse to begin where the probabilities of held-out cases would fill the disk.
+
+        Raises
+        ------
+        RunError
+            With how much is needed, and how much there is.
+        """
+        from neuroloom.learn.dense.configurations import wanted
+        from neuroloom.learn.dense.held_out import bytes_of_held_out
+        from neuroloom.learn.store import require_room
+
+        nets = self.seeds if self.find(self.model).is_net else 1
+        nets *= len(wanted(self, prepared)) if self.configurations else 1
+        nets += self.baseline(prepared.dataset.task) is not None
+        require_room(
+            run.work_folder, bytes_of_held_out(prepared, nets),
+            "what the nets and the baseline say of held-out cases",
+            "begin anew with an --out elsewhere, or hold out fewer cases (`folds` 1, or `test` "
+            "with some names)",
+        )  # fmt: skip
 
     def _new_plan(self, prepared: Prepared, run: Run, left: float | None = None) -> Plan:
         """Settle the steps of a fit by measured speed, leaving time to predict and to report.
