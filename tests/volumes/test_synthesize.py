@@ -111,6 +111,30 @@ def test_a_new_image_is_made_twice_as_fine_as_it_is(tmp_path):
     assert "Places of another size" in str(run.predict(data / "images").attrs["findings"])
 
 
+def test_images_that_were_made_are_kept_when_the_disk_fills(tmp_path, monkeypatch):
+    from neuroloom.io import images
+
+    data = write_blobs(tmp_path / "d", cases=3) / "images"
+    run = Synthesize(kind="super-resolution", model="cubic", folds=0).run(data, tmp_path / "run")
+    whole = run.predict(data, out=tmp_path / "whole")
+    write, written = images.write_image, []
+
+    def fails(path, *rest, **more):
+        if len(written) == 2:
+            raise OSError(28, "No space left")
+        written.append(path.name)
+        return write(path, *rest, **more)
+
+    monkeypatch.setattr(images, "write_image", fails)
+    with pytest.raises(OSError, match="No space left"):
+        run.predict(data, out=tmp_path / "out")
+    kept = [(tmp_path / "out" / name).stat().st_mtime_ns for name in written]
+    monkeypatch.setattr(images, "write_image", write)
+    pd.testing.assert_frame_equal(run.predict(data, out=tmp_path / "out"), whole)
+    assert [(tmp_path / "out" / name).stat().st_mtime_ns for name in written] == kept
+    assert len(list((tmp_path / "out").glob("*_made.nii.gz"))) == 3
+
+
 def test_a_large_image_is_made_finer_in_slabs_as_at_once():
     net = SuperResolution(1, (8, 8), width=4).eval()
     torch.nn.init.normal_(net.last.weight)

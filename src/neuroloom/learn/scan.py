@@ -222,14 +222,8 @@ def folder_to_go_on(out: Path) -> Path:
     ConfigError
         If it holds anything else.
     """
-    from neuroloom.core.run import check_out
+    from neuroloom.learn.parts import SCANS, check_out_or_go_on
 
-    if not is_interrupted(out):
-        check_out(out)
+    check_out_or_go_on(out, SCANS)
     out.mkdir(parents=True, exist_ok=True)
     return out
-
-
-def is_interrupted(out: Path) -> bool:
-    """Tell whether a folder holds a prediction whose scans can be gone on with."""
-    return (out / "scans").is_dir() and not (out / "status.json").is_file()

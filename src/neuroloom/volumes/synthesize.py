@@ -13,6 +13,7 @@ from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import ConfigError
 from neuroloom.core.recipe import setting
 from neuroloom.core.run import check_out
+from neuroloom.learn.parts import PARTS, check_out_or_go_on
 from neuroloom.learn.study import Prepared, Study
 
 if TYPE_CHECKING:
@@ -255,10 +256,12 @@ class Synthesize(Study):
         from neuroloom.volumes.synthesis.drawn import predict_new
 
         place = None if out is None else Path(out)
-        if place is not None:
-            check_out(place)
         if self.kind == "gan":
+            if place is not None:
+                check_out(place)
             return predict_new(self, run, inputs, place, count=count, class_=class_, seed=seed)
         if count is not None or class_ is not None or seed != 0:
             raise ConfigError(f"count, class and seed are for kind=gan; this run is {self.kind}.")
+        if place is not None:
+            check_out_or_go_on(place, PARTS)
         return predict_images(self, run, inputs, place)

@@ -108,6 +108,45 @@ def test_a_prediction_lies_on_the_grid_of_its_input(run, data, tmp_path):
     assert (table["flag"] == (table["why"] != "")).all()
 
 
+@pytest.mark.parametrize(
+    "stopped_by", [OSError(28, "No space left on device"), KeyboardInterrupt()]
+)
+def test_a_prediction_that_stops_goes_on_where_it_was(
+    run, data, tmp_path, monkeypatch, capsys, stopped_by
+):
+    from neuroloom.apps.cli.runs import predict as command
+    from neuroloom.learn.dense.apply import predict as module
+
+    whole = run.predict(data, out=tmp_path / "whole")
+    write, written = module.write_label, []
+
+    def fails(folder, name, *rest):
+        if len(written) == 3:
+            raise stopped_by
+        written.append(name)
+        write(folder, name, *rest)
+
+    out = tmp_path / "out"
+    monkeypatch.setattr(module, "write_label", fails)
+    if isinstance(stopped_by, KeyboardInterrupt):
+        assert command(run.folder, [data], out=out) == 130
+        assert f"the same command goes on with {out}" in capsys.readouterr().err
+    else:
+        with pytest.raises(OSError, match="No space left"):
+            run.predict(data, out=out)
+    assert not (out / "status.json").exists()
+    with pytest.raises(ConfigError, match="of other images or by another run"):
+        run.predict(*write_visits(tmp_path, data), out=out)
+    monkeypatch.setattr(
+        module, "write_label", lambda *all_: (written.append(all_[1]), write(*all_))
+    )
+    pd.testing.assert_frame_equal(run.predict(data, out=out), whole)
+    assert written == [f"toy_{k:03d}" for k in range(5)]
+    assert {file.name for file in out.iterdir()} == {f.name for f in (tmp_path / "whole").iterdir()}
+    with pytest.raises(ConfigError, match="is not empty"):
+        run.predict(data, out=out)
+
+
 def write_visits(folder: Path, data: Path) -> list[Path]:
     """Write the same scan of one name into the folders of two visits."""
     visits = [folder / visit / "anat" for visit in ("one", "two")]

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from neuroloom.apps.cli import STOPPED
 from neuroloom.apps.cli.show import complain, print_findings, print_metrics, print_table
 from neuroloom.core.errors import ConfigError, nearest
 from neuroloom.core.files import at_home, read_json, to_json
 from neuroloom.core.run import Run, beside, check_out
+from neuroloom.learn.parts import is_interrupted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,7 +61,13 @@ def predict(
     """
     opened = finished(run)
     out = at_home(out or beside(opened.folder, "predict"))
-    table = opened.predict(*(inputs or ()), out=out, **_asked(opened, options))
+    try:
+        table = opened.predict(*(inputs or ()), out=out, **_asked(opened, options))
+    except KeyboardInterrupt:
+        if not is_interrupted(out):
+            raise
+        complain(f"neuroloom: stopped; the same command goes on with {out}.")
+        return STOPPED
     print_findings(out)
     plain = (out / "predictions.csv").is_file()
     print(f"{_what(table)}: {out}/predictions.{'csv' if plain else 'parquet'}")

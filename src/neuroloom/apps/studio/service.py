@@ -28,7 +28,7 @@ from neuroloom.core import hold, registry
 from neuroloom.core.errors import ConfigError, nearest
 from neuroloom.core.files import write_text
 from neuroloom.core.recipe import Recipe, problems, to_yaml
-from neuroloom.learn.scan import is_interrupted
+from neuroloom.learn.parts import is_interrupted
 
 ASIDE = 300.0  # seconds that a question answered by a process may take
 READING = 3600.0  # seconds that reading all data may take

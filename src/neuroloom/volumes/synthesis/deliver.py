@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from neuroloom.core.audit import keep_findings
 from neuroloom.core.dataset import Dataset, named_apart
 from neuroloom.core.errors import ConfigError
 from neuroloom.core.files import write_atomic, write_json
+from neuroloom.learn.parts import Parts, about
 from neuroloom.volumes.synthesis.data import FACTOR, coarser, image_of
 from neuroloom.volumes.synthesis.fidelity import nearness, rows_of_images
 from neuroloom.volumes.whole.data import are_colours
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 AT_ONCE = 2_000_000  # places of an image that is made finer
 MARGIN = 8  # places beside them that a net looks at
 Made = tuple["xr.DataArray", float, float]
+Make = Callable[[], Made]
 
 
 def predict_images(
@@ -43,63 +46,75 @@ def predict_images(
     datasets = [study.read_to_make(ensemble.facts, source) for source in inputs]
     files = [case.images[0] for dataset in datasets for case in dataset.extra["cases"]]
     findings = [finding for dataset in datasets for finding in dataset.findings]
-    parts = []
-    for dataset in named_apart(datasets, files):
-        way = _finer_ones if study.kind == "super-resolution" else _on_their_grids
-        near = _written(way(study, ensemble, dataset), dataset, out)
-        named = dataset.table[["name", "path", "subject"]].reset_index(drop=True)
-        parts.append(named.join(pd.DataFrame(near, columns=["psnr", "ssim"])))
-    table = pd.concat(parts, ignore_index=True)
+    datasets = named_apart(datasets, files)
+    parts = Parts(out, about(run, datasets))
+    way = _finer_ones if study.kind == "super-resolution" else _on_their_grids
+    near = []
+    for dataset in datasets:
+        for name, one in zip(dataset.table["name"], way(study, ensemble, dataset), strict=True):
+            near.append(parts.of(len(near), partial(_written, one, str(name), out)))
+    named = [dataset.table[["name", "path", "subject"]] for dataset in datasets]
+    table = pd.concat(named, ignore_index=True)
+    table = table.join(pd.DataFrame(near, columns=["psnr", "ssim"], dtype=float))
     table.attrs["findings"] = keep_findings(findings, out)
     if out is not None:
         write_table(out, table, run)
+    parts.close()
     return table
 
 
-def _written(made: Iterable[Made], dataset: Dataset, out: Path | None) -> list[tuple[float, float]]:
-    """Write images as they are made, and return PSNR and SSIM of each."""
+def _written(make: Make, name: str, out: Path | None) -> tuple[float, float]:
+    """Make an image, write it, and return PSNR and SSIM."""
     from neuroloom.io.images import write_image
 
-    near = []
-    for name, (content, psnr, ssim) in zip(dataset.table["name"], made, strict=True):
-        suffix = ".tif" if content.attrs["kind"] == "image" else ".nii.gz"
-        if out is not None:
-            write_image(out / f"{str(name).replace('/', '_')}_made{suffix}", content)
-        near.append((psnr, ssim))
-    return near
+    content, psnr, ssim = make()
+    suffix = ".tif" if content.attrs["kind"] == "image" else ".nii.gz"
+    if out is not None:
+        write_image(out / f"{name.replace('/', '_')}_made{suffix}", content)
+    return psnr, ssim
 
 
-def _on_their_grids(study: Synthesize, ensemble: Ensemble, dataset: Dataset) -> Iterator[Made]:
-    """Yield what is made of each image on the grid of its file, in its unit if it has one."""
-    from neuroloom.io.images.door import on_grid
-
-    frame = Frame.of(dataset.facts)
+def _on_their_grids(study: Synthesize, ensemble: Ensemble, dataset: Dataset) -> Iterator[Make]:
+    """Yield for each image what brings what was made of it onto the grid of its file."""
     made = study.outcome(ensemble, dataset)
     rows = rows_of_images(dataset, np.arange(len(dataset)), made)
-    for one, case, psnr, ssim in zip(
-        made, dataset.extra["cases"], rows["psnr"], rows["ssim"], strict=True
-    ):
-        back = put_back(one, frame, case.shape, case.spacing)
-        if dataset.facts["made"] == dataset.facts["channels"]:
-            mean, spread = scale_of(case.image(), together=are_colours(case))
-            back = back * spread + mean
-        content = case.in_file_order(back.astype(np.float32))
-        yield on_grid(content, case.recording()), psnr, ssim
+    near = zip(rows["psnr"], rows["ssim"], strict=True)
+    for one, case, (psnr, ssim) in zip(made, dataset.extra["cases"], near, strict=True):
+        yield partial(_on_its_grid, one, case, dataset.facts, float(psnr), float(ssim))
 
 
-def _finer_ones(study: Synthesize, ensemble: Ensemble, dataset: Dataset) -> Iterator[Made]:
-    """Yield each image on a grid twice as fine as its own, in its unit.
+def _on_its_grid(
+    made: np.ndarray, case: Case, facts: dict[str, Any], psnr: float, ssim: float
+) -> Made:
+    """Return what was made of an image on the grid of its file, in its unit if it has one."""
+    from neuroloom.io.images.door import on_grid
+
+    back = put_back(made, Frame.of(facts), case.shape, case.spacing)
+    if facts["made"] == facts["channels"]:
+        mean, spread = scale_of(case.image(), together=are_colours(case))
+        back = back * spread + mean
+    content = case.in_file_order(back.astype(np.float32))
+    return on_grid(content, case.recording()), psnr, ssim
+
+
+def _finer_ones(study: Synthesize, ensemble: Ensemble, dataset: Dataset) -> Iterator[Make]:
+    """Yield for each image what makes it anew on a grid twice as fine."""
+    for case in dataset.extra["cases"]:
+        yield partial(_finer, study, ensemble, case, dataset.facts)
+
+
+def _finer(study: Synthesize, ensemble: Ensemble, case: Case, facts: dict[str, Any]) -> Made:
+    """Return an image on a grid twice as fine as its own, in its unit.
 
     There is no finer image to compare it with: its means over blocks are compared with the image.
     """
-    for case in dataset.extra["cases"]:
-        image = image_of(case, dataset.facts)
-        together = are_colours(case)
-        given = standardised(image, together=together)
-        made = in_slabs(lambda x: study.made_of(ensemble, x), given)
-        near = nearness(given, coarser(made[None])[0])
-        mean, spread = scale_of(image, together=together)
-        yield finer_recording(case, made * spread + mean), *near
+    image = image_of(case, facts)
+    together = are_colours(case)
+    given = standardised(image, together=together)
+    made = in_slabs(lambda x: study.made_of(ensemble, x), given)
+    psnr, ssim = nearness(given, coarser(made[None])[0])
+    mean, spread = scale_of(image, together=together)
+    return finer_recording(case, made * spread + mean), psnr, ssim
 
 
 def in_slabs(make: Any, image: np.ndarray, most: int = AT_ONCE) -> np.ndarray:

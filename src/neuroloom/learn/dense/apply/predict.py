@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,12 @@ from neuroloom.core.audit import Finding, keep_findings
 from neuroloom.core.dataset import Dataset, named_apart
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import write_atomic, write_json
-from neuroloom.core.run import check_out
 from neuroloom.io.images.dicom_seg import write_seg
 from neuroloom.learn.dense.apply.picture import write_picture
 from neuroloom.learn.dense.figures import shades_of
 from neuroloom.learn.dense.held_out import decode, kept, knows_usual, volumes_of, why_flagged
 from neuroloom.learn.dense.measures.doubt import doubt, entropy
+from neuroloom.learn.parts import PARTS, Parts, about, check_out_or_go_on
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,29 +47,30 @@ def predict(
 
     if not inputs:
         raise ConfigError("predict needs an image, or a folder of images.")
-    if out is not None:
-        check_out(Path(out))
+    folder = None if out is None else Path(out)
+    if folder is not None:
+        check_out_or_go_on(folder, PARTS)
     ensemble = study.load_model(run)
     datasets = [
         study.read_like(ensemble.facts, path, include or [], labelled=False) for path in inputs
     ]
     files = [case.images[0] for dataset in datasets for case in dataset.extra["found"].cases]
     datasets = named_apart(datasets, files)
-    folder = None if out is None else Path(out)
     findings = [one for dataset in datasets for one in dataset.findings]
+    parts = Parts(folder, about(run, datasets))
     keep_findings(findings, folder)
     rows: list[dict[str, Any]] = []
-    for dataset in datasets:
-        for row, p in enumerate(study.scores_of(ensemble, dataset)):
-            said, noticed = _one(study, ensemble, dataset, row, p, folder)
-            rows += said
-            findings += noticed
+    for number, (dataset, row) in enumerate((d, k) for d in datasets for k in range(len(d))):
+        said, noticed = parts.of(number, partial(_one, study, ensemble, dataset, row, folder))
+        rows += said
+        findings += [Finding(**one) for one in noticed]
     table = pd.DataFrame(rows).astype({"flag": "boolean"})
     table.attrs["findings"] = keep_findings(findings, folder)
     if folder is not None:
         write_atomic(folder / "predictions.parquet", lambda p: table.to_parquet(p, index=False))
         write_atomic(folder / "predictions.csv", lambda p: table.to_csv(p, index=False))
         write_json(folder / "status.json", {"state": "done", "recipe": study.name})
+    parts.close()
     return table
 
 
@@ -77,10 +79,10 @@ def _one(
     ensemble: Ensemble,
     dataset: Dataset,
     row: int,
-    p: np.ndarray,
     folder: Path | None,
-) -> tuple[list[dict[str, Any]], list[Finding]]:
+) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
     """Label one case, write it, and return its rows, one a class, and what could not be written."""
+    p = next(iter(study.scores_of(ensemble, dataset.take(np.array([row])))))
     name = str(dataset.table["name"].iloc[row])
     facts, case = dataset.facts, dataset.x[row]
     label = kept(decode(p, facts), facts["parts"], ensemble.facts["largest"])
@@ -102,7 +104,8 @@ def _one(
     head = {"name": name, "path": dataset.table["path"].iloc[row]}
     tail = {"unit": unit, "doubt": sure, "flag": bool(why) if judged else None}
     tail |= {"why": why, "file": f"{name}{label_suffix(case)}"}
-    return [head | {"class": k, "volume": v} | tail | more for k, v in volumes.items()], noticed
+    rows = [head | {"class": k, "volume": v} | tail | more for k, v in volumes.items()]
+    return rows, [one.as_dict() for one in noticed]
 
 
 def write_segments(
