@@ -63,6 +63,9 @@ def sequential(path):
         ("a.mov", "libx264", {"bf": "3", "g": "12"}),
         ("a.ts", "libx264", {"bf": "3", "g": "12"}),
         ("a.mpg", "mpeg2video", {"bf": "2", "g": "12"}),
+        ("c.avi", "libx264", {"bf": "3", "g": "12"}),
+        ("e.avi", "mpeg4", {"bf": "2", "g": "15"}),
+        ("r.h264", "libx264", {"bf": "3", "g": "12"}),
     ],
 )
 def test_any_frame_by_its_number(tmp_path, name, codec, options):
@@ -79,6 +82,25 @@ def test_any_frame_by_its_number(tmp_path, name, codec, options):
         assert [first for first, _ in streamed] == list(range(5, 50, 7))
         np.testing.assert_array_equal(np.concatenate([part for _, part in streamed]), truth[5:50])
         assert video.rate == pytest.approx(25, rel=0.02)
+
+
+def test_frames_without_time_stamps_are_counted_and_it_is_said(tmp_path):
+    for name in ("c.avi", "r.h264"):
+        encode(tmp_path / name, "libx264", {"bf": "3"})
+        with Video(tmp_path / name) as video:
+            np.testing.assert_allclose(video.times, np.arange(60) / 25)
+            assert "times are those of 25 a second" in video.notes[0]
+            assert f"ffmpeg -r 25 -i {name}" in video.notes[0]
+
+
+def test_a_raw_stream_cut_off_is_read_as_far_as_it_goes(tmp_path):
+    path = encode(tmp_path / "r.h264", "libx264", {"bf": "0"})
+    truth = sequential(path)
+    path.write_bytes(path.read_bytes()[:1500])
+    with Video(path, patch=True) as video:
+        assert 10 < len(video) < 60
+        found = np.concatenate([part for _, part in video.blocks(8)])
+        np.testing.assert_array_equal(found[:-1], truth[: len(video) - 1])
 
 
 def test_times_of_an_uneven_video_are_its_own(tmp_path):

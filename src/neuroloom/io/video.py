@@ -2,9 +2,10 @@
 
 A number is a place in the order of showing. The file is walked through once, without decoding, to
 learn the time stamp of every frame; a seek lands on a key frame before the one that is wanted and
-decodes up to it, and the time stamp proves that it is the right one. Frames that come at changing
-intervals keep their own times; where the file's clock is too coarse to tell two frames apart, they
-are spread evenly. A folder of pictures is a video as well, and so are the pages of TIFF.
+decodes up to it, and the time stamp proves that it is the right one. Where time stamps tell nothing,
+as in a raw stream, frames are counted from the beginning. Frames that come at changing intervals
+keep their own times; where the file's clock is too coarse to tell two frames apart, they are spread
+evenly. A folder of pictures is a video as well, and so are the pages of TIFF.
 """
 
 from __future__ import annotations
@@ -286,10 +287,10 @@ class _File:
         last_try = max(before - (1 if again else _TRIES), -1)
         while found is None and before > last_try:
             self._container.seek(int(self._index.stamps[keys[before]]), stream=self._stream)
-            self._flow = frames_of(self._container, self._stream)
+            self._flow = self._stamped()
             found = self._forward(number)
             before -= 1
-        if found is None and last_try < 0:  # some containers cannot seek to their first frame
+        if found is None and last_try < 0:  # some containers cannot seek, or not to the first frame
             self.close()
             self._begin()
             found = self._forward(number)
@@ -307,23 +308,29 @@ class _File:
     def _begin(self) -> None:
         self._container, self._stream = open_video(self._path)
         self._stream.thread_type = "AUTO"
-        self._flow = frames_of(self._container, self._stream)
+        self._flow = self._stamped()
         self._next = 0
+
+    def _stamped(self) -> Iterator[tuple[int | None, Any]]:
+        """Yield frames from here on, each with its time stamp, or its count."""
+        frames = frames_of(self._container, self._stream)
+        if self._index.counted:
+            return enumerate(frames)
+        return ((stamp_of(frame), frame) for frame in frames)
 
     def _forward(self, number: int, start: int = 0) -> np.ndarray | None:
         """Decode up to a frame, from `start` or before; None if it does not come, or not whole."""
         wanted = self._index.stamps[number]
         twins = number - max(start, int(np.searchsorted(self._index.stamps, wanted)))
         self._next = len(self._index.stamps)  # unless it is found, the next one begins with a seek
-        for frame in self._flow:
-            stamp = stamp_of(frame)
+        for stamp, frame in self._flow:
             if stamp == wanted and twins:  # frames of the same time stamp come first
                 twins -= 1
                 continue
             if stamp == wanted and not frame.is_corrupt:
                 self._next = number + 1
                 return _pixels(frame, self._grey, self._reformatter)
-            if stamp >= wanted:
+            if stamp is not None and stamp >= wanted:
                 return None
         return None
 

@@ -1,13 +1,15 @@
 """The frames of a video file in the order of showing: their time stamps, found without decoding.
 
 Where packets carry no time stamps of their own, or the file is cut off, its frames are decoded once
-and asked instead.
+and asked instead. Frames whose time stamps are missing (a raw stream) or do not rise in the order of
+showing (H.264 with B-frames in .avi) are counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +17,38 @@ import numpy as np
 
 from neuroloom.core.errors import ConfigError, DataError
 
+_PROBE = 48  # frames whose order is looked at where that of the packets is in doubt
+_RATE = 25.0  # Hz, of a stream that tells none, as ffmpeg takes it
 _UNEVEN = 0.1  # share by which intervals may differ from the median one, which is rounding
 
 
 @dataclass(frozen=True, eq=False)
 class FileIndex:
-    """Time stamps of all frames in the order of showing, and which of them are key frames."""
+    """Time stamps of all frames in the order of showing, and which of them are key frames.
+
+    Attributes
+    ----------
+    stamps
+        Shape (frame,): in the units of the stream; where frames are counted, their numbers.
+    keys
+        Places of key frames in the order of showing; none where frames are counted, since a seek
+        needs time stamps.
+    times
+        Shape (frame,): s, from the first frame.
+    rate
+        Frames a second, Hz.
+    notes
+        What a careful reader should know.
+    counted
+        Time stamps tell nothing; the number of a frame is its place in a decode from the beginning.
+    """
 
     stamps: np.ndarray
-    keys: np.ndarray  # places, in the order of showing
+    keys: np.ndarray
     times: np.ndarray
     rate: float
     notes: tuple[str, ...] = ()
+    counted: bool = False
 
 
 def frames_of(container: Any, stream: Any) -> Iterator[Any]:
@@ -40,8 +62,8 @@ def frames_of(container: Any, stream: Any) -> Iterator[Any]:
             continue
 
 
-def stamp_of(frame: Any) -> int:
-    """Return the time stamp of a decoded frame, in the units of its stream."""
+def stamp_of(frame: Any) -> int | None:
+    """Return the time stamp of a decoded frame, in the units of its stream; None if it has none."""
     return frame.pts if frame.pts is not None else frame.dts
 
 
@@ -85,25 +107,39 @@ def index_file(path: Path) -> FileIndex:
 
     container, stream = open_video(path)
     told = int(stream.frames)
+    counted: int | None = None
     with container:
         try:
             stamps, is_key = _from_packets(container, stream)
-            first = _first_stamp(path)
-            strange = len(np.unique(stamps)) < len(stamps) or first not in stamps
-            if strange or _is_short(len(stamps), told):
-                stamps, is_key = _from_frames(path)
+            if not _borne_out(path, stamps) or _is_short(len(stamps), told):
+                stamps, is_key, counted = _from_frames(path)
         except av.error.FFmpegError as error:
             raise DataError(f"{path}: cannot be read as a video: {error.strerror}.") from error
-        if not len(stamps):
-            raise DataError(f"{path}: the video has no frames that can be decoded.")
-        order = np.argsort(stamps, kind="stable")
-        clock = (stamps[order] - stamps[order[0]]) * float(stream.time_base)
         stated = float(stream.average_rate or 0)
+        base = float(stream.time_base or 0)
+    if counted:
+        return _counted(path, counted, stated or _RATE)
+    if not len(stamps):
+        raise DataError(f"{path}: the video has no frames that can be decoded.")
+    order = np.argsort(stamps, kind="stable")
+    clock = (stamps[order] - stamps[order[0]]) * base
     rate = stated if stated > 0 else mean_rate(clock)
     hertz = mean_rate(clock, rate)
     times = spread(clock, 1 / hertz)
     notes = (*_short(path, len(stamps), told), *_repeated(path, clock), *_uneven(path, times))
     return FileIndex(stamps[order], np.flatnonzero(is_key[order]), times, hertz, notes)
+
+
+def _counted(path: Path, count: int, rate: float) -> FileIndex:
+    """Return the index of frames that are known by their count from the beginning only."""
+    note = (
+        f"{path.name}: its frames carry no time stamps in the order of showing. They are counted "
+        f"from the beginning, which makes jumps slow, and times are those of {rate:g} a second. "
+        "Where that is not its rate, or jumps are many, write it anew: "
+        f"ffmpeg -r {rate:g} -i {path.name} {path.stem}.mp4."
+    )
+    numbers = np.arange(count)
+    return FileIndex(numbers, np.zeros(0, int), numbers / rate, rate, (note,), counted=True)
 
 
 def _from_packets(container: Any, stream: Any) -> tuple[np.ndarray, ...]:
@@ -118,24 +154,51 @@ def _from_packets(container: Any, stream: Any) -> tuple[np.ndarray, ...]:
     return np.asarray(stamps, int), np.asarray(keys, bool)
 
 
-def _first_stamp(path: Path) -> int | None:
+def _borne_out(path: Path, stamps: np.ndarray) -> bool:
+    """Say whether time stamps of packets are those that decoded frames bear, and tell them apart.
+
+    A codec that reorders frames whose packets come in the order of their stamps either made no use
+    of it, or the stamps are counted in the order of decoding; then frames are asked: all of them in
+    .avi, which has no stamps of showing.
+    """
+    if len(np.unique(stamps)) < len(stamps):
+        return False
     container, stream = open_video(path)
     with container:
-        frame = next(frames_of(container, stream), None)
-        return None if frame is None else stamp_of(frame)
+        doubtful = stream.codec_context.has_b_frames and bool((np.diff(stamps) > 0).all())
+        looked_at = 1 if not doubtful else None if container.format.name == "avi" else _PROBE
+        shown = (stamp_of(frame) for frame in islice(frames_of(container, stream), looked_at))
+        first = next(shown, None)
+        return first is not None and first in stamps and _rise(chain([first], shown))
 
 
-def _from_frames(path: Path) -> tuple[np.ndarray, np.ndarray]:
+def _rise(stamps: Iterable[int | None]) -> bool:
+    """Say whether there are time stamps of all frames and none is before the one ahead of it."""
+    before = None
+    for stamp in stamps:
+        if stamp is None or (before is not None and stamp < before):
+            return False
+        before = stamp
+    return True
+
+
+def _from_frames(path: Path) -> tuple[np.ndarray, np.ndarray, int | None]:
+    """Return stamps of frames that are whole, which are key frames, and their count if it is all.
+
+    The count is None where the stamps rise; else it is that of all frames, whole or not.
+    """
     container, stream = open_video(path)
     stream.thread_type = "AUTO"
     with container:
         found = [
-            (stamp_of(frame), bool(frame.key_frame))
+            (stamp_of(frame), bool(frame.key_frame), bool(frame.is_corrupt))
             for frame in frames_of(container, stream)
-            if not frame.is_corrupt
         ]
-    stamps = np.asarray([stamp for stamp, _ in found], int)
-    return stamps, np.asarray([key for _, key in found], bool)
+    whole = [(stamp, key) for stamp, key, corrupt in found if not corrupt]
+    if not _rise(stamp for stamp, _ in whole):
+        return np.zeros(0, int), np.zeros(0, bool), len(found)
+    stamps = np.asarray([stamp for stamp, _ in whole], int)
+    return stamps, np.asarray([key for _, key in whole], bool), None
 
 
 def mean_rate(times: np.ndarray, stated: float = 1.0) -> float:
