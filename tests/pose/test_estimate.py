@@ -174,9 +174,32 @@ def test_frames_of_more_animals_than_were_learnt_can_be_scored(tmp_path):
     assert mine.groupby("example")["individual"].nunique().max() == 2
 
 
-def test_tracks_that_fail_do_not_cost_the_table(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (DataError("no room for it"), "tracks failed: no room for it"),
+        (MemoryError(), "tracks failed: out of memory"),
+        (ValueError("could not open encoder"), "tracks failed: ValueError: could not open encoder"),
+    ],
+)
+def test_tracks_that_fail_do_not_cost_the_table(tmp_path, monkeypatch, error, told):
+    job = _writes_and_fails(tmp_path, monkeypatch, error)
+    assert "a.mp4: has rows in the table" in job.findings[0].detail
+    assert told in job.findings[0].detail
+
+
+def test_a_full_disk_ends_a_prediction(tmp_path, monkeypatch):
+    with pytest.raises(OSError, match="No space left"):
+        _writes_and_fails(tmp_path, monkeypatch, OSError(28, "No space left on device"))
+    with pytest.raises(RuntimeError, match="No space left"):  # as HDF5 says it
+        _writes_and_fails(tmp_path, monkeypatch, RuntimeError("errno = 28, 'No space left on …'"))
+
+
+def _writes_and_fails(tmp_path, monkeypatch, error):
+    """Return a job whose files of tracks end with an error."""
+
     def fail(*_):
-        raise DataError("no room for it")
+        raise error
 
     monkeypatch.setattr(prediction, "write_results", fail)
     axes = {"keypoints": ["nose"], "individuals": ["a"]}
@@ -184,7 +207,7 @@ def test_tracks_that_fail_do_not_cost_the_table(tmp_path, monkeypatch):
     frames = (np.full((32, 48, 1), 40 * i, np.uint8) for i in range(3))
     with Video(write_video(tmp_path / "a.mp4", frames, 6.0)) as video:
         job._write(video, "a", np.zeros((3, 3)), np.full((3, 1), ""))
-    assert "a.mp4: has rows in the table" in job.findings[0].detail
+    return job
 
 
 def test_a_picture_can_be_predicted_and_text_cannot(tmp_path):

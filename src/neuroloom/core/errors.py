@@ -56,6 +56,17 @@ def in_words(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
+def is_disk_full(error: BaseException) -> bool:
+    """Say whether an error tells of a full disk, whichever library raised it.
+
+    Examples
+    --------
+    >>> is_disk_full(RuntimeError("file write failed: errno = 28, 'No space left on device'"))
+    True
+    """
+    return getattr(error, "errno", None) == errno.ENOSPC or "No space left" in in_words(error)
+
+
 def nearest(name: str, choices: Iterable[object]) -> str:
     """Return `" Did you mean 'x'?"` for the closest of `choices`, or an empty string.
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,33 @@ def write_text(path: Path, text: str) -> Path:
 def write_json(path: Path, value: Any) -> Path:
     """Write `value` as indented JSON, whole or not at all; NaN becomes null."""
     return write_text(path, to_json(value) + "\n")
+
+
+def write_json_lists(path: Path, lists: Mapping[str, Iterable[Any]]) -> Path:
+    """Write an object of lists as JSON, an item a line, whole or not at all; NaN becomes null.
+
+    Memory holds one item at a time of those that are made on the way.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     squares = ({"square": number**2} for number in range(3))
+    ...     read_json(write_json_lists(Path(folder) / "a.json", {"held": squares, "none": []}))
+    {'held': [{'square': 0}, {'square': 1}, {'square': 4}], 'none': []}
+    """
+
+    def write(partial: Path) -> None:
+        with partial.open("w", encoding="utf-8") as handle:
+            for place, (name, items) in enumerate(lists.items()):
+                handle.write(("," if place else "{") + f"\n{json.dumps(name)}: [")
+                for number, item in enumerate(items):
+                    text = json.dumps(_plain(item), ensure_ascii=False)
+                    handle.write(("," if number else "") + f"\n{text}")
+                handle.write("]")
+            handle.write("\n}\n" if lists else "{}\n")
+
+    return write_atomic(path, write)
 
 
 def to_json(value: Any) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuroloom.core.audit import Finding, keep_findings
-from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.core.errors import ConfigError, DataError, in_words, is_disk_full
 from neuroloom.core.files import digest, names_apart, write_atomic, write_json
 from neuroloom.pose.animals import taken_for
 from neuroloom.pose.held_out import calibrated, together
@@ -208,13 +208,19 @@ class Job:
             self._note(video, f"{name}{file.suffix}", np.concatenate(damaged), places)
 
     def _write(self, video: Video, name: str, places: np.ndarray, kinds: np.ndarray) -> None:
-        """Write the tracks and the labelled video; if that fails the rows are kept all the same."""
+        """Write the tracks and the labelled video; if that fails the rows are kept all the same.
+
+        A full disk ends the prediction, which goes on from its scans: the rows need room, too.
+        """
         assert self.folder is not None
         try:
             made = tracks_of(self.ensemble, video, places, kinds)
             write_results(self.ensemble, video, made, self.folder / name)
-        except DataError as error:
-            told = f"{name}{video.path.suffix}: has rows in the table, its tracks failed: {error}"
+        except Exception as error:  # whatever a library of some format or codec raises
+            if is_disk_full(error):
+                raise
+            why = error if isinstance(error, DataError) else in_words(error)
+            told = f"{name}{video.path.suffix}: has rows in the table, its tracks failed: {why}"
             self.findings.append(Finding("objection", "Tracks", told))
 
     def _note(self, video: Video, name: str, damaged: np.ndarray, places: list[np.ndarray]) -> None:

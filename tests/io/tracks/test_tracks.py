@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 import h5py
 import numpy as np
@@ -335,6 +336,17 @@ def test_results_of_coco_are_in_the_categories_of_the_project(tmp_path):
     recording.attrs["categories"].pop(0)
     (file,) = write_own(recording, tmp_path / "few", "coco")
     assert json.loads(file.read_text())["categories"][0]["keypoints"] == list(NAMES)
+
+
+def test_results_of_coco_are_written_as_they_are_made(tmp_path):
+    points = np.random.default_rng(0).uniform(0, 300, (4000, 2, 3, 2))
+    recording = tracks(points, NAMES, ["a", "b"], 25.0)
+    tracemalloc.start()
+    (file,) = write_own(recording, tmp_path / "clip", "coco")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(json.loads(file.read_text())["annotations"]) == 8000
+    assert peak < 6e6
 
 
 def test_results_of_deepposekit_are_those_of_its_predict(tmp_path):

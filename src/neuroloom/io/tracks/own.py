@@ -9,13 +9,13 @@ camera, whose first pixel is 1 as MATLAB counts. Tracks are written beside them 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neuroloom.core.files import write_atomic, write_json
+from neuroloom.core.files import write_atomic, write_json_lists
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -58,28 +58,34 @@ def write_own(recording: xr.DataArray, stem: Path, source: str) -> list[Path]:
 
 
 def _write_coco(recording: xr.DataArray, points: np.ndarray, sure: np.ndarray, stem: Path) -> Path:
-    frames = [int(number) for number in recording.frame.values]
-    names, categories = list(map(str, recording.keypoints.values)), _categories(recording)
-    kinds = recording.coords["class"].values if "class" in recording.coords else None
-    annotations: list[dict[str, Any]] = []
-    for row, who in np.argwhere(np.isfinite(points).all(-1).any(-1)).tolist():
-        found, trust = points[row, who], sure[row, who]
-        there = [name for name, seen in zip(names, np.isfinite(found).all(-1), strict=True) if seen]
-        category = _category_of(there, "" if kinds is None else str(kinds[row, who]), categories)
-        about = {"id": len(annotations) + 1, "image_id": frames[row], "track_id": who}
-        # The last place, -1, is that of points that nobody looked for.
-        own = [names.index(name) if name in names else -1 for name in category["keypoints"]]
-        result = _result(np.vstack([found, [[np.nan] * 2]])[own], np.append(trust, np.nan)[own])
-        annotations.append(about | {"category_id": category["id"]} | result)
+    images = (
+        {"id": number, "frame_id": number, "file_name": f"{stem.name}/img{number:08d}.png"}
+        for number in map(int, recording.frame.values)
+    )
+    categories = _categories(recording)
     held = {
-        "images": [
-            {"id": number, "frame_id": number, "file_name": f"{stem.name}/img{number:08d}.png"}
-            for number in frames
-        ],
-        "annotations": annotations,
+        "images": images,
+        "annotations": _annotations(recording, points, sure, categories),
         "categories": categories,
     }
-    return write_json(stem.with_name(f"{stem.name}.json"), held)
+    return write_json_lists(stem.with_name(f"{stem.name}.json"), held)
+
+
+def _annotations(
+    recording: xr.DataArray, points: np.ndarray, sure: np.ndarray, categories: list[dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """Yield one a frame and animal that is seen: a long video has millions."""
+    frames, names = recording.frame.values, list(map(str, recording.keypoints.values))
+    kinds = recording.coords["class"].values if "class" in recording.coords else None
+    seen = np.isfinite(points).all(-1)
+    for number, (row, who) in enumerate(np.argwhere(seen.any(-1)), 1):
+        there = [name for name, known in zip(names, seen[row, who], strict=True) if known]
+        category = _category_of(there, "" if kinds is None else str(kinds[row, who]), categories)
+        about = {"id": number, "image_id": int(frames[row]), "track_id": int(who)}
+        # The last place, -1, is that of points that nobody looked for.
+        own = [names.index(name) if name in names else -1 for name in category["keypoints"]]
+        found, trust = np.vstack([points[row, who], [[np.nan] * 2]]), np.append(sure[row, who], 0)
+        yield about | {"category_id": category["id"]} | _result(found[own], trust[own])
 
 
 def _categories(recording: xr.DataArray) -> list[dict[str, Any]]:
