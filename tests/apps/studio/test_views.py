@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import tracemalloc
 
 import nibabel as nib
 import numpy as np
@@ -12,7 +13,7 @@ from PIL import Image
 
 from neuroloom.apps.studio import views
 from neuroloom.apps.studio.views.signal import envelope
-from neuroloom.apps.studio.views.volume import canonical
+from neuroloom.apps.studio.views.volume import VolumeView, canonical
 from neuroloom.io.recordings.reader import read
 from neuroloom.io.tracks import read_tracks
 from neuroloom.io.video import Video
@@ -122,6 +123,20 @@ def test_a_mask_is_painted_where_it_is(client, brain):
     plain = pixels(get(client, "volume", path, **asked))
     over = pixels(get(client, "volume", path, **asked, overlay="uploads/mask.nii.gz", opacity=1))
     np.testing.assert_array_equal((over != plain[..., None]).any(-1), values[:, 4, :] > 90)
+
+
+def test_a_slice_with_a_mask_takes_the_memory_of_a_slice(tmp_path):
+    """Of the mask as of the image: it was made eight times as large as a whole, for each slice."""
+    for name in ("t1", "mask"):
+        values = np.zeros((100, 120, 80), np.uint8)
+        nib.save(nib.Nifti1Image(values, np.diag([-1.0, 1, -1, 1])), tmp_path / f"{name}.nii")
+    view, asked = VolumeView(), {"axis": "x", "overlay": str(tmp_path / "mask.nii")}
+    first = view.window(tmp_path / "t1.nii", asked).content
+    tracemalloc.start()
+    assert view.window(tmp_path / "t1.nii", asked).content == first
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < values.nbytes
 
 
 def test_a_mask_of_another_grid_is_refused_by_name(client, brain, place):

@@ -256,6 +256,25 @@ def trained(place, classes, objects=""):
     return place.runs / "seg"
 
 
+def test_few_masks_stay_in_memory_and_none_that_waits_to_be_written(client, scan, studio):
+    for k in range(6):
+        voxels = np.full((4, 3, 2), k, np.float32)
+        nibabel.Nifti1Image(voxels, AFFINE).to_filename(scan.parent / f"more{k}.nii.gz")
+    wanted = {"kind": "masks", "data": "in", "options": {"labels": "left"}}
+    id = client.post("/api/labels", json=wanted).json()["id"]
+    work = studio.desk.get(id)
+    with work.lock:  # nothing is written meanwhile
+        for k in range(1, 6):
+            work._draw({"image": k, "axis": 0, "index": 0, "runs": [[k, 1, 1]]})
+        work.mask(0), work.mask(6)
+        assert all(work.mask(k).ravel()[k] == 1 for k in range(1, 6))
+        work.flush()
+        for k in range(7):
+            work.mask(k)
+        assert sorted(work.masks) == [4, 5, 6]
+        assert all(work.mask(k).ravel()[k] == 1 for k in range(1, 6))
+
+
 def test_slices_that_nobody_touched_teach_nothing(client, begun, place, studio, monkeypatch):
     """One slice is painted: a net learns from that one; once the image is finished, from all."""
     asked = []

@@ -146,7 +146,7 @@ def weigh_slices(
     return rows
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=2)  # what was found in an image, and how sure the model is
 def _read(file: Path, changed: int) -> np.ndarray:
     from neuroloom.io.images import read_image, to_array
 

@@ -37,6 +37,7 @@ from neuroloom.io.names import named_channels
 MOST_IMAGES = 200
 MOST_LABELS = 255
 MOST_SLICES = 300
+KEPT = 3  # masks in memory beside those that wait to be written
 MOST_LINES = 100_000  # of the log, when it is asked which planes somebody has looked at
 TOOLS = ("brush", "eraser", "polygon", "fill", "propagate", "model", UNDO)
 
@@ -107,8 +108,12 @@ class Masks(Work):
         return list(zip(self.stems, self.sizes, strict=True))
 
     def mask(self, image: int) -> np.ndarray:
-        """Return the mask of an image, (z, y, x) or (y, x) uint8."""
+        """Return the mask of an image, (z, y, x) or (y, x) uint8; asked for under the lock.
+
+        Few stay in memory: the last ones, and those that wait to be written.
+        """
         if image not in self.masks:
+            self._let_go()
             from neuroloom.io.images import read_image, to_array
 
             file = _mask_file(self.folder, self.stems[image], self.sizes[image])
@@ -117,6 +122,12 @@ class Masks(Work):
             else:
                 self.masks[image] = np.zeros(self.sizes[image], np.uint8)
         return self.masks[image]
+
+    def _let_go(self) -> None:
+        """Leave room for one more mask in memory."""
+        written = [k for k in self.masks if k not in self._stale]
+        for k in written[: max(len(written) - KEPT + 1, 0)]:
+            del self.masks[k]
 
     def progress(self) -> tuple[int, int, str]:
         """Return images with a mask, which is empty where one is finished, and images."""
@@ -169,12 +180,14 @@ class Masks(Work):
         values = _values(self.files[image])
         some = np.asarray(values[:3]).ravel()[:: max(1, values[:3].size // 200_000)]
         low, high = np.nanpercentile(some.astype(float), (1, 99.5))
-        counts = np.bincount(self.mask(image).ravel(), minlength=1)
+        with self.lock:  # part by part: what is counted is made eight times as large
+            parts = [np.bincount(part.ravel(), minlength=256) for part in self.mask(image)]
+        counts = np.sum(parts, axis=0)
         return {
             "planes": planes(header.shape, header.spacing, header.affine),
             "channels": min(len(values), 3) if len(values) == 3 else 1,
             "low": float(low), "high": float(max(high, low + 1e-6)),
-            "counts": {int(k): int(n) for k, n in enumerate(counts) if n and k},
+            "counts": {k: int(counts[k]) for k in np.flatnonzero(counts).tolist() if k},
         }  # fmt: skip
 
     def apply(self, edits: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -316,6 +329,7 @@ class Masks(Work):
             else:  # nobody has said that there is nothing
                 file.unlink(missing_ok=True)
         self._stale.clear()
+        self._let_go()
         (self.folder / "strokes.jsonl").unlink(missing_ok=True)
         _declare(self.project, self.facts)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,11 @@ class Grid:
     channels: tuple[str, ...]
     flat: bool
 
+    @cached_property
+    def classes(self) -> list[int] | None:
+        """The classes of its first channel, None where it is no mask; looked for once."""
+        return _classes(self.values[0])
+
 
 class VolumeView(View):
     """Slices of a volume, or an image."""
@@ -56,7 +61,7 @@ class VolumeView(View):
             "flat": grid.flat,
             "low": [low for low, _ in spread],
             "high": [high for _, high in spread],
-            "classes": _classes(grid.values[0]),
+            "classes": grid.classes,
         }
 
     def window(self, path: Path, asked: dict[str, str]) -> Window:
@@ -82,7 +87,7 @@ class VolumeView(View):
         if "overlay" not in asked:
             return picture(grey)
         mask = _mask_on(Path(asked["overlay"]), grid, path)
-        over = plane_of(mask, axis, index)
+        over = plane_of(mask, axis, index).astype(np.int64)
         return picture(paint(grey, over, min(max(number(asked, "opacity", 0.5), 0.0), 1.0)))
 
     def show(self, studio: Studio, data: str, over: str = "") -> None:
@@ -193,15 +198,16 @@ def paint(grey: np.ndarray, mask: np.ndarray, opacity: float) -> np.ndarray:
 
 
 def _mask_on(file: Path, grid: Grid, path: Path) -> np.ndarray:
-    mask = load_grid(file, *changed(file)).values[0]
+    found = load_grid(file, *changed(file))
+    mask = found.values[0]
     if mask.shape != grid.values.shape[1:]:
         raise DataError(
             f"{file.name} has the shape {mask.shape}, {path.name} {grid.values.shape[1:]}: "
             "they are no image and mask of one grid."
         )
-    if _classes(mask) is None:
+    if found.classes is None:
         raise DataError(f"{file.name} has no whole numbers for classes: it is no mask.")
-    return mask.astype(np.int64)
+    return mask
 
 
 def _classes(values: np.ndarray) -> list[int] | None:
