@@ -65,7 +65,7 @@ class Estimate(Study):
         None, "names say who an animal is, told by its looks; default: as DeepLabCut's project says"
     )
     precision: Literal["auto", "32", "bf16"] = setting(
-        "auto", "numbers that the net computes with; auto: bf16 where it was measured faster"
+        "auto", "numbers that the net computes with; auto: 32 bits"
     )
 
     @classmethod

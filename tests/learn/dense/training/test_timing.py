@@ -105,3 +105,15 @@ def test_what_the_fits_to_come_will_read_is_known_from_the_rehearsal():
     assert cases.seconds_to_make(PLAN, 5) == pytest.approx(rest * each)
     cases.limit = 6.5 * cases.memory["bytes"] / len(few)
     assert cases.seconds_to_make(PLAN, 5) == pytest.approx((rest + 4 * 6) * each)
+
+
+@pytest.mark.parametrize(("bears", "found"), [(True, "bf16-mixed"), (False, "32-true")])
+def test_only_learners_that_bear_fewer_bits_take_them_by_themselves(monkeypatch, bears, found):
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    learner = SimpleNamespace(seconds_per_step=lambda x, at_least, precision: 1.0, bears_bf16=bears)
+    prepared = SimpleNamespace(
+        dataset=SimpleNamespace(x=[None]), largest=0, folds=[SimpleNamespace(test=[])]
+    )
+    assert plan_steps(learner, prepared, 90.0, 100.0, 1).precision == found

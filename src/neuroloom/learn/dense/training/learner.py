@@ -135,6 +135,7 @@ class DenseLearner:
     """
 
     validates = False
+    bears_bf16 = True  # labels of voxels do; places finer than a pixel were not tried
 
     def __init__(self, name: str, wishes: Wishes, plan: DensePlan | None = None) -> None:
         self.name, self.wishes, self.plan = name, wishes, plan

@@ -63,7 +63,7 @@ def plan_steps(
     fits
         How many fits are to come.
     wanted
-        "32", "bf16" or "auto": bf16 where it is measured to be faster.
+        "32", "bf16" or "auto": bf16 where it is measured to be faster, if the learner bears it.
     """
     began = time.monotonic()
     dataset = prepared.dataset
@@ -72,6 +72,8 @@ def plan_steps(
     def measured(precision: str) -> float:
         return float(learner.seconds_per_step(largest, at_least=at_least, precision=precision))
 
+    if wanted == "auto" and not getattr(learner, "bears_bf16", False):
+        wanted = "32"
     precision, seconds = chosen_precision(measured, wanted)
     held_out = [row for fold in prepared.folds for row in fold.test]
     per_case = _seconds_per_case(learner, dataset, held_out)
