@@ -49,7 +49,7 @@ def predict_images(
     datasets = named_apart(datasets, files)
     parts = Parts(out, about(run, datasets))
     way = _finer_ones if study.kind == "super-resolution" else _on_their_grids
-    near = []
+    near: list[tuple[float, float]] = []
     for dataset in datasets:
         for name, one in zip(dataset.table["name"], way(study, ensemble, dataset), strict=True):
             near.append(parts.of(len(near), partial(_written, one, str(name), out)))
