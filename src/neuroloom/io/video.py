@@ -2,10 +2,10 @@
 
 A number is a place in the order of showing. The file is walked through once, without decoding, to
 learn the time stamp of every frame; a seek lands on a key frame before the one that is wanted and
-decodes up to it, and the time stamp proves that it is the right one. Where time stamps tell nothing,
-as in a raw stream, frames are counted from the beginning. Frames that come at changing intervals
-keep their own times; where the file's clock is too coarse to tell two frames apart, they are spread
-evenly. A folder of pictures is a video as well, and so are the pages of TIFF.
+decodes up to it, and the time stamp proves that it is the right one. Where time stamps tell
+nothing, as in a raw stream, frames are counted from the beginning. Frames that come at changing
+intervals keep their own times; where the file's clock is too coarse to tell two frames apart, they
+are spread evenly. A folder of pictures is a video as well, and so are the pages of TIFF.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The frames of a video file in the order of showing: their time stamps, found without decoding.
 
 Where packets carry no time stamps of their own, or the file is cut off, its frames are decoded once
-and asked instead. Frames whose time stamps are missing (a raw stream) or do not rise in the order of
-showing (H.264 with B-frames in .avi) are counted.
+and asked instead. Frames whose time stamps are missing (a raw stream) or do not rise in the order
+of showing (H.264 with B-frames in .avi) are counted.
 """
 
 from __future__ import annotations
