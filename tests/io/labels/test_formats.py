@@ -12,6 +12,8 @@ import pytest
 
 from neuroloom.core.errors import DataError
 from neuroloom.io.labels import Labels, Skeleton, read_labels, write_labels
+from neuroloom.io.tracks import read_tracks
+from neuroloom.io.video import write_video
 from tests.io.labels.makers import NAMES, dlc_project, pictures, points_of
 
 sleap_io = pytest.importorskip("sleap_io")
@@ -77,6 +79,52 @@ def test_sleap_opens_ours_and_shows_the_pictures(tmp_path):
     assert [tuple(pair) for pair in theirs.skeletons[0].edge_inds] == [(0, 1), (0, 2)]
     ours = read_labels(tmp_path / "x/a.pkg.slp")
     assert [ours.image(row).max() for row in range(4)] == [1, 2, 3, 4]
+
+
+def in_crops(folder):
+    """Two animals, each placed in a virtual crop of its half of a film; one of them twice."""
+    shades = (np.full((64, 96, 3), 9 * number, np.uint8) for number in range(8))
+    film = sleap_io.Video.from_filename(str(write_video(folder / "cam.mp4", shades, 25)))
+    halves = [film.crop((x, 0, x + 48, 64)) for x in (0, 48)]
+    skeleton, points = sleap_io.Skeleton(["a", "b"]), np.array([[5.0, 6.0], [20.0, 30.0]])
+    frames = []
+    for side, number in ((0, 3), (1, 3), (1, 7)):
+        animal = sleap_io.Instance.from_numpy(points + number, skeleton=skeleton)
+        frames.append(sleap_io.LabeledFrame(halves[side], number, [animal]))
+    return sleap_io.Labels(frames), points
+
+
+def test_crops_of_a_sleap_film_are_places_in_its_whole_frames(tmp_path):
+    held, points = in_crops(tmp_path)
+    sleap_io.save_slp(held, str(tmp_path / "a.slp"), embed=False, verbose=False)
+    labels = read_labels(tmp_path / "a.slp")
+    assert labels.frames[["video", "frame"]].values.tolist() == [["cam", 3], ["cam", 7]]
+    assert not labels.notes
+    np.testing.assert_allclose(labels.points[0], [points + 3, points + 3 + [48, 0]])
+    np.testing.assert_allclose(labels.points[1, 0], points + 7 + [48, 0])
+    write_labels(labels, tmp_path / "out/b.slp", "slp")
+    theirs = sleap_io.load_slp(str(tmp_path / "out/b.slp"))
+    assert theirs.videos[0].shape[1:3] == (64, 96)
+    assert [len(frame.instances) for frame in theirs.labeled_frames] == [2, 1]
+    again = read_labels(tmp_path / "out/b.slp")
+    np.testing.assert_allclose(again.points, labels.points)
+    tracked = read_tracks(tmp_path / "a.slp")
+    assert tracked.attrs["video"] == str(tmp_path / "cam.mp4")
+    assert list(tracked.frame.values) == [3, 7]
+    np.testing.assert_allclose(tracked.values[0].transpose(2, 1, 0), labels.points[0])
+
+
+def test_pictures_of_a_crop_are_whole_frames_and_of_several_are_refused(tmp_path):
+    held, points = in_crops(tmp_path)
+    one = sleap_io.Labels(held.labeled_frames[1:])
+    sleap_io.save_slp(one, str(tmp_path / "one.pkg.slp"), embed=True, verbose=False)
+    labels = read_labels(tmp_path / "one.pkg.slp")
+    expected = points + np.array([[[51, 3]], [[55, 7]]])
+    np.testing.assert_allclose(labels.points[:, 0], expected)
+    assert labels.image(0).shape[:2] == (64, 96)
+    sleap_io.save_slp(held, str(tmp_path / "two.pkg.slp"), embed=True, verbose=False)
+    with pytest.raises(DataError, match=r"two\.pkg\.slp: holds pictures of several crops of .*cam"):
+        read_labels(tmp_path / "two.pkg.slp")
 
 
 def test_sleap_opens_our_nwb(tmp_path):

@@ -2,7 +2,9 @@
 
 What people placed counts; predictions are taken only where a file has nothing else, which the notes
 say. An animal with a track is named by it, others are numbered within their frame. Points are
-pixels as sleap-io gives them, where the centre of the top-left pixel is (0, 0).
+pixels as sleap-io gives them, where the centre of the top-left pixel is (0, 0). Virtual crops of a
+film (sleap-io's `Video.crop`) are taken as the film: points are moved to whole frames, and what is
+labelled in several crops of a frame stands in one.
 """
 
 from __future__ import annotations
@@ -81,21 +83,81 @@ def sleap_io() -> Any:
 
 
 def load_sleap(file: Path) -> Any:
-    """Return sleap-io's labels of a .slp.
+    """Return sleap-io's labels of a .slp, of whole frames where they were placed in crops.
 
     Raises
     ------
     DataError
-        If it is damaged or another thing.
+        If it is damaged or another thing, or holds pictures of several crops of one film.
     """
     from neuroloom.io.pandas_h5 import open_h5
 
     package = sleap_io()
     open_h5(file).close()
     try:
-        return package.load_slp(str(file), open_videos=False)
+        held = package.load_slp(str(file), open_videos=False)
     except (OSError, KeyError, ValueError, IndexError, TypeError, AttributeError) as error:
         raise DataError(f"{file}: is no sound SLEAP file: {error}.") from error
+    return _uncropped(held, file) if any(map(_crop, held.videos)) else held
+
+
+def _crop(video: Any) -> tuple[int, ...] | None:
+    """Return the rectangle (x1, y1, x2, y2), px, that a virtual crop shows of its film."""
+    return (video.backend_metadata or {}).get("crop")
+
+
+def _uncropped(held: Any, file: Path) -> Any:
+    """Return labels with whole films in the place of their crops."""
+    whole = _whole_videos(held.videos, file)
+    frames: dict[tuple[int, int], Any] = {}
+    for frame in held.labeled_frames:
+        if crop := _crop(frame.video):
+            for instance in frame.instances:
+                instance.points["xy"] += crop[:2]
+        frame.video = whole[id(frame.video)]
+        first = frames.setdefault((id(frame.video), int(frame.frame_idx)), frame)
+        if first is not frame:
+            first.instances += frame.instances
+    held.labeled_frames = list(frames.values())
+    held.videos = list({id(video): video for video in whole.values()}.values())
+    return held
+
+
+def _whole_videos(videos: Iterable[Any], file: Path) -> dict[int, Any]:
+    """Return for each video, by identity, that which shows its whole frames."""
+    whole: dict[int, Any] = {}
+    of_film: dict[str, Any] = {}
+    for video in sorted(videos, key=lambda video: bool(_crop(video))):  # films before their crops
+        named = str(_source(video)) if _is_film(video) else str(video.filename)
+        if _crop(video) and named in of_film:
+            if _is_packed(video):
+                raise DataError(
+                    f"{file}: holds pictures of several crops of {named}; save it without "
+                    "pictures, beside its film."
+                )
+            whole[id(video)] = of_film[named]
+            continue
+        whole[id(video)] = _whole_video(video) if _crop(video) else video
+        of_film.setdefault(named, whole[id(video)])
+    return whole
+
+
+def _whole_video(video: Any) -> Any:
+    """Return a video that shows all of what a virtual crop shows a part of."""
+    about = dict(video.backend_metadata)
+    about["shape"] = about.pop("source_shape", None)
+    del about["crop"], about["crop_fill"]
+    return sleap_io().Video(
+        filename=video.filename,
+        backend_metadata=about,
+        source_video=video.source_video if _is_packed(video) else None,
+        open_backend=False,
+    )
+
+
+def _is_packed(video: Any) -> bool:
+    """Say whether a video is pictures inside a .pkg.slp."""
+    return bool((video.backend_metadata or {}).get("dataset"))
 
 
 def from_sleap(held: Any, file: Path, source: str) -> Labels:
@@ -270,8 +332,7 @@ def _file_named(video: Any, number: int, file: Path) -> str:
     if not _is_film(video):
         return str(video.filename[number]) if number < len(video.filename) else ""
     inside = str(video.filename)
-    packed = (video.backend_metadata or {}).get("dataset")
-    return file.name if packed and inside in ("", ".", str(file)) else inside
+    return file.name if _is_packed(video) and inside in ("", ".", str(file)) else inside
 
 
 def _record(
@@ -326,7 +387,7 @@ def _given(video: Any) -> list[str]:
 
 def _here(video: Any, root: Path, places: dict[str, str]) -> Any:
     """Return a video that names its file where it is now, so that a .slp elsewhere finds it."""
-    if (video.backend_metadata or {}).get("dataset"):
+    if _is_packed(video):
         return video
     given = [(name, places[name]) for name in _given(video)]
     here = [str((root / place).resolve()) if place else name for name, place in given]
