@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from neuroloom.core.errors import DataError
 from neuroloom.io.labels import Labels, Skeleton, read_labels, write_labels
@@ -79,6 +80,38 @@ def test_sleap_opens_ours_and_shows_the_pictures(tmp_path):
     assert [tuple(pair) for pair in theirs.skeletons[0].edge_inds] == [(0, 1), (0, 2)]
     ours = read_labels(tmp_path / "x/a.pkg.slp")
     assert [ours.image(row).max() for row in range(4)] == [1, 2, 3, 4]
+
+
+def test_pictures_of_a_sleap_package_stay_in_it(tmp_path):
+    """The film is elsewhere, as a rule: what the package shows of it is all there is."""
+    write_labels(made(tmp_path), tmp_path / "x/a.pkg.slp", "slp")
+    labels = read_labels(tmp_path / "x/a.pkg.slp")
+    for moved in (1, 2):  # the second time over itself
+        moved_by = replace(labels, points=labels.points + moved)
+        (file,) = write_labels(moved_by, tmp_path / "y", images=False)
+        assert file == tmp_path / "y/a.pkg.slp"
+        labels, before = read_labels(tmp_path / "y"), labels
+        np.testing.assert_allclose(labels.points, before.points + moved)
+        assert [labels.image(row).max() for row in range(4)] == [1, 2, 3, 4]
+        assert list(labels.frames["video"]) == list(before.frames["video"])
+
+
+def test_colours_of_an_old_sleap_package_stay(tmp_path):
+    """Before format 1.4 blue was first, and files did not say so."""
+    labels = made(tmp_path)
+    for name in labels.frames["image"]:
+        Image.new("RGB", (64, 48), (200, 100, 0)).save(tmp_path / name)
+    write_labels(labels, tmp_path / "x/a.pkg.slp", "slp")
+    with h5py.File(tmp_path / "x/a.pkg.slp", "r+") as file:
+        del file["video0/video"].attrs["channel_order"]
+        file["metadata"].attrs["format_id"] = 1.2
+    old = read_labels(tmp_path / "x/a.pkg.slp")
+    seen = [0, 100, 200]
+    assert old.image(0)[0, 0].tolist() == seen
+    write_labels(old, tmp_path / "y/a.pkg.slp")
+    assert read_labels(tmp_path / "y/a.pkg.slp").image(0)[0, 0].tolist() == seen
+    theirs = sleap_io.load_slp(str(tmp_path / "y/a.pkg.slp"))
+    assert theirs.labeled_frames[0].image[0, 0].tolist() == seen
 
 
 def in_crops(folder):

@@ -227,7 +227,7 @@ def _stored(path: Path, name: str, row: int) -> np.ndarray:
     with open_h5(path) as file:
         try:
             found = np.asarray(file[name][row])
-            turned = found.ndim < 2 and _is_bgr(file, name)
+            turned = found.ndim < 2 and is_bgr(file, name)
         except (KeyError, IndexError, ValueError, OSError) as error:
             raise DataError(
                 f"{path}: picture {row} of '{name}' cannot be read: {error}."
@@ -239,7 +239,7 @@ def _stored(path: Path, name: str, row: int) -> np.ndarray:
     return pixels[..., ::-1] if turned and pixels.ndim == 3 else pixels
 
 
-def _is_bgr(file: Any, name: str) -> bool:
+def is_bgr(file: Any, name: str) -> bool:
     """Say whether SLEAP encoded its pictures with blue first, as it did before its format 1.4."""
     order = file[name].attrs.get("channel_order")
     if order is not None:

@@ -18,7 +18,7 @@ import numpy as np
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import write_atomic
 from neuroloom.io.labels.model import Labels, Skeleton, guess_swaps, listed
-from neuroloom.io.labels.pictures import told_apart, where_all
+from neuroloom.io.labels.pictures import is_bgr, told_apart, where_all
 from neuroloom.io.labels.sheets import frame_number
 
 _FREE = "individual_"
@@ -36,17 +36,38 @@ def read(path: Path) -> Labels:
 
 
 def write(labels: Labels, path: Path, images: bool = True) -> list[Path]:
-    """Write .slp, or .pkg.slp with the pictures inside."""
-    file = path if path.suffix == ".slp" else path / str(labels.kept("slp", "file", "labels.slp"))
-    packed = images and file.name.endswith(".pkg.slp")
+    """Write .slp, or .pkg.slp with the pictures inside.
+
+    Pictures that came in a .pkg.slp stay in one whatever `images` says: there may be no others.
+    """
+    own = str(labels.kept("slp", "file", "labels.slp"))
+    file = path if path.suffix.lower() == ".slp" else path / own
     made = to_sleap(labels)
-    options = {"embed": True} if packed else {"embed": False, "restore_original_videos": True}
+    package = file.name.lower().endswith(".pkg.slp")
+    kept = package and any(map(_is_packed, made.videos))
+    embed = None if kept else package and images  # None: copied as they are, not embedded anew
 
     def save(partial: Path) -> None:
-        sleap_io().save_slp(made, str(partial), verbose=False, **options)
+        sleap_io().save_slp(made, str(partial), verbose=False, embed=embed)
+        if kept:
+            _keep_colours(made.videos, partial)
 
     file.parent.mkdir(parents=True, exist_ok=True)
     return [write_atomic(file, save)]
+
+
+def _keep_colours(videos: list[Any], copy: Path) -> None:
+    """State for pictures copied into a .pkg.slp which colour is first: old files do not say it."""
+    import h5py
+
+    from neuroloom.io.pandas_h5 import open_h5
+
+    with h5py.File(copy, "r+") as new:
+        for place, video in enumerate(videos):
+            if _is_packed(video):
+                with open_h5(Path(video.filename)) as old:
+                    first = "BGR" if is_bgr(old, video.backend_metadata["dataset"]) else "RGB"
+                new[f"video{place}/video"].attrs["channel_order"] = first
 
 
 def write_suggestions(labels: Labels, file: Path) -> list[Path]:
@@ -247,7 +268,7 @@ def make_skeleton(skeleton: Skeleton) -> Any:
 
 def _files(path: Path) -> list[Path]:
     if path.is_dir():
-        return sorted(path.glob("*.slp"))
+        return sorted(file for file in path.iterdir() if file.suffix.lower() == ".slp")
     return [path] if path.suffix.lower() == ".slp" else []
 
 

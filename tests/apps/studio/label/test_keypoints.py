@@ -137,15 +137,20 @@ def test_names_are_asked_for(client, place):
     assert not folder.exists() or not list(folder.iterdir()), "nothing is left behind"
 
 
-@pytest.mark.parametrize("format", ["slp", "coco", "lightning-pose"])
-def test_projects_of_other_programs_keep_their_format(client, begun, place, studio, format):
+PLACES = {"slp": ("slp", "a.slp"), "package": ("slp", "a.pkg.slp"), "coco": ("coco", "a.json"),
+          "lightning-pose": ("lightning-pose", "")}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", PLACES)
+def test_projects_of_other_programs_keep_their_format(client, begun, place, studio, kind):
     """Begun, corrected and read back in the format it came in; the source stays as it is."""
     edit(client, begun, *(at(k, 0, [5 + k, 6]) for k in range(4)))
     work = studio.desk.get(begun.rpartition("/")[2])
     work.flush()
     one = work.labels
     one = replace(one, points=work.points[:, :1], individuals=one.individuals[:1])
-    target = place.root / "theirs" / {"slp": "a.slp", "coco": "a.json"}.get(format, "")
+    format, name = PLACES[kind]
+    target = place.root / "theirs" / name
     target.parent.mkdir(exist_ok=True)
     write_labels(one, target, format)
     before = read_labels(target, usable=False).points

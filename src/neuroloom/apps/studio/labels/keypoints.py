@@ -18,7 +18,7 @@ from neuroloom.core.files import write_atomic
 if TYPE_CHECKING:
     from neuroloom.io.labels import Labels
 
-SUFFIX = {"slp": "labels.slp", "label3d": "labels.mat", "coco": "labels.json", "nwb": "labels.nwb"}
+SUFFIX = {"label3d": "labels.mat", "coco": "labels.json", "nwb": "labels.nwb"}
 ORIGINS = ("hand", "copy", "model", "undo", "swap")
 
 
