@@ -15,7 +15,7 @@ from neuroloom.core.errors import DataError
 from neuroloom.io.labels import Labels, Skeleton, read_labels, write_labels
 from neuroloom.io.tracks import read_tracks
 from neuroloom.io.video import write_video
-from tests.io.labels.makers import NAMES, dlc_project, pictures, points_of
+from tests.io.labels.makers import NAMES, dlc_frame, dlc_project, pictures, points_of
 
 sleap_io = pytest.importorskip("sleap_io")
 pytest.importorskip("ndx_pose")
@@ -383,6 +383,23 @@ def test_a_point_of_deepposekit_that_was_deleted_stays_away(tmp_path):
     write_labels(labels, tmp_path / "new.h5")
     again = read_labels(tmp_path / "new.h5", usable=False)
     np.testing.assert_array_equal(again.points, labels.points)
+
+
+def test_frames_that_lightning_pose_tests_on_are_not_learnt_from(tmp_path):
+    for name, start in (("CollectedData", 0), ("CollectedData_new", 4)):
+        shown = pictures(tmp_path / "labeled-data" / name, 4, start=start)
+        places = [f"labeled-data/{name}/{one}" for one in shown]
+        dlc_frame(points_of(seed=start), places).to_csv(tmp_path / f"{name}.csv")
+    labels = read_labels(tmp_path)
+    assert set(labels.frames["table"]) == {"CollectedData.csv"}
+    (note,) = labels.notes
+    assert "CollectedData_new.csv: left out" in note
+    assert "CollectedData.csv is learnt from" in note
+    tested_on = read_labels(tmp_path / "CollectedData_new.csv")
+    assert tested_on.frames["image"][0] == "labeled-data/CollectedData_new/img0004.png"
+    assert not tested_on.notes
+    (tmp_path / "CollectedData.csv").unlink()
+    assert len(read_labels(tmp_path)) == 4
 
 
 def test_tables_of_two_views_are_one_project(tmp_path):

@@ -2,6 +2,8 @@
 
 The table is DeepLabCut's; its rows name pictures from the project's folder. Numbers are pixels as
 stored, nothing is shifted. Pictures without a row are not labelled (context frames, as a rule).
+CollectedData_new.csv beside CollectedData.csv holds frames of other recordings, which Lightning
+Pose tests on and never learns from: of a folder it is not read.
 """
 
 from __future__ import annotations
@@ -26,9 +28,11 @@ def claims(path: Path) -> bool:
 
 
 def read(path: Path) -> Labels:
-    """Read the labelled frames of all tables of a project."""
+    """Read the labelled frames of all tables of a project but those that are for tests."""
     root = path if path.is_dir() else path.parent
     files = _files(root) if path.is_dir() else [path]
+    kept_away = [file for file in files if file.stem.endswith("_new") and _twin(file) in files]
+    files = [file for file in files if file not in kept_away]
     tables = {file.name: read_table(file) for file in files}
 
     names: dict[str, str] = {}
@@ -39,6 +43,11 @@ def read(path: Path) -> Labels:
         return (folder if folder not in ("", "labeled-data") else root.name), found
 
     frames, points, individuals, keypoints, notes = join_tables(root, tables, (), place)
+    notes += [
+        f"{file.name}: left out, as frames for tests lie there; {_twin(file).name} is learnt from. "
+        "Give its own name to evaluate on it."
+        for file in kept_away
+    ]
     if len(individuals) > 1:
         raise DataError(f"{path}: Lightning Pose has one animal a frame, found {len(individuals)}.")
     scorers = {name: table.scorer for name, table in tables.items()}
@@ -80,6 +89,11 @@ def _found(root: Path, row: str) -> str:
 
 def _files(root: Path) -> list[Path]:
     return sorted(file for file in root.glob("CollectedData*.csv") if file.is_file())
+
+
+def _twin(file: Path) -> Path:
+    """Return the table that one for tests, with _new behind its name, lies beside."""
+    return file.with_name(f"{file.stem.removesuffix('_new')}.csv")
 
 
 def _picture(labels: Labels, row: int) -> str:
