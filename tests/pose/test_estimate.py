@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,7 +13,9 @@ from PIL import Image
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json
 from neuroloom.core.split import Fold
+from neuroloom.io.tracks import read_tracks
 from neuroloom.io.video import Video, write_video
+from neuroloom.io.videos import video_of
 from neuroloom.learn.scoring import points
 from neuroloom.learn.training.fit import own_threads
 from neuroloom.pose import predict as prediction
@@ -208,6 +211,23 @@ def _writes_and_fails(tmp_path, monkeypatch, error):
     with Video(write_video(tmp_path / "a.mp4", frames, 6.0)) as video:
         job._write(video, "a", np.zeros((3, 3)), np.full((3, 1), ""))
     return job
+
+
+def test_tracks_know_their_film_from_any_folder(tmp_path, monkeypatch):
+    """The film is named from the folder that the shell is in; tracks go elsewhere."""
+    monkeypatch.chdir(tmp_path)
+    Path("films").mkdir()
+    frames = (np.full((32, 48, 1), 40 * i, np.uint8) for i in range(3))
+    film = write_video(Path("films/a.mp4"), frames, 6.0)
+    axes = {"keypoints": ["nose"], "individuals": ["a"], "source": "slp"}
+    job = prediction.Job(SimpleNamespace(facts={"axes": axes}), tmp_path / "out")
+    job.folder.mkdir()
+    with Video(film) as video:
+        job._write(video, "a", np.ones((3, 3)), np.full((3, 1), ""))
+    assert not job.findings
+    monkeypatch.chdir("/")
+    file = tmp_path / "out/a.slp"
+    assert video_of(file, read_tracks(file).attrs["video"]) == tmp_path / "films/a.mp4"
 
 
 def test_a_picture_can_be_predicted_and_text_cannot(tmp_path):

@@ -322,7 +322,7 @@ def tracks_of(
         unit="px", source=video.path.name, times=video.times,
     )  # fmt: skip
     edges = [[int(start), int(end)] for start, end in axes.get("edges", [])]
-    made.attrs |= {"video": str(video.path), "edges": edges}
+    made.attrs |= {"video": str(video.path.resolve()), "edges": edges}
     made.attrs |= {"categories": axes.get("categories", [])}
     return made.assign_coords({"class": (("time", "individuals"), kinds.astype(str))})
 
