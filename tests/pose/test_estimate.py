@@ -198,6 +198,23 @@ def test_a_full_disk_ends_a_prediction(tmp_path, monkeypatch):
         _writes_and_fails(tmp_path, monkeypatch, RuntimeError("errno = 28, 'No space left on …'"))
 
 
+def test_frames_are_read_in_blocks_that_memory_holds(tmp_path, monkeypatch):
+    sizes = []
+
+    def look(frames):
+        sizes.append(len(frames))
+        return {"found": np.zeros((len(frames), 1, 1, 4))}
+
+    monkeypatch.setattr(prediction, "found_by", lambda _: look)
+    monkeypatch.setattr("neuroloom.io.video._BLOCK", 4 * 32 * 48 * 3)
+    axes = {"keypoints": ["nose"], "individuals": ["a"]}
+    job = prediction.Job(SimpleNamespace(facts={"axes": axes}), None)
+    frames = (np.full((32, 48, 1), 20 * i, np.uint8) for i in range(10))
+    clip = write_video(tmp_path / "a.mp4", frames, 6.0)
+    assert sum(map(len, job.of(clip, "a"))) == 10
+    assert sizes == [4, 4, 2]
+
+
 def _writes_and_fails(tmp_path, monkeypatch, error):
     """Return a job whose files of tracks end with an error."""
 

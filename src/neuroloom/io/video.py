@@ -10,6 +10,7 @@ are spread evenly. A folder of pictures is a video as well, and so are the pages
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -31,6 +32,7 @@ SUFFIXES = frozenset(
 )  # fmt: skip
 _TICK = Fraction(1, 90_000)  # s, in which MPEG counts times: the usual rates are whole numbers
 _AHEAD = 2  # blocks that are decoded before they are asked for
+_BLOCK = 2**28  # bytes of frames that are read at once
 _TRIES = 3  # key frames from which a frame is decoded before it counts as damaged
 
 
@@ -63,6 +65,19 @@ def pictures_beside(data: Path, videos: Iterable[Path]) -> list[Finding]:
             )
             findings.append(Finding("note", "Pictures", detail))
     return findings
+
+
+def frames_at_once(shape: Sequence[int], most: int) -> int:
+    """Return how many frames of a shape make up a block: `most`, or as few as 256 MB hold.
+
+    It depends on nothing else, so that a scan that goes on has the same blocks.
+
+    Examples
+    --------
+    >>> frames_at_once((1024, 1280, 3), 64), frames_at_once((2160, 3840, 3), 64)
+    (64, 10)
+    """
+    return max(1, min(most, _BLOCK // math.prod(shape)))
 
 
 class Video:

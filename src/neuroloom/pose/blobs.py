@@ -225,6 +225,7 @@ def detect_blobs(
     from skimage.filters import threshold_otsu
 
     from neuroloom.core.recording import tracks
+    from neuroloom.io.video import frames_at_once
 
     background = still_background(video)
     off = np.abs(same_light(_sample(video), background) - background)
@@ -239,7 +240,7 @@ def detect_blobs(
             "levels; animals that never move are part of it. Give a threshold, or train a net."
         )
     found: list[Any] = []
-    for _, block in video.blocks(BLOCK):
+    for _, block in video.blocks(frames_at_once(video.shape, BLOCK)):
         grey = same_light(block.mean(-1, dtype=np.float32), background)
         found += [find_blobs(frame, background, animals, threshold, area) for frame in grey]
     points = np.stack(found).transpose(0, 3, 2, 1)

@@ -183,7 +183,7 @@ class Job:
         """
         import tempfile
 
-        from neuroloom.io.video import Video
+        from neuroloom.io.video import Video, frames_at_once
         from neuroloom.learn.scan import parts_of, scan
 
         places, kinds, damaged = [], [], []
@@ -194,7 +194,8 @@ class Job:
         ):
             place = Path(none) if self.folder is None else self.folder / "scans" / name
             place.mkdir(parents=True, exist_ok=True)
-            scan(video, found_by(self.ensemble), place, block=BLOCK, key=self.key)
+            block = frames_at_once(video.shape, BLOCK)
+            scan(video, found_by(self.ensemble), place, block=block, key=self.key)
             for first, held in parts_of(place):
                 found = np.where(held["damaged"][:, None, None, None], np.nan, held["found"])
                 table = table_of(self.ensemble, video, name, found, first)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -133,6 +135,21 @@ def test_every_net_gives_maps_at_its_stride_and_learns(name):
     assert out.shape == (2, 3, 64 // net.stride, 96 // net.stride)
     out.square().mean().backward()
     assert all(p.grad is not None for p in net.parameters())
+
+
+@pytest.mark.parametrize(("shape", "most"), [((64, 96, 1), 16), ((2160, 3840, 1), 5)])
+def test_as_many_pictures_are_looked_at_together_as_memory_holds(monkeypatch, shape, most):
+    sizes = []
+
+    def find(_, pictures):
+        sizes.append(len(pictures))
+        return np.zeros((len(pictures), 1, 4))
+
+    monkeypatch.setattr("neuroloom.pose.nets.find.find_one", find)
+    plan = SimpleNamespace(individuals=1, channels=3)
+    pictures = [np.zeros(shape, np.uint8)] * 20
+    assert PoseLearner.find_in(SimpleNamespace(plan=plan), pictures).shape == (20, 1, 1, 4)
+    assert (max(sizes), sum(sizes)) == (most, 20)
 
 
 def test_an_unknown_net_is_named():

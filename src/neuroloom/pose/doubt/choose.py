@@ -29,9 +29,12 @@ def small_frames(video: Video, numbers: np.ndarray) -> np.ndarray:
     numbers
         Frames, increasing.
     """
+    from neuroloom.io.video import frames_at_once
+
     parts = []
     wanted = np.asarray(numbers, int)
-    for first, block in video.blocks(BLOCK, start=int(wanted[0]), stop=int(wanted[-1]) + 1):
+    size, span = frames_at_once(video.shape, BLOCK), (int(wanted[0]), int(wanted[-1]) + 1)
+    for first, block in video.blocks(size, *span):
         inside = wanted[(wanted >= first) & (wanted < first + len(block))] - first
         if len(inside):
             parts.append(shrink(block[inside]).astype(np.float32))

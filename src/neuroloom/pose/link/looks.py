@@ -57,13 +57,15 @@ def body_colour(video: Video, points: np.ndarray, frames: np.ndarray | None = No
     -------
     Shape (time, slot, channel), 0 to 255; NaN where nothing is seen.
     """
+    from neuroloom.io.video import frames_at_once
+
     edges = _edges(points)
     middles = (points[..., edges[:, 0], :] + points[..., edges[:, 1], :]) / 2
     places = np.concatenate([points, middles], -2)
     numbers = np.arange(len(points)) if frames is None else np.asarray(frames)
     row_of = {int(number): row for row, number in enumerate(numbers)}
     out = np.full((*points.shape[:2], video.shape[-1]), np.nan)
-    for first, block in video.blocks(BLOCK):
+    for first, block in video.blocks(frames_at_once(video.shape, BLOCK)):
         for offset, image in enumerate(block):
             row = row_of.get(first + offset)
             if row is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from neuroloom.pose.nets.module import PoseModule
 
 PREDICT_BATCH = 16
+PREDICT_PIXELS = 2**27  # values of the pictures looked at together, float32: 0.5 GB
 POLISH = 0.4  # of the fine steps, on frames of clips too
 RARE = -4.0  # logit of a peak before anything is learnt
 LOOKS = 2  # at videos without labels: before what they teach, and after
@@ -371,11 +373,14 @@ class PoseLearner:
         from neuroloom.pose.nets.find import find_one
         from neuroloom.pose.nets.many import find_many
 
-        several = self.plan is not None and self.plan.individuals > 1
-        parts = []
+        assert self.plan is not None
+        several = self.plan.individuals > 1
+        largest = max(math.prod(one.shape[:2]) for one in pictures) * self.plan.channels
         # More at once is slower: what is worked on no longer fits into the processor's caches.
-        for k in range(0, len(pictures), PREDICT_BATCH):
-            some = pictures[k : k + PREDICT_BATCH]
+        batch = max(1, min(PREDICT_BATCH, PREDICT_PIXELS // largest))
+        parts = []
+        for k in range(0, len(pictures), batch):
+            some = pictures[k : k + batch]
             parts.append(find_many(self, some) if several else find_one(self, some)[:, None])
         return np.concatenate(parts)
 
