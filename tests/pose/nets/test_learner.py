@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,6 +13,7 @@ import torch
 from neuroloom.core.errors import ConfigError, DataError, RunError
 from neuroloom.io.labels import read_labels
 from neuroloom.learn.training.fit import FitJob, own_threads
+from neuroloom.pose.nets import backbones
 from neuroloom.pose.nets.frames import PoseFrames, as_channels, plain
 from neuroloom.pose.nets.learner import PoseLearner, PoseWishes, animals_of
 from neuroloom.pose.nets.maps import probabilities
@@ -135,6 +138,20 @@ def test_every_net_gives_maps_at_its_stride_and_learns(name):
     assert out.shape == (2, 3, 64 // net.stride, 96 // net.stride)
     out.square().mean().backward()
     assert all(p.grad is not None for p in net.parameters())
+
+
+def test_a_net_of_imagenet_starts_from_the_published_weights(monkeypatch):
+    folder = Path(find_spec(backbones.PACKAGE).submodule_search_locations[0])
+    (file,) = folder.rglob("efficientnet-lite0*.pth")
+    published = torch.load(file, weights_only=True)
+    net = build_net("efficientnet-lite0", 1, 3, (8, 12, 16), {})
+    held = net.state_dict()
+    for name in ("_conv_stem.weight", "_blocks.0._bn1.running_var", "_blocks.15._bn2.weight"):
+        torch.testing.assert_close(held[name], published[name], rtol=0, atol=0)
+    renamed = {name.replace("_bn1", "_norm"): one for name, one in backbones._weights().items()}
+    monkeypatch.setattr(backbones, "_weights", lambda: renamed)
+    with pytest.raises(ConfigError, match=r"names differ, _blocks\.0\._bn1\.bias for one"):
+        build_net("efficientnet-lite0", 1, 3, (8, 12, 16), {})
 
 
 @pytest.mark.parametrize(("shape", "most"), [((64, 96, 1), 16), ((2160, 3840, 1), 5)])

