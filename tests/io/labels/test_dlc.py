@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from neuroloom.core.errors import DataError
 from neuroloom.io.labels import Labels, Skeleton, read_labels, write_labels
@@ -160,3 +161,27 @@ def test_videos_of_one_name_have_folders_of_their_own(tmp_path):
     write_labels(labels, tmp_path / "new", "dlc")
     again = read_labels(tmp_path / "new").frames["video"]
     assert sorted(again) == ["cam_labeled_", "s1_cam", "s1_cam_", "s2_cam"]
+
+
+@pytest.mark.parametrize("animals", [1, 2])
+def test_a_new_project_has_every_setting_of_deeplabcuts(tmp_path, animals):
+    pictures(tmp_path, 4)
+    frames = pd.DataFrame(
+        {"video": "cam", "frame": range(4), "image": [f"img000{i}.png" for i in range(4)]}
+    )
+    skeleton = Skeleton(NAMES, ((0, 1),), ((1, 2),))
+    labels = Labels(skeleton, frames, points_of(4, animals), MANY[:animals], tmp_path, "slp")
+    write_labels(labels, tmp_path / "new", "dlc")
+    config = yaml.safe_load((tmp_path / "new/config.yaml").read_text())
+    # Of `create_config_template` in DeepLabCut 3.0.2, less its table for SuperAnimal models.
+    several = {"individuals", "uniquebodyparts", "multianimalbodyparts", "default_track_method"}
+    assert set(config) == (several if animals > 1 else set()) | {
+        "Task", "scorer", "date", "multianimalproject", "identity", "project_path", "engine",
+        "video_sets", "bodyparts", "start", "stop", "numframes2pick", "skeleton", "skeleton_color",
+        "pcutoff", "dotsize", "alphavalue", "colormap", "TrainingFraction", "iteration",
+        "default_net_type", "default_augmenter", "snapshotindex", "detector_snapshotindex",
+        "batch_size", "detector_batch_size", "cropping", "x1", "x2", "y1", "y2", "corner2move2",
+        "move2corner",
+    }  # fmt: skip
+    assert config["skeleton"] == [["nose", "ear_l"]]
+    assert read_labels(tmp_path / "new").skeleton == labels.skeleton

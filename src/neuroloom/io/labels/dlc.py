@@ -23,6 +23,20 @@ from neuroloom.io.labels.sheets import copy_picture, join_tables
 from neuroloom.io.labels.table import PointTable, read_table, write_table
 
 _DRAWN = "_labeled"  # ends the folders of DeepLabCut's drawings of its labels
+# What a project of DeepLabCut 3 begins with; its functions have no defaults for these.
+_NEW: dict[str, Any] = {
+    "start": 0, "stop": 1, "numframes2pick": 20, "skeleton_color": "black", "pcutoff": 0.6,
+    "dotsize": 12, "alphavalue": 0.7, "colormap": "rainbow", "TrainingFraction": [0.95],
+    "iteration": 0, "default_net_type": "resnet_50", "default_augmenter": "default",
+    "snapshotindex": -1, "detector_snapshotindex": -1, "batch_size": 8, "detector_batch_size": 1,
+    "cropping": False, "x1": 0, "x2": 640, "y1": 277, "y2": 624, "corner2move2": [50, 50],
+    "move2corner": True,
+}  # fmt: skip
+_NEW_OF_SEVERAL = {
+    "default_net_type": "dlcrnet_ms5",
+    "default_augmenter": "multi-animal-imgaug",
+    "default_track_method": "ellipse",
+}
 _SINGLE = "single"  # DeepLabCut's name of the animal that unique points belong to
 
 
@@ -269,13 +283,11 @@ def _new_config(labels: Labels) -> str:
         "engine": "pytorch",
         "video_sets": videos,
         "skeleton": [[names[a], names[b]] for a, b in skeleton.edges],
-        "pcutoff": 0.6,
-        "TrainingFraction": [0.95],
-        "iteration": 0,
     }
     if multi:
         who = {"individuals": list(labels.individuals), "multianimalbodyparts": names}
         settings |= who | {"uniquebodyparts": [], "bodyparts": "MULTI!"}
     else:
         settings["bodyparts"] = names
+    settings |= _NEW | (_NEW_OF_SEVERAL if multi else {})
     return yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
