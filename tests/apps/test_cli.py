@@ -274,6 +274,19 @@ def test_metrics_are_read_as_they_were_written(tmp_path, monkeypatch, capsys):
     assert "dice/névrome" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("folds", "trained", "said"),
+    [(0, True, "fitted on everything (folds=0)"), (0, False, "nothing to judge"),
+     (None, True, "nothing to judge")],
+)  # fmt: skip
+def test_a_run_without_metrics_says_why(tmp_path, capsys, folds, trained, said):
+    write_json(tmp_path / "metrics.json", {})
+    if trained:
+        (tmp_path / "model.safetensors").touch()
+    show.announce(SimpleNamespace(folder=tmp_path, recipe=SimpleNamespace(folds=folds)))
+    assert said in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("verb", sorted(HELP))
 def test_every_verb_has_help(neuroloom, verb):
     answer = neuroloom(verb, "--help")

@@ -93,14 +93,23 @@ def announce(run: Run, *, quiet: bool = False) -> None:
     """Print the metrics of a finished run and where its report is."""
     if quiet:
         return
-    print_metrics(read_json(run.folder / "metrics.json"))
+    metrics = read_json(run.folder / "metrics.json")
+    if metrics or not _learnt_from_all(run):
+        print_metrics(metrics)
+    else:
+        print("Nothing was judged: the model was fitted on everything (folds=0).")
     print(f"\nReport: {run.folder / 'report.html'}")
+
+
+def _learnt_from_all(run: Run) -> bool:
+    """Say whether a run trained a model and held nothing out to judge it by."""
+    return (run.folder / "model.safetensors").is_file() and getattr(run.recipe, "folds", None) == 0
 
 
 def print_metrics(metrics: dict[str, dict[str, float | None]]) -> None:
     """Print a small table: value, 95 % interval, baseline, chance."""
     if not metrics:
-        print("Nothing was judged: the model was fitted on everything (folds=0).")
+        print("There was nothing to judge here.")
         return
     rows = [("", "value", "95 % interval", "baseline", "chance")]
     rows += [
