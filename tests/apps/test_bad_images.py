@@ -112,6 +112,21 @@ def test_all_problems_are_said_at_once(refused, tmp_path):
     refused(*SEGMENT, data, *QUICK, "--out", tmp_path / "out", says=says)
 
 
+def test_check_lists_every_problem_as_json(neuroloom, tmp_path):
+    data = grids.write_blobs(tmp_path / "d", cases=12)
+    for path in (data / "labels").iterdir():
+        path.write_bytes(path.read_bytes()[:60])
+    answer = neuroloom("check", SEGMENT[1], data, "--json")
+    assert answer.code == 2
+    assert "and 2 more" in answer.err
+    problems = json.loads(answer.out)["problems"]
+    assert len(problems) == 12
+    assert all(sum(path.name in text for text in problems) == 1
+               for path in (data / "labels").iterdir())  # fmt: skip
+    unfit = neuroloom("check", SEGMENT[1], tmp_path / "nowhere", "--json")
+    assert len(json.loads(unfit.out)["problems"]) == 1
+
+
 def test_images_among_volumes(refused, tmp_path):
     data = grids.write_blobs(tmp_path / "d", cases=3)
     write_image(data / "images/case_90.png", image(np.ones((9, 9), np.uint8)))

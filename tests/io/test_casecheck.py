@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 import tracemalloc
 from pathlib import Path
@@ -410,7 +411,9 @@ def test_ten_in_full_then_a_number(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         require_sound(problems)
     assert str(caught.value).count("broken") == 10
-    assert str(caught.value).endswith("and 4 more.")
+    assert "- and 4 more: `neuroloom check" in str(caught.value)
+    assert caught.value.problems == tuple(problem.text for problem in problems)
+    assert pickle.loads(pickle.dumps(caught.value)).problems == caught.value.problems
 
 
 def test_an_image_twice_and_a_label_twice(tmp_path: Path) -> None:

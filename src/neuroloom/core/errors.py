@@ -21,9 +21,21 @@ class NeuroloomError(Exception):
 
 
 class DataError(NeuroloomError):
-    """The data cannot serve as they are; the user can mend it (exit code 2)."""
+    """The data cannot serve as they are; the user can mend it (exit code 2).
+
+    Parameters
+    ----------
+    message
+        What is wrong.
+    problems
+        Each problem by itself, where there are more than the message can hold.
+    """
 
     exit_code = 2
+
+    def __init__(self, message: str, problems: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems) or (message,)
 
 
 class ConfigError(NeuroloomError):

@@ -12,9 +12,9 @@ from typing import Annotated, Any
 from cyclopts import Group, Parameter
 
 from neuroloom.apps.cli.runs import finished
-from neuroloom.apps.cli.show import announce, print_json, print_outline, watching
+from neuroloom.apps.cli.show import announce, print_json, print_outline, print_problems, watching
 from neuroloom.core import registry
-from neuroloom.core.errors import ConfigError
+from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import at_home, digest, read_json
 from neuroloom.core.recipe import FieldInfo, Recipe, describe, read_yaml
 from neuroloom.core.run import Run
@@ -55,7 +55,7 @@ def check_help(recipe: str, data: Path, /, *, json: Flag = False) -> None:
     data
         A file, a folder, or a manifest CSV.
     json
-        One JSON object: findings and outline.
+        One JSON object: findings and outline, or all problems of data that are refused.
     """
 
 
@@ -99,14 +99,20 @@ def check_command(target: str) -> Callable[..., int]:
 
     def command(data: Path | None = None, **options: Any) -> int:
         where = _needed(data or named, recipe, f"check {target}")
-        show = print_json if options.pop("json", False) else print_outline
+        json = options.pop("json", False)
         made = recipe(**(given | options))
-        prepared = made.prepare(where or Path())
+        try:
+            prepared = made.prepare(where or Path())
+        except DataError as error:
+            if json:
+                print_problems(error)
+            raise
+        show = print_json if json else print_outline
         show(made.outline(prepared), list(getattr(prepared, "findings", ())))
         return 0
 
     summary = f"Check, split and plan, training nothing: {recipe.summary}"
-    more = [_output("json", False, bool, "one JSON object: findings and outline")]
+    more = [_output("json", False, bool, "one JSON object: findings and outline, or problems")]
     return _as_command(command, _signature(describe(recipe), more), summary)
 
 

@@ -14,6 +14,7 @@ from neuroloom.core.files import read_json
 
 if TYPE_CHECKING:
     from neuroloom.core.audit import Finding
+    from neuroloom.core.errors import DataError
     from neuroloom.core.run import Run
 
 MARK = {"note": "note", "warning": "WARNING", "objection": "OBJECTION"}
@@ -154,6 +155,11 @@ def print_json(rows: Sequence[tuple[str, str, str]], findings: Iterable[Finding]
     """Print the same as one JSON object with the lists findings and outline."""
     found = [finding.as_dict() for finding in findings]
     print(json.dumps({"findings": found, "outline": rows}))
+
+
+def print_problems(error: DataError) -> None:
+    """Print all problems of data that are refused as one JSON object with the list problems."""
+    print(json.dumps({"problems": error.problems}))
 
 
 def _number(value: float | None) -> str:

@@ -72,7 +72,7 @@ def require_sound(
     Raises
     ------
     DataError
-        One, with all errors: the first ten in full, then their number.
+        One, whose `problems` are all errors; the message has the first ten and how many there are.
 
     Examples
     --------
@@ -86,9 +86,9 @@ def require_sound(
     ones = "1 problem" if len(errors) == 1 else f"{len(errors)} problems"
     lines = [f"{ones} in {cases} case{'s' * (cases != 1)}; {advice}:"]
     lines += [f"- {problem.text}" for problem in errors[:_SHOWN]]
-    if len(errors) > _SHOWN:
-        lines.append(f"- and {len(errors) - _SHOWN} more.")
-    raise DataError("\n".join(lines))
+    if (more := len(errors) - _SHOWN) > 0:
+        lines.append(f"- and {more} more: `neuroloom check RECIPE DATA --json` lists all.")
+    raise DataError("\n".join(lines), [problem.text for problem in errors])
 
 
 def findings_of_problems(problems: Sequence[Problem]) -> list[Finding]:
