@@ -23,6 +23,8 @@ SMALL = {
     "budget": "12 steps", "folds": 2, "plan": {"patch": "8,8,8", "features": "4", "batch": "4"},
 }  # fmt: skip
 
+ONE = volume(np.zeros((1, 5, 6, 7), np.float32), np.eye(4))
+
 
 @pytest.fixture
 def data(tmp_path):
@@ -93,6 +95,29 @@ def test_new_cases_of_nnunet_may_lack_a_channel(data):
     facts = {"axes": channels | {"unit": "mm", "dims": 3, "classes_of": None}}
     with pytest.raises(DataError, match="has 1 channel, expected 2"):
         Segment().read_like(facts, data / "imagesTs", [], labelled=False)
+
+
+@pytest.mark.parametrize("numbers", [(1, 2, 3), (0, 1, 2), (1, 2, 3, 4), (0, 1, 2, 3)])
+def test_people_that_are_counted_are_not_the_channels_of_one(numbers, tmp_path):
+    """Three patients were stacked to one of twelve channels, and one label was made of them."""
+    for number in numbers:
+        pixels = np.full((4, 5, 6, 7), number, np.float32)
+        write_image(tmp_path / f"patient_{number:04d}.nii.gz", volume(pixels, np.eye(4)))
+    found = find_cases(tmp_path, incomplete=True, n_channels=4, labelled=False)
+    assert [case.name for case in found.cases] == [f"patient_{n:04d}" for n in numbers]
+    assert {case.image().shape for case in found.cases} == {(4, 7, 6, 5)}
+
+
+def test_people_of_a_file_each_from_1_on_are_not_the_channels_of_one(tmp_path):
+    for number in (1, 2, 3):
+        write_image(tmp_path / f"patient_{number:04d}.nii.gz", ONE)
+    found = find_cases(tmp_path, incomplete=True, n_channels=4, labelled=False)
+    assert len(found.cases) == 3
+    write_image(tmp_path / "patient_0000.nii.gz", ONE)
+    (tmp_path / "patient_0002.nii.gz").unlink()
+    found = find_cases(tmp_path, incomplete=True, n_channels=4, labelled=False)
+    assert [case.missing for case in found.cases] == [(2,)]
+    assert "There are files of fewer channels than 4 of patient." in found.notes
 
 
 def test_all_new_cases_may_lack_a_declared_channel(data):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase, translate
 from itertools import combinations, permutations
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from neuroloom.core.errors import DataError, nearest
-from neuroloom.io.images import image_stem, image_suffix, is_image
+from neuroloom.io.images import image_stem, image_suffix, is_image, peek_image
 
 IMAGE_WORDS = (
     "images",
@@ -172,9 +173,12 @@ def images_only(
         left = [item.name for item in sorted(root.iterdir()) if item.name in _SKIPPED]
         but = f" but in {few(left)}, where none is looked for" if left else ""
         raise DataError(f"{root}: no image or volume is in this folder or below it{but}.")
-    if numbered := _numbered(every, n_channels, incomplete=incomplete):
+    if numbered := _numbered(root, every, n_channels, incomplete=incomplete):
         rows = [_of_channels(root, place, files) for place, files in numbered.items()]
-        return Layout(rows, "images without labels, a file a channel (NAME_0000, NAME_0001 …)")
+        lacking = few(row.name for row in rows if row.missing)
+        notes = [f"There are files of fewer channels than {n_channels} of {lacking}."]
+        said = "images without labels, a file a channel (NAME_0000, NAME_0001 …)"
+        return Layout(rows, said, notes * bool(lacking))
     rows = [Row(image_stem(file), (file,), pixel=pixel_of(root, file)) for file in every]
     return Layout(rows, "images without labels")
 
@@ -188,11 +192,12 @@ def _of_channels(root: Path, place: str, files: Sequence[str | None]) -> Row:
 
 
 def _numbered(
-    files: list[str], n_channels: int, *, incomplete: bool
+    root: Path, files: list[str], n_channels: int, *, incomplete: bool
 ) -> dict[str, list[str | None]]:
     """Return place -> channels if all files are named as nnU-Net's new cases are, else nothing.
 
-    Several files of a single name may as well be several cases, unless there are `n_channels`.
+    Several files of a single name may as well be several cases, unless there are `n_channels`, or
+    fewer from 0000 on; and so may files that hold several channels themselves.
     """
     found: dict[str, dict[str, str]] = {}
     for file in files:
@@ -204,9 +209,19 @@ def _numbered(
     numbers = [f"{k:04d}" for k in range(n_channels or len(there))]
     known = there <= {*numbers} and (n_channels > 0 or len(found) > 1)
     whole = all(len(channels) == len(numbers) for channels in found.values())
-    if not known or not (whole or (incomplete and n_channels)):
+    lacking = incomplete and n_channels > 0 and (len(found) > 1 or numbers[0] in there)
+    if not known or not (whole or lacking):
+        return {}
+    if n_channels > 1 and any(_holds_channels(root / file) for file in files):
         return {}
     return {place: [own.get(number) for number in numbers] for place, own in found.items()}
+
+
+def _holds_channels(file: Path) -> bool:
+    """Tell whether an image has several channels; what cannot be read the audit names."""
+    with suppress(DataError):
+        return len(peek_image(file).channels) > 1
+    return False
 
 
 def single(path: Path) -> Layout:
