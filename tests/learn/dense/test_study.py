@@ -20,6 +20,7 @@ from neuroloom.core.run import Run
 from neuroloom.io.images import read_image, write_image
 from neuroloom.learn.dense.data.audit import audit_cases, refuse_shades
 from neuroloom.learn.dense.held_out import decode, keep_largest, painted
+from neuroloom.learn.dense.training.voxel import VoxelLearner
 from neuroloom.learn.training.fit import FitJob
 from neuroloom.volumes.segment import Segment
 from tests import grids
@@ -377,8 +378,24 @@ def test_a_stated_test_set_is_never_learnt_from(data, tmp_path):
         Segment().find("dynunet"), prepared.dataset
     )
     assert wishes().wishes.budget_s == 100
+    baseline = Segment(**fields | {"budget": "100s"})._maker(
+        Segment().find("voxel-logistic"), prepared.dataset
+    )
+    assert baseline().wishes.budget_s == 50, "it is fitted on all cases after the fold"
     said = [f.title for f in Segment(**SMALL).prepare(folders).findings]
     assert "What the data call test is learnt from" in said
+
+
+def test_a_fit_is_told_how_many_cases_are_held_out(data, tmp_path, monkeypatch):
+    told, fit = [], VoxelLearner.fit
+
+    def noted(self, x, y=None, *, job=None):
+        told.append(job.held_out)
+        return fit(self, x, y, job=job)
+
+    monkeypatch.setattr(VoxelLearner, "fit", noted)
+    Segment(**SMALL | {"model": "voxel-logistic", "plan": {}}).run(data, tmp_path / "r")
+    assert told == [2, 2, 0]
 
 
 def test_a_column_split_of_a_table_is_followed(data, tmp_path):

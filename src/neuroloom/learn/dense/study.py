@@ -178,15 +178,22 @@ class DenseStudy(Study):
         return wishes
 
     def options_of(self, model: Model) -> dict[str, Any]:
-        """Tell the baseline the time, too: of large images it looks at no more than it bears."""
-        own = {"budget_s": self._seconds_of_fold()} if model.name == BASELINE else {}
-        return own | super().options_of(model)
+        """Tell the baseline the time, too: of large images it looks at no more than it bears.
+
+        A fit on all cases comes after those of the folds.
+        """
+        seconds = parse_budget(self.budget).seconds
+        own = {"budget_s": None if seconds is None else seconds / (self._count_folds() + 1)}
+        return (own if model.name == BASELINE else {}) | super().options_of(model)
 
     def _seconds_of_fold(self) -> float | None:
         """Return the wall time of a fold, s; None where the budget is no time."""
         seconds = parse_budget(self.budget).seconds
-        folds = 1 if self.test else USUAL_FOLDS if self.folds is None else max(1, self.folds)
-        return None if seconds is None else seconds / folds
+        return None if seconds is None else seconds / max(1, self._count_folds())
+
+    def _count_folds(self) -> int:
+        """Return how many folds there are, as far as settings tell."""
+        return 1 if self.test else USUAL_FOLDS if self.folds is None else self.folds
 
     def flat_settings(self) -> list[str]:
         """Return the names of settings that only a 2-D net obeys, where they are set."""

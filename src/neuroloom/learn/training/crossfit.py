@@ -146,6 +146,7 @@ def _fit_one(
             seconds=plan.seconds,
             all_seconds=plan.all_seconds,
             turns=plan.turns.get(job.key, {}),
+            held_out=len(fold.test),
         ),
     )
     note_turns(run, plan, job.key, history.turns)

@@ -148,6 +148,8 @@ class FitJob:
         Whether a fit that turns out quicker than planned takes more steps, until its time is over.
     turns
         Part of the fit ("" if it has one) -> the turns of pace that another fit took, to follow.
+    held_out
+        How many examples are predicted when it is done.
     """
 
     seed: int = 0
@@ -163,6 +165,7 @@ class FitJob:
     seconds: float | None = None
     all_seconds: bool = False
     turns: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+    held_out: int = 0
 
 
 @dataclass

@@ -6,18 +6,23 @@ from functools import partial
 
 import numpy as np
 import pytest
+from skimage.transform import resize
 
 from neuroloom.learn.dense.apply.large import room, slabs
 from neuroloom.learn.dense.data.cases import DenseCases
 from neuroloom.learn.dense.training import voxel
 from neuroloom.learn.dense.training.learner import Wishes
 from neuroloom.learn.dense.training.voxel import (
+    CLASS_S,
+    COST_S,
     FEWEST,
     VoxelLearner,
     block_edges,
     in_blocks,
+    out_of_blocks,
     voxel_features,
 )
+from neuroloom.learn.training.fit import FitJob
 
 
 class Case:
@@ -111,6 +116,34 @@ def test_large_images_are_seen_in_blocks_that_leave_the_net_its_time(monkeypatch
     again = VoxelLearner.from_spec(learner.spec)
     again.load(learner.state())
     np.testing.assert_array_equal(next(iter(again.predict_scores(cases))), found)
+
+
+@pytest.mark.parametrize("held_out", [0, 200])
+def test_what_is_held_out_counts_as_what_is_learnt_from(held_out, monkeypatch):
+    """Ten cases to learn from and 200 to predict took 960 s of ten minutes."""
+    monkeypatch.setattr(voxel, "FEWEST", 1)
+    label = np.zeros((40, 40, 40), int)
+    label[5:15] = 1
+    cases = cases_of(*[label] * 10)
+    classes = {0: "background", 1: "b"}
+    learner = VoxelLearner("voxel-logistic", Wishes(classes, budget_s=60.0))
+    learner.fit(cases, job=FitJob(held_out=held_out))
+    most = float(learner.arrays["most"])
+    features = most * COST_S[3] * (10 + held_out)
+    spread = CLASS_S * 2 * label.size * held_out
+    assert 0.95 * 6 < features + spread <= 6
+
+
+@pytest.mark.parametrize(("blocks", "edges", "shape"), [
+    ((6, 5, 4), [3, 2, 1], (17, 9, 4)), ((4, 3), [1, 5], (4, 13)), ((1, 3), [4, 2], (3, 6)),
+])  # fmt: skip
+def test_voxels_between_blocks_are_what_scikit_image_says(blocks, edges, shape, monkeypatch):
+    monkeypatch.setattr(voxel, "IN_CACHE", 50)
+    p = np.random.default_rng(0).random((2, *blocks)).astype("f4")
+    whole = [n * edge for n, edge in zip(blocks, edges, strict=True)]
+    inside = tuple(slice(n) for n in shape)
+    told = [resize(own, whole, order=1, mode="edge", anti_aliasing=False)[inside] for own in p]
+    np.testing.assert_allclose(out_of_blocks(p, edges, shape), told, atol=1e-5)
 
 
 def test_small_images_are_seen_whole_however_short_the_time():

@@ -29,9 +29,10 @@ CASES = 40  # from so many it learns, evenly spread: more teach a linear model n
 MARGIN = int(4 * SCALES[-1])
 SHARE = 0.1  # of the time of a fit
 USUAL_S = 3600.0  # of a fit whose length is given in steps
-HELD_OUT = 0.25  # cases that are predicted, of those that are learnt from
 FEWEST = 2**17  # voxels that any image keeps
 COST_S = {2: 0.9e-6, 3: 1.8e-6}  # of the features of a voxel and channel, by axes
+CLASS_S = 5e-9  # of a class of a voxel that is predicted, on the grid of the image
+IN_CACHE = 2**18  # voxels that are brought out of blocks at a time
 
 
 class VoxelLearner:
@@ -73,7 +74,8 @@ class VoxelLearner:
         rng = np.random.default_rng(job.seed if job else 0)
         chosen = x[np.unique(np.linspace(0, len(x) - 1, min(len(x), CASES)).astype(int))]
         each = max(40, SAMPLE // len(chosen))
-        self.arrays = {"most": np.array(self._bearable(chosen, len(x)))}
+        held_out = job.held_out if job else 0
+        self.arrays = {"most": np.array(self._bearable(chosen, held_out))}
         parts = [self._draw(case, each, rng) for case in chosen]
         features = np.concatenate([part for part, _ in parts])
         values = np.concatenate([part for _, part in parts])
@@ -82,11 +84,14 @@ class VoxelLearner:
         self._balance(chosen, values)
         return History(stopped="solved directly")
 
-    def _bearable(self, chosen: DenseCases, cases: int) -> int:
+    def _bearable(self, chosen: DenseCases, held_out: int) -> int:
         """Return of how many voxels an image may be, where it is not to be seen in blocks."""
-        axes = len(next(chosen.facts()).shape)
-        cost = COST_S[axes] * len(self.wishes.channels) * (len(chosen) + HELD_OUT * cases)
-        return max(FEWEST, int(SHARE * (self.wishes.budget_s or USUAL_S) / cost))
+        shapes = [facts.shape for facts in chosen.facts()]
+        whole = float(np.mean([np.prod(shape) for shape in shapes]))
+        left = SHARE * (self.wishes.budget_s or USUAL_S)
+        left -= CLASS_S * len(self.classes) * whole * held_out
+        cost = COST_S[len(shapes[0])] * len(self.wishes.channels) * (len(chosen) + held_out)
+        return max(FEWEST, int(left / cost))
 
     def _in_blocks(self, image: np.ndarray) -> tuple[np.ndarray, list[int]]:
         """Return an image as it is seen, (channel, *axes), and the voxels of a block by axis."""
@@ -143,7 +148,7 @@ class VoxelLearner:
         for here, features in _in_slabs(seen):
             scores = features @ weights.T + offset.astype(np.float32)
             out[:, here] = np.moveaxis(softmax(scores, axis=-1), -1, 0)
-        return out if max(edges) == 1 else _out_of_blocks(out, edges, image.shape[1:])
+        return out if max(edges) == 1 else out_of_blocks(out, edges, image.shape[1:])
 
     def _regions(self, p: np.ndarray) -> np.ndarray:
         if not self.wishes.regions:
@@ -208,16 +213,39 @@ def in_blocks(image: np.ndarray, edges: Sequence[int]) -> np.ndarray:
     return np.asarray(image, np.float32)
 
 
-def _out_of_blocks(p: np.ndarray, edges: Sequence[int], shape: Sequence[int]) -> np.ndarray:
-    """Return probabilities (class, *axes) of blocks for every voxel, linear between them."""
-    from neuroloom.learn.dense.planning.resample import resample_image
+def out_of_blocks(p: np.ndarray, edges: Sequence[int], shape: Sequence[int]) -> np.ndarray:
+    """Return what blocks hold, (class, *axes), for every voxel, linear between their centres.
 
-    whole = [n * edge for n, edge in zip(p.shape[1:], edges, strict=True)]
-    inside, even = tuple(slice(n) for n in shape), [1.0] * len(edges)
+    Weighted sums of neighbours, the first axis last: a matrix an axis takes several times as long,
+    with a hundred classes longer than everything else.
+
+    Examples
+    --------
+    >>> out_of_blocks(np.array([[1.0, 3.0]], "f4"), [2], [4]).tolist()
+    [[1.0, 1.5, 2.5, 3.0]]
+    """
     out = room((len(p), *shape))
     for k, own in enumerate(p):
-        out[k] = resample_image(own[None], whole, even, even, order=1)[0][inside]
+        for axis in range(own.ndim - 1, 0, -1):
+            own = _between(own, axis, edges[axis], slice(shape[axis]))
+        for here in slabs(shape, IN_CACHE):
+            out[k, here] = _between(own, 0, edges[0], here)
     return out
+
+
+def _between(blocks: np.ndarray, axis: int, edge: int, here: slice) -> np.ndarray:
+    """Return some voxels of an axis, linear between blocks of `edge` voxels, float32."""
+    last = blocks.shape[axis] - 1
+    places = np.clip((np.arange(here.start or 0, here.stop) + 0.5) / edge - 0.5, 0, last)
+    low = places.astype(int)
+    shape = [-1 if k == axis else 1 for k in range(blocks.ndim)]
+    share = (places - low).astype(np.float32).reshape(shape)
+    found = np.take(blocks, low, axis).astype(np.float32)
+    if edge > 1:
+        step = np.take(blocks, np.minimum(low + 1, last), axis) - found
+        step *= share
+        found += step
+    return found
 
 
 def voxel_features(image: np.ndarray, rows: np.ndarray) -> np.ndarray:
