@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from neuroloom.core.blocks import block_means
 from neuroloom.core.errors import RunError
 from neuroloom.learn.grids.learner import amounts
 from neuroloom.learn.training.fit import FitJob, History
@@ -195,13 +195,10 @@ def features(x: np.ndarray, n_table: int = 0) -> np.ndarray:
 
 def _coarse(image: np.ndarray) -> np.ndarray:
     """Average (channel, *axes) over blocks, at most `COARSE` along each axis."""
-    for axis in range(1, image.ndim):
-        size = image.shape[axis]
-        starts = np.unique(np.linspace(0, size, min(COARSE, size), endpoint=False).astype(int))
-        counts = np.diff(np.r_[starts, size])
-        shape: Sequence[int] = [-1 if k == axis else 1 for k in range(image.ndim)]
-        image = np.add.reduceat(image, starts, axis=axis) / counts.reshape(shape)
-    return image
+    counts = [min(COARSE, size) for size in image.shape[1:]]
+    ends = zip(image.shape[1:], counts, strict=True)
+    starts = [np.linspace(0, size, count, endpoint=False).astype(int) for size, count in ends]
+    return block_means(image, starts)
 
 
 def _components(standard: np.ndarray, most: int) -> np.ndarray:

@@ -37,7 +37,7 @@ def small_frames(video: Video, numbers: np.ndarray) -> np.ndarray:
     for first, block in video.blocks(size, *span):
         inside = wanted[(wanted >= first) & (wanted < first + len(block))] - first
         if len(inside):
-            parts.append(shrink(block[inside]).astype(np.float32))
+            parts.append(shrink(block[inside]))
     return np.concatenate(parts)
 
 

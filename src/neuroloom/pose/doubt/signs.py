@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from neuroloom.core.blocks import block_means
 from neuroloom.pose.alike import body_centres, body_scale
 from neuroloom.pose.group import choose_edges
 
@@ -244,7 +245,7 @@ def shrink(images: np.ndarray, size: tuple[int, int] = SMALL) -> np.ndarray:
 
     Returns
     -------
-    Shape (n, y, x), float.
+    Shape (n, y, x), float32.
 
     Examples
     --------
@@ -252,15 +253,8 @@ def shrink(images: np.ndarray, size: tuple[int, int] = SMALL) -> np.ndarray:
     (2, 24, 32)
     """
     grey = images.mean(-1, dtype=np.float32)
-    for axis, goal in ((1, size[0]), (2, size[1])):
-        length = grey.shape[axis]
-        if length > goal:
-            starts = np.arange(goal) * length // goal
-            counts = np.diff([*starts, length])
-            shape = [1, 1, 1]
-            shape[axis] = goal
-            grey = np.add.reduceat(grey, starts, axis=axis) / counts.reshape(shape)
-    return grey
+    goals = [(length, min(length, own)) for length, own in zip(grey.shape[1:], size, strict=True)]
+    return block_means(grey, [np.arange(goal) * length // goal for length, goal in goals])
 
 
 def same_frames(small: np.ndarray, limit: float = SAME) -> list[tuple[int, int]]:

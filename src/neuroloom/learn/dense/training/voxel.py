@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neuroloom.core.blocks import block_means
 from neuroloom.learn.dense.apply.large import room, slabs
 from neuroloom.learn.dense.data.cases import DenseCases
 from neuroloom.learn.dense.training.learner import Wishes
@@ -204,13 +205,8 @@ def in_blocks(image: np.ndarray, edges: Sequence[int]) -> np.ndarray:
     >>> in_blocks(np.array([[1.0, 3.0, 5.0]]), [2]).tolist()
     [[2.0, 5.0]]
     """
-    for axis, edge in enumerate(edges, start=1):
-        if edge > 1:
-            starts = np.arange(0, image.shape[axis], edge)
-            count = np.diff([*starts, image.shape[axis]]).astype(image.dtype)
-            sums = np.add.reduceat(image, starts, axis)
-            image = sums / np.expand_dims(count, [k for k in range(image.ndim) if k != axis])
-    return np.asarray(image, np.float32)
+    starts = [np.arange(0, n, edge) for n, edge in zip(image.shape[1:], edges, strict=True)]
+    return np.asarray(block_means(image, starts), np.float32)
 
 
 def out_of_blocks(p: np.ndarray, edges: Sequence[int], shape: Sequence[int]) -> np.ndarray:
