@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import ntpath
+from pathlib import Path, PureWindowsPath
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from neuroloom.core.files import digest, read_json, write_atomic, write_json, write_text
+from neuroloom.core import files
+from neuroloom.core.files import (
+    digest,
+    names_apart,
+    read_json,
+    write_atomic,
+    write_json,
+    write_text,
+)
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -41,3 +51,10 @@ def test_the_digest_of_a_folder_follows_names_and_contents(tmp_path):
         write_text(tmp_path / name, "1")
     x, y, z = (digest(tmp_path / name) for name in "xyz")
     assert x == y != z
+
+
+def test_files_of_two_disks_of_windows_are_told_apart(monkeypatch):
+    monkeypatch.setattr(files, "os", SimpleNamespace(path=ntpath))
+    monkeypatch.setattr(files, "Path", PureWindowsPath)
+    paths = [PureWindowsPath(own) for own in ("C:/one/x.npy", "D:/two/x.npy", "D:/two/y.npy")]
+    assert names_apart(paths) == ["one_x", "two_x", "y"]

@@ -57,6 +57,26 @@ def test_what_is_read_of_a_run_must_not_change_before_a_replay(features, tmp_pat
         run.replay(tmp_path / "other")
 
 
+def test_of_models_whose_files_are_called_alike_each_must_stay_as_it_is(tmp_path):
+    """All were `features.npy` in the record, which knew the last of them alone.
+
+    A model that was called as the reference ended the run: two columns of one name.
+    """
+    rng = np.random.default_rng(0)
+    for place in ("data", "nets/a", "nets/b"):
+        (tmp_path / place).mkdir(parents=True)
+        np.save(tmp_path / place / "features.npy", rng.normal(size=(12, 6)))
+    models = [str(tmp_path / "nets" / name / "features.npy") for name in "ab"]
+    data = tmp_path / "data" / "features.npy"
+    run = Compare(models=[*models, str(data)], **QUICK).run(data, tmp_path / "r")
+    named = list(read_json(run.folder / "dataset.json")["files"])
+    assert named == ["data_features.npy", "a_features.npy", "b_features.npy"]
+    assert (run.folder / "predictions.parquet").is_file()
+    np.save(models[0], rng.normal(size=(12, 6)))
+    with pytest.raises(DataError, match="a_features.npy changed since this run began"):
+        run.replay(tmp_path / "other")
+
+
 def test_an_rsa_knows_the_model_from_noise(tmp_path):
     data = write_rdms(tmp_path / "d")
     metrics = read_json(

@@ -131,7 +131,7 @@ def names_apart(paths: Sequence[Path], names: Sequence[str] | None = None) -> li
     """Return a name of its own for each path: its stem, and of its folders as many as are needed.
 
     Folders count from the one that holds all paths, so that it does not matter how they are
-    written. Files of one folder are told apart by their endings.
+    written, or from the root of each disk. Files of one folder are told apart by their endings.
 
     Parameters
     ----------
@@ -150,8 +150,11 @@ def names_apart(paths: Sequence[Path], names: Sequence[str] | None = None) -> li
     if not paths:
         return []
     whole = [Path(os.path.abspath(path)) for path in paths]
-    base = os.path.commonpath([path.parent for path in whole])
-    inside = [path.relative_to(base) for path in whole]
+    if len({path.anchor for path in whole}) == 1:
+        base = os.path.commonpath([path.parent for path in whole])
+        inside = [path.relative_to(base) for path in whole]
+    else:
+        inside = [path.relative_to(path.anchor) for path in whole]
     own = [path.stem for path in inside] if names is None else list(names)
     held = [0] * len(own) if names is None else list(map(_held, own, inside))
     names = list(own)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -11,7 +11,7 @@ from pydantic import field_validator
 
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import ConfigError, DataError
-from neuroloom.core.files import digest, whole_if_there, write_atomic, write_json
+from neuroloom.core.files import digest, names_apart, whole_if_there, write_atomic, write_json
 from neuroloom.core.recipe import Recipe, setting
 
 if TYPE_CHECKING:
@@ -115,7 +115,6 @@ class Compare(Recipe):
             read_items,
             same_stimuli,
             select,
-            sources_of,
         )
         from neuroloom.representation.targets import read_labels
 
@@ -142,12 +141,7 @@ class Compare(Recipe):
                 f"labels: {len(labels)} classes for {len(prepared.stimuli)} stimuli; expected one "
                 "each, in their order."
             )
-        read = [(path, file) for path in given for file in sources_of(path) or [path]]
-        hashes = {
-            (Path(path.name) / file.relative_to(path)).as_posix(): digest(file)
-            for path, file in read
-        }
-        return Prepared(reference, models, labels, triplets, hashes, prepared.findings)
+        return replace(prepared, files=_hashes(given))
 
     def _paths(self, data: Path) -> list[Path]:
         """Return the models' files; names that are not here are looked for beside DATA."""
@@ -187,7 +181,8 @@ class Compare(Recipe):
         else:
             mine = here
         if len(mine) == 1 and others:
-            return mine[0], _apart(others)
+            first, *models = _apart([*mine, *others])
+            return first, models
         names = ", ".join(group.name for group in mine[:9])
         if others:
             raise ConfigError(
@@ -199,7 +194,8 @@ class Compare(Recipe):
                 f"There is only '{names}'. Name what it is compared with: --models FILE."
             )
         # All with all, in turn with the first.
-        return mine[0], _apart(mine[1:])
+        first, *models = _apart(mine)
+        return first, models
 
     def _findings(self, groups: list[Group]) -> list[Finding]:
         count = groups[0].items[0].count
@@ -250,8 +246,21 @@ class Compare(Recipe):
         report_comparison(self, run, prepared, out)
 
 
+def _hashes(given: list[Path]) -> dict[str, str]:
+    """Return name -> SHA-256 of all that is read; files of one name bear those of their folders."""
+    from neuroloom.representation.items import sources_of
+
+    each = list(dict.fromkeys(path.absolute() for path in given))
+    named = zip(names_apart(each, [path.name for path in each]), each, strict=True)
+    return {
+        (Path(name) / file.relative_to(path)).as_posix(): digest(file)
+        for name, path in named
+        for file in sources_of(path) or [path]
+    }
+
+
 def _apart(groups: list[Group]) -> list[Group]:
-    """Give models of the same name numbers."""
+    """Give groups of the same name numbers."""
     from neuroloom.representation.items import Group
 
     seen: dict[str, int] = {}
