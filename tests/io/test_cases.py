@@ -239,7 +239,7 @@ def test_pairs_in_one_folder(tmp_path: Path) -> None:
     assert "one subject's" in found.notes[1]
     named = find_cases(tmp_path, pattern="{subject}_image*")
     assert named.table["subject"].tolist() == ["demo", "x"]
-    with pytest.raises(DataError, match="does not match 'demo_image'"):
+    with pytest.raises(DataError, match="does not match 'demo_image.png'"):
         find_cases(tmp_path, pattern="{subject}_scan")
 
 

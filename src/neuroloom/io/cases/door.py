@@ -29,9 +29,8 @@ from neuroloom.io.cases.layouts_names import by_folders
 from neuroloom.io.cases.layouts_table import by_cases_csv, by_manifest
 from neuroloom.io.cases.model import Case, Cases, FoundCases, label_paths
 from neuroloom.io.cases.truth import Coding
-from neuroloom.io.cases.whose import completed
+from neuroloom.io.cases.whose import completed, keys_in
 from neuroloom.io.images import image_suffix, is_image, peek_image, split_address
-from neuroloom.io.recordings.find import compile_pattern
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -242,18 +241,22 @@ def _name_subjects(layout: Layout, pattern: str | None) -> None:
 
 
 def _by_pattern(row: Row, pattern: str) -> dict[str, str]:
+    """Return the keys in a case's file name, or in its own where that has none."""
     path = row.images[0]
     name = path if "/" in pattern else path.rsplit("/", 1)[-1]
-    if not image_suffix(pattern):
-        name = name.removesuffix(image_suffix(path))
-    match = compile_pattern(pattern).fullmatch(name)
-    match = match or compile_pattern(pattern).fullmatch(row.name)
-    if not match:
+    keys, own = keys_in(name, pattern), keys_in(row.name, pattern)
+    if keys and own and row.named and keys != own:
+        raise DataError(
+            f"pattern '{pattern}' reads {keys} from the file '{name}', and {own} from the case "
+            f"'{row.name}'. Write it with the ending {image_suffix(path)} if the file is meant, or "
+            "give the table a column subject."
+        )
+    if not keys and not own:
         raise DataError(
             f"pattern '{pattern}' does not match '{name}'. Write it like the names, with the parts "
             "that vary in braces, or narrow `include`."
         )
-    return match.groupdict()
+    return keys or own
 
 
 def _make_unique(rows: list[Row], data: Path) -> None:

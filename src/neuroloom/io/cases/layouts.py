@@ -64,6 +64,7 @@ class Row:
     pixel: tuple[tuple[float, ...], str] | None = None
     missing: tuple[int, ...] = ()  # places of the channels that no file holds
     names: dict[int, str] = field(default_factory=dict)  # of the numbers of this label
+    named: bool = False  # by a table, and not after its file
 
 
 @dataclass

@@ -166,8 +166,9 @@ def _manifest_row(
         keys = {"subject": keys.pop(alias), **keys}
         if keys["subject"] is None:
             raise DataError(f"{data}: row {number}: the {alias} is empty.")
-    own = next((row[name] for name in _CASE_COLUMNS if row.get(name)), image_stem(paths[0]))
-    return Row(own, paths, label, keys, missing=missing)
+    stem = image_stem(paths[0])
+    own = next((row[name] for name in _CASE_COLUMNS if row.get(name)), stem)
+    return Row(own, paths, label, keys, missing=missing, named=own != stem)
 
 
 def _there(data: Path, number: int, column: str, path: str) -> str:

@@ -19,7 +19,8 @@ from neuroloom.io.cases.layouts import (
     word_of,
 )
 from neuroloom.io.cases.model import label_paths
-from neuroloom.io.images import image_stem
+from neuroloom.io.images import image_stem, image_suffix
+from neuroloom.io.recordings.find import compile_pattern
 
 
 def completed(layout: Layout, root: Path, *, labelled: bool) -> Layout:
@@ -101,6 +102,27 @@ def _tell_sides(layout: Layout) -> None:
         row.keys |= {"split": side} if side else {}
         if side and who and len(on[who]) > 1:
             row.keys["subject"] = f"{side}_{who}"
+
+
+def keys_in(name: str, pattern: str) -> dict[str, str]:
+    """Return what a pattern reads from the name of an image; empty where it does not fit.
+
+    A pattern without the ending of an image fits names with and without one.
+
+    Raises
+    ------
+    ConfigError
+        If it is no pattern.
+
+    Examples
+    --------
+    >>> keys_in("P01/left_eye.png", "{subject}/*"), keys_in("P01/left_eye.png", "{subject}_*")
+    ({'subject': 'P01'}, {})
+    """
+    if not image_suffix(pattern):
+        name = name.removesuffix(image_suffix(name))
+    match = compile_pattern(pattern).fullmatch(name)
+    return match.groupdict() if match else {}
 
 
 def side_in(file: str) -> str:

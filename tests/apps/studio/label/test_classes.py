@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from neuroloom.core.errors import DataError
 from neuroloom.io.cases import find_cases
 from tests.apps.studio.conftest import message
 
@@ -83,6 +84,44 @@ def test_people_with_files_of_one_name_are_told_apart(client, place):
     found = find_cases(table, pattern="{subject}_anat_T1w").table
     assert list(found["name"]) == ["P01_anat_T1w", "P02_anat_T1w"]
     assert list(found["subject"]) == ["P01", "P02"]
+
+
+EYES = ["P01/left_eye.png", "P01/right_eye.png", "P02/left_eye.png"]
+
+
+@pytest.mark.parametrize("pattern", ["{subject}/*", "{subject}/{run}_eye.png"])
+def test_a_pattern_reads_names_as_they_are_shown(client, place, studio, monkeypatch, pattern):
+    asked = []
+    monkeypatch.setattr(studio, "start", lambda *words: asked.append(words[1:]) or {"id": "run"})
+    address = f"/api/labels/{of_names(client, place, EYES).parent.parent.name}"
+    edits = [{"pattern": pattern}]
+    assert client.post(f"{address}/edits", json={"edits": edits}).status_code == 200
+    assert client.get(address).json()["pattern"] == pattern
+    assert client.post(f"{address}/train", json={}).status_code == 201
+    [(table, fields)] = asked
+    assert list(find_cases(place.root / table).table["subject"]) == ["P01", "P01", "P02"]
+    assert "pattern" not in fields
+
+
+def test_a_pattern_that_does_not_fit_is_refused(client, place):
+    address = f"/api/labels/{of_names(client, place, EYES).parent.parent.name}"
+    for pattern in ("{session}/*", "P*"):
+        answer = client.post(f"{address}/edits", json={"edits": [{"pattern": pattern}]})
+        assert answer.status_code == 422
+        assert f"pattern '{pattern}'" in message(answer)
+    client.post(f"{address}/edits", json={"edits": [{"pattern": "{subject}_*"}]})
+    refused = client.post(f"{address}/train", json={})
+    assert "does not fit 'P01/left_eye.png'" in message(refused)
+    assert not list((place.root / "labels").glob("*/lesson-*"))
+
+
+def test_a_table_is_not_read_by_a_pattern_with_two_meanings(client, place):
+    """By its files two eyes of P01 would be of two subjects."""
+    table = of_names(client, place, EYES)
+    with pytest.raises(DataError, match="'P01'.*'P01_left_eye'.*ending .png.*column subject"):
+        find_cases(table, pattern="{subject}_*")
+    found = find_cases(table, pattern="{subject}_eye.png")
+    assert list(found.table["subject"]) == ["left", "right", "left"]
 
 
 def test_a_run_keeps_the_classes_it_was_given(client, begun, place, studio, monkeypatch):

@@ -63,8 +63,13 @@ class Classes(Work):
         counts = {name: self.labels.count(name) for name in self.facts["classes"]}
         return {
             "classes": self.facts["classes"], "images": self.images, "labels": self.labels,
-            "counts": counts, "runs": self.facts.get("runs", []),
+            "counts": counts, "runs": self.facts.get("runs", []), "pattern": self._pattern,
         }  # fmt: skip
+
+    @property
+    def _pattern(self) -> str:
+        """What names of images, with their folders, say whose they are by; "" for BIDS alone."""
+        return str(self.facts.get("pattern", ""))
 
     def fields(self) -> dict[str, Any]:
         """Return settings of the recipe that fit: which column is learnt."""
@@ -79,9 +84,17 @@ class Classes(Work):
         return Window(_picture(self.root / self.images[image], axis, share), "image/png")
 
     def apply(self, edits: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Set classes: `image` (its number), `to` (a class, or null); or add a `class`."""
+        """Set classes: `image` (its number), `to` (a class, or null); or add a `class`.
+
+        Or set the `pattern` of the names, "{subject}/*": it reads them as they are shown.
+        """
         labels, classes, lines = list(self.labels), list(self.facts["classes"]), []
+        pattern = self._pattern
         for edit in edits:
+            if "pattern" in edit:
+                pattern = _checked(plain_text(edit["pattern"]))
+                lines.append({"pattern": pattern, "from": self._pattern, "to": pattern})
+                continue
             if "class" in edit:
                 classes = _names([*classes, plain_text(edit["class"])])
                 lines.append({"class": classes[-1], "from": None, "to": classes[-1]})
@@ -93,24 +106,37 @@ class Classes(Work):
             labels[image] = to
         write_json(self.folder / "classes.json", {"labels": labels})
         self.labels = labels
-        if classes != self.facts["classes"]:
-            self.keep(classes=classes)
+        if (classes, pattern) != (self.facts["classes"], self._pattern):
+            self.keep(classes=classes, pattern=pattern)
         self.flush()
         return lines
 
     def flush(self) -> None:
         """Write the table of what has a class: image (path), name, class, and whose it is.
 
-        `subject` and `session` stand there only where names say so: an image is no subject.
+        `subject`, `session` and `run` stand there only where names say so: an image is no subject.
         """
         held = io.StringIO()
         table = csv.writer(held, lineterminator="\n")
-        columns, whose = _whose(self.images)
+        columns, whose = _whose(self.images, self._pattern)
         table.writerow(["image", "name", "class", *columns])
         for name, label, who in zip(self.images, self.labels, whose, strict=True):
             if label is not None:
                 table.writerow([(self.root / name).as_posix(), _case(name), label, *who])
         write_text(self.project / "classes.csv", held.getvalue())
+
+    def teach(self) -> Path:
+        """Write what a recipe learns from; refuse names that do not say whose an image is."""
+        from neuroloom.io.cases.whose import keys_in
+
+        for name, label in zip(self.images, self.labels, strict=True):
+            if label is not None and self._pattern and not keys_in(name, self._pattern):
+                raise ConfigError(
+                    f"pattern '{self._pattern}' does not fit '{name}'. Write it like the names, "
+                    "with their folders, {subject} where they say whose an image is and * for the "
+                    "rest between two slashes."
+                )
+        return super().teach()
 
     def export(self, format: str) -> Path:
         """Return the table."""
@@ -125,18 +151,34 @@ def _names(given: Any) -> list[str]:
     return names
 
 
-def _whose(images: list[str]) -> tuple[list[str], list[list[str]]]:
-    """Return columns that say whose images are, and their cells, if all names have a `sub-`."""
+def _checked(pattern: str) -> str:
+    """Return a pattern that says whose an image is; "" is none."""
+    from neuroloom.io.recordings.find import compile_pattern
+
+    if pattern and "subject" not in compile_pattern(pattern).groupindex:
+        raise ConfigError(f"pattern '{pattern}': write {{subject}} where a name says whose it is.")
+    return pattern
+
+
+def _whose(images: list[str], pattern: str) -> tuple[list[str], list[list[str]]]:
+    """Return columns that say whose images are, and their cells.
+
+    Names are read by a pattern; without one as those of BIDS, if all of them have a `sub-`.
+    """
+    from neuroloom.io.cases.whose import keys_in
+
+    keys = [keys_in(name, pattern) if pattern else _entities(name) for name in images]
+    if not pattern and not all("subject" in one for one in keys):
+        return [], [[] for _ in images]
+    known = ("subject", "session", "run") if pattern else ("subject", "session")
+    columns = [key for key in known if any(key in one for one in keys)]
+    return columns, [[one.get(key, "") for key in columns] for one in keys]
+
+
+def _entities(name: str) -> dict[str, str]:
     from neuroloom.io.bids import entities
 
-    keys = [
-        {key: value for part in Path(name).parts for key, value in entities(part).items()}
-        for name in images
-    ]
-    if not all("subject" in one for one in keys):
-        return [], [[] for _ in images]
-    columns = [key for key in ("subject", "session") if any(key in one for one in keys)]
-    return columns, [[one.get(key, "") for key in columns] for one in keys]
+    return {key: value for part in Path(name).parts for key, value in entities(part).items()}
 
 
 def _case(name: str) -> str:

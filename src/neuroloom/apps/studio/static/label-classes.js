@@ -16,7 +16,8 @@
       const fresh = this.make("input", { type: "text", placeholder: "new class", aria: { label: "Name of a new class" } });
       const add = async () => { if (fresh.value.trim()) { await this.send([{ class: fresh.value.trim() }]); fresh.value = ""; await this.refresh(); } };
       this.budget = this.make("input", { type: "text", value: "10 min", autocomplete: "off" });
-      this.whose = this.make("input", { type: "text", placeholder: "{subject}_{session}", autocomplete: "off" });
+      const folders = this.head.images[0].split("/").length - 1;
+      this.whose = this.make("input", { type: "text", value: this.head.pattern, placeholder: folders ? `{subject}${"/*".repeat(folders)}` : "{subject}_{session}", autocomplete: "off" });
       this.state = this.make("div", { className: "hint", aria: { role: "status" } });
       const train = this.make("details", {}, this.make("summary", { textContent: "Model" }), this.make("div", { className: "panel tools" }, this.labelled("Names say whose an image is", this.whose), this.labelled("Train on these classes for", this.budget), this.button("Train", () => this.train()), this.state));
       const hint = [["1 … 9", "class"], ["← →", "image before, after"], ["Del", "no class"], ["u", "next without a class"], ["Ctrl Z / Y", "undo, redo"]];
@@ -78,7 +79,10 @@
       event.preventDefault();
     }
     async train() {
-      try { const run = await this.json(this.address("/train"), { fields: { budget: this.budget.value, ...(this.whose.value.trim() && { pattern: this.whose.value.trim() }) } }); this.state.replaceChildren("Training: ", this.make("a", { href: `/runs/${run.id}`, textContent: run.id })); } catch (error) { this.complain(error); }
+      const pattern = this.whose.value.trim();
+      if (pattern !== this.head.pattern && !(await this.send([{ pattern }]))) return;
+      this.head.pattern = pattern;
+      try { const run = await this.json(this.address("/train"), { fields: { budget: this.budget.value } }); this.state.replaceChildren("Training: ", this.make("a", { href: `/runs/${run.id}`, textContent: run.id })); } catch (error) { this.complain(error); }
     }
   }
   customElements.define("studio-label-classes", Classes);
