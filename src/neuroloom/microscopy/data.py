@@ -138,7 +138,7 @@ def _masks(dataset: Dataset) -> Iterator[NDArray[Any]]:
 
 def _may_be_objects(study: Segment, dataset: Dataset) -> list[Finding]:
     """Warn where numbers that nobody named are learnt as classes, and most are of one piece."""
-    numbers = unnamed(dataset)
+    numbers = unnamed(dataset.facts["classes_of"])
     if study.target != "auto" or not 1 < len(numbers) <= MANY_CLASSES:
         return []
     drawn = islice((whole for whole in map(whole_numbers, _masks(dataset)) if whole), LOOKED_AT)

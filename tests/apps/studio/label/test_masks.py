@@ -220,6 +220,8 @@ def test_the_slice_that_a_model_sees_differently_comes_first(client, begun, stud
         ({"1": "Right", "2": "left", "3": "cyst"}, ["left", "right"], False, {1: 2, 2: 1}),
         ({"1": "LEFT", "2": "right"}, ["left", "right"], True, {1: 1, 2: 2}),
         ({"1": "1"}, ["structure"], False, {1: 1}),
+        ({"1": "1", "2": "2"}, ["tumour", "oedema"], False, {1: 1, 2: 2}),
+        ({"1": "1", "2": "2"}, ["2", "1"], False, {1: 2, 2: 1}),
     ],
 )
 def test_what_a_model_found_goes_by_the_names_of_its_classes(
@@ -228,6 +230,12 @@ def test_what_a_model_found_goes_by_the_names_of_its_classes(
     """Only what learnt here, under names that may be others now, goes by number."""
     run = trained(place, classes)
     assert numbers_here(run, structures, own=own) == numbers
+
+
+@pytest.mark.parametrize("classes", [{"1": "1", "3": "3"}, {"1": "1"}, {"1": "1", "2": "cyst"}])
+def test_numbers_without_names_are_no_others_than_those_of_the_structures(place, classes):
+    with pytest.raises(DataError, match="here are tumour, oedema"):
+        numbers_here(trained(place, classes), ["tumour", "oedema"], own=False)
 
 
 def test_every_object_that_a_model_numbers_is_the_one_structure(place):

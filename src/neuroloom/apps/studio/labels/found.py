@@ -39,6 +39,8 @@ def read_found(prediction: Path | None, stem: str, size: tuple[int, ...]) -> np.
 def numbers_here(run: Path, structures: Sequence[str], *, own: bool) -> dict[int, int] | int:
     """Return what each number in a run's masks is here: a class goes by its name.
 
+    Where no class has a name, and there are as many structures, they go by their numbers.
+
     Parameters
     ----------
     run
@@ -57,6 +59,8 @@ def numbers_here(run: Path, structures: Sequence[str], *, own: bool) -> dict[int
     DataError
         If no class is called as a structure, and there is not one of each.
     """
+    from neuroloom.learn.dense.data.audit import unnamed
+
     names, objects = class_names(run), objects_of(run)
     if not objects and own:
         return {k: k for k in range(1, len(structures) + 1)}
@@ -71,6 +75,8 @@ def numbers_here(run: Path, structures: Sequence[str], *, own: bool) -> dict[int
         return here[plain(objects)]
     if known and not objects:
         return known
+    if not objects and set(unnamed(names)) == {*names} == {*map(str, own_names.values())}:
+        return {k: k for k in own_names.values()}
     raise DataError(
         f"The model {run.name} finds {', '.join(told[:8]) or 'nothing that is named'}; here are "
         f"{', '.join(structures[:8])}. Add a structure under the model's name for it."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -81,13 +82,19 @@ def refuse_shades(dataset: Dataset) -> None:
 
 def _many_unnamed(dataset: Dataset) -> list[str]:
     """Return the numbers of classes without a name, if they are many."""
-    numbers = unnamed(dataset)
+    numbers = unnamed(dataset.facts["classes_of"])
     return numbers if len(numbers) > MANY_CLASSES else []
 
 
-def unnamed(dataset: Dataset) -> list[str]:
-    """Return the numbers of classes without a name."""
-    return [k for k, name in dataset.facts["classes_of"].items() if k == name]
+def unnamed(classes: Mapping[str, str]) -> list[str]:
+    """Return the numbers of classes without a name.
+
+    Examples
+    --------
+    >>> unnamed({"0": "background", "1": "1", "2": "axon"})
+    ['1']
+    """
+    return [k for k, name in classes.items() if k == name]
 
 
 def refuse_copies(dataset: Dataset, folds: list[Fold]) -> None:
