@@ -341,9 +341,10 @@ class Studio:
         return ["resume", str(folder), "--json"] if begun else job.facts.get("first", job.words)
 
     def delete(self, id: str) -> None:
-        """Delete a run that does not work, with everything in its folder."""
+        """Delete a run that does not work: its folder, and the lesson that it alone learnt from."""
         job = self._known(id)
-        if not self._summary(id, job)["can_delete"]:
+        line = self._summary(id, job)
+        if not line["can_delete"]:
             raise BusyError(f"{id} is at work; stop it first.")
         if job is not None:
             self.queue.forget(id)
@@ -355,6 +356,7 @@ class Studio:
             gone = folder.with_name(f".deleted-{uuid.uuid4().hex}")
             folder.rename(gone)
             shutil.rmtree(gone, ignore_errors=True)
+        self.desk.drop_lesson(line["data"], (one["data"] for one in self.runs()))
 
     def report(self, id: str) -> Path:
         """Return the report of a run.

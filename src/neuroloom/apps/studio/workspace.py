@@ -4,6 +4,7 @@
 FOLDER/runs/<run>/            run folders, as `neuroloom run` leaves them
 FOLDER/uploads/<folder>/      what came through the browser
 FOLDER/predictions/<name>/    what models said of new files
+FOLDER/labels/<name>/         labelling, and what runs learn from of it
 FOLDER/.studio/               jobs, settings, the lock of the server
 ```
 """
@@ -59,6 +60,7 @@ class Disk:
     total: int
     runs: int
     uploads: int
+    labels: int
     low: bool
 
 
@@ -123,6 +125,11 @@ class Workspace:
     def predictions(self) -> Path:
         """Where predictions for new files lie."""
         return self.root / "predictions"
+
+    @property
+    def labels(self) -> Path:
+        """Where pieces of labelling lie."""
+        return self.root / "labels"
 
     @property
     def private(self) -> Path:
@@ -300,8 +307,8 @@ class Workspace:
     def disk(self) -> Disk:
         """Return how full the disk is, and what of it is ours."""
         total, _, free = shutil.disk_usage(self.root)
-        runs, uploads = (folder_size(folder) for folder in (self.runs, self.uploads))
-        return Disk(free, total, runs, uploads, free < self.keep_free)
+        ours = (folder_size(folder) for folder in (self.runs, self.uploads, self.labels))
+        return Disk(free, total, *ours, low=free < self.keep_free)
 
 
 def plain_name(name: str) -> str:
@@ -326,14 +333,19 @@ def plain_name(name: str) -> str:
 
 
 def folder_size(folder: Path) -> int:
-    """Return the bytes of all files below `folder`; what vanishes meanwhile counts nothing."""
-    total = 0
+    """Return the bytes of all files below `folder`; what vanishes meanwhile counts nothing.
+
+    A file of several names counts once.
+    """
+    sizes = {}
     for file in folder.rglob("*"):
         try:
-            total += 0 if file.is_symlink() or file.is_dir() else file.stat().st_size
+            if not file.is_symlink() and not file.is_dir():
+                held = file.stat()
+                sizes[held.st_dev, held.st_ino] = held.st_size
         except OSError:
             continue
-    return total
+    return sum(sizes.values())
 
 
 def readable(size: float) -> str:

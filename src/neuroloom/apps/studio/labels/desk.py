@@ -7,6 +7,7 @@ import shutil
 import threading
 import time
 import uuid
+from collections.abc import Iterable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ KINDS = {
 }
 # Options that name a second file: whether it may be read is settled here.
 FILES = frozenset({"mask", "events"})
+_LESSON = re.compile(r"labels/[\w-]+/lesson-\d+(?=/|$)")
 
 
 class Desk:
@@ -40,7 +42,7 @@ class Desk:
 
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
-        self.folder = studio.workspace.root / "labels"
+        self.folder = studio.workspace.labels
         self._open: dict[str, Work] = {}
         self._lock = threading.Lock()
 
@@ -144,22 +146,48 @@ class Desk:
         """Start a run on what has been labelled so far, through the queue.
 
         The run has a lesson of its own: what is corrected later is for the next one.
+
+        Raises
+        ------
+        BusyError
+            If the labels are of a kind that teaches nothing, or the disk is too full.
+        ConfigError
+            With the command line's own words, if a setting or the labels do not fit.
         """
         work = self.get(id)
         default = getattr(work, "recipe", "")
         if not default:
             raise BusyError(f"No recipe learns from labels of the kind {work.kind} here.")
-        with work.lock:
-            lesson = work.teach()
-            given = {**work.fields(), **fields} if hasattr(work, "fields") else fields
+        self.studio.workspace.refuse_full_disk()
+        try:
+            with work.lock:
+                lesson = work.teach()
+                given = {**work.fields(), **fields} if hasattr(work, "fields") else fields
+        except OSError as error:
+            raise BusyError(f"The labels could not be kept for a run ({error.strerror}).") from None
         data = self.studio.workspace.shown(lesson / work.learnt_from)
         try:
             run = self.studio.start(recipe or default, data, given)
-        except NeuroloomError:  # no run will read it
+        except BaseException:  # no run will read it
             shutil.rmtree(lesson, ignore_errors=True)
             raise
         work.keep(runs=[*work.facts.get("runs", []), run["id"]])
         return run
+
+    def drop_lesson(self, data: str, read: Iterable[str]) -> None:
+        """Delete the lesson that a run learnt from, now that the run is gone.
+
+        Parameters
+        ----------
+        data
+            What the run learnt from, as the workspace shows it; if it is no lesson, it stays.
+        read
+            What the other runs learn from: a lesson among it stays.
+        """
+        lesson = _LESSON.match(data)
+        used = (other for one in read if (other := _LESSON.match(one)))
+        if lesson and lesson[0] not in {one[0] for one in used}:
+            shutil.rmtree(self.studio.workspace.root / lesson[0], ignore_errors=True)
 
     def predict(self, id: str, model: str) -> dict[str, Any]:
         """Let a model look at the pictures of a piece of work; `doubts` reads what it says."""

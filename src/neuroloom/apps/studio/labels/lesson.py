@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
 import shutil
 from collections import Counter
@@ -57,8 +58,11 @@ def known_voxels(shape: tuple[int, ...], planes: Planes) -> np.ndarray:
     return known
 
 
-def copy_project(folder: Path, project: Path) -> Path:
-    """Copy a project as it stands and return the folder, which is made; pictures are linked."""
+def copy_project(folder: Path, project: Path, before: Path | None = None) -> Path:
+    """Copy a project as it stands and return the folder, which is made.
+
+    Pictures are linked, as is what stands unchanged in the lesson `before`: nobody writes either.
+    """
     folder.mkdir()
     for file in sorted(project.rglob("*")):
         copy = folder / file.relative_to(project)
@@ -66,9 +70,15 @@ def copy_project(folder: Path, project: Path) -> Path:
             copy.mkdir()
         elif _is_picture(file):
             _link(file, copy)
+        elif before and _is_same(file, old := before / file.relative_to(project)):
+            _link(old, copy)
         else:
             shutil.copyfile(file, copy)
     return folder
+
+
+def _is_same(file: Path, other: Path) -> bool:
+    return other.is_file() and filecmp.cmp(file, other, shallow=False)
 
 
 def _is_picture(file: Path) -> bool:

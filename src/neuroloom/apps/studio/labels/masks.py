@@ -302,19 +302,19 @@ class Masks(Work):
         touched = planes_touched(self.log(MOST_LINES))
         return {stem: touched.get(stem, set()) for stem in full - self._over}
 
-    def teach(self) -> Path:
+    def fill_lesson(self, folder: Path, before: Path | None) -> None:
         """Write what a net learns from, where planes that nobody has looked at are left open."""
         partly = self._partly()
         if not partly:
-            return super().teach()
-        self.flush()
+            super().fill_lesson(folder, before)
+            return
         masks = {}
         for image, stem in enumerate(self.stems):
             if self.full[image]:
                 mask = self.mask(image)
                 known = known_voxels(mask.shape, partly[stem]) if stem in partly else mask >= 0
                 masks[stem] = (mask, known)
-        return write_lesson(self.new_lesson(), self.project, masks, self.facts["labels"])
+        write_lesson(folder, self.project, masks, self.facts["labels"])
 
     def fields(self) -> dict[str, Any]:
         """Return the settings that fit: nothing can be held out where one image is painted."""

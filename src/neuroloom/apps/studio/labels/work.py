@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import threading
 import time
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -90,18 +90,27 @@ class Work:
     def teach(self) -> Path:
         """Write what a recipe learns from as it stands now; return the new folder.
 
-        A run reads it until it ends, so it is never written again.
-        """
-        self.flush()
-        return copy_project(self.new_lesson(), self.project)
-
-    def new_lesson(self) -> Path:
-        """Return a folder for a lesson that is not there yet.
-
+        A run reads it until it ends, so it is never written again. Whatever goes wrong leaves none.
         It lies as deep as `project/`: some formats name their videos from where they are.
         """
-        numbered = (self.folder / f"lesson-{k}" for k in count(1))
-        return next(folder for folder in numbered if not folder.exists())
+        self.flush()
+        last = max(self._lessons(), default=0)
+        folder = self.folder / f"lesson-{last + 1}"
+        try:
+            self.fill_lesson(folder, self.folder / f"lesson-{last}" if last else None)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return folder
+
+    def _lessons(self) -> list[int]:
+        """Return the numbers of the lessons that are there."""
+        ends = (path.name.removeprefix("lesson-") for path in self.folder.glob("lesson-*"))
+        return [int(end) for end in ends if end.isdecimal()]
+
+    def fill_lesson(self, folder: Path, before: Path | None) -> None:
+        """Make the folder of a lesson; `before` is the one before it, if there is one."""
+        copy_project(folder, self.project, before)
 
     def flush_soon(self) -> None:
         """Flush once nothing has changed for a while."""

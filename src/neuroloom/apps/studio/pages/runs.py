@@ -91,8 +91,8 @@ class Runs:
     async def tell_disk(self) -> None:
         """Say how full the disk is."""
         disk = await aside(self.studio.workspace.disk)
-        said = f"Runs take {readable(disk.runs)}; {readable(disk.free)} of disk are free."
-        self._disk.set_text(said)
+        held = f"Runs take {readable(disk.runs)}, labelling {readable(disk.labels)}"
+        self._disk.set_text(f"{held}; {readable(disk.free)} of disk are free.")
         if disk.low:
             with self._low:
                 note("Nothing new is started until runs or uploads are deleted.", "warning",
