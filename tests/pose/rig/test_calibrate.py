@@ -206,6 +206,16 @@ def test_a_single_row_of_corners_costs_its_view(rig):
     assert "A flipped board" not in titles
 
 
+def test_views_that_tell_no_pose_are_not_judged(rig):
+    seen = seen_by(rig, noise=0.3)
+    for frame in range(2, 8):
+        only(seen, 0, frame, COLUMN)
+    report = check_rig(rig, seen)
+    assert report.sound
+    assert report.views["frames"].tolist() == [6, 12, 12]
+    assert report.pairs["frames"].tolist() == [6, 6, 12]
+
+
 def test_impossible_rigs_are_refused(rig):
     assert require_possible(rig) == []
     back = np.diag([1.0, -1, -1]) @ rig.cameras[2].R

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -152,6 +152,11 @@ class Detections:
         area = np.linalg.det(spread - mean[..., :, None] * mean[..., None, :])
         least = np.where(there, area, np.inf).min(-1)
         return np.asarray((self.seen >= FEWEST_CORNERS) & (least > 1e-6))
+
+    def only_telling(self) -> Detections:
+        """Return the detections without the corners of views that do not tell the board's pose."""
+        corners = np.where(self.telling[..., None, None], self.corners, np.nan)
+        return replace(self, corners=corners)
 
     def take(self, rows: np.ndarray) -> Detections:
         """Return the detections in some of the frames."""

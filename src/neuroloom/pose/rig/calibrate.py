@@ -137,7 +137,8 @@ def held_out_errors(rig: Rig, detections: Detections) -> Floats:
 
 def _usable(detections: Detections, strict: bool = True) -> tuple[Floats, NDArray[np.int64]]:
     """Return corners of views that tell the board's pose, and the frames that have any."""
-    enough = detections.telling
+    kept = detections.only_telling()
+    enough = kept.seen > 0
     for name, views in zip(detections.names, enough.sum(1), strict=True):
         if strict and views < FEWEST_VIEWS:
             raise DataError(
@@ -146,7 +147,7 @@ def _usable(detections: Detections, strict: bool = True) -> tuple[Floats, NDArra
                 "it the board longer."
             )
     rows = np.flatnonzero(enough.any(0))
-    return np.where(enough[..., None, None], detections.corners, np.nan)[:, rows], rows
+    return kept.corners[:, rows], rows
 
 
 def _with_pose(seen: Floats, poses: Floats) -> tuple[Floats, NDArray[np.int64]]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import DataError
-from neuroloom.pose.rig.board import FEWEST_CORNERS, Detections
+from neuroloom.pose.rig.board import Detections
 from neuroloom.pose.rig.calibrate import board_poses
 from neuroloom.pose.rig.cameras import Camera, Rig
 from neuroloom.pose.rig.triangulate import reprojection_error, triangulate
@@ -65,7 +65,8 @@ def check_rig(rig: Rig, detections: Detections | None = None) -> RigReport:
     """Check a rig by itself and, where a board was seen, against what its cameras saw.
 
     Pairs of cameras must place the board's corners where both see them, a square apart; the cameras
-    outside the largest set that agrees among itself are faulty.
+    outside the largest set that agrees among itself are faulty. Views that do not tell the board's
+    pose, of a single row for example, are passed over, as a calibration does.
 
     Parameters
     ----------
@@ -89,7 +90,7 @@ def check_rig(rig: Rig, detections: Detections | None = None) -> RigReport:
     if detections is None:
         return RigReport((), findings, pairs, views)
     rig = rig.take(name for name in rig.names if name in detections.names)
-    detections = detections.of(rig.names)
+    detections = detections.of(rig.names).only_telling()
     pairs = pd.DataFrame([_judged(rig, detections, a, b) for a, b in combinations(rig.names, 2)])
     faulty, more = _outside(rig.names, pairs)
     views = pd.DataFrame([_view(camera, detections) for camera in rig])
@@ -212,7 +213,7 @@ def _judged(rig: Rig, detections: Detections, a: str, b: str) -> dict[str, objec
     """Judge a pair by corners that both saw: error of reprojection and length of a square."""
     two, seen = rig.take([a, b]), detections.of([a, b]).corners
     row = _pair(*two.cameras)
-    both = (detections.of([a, b]).seen >= FEWEST_CORNERS).all(0)
+    both = (detections.of([a, b]).seen > 0).all(0)
     row |= {"frames": int(both.sum()), "error_px": np.nan, "square_mm": np.nan, "sound": False}
     if not both.any() or float(row["baseline"]) <= SAME_PLACE * max(_reach(rig), 1e-12):  # type: ignore[arg-type]
         return row
@@ -284,7 +285,7 @@ def _view(camera: Camera, detections: Detections) -> dict[str, object]:
     known = tilt[np.isfinite(tilt)]
     return {
         "camera": camera.name,
-        "frames": int((detections.seen[number] >= FEWEST_CORNERS).sum()),
+        "frames": int((detections.seen[number] > 0).sum()),
         "covered": len(cells) / CELLS**2,
         "tilt_deg": float(np.ptp(known)) if known.size else np.nan,
     }
@@ -344,11 +345,11 @@ def _mirrored(detections: Detections) -> dict[str, NDArray[np.int64]]:
     board = detections.board.corners[:, :2]
     board = board - board.mean(0)
     out = {}
-    for name, corners, telling in zip(
-        detections.names, detections.corners, detections.telling, strict=True
+    for name, corners, seen in zip(
+        detections.names, detections.corners, detections.seen > 0, strict=True
     ):
         rows = []
-        for frame, own in zip(detections.frames[telling], corners[telling], strict=True):
+        for frame, own in zip(detections.frames[seen], corners[seen], strict=True):
             there = np.isfinite(own).all(-1)
             plane = np.column_stack([board[there], np.ones(there.sum())])
             fit = np.linalg.lstsq(plane, own[there], rcond=None)[0][:2]
