@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -299,6 +300,29 @@ def test_frames_that_cannot_be_decoded_are_not_chosen_and_told(tmp_path, monkeyp
     assert detail in (run.folder / "report.html").read_text()
     with pytest.raises(DataError, match="none of the 5 frames looked at can be decoded"):
         Suggest(start=12, stop=17).run(data, tmp_path / "no")
+
+
+def test_a_video_of_which_no_frame_can_be_decoded_is_left_out_by_name(tmp_path, monkeypatch):
+    data, whole = write_clip(tmp_path / "data"), Video._frame
+    for name in ("a_torn", "z_torn"):
+        shutil.copy(data / "arena.mp4", data / f"{name}.mp4")
+
+    def broken(self, reader, number, before=None):
+        if "torn" not in self.path.name:
+            return whole(self, reader, number, before)
+        self.damaged[number] = True
+        return np.zeros(self.shape, np.uint8)
+
+    monkeypatch.setattr(Video, "_frame", broken)
+    run = Suggest(frames=3, apart=2).run(data, tmp_path / "run")
+    assert set(run.predictions["name"]) == {"arena"}
+    told = {one["title"]: one for one in read_json(run.folder / "audit.json")}
+    for name in ("a_torn", "z_torn"):
+        assert told[name]["severity"] == "objection"
+        assert "none of the 60 frames looked at can be decoded" in told[name]["detail"]
+    assert "a_torn.mp4: none of the 60 frames" in (run.folder / "report.html").read_text()
+    with pytest.raises(DataError, match="z_torn.mp4: none of the 60 frames"):
+        Suggest(frames=3, include=["*torn*"]).run(data, tmp_path / "no")
 
 
 def test_what_is_odd_about_a_video_is_told(tmp_path):

@@ -158,8 +158,7 @@ class Suggest(Recipe):
             except DataError as error:
                 if len(videos) == 1:
                     raise
-                detail = f"{str(error).replace(str(video), video.name)} It was left out."
-                told.append(Finding("objection", name, detail))
+                told.append(_left_out(video, name, error))
                 continue
             doubted.append(found)
             told += notes
@@ -168,26 +167,34 @@ class Suggest(Recipe):
         return doubted
 
     def work(self, prepared: Prepared, run: Run) -> None:
-        """Choose, write the frames, and report."""
+        """Choose, write the frames, and report; of several videos, one that fails is left out."""
         import pandas as pd
 
         from neuroloom.pose.doubt.videos import not_looked_at
 
+        videos = prepared.videos
         told = _tell(run, [], prepared.findings)
         write_json(run.folder / "plan.json", {"reason": "nothing is trained"})
         run.log("plan", reason="nothing is trained")
         run.write_dataset({"files": prepared.files})
-        tables, covers = [], []
-        for one in prepared.videos:
-            table, cover = self.choose(one)
+        kept, tables, covers = [], [], []
+        for number, one in enumerate(videos, 1):
+            try:
+                table, cover = self.choose(one)
+            except DataError as error:
+                if number == len(videos) and not kept:
+                    raise
+                told = _tell(run, told, [_left_out(one.video, one.name, error)])
+                continue
             told = _tell(run, told, not_looked_at(one, table["frame"].to_numpy()))
+            kept.append(one)
             tables.append(table)
             covers.append(cover)
-            place = {"role": "frames", "fit": len(tables), "fits": len(prepared.videos)}
+            place = {"role": "frames", "fit": number, "fits": len(videos)}
             run.log("fitted", name=one.name, chosen=int(table["chosen"].sum()), **place)
         whole = pd.concat(tables, ignore_index=True)
         write_atomic(run.folder / "predictions.parquet", lambda p: whole.to_parquet(p, index=False))
-        self.illustrate(run, replace(prepared, findings=told), whole, covers)
+        self.illustrate(run, replace(prepared, videos=kept, findings=told), whole, covers)
 
     def choose(self, one: Doubted) -> tuple[pd.DataFrame, tuple[float, float]]:
         """Return a row a frame looked at, and the coverage of the chosen and of even steps.
@@ -223,6 +230,12 @@ class Suggest(Recipe):
         from neuroloom.pose.story.suggest import report_suggestions
 
         report_suggestions(self, run, prepared, table, covers)
+
+
+def _left_out(video: Path, name: str, error: DataError) -> Finding:
+    """Return what is told of a video that cannot be used where there are others."""
+    detail = f"{str(error).replace(str(video), video.name)} It was left out."
+    return Finding("objection", name, detail)
 
 
 def _tell(run: Run, told: list[Finding], more: list[Finding]) -> list[Finding]:
