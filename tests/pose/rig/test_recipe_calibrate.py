@@ -85,6 +85,10 @@ def test_clips_are_named_by_the_nearest_folders_that_differ(tmp_path):
         find_clips(days)
     clips = find_clips(days, ["day2/*"])
     assert clips == {f"cam{n}": days / f"day2/cam{n}/calib.mp4" for n in (1, 2)}
+    beside = touch(tmp_path / "top", "calibration.mp4", "side/calibration.mp4")
+    assert list(find_clips(beside)) == ["top", "side"]
+    worded = touch(tmp_path / "c", "calib_left.mp4", "more/calib_right.mp4")
+    assert list(find_clips(worded)) == ["left", "right"]
 
 
 @pytest.mark.parametrize(

@@ -345,7 +345,7 @@ def find_clips(data: Path, include: Sequence[str] = ()) -> dict[str, Path]:
 
     A camera is named by the nearest folder above its clip where every clip has another there, else
     by the words that differ in the files' names: "calib_left" is "left"; so are "camA" and "cam1"
-    "A" and "1".
+    "A" and "1". Where no words differ, it is named by the folder its clip lies in, be that `data`.
 
     Raises
     ------
@@ -363,6 +363,9 @@ def find_clips(data: Path, include: Sequence[str] = ()) -> dict[str, Path]:
         raise DataError(f"{data}: expected a clip for each of two cameras or more, found {files}.")
     inside = [file.relative_to(data) for file in files]
     names = _folders_apart(inside) or _words_apart([file.stem for file in files])
+    if len(set(names)) < len(names):
+        around = [file.absolute().parent.name for file in files]
+        names = around if len(set(around)) == len(around) else names
     if len(set(names)) < len(names):
         same = [one.as_posix() for one, name in zip(inside, names, strict=True)
                 if names.count(name) > 1]  # fmt: skip
