@@ -11,7 +11,9 @@ import pytest
 from PIL import Image
 
 from neuroloom.core.errors import DataError
+from neuroloom.io import videoindex
 from neuroloom.io.video import Video, is_video, write_video
+from neuroloom.io.videoindex import open_video
 from neuroloom.learn.scan import read_scan, scan
 
 REAL = (
@@ -91,6 +93,27 @@ def test_frames_without_time_stamps_are_counted_and_it_is_said(tmp_path):
             np.testing.assert_allclose(video.times, np.arange(60) / 25)
             assert "times are those of 25 a second" in video.notes[0]
             assert f"ffmpeg -r 25 -i {name}" in video.notes[0]
+
+
+def test_a_file_is_walked_through_once_until_it_is_written_anew(tmp_path, monkeypatch):
+    path = encode(tmp_path / "c.avi", "libx264", {"bf": "3"})
+    opened = []
+
+    def told(path):
+        opened.append(path)
+        return open_video(path)
+
+    monkeypatch.setattr(videoindex, "open_video", told)
+    for _ in range(3):
+        with Video(path) as video:
+            assert len(video) == 60
+            video.times += 1.0  # which is the caller's own
+    assert video.times[0] == 1.0
+    assert len(opened) == 3  # its packets, their order, and all of its frames
+    encode(path, "libx264", {"bf": "3"}, count=40)
+    with Video(path) as video:
+        assert len(video) == 40
+    assert len(opened) == 6
 
 
 def test_a_raw_stream_cut_off_is_read_as_far_as_it_goes(tmp_path):

@@ -147,7 +147,7 @@ class Video:
         self._reader = self._open()
         self.damaged = np.zeros(len(self), bool)
         self.shape: tuple[int, int, int] = self._first_sound().shape
-        self.rate, self.times = self._index.rate, self._index.times
+        self.rate, self.times = self._index.rate, self._index.times.copy()
         self.notes = self._index.notes
         self.depth = self._index.depth if isinstance(self._index, StillIndex) else None
 

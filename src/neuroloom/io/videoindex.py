@@ -2,13 +2,15 @@
 
 Where packets carry no time stamps of their own, or the file is cut off, its frames are decoded once
 and asked instead. Frames whose time stamps are missing (a raw stream) or do not rise in the order
-of showing (H.264 with B-frames in .avi) are counted.
+of showing (H.264 with B-frames in .avi) are counted. A process keeps what it found of the last
+files, since some have to be decoded whole for it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ import numpy as np
 
 from neuroloom.core.errors import ConfigError, DataError
 
+_KEPT = 32  # indices of files; that of an hour takes 2 MB
 _PROBE = 48  # frames whose order is looked at where that of the packets is in doubt
 _RATE = 25.0  # Hz, of a stream that tells none, as ffmpeg takes it
 _UNEVEN = 0.1  # share by which intervals may differ from the median one, which is rounding
@@ -98,11 +101,20 @@ def open_video(path: Path) -> tuple[Any, Any]:
 def index_file(path: Path) -> FileIndex:
     """Walk through the packets; where they have no time stamps, through the decoded frames.
 
+    A file that is opened again, and was not written since, is not walked through again.
+
     Raises
     ------
     DataError
         If no frame can be decoded.
     """
+    state = path.stat()
+    return _walk(path, (state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns))
+
+
+@lru_cache(maxsize=_KEPT)
+def _walk(path: Path, _state: tuple[int, ...]) -> FileIndex:
+    """Return the index of a file in one state; a file written anew is in another."""
     import av
 
     container, stream = open_video(path)
@@ -159,7 +171,7 @@ def _borne_out(path: Path, stamps: np.ndarray) -> bool:
 
     A codec that reorders frames whose packets come in the order of their stamps either made no use
     of it, or the stamps are counted in the order of decoding; then frames are asked: all of them in
-    .avi, which has no stamps of showing.
+    .avi, which has no stamps of showing, as the first one to be reordered may come late.
     """
     if len(np.unique(stamps)) < len(stamps):
         return False
@@ -167,6 +179,8 @@ def _borne_out(path: Path, stamps: np.ndarray) -> bool:
     with container:
         doubtful = stream.codec_context.has_b_frames and bool((np.diff(stamps) > 0).all())
         looked_at = 1 if not doubtful else None if container.format.name == "avi" else _PROBE
+        if looked_at is None:
+            stream.thread_type = "AUTO"
         shown = (stamp_of(frame) for frame in islice(frames_of(container, stream), looked_at))
         first = next(shown, None)
         return first is not None and first in stamps and _rise(chain([first], shown))
