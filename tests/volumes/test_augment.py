@@ -11,10 +11,12 @@ from neuroloom.core.errors import ConfigError
 from neuroloom.core.files import read_json
 from neuroloom.core.recording import image, volume
 from neuroloom.core.run import Run
+from neuroloom.io.cases import find_cases
 from neuroloom.io.images import read_image, to_array, write_image
 from neuroloom.volumes.augment import Augment, summarise_dice
 from neuroloom.volumes.copies import Source, canonical, draw_copy, make_copy
-from tests.grids import write_blobs
+from neuroloom.volumes.segment import Segment
+from tests.grids import write_blobs, write_case, write_contrasts
 
 pytest.importorskip("torch")
 
@@ -40,7 +42,6 @@ def test_a_replay_writes_the_same_files(run, tmp_path):
 
 
 def test_a_copy_follows_from_what_was_drawn(run):
-    from neuroloom.io.cases import find_cases
     from neuroloom.learn.dense.augment import Drawn, parse_augment
 
     found = find_cases(run.study[1])
@@ -71,7 +72,6 @@ def test_labels_come_back_and_are_scored(run):
 
 
 def test_the_copies_are_a_data_set(run):
-    from neuroloom.io.cases import find_cases
 
     found = find_cases(run.folder / "artifacts")
     assert len(found.cases) == 6
@@ -147,16 +147,58 @@ def write_halves(folder, cases, first=1):
     return folder
 
 
+def declare(data, labels):
+    """Write a `dataset.json` of two cases of `write_halves` beside them."""
+    training = [
+        {"image": f"images/c{case}.nii.gz", "label": f"labels/c{case}.nii.gz"} for case in range(2)
+    ]
+    (data / "dataset.json").write_text(json.dumps({"labels": labels, "training": training}))
+
+
+def flips(data):
+    return "flip" in [own.name for own in Augment().prepare(data).transforms]
+
+
+def test_regions_of_a_side_stay_on_theirs(tmp_path):
+    data = write_halves(tmp_path / "data", cases=2)
+    for sides, mirrored in ((("left kidney", "right kidney"), False), (("whole", "core"), True)):
+        declare(data, {"background": 0} | dict(zip(sides, ([1, 2], [2, 3]), strict=True)))
+        assert flips(data) is mirrored
+
+
+@pytest.mark.parametrize(("kind", "mirrored"), [("leftHippocampus", False), ("lesion", True)])
+@pytest.mark.parametrize("most", [1, 2])
+def test_the_only_mask_of_a_side_stays_on_it(kind, mirrored, most, tmp_path):
+    write_contrasts(tmp_path, 2, lacking=("sub-0_T2w", "sub-1_T2w"))
+    for mask in [*tmp_path.rglob("*_mask.nii.gz")]:
+        drawn = read_image(mask).copy()
+        drawn.values.flat[np.flatnonzero(drawn.values)[:9]] = most
+        write_image(mask, drawn)
+        mask.rename(mask.with_name(mask.name.replace("lesion", kind)))
+    assert find_cases(tmp_path).kind == kind
+    assert flips(tmp_path) is mirrored
+    facts = Segment(folds=0).read(tmp_path).facts
+    assert facts["mirror"] == ([2] if mirrored else [])
+
+
+@pytest.mark.parametrize(("drawn", "mirrored"), [(1, False), (5, True)])
+def test_an_atlas_of_more_than_the_labels_hold_has_no_side_by_itself(drawn, mirrored, tmp_path):
+    for case in range(2):
+        stem = f"sub-{case}/anat/sub-{case}_T1w"
+        label = tmp_path / "derivatives/labels" / f"{stem}_dseg.nii.gz"
+        write_case(tmp_path / f"{stem}.nii.gz", label, case)
+        mask = read_image(label)
+        write_image(label, mask.copy(data=drawn * (mask.values > 0).astype(np.uint8)))
+    names = "index\tname\n1\tLeft-Thalamus\n2\tRight-Thalamus\n5\tBrain-Stem\n"
+    (tmp_path / "derivatives/labels/dseg.tsv").write_text(names)
+    assert flips(tmp_path) is mirrored
+
+
 @pytest.mark.parametrize("named", [True, False])
 def test_classes_of_a_side_stay_on_theirs(named, tmp_path):
     data = write_halves(tmp_path / "data", cases=2 if named else 6)
     if named:
-        names = {"background": 0, "LeftHippocampus": 1, "RightHippocampus": 2}
-        facts = {"labels": {str(k): name for name, k in names.items()}, "training": [
-            {"image": f"images/c{case}.nii.gz", "label": f"labels/c{case}.nii.gz"}
-            for case in range(2)
-        ]}  # fmt: skip
-        (data / "dataset.json").write_text(json.dumps(facts))
+        declare(data, {"0": "background", "1": "LeftHippocampus", "2": "RightHippocampus"})
     prepared = Augment().prepare(data)
     assert "flip" not in [own.name for own in prepared.transforms]
     assert [own.title for own in prepared.findings] == ["Copies are not mirrored"]

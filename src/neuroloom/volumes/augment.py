@@ -210,8 +210,18 @@ def have_sides(found: FoundCases) -> bool:
     from neuroloom.io.cases.sides import lie_on_sides
     from neuroloom.volumes.segment import has_sides
 
-    names = found.classes or dict(found.names)
-    return has_sides(list(names.values())) or lie_on_sides(found.cases, names, found.ignore)
+    names, more = found.classes or dict(found.names), [*found.regions, found.kind]
+    sided = has_sides([*names.values(), *more])
+    if sided and found.classes is None:  # an atlas names more than the labels hold
+        sided = has_sides([*_drawn(found), *more])
+    return sided or lie_on_sides(found.cases, names, found.ignore)
+
+
+def _drawn(found: FoundCases) -> list[str]:
+    """Return the names, or else the numbers, of what is in the labels."""
+    truths = (case.truth() for case in found.cases)
+    drawn = {int(value) for truth in truths if truth is not None for value in np.unique(truth)}
+    return [found.names.get(value, str(value)) for value in sorted(drawn - {0, found.ignore})]
 
 
 def fit_landmarks(transforms: tuple[Transform, ...], found: FoundCases) -> tuple[Transform, ...]:

@@ -276,7 +276,7 @@ def _mirror(
     from neuroloom.io.cases.sides import lie_on_sides
 
     numbers = {value: name for value, name in classes.items() if value}
-    axes = study.mirrored(found.cases[0], [*classes.values(), *regions])
+    axes = study.mirrored(found.cases[0], [*classes.values(), *regions, found.kind])
     several = len(numbers) > 1
     return [] if axes and several and lie_on_sides(found.cases, numbers, ignore) else axes
 
