@@ -669,6 +669,7 @@ def test_data_that_changed_are_not_replayed(small, tmp_path):
     write_json(other / "dataset.json", facts)
     with pytest.raises(DataError, match="changed since this run began"):
         Run(other).replay(tmp_path / "again")
+    assert not (tmp_path / "again" / "audit.json").exists(), "refused before anything is written"
 
 
 @of_each_kind

@@ -119,11 +119,11 @@ class Causal(Recipe):
         """Choose, draw and test the graph of every network, and report."""
         from neuroloom.connectivity.networks import work_out
 
+        names = [[one.name for one in network] for network in prepared.networks]
+        run.write_dataset({"files": prepared.files, "networks": names})
         write_json(run.folder / "audit.json", [found.as_dict() for found in prepared.findings])
         for found in prepared.findings:
             run.log("audit", **found.as_dict())
-        names = [[one.name for one in network] for network in prepared.networks]
-        run.write_dataset({"files": prepared.files, "networks": names})
         done = []
         for number, network in enumerate(prepared.networks, 1):
             done.append(work_out(self, network))

@@ -81,6 +81,12 @@ class Train(Recipe):
 
     def work(self, prepared: Labelled, run: Run) -> None:
         """Train, keep the weights, judge, report."""
+        files = {
+            f"{file.parent.name}/{file.name}": digest(file)
+            for pair in prepared.train + prepared.test
+            for file in pair
+        }
+        run.write_dataset({"files": files})
         write_json(run.folder / "audit.json", [found.as_dict() for found in prepared.findings])
         for found in prepared.findings:
             run.log("audit", **found.as_dict())
@@ -89,12 +95,6 @@ class Train(Recipe):
         plan = {"steps": self.steps, "batch": 16, "from": start, "reason": reason}
         write_json(run.folder / "plan.json", plan)
         run.log("plan", **plan)
-        files = {
-            f"{file.parent.name}/{file.name}": digest(file)
-            for pair in prepared.train + prepared.test
-            for file in pair
-        }
-        run.write_dataset({"files": files})
         net = self.fit(prepared, run)
         write_atomic(run.folder / "model.safetensors", lambda path: save_net(net, path))
         run.log("fitted", role="net", fit=1, fits=1)

@@ -142,12 +142,12 @@ class Curate(Recipe):
 
     def work(self, prepared: Prepared, run: Run) -> None:
         """Curate case after case, and write the training set, the log and the report."""
+        run.write_dataset({"files": _hashes(prepared)})
         write_json(run.folder / "audit.json", [one.as_dict() for one in prepared.findings])
         for one in prepared.findings:
             run.log("audit", **one.as_dict())
         write_json(run.folder / "plan.json", {"reason": "nothing is trained"})
         run.log("plan", reason="nothing is trained")
-        run.write_dataset({"files": _hashes(prepared)})
         log, rows = Log(), []
         marks, names = prepared.marks, [case.name for case in prepared.cases]
         kept = sort_cases(names, marks.good, log, marks.bad)

@@ -110,11 +110,6 @@ class Measure(Recipe):
 
     def work(self, prepared: Prepared, run: Run) -> None:
         """Measure image after image, and write tables, metrics and the report."""
-        write_json(run.folder / "audit.json", [found.as_dict() for found in prepared.findings])
-        for found in prepared.findings:
-            run.log("audit", **found.as_dict())
-        write_json(run.folder / "plan.json", {"reason": "nothing is trained"})
-        run.log("plan", reason="nothing is trained")
         files = {
             f"{one.name}/{file.name}": digest(file)
             for one in prepared.sections
@@ -122,6 +117,11 @@ class Measure(Recipe):
             if file is not None
         }
         run.write_dataset({"files": files})
+        write_json(run.folder / "audit.json", [found.as_dict() for found in prepared.findings])
+        for found in prepared.findings:
+            run.log("audit", **found.as_dict())
+        write_json(run.folder / "plan.json", {"reason": "nothing is trained"})
+        run.log("plan", reason="nothing is trained")
         parts = []
         for number, section in enumerate(prepared.sections, start=1):
             parts.append(self.measure(section, run.folder / "artifacts"))

@@ -105,12 +105,12 @@ class Threshold(Recipe):
 
     def work(self, prepared: Prepared, run: Run) -> None:
         """Segment case after case, write the results, score and report."""
+        run.write_dataset({"files": prepared.found.hashes()})
         write_json(run.folder / "audit.json", [one.as_dict() for one in prepared.findings])
         for one in prepared.findings:
             run.log("audit", **one.as_dict())
         write_json(run.folder / "plan.json", {"reason": "nothing is trained"})
         run.log("plan", reason="nothing is trained")
-        run.write_dataset({"files": prepared.found.hashes()})
         rows, shown, flat = [], None, []
         for number, case in enumerate(prepared.found.cases, start=1):
             image = self.pick(case)

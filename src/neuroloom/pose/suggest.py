@@ -173,10 +173,10 @@ class Suggest(Recipe):
         from neuroloom.pose.doubt.videos import not_looked_at
 
         videos = prepared.videos
+        run.write_dataset({"files": prepared.files})
         told = _tell(run, [], prepared.findings)
         write_json(run.folder / "plan.json", {"reason": "nothing is trained"})
         run.log("plan", reason="nothing is trained")
-        run.write_dataset({"files": prepared.files})
         kept, tables, covers = [], [], []
         for number, one in enumerate(videos, 1):
             try:

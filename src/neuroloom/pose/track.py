@@ -237,12 +237,12 @@ class Track(Recipe):
 
     def work(self, prepared: Prepared, run: Run) -> None:
         """Link, write the tracks, measure, and report."""
+        run.write_dataset(_dataset(prepared.pairs))
         write_json(run.folder / "audit.json", [found.as_dict() for found in prepared.findings])
         for found in prepared.findings:
             run.log("audit", **found.as_dict())
         write_json(run.folder / "plan.json", {"reason": "nothing is trained"})
         run.log("plan", reason="nothing is trained")
-        run.write_dataset(_dataset(prepared.pairs))
         done = []
         every = zip(prepared.pairs, prepared.recordings, prepared.truths, strict=True)
         for pair, recording, true in every:

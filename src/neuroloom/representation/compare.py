@@ -220,12 +220,12 @@ class Compare(Recipe):
         """Compare, and report."""
         from neuroloom.representation import judged
 
+        run.write_dataset({"files": prepared.files, "stimuli": prepared.stimuli})
         write_json(run.folder / "audit.json", [found.as_dict() for found in prepared.findings])
         for found in prepared.findings:
             run.log("audit", **found.as_dict())
         write_json(run.folder / "plan.json", {"reason": "nothing is trained in advance"})
         run.log("plan", reason="nothing is trained in advance")
-        run.write_dataset({"files": prepared.files, "stimuli": prepared.stimuli})
         if self.method == "probe":
             assert prepared.labels is not None
             out = judged.judge_probe(self, prepared.models, prepared.labels, prepared.stimuli)

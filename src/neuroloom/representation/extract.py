@@ -166,13 +166,13 @@ class Extract(Recipe):
 
         from neuroloom.representation.features import extract_to
 
+        names = prepared.stimuli.names
+        run.write_dataset({"files": prepared.files, "stimuli": names})
         write_json(run.folder / "audit.json", [found.as_dict() for found in prepared.findings])
         for found in prepared.findings:
             run.log("audit", **found.as_dict())
         write_json(run.folder / "plan.json", {"reason": "nothing is trained"})
-        names = prepared.stimuli.names
         run.log("plan", reason="nothing is trained", epochs=len(names))
-        run.write_dataset({"files": prepared.files, "stimuli": names})
         facts = {"event": "progress", "role": "features", "fit": 1, "fits": 1}
         done = extract_to(
             run.folder / "artifacts" / "features",

@@ -200,12 +200,12 @@ class Measure(Recipe):
 
     def work(self, prepared: Prepared, run: Run) -> None:
         """Measure case after case, sum up, and write tables, metrics and the report."""
+        run.write_dataset(_dataset(prepared))
         write_json(run.folder / "audit.json", [found.as_dict() for found in prepared.findings])
         for found in prepared.findings or [Finding("note", "Files", "Every truth has its pair.")]:
             run.log("audit", **found.as_dict())
         write_json(run.folder / "plan.json", {"reason": "nothing is trained"})
         run.log("plan", reason="nothing is trained")
-        run.write_dataset(_dataset(prepared))
         parts = []
         for number, pair in enumerate(prepared.pairs):
             parts.append(self.measure(pair, number, prepared.classes))
