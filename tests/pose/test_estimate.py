@@ -22,7 +22,7 @@ from neuroloom.pose import predict as prediction
 from neuroloom.pose.alike import body_sizes
 from neuroloom.pose.confidence import Calibration, calibrate, cross_calibrated, slope
 from neuroloom.pose.estimate import Estimate
-from neuroloom.pose.held_out import in_blocks, paired, score_of_expectation, together
+from neuroloom.pose.held_out import paired, score_of_expectation, together, units_in_blocks
 from tests.animals import write_herd
 from tests.critters import NAMES, paint, place, points_of, write_project
 
@@ -259,7 +259,7 @@ def test_a_picture_can_be_predicted_and_text_cannot(tmp_path):
 def test_neighbouring_held_out_frames_are_one_unit():
     table = pd.DataFrame({"onset": np.arange(20.0), "path": "v"})
     fold = Fold("the last fifth", np.arange(8), np.arange(8, 20), ["the last fifth"] * 12)
-    units = in_blocks([fold], table)[0].units
+    units = units_in_blocks([fold], table)[0].units
     assert [units.count(name) for name in dict.fromkeys(units)] == [5, 5, 2]
 
 

@@ -339,7 +339,7 @@ def affine_gap(one: np.ndarray, other: np.ndarray, unit: str) -> np.ndarray:
     return np.asarray(gap if placed else gap[:, :3])
 
 
-def apart(one: np.ndarray, other: np.ndarray, unit: str) -> float:
+def affine_mismatch(one: np.ndarray, other: np.ndarray, unit: str) -> float:
     """Return by how much two affines differ; 0 where that is no more than what files round.
 
     Examples
@@ -347,8 +347,8 @@ def apart(one: np.ndarray, other: np.ndarray, unit: str) -> float:
     >>> import numpy as np
     >>> moved = np.eye(4)
     >>> moved[0, 3] = 7.0
-    >>> apart(moved, np.eye(4), "mm"), apart(np.eye(4) + 1e-5, np.eye(4), "mm")
-    (7.0, 0.0)
+    >>> [affine_mismatch(own, np.eye(4), "mm") for own in (moved, np.eye(4) + 1e-5)]
+    [7.0, 0.0]
     """
     gap = affine_gap(one, other, unit)
     room = _ROUNDED * np.maximum(1.0, np.abs(one))[:, : gap.shape[1]]

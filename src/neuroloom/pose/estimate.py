@@ -162,12 +162,12 @@ class Estimate(Study):
                 f"There is {len(dataset)} labelled frame only: nothing can be held out. Label more "
                 "(50 to 200 are usual); `--folds 0` fits on everything and judges nothing."
             )
-        from neuroloom.pose.held_out import in_blocks
+        from neuroloom.pose.held_out import units_in_blocks
         from neuroloom.pose.units import whole_moments
 
         folds = whole_moments(super()._split(dataset, by), dataset.table)
         several = by in UNITS and len({unit for fold in folds for unit in fold.units}) > 1
-        return folds if several else in_blocks(folds, dataset.table)
+        return folds if several else units_in_blocks(folds, dataset.table)
 
     def _new_plan(self, prepared: Prepared, run: Run) -> Plan:
         """Settle the steps of a fit by measured speed, leaving time to predict and to report."""

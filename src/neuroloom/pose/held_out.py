@@ -32,7 +32,7 @@ HALF = 0.5  # of a body's length: what two nets see nearer than that is one anim
 PARTS = 5  # of the held-out frames, where there is one fold, to cross-fit the calibration
 
 
-def in_blocks(folds: list[Fold], table: pd.DataFrame) -> list[Fold]:
+def units_in_blocks(folds: list[Fold], table: pd.DataFrame) -> list[Fold]:
     """Return folds whose units are a few neighbouring frames, not whole stretches.
 
     Frames of one video resemble their neighbours: an interval resamples blocks of them.

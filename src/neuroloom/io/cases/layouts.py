@@ -281,7 +281,12 @@ def unions(kinds: Iterable[str]) -> set[str]:
     ({'axonmyelin'}, set())
     """
     known = set(kinds)
-    return known & {one + other for one, other in permutations(known, 2)}
+    return known & _two_in_one(known)
+
+
+def _two_in_one(kinds: Iterable[str]) -> set[str]:
+    """Return what a mask of two of the classes is called."""
+    return {one + other for one, other in permutations(kinds, 2)}
 
 
 def name_and_class(place: str, names: Container[str]) -> tuple[str, str]:
@@ -403,12 +408,12 @@ def _united(masks: Mapping[str, Mapping[str, str]]) -> set[str]:
     >>> sorted(found)
     ['1/a_axonmyelin.png', '1/a_myelinaxon.png']
     """
-    found = set()
-    for one, other in permutations(masks, 2):
-        for file in masks[one].values():
+    found, both = set(), _two_in_one(masks)
+    for kind, own in masks.items():
+        for file in own.values():
             folder, slash, name = file.rpartition("/")
-            before, word, after = name.rpartition(one)
-            found |= {f"{folder}{slash}{before}{word}{other}{after}"} if word else set()
+            before, word, after = name.rpartition(kind)
+            found |= {f"{folder}{slash}{before}{two}{after}" for two in both if word}
     return found
 
 

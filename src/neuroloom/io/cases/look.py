@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from neuroloom.core.errors import DataError
-from neuroloom.core.recording import apart
+from neuroloom.core.recording import affine_mismatch
 from neuroloom.io.cases.layouts import few
 from neuroloom.io.cases.model import Case
 from neuroloom.io.cases.truth import is_inside, numbers_inside, raw_label
@@ -234,7 +234,7 @@ def _place(seen: Seen, file: Path, own: ImageHeader, other: ImageHeader) -> None
             "it is flipped or turned; write it on the image's grid.",
         )
         return
-    if far := apart(own.affine, place, own.unit):
+    if far := affine_mismatch(own.affine, place, own.unit):
         seen.say(
             "error",
             file,

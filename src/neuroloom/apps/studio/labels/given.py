@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neuroloom.core.errors import DataError
-from neuroloom.core.recording import apart
+from neuroloom.core.recording import affine_mismatch
 
 if TYPE_CHECKING:
     from neuroloom.io.images import ImageHeader
@@ -62,7 +62,7 @@ def _on_grid(given: np.ndarray, own: ImageHeader, other: ImageHeader) -> np.ndar
         here = Turn(own.affine, own.shape)
         if not np.isnan([here.ways, there.ways]).any():
             given = here.back(there.there(given))
-            far = apart(here.affine_there, there.affine_there, own.unit)
+            far = affine_mismatch(here.affine_there, there.affine_there, own.unit)
     if given.shape != own.shape:
         raise DataError(
             f"{other.source}: its grid is {given.shape}, that of {own.source} is {own.shape}; "
