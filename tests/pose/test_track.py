@@ -20,7 +20,7 @@ from neuroloom.pose.link.measures import score_identities
 from neuroloom.pose.link.names import animals_of
 from neuroloom.pose.link.pairs import TrackPair, find_track_pairs, to_detections
 from neuroloom.pose.link.spans import at_frames
-from neuroloom.pose.track import Track
+from neuroloom.pose.track import Track, within
 from tests.animals import as_recording, write_clip, write_crossings
 from tests.pose.crossings import simulate
 
@@ -395,3 +395,21 @@ def test_a_truth_of_labelled_frames_judges_these_alone(tmp_path, kind):
     told = (run.folder / "audit.json").read_text()
     assert "the truth is of 5 of the frames 3 to 123; only these are judged" in told
     assert "nobody was there" not in told
+    assert ("In 119 others it shows nobody" in told) == (kind == "analysis")
+
+
+@pytest.mark.parametrize("ending", [".slp", ".h5", ".analysis.h5"])
+def test_ghosts_in_empty_frames_of_a_full_truth_are_judged(tmp_path, ending):
+    case = simulate(2, 200, 0, noise=0.0, misses=0.0, lost_keypoints=0.0)
+    found, true = as_recording(case.truth, ["a", "b"]), case.truth.copy()
+    true[80:] = np.nan  # the animals are out of view
+    write_tracks(found, tmp_path / "clip.h5")
+    place = write_tracks(as_recording(true, ["a", "b"]), tmp_path / f"truth/clip{ending}")
+    told = []
+    kept = within(read_tracks(place), read_tracks(tmp_path / "clip.h5"), "clip", told)
+    if ending == ".analysis.h5":  # may as well be of frames that nobody labelled
+        assert kept.sizes["time"] == 80
+        assert "In 120 others it shows nobody" in told[0].detail
+        return
+    assert kept.sizes["time"] == 200
+    assert not told

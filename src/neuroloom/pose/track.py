@@ -404,14 +404,26 @@ def within(
             f"{name}: has tracks of the frames {own[0]} to {own[-1]}, the truth {theirs}."
         )
     if len(shared) < len(own):
-        every = len(shared) == shared[-1] - shared[0] + 1
-        count = "the" if every else f"{len(shared)} of the"
-        detail = f"{name}: the truth is of {count} frames {shared[0]} to {shared[-1]}; only these "
-        told.append(Finding("warning", "Truth of a part", f"{detail}are judged."))
+        empty = int(np.isin(truth.coords["frame"].values, np.setdiff1d(own, shared)).sum())
+        told.append(Finding("warning", "Truth of a part", _of_a_part(name, shared, empty)))
     if left_out := int((~np.isin(shared, truth.coords["frame"].values)).sum()):
         detail = f"{whose}: {left_out} frames are not in the file: nobody was there."
         told.append(Finding("note", "Frames left out", detail))
     return at_frames(truth, shared)
+
+
+def _of_a_part(name: str, judged: np.ndarray, empty: int) -> str:
+    """Say of which frames a truth is, and of how many others it has rows that show nobody."""
+    every = len(judged) == judged[-1] - judged[0] + 1
+    count = "the" if every else f"{len(judged)} of the"
+    said = f"{name}: the truth is of {count} frames {judged[0]} to {judged[-1]}; only these are "
+    if not empty:
+        return f"{said}judged."
+    return (
+        f"{said}judged. In {empty} others it shows nobody, as in frames that nobody labelled, and "
+        "what was found there costs nothing. Where all animals were away, give it as .slp or as "
+        "DeepLabCut's table with a row for every frame: then they are judged."
+    )
 
 
 def to_recording(done: Tracked) -> xr.DataArray:

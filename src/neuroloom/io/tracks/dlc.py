@@ -69,6 +69,8 @@ def _tracks(path: Path, table: PointTable, rows: np.ndarray, rate: float | None)
         frames=frames[order],
     )
     made.attrs["scorer"] = table.scorer
+    # Rows that pictures name may wait for somebody who labels them; numbered ones are results.
+    made.attrs["listed"] = all(row.isdigit() for row in table.rows)
     return made
 
 

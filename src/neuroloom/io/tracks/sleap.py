@@ -81,6 +81,7 @@ def _tracks(path: Path, held: Any, frames: list[Any], rate: float | None) -> xr.
     film = frames[0].video.filename
     made.attrs["video"] = str(PureWindowsPath(film[0]).parent) if isinstance(film, list) else film
     made.attrs["edges"] = [list(map(int, pair)) for pair in held.skeletons[0].edge_inds]
+    made.attrs["listed"] = True  # a frame of which nothing is known is not in the file
     return made
 
 

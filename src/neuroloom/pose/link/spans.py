@@ -54,12 +54,14 @@ def labelled_frames(recording: xr.DataArray) -> np.ndarray:
     """Return the frames of which a truth says who was there, by rising number.
 
     These are all from its first to its last. Where it shows animals in less than half of them, it
-    is of frames that somebody labelled here and there, and of the others it says nothing.
+    is of frames that somebody labelled here and there, and of the others it says nothing. Where
+    the format lists the frames of which something is known, those in which it lists nobody count
+    with these.
 
     Parameters
     ----------
     recording
-        A `tracks` recording.
+        A `tracks` recording. The attribute `listed` says whether the format lists frames.
 
     Examples
     --------
@@ -73,7 +75,8 @@ def labelled_frames(recording: xr.DataArray) -> np.ndarray:
     known = recording.coords["frame"].values.astype(int)
     seen = recording.notnull().all("space").any(("keypoints", "individuals")).values
     span = known[-1] - known[0] + 1
-    return known[seen] if 2 * seen.sum() < span else np.arange(known[0], known[0] + span)
+    told = len(known) if recording.attrs.get("listed") else seen.sum()
+    return known[seen] if 2 * told < span else np.arange(known[0], known[0] + span)
 
 
 def over_one_span(recordings: Sequence[xr.DataArray]) -> list[xr.DataArray]:
