@@ -275,6 +275,13 @@ def test_names_of_the_data_in_another_order_move_the_channels(tmp_path):
     )
 
 
+def test_names_of_the_data_in_their_order_move_nothing(tmp_path):
+    data = grids.write_msd(tmp_path)
+    recipe = Segment(channels=["flair", "T1w"])
+    assert recipe.read(data).x[0].order == ()
+    assert Segment(channels=["T1w", "flair"]).read(data).x[0].order == (1, 0)
+
+
 def test_channels_without_names_go_by_place():
     assert match_channels([], {"channels": ["T1", "T2"]}) == ()
     assert match_channels(["0000", "0001"], {"channels": ["T1", "T2"]}) == ()

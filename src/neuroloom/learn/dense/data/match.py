@@ -132,6 +132,8 @@ def ordered_by(found: FoundCases, names: Sequence[str]) -> FoundCases:
     if len(own) != len(names) or not (_tell_apart(own) and _tell_apart(names)):
         return found
     known, asked = [plain(name) for name in own], [plain(name) for name in names]
+    if known == asked:
+        return found
     if set(known) == set(asked):
         order = tuple(known.index(name) for name in asked)
         return replace(found.changed(order=order), channels=[own[place] for place in order])
