@@ -2,9 +2,7 @@
 
 What people placed counts; predictions are taken only where a file has nothing else, which the notes
 say. An animal with a track is named by it, others are numbered within their frame. Points are
-pixels as sleap-io gives them, where the centre of the top-left pixel is (0, 0). Virtual crops of a
-film (sleap-io's `Video.crop`) are taken as the film: points are moved to whole frames, and what is
-labelled in several crops of a frame stands in one.
+pixels as sleap-io gives them, where the centre of the top-left pixel is (0, 0).
 """
 
 from __future__ import annotations
@@ -15,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.core.errors import DataError
 from neuroloom.core.files import write_atomic
 from neuroloom.io.labels.model import Labels, Skeleton, guess_swaps, listed
 from neuroloom.io.labels.pictures import is_bgr, told_apart, where_all
 from neuroloom.io.labels.sheets import frame_number
+from neuroloom.io.labels.sleapfile import is_film, is_packed, load_sleap, sleap_io, video_names
 
 _FREE = "individual_"
 
@@ -44,7 +43,7 @@ def write(labels: Labels, path: Path, images: bool = True) -> list[Path]:
     file = path if path.suffix.lower() == ".slp" else path / own
     made = to_sleap(labels)
     package = file.name.lower().endswith(".pkg.slp")
-    kept = package and any(map(_is_packed, made.videos))
+    kept = package and any(map(is_packed, made.videos))
     embed = None if kept else package and images  # None: copied as they are, not embedded anew
 
     def save(partial: Path) -> None:
@@ -64,7 +63,7 @@ def _keep_colours(videos: list[Any], copy: Path) -> None:
 
     with h5py.File(copy, "r+") as new:
         for place, video in enumerate(videos):
-            if _is_packed(video):
+            if is_packed(video):
                 with open_h5(Path(video.filename)) as old:
                     first = "BGR" if is_bgr(old, video.backend_metadata["dataset"]) else "RGB"
                 new[f"video{place}/video"].attrs["channel_order"] = first
@@ -84,101 +83,6 @@ def write_suggestions(labels: Labels, file: Path) -> list[Path]:
 
     file.parent.mkdir(parents=True, exist_ok=True)
     return [write_atomic(file, save)]
-
-
-def sleap_io() -> Any:
-    """Return the package sleap-io.
-
-    Raises
-    ------
-    ConfigError
-        If it is not installed.
-    """
-    try:
-        import sleap_io as package
-    except ImportError as error:
-        raise ConfigError(
-            f"SLEAP and NWB files need sleap-io ({error}): pip install 'neuroloom[pose]'."
-        ) from error
-    return package
-
-
-def load_sleap(file: Path) -> Any:
-    """Return sleap-io's labels of a .slp, of whole frames where they were placed in crops.
-
-    Raises
-    ------
-    DataError
-        If it is damaged or another thing, or holds pictures of several crops of one film.
-    """
-    from neuroloom.io.pandas_h5 import open_h5
-
-    package = sleap_io()
-    open_h5(file).close()
-    try:
-        held = package.load_slp(str(file), open_videos=False)
-    except (OSError, KeyError, ValueError, IndexError, TypeError, AttributeError) as error:
-        raise DataError(f"{file}: is no sound SLEAP file: {error}.") from error
-    return _uncropped(held, file) if any(map(_crop, held.videos)) else held
-
-
-def _crop(video: Any) -> tuple[int, ...] | None:
-    """Return the rectangle (x1, y1, x2, y2), px, that a virtual crop shows of its film."""
-    return (video.backend_metadata or {}).get("crop")
-
-
-def _uncropped(held: Any, file: Path) -> Any:
-    """Return labels with whole films in the place of their crops."""
-    whole = _whole_videos(held.videos, file)
-    frames: dict[tuple[int, int], Any] = {}
-    for frame in held.labeled_frames:
-        if crop := _crop(frame.video):
-            for instance in frame.instances:
-                instance.points["xy"] += crop[:2]
-        frame.video = whole[id(frame.video)]
-        first = frames.setdefault((id(frame.video), int(frame.frame_idx)), frame)
-        if first is not frame:
-            first.instances += frame.instances
-    held.labeled_frames = list(frames.values())
-    held.videos = list({id(video): video for video in whole.values()}.values())
-    return held
-
-
-def _whole_videos(videos: Iterable[Any], file: Path) -> dict[int, Any]:
-    """Return for each video, by identity, that which shows its whole frames."""
-    whole: dict[int, Any] = {}
-    of_film: dict[str, Any] = {}
-    for video in sorted(videos, key=lambda video: bool(_crop(video))):  # films before their crops
-        named = str(_source(video)) if _is_film(video) else str(video.filename)
-        if _crop(video) and named in of_film:
-            if _is_packed(video):
-                raise DataError(
-                    f"{file}: holds pictures of several crops of {named}; save it without "
-                    "pictures, beside its film."
-                )
-            whole[id(video)] = of_film[named]
-            continue
-        whole[id(video)] = _whole_video(video) if _crop(video) else video
-        of_film.setdefault(named, whole[id(video)])
-    return whole
-
-
-def _whole_video(video: Any) -> Any:
-    """Return a video that shows all of what a virtual crop shows a part of."""
-    about = dict(video.backend_metadata)
-    about["shape"] = about.pop("source_shape", None)
-    del about["crop"], about["crop_fill"]
-    return sleap_io().Video(
-        filename=video.filename,
-        backend_metadata=about,
-        source_video=video.source_video if _is_packed(video) else None,
-        open_backend=False,
-    )
-
-
-def _is_packed(video: Any) -> bool:
-    """Say whether a video is pictures inside a .pkg.slp."""
-    return bool((video.backend_metadata or {}).get("dataset"))
 
 
 def from_sleap(held: Any, file: Path, source: str) -> Labels:
@@ -314,46 +218,18 @@ def _track_slots(instances: Iterable[Any]) -> list[str]:
     return names
 
 
-def video_names(videos: Iterable[Any]) -> dict[int, str]:
-    """Return a name of its own for each video: that of the file, with its folder where needed."""
-    paths = {id(video): _source(video) for video in videos}
-    stems = [path.stem for path in paths.values()]
-    names: dict[int, str] = {}
-    for place, path in paths.items():
-        lone = stems.count(path.stem) == 1
-        name = path.stem if lone else f"{path.parent.name}/{path.stem}"
-        while name in names.values():
-            name += "_"
-        names[place] = name
-    return names
-
-
-def _source(video: Any) -> PureWindowsPath:
-    """Return the path of the video that frames are of; this class splits at both slashes."""
-    while video.source_video is not None:
-        video = video.source_video
-    name = video.filename
-    if isinstance(name, list):
-        return PureWindowsPath(name[0]).parent if name else PureWindowsPath("pictures")
-    return PureWindowsPath(name)
-
-
 def _files_named(held: Any, frames: Iterable[Any], file: Path) -> list[str]:
     """Return the files of all films, and those of the labelled frames that are pictures."""
-    films = [_file_named(video, 0, file) for video in held.videos if _is_film(video)]
+    films = [_file_named(video, 0, file) for video in held.videos if is_film(video)]
     return films + [_file_named(frame.video, int(frame.frame_idx), file) for frame in frames]
-
-
-def _is_film(video: Any) -> bool:
-    return not isinstance(video.filename, list)
 
 
 def _file_named(video: Any, number: int, file: Path) -> str:
     """Return the file that a frame is in, as the project names it; "" if it names none."""
-    if not _is_film(video):
+    if not is_film(video):
         return str(video.filename[number]) if number < len(video.filename) else ""
     inside = str(video.filename)
-    return file.name if _is_packed(video) and inside in ("", ".", str(file)) else inside
+    return file.name if is_packed(video) and inside in ("", ".", str(file)) else inside
 
 
 def _record(
@@ -363,7 +239,7 @@ def _record(
     named = _file_named(video, number, file)
     found, image = places[named], ""
     dataset = (video.backend_metadata or {}).get("dataset")
-    if not _is_film(video):
+    if not is_film(video):
         image, number = found, frame_number(named, number)
     elif found:
         image = _stored(file.parent, found, dataset, number) if dataset else f"{found}::{number}"
@@ -403,16 +279,16 @@ def _videos(labels: Labels) -> tuple[dict[str, Any], list[int]]:
 
 
 def _given(video: Any) -> list[str]:
-    return [str(name) for name in ([video.filename] if _is_film(video) else video.filename)]
+    return [str(name) for name in ([video.filename] if is_film(video) else video.filename)]
 
 
 def _here(video: Any, root: Path, places: dict[str, str]) -> Any:
     """Return a video that names its file where it is now, so that a .slp elsewhere finds it."""
-    if _is_packed(video):
+    if is_packed(video):
         return video
     given = [(name, places[name]) for name in _given(video)]
     here = [str((root / place).resolve()) if place else name for name, place in given]
-    if not _is_film(video):
+    if not is_film(video):
         return sleap_io().Video.from_filename(here)
     video.replace_filename(here[0], open=False)
     return video

@@ -15,13 +15,8 @@ from neuroloom.core.errors import DataError
 from neuroloom.core.files import write_atomic
 from neuroloom.core.recording import tracks
 from neuroloom.io.labels.model import Skeleton, listed
-from neuroloom.io.labels.sleap import (
-    load_sleap,
-    make_skeleton,
-    place_animals,
-    sleap_io,
-    video_names,
-)
+from neuroloom.io.labels.sleap import make_skeleton, place_animals
+from neuroloom.io.labels.sleapfile import load_sleap, sleap_io, video_names
 
 if TYPE_CHECKING:
     import xarray as xr
