@@ -177,7 +177,8 @@ class Suggest(Recipe):
         told = _tell(run, [], prepared.findings)
         write_json(run.folder / "plan.json", {"reason": "nothing is trained"})
         run.log("plan", reason="nothing is trained")
-        kept, tables, covers = [], [], []
+        kept: list[Doubted] = []
+        tables, covers = [], []
         for number, one in enumerate(videos, 1):
             try:
                 table, cover = self.choose(one)

@@ -307,8 +307,9 @@ class Workspace:
     def disk(self) -> Disk:
         """Return how full the disk is, and what of it is ours."""
         total, _, free = shutil.disk_usage(self.root)
-        ours = (folder_size(folder) for folder in (self.runs, self.uploads, self.labels))
-        return Disk(free, total, *ours, low=free < self.keep_free)
+        held = (folder_size(folder) for folder in (self.runs, self.uploads, self.labels))
+        runs, uploads, labels = held
+        return Disk(free, total, runs, uploads, labels, free < self.keep_free)
 
 
 def plain_name(name: str) -> str:
