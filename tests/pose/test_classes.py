@@ -79,7 +79,7 @@ def test_a_class_goes_with_its_animal_to_another_place(project):
     moved, _ = as_trained(fewer, trained, project)
     assert moved.classes.tolist() == [[last, ""]]
     named, _ = as_trained(fewer, trained | {"identity": True}, project)
-    assert named.classes.tolist() == [["", "", "", last]]
+    assert named.classes.tolist() == [["", "", last]]
 
 
 def test_a_net_of_classes_gives_each_animal_one(project):
