@@ -88,7 +88,8 @@ class Classes(Work):
 
         Or set the `pattern` of the names, "{subject}/*": it reads them as they are shown.
         """
-        labels, classes, lines = list(self.labels), list(self.facts["classes"]), []
+        labels, classes = list(self.labels), list(self.facts["classes"])
+        lines: list[dict[str, Any]] = []
         pattern = self._pattern
         for edit in edits:
             if "pattern" in edit:
