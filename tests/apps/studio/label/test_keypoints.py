@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from neuroloom.apps.studio.labels.doubts import weigh
 from neuroloom.io.labels import read_labels, write_labels
 from neuroloom.io.video import write_video
 from tests.apps.studio.conftest import message, wait
@@ -236,6 +237,21 @@ def test_the_most_doubtful_frame_comes_first(client, begun, studio, place):
     assert found["order"][0] == 2
     assert found["why"][2] == "nose: label and net disagree"
     assert found["points"][0][0][1] == [19.0, 10.0, 0.9]
+
+
+def test_a_frame_whose_sides_are_exchanged_is_the_most_doubtful_though_the_net_learnt_it():
+    """A net of few frames fits them all: what it finds says nothing of a label that is wrong."""
+    rng = np.random.default_rng(0)
+    body = np.array([[-5.5, -9.5], [-5.5, 8.5], [-30.0, 0.0]])
+    walk = np.array([[60.0 + 12 * k, 50.0] for k in range(5)])[:, None]
+    points = body + walk + rng.normal(0, 0.4, (5, 3, 2))
+    points[2] = points[2][[1, 0, 2]]
+    found = np.dstack([points, np.full((5, 3), 0.9)])[:, None]
+    found[3, 0, 0, :2] += 60.0
+    doubt, why = weigh(found, points[:, None], ("ear_l", "ear_r", "tail"), [(0, 1)])
+    assert np.argsort(-doubt, kind="stable").tolist()[:2] == [2, 3]
+    assert why[2] == "left and right fit the other frames the other way round"
+    assert weigh(found, points[:, None], ("ear_l", "ear_r", "tail"))[0].argmax() == 3
 
 
 def test_saving_is_quick(client, begun):

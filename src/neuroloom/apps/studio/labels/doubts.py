@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from neuroloom.core.errors import DataError
+from neuroloom.pose.doubt.signs import FLIPPED, flips
 
 if TYPE_CHECKING:
     from neuroloom.io.labels import Labels
@@ -55,12 +57,17 @@ def read_found(prediction: Path, pictures: Path, labels: Labels) -> np.ndarray:
 
 
 def weigh(
-    found: np.ndarray, points: np.ndarray, names: tuple[str, ...]
+    found: np.ndarray,
+    points: np.ndarray,
+    names: tuple[str, ...],
+    swaps: Sequence[tuple[int, int]] = (),
 ) -> tuple[np.ndarray, list[str]]:
     """Return the doubt of each frame, 0 to 1, and why in words.
 
-    Where somebody labelled, the doubt is how far the label lies from what the net found, over the
-    size of the animal; where nobody did, how unsure the net is of its least sure point.
+    Where somebody labelled, the doubt grows with how far the label lies from what the net found,
+    over the size of the animal, as 1 - exp(-distance); where nobody did, it is how unsure the net
+    is of its least sure point. A frame of which the labels fit the other frames only once left and
+    right are exchanged comes before all: a net learns such a mistake and then agrees with it.
 
     Parameters
     ----------
@@ -68,6 +75,10 @@ def weigh(
         Shape (frame, individual, keypoint, 3): x, y, confidence.
     points
         Shape (frame, individual, keypoint, 2): labels, NaN where there are none.
+    names
+        Of the keypoints.
+    swaps
+        Left-right pairs of keypoints.
 
     Examples
     --------
@@ -78,7 +89,7 @@ def weigh(
     """
     unsure = np.where(np.isfinite(found[..., 2]), 1 - found[..., 2], 1.0)
     gap = np.linalg.norm(found[..., :2] - points, axis=-1)
-    share = np.clip(gap / _size(points, found)[:, None, None], 0, 1)
+    share = 1 - np.exp(-gap / _size(points, found)[:, None, None])
     labelled = np.isfinite(points).all(-1)
     each = np.where(labelled, np.where(np.isfinite(share), share, 0.5), unsure)
     empty = ~labelled.any(2, keepdims=True)
@@ -91,7 +102,10 @@ def weigh(
         else f"{names[p]}: the net is unsure"
         for row, (a, p) in enumerate(zip(animal, point, strict=True))
     ]  # fmt: skip
-    return np.clip(flat.max(1), 0, 1), why
+    doubt = np.clip(flat.max(1), 0, 1)
+    for row in np.flatnonzero((flips(points, swaps) < FLIPPED).any(1)):
+        doubt[row], why[row] = 1.0, "left and right fit the other frames the other way round"
+    return doubt, why
 
 
 def _size(points: np.ndarray, found: np.ndarray) -> np.ndarray:

@@ -208,7 +208,8 @@ class Keypoints(Work):
         from neuroloom.apps.studio.labels.doubts import read_found, weigh
 
         found = read_found(prediction, self.folder / "pictures", self.labels)
-        doubt, why = weigh(found, self.points, self.labels.skeleton.keypoints)
+        skeleton = self.labels.skeleton
+        doubt, why = weigh(found, self.points, skeleton.keypoints, skeleton.swaps)
         return {
             "points": plain(found),
             "doubt": [round(float(value), 4) for value in doubt],
