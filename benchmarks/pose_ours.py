@@ -12,9 +12,7 @@ import numpy as np
 import torch
 
 from neuroloom.core.files import read_json
-from neuroloom.io.video import Video
 from neuroloom.pose.estimate import Estimate
-from neuroloom.pose.predict import predict_video
 
 
 def main(job: dict) -> dict:
@@ -24,13 +22,11 @@ def main(job: dict) -> dict:
         began = time.perf_counter()
         run = study.run(Path(job["project"]), out=Path(folder) / "run")
         trained = time.perf_counter() - began
-        ensemble = study.load_model(run)
         metrics = read_json(run.folder / "metrics.json")
-    with Video(Path(job["video"]), patch=True) as video:
         began = time.perf_counter()
-        table, _ = predict_video(ensemble, video, "video", None)
+        table = run.predict(job["video"])
         seconds = time.perf_counter() - began
-        frames = len(video)
+    frames = table["frame"].nunique()
     whole = np.isfinite(table[["x", "y"]].to_numpy()).all()
     return {
         "error_px": metrics["mean_error_px"]["value"],

@@ -94,7 +94,9 @@ class Track(Recipe):
     smooth: bool = setting(
         False, "draw smooth paths, as stiff as tells frames that are left out best", basic=True
     )
-    sizes: bool = setting(False, "tell animals apart by their size, too", basic=True)
+    shape: bool = setting(
+        True, "tell animals apart by the proportions of their bodies where motion cannot"
+    )
     overlay: bool = setting(
         False, "write the video with its animals, a colour each; see `video`, or it lies beside"
     )
@@ -154,14 +156,7 @@ class Track(Recipe):
         return Prepared(pairs, recordings, [truth for _, _, truth in every], told)
 
     def _can_be_done(self, pair: TrackPair, recording: xr.DataArray) -> None:
-        """Refuse sizes of bodies that have none, and a drawing of a video that is not there."""
-        from neuroloom.pose.link.names import animals_of
-
-        if self.sizes and animals_of(recording).sizes["keypoints"] < 2:
-            raise ConfigError(
-                f"sizes: the animals of '{pair.name}' have one keypoint, which has no size; leave "
-                "it out. `video` tells animals apart by their colour."
-            )
+        """Refuse a drawing of a video that is not there."""
         if self.overlay:
             self.footage(pair, recording)
 
@@ -297,11 +292,11 @@ class Track(Recipe):
         return fill_gaps(tracks, self.fill)
 
     def looks(self, points: np.ndarray, recording: xr.DataArray) -> np.ndarray | None:
-        """Return what sets animals apart (time, slot, feature), None where nothing is asked."""
+        """Return what may set animals apart (time, slot, feature), None where nothing is asked."""
         from neuroloom.io.video import Video
-        from neuroloom.pose.link.looks import body_colour, body_length
+        from neuroloom.pose.link.looks import body_colour, body_shape
 
-        parts = [body_length(points)] if self.sizes else []
+        parts = [body_shape(points)] if self.shape else []
         if self.video is not None:
             with Video(self.video, patch=True) as video:
                 parts.append(body_colour(video, points, recording.coords["frame"].values))

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from neuroloom.io.labels.sides import flips
 from neuroloom.pose.data import audit_frames, read_frames
 from neuroloom.pose.doubt.signs import (
     disagreement,
     edge_deviation,
-    flips,
     frame_doubts,
     jumps,
     same_frames,

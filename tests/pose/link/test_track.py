@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from neuroloom.core.errors import DataError
+from neuroloom.pose.link.looks import body_shape
 from neuroloom.pose.link.measures import score_identities
 from neuroloom.pose.link.motion import begin, estimate_motion, predict, update
 from neuroloom.pose.link.stitch import find_ends, learn_drift, link_costs, stitch
@@ -21,7 +22,7 @@ from neuroloom.pose.link.track import (
     link,
     link_nearest,
 )
-from tests.pose.crossings import Crossings, encounters, simulate
+from tests.pose.crossings import BODY, Crossings, encounters, simulate, wander
 
 
 def scores(case: Crossings, identity: np.ndarray, animals: int):
@@ -99,6 +100,50 @@ def test_looks_decide_where_motion_cannot():
     seeing = link(points, looks=looks[..., None]).identity
     assert seeing[0, 0] == seeing[250, 0]
     assert seeing[0, 1] == seeing[250, 1]
+
+
+def changing(animals, seed, differ, change, lasting):
+    """Animals whose proportions differ and change as they go; of two that overlap one hides."""
+    rng = np.random.default_rng(seed)
+    path = wander(animals, 600, rng, 150.0 * np.sqrt(animals))
+    size = np.zeros((600, animals, 2))
+    for frame in range(1, 600):
+        kept = np.exp(-1 / lasting)
+        fresh = rng.normal(0, change * np.sqrt(1 - kept**2), (animals, 2))
+        size[frame] = kept * size[frame - 1] + fresh
+    body = BODY * np.exp(size + rng.normal(0, differ, (animals, 2)))[:, :, None]
+    cos, sin = np.cos(path[..., 2]), np.sin(path[..., 2])
+    turn = np.stack([cos, sin, -sin, cos], -1).reshape(*cos.shape, 2, 2)
+    truth = path[..., None, :2] + body @ turn
+    found = truth + rng.normal(0, 1.5, truth.shape)
+    for one in range(animals):
+        for other in range(one):
+            near = np.linalg.norm(path[:, one, :2] - path[:, other, :2], axis=-1) < 16
+            hidden = np.flatnonzero(near & (rng.random(600) < 0.8))
+            found[hidden, np.where(rng.random(len(hidden)) < 0.5, one, other)] = np.nan
+    return truth, found
+
+
+def scored(truth, found, looks):
+    linked = link(found, animals=truth.shape[1], looks=looks)
+    tracks = fill_gaps(arrange(found, linked.identity, linked.animals), 40)
+    return score_identities(truth, tracks).idf1
+
+
+@pytest.mark.parametrize("seed", [2, 3])
+def test_proportions_name_animals_that_overlapped_for_long(seed):
+    truth, found = changing(5, seed, differ=0.15, change=0.03, lasting=30)
+    assert scored(truth, found, None) < 0.95
+    assert scored(truth, found, body_shape(found)) > 0.985
+
+
+def test_animals_of_one_kind_are_not_told_apart_by_postures_that_come_and_go():
+    told = []
+    for seed in (0, 1, 3, 4):
+        truth, found = changing(3, seed, differ=0.0, change=0.15, lasting=100)
+        told.append([scored(truth, found, looks) for looks in (None, body_shape(found))])
+    blind, seeing = np.mean(told, 0)
+    assert seeing > blind - 0.001
 
 
 def test_a_toss_up_is_a_suspect_and_a_clear_crossing_is_none():
@@ -230,7 +275,7 @@ def test_a_suspect_bears_the_names_that_looks_gave_at_its_frame():
     middle = np.stack([x, np.zeros_like(x)], -1) + rng.normal(0, 0.5, (260, 3, 2))
     points = middle[:, :, None] + np.array([[0.0, 0.0], [0.0, 12.0]])
     looks = np.array([1.0, 5.0, 9.0]) + rng.normal(0, 0.3, (260, 3))
-    looks[30:50] = looks[130:200] = np.nan
+    looks[30:50] = looks[130:] = np.nan
     told = link(points, looks=looks[..., None], animals=3)
     first, second, third = told.identity[10]
     assert told.identity[100].tolist() == [first, second, third]

@@ -5,8 +5,8 @@
 - `write_labels(labels, path, format)` writes them back, in their own format or another.
 - One file a format, with `claims(path)`, `read(path)` and `write(labels, path, images)`; its name
   stands in `LABELS` of `core/registry.py`.
-- `model.guess_swaps` reads left and right from names; `usable.keep_usable` leaves out what cannot
-  teach, by name.
+- `model.guess_swaps` reads left and right from names; `sides.flips` tells labels that exchange
+  them; `usable.keep_usable` leaves out what cannot teach, by name.
 """
 
 from neuroloom.io.labels.door import read_labels, write_labels

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neuroloom.core.blocks import block_means
+from neuroloom.io.labels.sides import FLIPPED, flips
 from neuroloom.pose.alike import body_centres, body_scale
 from neuroloom.pose.group import choose_edges
 
@@ -19,7 +20,6 @@ Edges = Sequence[tuple[int, int]]
 LENGTH = 5.0  # robust SDs of the logarithm from which on a length is suspicious …
 STRETCH = 1.5  # … if it is also longer or shorter by such a factor
 LEAST = 3.0  # … and by so many px, which no hand's tremor explains
-FLIPPED = 0.6  # of the misfit that is left once left and right are exchanged
 SAME = 1.0  # grey levels: pictures that differ less on average are one
 SMALL = (24, 32)  # rows and columns of the small picture by which frames are compared
 COLUMNS = ("frame", "individual", "what", "score", "detail")
@@ -154,83 +154,6 @@ def disagreement(several: Sequence[np.ndarray]) -> np.ndarray:
     mean = np.where(known, points, 0.0).sum(0) / count
     squared = np.where(known, (points - mean) ** 2, 0.0).sum((0, -1)) / count[..., 0]
     return np.where(known.sum(0)[..., 0] > 1, np.sqrt(squared), np.nan)
-
-
-def flips(points: np.ndarray, swaps: Edges) -> np.ndarray:
-    """Return how much better each body fits the usual shape with left and right exchanged.
-
-    Bodies are laid onto their mean shape by turning, moving and scaling, never mirroring; so one
-    whose left and right are exchanged does not fit.
-
-    Parameters
-    ----------
-    points
-        Shape (frame, individual, keypoint, 2), px.
-    swaps
-        Left-right pairs of keypoints.
-
-    Returns
-    -------
-    Shape (frame, individual): misfit after the exchange over that before, so that far below 1 is
-    suspicious; NaN where no pair is whole.
-
-    Examples
-    --------
-    >>> body = np.array([[0.0, 20.0], [-5.0, 10.0], [5.0, 10.0], [0.0, 0.0]])
-    >>> points = np.tile(body, (9, 1, 1, 1)) + np.random.default_rng(0).normal(0, 0.3, (9, 1, 4, 2))
-    >>> points[4] = points[4][:, [0, 2, 1, 3]]
-    >>> np.flatnonzero(flips(points, [(1, 2)])[:, 0] < 0.6).tolist()
-    [4]
-    """
-    bodies = points.reshape(-1, *points.shape[-2:])
-    out = np.full(len(bodies), np.nan)
-    pairs = np.array(swaps, int).reshape(-1, 2)
-    seen = np.isfinite(bodies).all(-1)
-    usable = (
-        seen[:, pairs].all(-1).any(-1) & (seen.sum(1) >= 3) if len(pairs) else seen[:, 0] & False
-    )
-    if usable.sum() >= 3:
-        shape = _mean_shape(bodies[usable])
-        mirror = np.arange(bodies.shape[1])
-        mirror[pairs] = pairs[:, ::-1]
-        before, after = (_misfit(own, shape) for own in (bodies[usable], bodies[usable][:, mirror]))
-        out[usable] = after / np.maximum(before, 1e-9)
-    return out.reshape(points.shape[:2])
-
-
-def _mean_shape(bodies: np.ndarray, rounds: int = 8) -> np.ndarray:
-    """Return the mean of the bodies, each laid onto it, as generalised Procrustes analysis does."""
-    whole = np.isfinite(bodies).all((1, 2))
-    shape = bodies[whole][0] if whole.any() else np.nanmean(bodies, 0)
-    shape = shape - np.nanmean(shape, 0)
-    for _ in range(rounds):
-        laid = _lay(bodies, shape)
-        # The median bears a few bodies whose sides are exchanged.
-        known = np.isfinite(laid).all(-1).any(0)
-        shape[known] = np.nanmedian(laid[:, known], 0)
-        shape = shape - np.nanmean(shape, 0)
-    return shape
-
-
-def _lay(bodies: np.ndarray, shape: np.ndarray) -> np.ndarray:
-    """Return the bodies turned, moved and scaled onto the shape, over what they show of it."""
-    z, goal = bodies[..., 0] + 1j * bodies[..., 1], shape[:, 0] + 1j * shape[:, 1]
-    known = np.isfinite(z) & np.isfinite(goal)
-    count = np.maximum(known.sum(1, keepdims=True), 1)
-    own = np.where(known, z, 0)
-    target = np.where(known, goal, 0)
-    own_middle, goal_middle = (v.sum(1, keepdims=True) / count for v in (own, target))
-    own, target = (np.where(known, v - m, 0) for v, m in ((own, own_middle), (target, goal_middle)))
-    power = np.maximum((np.abs(own) ** 2).sum(1, keepdims=True), 1e-9)
-    turn = (target * own.conj()).sum(1, keepdims=True) / power
-    laid = (z - own_middle) * turn + goal_middle
-    return np.stack([laid.real, laid.imag], -1)
-
-
-def _misfit(bodies: np.ndarray, shape: np.ndarray) -> np.ndarray:
-    off = ((_lay(bodies, shape) - shape) ** 2).sum(-1)
-    known = np.isfinite(off)
-    return np.sqrt(np.where(known, off, 0.0).sum(1) / np.maximum(known.sum(1), 1))
 
 
 def shrink(images: np.ndarray, size: tuple[int, int] = SMALL) -> np.ndarray:

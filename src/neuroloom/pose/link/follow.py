@@ -67,7 +67,6 @@ def follow(
     motion: Motion,
     *,
     patience: int = 15,
-    extra: np.ndarray | None = None,
 ) -> tuple[np.ndarray, list[Swap]]:
     """Link the detections of neighbouring frames to tracklets.
 
@@ -81,9 +80,6 @@ def follow(
         As `estimate_motion` reads it.
     patience
         Frames that an animal may be unseen before its tracklet ends.
-    extra
-        Shape (time, slot, slot): further cost of a detection after each one of the frame before,
-        as looks give it.
 
     Returns
     -------
@@ -109,8 +105,7 @@ def follow(
     for frame, now in enumerate(points):
         here = np.flatnonzero(shown[frame])
         beam.bodies = predict(beam.bodies, motion)
-        before = None if extra is None or frame == 0 else extra[frame][:, here]
-        costs = _costs(beam, now[here], motion, before)
+        costs = _costs(beam, now[here], motion)
         beam, found = _grow(beam, costs, frame)
         found = np.where(found >= 0, here[found] if len(here) else -1, -1)
         fresh = _settle(beam, found, now, here, motion, fresh, patience)
@@ -138,9 +133,7 @@ def _empty(animals: int, keypoints: int) -> _Beam:
     )
 
 
-def _costs(
-    beam: _Beam, now: np.ndarray, motion: Motion, extra: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
+def _costs(beam: _Beam, now: np.ndarray, motion: Motion) -> tuple[np.ndarray, np.ndarray]:
     """Return (history, slot, detection) costs, infinite out of reach, and those of missing."""
     cost = surprise(beam.bodies, now, motion)
     flat = beam.bodies.place.reshape(-1, *now.shape[1:])
@@ -150,9 +143,6 @@ def _costs(
     total = beam.bodies.cov[..., 0] + motion.noise**2
     per_keypoint = 3 * np.log1p(reach[..., None] ** 2 / (4 * total)) + np.log(total)
     missing = per_keypoint.mean(-1) * np.sqrt(now.shape[1])
-    if extra is not None:
-        last = beam.recent[..., -1]
-        cost = cost + np.where((last >= 0)[..., None], extra[last], 0.0)
     near &= beam.active[..., None]
     return np.where(near, cost, np.inf), np.where(beam.active, missing, 0.0)
 

@@ -1,4 +1,4 @@
-"""What sets animals apart besides where they are: their size, and their colour in the video."""
+"""What may set animals apart besides where they are: proportions, and colour in the video."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from neuroloom.io.video import Video
 
 BLOCK = 64
+MORE = 3  # edges across the shortest tree of a body
 
 
-def body_length(points: np.ndarray) -> np.ndarray:
-    """Return the size of each body: the logarithm of how long its edges are beside the usual.
+def body_shape(points: np.ndarray) -> np.ndarray:
+    """Return the proportions of each body: the logarithms of how long its edges are, px.
 
     Parameters
     ----------
@@ -24,21 +25,17 @@ def body_length(points: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    Shape (time, slot, 1); NaN where no edge is seen. Bodies of one keypoint have none.
+    Shape (time, slot, edge); NaN where an end is missing. Bodies of one keypoint have none.
 
     Examples
     --------
     >>> body = np.array([[0.0, 0.0], [10.0, 0.0]])
-    >>> body_length(np.stack([body, 2 * body])[None]).round(2).ravel()
-    array([-0.41,  0.29])
+    >>> body_shape(np.stack([body, 2 * body])[None]).round(2).ravel()
+    array([2.3, 3. ])
     """
-    edges = _edges(points)
+    edges = _edges(points, MORE)
     apart = np.linalg.norm(points[..., edges[:, 0], :] - points[..., edges[:, 1], :], axis=-1)
-    usual = np.array([np.nanmedian(own) if np.isfinite(own).any() else 1.0 for own in apart.T])
-    ratio = np.log(np.maximum(apart, 1e-6) / np.maximum(usual, 1e-6))
-    known = np.isfinite(ratio)
-    mean = np.where(known, ratio, 0.0).sum(-1) / np.maximum(known.sum(-1), 1)
-    return np.where(known.any(-1), mean, np.nan)[..., None]
+    return np.log(np.maximum(apart, 1.0))
 
 
 def body_colour(video: Video, points: np.ndarray, frames: np.ndarray | None = None) -> np.ndarray:
@@ -73,9 +70,9 @@ def body_colour(video: Video, points: np.ndarray, frames: np.ndarray | None = No
     return out
 
 
-def _edges(points: np.ndarray) -> np.ndarray:
+def _edges(points: np.ndarray, more: int = 0) -> np.ndarray:
     """Return (edge, 2) of a body; a body of one keypoint has none."""
-    return np.array(choose_edges(points), int).reshape(-1, 2)
+    return np.array(choose_edges(points, more), int).reshape(-1, 2)
 
 
 def _colours(image: np.ndarray, places: np.ndarray) -> np.ndarray:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from neuroloom.pose.link.appearance import Stretches, alike
 from neuroloom.pose.link.follow import Swap
 
 RECENT = 8  # frames at an end of a tracklet from which its velocity is read
@@ -34,8 +35,9 @@ class Ends:
         Shape (tracklet, 2 ends, 2): middles of the body at the first and the last frame, px.
     speed
         The same, px / frame.
-    looks
-        Shape (tracklet, feature): what sets animals apart, in units of its own error; NaN unknown.
+    unlike
+        Shape (tracklet, tracklet): what looks say against two being one animal, a negative
+        log-odds; None where they say nothing.
     """
 
     first: np.ndarray
@@ -43,10 +45,15 @@ class Ends:
     count: np.ndarray
     place: np.ndarray
     speed: np.ndarray
-    looks: np.ndarray
+    unlike: np.ndarray | None = None
 
 
-def find_ends(middles: np.ndarray, tracklets: np.ndarray, looks: np.ndarray | None = None) -> Ends:
+def find_ends(
+    middles: np.ndarray,
+    tracklets: np.ndarray,
+    seen: Stretches | None = None,
+    swaps: Sequence[Swap] = (),
+) -> Ends:
     """Return where and how each tracklet begins and ends.
 
     Parameters
@@ -55,21 +62,20 @@ def find_ends(middles: np.ndarray, tracklets: np.ndarray, looks: np.ndarray | No
         Shape (time, slot, 2), px: of the bodies.
     tracklets
         Shape (time, slot), as `follow` gives them: 0, 1, … without gaps, -1 for none.
-    looks
-        Shape (time, slot, feature), or None.
+    seen
+        Looks of the tracklets.
+    swaps
+        Where two may have changed names.
     """
     paths = paths_of(tracklets)
     rows = [_end_of(middles, *path) for path in paths]
-    features = np.full((len(paths), 0), np.nan)
-    if looks is not None:
-        features = _looks_of(looks, paths)
     return Ends(
         np.array([frames[0] for frames, _ in paths], int),
         np.array([frames[-1] for frames, _ in paths], int),
         np.array([len(frames) for frames, _ in paths], int),
         np.array([row[0] for row in rows]).reshape(-1, 2, 2),
         np.array([row[1] for row in rows]).reshape(-1, 2, 2),
-        features,
+        None if seen is None else alike(seen, swaps, len(paths)),
     )
 
 
@@ -96,15 +102,6 @@ def _end_of(
         power = float((t**2).sum())
         speed.append((t[:, None] * x).sum(0) / power if power else np.zeros(2))
     return path[[0, -1]], np.array(speed)
-
-
-def _looks_of(looks: np.ndarray, paths: list[tuple[np.ndarray, ...]]) -> np.ndarray:
-    """Return the mean looks of each tracklet, over the spread that looks have inside tracklets."""
-    values = [looks[path] for path in paths]
-    inside = np.concatenate([v - np.nanmedian(v, 0) for v in values if len(v) >= RECENT] or values)
-    spread = np.nanmedian(np.abs(inside), 0) / 0.6745
-    means = np.array([np.nanmedian(v, 0) for v in values])
-    return means / np.where(spread > 0, spread, np.inf)
 
 
 def learn_drift(
@@ -196,12 +193,8 @@ def link_costs(
     # Student's t: an animal may have been carried off, or have run as never while it was seen.
     cost = (HEAVY + 2) / 2 * np.log1p(off.sum(-1) / (2 * HEAVY * spread))
     cost = cost + np.log(2 * np.pi * spread) - np.log(area)
-    if ends.looks.shape[1]:
-        apart = (ends.looks[before] - ends.looks[after]) ** 2
-        # Looks change slowly: a long tracklet knows them little better than a short one.
-        fewer = np.minimum(ends.count[before], ends.count[after])
-        sure = 1 / np.sqrt(np.minimum(fewer, 100))
-        cost = cost + np.nan_to_num(apart).sum(-1) / (4 * np.maximum(sure, 0.1))
+    if ends.unlike is not None:
+        cost = cost + ends.unlike[before, after]
     return np.where(gap > 0, cost, np.inf)
 
 

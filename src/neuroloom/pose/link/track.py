@@ -10,9 +10,18 @@ import numpy as np
 
 from neuroloom.core.errors import DataError
 from neuroloom.pose.alike import body_centres, body_scale, suppress
+from neuroloom.pose.link.appearance import (
+    UNSEEN,
+    Event,
+    meetings,
+    see,
+    settle,
+    whiten,
+    with_meetings,
+)
 from neuroloom.pose.link.follow import Swap, follow
 from neuroloom.pose.link.motion import estimate_motion
-from neuroloom.pose.link.stitch import find_ends, learn_drift, link_costs, paths_of, stitch
+from neuroloom.pose.link.stitch import find_ends, learn_drift, link_costs, stitch
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -132,8 +141,9 @@ def link(
 ) -> Linked:
     """Give each detection the name of its animal.
 
-    Two passes: neighbouring frames are linked to tracklets, keeping several histories where
-    animals meet; then tracklets are stitched over gaps, all at once, to the paths of the animals.
+    Neighbouring frames are linked to tracklets, keeping several histories where animals meet;
+    tracklets are stitched over gaps, all at once, to the paths of the animals; and where looks say
+    clearly that two left a meeting the other way round, their names are exchanged.
 
     Parameters
     ----------
@@ -146,7 +156,7 @@ def link(
     patience
         Frames that an animal may be unseen before its tracklet ends and must be stitched.
     looks
-        Shape (time, slot, feature): what sets animals apart, such as brightness or length.
+        Shape (time, slot, feature): what may set animals apart, such as proportions or colour.
 
     Raises
     ------
@@ -172,19 +182,22 @@ def link(
         some = slice(None, None, max(len(points) // FRAMES_COUNTED, 1))
         animals = count_animals(drop_copies(points[some], scores[some]))
     motion = estimate_motion(points)
-    extra = None if looks is None else unlikeness(looks)
-    raw, swaps = follow(points, animals, motion, patience=patience, extra=extra)
+    raw, swaps = follow(points, animals, motion, patience=patience)
     middles = body_centres(points)
-    pieces = raw if looks is None else _cut_at_meetings(raw, middles, motion.scale)
-    tracklets = _tidy(pieces)
-    ends = find_ends(middles, tracklets, looks)
+    tracklets, swaps = _tidy(raw, swaps)
+    alone = _alone(middles, motion.scale)
+    seen = None if looks is None else whiten(see(looks, tracklets, alone, swaps), swaps)
+    ends = find_ends(middles, tracklets, seen, swaps)
     drift, arena = learn_drift(middles, tracklets), _arena(middles, motion.scale)
     animal, gaps = stitch(ends, partial(link_costs, ends, drift, arena), animals)
     animal = _in_order(animal)
     identity = np.where(tracklets >= 0, animal[tracklets], -1)
-    crossings = _by_pieces(swaps, raw, tracklets)
-    table = _swap_table({"crossing": crossings, "gap": gaps}, animal)
-    return Linked(identity, animals, table)
+    events = _events({"crossing": swaps, "gap": gaps}, animal)
+    if looks is not None:
+        met = meetings(middles, identity, animals, motion.scale)
+        events = with_meetings(events, met, patience)
+        identity, events = settle(identity, events, see(looks, identity, alone, events))
+    return Linked(identity, animals, _swap_table(events))
 
 
 def link_nearest(points: np.ndarray, animals: int) -> np.ndarray:
@@ -220,69 +233,24 @@ def link_nearest(points: np.ndarray, animals: int) -> np.ndarray:
     return out
 
 
-def unlikeness(looks: np.ndarray) -> np.ndarray:
-    """Return (time, slot, slot): half the squared difference of looks from the frame before.
-
-    In units of what looks change by from one frame to the next, at most 4, 0 where unknown.
-    """
-    apart = looks[1:, None] - looks[:-1, :, None]
-    size = np.abs(apart)
-    least = np.where(np.isfinite(size), size, np.inf).min(2).reshape(-1, looks.shape[-1])
-    spread = np.median(least[np.isfinite(least).all(1)], 0) / 0.6745
-    each = (apart / np.where(spread > 0, spread, np.inf)) ** 2 / 2
-    cost = np.minimum(np.nan_to_num(each).mean(-1), 4.0)
-    return np.concatenate([np.zeros((1, *cost.shape[1:])), cost])
+def _alone(middles: np.ndarray, scale: float) -> np.ndarray:
+    """Return (time, slot): whether no other body is nearer than its size."""
+    apart = np.linalg.norm(middles[:, :, None] - middles[:, None], axis=-1)
+    apart[:, *np.diag_indices(apart.shape[1])] = np.inf
+    return np.nan_to_num(apart, nan=np.inf).min(-1) > scale
 
 
-def _cut_at_meetings(raw: np.ndarray, middles: np.ndarray, scale: float) -> np.ndarray:
-    """Return tracklets of which each ends where two meet, so that looks say who goes on as whom."""
-    out, fresh, together = raw.copy(), int(raw.max(initial=-1)) + 1, set[tuple[int, int]]()
-    for frame, now in enumerate(middles):
-        slots = np.flatnonzero(raw[frame] >= 0)
-        apart = np.linalg.norm(now[slots, None] - now[slots], axis=-1)
-        near = {
-            (int(raw[frame, slots[i]]), int(raw[frame, slots[j]]))
-            for i, j in np.argwhere(apart < scale)
-            if i < j
-        }
-        near = {(min(pair), max(pair)) for pair in near}
-        seen = set(raw[frame, slots].tolist())
-        for pair in [p for p in together if p not in near and set(p) <= seen]:
-            together.discard(pair)
-            for name in pair:
-                out[frame:][raw[frame:] == name] = fresh
-                fresh += 1
-        together |= near
-    return out
-
-
-def _tidy(raw: np.ndarray) -> np.ndarray:
-    """Return tracklets numbered without gaps, short ones left out."""
+def _tidy(raw: np.ndarray, swaps: list[Swap]) -> tuple[np.ndarray, list[Swap]]:
+    """Return tracklets numbered without gaps, short ones left out, and the swaps of the others."""
     count = np.bincount(raw[raw >= 0], minlength=int(raw.max(initial=0)) + 1)
     long = count >= min(SHORT, count.max(initial=1))
-    return np.where((raw >= 0) & long[raw], (np.cumsum(long) - 1)[raw], -1)
-
-
-def _by_pieces(swaps: list[Swap], raw: np.ndarray, tracklets: np.ndarray) -> list[Swap]:
-    """Return swaps of raw tracklets as those of the pieces that these had become by their frames.
-
-    A swap of a tracklet of which nothing is left is left out.
-    """
-    known = {}
-    for name, path in enumerate(paths_of(raw)):
-        kept = tracklets[path] >= 0
-        if kept.any():
-            known[name] = path[0][kept], tracklets[path][kept]
-
-    def piece(name: int, frame: int) -> int:
-        frames, names = known[name]
-        return int(names[max(int(np.searchsorted(frames, frame, "right")) - 1, 0)])
-
-    return [
-        Swap(s.frame, piece(s.one, s.frame), piece(s.other, s.frame), s.odds)
-        for s in swaps
-        if s.one in known and s.other in known
+    number = np.where(long, np.cumsum(long) - 1, -1)
+    kept = [
+        swap._replace(one=int(number[swap.one]), other=int(number[swap.other]))
+        for swap in swaps
+        if max(swap.one, swap.other) < len(number) and long[swap.one] and long[swap.other]
     ]
+    return np.where(raw >= 0, number[raw], -1), kept
 
 
 def _arena(middles: np.ndarray, scale: float) -> float:
@@ -297,26 +265,30 @@ def _in_order(animal: np.ndarray) -> np.ndarray:
     return np.array([names.get(int(a), -1) for a in animal], int)
 
 
-def _swap_table(swaps: dict[str, list[Swap]], animal: np.ndarray) -> pd.DataFrame:
-    """Return the swaps between different animals, one a meeting, the likeliest first."""
-    import pandas as pd
-
-    best: dict[tuple[str, int, int, int], tuple[int, float]] = {}
+def _events(swaps: dict[str, list[Swap]], animal: np.ndarray) -> list[Event]:
+    """Return the swaps between different animals in time, the likeliest of each meeting."""
+    best: dict[tuple[str, int, int, int], Event] = {}
     for kind, rows in swaps.items():
         for frame, a, b, odds in rows:
             one, other = sorted((int(animal[a]), int(animal[b])))
             if one < 0 or one == other:
                 continue
             key = (kind, one, other, frame // (2 * PATIENCE))
-            if key not in best or odds < best[key][1]:
-                best[key] = (max(frame, 0), odds)
-    table = pd.DataFrame(
-        [
-            (frame, one, other, 1 / (1 + np.exp(odds)), kind)
-            for (kind, one, other, _), (frame, odds) in best.items()
-        ],
-        columns=["frame", "one", "other", "p_swap", "kind"],
-    )
+            if key not in best or odds < best[key].odds:
+                best[key] = Event(max(frame, 0), one, other, odds, kind)
+    return sorted(best.values())
+
+
+def _swap_table(events: list[Event]) -> pd.DataFrame:
+    """Return the events at which a swap is thinkable, the likeliest first."""
+    import pandas as pd
+
+    rows = [
+        (event.frame, event.one, event.other, 1 / (1 + np.exp(min(event.odds, 500.0))), event.kind)
+        for event in events
+        if event.odds < UNSEEN
+    ]
+    table = pd.DataFrame(rows, columns=["frame", "one", "other", "p_swap", "kind"])
     return table.sort_values(["p_swap", "frame"], ascending=[False, True], ignore_index=True)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neuroloom.core.errors import DataError
-from neuroloom.pose.doubt.signs import FLIPPED, flips
+from neuroloom.io.labels.sides import FLIPPED, flips
 
 if TYPE_CHECKING:
     from neuroloom.io.labels import Labels
