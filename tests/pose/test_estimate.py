@@ -22,7 +22,14 @@ from neuroloom.pose import predict as prediction
 from neuroloom.pose.alike import body_sizes
 from neuroloom.pose.confidence import Calibration, calibrate, cross_calibrated, slope
 from neuroloom.pose.estimate import Estimate
-from neuroloom.pose.held_out import paired, score_of_expectation, together, units_in_blocks
+from neuroloom.pose.held_out import (
+    calibrated,
+    calibration_of,
+    paired,
+    score_of_expectation,
+    together,
+    units_in_blocks,
+)
 from tests.animals import write_herd
 from tests.critters import NAMES, paint, place, points_of, write_project
 
@@ -203,7 +210,7 @@ def test_frames_are_read_in_blocks_that_memory_holds(tmp_path, monkeypatch):
 
     def look(frames):
         sizes.append(len(frames))
-        return {"found": np.zeros((len(frames), 1, 1, 4))}
+        return {"found": np.zeros((n := len(frames), 1, 1, 4)), "apart": np.zeros((n, 1, 1))}
 
     monkeypatch.setattr(prediction, "found_by", lambda _: look)
     monkeypatch.setattr("neuroloom.io.video._BLOCK", 4 * 32 * 48 * 3)
@@ -310,11 +317,60 @@ def test_each_keypoint_has_a_median():
 def test_the_surer_of_two_nets_counts_more():
     one = np.array([[[[0.0, 0.0, 1.0, 0.5]]]])
     two = np.array([[[[10.0, 0.0, 1.0, 5.0]]]])
-    mean = together([one, two])[0, 0, 0]
+    mean, apart = (values[0, 0, 0] for values in together([one, two]))
     assert mean[0] == pytest.approx(10 * 0.04 / 4.04)
-    assert mean[3] > 0.5
+    assert mean[3] == pytest.approx((0.5 * 4 + 5 * 0.04) / 4.04)
+    assert apart == pytest.approx((mean[0] * 4 + (10 - mean[0]) * 0.04) / 4.04)
     missing = np.full((1, 1, 1, 4), np.nan)
-    np.testing.assert_allclose(together([one, missing])[0, 0, 0, :2], [0, 0])
+    mean, apart = together([one, missing])
+    np.testing.assert_allclose(mean[0, 0, 0, :2], [0, 0])
+    assert apart.tolist() == [[[0.0]]]
+
+
+def test_the_scatter_of_nets_is_counted_once():
+    """The error of one net holds it already: that of their mean is not expected to be larger."""
+    rng = np.random.default_rng(0)
+    size = rng.uniform(0.5, 4, 3000)
+    off = rng.normal(size=(5, 3000, 2)) * size[:, None]
+    nets = np.full((5, 3000, 1, 1, 4), 1.0)
+    nets[..., 0, 0, :2], nets[..., 0, 0, 3] = off, size
+    alone = calibrate(size, np.linalg.norm(off[0], axis=-1))
+    mean, apart = together(list(nets))
+    said = _said(alone, mean, apart)
+    error = np.linalg.norm(mean[:, 0, 0, :2], axis=-1)
+    assert error.mean() < said["expected_px"].mean() < 1.1 * alone.errors(size).mean()
+    assert said["confidence"].mean() > alone.confidence(size).mean() - 0.03
+
+
+def test_nets_that_see_a_point_in_two_places_are_not_sure_of_it():
+    rng = np.random.default_rng(1)
+    size = rng.uniform(0.5, 4, 1000)
+    known = calibrate(size, size * rng.uniform(0, 2, 1000))
+    one, two = np.ones((2, 1, 1, 1, 4))
+    two[..., 0] += 40
+    both, alone = (_said(known, *together(nets)).iloc[0] for nets in ([one, two], [one]))
+    assert both["expected_px"] == pytest.approx(20)
+    assert both["confidence"] < 0.2 < 0.9 < alone["confidence"]
+
+
+def _said(known, mean, apart):
+    columns = {"raw_px": mean[..., 3].ravel(), "apart_px": apart.ravel()}
+    return calibrated(pd.DataFrame(columns), known.as_dict())
+
+
+def test_the_seeds_of_a_fold_are_calibrated_together():
+    """The mean of two nets that err to opposite sides is right, so that 2 px expected mean 0."""
+    truth = np.zeros((30, 1, 1, 2))
+    table = pd.DataFrame({"name": [str(number) for number in range(30)], "onset": np.arange(30.0)})
+    facts = {"keypoints": ["nose"], "individuals": ["a"]}
+    dataset = SimpleNamespace(truth=truth, table=table, facts=facts)
+    folds = [SimpleNamespace(test=np.arange(30))]
+    scores = np.full((2, 30, 1, 1, 4), 2.0)
+    scores[..., 0], scores[..., 1] = np.array([-2.0, 2.0])[:, None, None, None], 0.0
+    fits = [SimpleNamespace(job=SimpleNamespace(fold=0), scores=one) for one in scores]
+    prepared = SimpleNamespace(dataset=dataset, folds=folds)
+    assert max(calibration_of(prepared, fits)["calibration"]["error"]) == pytest.approx(0)
+    assert min(calibration_of(prepared, fits[:1])["calibration"]["error"]) == pytest.approx(2)
 
 
 def test_two_nets_that_list_animals_in_other_orders_agree():
@@ -322,11 +378,11 @@ def test_two_nets_that_list_animals_in_other_orders_agree():
     one = rng.uniform(0, 20, (6, 2, 4, 4))
     one[:, 1, :, :2] += 100
     other = one[:, ::-1] + 0.25
-    mean = together([one, other])
+    mean, _ = together([one, other])
     np.testing.assert_allclose(mean[..., :2], one[..., :2] + 0.125, atol=0.2)
     only_first, only_second = one.copy(), one.copy()
     only_first[:, 1], only_second[:, 0] = np.nan, np.nan
-    both = together([only_first, only_second[:, ::-1]])
+    both, _ = together([only_first, only_second[:, ::-1]])
     np.testing.assert_allclose(both[..., :2], one[..., :2])
 
 
@@ -334,14 +390,14 @@ def test_nets_that_saw_nothing_do_not_let_the_others_mix_two_animals():
     one = np.zeros((1, 2, 3, 4))
     one[..., 2:] = 1.0
     one[0, :, :, 0] = [[0.0, 5.0, 10.0], [100.0, 105.0, 110.0]]
-    mean = together([np.full_like(one, np.nan), one, one[:, ::-1]])
+    mean, _ = together([np.full_like(one, np.nan), one, one[:, ::-1]])
     np.testing.assert_allclose(mean[..., :2], one[..., :2])
 
 
 def test_an_animal_that_one_net_alone_saw_keeps_its_name():
     nobody, second = np.full((1, 2, 3, 4), np.nan), np.full((1, 2, 3, 4), np.nan)
     second[0, 1] = 1.0
-    mean = together([nobody, second])
+    mean, _ = together([nobody, second])
     assert np.isnan(mean[0, 0]).all()
     np.testing.assert_allclose(mean[0, 1, :, :2], 1.0)
 

@@ -42,20 +42,40 @@ class Calibration:
     error: tuple[float, ...]
     within: tuple[float, ...]
 
-    def errors(self, expected: Floats) -> Floats:
+    def errors(self, expected: Floats, apart: Floats | float = 0.0) -> Floats:
         """Return the mean error (px) of points with such expectations.
 
         Beyond the groups it stays as it is in the last one.
+
+        Parameters
+        ----------
+        expected
+            Shape (n,), px; NaN stays NaN.
+        apart
+            How far several nets lie from their mean, px. The errors that the curve was made of hold
+            their usual scatter already: only what is wider raises an error.
         """
         known = np.asarray(expected, float)
         between = np.interp(known, self.expected, self.error)
-        found: Floats = np.where(np.isnan(known), np.nan, between)
+        found: Floats = np.where(np.isnan(known), np.nan, np.maximum(between, apart))
         return found
 
-    def confidence(self, expected: Floats) -> Floats:
-        """Return the probability that points with such expectations lie within reach."""
+    def confidence(self, expected: Floats, apart: Floats | float = 0.0) -> Floats:
+        """Return the probability that points with such expectations lie within reach.
+
+        Where nets lie further apart than the error of such points, it is that of points with so
+        large an error; beyond the largest known it falls as the error grows.
+
+        Parameters
+        ----------
+        expected, apart
+            As of `errors`.
+        """
         known = np.asarray(expected, float)
-        found: Floats = np.interp(np.nan_to_num(known, nan=1e9), self.expected, self.within)
+        near = np.interp(np.nan_to_num(known, nan=1e9), self.expected, self.within)
+        largest = max(self.error[-1], 1e-9)
+        spread = np.interp(apart, self.error, self.within) * largest / np.maximum(apart, largest)
+        found: Floats = np.minimum(near, spread)
         return found
 
     def as_dict(self) -> dict[str, list[float]]:

@@ -73,37 +73,41 @@ def rows_of_new(ensemble: Ensemble, dataset: Dataset, head: dict[str, Any]) -> p
     """Return rows of new labelled frames, calibrated as the run was; of one video, in blocks."""
     if len(set(head["unit"])) == 1:
         head = head | {"unit": blocks(dataset.table, "new")}
-    found = mean_found(ensemble, dataset.x)
-    table = rows_of_frames(dataset, np.arange(len(dataset)), found, head)
+    members = [one for group in ensemble.members.values() for one in group]
+    found, apart = together([member.predict_scores(dataset.x) for member in members])
+    table = rows_of_frames(dataset, np.arange(len(dataset)), found, head, apart)
     return calibrated(table, ensemble.facts.get("calibration"))
 
 
-def mean_found(ensemble: Ensemble, x: Any) -> Floats:
-    """Return what the members of an ensemble find, together (n, individual, keypoint, 4)."""
-    members = [one for group in ensemble.members.values() for one in group]
-    return together([member.predict_scores(x) for member in members])
-
-
-def together(found: Sequence[Floats]) -> Floats:
-    """Return the mean of several nets' places, each weighted by how sure it is.
+def together(found: Sequence[Floats]) -> tuple[Floats, Floats]:
+    """Return the mean of several nets' places, each weighted by how sure it is, and their scatter.
 
     Where they disagree, the surer ones count: weights are the squared inverse of the expected
-    error. What is expected of the mean is the weighted mean of what each expects, and how far they
-    lie from it.
+    error. What is expected of the mean is the weighted mean of what each expects: a bound from
+    above, as the error of a mean is at most the mean of the errors.
 
     Parameters
     ----------
     found
         Each (n, individual, keypoint, 4).
 
+    Returns
+    -------
+    mean
+        Shape (n, individual, keypoint, 4).
+    apart
+        Shape (n, individual, keypoint): weighted mean distance of the nets from their mean, px; 0
+        of one net, and where nothing was found.
+
     Examples
     --------
     >>> one = np.array([[[[0.0, 0.0, 1.0, 1.0]]]]); two = np.array([[[[9.0, 0.0, 1.0, 3.0]]]])
-    >>> together([one, two])[0, 0, 0, :2].round(2).tolist()
-    [0.9, 0.0]
+    >>> mean, apart = together([one, two])
+    >>> mean[0, 0, 0].round(2).tolist(), apart.round(2).tolist()
+    ([0.9, 0.0, 1.0, 1.2], [[[1.62]]])
     """
     if len(found) == 1:
-        return found[0]
+        return found[0], np.zeros(found[0].shape[:-1])
     placed, known = [found[0]], found[0]
     for other in found[1:]:
         placed.append(in_order_of(known, other))
@@ -116,8 +120,7 @@ def together(found: Sequence[Floats]) -> Floats:
     mean = np.nansum(np.nan_to_num(every) * share[..., None], 0)
     mean[total == 0] = np.nan
     apart = np.linalg.norm(every[..., :2] - mean[..., :2], axis=-1)
-    mean[..., 3] += np.nansum(np.nan_to_num(apart) * share, 0)
-    return mean
+    return mean, np.nansum(np.nan_to_num(apart) * share, 0)
 
 
 def in_order_of(first: Floats, other: Floats) -> Floats:
@@ -166,7 +169,11 @@ def _places(one: Floats, two: Floats) -> list[tuple[int, int]]:
 
 
 def rows_of_frames(
-    dataset: Dataset, rows: np.ndarray, found: Floats, head: dict[str, Any]
+    dataset: Dataset,
+    rows: np.ndarray,
+    found: Floats,
+    head: dict[str, Any],
+    apart: Floats | None = None,
 ) -> pd.DataFrame:
     """Return a row for each keypoint of each animal, true or found.
 
@@ -176,10 +183,14 @@ def rows_of_frames(
         Shape (n, individual, keypoint, 4).
     head
         Columns fold, unit (one a frame), seed, model and role.
+    apart
+        Shape (n, individual, keypoint): how far several nets lie from their mean, px; None of one.
     """
     import pandas as pd
 
     assert dataset.truth is not None
+    apart = np.zeros(found.shape[:-1]) if apart is None else apart
+    found = np.concatenate([found, apart[..., None]], -1)
     sizes = body_sizes(dataset.truth, body_scale(dataset.truth))
     names = np.asarray(dataset.facts["keypoints"], dtype=object)
     frames = dataset.table.iloc[rows].reset_index(drop=True)
@@ -190,9 +201,10 @@ def rows_of_frames(
             dataset.truth[row], found[k], dataset.facts["individuals"], sizes[row]
         ).items():
             parts.append(_animal(k, (name, called), true, own, alike, names))
-            parts[-1] = parts[-1].assign(**_classes(dataset, row, name, own))
+            parts[-1] = parts[-1].assign(**_classes(dataset, row, name, own[:, :-1]))
     columns = ["at", "individual", "called", "keypoint", "true_x", "true_y", "x", "y", "near",
-               "raw_px", "error_px", "known", "oks", "score", "there", "found"]  # fmt: skip
+               "raw_px", "apart_px", "error_px", "known", "oks", "score", "there",
+               "found"]  # fmt: skip
     columns += ["true_class", "class"] if dataset.facts.get("kinds") else []
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
     at = table.pop("at").to_numpy(dtype=int)
@@ -256,6 +268,7 @@ def paired(
 def _animal(
     at: int, called: tuple[str, str], true: Floats, own: Floats, alike: float, names: np.ndarray
 ) -> pd.DataFrame:
+    """Return the rows of an animal: `own` is (keypoint, ...), how far nets lie apart comes last."""
     import pandas as pd
 
     known = np.isfinite(true).all(-1)
@@ -266,7 +279,8 @@ def _animal(
             "at": at, "individual": called[0], "called": called[1], "keypoint": names,
             "true_x": true[:, 0],
             "true_y": true[:, 1], "x": own[:, 0], "y": own[:, 1], "near": own[:, 2],
-            "raw_px": own[:, 3], "error_px": distances(true, own[:, :2]),
+            "raw_px": own[:, 3], "apart_px": own[:, -1],
+            "error_px": distances(true, own[:, :2]),
             "known": known.astype(float), "oks": alike, "score": sure,
             "there": float(known.any()), "found": float(seen.any()),
         }
@@ -298,13 +312,20 @@ def _parts(rows: pd.DataFrame) -> np.ndarray:
 
 
 def calibration_of(prepared: Prepared, fits: Sequence[Fitted]) -> dict[str, Any]:
-    """Return what expectations meant on all held-out frames, as facts of the stored model."""
+    """Return what expectations meant on all held-out frames, as facts of the stored model.
+
+    The nets of one fold, of several seeds, are judged together: no other nets have not learnt its
+    frames.
+    """
     if not fits:
         return {"calibration": None}
-    raw, error = [], []
+    by_fold: dict[int, list[Floats]] = {}
     for fit in fits:
-        rows = prepared.folds[fit.job.fold].test
-        table = rows_of_frames(prepared.dataset, rows, np.asarray(fit.scores), {})
+        by_fold.setdefault(fit.job.fold, []).append(np.asarray(fit.scores))
+    raw, error = [], []
+    for fold, scores in by_fold.items():
+        rows = prepared.folds[fold].test
+        table = rows_of_frames(prepared.dataset, rows, together(scores)[0], {})
         raw.append(table["raw_px"].to_numpy(float))
         error.append(table["error_px"].to_numpy(float))
     return {"calibration": calibrate(np.concatenate(raw), np.concatenate(error)).as_dict()}
@@ -312,13 +333,14 @@ def calibration_of(prepared: Prepared, fits: Sequence[Fitted]) -> dict[str, Any]
 
 def calibrated(table: pd.DataFrame, facts: dict[str, list[float]] | None) -> pd.DataFrame:
     """Return rows with the expected error and the confidence that a stored calibration gives."""
-    raw = table["raw_px"].to_numpy(float)
+    raw, apart = (table[name].to_numpy(float) for name in ("raw_px", "apart_px"))
     if facts is None:
         # Nothing was held out: the maps' own words, said to be so in the card.
-        return table.assign(expected_px=raw, confidence=table["near"].to_numpy(float))
+        sure = table["near"].to_numpy(float)
+        return table.assign(expected_px=np.maximum(raw, apart), confidence=sure)
     known = Calibration.from_dict(facts)
-    sure = np.where(np.isfinite(raw), known.confidence(raw), 0.0)
-    return table.assign(expected_px=known.errors(raw), confidence=sure)
+    sure = np.where(np.isfinite(raw), known.confidence(raw, apart), 0.0)
+    return table.assign(expected_px=known.errors(raw, apart), confidence=sure)
 
 
 def score_of_expectation(table: pd.DataFrame, seed: int = 0) -> dict[str, dict[str, float | None]]:

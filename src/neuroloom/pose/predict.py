@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from neuroloom.pose.estimate import Estimate
 
 BLOCK = 64
+KEPT = "found, apart"  # of each block of frames, by the scan
 SURE = 0.3  # confidence below which a point is not drawn
 
 
@@ -44,7 +45,7 @@ def predict(
     files, findings = readable(list(dict.fromkeys(file for _, own in found for file in own)))
     findings = [note for one in found for note in pictures_beside(*one)] + findings
     named = dict(zip(names_apart(files), files, strict=True))
-    job = Job(ensemble, folder, digest(run.folder / "model.safetensors")[:16])
+    job = Job(ensemble, folder, f"{digest(run.folder / 'model.safetensors')[:16]} {KEPT}")
     if folder is None:
         return joined([table for name, file in named.items() for table in job.of(file, name)])
     write_atomic(
@@ -158,7 +159,7 @@ class Job:
     ensemble, folder
         The model; where results go, None for nowhere.
     key
-        What results depend on beside the video: the digest of the model.
+        What results depend on beside the video: the digest of the model, and what is kept.
     findings
         What is to be known of the videos done so far.
     """
@@ -198,7 +199,7 @@ class Job:
             scan(video, found_by(self.ensemble), place, block=block, key=self.key)
             for first, held in parts_of(place):
                 found = np.where(held["damaged"][:, None, None, None], np.nan, held["found"])
-                table = table_of(self.ensemble, video, name, found, first)
+                table = table_of(self.ensemble, video, name, found, held["apart"], first)
                 damaged.append(first + np.flatnonzero(held["damaged"]))
                 if self.folder is not None:
                     places.append(table[["x", "y", "confidence"]].to_numpy(float))
@@ -254,7 +255,8 @@ def found_by(ensemble: Ensemble) -> Any:
 
     def function(frames: np.ndarray) -> dict[str, np.ndarray]:
         pictures = [plain(frame) for frame in frames]
-        return {"found": together([_found(member, pictures) for member in members])}
+        found, apart = together([_found(member, pictures) for member in members])
+        return {"found": found, "apart": apart}
 
     return function
 
@@ -267,9 +269,20 @@ def _found(member: Any, pictures: list[np.ndarray]) -> np.ndarray:
 
 
 def table_of(
-    ensemble: Ensemble, video: Video, name: str, found: np.ndarray, first: int = 0
+    ensemble: Ensemble,
+    video: Video,
+    name: str,
+    found: np.ndarray,
+    apart: np.ndarray,
+    first: int = 0,
 ) -> pd.DataFrame:
-    """Return a row a frame, from `first` on, individual and keypoint, with calibrated errors."""
+    """Return a row a frame, from `first` on, individual and keypoint, with calibrated errors.
+
+    Parameters
+    ----------
+    found, apart
+        As `together` gives them, of the frames from `first` on.
+    """
     import pandas as pd
 
     axes = ensemble.facts["axes"]
@@ -286,6 +299,7 @@ def table_of(
             "individual": pd.Categorical.from_codes(np.tile(who, n), axes["individuals"][:animals]),
             "keypoint": pd.Categorical.from_codes(np.tile(what, n), axes["keypoints"]),
             "x": flat[:, 0], "y": flat[:, 1], "near": flat[:, 2], "raw_px": flat[:, 3],
+            "apart_px": apart.ravel(),
         }
     )  # fmt: skip
     if classes := axes.get("kinds"):
@@ -293,7 +307,7 @@ def table_of(
         codes = [number.get(own, -1) for own in classes_in(ensemble, found).ravel()]
         table["class"] = pd.Categorical.from_codes(np.repeat(codes, points), classes)
     done = calibrated(table, ensemble.facts.get("calibration"))
-    return done.drop(columns=["near", "raw_px"])
+    return done.drop(columns=["near", "raw_px", "apart_px"])
 
 
 def classes_in(ensemble: Ensemble, found: np.ndarray) -> np.ndarray:
