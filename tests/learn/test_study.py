@@ -399,6 +399,21 @@ def test_what_a_run_only_judged_on_is_new_to_its_model(data, tmp_path):
     assert told[1] - told[0] == {"Scored on what it learnt from"}
 
 
+def test_a_baseline_is_not_scored_on_what_it_alone_has_learnt_from(data, tmp_path):
+    """It is fitted on all data, also on what `test` holds out of the net."""
+    run = study(data, tmp_path / "a", test=["*run-2*"])
+    kept = run.evaluate(data, include=["*run-2*"], out=tmp_path / "e")
+    told = {found["title"]: found["detail"] for found in kept.attrs["findings"]}
+    assert "Scored on what it learnt from" not in told
+    said = told["The baseline is left out"]
+    assert said.startswith("16 of 16 examples are of files that the baseline, csp-lda, has")
+    assert kept["baseline"].isna().all()
+    assert set(pd.read_parquet(tmp_path / "e/predictions.parquet")["role"]) == {"model"}
+    both = run.evaluate(data, include=["*run-1*"])  # what both have learnt from
+    assert "The baseline is left out" not in {one["title"] for one in both.attrs["findings"]}
+    assert both.query("metric == 'accuracy'")["baseline"].notna().all()
+
+
 def test_include_narrows_what_is_evaluated(trained, data):
     assert trained.evaluate(data, include=["*run-2*"]).attrs["labelled"] == 16
 

@@ -102,20 +102,60 @@ def audit_seen(paths: Sequence[str], hashes: dict[str, str], learnt: set[str]) -
     >>> audit_seen(["a.edf", "b.edf"], {"a.edf": "1f", "b.edf": "2e"}, {"2e"})[0].title
     'Scored on what it learnt from'
     """
-    seen = [path for path in paths if hashes.get(path) in learnt]
-    if not seen:
+    told, shown = _of_learnt(paths, hashes, learnt)
+    if not told:
         return []
-    files = list(dict.fromkeys(seen))
-    shown = ", ".join(files[:5]) + (", …" if len(files) > 5 else "")
     return [
         Finding(
             "objection",
             "Scored on what it learnt from",
-            f"{len(seen)} of {len(paths)} examples are of files that this model has learnt from "
-            f"({shown}): the scores are too good and say nothing of new data. The run's own "
-            "metrics are of held-out examples.",
+            f"{told} that this model has learnt from ({shown}): the scores are too good and say "
+            "nothing of new data. The run's own metrics are of held-out examples.",
         )
     ]
+
+
+def audit_baseline(
+    paths: Sequence[str], hashes: dict[str, str], learnt: set[str], name: str
+) -> list[Finding]:
+    """Warn of files that only the baseline has learnt from: beside the model it stands too high.
+
+    Parameters
+    ----------
+    paths, hashes
+        As of `audit_seen`.
+    learnt
+        Hashes of what the baseline has learnt from and the model has not.
+    name
+        Of the baseline.
+
+    Examples
+    --------
+    >>> audit_baseline(["a.edf"], {"a.edf": "2e"}, {"2e"}, "csp-lda")[0].title
+    'The baseline is left out'
+    """
+    told, shown = _of_learnt(paths, hashes, learnt)
+    if not told:
+        return []
+    return [
+        Finding(
+            "warning",
+            "The baseline is left out",
+            f"{told} that the baseline, {name}, has learnt from and the model has not ({shown}): "
+            "its scores would be too good. The run's own metrics are of examples that both had "
+            "not seen.",
+        )
+    ]
+
+
+def _of_learnt(paths: Sequence[str], hashes: dict[str, str], learnt: set[str]) -> tuple[str, str]:
+    """Say how many examples are of learnt files, and which files these are; "" if none."""
+    seen = [path for path in paths if hashes.get(path) in learnt]
+    if not seen:
+        return "", ""
+    files = list(dict.fromkeys(seen))
+    shown = ", ".join(files[:5]) + (", …" if len(files) > 5 else "")
+    return f"{len(seen)} of {len(paths)} examples are of files", shown
 
 
 def refuse_duplicates(hashes: dict[str, str]) -> None:

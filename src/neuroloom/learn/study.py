@@ -388,12 +388,14 @@ class Study(Recipe):
     ) -> pd.DataFrame:
         """Score the run's model and baseline on the labelled examples of other data.
 
+        A baseline that has learnt from some of the files, which the model has not, is left out.
+
         Returns
         -------
         DataFrame
             The metrics, tidy; also written to `out` with the predictions and the audit. `attrs`
-            counts what was labelled, and lists what was found, such as files that the model has
-            learnt from.
+            counts what was labelled, and lists what was found, such as files that the model, or
+            the baseline alone, has learnt from.
 
         Raises
         ------
@@ -408,6 +410,10 @@ class Study(Recipe):
         dataset = everything.labelled()
         if len(dataset) == 0:
             raise DataError(f"{data}: none of its {len(everything)} examples has a label to score.")
+        names = self.roles(models["model"].facts["task"])
+        seen, alone = self._seen_before(run, dataset, {role: names[role] for role in models})
+        if alone:
+            del models["baseline"]
         units = evaluation_units(dataset.table, models["model"].facts["by"])
         parts = []
         for role, ensemble in models.items():
@@ -416,7 +422,9 @@ class Study(Recipe):
         import pandas as pd
 
         table = pd.concat(parts, ignore_index=True)
-        return self._report_evaluation(run, table, dataset, len(everything), out)
+        facts = {"labelled": len(dataset), "unlabelled": len(everything) - len(dataset)}
+        findings = [found.as_dict() for found in [*dataset.findings, *seen, *alone]]
+        return self._report_evaluation(run, table, dataset, {**facts, "findings": findings}, out)
 
     def tabulate_new(
         self, ensemble: Ensemble, dataset: Dataset, head: dict[str, Any]
@@ -434,18 +442,22 @@ class Study(Recipe):
         return rows_of(dataset, np.arange(len(dataset)), outcome, head)
 
     def _report_evaluation(
-        self, run: Run, table: pd.DataFrame, dataset: Dataset, n: int, out: Path | str | None
+        self,
+        run: Run,
+        table: pd.DataFrame,
+        dataset: Dataset,
+        told: dict[str, Any],
+        out: Path | str | None,
     ) -> pd.DataFrame:
+        """Score rows; `told` are the counts and findings of the data."""
         from neuroloom.learn.scoring.metrics import metric_table
 
-        facts = {"labelled": len(dataset), "unlabelled": n - len(dataset)}
-        findings = [found.as_dict() for found in dataset.findings]
-        findings += self._seen_before(run, dataset)
+        facts = {key: value for key, value in told.items() if key != "findings"}
         if out is not None:
             folder = Path(out)
             folder.mkdir(parents=True, exist_ok=True)
             write_scores(folder, table, *self.judged_as(dataset), self.seed)
-            write_json(folder / "audit.json", findings)
+            write_json(folder / "audit.json", told["findings"])
             files = {"run": run.folder.name, "files": dataset.extra["hashes"]}
             write_json(folder / "evaluation.json", facts | files)
             write_json(folder / "status.json", {"state": "done", "recipe": self.name, **facts})
@@ -454,24 +466,44 @@ class Study(Recipe):
             if out is not None:
                 add_scores(Path(out), more)
             metrics = with_scores(metrics, more)
-        metrics.attrs |= {**facts, "findings": findings}
+        metrics.attrs |= told
         return metrics
 
-    def _seen_before(self, run: Run, dataset: Dataset) -> list[dict[str, str]]:
-        """Compare new data with what the run's model learnt from, by the content of files."""
-        known = read_json(run.folder / "dataset.json")
-        held_out = [set(fold["test"]) for fold in known["split"]["folds"]]
-        never = set() if self._refits(self.find(self.model)) else set.intersection(*held_out)
-        learnt = {
-            known["files"].get(_file_of(row["path"], row["name"], known["files"]))
-            for row in known["rows"]
-            if row["name"] not in never
-        }
+    def _seen_before(
+        self, run: Run, dataset: Dataset, names: dict[str, str]
+    ) -> tuple[list[audit.Finding], list[audit.Finding]]:
+        """Compare new data with what was learnt from, by the content of files.
+
+        Parameters
+        ----------
+        names
+            Role -> model of what is stored.
+
+        Returns
+        -------
+        What is to be said of what the model has learnt from, and of what the baseline alone has.
+        """
+        learnt = {role: self._learnt_from(run, self.find(name)) for role, name in names.items()}
+        alone = learnt.get("baseline", set()) - learnt["model"]
         hashes = dataset.extra["hashes"]
         rows = dataset.table[["path", "name"]].astype(str).itertuples(index=False)
         files = [_file_of(path, name, hashes) for path, name in rows]
-        found = audit.audit_seen(files, hashes, learnt - {None})
-        return [finding.as_dict() for finding in found]
+        return (
+            audit.audit_seen(files, hashes, learnt["model"]),
+            audit.audit_baseline(files, hashes, alone, names.get("baseline", "")),
+        )
+
+    def _learnt_from(self, run: Run, model: Model) -> set[str]:
+        """Return the hashes of the files that a stored model of the run has learnt from."""
+        known = read_json(run.folder / "dataset.json")
+        held_out = [set(fold["test"]) for fold in known["split"]["folds"]]
+        never = set() if self._refits(model) else set.intersection(*held_out)
+        files = {
+            _file_of(row["path"], row["name"], known["files"])
+            for row in known["rows"]
+            if row["name"] not in never
+        }
+        return {known["files"][file] for file in files if file in known["files"]}
 
     def load_model(self, run: Run, role: str = "model") -> Ensemble:
         """Load the run's final model, or its baseline."""
