@@ -17,6 +17,7 @@ import numpy as np
 from pydantic import field_validator
 
 from neuroloom.core import audit, registry
+from neuroloom.core.audit import Finding
 from neuroloom.core.dataset import UNITS, Dataset
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json, write_json
@@ -57,7 +58,7 @@ class Prepared:
     dataset: Dataset
     folds: list[Fold]
     by: str
-    findings: list[audit.Finding]
+    findings: list[Finding]
     hashes: dict[str, str]
 
     @property
@@ -141,7 +142,7 @@ class Study(Recipe):
         """Return the gap for these data."""
         return self.gap()
 
-    def audit(self, dataset: Dataset) -> list[audit.Finding]:
+    def audit(self, dataset: Dataset) -> list[Finding]:
         """Return the domain's own objections to the data."""
         return []
 
@@ -471,7 +472,7 @@ class Study(Recipe):
 
     def _seen_before(
         self, run: Run, dataset: Dataset, names: dict[str, str]
-    ) -> tuple[list[audit.Finding], list[audit.Finding]]:
+    ) -> tuple[list[Finding], list[Finding]]:
         """Compare new data with what was learnt from, by the content of files.
 
         Parameters
@@ -543,7 +544,7 @@ def _temperature(known: dict[str, float], group: str) -> float:
 def object_to_short(run: Run, plans: Iterable[Plan]) -> None:
     """Add to the audit of a run that its time was too short, where a plan says so."""
     title = "The time was over before a net could learn"
-    found = [audit.Finding("objection", title, plan.short) for plan in plans if plan.short]
+    found = [Finding("objection", title, plan.short) for plan in plans if plan.short]
     for finding in found[:1]:
         file = run.folder / "audit.json"
         write_json(file, [*read_json(file), finding.as_dict()])
