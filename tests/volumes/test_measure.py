@@ -276,6 +276,22 @@ def test_images_are_measured_beside_their_references(tmp_path):
     assert "reference images" in (done.folder / "report.html").read_text()
 
 
+def test_a_colour_that_is_empty_tells_nothing(tmp_path):
+    rng = np.random.default_rng(0)
+    for case in range(3):
+        for folder, noise in (("reference", 0), ("made", 5 + case)):
+            picture = np.zeros((24, 20, 3), np.uint8)
+            picture[..., 1] = np.add.outer(np.arange(24), np.arange(20)) * 4
+            picture[..., 1] += rng.integers(0, noise + 1, (24, 20), np.uint8)
+            (tmp_path / folder).mkdir(exist_ok=True)
+            Image.fromarray(picture).save(tmp_path / folder / f"s{case}.png")
+    told = read_json(
+        Measure(metrics=["PSNR"]).run(tmp_path, tmp_path / "run").folder / "metrics.json"
+    )
+    assert 20 < told["psnr"]["value"] < 40
+    assert 0.5 < told["ssim"]["value"] < 1
+
+
 def test_images_that_cannot_be_compared_are_listed_at_once(tmp_path):
     data = write_image_pairs(tmp_path / "d")
     holed = np.full((11, 10, 9), np.nan, np.float32)

@@ -26,10 +26,10 @@ from neuroloom.volumes.story.synthesize import _left_out
 from neuroloom.volumes.synthesis.data import coarser, inside, read_pairs
 from neuroloom.volumes.synthesis.deliver import in_slabs
 from neuroloom.volumes.synthesis.drawn import Wanted, in_turn, made_alone
-from neuroloom.volumes.synthesis.fidelity import psnr, ssim
+from neuroloom.volumes.synthesis.fidelity import nearness, psnr, ssim
 from neuroloom.volumes.synthesis.novelty import copied, frechet, novelty
 from neuroloom.volumes.synthesize import Synthesize
-from neuroloom.volumes.whole.frames import Frame, put_back, put_on
+from neuroloom.volumes.whole.frames import Frame, put_back, put_on, standardised
 from tests.grids import write_blobs, write_contrasts, write_slices
 
 
@@ -43,6 +43,26 @@ def test_fidelity_is_as_in_scikit_image():
     assert psnr(real, made) == pytest.approx(peak_signal_noise_ratio(real, made, data_range=span))
     assert ssim(real, made) == pytest.approx(structural_similarity(real, made, data_range=span))
     assert np.isnan(psnr(np.ones(4), np.zeros(4)))
+    assert np.isnan(psnr(np.ones(4), np.ones(4)))
+
+
+def test_a_colour_that_is_empty_tells_nothing():
+    rng = np.random.default_rng(0)
+    picture = np.zeros((3, 64, 48), np.float32)
+    picture[1] = rng.gamma(2, 30, (64, 48))
+    real = standardised(picture, together=True)
+    real[2] += rng.choice([0, 1], (64, 48)) * np.float32(
+        1.2e-7
+    )  # what averaging over places leaves
+    made = real + 0.1 * rng.normal(size=real.shape).astype(np.float32)
+    expected = [score(real[1].astype(float), made[1].astype(float)) for score in (psnr, ssim)]
+    assert nearness(real, made) == pytest.approx(expected)
+    assert np.isnan(nearness(real[:1], made[:1])).all()
+    # Channels of their own units are no less there for being small.
+    scaled = np.array([4000, 0.001], np.float32)[:, None, None]
+    assert nearness(real[[1, 1]] * scaled, made[[1, 1]] * scaled) == pytest.approx(
+        expected, rel=1e-4
+    )
 
 
 def test_all_images_that_cannot_serve_are_listed_at_once(tmp_path):

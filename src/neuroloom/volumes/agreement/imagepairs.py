@@ -10,7 +10,7 @@ import numpy as np
 from neuroloom.core.errors import DataError
 from neuroloom.volumes import measures
 from neuroloom.volumes.agreement.pairs import FOUND_WORDS, MOST_LISTED, LabelPair
-from neuroloom.volumes.synthesis.fidelity import psnr, ssim
+from neuroloom.volumes.synthesis.fidelity import nearness
 
 REAL_WORDS = ("truth", "reference", "references", "real", "target", "targets", "images")
 MADE_WORDS = (*FOUND_WORDS, "made", "synthetic", "generated")
@@ -62,15 +62,14 @@ def check_images(pairs: Sequence[LabelPair]) -> None:
 def rows_of_images(
     pair: LabelPair, metrics: Sequence[str]
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Return the fidelity of a case, mean over channels, and a row of measures for each channel.
+    """Return the fidelity of a case and a row of measures for each channel.
 
-    PSNR and SSIM of the case are those of `volumes.synthesize`, per range of the reference; NaN
-    where the two images are equal.
+    PSNR and SSIM of the case are those of `volumes.synthesize`, per range of the reference, means
+    over the channels that are not flat in it; NaN where the two images are equal.
     """
     reference, image, names = read_pair(pair)
     whole = {"y_true": float(reference.std()), "y_pred": float(image.std())}
-    for name, score in (("psnr", psnr), ("ssim", ssim)):
-        value = float(np.mean([score(a, b) for a, b in zip(reference, image, strict=True)]))
+    for name, value in zip(("psnr", "ssim"), nearness(reference, image), strict=True):
         whole[name] = value if np.isfinite(value) else float("nan")
     rows = [
         {"channel": name} | measures.measure_image(a, b, metrics)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neuroloom.core.dataset import Dataset
+from neuroloom.learn.scoring.scores import mean_known
 from neuroloom.volumes.synthesis.data import inside
 from neuroloom.volumes.synthesis.novelty import nearest
 
@@ -14,10 +15,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 WINDOW = 7
+ROUNDING = 1e-5  # of the largest value: what a flat channel in float32 varies by on a new grid
 
 
 def psnr(real: np.ndarray, made: np.ndarray) -> float:
     """Return the peak signal-to-noise ratio, dB: squared range of the real image over the error.
+
+    NaN where the real image is flat, infinite where the two are equal.
 
     Examples
     --------
@@ -26,9 +30,9 @@ def psnr(real: np.ndarray, made: np.ndarray) -> float:
     """
     error = float(np.mean((np.asarray(real, np.float64) - made) ** 2))
     span = float(np.ptp(real))
-    if error == 0:
-        return float("inf")
-    return float(10 * np.log10(span**2 / error)) if span else float("nan")
+    if span == 0:
+        return float("nan")
+    return float(10 * np.log10(span**2 / error)) if error else float("inf")
 
 
 def ssim(real: np.ndarray, made: np.ndarray) -> float:
@@ -51,7 +55,7 @@ def ssim(real: np.ndarray, made: np.ndarray) -> float:
 
 
 def rows_of_images(dataset: Dataset, rows: np.ndarray, made: np.ndarray) -> pd.DataFrame:
-    """Return a row for each made image: whose it is, PSNR and SSIM, means over channels.
+    """Return a row for each made image: whose it is, PSNR and SSIM (`nearness`).
 
     Padding is left out. `y_true` and `y_pred` are the SDs of the real and the made image: what is
     made too smooth has less.
@@ -86,9 +90,19 @@ def _of_one(dataset: Dataset, row: int, made: np.ndarray) -> tuple[float, float,
 
 
 def nearness(real: np.ndarray, made: np.ndarray) -> tuple[float, float]:
-    """Return PSNR and SSIM of (channel, *axes), means over channels."""
-    pairs = list(zip(real.astype(np.float64), made.astype(np.float64), strict=True))
+    """Return PSNR and SSIM of (channel, *axes), means over the channels that are not flat.
+
+    A channel that is flat in the real image tells nothing; NaN where all are.
+
+    Examples
+    --------
+    >>> real = np.array([[0.0, 10.0], [3.0, 3.0]])
+    >>> nearness(real, real + [[1.0, -1.0], [0.1, 0.1]])[0]
+    20.0
+    """
+    wide = zip(real.astype(np.float64), made.astype(np.float64), strict=True)
+    pairs = [(a, b) for a, b in wide if np.ptp(a) > ROUNDING * np.abs(a).max()]
     return (
-        float(np.mean([psnr(a, b) for a, b in pairs])),
-        float(np.mean([ssim(a, b) for a, b in pairs])),
+        mean_known([psnr(a, b) for a, b in pairs]),
+        mean_known([ssim(a, b) for a, b in pairs]),
     )
