@@ -51,18 +51,14 @@ def test_a_colour_that_is_empty_tells_nothing():
     picture = np.zeros((3, 64, 48), np.float32)
     picture[1] = rng.gamma(2, 30, (64, 48))
     real = standardised(picture, together=True)
-    real[2] += rng.choice([0, 1], (64, 48)) * np.float32(
-        1.2e-7
-    )  # what averaging over places leaves
+    real[2] += rng.choice([0, 1], (64, 48)) * np.float32(1.2e-7)  # as averaging leaves
     made = real + 0.1 * rng.normal(size=real.shape).astype(np.float32)
     expected = [score(real[1].astype(float), made[1].astype(float)) for score in (psnr, ssim)]
     assert nearness(real, made) == pytest.approx(expected)
     assert np.isnan(nearness(real[:1], made[:1])).all()
     # Channels of their own units are no less there for being small.
-    scaled = np.array([4000, 0.001], np.float32)[:, None, None]
-    assert nearness(real[[1, 1]] * scaled, made[[1, 1]] * scaled) == pytest.approx(
-        expected, rel=1e-4
-    )
+    units = np.array([4000, 0.001], np.float32)[:, None, None]
+    assert nearness(real[[1]] * units, made[[1]] * units) == pytest.approx(expected, rel=1e-4)
 
 
 def test_all_images_that_cannot_serve_are_listed_at_once(tmp_path):

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from scipy.ndimage import zoom
 
+from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json
 from neuroloom.core.recording import image, volume
@@ -18,6 +19,7 @@ from neuroloom.io.cases import find_cases
 from neuroloom.io.images import read_image, write_image
 from neuroloom.volumes.classify import Classify
 from neuroloom.volumes.regress import Regress
+from neuroloom.volumes.whole.checks import audit_whole
 from neuroloom.volumes.whole.columns import read_columns
 from neuroloom.volumes.whole.data import Wish, read_whole
 from neuroloom.volumes.whole.frames import Frame, choose_frame, put_mask_on, put_on
@@ -135,6 +137,37 @@ def test_columns_of_a_table_join_the_image(blobs):
         read_whole(found, Wish("classification", "sex", tabular=("agee",)))
     with pytest.raises(DataError, match="no number"):
         read_whole(found, Wish("regression", "sex"))
+
+
+def test_the_target_cannot_join_the_image(blobs):
+    found = find_cases(blobs / "ages.csv")
+    for target in ("age", None):  # a table of one column has no other target
+        with pytest.raises(ConfigError, match="'age' is what is to be learnt"):
+            read_whole(found, Wish("regression", target, tabular=("age",)))
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_columns_that_give_the_target_away_are_warned_of(task):
+    rng = np.random.default_rng(0)
+    numbers = rng.normal(50, 9, 60)
+    grades = np.arange(60) % 3
+    rows = pd.DataFrame({"name": [str(k) for k in range(60)], "label": numbers})
+    copies = {"copy": numbers * 12, "other": rng.normal(size=60)}
+    if task == "classification":
+        rows["label"] = [f"g{grade}" for grade in grades]
+        copies = {"copy": grades, "second": grades == 1, "other": rng.normal(size=60)}
+    copies["copy"] = np.where(np.arange(60) == 7, np.nan, copies["copy"])
+    x = np.ones((60, 1 + len(copies), 4, 4), np.float32) * rng.normal(size=(60, 1, 4, 4))
+    x[:, 1:] = np.stack(list(copies.values()), 1)[..., None, None]
+    facts = {"channels": ["image"], "columns": [[name, []] for name in copies]}
+    classes = ["g0", "g1", "g2"] if task == "classification" else []
+    titles = [one.title for one in audit_whole(Dataset(rows, x, task, classes, facts))]
+    given = ["copy", "second"] if task == "classification" else ["copy"]
+    assert titles == [f"The column {name} gives the answer away" for name in given]
+    facts["columns"] = [["copy", ["g0", "g1", "g2"]]]
+    x[:, 1:3] = (grades[:, None] == [1, 2])[..., None, None]
+    if task == "classification":  # two indicators are one column
+        assert len(audit_whole(Dataset(rows, x, task, classes, facts))) == 1
 
 
 def test_all_cases_that_cannot_serve_are_listed_at_once(tmp_path):

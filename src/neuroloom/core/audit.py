@@ -17,6 +17,9 @@ from neuroloom.core.split import Fold, stated_sides
 if TYPE_CHECKING:
     import pandas as pd
 
+ALMOST = 0.99  # an AUC or a rank correlation that makes a column doubtful
+ENOUGH = 20  # examples of which that is no chance
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -293,8 +296,25 @@ def tell_tale(features: np.ndarray, y: np.ndarray, names: list[str]) -> list[tup
         (name, AUC) of at most one in twenty columns, and one at least; AUC >= 0.99 against any
         other class. Empty with fewer than 20 examples.
     """
-    if len(y) < 20 or features.size == 0:
+    if len(y) < ENOUGH or features.size == 0:
         return []
+    best = auc_alone(features, y)
+    hits = np.flatnonzero(best >= ALMOST)
+    if len(hits) > max(1, features.shape[1] // 20):
+        return []
+    return [(names[i], float(best[i])) for i in hits]
+
+
+def auc_alone(features: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return how well each column alone tells some class from all others (column,).
+
+    AUC of the class that it tells best, in whichever direction: 0.5 or more.
+
+    Examples
+    --------
+    >>> auc_alone(np.array([[1.0, 3], [2, 3], [9, 3]]), np.array([0, 0, 1])).tolist()
+    [1.0, 0.5]
+    """
     best = np.zeros(features.shape[1])
     ranks = _ranks(features)
     for k in np.unique(y):
@@ -302,10 +322,21 @@ def tell_tale(features: np.ndarray, y: np.ndarray, names: list[str]) -> list[tup
         n1, n0 = inside.sum(), (~inside).sum()
         auc = (ranks[inside].sum(0) - n1 * (n1 + 1) / 2) / (n1 * n0)
         best = np.maximum(best, np.maximum(auc, 1 - auc))
-    hits = np.flatnonzero(best >= 0.99)
-    if len(hits) > max(1, features.shape[1] // 20):
-        return []
-    return [(names[i], float(best[i])) for i in hits]
+    return best
+
+
+def rank_correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return Spearman's correlation of every column with `y`, 0 for constant columns.
+
+    Examples
+    --------
+    >>> rank_correlation(np.array([[1.0, 3], [2, 2], [9, 1]]), np.array([1, 2, 3])).tolist()
+    [1.0, -1.0]
+    """
+    a, b = _ranks(x), _ranks(y)
+    a, b = a - a.mean(0), b - b.mean()
+    size = np.sqrt((a**2).sum(0) * (b**2).sum())
+    return np.divide(a.T @ b, size, out=np.zeros(len(size)), where=size > 0)
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:

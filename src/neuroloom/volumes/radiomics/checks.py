@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from neuroloom.core.audit import Finding, tell_tale
+from neuroloom.core.audit import ALMOST, ENOUGH, Finding, rank_correlation, tell_tale
 from neuroloom.core.dataset import Dataset
 from neuroloom.volumes.radiomics.outcome.models import is_volume, volume_columns
 
@@ -28,7 +28,7 @@ def _answers(dataset: Dataset) -> list[Finding]:
     else:
         y = dataset.truth[:, 0] if dataset.truth is not None else dataset.y
         rho = np.abs(rank_correlation(filled, y))
-        rows = np.flatnonzero((rho >= 0.99) & (len(y) >= 20))
+        rows = np.flatnonzero((rho >= ALMOST) & (len(y) >= ENOUGH))
         hits = [f"{names[k]} (rank correlation {rho[k]:.3f})" for k in rows]
     if not hits:
         return []
@@ -40,22 +40,6 @@ def _answers(dataset: Dataset) -> list[Finding]:
             "measured after the outcome, or made from it? If so, leave it out.",
         )
     ]
-
-
-def rank_correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return Spearman's correlation of every column with `y`, 0 for constant columns.
-
-    Examples
-    --------
-    >>> rank_correlation(np.array([[1.0, 3], [2, 2], [9, 1]]), np.array([1, 2, 3])).tolist()
-    [1.0, -1.0]
-    """
-    from scipy.stats import rankdata
-
-    a, b = rankdata(x, axis=0), rankdata(y)
-    a, b = a - a.mean(0), b - b.mean()
-    size = np.sqrt((a**2).sum(0) * (b**2).sum())
-    return np.divide(a.T @ b, size, out=np.zeros(len(size)), where=size > 0)
 
 
 def _volumes(dataset: Dataset) -> list[Finding]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from neuroloom.core.audit import Finding, tell_tale
+from neuroloom.core.audit import ALMOST, ENOUGH, Finding, auc_alone, rank_correlation
 from neuroloom.core.dataset import Dataset
+from neuroloom.volumes.whole.columns import Column
 
 
 def audit_whole(dataset: Dataset) -> list[Finding]:
@@ -16,7 +17,7 @@ def audit_whole(dataset: Dataset) -> list[Finding]:
     >>> import pandas as pd
     >>> rows = pd.DataFrame({"name": ["a", "b"], "label": [1.0, 2.0]})
     >>> [f.title for f in audit_whole(Dataset(rows, np.zeros((2, 1, 4, 4)), "regression",
-    ...     facts={"channels": ["image"], "n_table": 0}))]
+    ...     facts={"channels": ["image"], "columns": []}))]
     ['Flat images']
     """
     return [*_flat(dataset), *_tell_tales(dataset)]
@@ -34,23 +35,30 @@ def _flat(dataset: Dataset) -> list[Finding]:
 
 
 def _tell_tales(dataset: Dataset) -> list[Finding]:
-    """Notice columns of the table that tell the classes apart alone."""
-    n_table = int(dataset.facts["n_table"])
-    if dataset.task != "classification" or n_table == 0:
+    """Notice columns of the table that give the target away alone."""
+    found, start = [], len(dataset.facts["channels"])
+    for name, levels in dataset.facts["columns"]:
+        stop = start + Column(name, tuple(levels)).width
+        values = np.asarray(dataset.x[:, start:stop]).reshape(len(dataset), stop - start, -1)
+        found += _tell_tale(name, np.asarray(values[:, :, 0], float), dataset)
+        start = stop
+    return found
+
+
+def _tell_tale(name: str, values: np.ndarray, dataset: Dataset) -> list[Finding]:
+    """Judge a column by the numbers that it became (example, width), NaN where unknown."""
+    classes = dataset.task == "classification"
+    known = np.isfinite(values).all(1) | classes  # that nothing is known may tell classes apart
+    if known.sum() < ENOUGH:
         return []
-    table = dataset.x[:, -n_table:].reshape(len(dataset), n_table, -1)[:, :, 0]
-    names = [
-        name if len(levels) < 3 else f"{name}={level}"
-        for name, levels in dataset.facts["columns"]
-        for level in (levels[1:] or [""])
-    ]
-    known = np.nan_to_num(np.asarray(table, dtype=float))
-    return [
-        Finding(
-            "warning",
-            f"The column {name} gives the answer away",
-            f"It alone tells the classes apart almost perfectly (AUC {auc:.3f}). Is it known "
-            "before the image is? If not, leave it out of `tabular`.",
-        )
-        for name, auc in tell_tale(known, dataset.y, names)
-    ]
+    values, y = np.nan_to_num(values[known]), dataset.y[known]
+    if classes:
+        reached = auc_alone(values, y).max()
+        how = f"tells the classes apart almost perfectly (AUC {reached:.3f})"
+    else:
+        reached = np.abs(rank_correlation(values, y)).max()
+        how = f"follows the target almost perfectly (rank correlation {reached:.3f})"
+    if reached < ALMOST:
+        return []
+    said = f"It alone {how}. Is it known before the image is? If not, leave it out of `tabular`."
+    return [Finding("warning", f"The column {name} gives the answer away", said)]

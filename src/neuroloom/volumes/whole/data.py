@@ -11,7 +11,7 @@ import numpy as np
 
 from neuroloom.core.audit import Finding, refuse_duplicates
 from neuroloom.core.dataset import Dataset, Task, require_classes
-from neuroloom.core.errors import DataError
+from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.learn.dense.data.match import (
     contrasts_of,
     match_channels,
@@ -26,6 +26,7 @@ from neuroloom.volumes.whole.targets import (
     labels_of,
     labels_where_known,
     of_the_run,
+    target_of,
     with_folders,
     without_target,
 )
@@ -255,6 +256,7 @@ def frame_of(found: FoundCases, wish: Wish) -> Frame:
 
 def _columns(table: pd.DataFrame, wish: Wish, kept: dict[str, Any]) -> list[Column]:
     if not kept:
+        _refuse_target_beside_itself(table, wish)
         return read_columns(table, wish.tabular)
     columns = [Column(name, tuple(levels)) for name, levels in kept["columns"]]
     missing = [column.name for column in columns if column.name not in table]
@@ -264,6 +266,14 @@ def _columns(table: pd.DataFrame, wish: Wish, kept: dict[str, Any]) -> list[Colu
             "that has it."
         )
     return columns
+
+
+def _refuse_target_beside_itself(table: pd.DataFrame, wish: Wish) -> None:
+    if wish.tabular and (name := target_of(table, wish.target)) in wish.tabular:
+        raise ConfigError(
+            f"tabular: the column '{name}' is what is to be learnt, and cannot join the image: "
+            "leave it out of `tabular`, or set another `target`."
+        )
 
 
 def read_images(

@@ -130,7 +130,7 @@ def labels_of(found: FoundCases, target: str | None, *, numbers: bool) -> tuple[
         If there is no such column, or it holds no numbers where they are wanted.
     """
     table = with_folders(found.table)
-    name = target or _guess(table)
+    name = target_of(table, target)
     if name not in table or name in ("image", "label"):
         raise DataError(
             f"There is no column '{name}' to learn.{nearest(name, columns_of(table))} "
@@ -196,7 +196,16 @@ def without_target(labels: pd.Series, target: str) -> list[Finding]:
     return [Finding("note", "Examples without a target", f"{said} not judged.")]
 
 
-def _guess(table: pd.DataFrame) -> str:
+def target_of(table: pd.DataFrame, target: str | None) -> str:
+    """Return what is learnt: `target`, else folders that differ, else the only column there is.
+
+    Raises
+    ------
+    DataError
+        If nothing is said and nothing can be guessed.
+    """
+    if target:
+        return target
     if table["folder"].nunique() > 1:
         return "folder"
     columns = columns_of(table)
