@@ -5,16 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from neuroloom.core.errors import ConfigError
+from neuroloom.core.artifact import Shelf
+from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json
-from neuroloom.core.recording import volume
+from neuroloom.core.recording import image, volume
 from neuroloom.io.cases import find_cases
 from neuroloom.io.images import read_image, write_image
 from neuroloom.learn.store import Ensemble
 from neuroloom.volumes.classify import Classify
 from neuroloom.volumes.whole.data import Wish, read_whole
 from neuroloom.volumes.whole.explain import Look, nets_of, sanity_of_looks, write_map
-from tests.grids import OBLIQUE, write_slices
+from tests.grids import OBLIQUE, ring, write_slices
 
 
 def test_a_map_lies_on_the_grid_of_its_image(tmp_path):
@@ -66,3 +67,19 @@ def test_every_image_of_a_run_and_new_ones_are_mapped(tmp_path):
     assert new["label"].isna().all()
     np.testing.assert_allclose(new["like_random"], table["like_random"][2:], atol=1e-5)
     assert (tmp_path / "new" / "explained.png").is_file()
+    for folder, whose in ((shelf, "4 images of the run"), (tmp_path / "new", "2 new images")):
+        assert Shelf(folder).get("explained").caption.startswith(f"Some of {whose}.")
+
+
+def test_images_that_joined_the_data_later_are_not_explained_as_the_run_s(tmp_path):
+    data = write_slices(tmp_path / "data", subjects=4, slices=1)
+    fields = {"pattern": "{subject}_{slice}", "folds": 0, "budget": "1 epochs", "size": 16}
+    run = Classify(**fields, width=4).run(data, tmp_path / "run")
+    report = (run.folder / "report.html").read_bytes()
+    (data / "square").mkdir()
+    write_image(data / "square" / "s9_0.png", image(ring(9, 0, "disc")))
+    with pytest.raises(
+        DataError, match=r"square/s9_0\.png is new in the data since this run began"
+    ):
+        run.explain()
+    assert (run.folder / "report.html").read_bytes() == report

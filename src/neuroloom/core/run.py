@@ -501,7 +501,7 @@ def _now() -> str:
 
 
 def data_error_if_changed(stored: dict[str, str], now: dict[str, str]) -> None:
-    """Refuse to resume or replay on data that changed since the run was planned."""
+    """Refuse to resume, replay or explain on data that changed since the run was planned."""
     for path, value in stored.items():
         if path not in now:
             raise DataError(f"{path} was used by this run and is gone from the data.")
@@ -509,4 +509,7 @@ def data_error_if_changed(stored: dict[str, str], now: dict[str, str]) -> None:
             raise DataError(f"{path} changed since this run began: its content has another hash.")
     extra = sorted(set(now) - set(stored))
     if extra:
-        raise DataError(f"{extra[0]} is new in the data since this run began; narrow `include`.")
+        raise DataError(
+            f"{extra[0]} is new in the data since this run began: move it elsewhere, or narrow "
+            "`include` in the run's recipe.yaml."
+        )

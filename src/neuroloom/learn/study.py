@@ -106,6 +106,20 @@ class Study(Recipe):
     def read(self, data: Path) -> Dataset:
         """Return all examples of `data`, labelled or not."""
 
+    def read_again(self, run: Run) -> Dataset:
+        """Return all examples of a run's own data.
+
+        Raises
+        ------
+        DataError
+            If the data are gone, or changed since.
+        """
+        _, data = run.reopened()
+        dataset = self.read(data)
+        stored = read_json(run.folder / "dataset.json")
+        data_error_if_changed(stored["files"], dataset.extra["hashes"])
+        return dataset
+
     @abstractmethod
     def read_like(self, facts: dict[str, Any], data: Path, include: list[str]) -> Dataset:
         """Return the examples of new data, made the way the run's (its stored `facts`) were."""

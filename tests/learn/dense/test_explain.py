@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from neuroloom.core.errors import ConfigError
+from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.learn.dense.data.cases import DenseCases
 from neuroloom.learn.dense.explain import _first_there, by_distance, looks, slope_of
 from neuroloom.learn.dense.nets.conditioning import fill_missing
@@ -131,6 +131,10 @@ def test_a_run_explains_its_final_model_anew(more, tmp_path):
     run.explain()
     again = (run.folder / "report.html").read_text(encoding="utf-8")
     assert again.count("share of the slope of") == page.count("share of the slope of")
+    image = next((data / "imagesTr").iterdir())
+    image.write_bytes(next((data / "labelsTr").iterdir()).read_bytes())
+    with pytest.raises(DataError, match="changed since this run began"):
+        run.explain()
 
 
 def test_a_model_without_a_slope_is_named(tmp_path):

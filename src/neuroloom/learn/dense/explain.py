@@ -248,8 +248,7 @@ def explain_again(study: DenseStudy, run: Run) -> pd.DataFrame:
     learner = next(iter(study.load_model(run).members.values()))[0]
     if not isinstance(learner, DenseLearner):
         raise ConfigError(f"model={study.model} is no net: there is no slope to follow.")
-    recipe, data = run.reopened()
-    dataset = recipe.read(data).labelled()  # type: ignore[attr-defined]
+    dataset = study.read_again(run).labelled()
     rows = np.unique(np.linspace(0, len(dataset) - 1, min(len(dataset), CASES)).astype(int))
     names = dataset.table["name"].astype(str).to_numpy()[rows]
     found = list(looks(learner, dataset.x[rows], list(names)))

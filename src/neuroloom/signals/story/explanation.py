@@ -67,8 +67,7 @@ def explain_again(decode: Decode, run: Run) -> pd.DataFrame:
     from neuroloom.core.report import write_report
 
     ensemble = decode.load_model(run)
-    recipe, data = run.reopened()
-    dataset = recipe.read(data).labelled()  # type: ignore[attr-defined]
+    dataset = decode.read_again(run).labelled()
     rows = _spread(np.arange(len(dataset)), EXPLAINED_TRIALS)
     first = next(iter(ensemble.members.values()))[0]
     on = "the final model, on the trials of the run"

@@ -149,7 +149,7 @@ def explain_images(
             rows.append({"name": look.name, "label": look.label, "predicted": look.predicted,
                          "like_random": look.alike, "map": f"{FOLDER}/{file.name}"})  # fmt: skip
     table = pd.DataFrame(rows)
-    _shelve(shelf, table, shown, datasets[0].facts["spacing"], learnt=not inputs)
+    _shelve(shelf, table, shown, datasets[0].facts["spacing"], new=bool(inputs))
     if out is None:
         _report(run, table)
     return table
@@ -160,8 +160,7 @@ def _datasets(
 ) -> list[Dataset]:
     """Read what is to be mapped; no two images have one name."""
     if not inputs:
-        recipe, data = run.reopened()
-        return [recipe.read(data)]  # type: ignore[attr-defined]
+        return [study.read_again(run)]
     datasets = [study.read_new(ensemble.facts, source) for source in inputs]
     files = [case.images[0] for dataset in datasets for case in dataset.extra["cases"]]
     return named_apart(datasets, files)
@@ -179,17 +178,17 @@ def write_map(folder: Path, look: Look, dataset: Dataset, row: int) -> Path:
 
 
 def _shelve(
-    shelf: Shelf, table: pd.DataFrame, shown: list[Look], spacing: Any, *, learnt: bool
+    shelf: Shelf, table: pd.DataFrame, shown: list[Look], spacing: Any, *, new: bool
 ) -> None:
     from neuroloom.volumes.story.planes import planes
 
-    seen = "which it learnt from" if learnt else "new ones"
+    whose = "new images" if new else "images of the run"
     shelf.add_figure(
         "explained",
         planes([one.image for one in shown], [one.title for one in shown],
                [one.where for one in shown], spacing=spacing),
         title="Where the final model looks",
-        caption=f"Some of {len(table)} images ({seen}). Warm: places that speak for what was "
+        caption=f"Some of {len(table)} {whose}. Warm: places that speak for what was "
         "predicted (Grad-CAM, or the map that was summed), mean over the nets that vote. Volumes "
         "are cut through the strongest place. A map says where, not why.",
         section="where",
