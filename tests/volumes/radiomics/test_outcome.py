@@ -174,6 +174,18 @@ def test_cox_finds_the_feature_and_reloads():
     np.testing.assert_array_equal(again.predict_scores(x), learner.predict_scores(x))
 
 
+def test_a_flag_that_one_patient_has_does_not_end_a_survival_study():
+    x, y = followed(40, 9)
+    x = np.column_stack([x[:, :2], np.arange(40) == 17])
+    learner = Cox("cox", task="survival", n_outputs=1, columns=[])
+    learner.fit(x, y)
+    assert np.isfinite(learner.predict_scores(x)).all()
+    flat = np.column_stack([x[:, :2], np.full(40, 0.1)])
+    weights = fit_cox(flat, y, 0.1)["weights"]
+    np.testing.assert_allclose(weights, [*fit_cox(x[:, :2], y, 0.1)["weights"], 0])
+    assert fit_cox(flat[:, 2:], y, 0.1)["weights"].tolist() == [0]
+
+
 @pytest.mark.parametrize("model", [linear, volume])
 def test_risks_of_all_folds_count_from_the_median_that_was_learnt_from(model):
     x, y = followed(60, 12)

@@ -11,6 +11,7 @@ from neuroloom.learn.scoring.survival import comparable
 
 Arrays = dict[str, np.ndarray]
 FEWEST, EVENTS_EACH = 3, 10
+FLAT = 1e-9  # the SD of a standardised feature that is constant but for rounding
 
 
 def choose_features(z: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -33,6 +34,8 @@ def choose_features(z: np.ndarray, y: np.ndarray) -> np.ndarray:
 def fit_cox(z: np.ndarray, y: np.ndarray, penalty: float) -> Arrays:
     """Fit log-hazards that are linear in the features, with a quadratic penalty.
 
+    A feature that does not vary in these rows has weight 0.
+
     Raises
     ------
     DataError
@@ -42,7 +45,10 @@ def fit_cox(z: np.ndarray, y: np.ndarray, penalty: float) -> Arrays:
     from lifelines import CoxPHFitter
     from lifelines.exceptions import ConvergenceError
 
-    table = pd.DataFrame(z, columns=[f"x{k}" for k in range(z.shape[1])])
+    weights, varies = np.zeros(z.shape[1]), z.std(0) > FLAT
+    if not varies.any():
+        return {"weights": weights}
+    table = pd.DataFrame(z[:, varies]).add_prefix("x")
     table["time"], table["event"] = y[:, 0], y[:, 1]
     fitter = CoxPHFitter(penalizer=penalty)
     try:
@@ -51,10 +57,11 @@ def fit_cox(z: np.ndarray, y: np.ndarray, penalty: float) -> Arrays:
             fitter.fit(table, "time", "event")
     except (ConvergenceError, ValueError) as error:
         raise DataError(
-            f"Cox regression on {z.shape[1]} features and {int(y[:, 1].sum())} events did not "
+            f"Cox regression on {varies.sum()} features and {int(y[:, 1].sum())} events did not "
             f"converge ({str(error).splitlines()[0]}). Are there more events than features?"
         ) from error
-    return {"weights": fitter.params_.to_numpy(float)}
+    weights[varies] = fitter.params_.to_numpy(float)
+    return {"weights": weights}
 
 
 def centred(z: np.ndarray, weights: np.ndarray) -> Arrays:
