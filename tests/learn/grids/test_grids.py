@@ -134,6 +134,20 @@ def test_the_baseline_finds_a_shift_and_a_number_of_the_table():
         model.load({})
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("n_outputs", [2, None])
+def test_a_column_that_no_training_image_has_tells_the_baseline_nothing(n_outputs):
+    x, y = corner(40)
+    without = Projected("pca", n_outputs)
+    without.fit(x, y if n_outputs else y.astype(float))
+    joined = np.concatenate([x, np.full_like(x, np.nan)], axis=1)
+    model = Projected("pca", n_outputs, n_table=1)
+    model.fit(joined, y if n_outputs else y.astype(float))
+    joined[::2, 1] = 5.0
+    scores = model.predict_scores(joined)
+    np.testing.assert_allclose(scores, without.predict_scores(x), atol=1e-6)
+
+
 def test_coarse_features_are_block_means():
     image = np.random.default_rng(0).normal(size=(1, 1, 20, 20))
     expected = image.reshape(10, 2, 10, 2).mean((1, 3)).ravel()

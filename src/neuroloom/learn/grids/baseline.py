@@ -9,6 +9,7 @@ import numpy as np
 from neuroloom.core.blocks import block_means
 from neuroloom.core.errors import RunError
 from neuroloom.learn.grids.learner import amounts
+from neuroloom.learn.scoring.scores import mean_known
 from neuroloom.learn.training.fit import FitJob, History
 
 COARSE, QUANTILES = 10, 15
@@ -91,7 +92,8 @@ class Projected:
             Images (n, channel, *axes); class index (n,), numbers (n,), or maps (n, *axes).
         """
         raw = features(x, self.n_table)
-        middle = np.nanmean(raw, axis=0)
+        known = np.where(np.isfinite(raw), raw, np.nan)
+        middle = np.nan_to_num(mean_known(known.T))  # 0 of what no training image has
         filled = np.where(np.isfinite(raw), raw, middle)
         spread = filled.std(0)
         self.arrays = {"mean": middle, "scale": np.where(spread > 1e-9, spread, 1.0)}

@@ -205,8 +205,8 @@ def read_columns(table: pd.DataFrame, names: Sequence[str]) -> list[Column]:
     Raises
     ------
     DataError
-        If a column is missing, or has some words among numbers, decimal commas, or more than ten
-        different values that are not all numbers.
+        If a column is missing or empty, or has some words among numbers, decimal commas, or more
+        than ten different values that are not all numbers.
     """
     for name in names:
         if name not in table:
@@ -221,6 +221,8 @@ def read_columns(table: pd.DataFrame, names: Sequence[str]) -> list[Column]:
 def _column(name: str, cells: Sequence[Any], rows: Sequence[Any]) -> Column:
     """Return a column of numbers or levels."""
     values = [value for value in map(or_missing, cells) if value is not None]
+    if not values:
+        raise DataError(f"tabular: the column '{name}' is empty in all rows: leave it out.")
     words = sorted({str(as_word(v)) for v in values if not _is_number(v)})
     if advice := next(filter(None, map(_point, words)), ""):
         raise DataError(f"tabular: the column '{name}' has commas for points. {advice}")
