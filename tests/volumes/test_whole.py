@@ -465,6 +465,17 @@ def test_none_is_a_class_and_cells_without_a_target_are_counted(tmp_path):
     assert "'Mild' and 'mild'" in said["Words that are nearly alike"]
 
 
+def test_none_is_a_class_of_participants_too(tmp_path):
+    data = write_contrasts(tmp_path)
+    people = {"participant_id": [f"sub-{k}" for k in range(4)], "weight": [61.5, "", "n/a", 70]}
+    people["medication"] = ["None", "SSRI", "NA", "None"]
+    pd.DataFrame(people).to_csv(data / "participants.tsv", sep="\t", index=False)
+    read = Classify(target="medication", tabular=["weight"], channels=["T1w"], size=8).read(data)
+    assert read.classes == ["None", "SSRI"]
+    assert read.table["label"].isna().tolist() == [False, False, True, False]
+    assert read.facts["columns"] == [["weight", []]]
+
+
 def test_decimal_commas_are_no_words(tmp_path):
     for ages in (["20,5", "21", "22", "23"], ["20,5", "21,5", "22,5", "23,5"]):
         table = _contrasts(tmp_path, ["T1"], kind=["a", "b", "a", "b"], age=ages)
@@ -490,6 +501,8 @@ def test_a_few_words_among_numbers_do_not_make_them_words():
     assert column.levels == ("1", "2", "north", "south")
     (column,) = read_columns(pd.DataFrame({"age": ["1", "-nan", "#N/A", "NULL"]}), ["age"])
     assert column.levels == ()
+    with pytest.raises(DataError, match="'mmse' is empty in all rows"):
+        read_columns(pd.DataFrame({"mmse": [None, "n/a", np.nan]}), ["mmse"])
 
 
 def test_what_pandas_takes_for_nothing_is_no_class_and_empty_words_are_warned_of(tmp_path):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from neuroloom.core.errors import DataError
-from neuroloom.io.names import says_who
+from neuroloom.io.names import MISSING, says_who
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -129,7 +129,11 @@ def participants(root: Path) -> pd.DataFrame | None:
         return None
     import pandas as pd
 
-    table = pd.read_csv(table_path, sep="\t", na_values=["n/a"], dtype={"participant_id": str})
+    # "None" may be what somebody takes: `names.MISSING` says which cells are empty.
+    table = pd.read_csv(
+        table_path, sep="\t", keep_default_na=False, na_values=list(MISSING),
+        dtype={"participant_id": str},
+    )  # fmt: skip
     if "participant_id" not in table:
         raise DataError(f"{table_path}: expected the column participant_id, it is missing.")
     subject = table.pop("participant_id").str.removeprefix("sub-")

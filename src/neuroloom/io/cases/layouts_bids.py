@@ -27,7 +27,7 @@ from neuroloom.io.cases.layouts import (
     unions,
 )
 from neuroloom.io.images import image_stem, is_image
-from neuroloom.io.names import says_who
+from neuroloom.io.names import MISSING, says_who
 
 _KIND = re.compile(
     r"_(?:(?:seg|label|desc)-|(?=(?:lesion|gmseg)-manual))"
@@ -421,7 +421,7 @@ def _join_samples(path: Path, rows: list[Row]) -> None:
 
     if not path.is_file():
         return
-    table = pd.read_csv(path, sep="\t", dtype=str, na_values=["n/a"])
+    table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, na_values=list(MISSING))
     if not {"sample_id", "participant_id"} <= set(table):
         raise DataError(f"{path}: expected the columns sample_id and participant_id.")
     samples = {}
