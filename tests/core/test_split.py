@@ -211,6 +211,13 @@ def test_what_a_table_calls_test_is_held_out():
     assert stated_fold(rows[rows["subject"] != "C"]) is None
 
 
+def test_units_of_a_stated_split_are_those_of_all_rows():
+    rows = table(subjects=["A", "B", "C"], runs=names(4), trials=1)
+    rows["split"] = rows["subject"].map({"A": "train", "B": "train", "C": "test"})
+    named = make_folds(rows, Split("subject", test=tuple(rows["name"][rows["subject"] == "C"])))
+    assert stated_fold(rows).units == named[0].units == ["C"] * 4
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [(["train", "tset", "test"], r"split is 'tset', expected"), (["train", "test", None], "split")],

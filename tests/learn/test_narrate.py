@@ -6,11 +6,18 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from neuroloom.core.files import write_json
-from neuroloom.learn.narrate import _permutation_test, best_of_siblings, headline_metric
+from neuroloom.core.split import Fold
+from neuroloom.learn.narrate import (
+    _how_sure,
+    _permutation_test,
+    best_of_siblings,
+    headline_metric,
+)
 
 
 def judged(kind: str, labels: list[Any], classes: list[str]) -> str:
@@ -47,6 +54,23 @@ def test_a_permutation_test_is_told_or_its_lack_explained(kind: str, rows: Any, 
     study = SimpleNamespace(judged_as=lambda _: (kind, []), permutations=299, seed=0)
     run, prepared = SimpleNamespace(predictions=table), SimpleNamespace(dataset=None)
     assert said in _permutation_test(study, run, prepared)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("by", "units", "said"),
+    [
+        ("subject", ["P9"] * 3, "over the examples of one subject: it does not say how far"),
+        ("subject", ["P8", "P9", "P9"], "over 2 subjects, then over the examples inside."),
+        ("time", ["the last fifth"] * 3, "over the examples."),
+    ],
+)
+def test_what_the_interval_is_of(by: str, units: list[str], said: str, tmp_path: Path) -> None:
+    write_json(tmp_path / "metrics.json", {"r2": {"value": 0.5}})
+    fold = Fold("held out", np.arange(4), np.arange(4, 7), units)
+    prepared = SimpleNamespace(dataset=SimpleNamespace(), folds=[fold], by=by)
+    study = SimpleNamespace(judged_as=lambda _: ("regression", []))
+    run = SimpleNamespace(folder=tmp_path)
+    assert said in _how_sure(study, prepared, run)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("closed", ["is_file", "iterdir"])

@@ -258,7 +258,7 @@ def _fixed(table: pd.DataFrame, split: Split) -> Fold:
     return _held_out(table, held_out, split.by)
 
 
-def _held_out(table: pd.DataFrame, held_out: np.ndarray, by: str | None = None) -> Fold:
+def _held_out(table: pd.DataFrame, held_out: np.ndarray, by: str | None) -> Fold:
     by = by if by in UNITS else default_unit(table[held_out])
     keys = unit_keys(table, by) if by in UNITS else ["held out"] * len(table)
     return _fold_of("held out", held_out, np.asarray(keys))
@@ -299,7 +299,7 @@ def stated_fold(table: pd.DataFrame) -> Fold | None:
             "it, or say with `split`, `folds` or `test` what is held out."
         )
     refuse_both_sides(table["subject"].astype(str).tolist(), held_out, "The stated split")
-    return _held_out(table, held_out)
+    return _held_out(table, held_out, default_unit(table))
 
 
 def stated_sides(table: pd.DataFrame) -> list[str | None]:

@@ -129,6 +129,11 @@ def _how_sure(study: Study, prepared: Prepared, run: Run) -> str:
     units = len({unit for fold in prepared.folds for unit in fold.units})
     if name not in metrics:
         return ""
+    if units == 1 and prepared.by in UNITS:
+        return (
+            f"The interval is a bootstrap over the examples of one {prepared.by}: it does not say "
+            f"how far another {prepared.by} may differ."
+        )
     if prepared.by == "random" or units == 1:
         return "The interval is a bootstrap over the examples."
     level = f"{units} {prepared.by}s, then over the examples inside" if units < 10 else (
