@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -173,6 +174,34 @@ def test_stops_when_validation_is_flat_and_keeps_the_best():
     assert history.stopped == f"validation flat since epoch {best}"
     scores = learner.predict_scores(x)
     assert np.isfinite(scores).all()
+
+
+@pytest.mark.parametrize("balance", [False, True])
+def test_validation_goes_through_the_net_in_batches_and_says_the_same(balance, monkeypatch):
+    y, other = (np.arange(20) % 4 == 0).astype(int), (np.arange(19) % 5 > 2).astype(int)
+    job = FitJob(epochs=2, validation=(windows(19)[0], other))
+    sizes, usual = [], EEGNet.forward
+
+    def forward(net, x):
+        sizes.append(len(x))
+        return usual(net, x)
+
+    monkeypatch.setattr(EEGNet, "forward", forward)
+    learner = make(replace(TRAINING, balance=balance, crop=1.0, crops=1))
+    epochs = learner.fit(windows()[0], y, job=job).epochs
+    assert max(sizes) <= TRAINING.batch
+    whole = learner._tensors(windows(19)[0], other)
+    with torch.no_grad():
+        loss = learner.model.loss(*(torch.as_tensor(part) for part in whole), None)
+    best = min(entry["val_loss"] for entry in epochs)
+    assert best == pytest.approx(float(loss), rel=1e-5)
+
+
+def test_unknown_places_count_nothing_in_a_validation():
+    members = make(replace(TRAINING, balance=True)).model
+    members.class_weight = torch.tensor([1.0, 3.0])
+    assert members.counts(torch.tensor([[0, -1, 1], [-1, -1, 1]])) == 7.0
+    assert members.counts(torch.full((2, 3), -1)) == 0.0
 
 
 def test_steps_win_over_epochs():

@@ -203,7 +203,8 @@ class Trainable(Protocol):
     def constrain(self) -> None:
         """Bring the weights back into the net's limits after a step."""
 
-    # And, if it has them, `at(share)`: told before each step what share of the fit is done;
+    # And, if it has them, `counts(y)`: what the mean loss of a batch is divided by, if it is not
+    # the number of its examples; `at(share)`: told before each step what share of the fit is done;
     # `effort(share)`: the share of the time that this share of the steps takes;
     # `review(epochs)`: told after each epoch, may add to the last entry of the history, and
     # returns why the fit shall end, or "".
@@ -307,9 +308,7 @@ class _Fit:
         optimiser = make_optimiser(module, training)
         _, self.optimiser = self.fabric.setup(module, optimiser)
         self.x, self.y = (torch.as_tensor(part).to(self.device) for part in (x, y))
-        self.validation: Any = job.validation and tuple(
-            torch.as_tensor(part).to(self.device) for part in job.validation
-        )
+        self.validation = self._parts_of(job.validation) if job.validation else []
         self.generator = torch.Generator(self.device).manual_seed(job.seed)
         self.total, self.per_epoch = count_steps(len(x), training, job)
         self.pace = Pace(
@@ -421,13 +420,32 @@ class _Fit:
         if self.job.progress:
             self.job.progress(entry | {"steps": self.pace.expected})
 
+    def _parts_of(
+        self, validation: tuple[np.ndarray, np.ndarray]
+    ) -> list[tuple[Tensor, Tensor, float]]:
+        """Cut the validation set into equal batches, so that it needs no more room than a step.
+
+        Returns
+        -------
+        list
+            Examples, targets, and their share in the mean loss; those of which no target is known
+            are left out.
+        """
+        import torch
+
+        count = -(-len(validation[0]) // self.training.batch)
+        x, y = (torch.as_tensor(part).to(self.device).tensor_split(count) for part in validation)
+        weights = [float(getattr(self.net, "counts", len)(part)) for part in y]
+        parts = zip(x, y, weights, strict=True)
+        return [(one, own, weight / sum(weights)) for one, own, weight in parts if weight]
+
     def _validate(self, epoch: int) -> float:
         """Measure the loss on the validation set and keep the weights if it is the lowest."""
         import torch
 
         with torch.no_grad(), self._averaged():
             self._settle()
-            loss = float(self.net.loss(*self.validation, None))
+            loss = sum(share * float(self.net.loss(x, y, None)) for x, y, share in self.validation)
             if loss < self.best_loss:
                 self.best_loss, self.best_epoch = loss, epoch
                 self.best = {k: v.detach().clone() for k, v in self.net.state_dict().items()}

@@ -127,6 +127,15 @@ class Members(nn.Module):
         """Measure the moments of every batch normalisation anew, with the weights as they are."""
         settle_norms(self, batches, self.outputs)
 
+    def counts(self, y: Tensor) -> float:
+        """Return what the mean loss of a batch is divided by: known targets, by class weight."""
+        if self.task == "regression" or y.is_floating_point():
+            return float(len(y))
+        known = y[y >= 0]
+        if self.class_weight is None:
+            return float(known.numel())
+        return float(self.class_weight.to(y.device)[known].sum())
+
     def loss_of(self, outputs: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
         """Mean loss of raw outputs (voter, n, …), with a weight for each class (class,)."""
         voters = len(outputs)
