@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -52,6 +54,28 @@ def test_a_registered_model_saves_and_loads(name):
     again = model.rebuild(learner.spec)
     again.load(learner.state())
     np.testing.assert_allclose(again.predict_scores(x), learner.predict_scores(x), rtol=1e-6)
+
+
+def test_numbers_of_the_table_are_standardised_in_little_more_room_than_a_copy_takes():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 3, 32, 32)).astype(np.float32)
+    x[:, 1:] = rng.normal(50, 10, (60, 2, 1, 1))
+    before = x.copy()
+    learner = find_model("resnet", "grid").make(
+        FACTS | {"shape": [32, 32], "n_table": 2}, "classification", 2, width=4
+    )
+    learner._measure(x, np.arange(60) % 2)
+    tracemalloc.start()
+    images, _ = learner._tensors(x, np.arange(60) % 2)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert images.dtype == np.float32
+    assert peak < 1.3 * x.nbytes
+    np.testing.assert_array_equal(x, before)
+    np.testing.assert_array_equal(images[:, 0], x[:, 0])
+    numbers = x[:, 1:, 0, 0].astype(float)
+    expected = (numbers - numbers.mean(0)) / numbers.std(0)
+    np.testing.assert_allclose(images[:, 1:, 5, 7], expected, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("loss", LOSSES[:4])

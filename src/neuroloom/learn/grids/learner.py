@@ -130,9 +130,13 @@ class GridLearner(NetLearner):
 
     def _tensors(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Standardised float32 images, and targets as the loss wants them."""
-        images = np.ascontiguousarray(x, dtype=np.float32)
-        if self.learning.get("n_table", 0):
-            images = ((images - self.input["mean"]) / self.input["scale"]).astype(np.float32)
+        n_table = self.learning.get("n_table", 0)
+        images = np.array(x, np.float32, order="C", copy=True if n_table else None)
+        if n_table:
+            mean, scale = self.input["mean"][-n_table:], self.input["scale"][-n_table:]
+            # One by one: all at once takes room for the whole set in 64 bits, twice.
+            for columns in images[:, -n_table:]:
+                columns[:] = (columns - mean) / scale
         if y.ndim > 1 and learns_from_maps(self.model):
             return images, y
         if self.task != "regression":
