@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from types import SimpleNamespace
 
 import nibabel
@@ -353,6 +354,19 @@ def test_images_of_one_name_in_two_folders_are_all_made(tmp_path):
     assert table["name"].is_unique
     assert table["name"][0] == "a_sub-0_anat_sub-0"
     assert len(list((tmp_path / "made").glob("*_made.nii.gz"))) == 4
+
+
+def test_new_images_are_made_one_by_one_whoever_they_are_of(tmp_path):
+    data = write_blobs(tmp_path / "d", cases=4)
+    run = Synthesize(model="pca-images", folds=0).run(data, tmp_path / "run")
+    (tmp_path / "new").mkdir()
+    for name in ("x", "y"):
+        shutil.copy(data / "images/case_01.nii.gz", tmp_path / f"new/{name}.nii.gz")
+    table = run.predict(tmp_path / "new", out=tmp_path / "made")
+    assert table["psnr"].nunique() == 1
+    assert len(table) == 2
+    found = read_json(tmp_path / "made/audit.json")
+    assert [one["title"] for one in found if one["severity"] != "note"] == []
 
 
 def test_channels_are_told_by_their_names_in_new_data(tmp_path):

@@ -99,24 +99,35 @@ class Synthesize(Study):
         return self._pairs(data, self.include, None)
 
     def read_like(self, facts: dict[str, Any], data: Path, include: list[str]) -> Dataset:
-        """Read new images onto the grid of the run."""
+        """Read new images onto the grid of the run, to judge what is made of them."""
         return self._pairs(data, include, facts["axes"])
+
+    def read_new(self, facts: dict[str, Any], data: Path) -> Dataset:
+        """Read new images onto the grid of the run, each to be worked on by itself."""
+        return self._pairs(data, [], facts["axes"], labelled=False)
 
     def read_to_make(self, facts: dict[str, Any], data: Path) -> Dataset:
         """Read new images as what is made of them needs it: to be finer they keep their grids."""
         from neuroloom.volumes.synthesis.data import read_coarse
 
         if self.kind != "super-resolution":
-            return self.read_like(facts, data, [])
+            return self.read_new(facts, data)
         return read_coarse(self._found(data, [], facts["axes"]), facts["axes"])
 
-    def _pairs(self, data: Path, include: list[str], facts: dict[str, Any] | None) -> Dataset:
+    def _pairs(
+        self,
+        data: Path,
+        include: list[str],
+        facts: dict[str, Any] | None,
+        *,
+        labelled: bool = True,
+    ) -> Dataset:
         from neuroloom.volumes.synthesis.data import read_pairs
 
         found = self._found(data, include, facts)
         return read_pairs(
             found, self.kind, channels=self.channels, make=self.make, target=self.target,
-            size=self.size, facts=facts,
+            size=self.size, facts=facts, labelled=labelled,
         )  # fmt: skip
 
     def _found(self, data: Path, include: list[str], facts: dict[str, Any] | None) -> FoundCases:

@@ -42,6 +42,7 @@ def read_pairs(
     target: str | None = None,
     size: int | None = None,
     facts: dict[str, Any] | None = None,
+    labelled: bool = True,
 ) -> Dataset:
     """Read all cases onto one grid, and part what is given from what is to be made.
 
@@ -61,6 +62,8 @@ def read_pairs(
         Places along the longest axis.
     facts
         Of an earlier dataset whose grid is kept.
+    labelled
+        Whether the cases are learnt from or judged; without, each is worked on by itself.
 
     Raises
     ------
@@ -69,11 +72,13 @@ def read_pairs(
     DataError
         One that lists every case that cannot serve.
     """
-    findings = audited(found, labels=False)
+    findings = audited(found, labels=False, use="model" if labelled else "image")
     found = measured_alike(found, (facts or {}).get("unit"))
     frame = Frame.of(facts) if facts else even(frame_of(found, Wish(size=size)))
     hashes = found.hashes()
-    refuse_duplicates({path: hashes[path] for images in found.table["image"] for path in images})
+    if labelled:
+        paths = [path for images in found.table["image"] for path in images]
+        refuse_duplicates({path: hashes[path] for path in paths})
     wish = Wish(size=size, apart=kind == "contrast")
     found = in_order(found, _trained(facts)) if facts else ordered_by(found, channels)
     images, _, _, count = read_images(found, frame, [], wish, None)
@@ -111,7 +116,7 @@ def read_pairs(
             "n_table": 0,
             "layout": found.layout,
         },
-        findings=[*findings_of(found, rows), *findings],
+        findings=[*findings_of(found, rows if labelled else None), *findings],
         extra={"hashes": hashes, "cases": found.cases},
         truth=y,
     )

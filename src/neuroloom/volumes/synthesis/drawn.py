@@ -113,7 +113,7 @@ def predict_new(
         raise ConfigError(f"model={study.model} repeats what it learnt from; it makes no images.")
     facts = ensemble.facts["axes"]
     if count is None:
-        count = sum(len(study.read_like(ensemble.facts, source, [])) for source in inputs) or FEW
+        count = sum(len(study.read_new(ensemble.facts, source)) for source in inputs) or FEW
     groups = facts["groups"]
     wanted = Wanted.of(groups, _whole(count, "count", 1), class_, _whole(seed, "seed", 0))
     made = made_alone(learners, wanted)
