@@ -76,6 +76,7 @@ def test_a_column_that_is_the_label_is_an_objection(tmp_path):
     table.to_csv(tmp_path / "d/participants.tsv", sep="\t", index=False)
     run = Graphs(**FIELDS, model="degree", target="diagnosis").run(tmp_path / "d", tmp_path / "r")
     assert titles(run)["A confound: atlas"] == "objection"
+    assert "The class is the file" not in titles(run)
     assert "Label and column say the same" in (run.folder / "audit.json").read_text()
 
 

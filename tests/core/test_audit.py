@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -34,6 +36,16 @@ def test_it_sees_that_the_class_is_the_file():
     found = findings(rows.assign(label=rows["run"].map({"1": "x", "2": "y"})), "time")
     assert "The class is the file" in found
     assert "The class is the file" not in findings(rows, "time")
+
+
+def test_that_an_image_has_one_class_is_no_finding():
+    rows = table(subjects=["A", "B", "C", "D"], runs=["1"], trials=1)
+    rows["label"] = list("xyxy")
+    images, cut = dataset(rows), replace(dataset(rows), facts={"rate": 250.0})
+    folds = make_folds(rows, Split("subject"))
+    title = "The class is the file"
+    assert title not in {found.title for found in audit_split(images, folds, "subject")}
+    assert title in {found.title for found in audit_split(cut, folds, "subject")}
 
 
 def test_it_says_when_people_stand_on_both_sides():

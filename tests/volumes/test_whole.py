@@ -185,6 +185,7 @@ def test_all_cases_that_cannot_serve_are_listed_at_once(tmp_path):
 
 def test_slices_stay_with_their_subject_unless_random_is_asked_for(slices):
     prepared = Classify(**SLICES).prepare(slices)
+    assert "The class is the file" not in {found.title for found in prepared.findings}
     subjects = prepared.dataset.table["subject"].to_numpy()
     assert prepared.by == "subject"
     assert all(not set(subjects[f.train]) & set(subjects[f.test]) for f in prepared.folds)

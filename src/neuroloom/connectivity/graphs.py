@@ -90,11 +90,10 @@ class Graphs(Study):
         from neuroloom.connectivity.connectomes.confounds import audit_leave_one_out
 
         prepared = super().prepare(data)
-        # A connectome has one label: that its file holds one class is no finding.
-        findings = [one for one in prepared.findings if one.title != "The class is the file"]
-        findings += audit_leave_one_out(prepared.dataset, prepared.folds)
+        more = audit_leave_one_out(prepared.dataset, prepared.folds)
         alone = prepared.by == "time"
-        return replace(prepared, findings=findings, by="node" if alone else prepared.by)
+        by = "node" if alone else prepared.by
+        return replace(prepared, findings=[*prepared.findings, *more], by=by)
 
     def _split(self, dataset: Dataset, by: str) -> list[Fold]:
         from neuroloom.connectivity.connectomes.folds import deal

@@ -222,8 +222,14 @@ def _random(table: pd.DataFrame, by: str) -> list[Finding]:
 
 
 def _class_is_file(dataset: Dataset, by: str) -> list[Finding]:
-    """Notice that every recording holds one class only."""
+    """Notice that every recording holds one class only.
+
+    An image, or what else is one example with one label as a whole, can hold no other: that is no
+    finding. A recording that one trial is cut from could.
+    """
     table = dataset.table
+    if "rate" not in dataset.facts and table["path"].is_unique:
+        return []
     if dataset.task != "classification" or table["path"].nunique() < 2:
         return []
     if table.groupby("path")["label"].nunique().max() > 1:
