@@ -87,5 +87,5 @@ def test_a_closed_folder_beside_a_run_does_not_end_it(closed, tmp_path, monkeypa
         return usual(path)
 
     monkeypatch.setattr(Path, closed, refuse)
-    run = SimpleNamespace(folder=own, recipe=SimpleNamespace(model="net"))
+    run = SimpleNamespace(folder=own, recipe=SimpleNamespace(called=lambda: "net"))
     assert best_of_siblings(run, "classification") == ""  # type: ignore[arg-type]

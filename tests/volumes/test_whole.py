@@ -225,15 +225,23 @@ def test_one_subject_is_no_evidence(slices):
 
 def test_models_are_chosen_inside_each_fold(tmp_path):
     slices = write_slices(tmp_path / "data", subjects=12, slices=1)
-    study = Classify(**SLICES, models=["resnet", "pca"], folds=2, inner_folds=2)
+    study = Classify(**SLICES, models=["vgg", "pca"], folds=2, inner_folds=2)
     run = study.run(slices, tmp_path / "run")
-    assert set(run.predictions.query("role == 'model'")["model"]) == {"chosen"}
+    assert set(run.predictions.query("role == 'model'")["model"]) == {"chosen (vgg, pca)"}
     events = pd.read_json(run.folder / "log.jsonl", lines=True)
     chosen = events[events["event"] == "chosen"]
     assert len(chosen) == 2
-    best = chosen[["resnet", "pca"]].idxmin(axis=1)
+    best = chosen[["vgg", "pca"]].idxmin(axis=1)
     assert (best == chosen["model"]).all()
     assert len(run.predict(slices)) == 12
+    assert (run.folder / "card.md").read_text().startswith("# chosen (vgg, pca) (volumes.classify)")
+    training = read_json(run.folder / "facts.json")["training"]
+    assert {"label": "Model", "value": "chosen (vgg, pca)"} in training
+    run.evaluate(slices, out=tmp_path / "new")
+    scored = pd.read_parquet(tmp_path / "new/predictions.parquet")
+    assert scored.groupby("role")["model"].unique().str.join("").to_dict() == {
+        "baseline": "pca", "model": "chosen (vgg, pca)"
+    }  # fmt: skip
     with pytest.raises(ConfigError, match="two different"):
         Classify(models=["resnet"]).prepare(slices)
 

@@ -76,7 +76,7 @@ def study_facts(study: Study, run: Run, prepared: Prepared, fits: list[Fitted]) 
     return {
         "primary": headline_metric(study, prepared),
         "unit": prepared.by,
-        "model": study.model,
+        "model": study.called(),
         "baseline": study.baseline(task) or "",
         "how_sure": _how_sure(study, prepared, run),
         "split": [split_sentence(study, prepared)],
@@ -153,7 +153,7 @@ def _training(study: Study, run: Run, fits: list[Fitted]) -> list[dict[str, str]
     stopped = dict.fromkeys(fit.stopped for fit in fits if fit.stopped)
     seeds = len({fit.job.seed for fit in fits})
     rows = [
-        ("Model", study.model),
+        ("Model", study.called()),
         ("Fits", f"{len(fits)} ({seeds} seed{'s' if seeds > 1 else ''})"),
         ("Budget", study.budget if length else ""),
         ("Plan", f"{length}: {plan['reason']}" if length else plan["reason"]),
@@ -194,7 +194,7 @@ def best_of_siblings(run: Run, task: str) -> str:
 
     if task != "classification":
         return ""
-    tried = {run.recipe.model: _accuracy(run)}  # type: ignore[attr-defined]
+    tried = {run.recipe.called(): _accuracy(run)}  # type: ignore[attr-defined]
     own = _folds(run)
     for folder in _beside(run.folder.resolve()):
         try:
@@ -202,7 +202,7 @@ def best_of_siblings(run: Run, task: str) -> str:
                 continue
             other = Run(folder)
             if other.state == "done" and _folds(other) == own and own[1]:
-                tried.setdefault(other.recipe.model, _accuracy(other))  # type: ignore[attr-defined]
+                tried.setdefault(other.recipe.called(), _accuracy(other))  # type: ignore[attr-defined]
         except (NeuroloomError, OSError, ValueError, KeyError):
             continue
     known = {name: value for name, value in tried.items() if value is not None}
@@ -248,7 +248,7 @@ def write_card(study: Study, run: Run, prepared: Prepared) -> None:
     findings = [f"- {f.title}: {f.detail}" for f in prepared.findings if f.severity != "note"]
     temperature = np.mean(list(facts["temperature"].values())) if facts["temperature"] else 1.0
     lines = [
-        f"# {study.model} ({study.name})",
+        f"# {study.called()} ({study.name})",
         "",
         f"Stored model: {facts['kind']}; temperature of its probabilities {temperature:.2f}.",
         f"Learnt from {len(dataset)} labelled examples of {people} "

@@ -140,6 +140,10 @@ class Study(Recipe):
         """Return a model of this study's family."""
         return find_model(name, self.family)
 
+    def called(self) -> str:
+        """Return what the model is called in tables, in the report and on the card."""
+        return self.model
+
     def options(self) -> dict[str, Any]:
         """Return what `Model.make` gets beside the data's facts."""
         return {}
@@ -229,7 +233,7 @@ class Study(Recipe):
             rows.append((f"fold {number}", sizes, f"held out: {who}"))
         if not judged:
             rows.append(("folds", "none", "fits on everything and judges nothing"))
-        return [*rows, ("model", self.model, f"budget {self.budget}")]
+        return [*rows, ("model", self.called(), f"budget {self.budget}")]
 
     def work(self, prepared: Prepared, run: Run) -> None:
         """Fit, judge, store, explain and report."""
@@ -432,7 +436,8 @@ class Study(Recipe):
         units = evaluation_units(dataset.table, models["model"].facts["by"])
         parts = []
         for role, ensemble in models.items():
-            head = {"fold": 0, "unit": units, "seed": self.seed, "model": ensemble.name}
+            name = self.called() if role == "model" else ensemble.name
+            head = {"fold": 0, "unit": units, "seed": self.seed, "model": name}
             parts.append(self.tabulate_new(ensemble, dataset, head | {"role": role}))
         import pandas as pd
 

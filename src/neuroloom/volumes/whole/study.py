@@ -118,6 +118,17 @@ class WholeImage(Study):
         """Components of the coarse image, its histogram and the table, then a linear model."""
         return None if self.model == BASELINE and not self.models else BASELINE
 
+    def called(self) -> str:
+        """Return the model, or that it is chosen among the candidates in each fold.
+
+        Examples
+        --------
+        >>> from neuroloom.volumes.classify import Classify
+        >>> Classify(models=["pca", "vgg"]).called()
+        'chosen (pca, vgg)'
+        """
+        return f"chosen ({', '.join(self.models)})" if self.models else self.model
+
     def options(self) -> dict[str, Any]:
         """Return what differs from the net's own training."""
         given = {"augment": self.augment, "width": self.width, "lr": self.lr}
@@ -190,10 +201,10 @@ class WholeImage(Study):
         return fit_chosen(self, prepared, plan, run)
 
     def tabulate(self, prepared: Prepared, fits: list[Fitted]) -> pd.DataFrame:
-        """Return the predictions; a model that was chosen in each fold is called "chosen"."""
+        """Return the predictions, whose model may be another one in each fold."""
         table = super().tabulate(prepared, fits)
         if self.models:
-            table.loc[table["role"] == "model", "model"] = "chosen"
+            table.loc[table["role"] == "model", "model"] = self.called()
         return table
 
     def _new_plan(self, prepared: Prepared, run: Run) -> Plan:
