@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from neuroloom.learn.dense.figures import overlays, shades_of
+from neuroloom.learn.dense.figures import only_parts, overlays, planes, shades_of
 from neuroloom.learn.figures import colour
 
 BRATS = {"enhancing": [4], "whole": [1, 2, 4], "core": [1, 4]}
@@ -15,13 +15,14 @@ BRATS = {"enhancing": [4], "whole": [1, 2, 4], "core": [1, 4]}
 def drawn(parts, label, truth=None) -> tuple[dict[str, str], set[str]]:
     """Return name -> colour of the legend, and the colours of the filled planes."""
     truth = label if truth is None else truth
-    figure = overlays([(label * 1.0, truth, label, (1, 1, 1), "one")], parts)
+    labels = [only_parts(truth, parts), label]
+    figure = overlays([(planes(label * 1.0, labels, (1, 1, 1)), "one")], parts)
     legend = figure.legends[0]
     pairs = zip(legend.get_texts(), legend.get_patches(), strict=True)
     fills = [np.asarray(image.get_array()) for ax in figure.axes for image in ax.images]
-    colours = [fill[fill[..., 3] > 0] for fill in fills if fill.ndim == 3]
+    seen = np.concatenate([fill[fill[..., 3] > 0] for fill in fills if fill.ndim == 3])
     return {text.get_text(): to_hex(patch.get_facecolor()) for text, patch in pairs}, {
-        to_hex(own[0]) for own in colours if len(own)
+        to_hex(own / 255) for own in np.unique(seen[:, :3], axis=0)
     }
 
 
@@ -59,3 +60,23 @@ def test_more_classes_than_colours_are_counted():
     label[1:3, 1:4, 1:5] = 9
     legend, _ = drawn({f"c{k}": [k] for k in range(1, 10)}, label)
     assert list(legend)[-1] == "2 more in these colours"
+
+
+def test_large_images_are_drawn_small_with_their_labels_in_place():
+    label = np.zeros((5000, 6001), np.int16)
+    label[1500:3000, 3000:4500] = 1
+    (plane,) = planes(label.astype(np.float32), [label, label], (0.5, 0.5))
+    assert plane.image.shape == (1250, 1501)
+    assert plane.size == (2.0, 2.0)
+    assert (plane.labels[0] == np.round(plane.image)).all()
+    figure = overlays([([plane], "one")], {"cell": [1]})
+    held = sum(np.asarray(image.get_array()).nbytes for image in figure.axes[0].images)
+    assert held < 2000 * 2000 * 8
+
+
+def test_pixels_of_a_large_stack_become_as_square_as_they_can():
+    label = np.zeros((20, 2500, 1200), np.int8)
+    label[5:9, 100:900, 300:700] = 1
+    seen = planes(label * 1.0, [label], (1.5, 0.5, 1.0))
+    assert [plane.image.shape for plane in seen] == [(1250, 1200), (20, 1200), (20, 1250)]
+    assert [plane.size for plane in seen] == [(1.0, 1.0), (1.5, 1.0), (1.5, 1.0)]

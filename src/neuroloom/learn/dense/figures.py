@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neuroloom.core.blocks import block_means
 from neuroloom.learn import figures
 from neuroloom.learn.dense.held_out import painted
 
@@ -16,7 +18,30 @@ if TYPE_CHECKING:
     from neuroloom.learn.dense.explain import Look
 
 PLANES = ("axial", "coronal", "sagittal")
-Row = tuple[np.ndarray, np.ndarray, np.ndarray, Sequence[float], str]
+FILL = 0.42  # opacity of what is predicted
+EDGE = 2000  # pixels, of what is drawn: a whole slide would fill the memory, and no page shows more
+
+
+@dataclass(frozen=True)
+class Plane:
+    """One plane of a case as it is drawn, no edge longer than 2000 pixels.
+
+    Attributes
+    ----------
+    image
+        Grey values (y, x).
+    labels
+        Label values (y, x) of each label.
+    size
+        Of a pixel along y and x.
+    """
+
+    image: np.ndarray
+    labels: tuple[np.ndarray, ...]
+    size: tuple[float, float]
+
+
+Row = tuple[Sequence[Plane], str]
 
 
 def shades_of(parts: Mapping[str, Sequence[int]], order: Sequence[int] = ()) -> dict[int, str]:
@@ -50,62 +75,48 @@ def overlays(
     Parameters
     ----------
     rows
-        Image (*axes), truth, prediction (*axes), spacing and title of each.
+        Planes of each case, their labels truth and prediction, and its title.
     parts, order
-        As for `shades_of`. What is no part of them, such as a label left open, is not drawn.
+        As for `shades_of`. What is no part of them is not drawn.
 
     Examples
     --------
     >>> label = np.zeros((6, 7, 8), int)
     >>> label[2:4, 2:5, 3:6] = 1
-    >>> len(overlays([(label * 1.0, label, label, (1, 1, 1), "one")], {"cell": [1]}).axes)
+    >>> len(overlays([(planes(label * 1.0, [label, label], (1, 1, 1)), "one")], {"cell": [1]}).axes)
     3
     """
-    columns = 3 if rows[0][0].ndim == 3 else 1
+    columns = len(rows[0][0])
     height = 1.7 if columns == 3 else 3.2
     figure, axes = figures.canvas(
         height * len(rows) + 0.4, rows=len(rows), columns=columns, squeeze=False
     )
     shades = shades_of(parts, order)
-    for row, own in zip(axes, rows, strict=True):
-        _draw(row, shades, *own)
+    for row, (seen, title) in zip(axes, rows, strict=True):
+        for ax, plane in zip(row, seen, strict=True):
+            _draw(ax, shades, plane, "lower" if columns == 3 else "upper")
+        row[0].set_ylabel(title, rotation=0, ha="right", va="center", fontsize=7)
     for column in range(columns if columns == 3 else 0):
         axes[0, column].set_title(PLANES[column], fontsize=7)
     _legend(figure, list(parts))
     return figure
 
 
-def _draw(
-    axes: Any,
-    shades: Mapping[int, str],
-    image: np.ndarray,
-    truth: np.ndarray,
-    found: np.ndarray,
-    spacing: Sequence[float],
-    title: str,
-) -> None:
-    truth = np.where(np.isin(truth, list(shades)), truth, 0)
-    there = {*np.unique(truth).tolist(), *np.unique(found).tolist()}
-    for column, (cut, size) in enumerate(cuts(truth, found, spacing)):
-        ax, words = axes[column], {"origin": "lower" if image.ndim == 3 else "upper"}
-        low, high = np.quantile(image[cut], (0.005, 0.995))
-        ax.imshow(image[cut], cmap="gray", vmin=low, vmax=max(high, low + 1e-6),
-                  aspect=size[0] / size[1], **words)  # fmt: skip
-        for value in sorted(there & {*shades}):
-            shade = shades[value]
-            _fill(ax, found[cut] == value, shade, size, words)
-            _outline(ax, truth[cut] == value, shade, 0.9)
-        ax.set_xticks([])
-        ax.set_yticks([])
-    axes[0].set_ylabel(title, rotation=0, ha="right", va="center", fontsize=7)
+def _draw(ax: Any, shades: Mapping[int, str], plane: Plane, origin: str) -> None:
+    from matplotlib.colors import to_rgba
 
-
-def _fill(ax: Any, mask: np.ndarray, shade: str, size: Sequence[float], words: Any) -> None:
-    from matplotlib.colors import to_rgb
-
-    layer = np.zeros((*mask.shape, 4))
-    layer[mask] = (*to_rgb(shade), 0.42)
-    ax.imshow(layer, aspect=size[0] / size[1], interpolation="nearest", **words)
+    image, (truth, found) = plane.image, plane.labels
+    words = {"aspect": plane.size[0] / plane.size[1], "origin": origin}
+    low, high = np.quantile(image, (0.005, 0.995))
+    ax.imshow(image, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), **words)
+    layer = np.zeros((*found.shape, 4), np.uint8)
+    for value in sorted({*np.unique(found).tolist()} & {*shades}):
+        layer[found == value] = np.round(255 * np.array(to_rgba(shades[value], FILL)))
+    ax.imshow(layer, interpolation="nearest", **words)
+    for value in sorted({*np.unique(truth).tolist()} & {*shades}):
+        _outline(ax, truth == value, shades[value], 0.9)
+    ax.set_xticks([])
+    ax.set_yticks([])
 
 
 def _outline(ax: Any, mask: np.ndarray, shade: str, width: float) -> None:
@@ -147,6 +158,61 @@ def slopes(rows: Sequence[tuple[str, Look]]) -> Figure:
     return figure
 
 
+def planes(
+    image: np.ndarray, labels: Sequence[np.ndarray], spacing: Sequence[float]
+) -> list[Plane]:
+    """Return what is drawn of a case: an image as it is, a volume cut where most of its label lies.
+
+    Where an edge is longer than 2000 pixels, whole numbers of pixels are meant along every axis,
+    so that pixels are as square as they can be; labels are taken from the middle of each block.
+
+    Parameters
+    ----------
+    image, labels
+        Grey values, and label values, (*axes) on one grid. Volumes are cut through the first
+        label; where that is empty, through the last.
+    spacing
+        Size of a voxel along each axis.
+
+    Examples
+    --------
+    >>> one = planes(np.ones((3000, 5000)), [np.ones((3000, 5000), int)], (1.0, 1.0))[0]
+    >>> one.image.shape, one.labels[0].shape, one.size
+    ((1000, 1667), (1000, 1667), (3.0, 3.0))
+    """
+    most = [n * step / EDGE for n, step in zip(image.shape, spacing, strict=True) if n > EDGE]
+    found = []
+    for cut, size in cuts(labels[0], labels[-1], spacing):
+        plane = Plane(image[cut], tuple(label[cut] for label in labels), size)
+        found.append(_smaller(plane, max(most, default=0.0)))
+    return found
+
+
+def _smaller(plane: Plane, least: float) -> Plane:
+    """Return a plane of its own memory whose pixels are no smaller than `least` along any axis."""
+    times = [max(1, int(np.ceil(least / step - 1e-6))) for step in plane.size]
+    if max(times) == 1:
+        return Plane(plane.image.copy(), tuple(own.copy() for own in plane.labels), plane.size)
+    starts = [np.arange(0, n, k) for n, k in zip(plane.image.shape, times, strict=True)]
+    ends = zip(starts, times, plane.image.shape, strict=True)
+    middles = np.ix_(*(np.minimum(own + k // 2, n - 1) for own, k, n in ends))
+    size = (plane.size[0] * times[0], plane.size[1] * times[1])
+    labels = tuple(label[middles] for label in plane.labels)
+    return Plane(block_means(plane.image, starts), labels, size)
+
+
+def only_parts(truth: np.ndarray, parts: Mapping[str, Sequence[int]]) -> np.ndarray:
+    """Return a label with 0 where it is of no class or region, such as where it was left open.
+
+    Examples
+    --------
+    >>> only_parts(np.array([1, 255, 2]), {"cell": [1, 2]}).tolist()
+    [1, 0, 2]
+    """
+    values = [value for own in parts.values() for value in own]
+    return np.where(np.isin(truth, values), truth, 0)
+
+
 def cuts(
     truth: np.ndarray, found: np.ndarray, spacing: Sequence[float]
 ) -> list[tuple[tuple[Any, ...], tuple[float, float]]]:
@@ -160,15 +226,15 @@ def cuts(
     if truth.ndim == 2:
         return [((slice(None), slice(None)), (float(spacing[0]), float(spacing[1])))]
     weight = truth > 0 if (truth > 0).any() else found > 0
-    planes = []
+    ways = []
     for axis in range(3):
         others = tuple(a for a in range(3) if a != axis)
         counts = weight.sum(others)
         at = int(counts.argmax()) if counts.any() else truth.shape[axis] // 2
         cut: list[Any] = [slice(None)] * 3
         cut[axis] = at
-        planes.append((tuple(cut), (float(spacing[others[0]]), float(spacing[others[1]]))))
-    return planes
+        ways.append((tuple(cut), (float(spacing[others[0]]), float(spacing[others[1]]))))
+    return ways
 
 
 def _legend(figure: Figure, names: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ from neuroloom.core.artifact import Shelf
 from neuroloom.core.files import read_json, write_json
 from neuroloom.core.report import Facts, write_facts
 from neuroloom.learn.dense.configurations import CHOICE, Joint, choice_note, choice_table
-from neuroloom.learn.dense.figures import Row, doubt_against_error, overlays
+from neuroloom.learn.dense.figures import Row, doubt_against_error, only_parts, overlays, planes
 from neuroloom.learn.dense.held_out import judged
 from neuroloom.learn.dense.method import MUON, method_of
 from neuroloom.learn.narrate import add_study_figures, study_facts
@@ -123,7 +123,8 @@ def _add_held_out(
             score = float(cases.set_index("case")["dice"][name])
             title = f"{words[name]}: {name}\nDice {score:.3f}"
             spacing, _ = study.measured_in(dataset, one.row)
-            shown[words[name]] = (case.image()[0], case.truth(), label, spacing, title)
+            truth = only_parts(case.truth(), dataset.facts["parts"])
+            shown[words[name]] = planes(case.image()[0], [truth, label], spacing), title
     _add_overlays(shelf, dataset.facts, shown)
     _add_labels(shelf, files)
 

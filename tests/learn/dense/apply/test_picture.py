@@ -48,3 +48,13 @@ def test_an_empty_label_and_nan_are_shown(shape, tmp_path):
     image[0] = 1
     write_picture(tmp_path / "p.png", image, np.zeros(shape, int), (1,) * len(shape), SHADES)
     assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_large_image_becomes_no_larger_picture_than_a_page_shows():
+    label = np.zeros((5000, 6000), np.int16)
+    label[2000:3000, 2400:3600] = 17
+    made = picture(np.zeros(label.shape, np.float32), label, (1.0, 1.0), SHADES)
+    assert made.shape == (1667, 2000, 3)
+    assert made.dtype == np.uint8
+    rows, columns = np.nonzero(rim(made))
+    assert (np.ptp(rows) + 1, np.ptp(columns) + 1) == pytest.approx((1000 / 3, 400), abs=1)

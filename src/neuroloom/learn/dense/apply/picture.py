@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from neuroloom.learn.dense.figures import cuts
+from neuroloom.learn.dense.figures import planes
 
 HEIGHT = 256  # pixels, about
 GAP = 4
@@ -20,6 +20,7 @@ def picture(
     """Return an image with its label as pixels (y, x, 3), uint8.
 
     A volume is cut where most of the label lies, seen from below, from the front and from a side.
+    What has more than 2000 pixels along an edge is drawn smaller (`figures.planes`).
 
     Parameters
     ----------
@@ -38,19 +39,18 @@ def picture(
     >>> made.shape[0], made.dtype.name
     (240, 'uint8')
     """
-    seen = cuts(label, label, spacing)
-    shown = np.concatenate([image[cut].ravel() for cut, _ in seen])
+    seen = planes(image, [label], spacing)
+    shown = np.concatenate([plane.image.ravel() for plane in seen])
     shown = shown[np.isfinite(shown)]
     low, high = np.quantile(shown, (0.005, 0.995)) if shown.size else (0.0, 1.0)
-    planes = []
-    for cut, size in seen:
-        grey = np.clip((image[cut] - low) / max(high - low, 1e-6), 0, 1)
-        planes.append(_square(_coloured(np.nan_to_num(grey), label[cut], shades), size))
+    drawn = []
+    for plane in seen:
+        grey = np.nan_to_num(np.clip((plane.image - low) / max(high - low, 1e-6), 0, 1))
+        drawn.append(_square(_coloured(grey, plane.labels[0], shades), plane.size))
     if label.ndim == 3:
-        planes = [plane[::-1] for plane in planes]
-    times = max(1, HEIGHT // max(plane.shape[0] for plane in planes))
-    joined = _side_by_side([plane.repeat(times, 0).repeat(times, 1) for plane in planes])
-    return np.round(255 * joined).astype(np.uint8)
+        drawn = [plane[::-1] for plane in drawn]
+    times = max(1, HEIGHT // max(plane.shape[0] for plane in drawn))
+    return _side_by_side([plane.repeat(times, 0).repeat(times, 1) for plane in drawn])
 
 
 def write_picture(
@@ -67,15 +67,15 @@ def write_picture(
 
 
 def _coloured(grey: np.ndarray, label: np.ndarray, shades: Mapping[int, str]) -> np.ndarray:
-    """Return (y, x, 3) with every class tinted and its rim in full colour."""
+    """Return (y, x, 3) uint8 with every class tinted and its rim in full colour."""
     from matplotlib.colors import to_rgb
     from scipy import ndimage
 
-    out = np.repeat(grey[..., None], 3, -1)
+    out = np.repeat(np.round(255 * grey).astype(np.uint8)[..., None], 3, -1)
     for value in (int(v) for v in np.unique(label) if v > 0):
-        mask, shade = label == value, np.array(to_rgb(shades[value]))
-        out[mask] = (1 - FILL) * out[mask] + FILL * shade
-        out[mask & ~ndimage.binary_erosion(mask)] = shade
+        mask, shade = label == value, 255 * np.array(to_rgb(shades[value]))
+        out[mask] = np.round((1 - FILL) * out[mask] + FILL * shade)
+        out[mask & ~ndimage.binary_erosion(mask)] = np.round(shade)
     return out
 
 
@@ -91,7 +91,7 @@ def _square(plane: np.ndarray, size: Sequence[float]) -> np.ndarray:
 def _side_by_side(planes: Sequence[np.ndarray]) -> np.ndarray:
     height = max(plane.shape[0] for plane in planes)
     width = sum(plane.shape[1] for plane in planes) + GAP * (len(planes) - 1)
-    out, start = np.zeros((height, width, 3)), 0
+    out, start = np.zeros((height, width, 3), np.uint8), 0
     for plane in planes:
         top = (height - plane.shape[0]) // 2
         out[top : top + plane.shape[0], start : start + plane.shape[1]] = plane
