@@ -19,6 +19,7 @@ from neuroloom.microscopy.curation import write_training_set
 from neuroloom.microscopy.data import believed
 from neuroloom.microscopy.fibres import masks_of, sum_up, table_of, write_masks
 from neuroloom.microscopy.segment import Segment
+from neuroloom.microscopy.story.fibres import _row_of
 from tests import grids
 
 SECTIONS = {
@@ -204,6 +205,32 @@ def test_axons_are_learnt_from_one_grey_mask_or_two(masks, tmp_path):
     area = axon.size * 0.1**2 / 1000**2
     assert sums["axon_density"]["n0_image"] == pytest.approx(len(sizes) / area)
     assert "axon_density" in (run.folder / "artifacts/densities.csv").read_text()
+
+
+def test_axons_where_a_label_is_left_open_are_neither_true_nor_false(tmp_path):
+    data = grids.write_nerve(tmp_path / "data")
+    for file in data.glob("*_mask.png"):
+        drawn = to_array(read_image(file))[0].copy()
+        drawn[:, 50:] = 99  # one of three axons, and a part of the next at the edge
+        drawn[40:, 25:] = 99
+        write_image(file, image(drawn))
+    study = Axon(ignore=99, values={"myelin": 128, "axon": 255})
+    dataset = study.read(data)
+    whole = Axon().read(grids.write_nerve(tmp_path / "whole"))
+    ignore = dataset.facts["ignore"]
+    for row in (0, 1):
+        perfect = whole.x[row].truth()
+        counts = study.judge_more(dataset, row, np.empty(0), perfect)
+        assert counts["axons_true"] == counts["axons_pred"] == 2
+        more = perfect.copy()
+        more[10:20, 46:60] = perfect.max()  # mostly where nobody looked
+        assert study.judge_more(dataset, row, np.empty(0), more)["axons_pred"] == 2
+        sums, table = _row_of(study, dataset, row, perfect, known=True)
+        assert sums["axon_density"] == sums["axon_density (true)"]
+        assert sums["axon_density"] == pytest.approx(
+            2 / ((dataset.x[row].truth() != ignore).sum() * 1e-8)
+        )
+        assert table["image_border_touching"].tolist() == [False, True]
 
 
 def test_densities_are_those_of_masks_and_masks_are_as_axondeepseg_writes_them(tmp_path):

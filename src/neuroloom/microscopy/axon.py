@@ -103,14 +103,12 @@ class Axon(Segment):
     def judge_more(
         self, dataset: Dataset, row: int, p: np.ndarray, label: np.ndarray
     ) -> dict[str, Any]:
-        """Count axons, true and found."""
-        from neuroloom.microscopy.fibres import count_axons
+        """Count axons, true and found, where the truth is known."""
+        from neuroloom.microscopy.fibres import count_axons, where_known
 
-        truth = dataset.x[row].truth()
-        return {
-            "axons_true": count_axons(truth, dataset.facts),
-            "axons_pred": count_axons(label, dataset.facts),
-        }
+        pair = where_known(dataset.x[row].truth(), label, dataset.facts)
+        true, found = (count_axons(own, dataset.facts) for own in pair)
+        return {"axons_true": true, "axons_pred": found}
 
     def deliver(
         self, dataset: Dataset, row: int, p: np.ndarray, label: np.ndarray, folder: Path | None

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neuroloom.microscopy.morphometry import label_axons, morphometry
+from neuroloom.learn.dense.measures.overlap import without_ignored
+from neuroloom.microscopy.morphometry import label_axons, label_fibres, morphometry
+from neuroloom.microscopy.objects import OPEN, without_open
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,12 +63,60 @@ def count_axons(label: ArrayLike, facts: dict[str, Any]) -> int:
     return int(label_axons(without_specks(axon)).max(initial=0))
 
 
+def where_known(
+    truth: ArrayLike, found: ArrayLike, facts: dict[str, Any]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return a true and a found label (y, x) with 0 where the true one is left open.
+
+    What is left of a found axon that lies mostly there goes too, unless it meets a true one.
+
+    Examples
+    --------
+    >>> facts = {"ignore": 9, "parts": {"axon": [2], "myelin": [1]}}
+    >>> where_known([[9, 9, 9, 0, 1, 2]], [[2, 2, 2, 2, 0, 2]], facts)[1].tolist()
+    [[0, 0, 0, 0, 0, 2]]
+    """
+    known = without_ignored(truth, found, facts["ignore"])
+    if facts["ignore"] is None:
+        return known
+    numbers = [label_axons(masks_of(label, facts)[0]) for label in (truth, found)]
+    numbers[0][np.asarray(truth) == facts["ignore"]] = OPEN
+    gone = (without_open(*numbers)[1] == 0) & (numbers[1] > 0)
+    return known[0], np.where(gone, 0, known[1])
+
+
 def table_of(
-    label: ArrayLike, dataset: Dataset, row: int, shape: Literal["circle", "ellipse"]
+    label: ArrayLike,
+    dataset: Dataset,
+    row: int,
+    shape: Literal["circle", "ellipse"],
+    within: NDArray[Any] | None = None,
 ) -> pd.DataFrame:
-    """Return the table of the axons of an image, in um; in pixels where their size is unknown."""
+    """Return the table of the axons of an image, in um; in pixels where their size is unknown.
+
+    Parameters
+    ----------
+    label
+        Shape (y, x).
+    within
+        Mask of the part of the image that is known: where it ends, it cuts axons as the border of
+        the image does. None: all is.
+    """
     axon, myelin = masks_of(label, dataset.facts)
-    return morphometry(without_specks(axon), myelin, width_of(dataset, row), shape)
+    axon = without_specks(axon)
+    table = morphometry(axon, myelin, width_of(dataset, row), shape)
+    if within is not None:
+        fibres = label_fibres(axon, myelin, label_axons(axon))
+        cut = np.unique(fibres[_beside(~within)])
+        table.loc[cut[cut > 0] - 1, "image_border_touching"] = True
+    return table
+
+
+def _beside(mask: NDArray[Any]) -> NDArray[Any]:
+    from scipy import ndimage
+
+    found: NDArray[Any] = ndimage.binary_dilation(mask)
+    return found
 
 
 def width_of(dataset: Dataset, row: int) -> float:
@@ -76,7 +126,13 @@ def width_of(dataset: Dataset, row: int) -> float:
 
 
 def sum_up(
-    table: pd.DataFrame, label: ArrayLike, dataset: Dataset, row: int, *, known: bool
+    table: pd.DataFrame,
+    label: ArrayLike,
+    dataset: Dataset,
+    row: int,
+    *,
+    known: bool,
+    within: NDArray[Any] | None = None,
 ) -> dict[str, float]:
     """Return how many axons an image has, their medians, and how densely they and myelin lie.
 
@@ -88,6 +144,8 @@ def sum_up(
         Shape (y, x).
     known
         Whether the size of a pixel is: else there is no density, only shares of the area.
+    within
+        Mask of the part of the image that is counted, (y, x); None: all is.
 
     Returns
     -------
@@ -97,7 +155,7 @@ def sum_up(
 
     axon, myelin = masks_of(label, dataset.facts)
     whole = table.astype({"image_border_touching": bool})
-    found = density_table(whole, without_specks(axon), myelin, width_of(dataset, row))
+    found = density_table(whole, without_specks(axon), myelin, width_of(dataset, row), within)
     values = found.set_index("measure")["value"]
     sums = {name: float(values[measure]) for name, measure in SUMS.items()}
     sums["axons"] = int(sums["axons"])
