@@ -427,6 +427,23 @@ def test_two_contrasts_of_one_subject_are_no_evidence(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_tiles_that_one_class_fills_are_no_copies(tmp_path):
+    rng = np.random.default_rng(0)
+    for half in ("images", "labels"):
+        (tmp_path / half).mkdir()
+    halved = np.zeros((16, 16, 16), np.uint8)
+    halved[:8] = 1
+    filled = np.ones_like(halved)
+    for name, label in {"a": filled, "b": filled, "c": halved, "d": halved[::-1]}.items():
+        content = rng.normal(size=label.shape).astype(np.float32)
+        nib.save(nib.Nifti1Image(content, np.eye(4)), tmp_path / f"images/{name}.nii.gz")
+        nib.save(nib.Nifti1Image(label, np.eye(4)), tmp_path / f"labels/{name}.nii.gz")
+    prepared = Segment(**SMALL).prepare(tmp_path)
+    assert {unit for fold in prepared.folds for unit in fold.units} == set("abcd")
+    said = " ".join(finding.detail for finding in prepared.findings)
+    assert "exactly the label" not in said
+
+
 def test_one_case_is_refused_in_a_sentence(data, tmp_path):
     with pytest.raises(DataError, match="nothing can be held out"):
         Segment(**SMALL, include=["toy_000*"]).run(data, tmp_path / "out")

@@ -294,7 +294,10 @@ def _slips(seen: list[Seen]) -> list[Problem]:
 
 
 def _twins(seen: list[Seen]) -> list[Problem]:
-    """Find images that are there twice, and labels that are copies of another case's."""
+    """Find images that are there twice, and labels that are copies of another case's.
+
+    Labels that one class fills are alike and no copies.
+    """
     found: list[Problem] = []
     first: dict[str, Seen] = {}
     for one in seen:
@@ -310,7 +313,7 @@ def _twins(seen: list[Seen]) -> list[Problem]:
             )
     labels: dict[str, Seen] = {}
     for one in seen:
-        if not one.label_hash:
+        if not one.label_hash or one.filled:
             continue
         other = labels.setdefault(one.label_hash, one)
         if other is one or other.image_hash == one.image_hash:

@@ -277,6 +277,18 @@ def numbers_inside(raw: np.ndarray, name: str = "the mask") -> list[int]:
     return [number for number in sorted(counted(whole)) if number > 0]
 
 
+def has_one_value(numbers: np.ndarray, ignore: int | None) -> bool:
+    """Tell whether a label has one value everywhere, but where it is left open, or none.
+
+    Examples
+    --------
+    >>> has_one_value(np.array([1, 1, 9]), 9), has_one_value(np.array([1, 1, 9]), None)
+    (True, False)
+    """
+    known = numbers if ignore is None else numbers[numbers != ignore]
+    return known.size == 0 or bool(known.min() == known.max())
+
+
 def left_open_in(raw: np.ndarray, ignore: int | None, *, of_one_class: bool = False) -> np.ndarray:
     """Return which pixels of a label file are left open, those that hold `ignore`.
 
