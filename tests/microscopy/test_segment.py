@@ -24,8 +24,9 @@ from tests import grids
 
 SECTIONS = {
     "images": {"image": "raw_*.tif"}, "labels": {"lines": "lines_*.png", "spots": "spots_*.png"},
-    "margin": 8, "budget": "6 steps", "plan": {"features": "4", "patch": "32,32"},
+    "budget": "6 steps", "plan": {"features": "4", "patch": "32,32"},
 }  # fmt: skip
+STRIPS = SECTIONS | {"margin": 8}
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def sections(tmp_path_factory):
 
 
 def test_sections_of_one_tissue_are_split_in_space(sections):
-    prepared = Segment(**SECTIONS, folds=2).prepare(sections)
+    prepared = Segment(**STRIPS, folds=2).prepare(sections)
     assert prepared.by == "space"
     table = prepared.dataset.table
     for fold in prepared.folds:
@@ -57,14 +58,28 @@ def test_a_stated_split_of_sections_is_followed_instead_of_strips(sections):
 
 
 def test_one_fold_holds_out_the_last_third_of_every_section(sections):
-    prepared = Segment(**SECTIONS, split="space", folds=1).prepare(sections)
+    prepared = Segment(**STRIPS, split="space", folds=1).prepare(sections)
     (fold,) = prepared.folds
     assert {prepared.dataset.x[int(row)].shape for row in fold.test} == {(64, 37)}
     assert {prepared.dataset.x[int(row)].shape for row in fold.train} == {(64, 67)}
 
 
+def test_strips_and_whole_images_are_not_held_out_at_once(sections):
+    with pytest.raises(ConfigError, match="`test` names whole images"):
+        Segment(**STRIPS, split="space", test=["raw_02*"]).prepare(sections)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [({"axis": 0}, "axis is for strips"), ({"share": 0.2, "margin": 8}, "share and margin are")],
+)
+def test_settings_of_strips_are_refused_where_sections_are_held_out(fields, words, sections):
+    with pytest.raises(ConfigError, match=words):
+        Segment(**SECTIONS | fields, split="run").prepare(sections)
+
+
 def test_a_run_in_space_is_judged_and_evaluates_whole_images(sections, tmp_path):
-    run = Segment(**SECTIONS, split="space", folds=1).run(sections, tmp_path / "r")
+    run = Segment(**STRIPS, split="space", folds=1).run(sections, tmp_path / "r")
     metrics = read_json(run.folder / "metrics.json")
     assert {"dice", "dice/lines", "dice/spots"} <= set(metrics)
     assert not any("copied" in name for name in metrics)
@@ -354,7 +369,7 @@ def test_pixels_in_mm_and_in_um_are_one_size(tmp_path):
             drawn = rng.integers(0, 2 if half == "labels" else 200, (80, 80)).astype(np.uint8)
             path = tmp_path / f"{half}/a{number}.{suffix}"
             write_image(path, image(drawn, (size, size), unit))
-    prepared = Segment(folds=2, margin=4).prepare(tmp_path)
+    prepared = Segment(folds=2).prepare(tmp_path)
     sizes = [prepared.dataset.x.spacing(case) for case in prepared.dataset.x]
     np.testing.assert_allclose(sizes, 0.5)
     assert prepared.dataset.facts["unit"] == "um"

@@ -117,12 +117,28 @@ class Segment(DenseStudy):
 
     def prepare(self, data: Path) -> Prepared:
         """Read, check, audit and split; images of one piece of tissue are cut into strips."""
+        if self.split == "space" and self.test:
+            raise ConfigError(
+                "split=space holds out a strip of every image, and `test` names whole images: "
+                "leave one of them out."
+            )
         if self.split is None and self.folds != 0 and not self.test and self._single(data):
             return self.model_copy(update={"split": "space"}).prepare(data)
         prepared = super().prepare(data)
+        self._refuse_idle_strips(prepared.by)
         from neuroloom.microscopy.data import audit_neighbours
 
         return replace(prepared, findings=[*prepared.findings, *audit_neighbours(prepared)])
+
+    def _refuse_idle_strips(self, by: str) -> None:
+        """Refuse settings of strips where images are not cut into such."""
+        idle = [name for name in ("share", "margin", "axis") if name in self.settings()]
+        if idle and by != "space":
+            raise ConfigError(
+                f"{' and '.join(idle)} {'are' if len(idle) > 1 else 'is'} for strips of images "
+                f"(split=space), and here the split is by {by}: leave "
+                f"{'them' if len(idle) > 1 else 'it'} out."
+            )
 
     def _single(self, data: Path) -> bool:
         """Tell whether nothing but the place in the image can be held out honestly."""
