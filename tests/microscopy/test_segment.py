@@ -64,6 +64,16 @@ def test_one_fold_holds_out_the_last_third_of_every_section(sections):
     assert {prepared.dataset.x[int(row)].shape for row in fold.train} == {(64, 67)}
 
 
+def test_sections_of_unlike_shape_are_cut_along_one_axis(tmp_path):
+    rng = np.random.default_rng(0)
+    for number, shape in enumerate([(140, 120), (120, 130), (120, 140)]):
+        for half in ("images", "labels"):
+            drawn = rng.integers(0, 2 if half == "labels" else 200, shape).astype(np.uint8)
+            write_image(tmp_path / f"{half}/sub-a_run-{number}.tif", image(drawn))
+    dataset = Segment(split="space", folds=1, margin=4).prepare(tmp_path).dataset
+    assert {strip.axis for strip in dataset.x} == {1}
+
+
 def test_strips_and_whole_images_are_not_held_out_at_once(sections):
     with pytest.raises(ConfigError, match="`test` names whole images"):
         Segment(**STRIPS, split="space", test=["raw_02*"]).prepare(sections)

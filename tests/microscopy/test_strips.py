@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from neuroloom.core.errors import ConfigError
-from neuroloom.microscopy.strips import cut_case, neighbour_of, places
+from neuroloom.microscopy.strips import common_axis, cut_case, neighbour_of, places
 
 
 @dataclass
@@ -46,7 +46,7 @@ def test_strips_that_would_vanish_are_refused():
 
 
 def test_a_strip_is_the_window_of_its_case():
-    first, second = cut_case(Whole(), None, 1, 0.25, 20)
+    first, second = cut_case(Whole(), 1, 1, 0.25, 20)
     assert first.image().shape == (1, 50, 130)
     assert second.truth().tolist() == Whole().truth()[:, 150:].tolist()
     assert second.spacing == (0.5, 0.5)
@@ -57,7 +57,13 @@ def test_the_axis_can_be_chosen_and_must_exist():
     tall = cut_case(Whole(shape=(90, 40)), 0, 2, 0.5, 10)
     assert [one.shape for one in tall] == [(40, 40), (40, 40)]
     with pytest.raises(ConfigError, match="axis is 2"):
-        cut_case(Whole(), 2, 2, 0.5, 10)
+        common_axis([Whole()], 2)
+
+
+def test_sections_of_unlike_shape_are_cut_along_one_axis():
+    assert common_axis([Whole(shape=(1010, 1000)), Whole(shape=(1000, 1015))], None) == 1
+    assert common_axis([Whole(shape=(1010, 1000)), Whole(shape=(1000, 1010))], None) == 1
+    assert common_axis([Whole(shape=(1010, 1000)), Whole(shape=(1000, 1010))], 0) == 0
 
 
 def test_a_neighbour_is_of_the_same_subject_and_shape():

@@ -27,7 +27,7 @@ from neuroloom.microscopy.objects import (
     mostly,
     whole_numbers,
 )
-from neuroloom.microscopy.strips import cut_case, neighbour_of
+from neuroloom.microscopy.strips import common_axis, cut_case, neighbour_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -222,6 +222,8 @@ def in_strips(
 
     Parameters
     ----------
+    axis
+        As for `strips.common_axis`.
     folds
         None: three, or one where three would be too narrow.
     gap
@@ -229,6 +231,7 @@ def in_strips(
     detail
         As for `planning.tissue.zoom_out`, which tells how many pixels a patch covers.
     """
+    axis = common_axis(list(dataset.x), axis)
     if gap is None:
         gap = _half_patch(dataset, detail)
     if folds is None:
@@ -248,16 +251,15 @@ def in_strips(
     note = Finding(
         "note",
         "Cut into strips",
-        f"Every image was cut into {max(parts)} strips, all at the same places, with {gap} pixels "
-        "left out between them. What is judged is tissue beside that which was learnt from, not "
-        "another animal or another preparation.",
+        f"Every image was cut into {max(parts)} strips, all along axis {axis} at the same "
+        f"places, with {gap} pixels left out between them. What is judged is tissue beside that "
+        "which was learnt from, not another animal or another preparation.",
     )
     return replace(dataset, table=table, x=x, findings=[*dataset.findings, note])
 
 
-def _wide_enough(dataset: Dataset, axis: int | None, gap: int) -> bool:
-    sizes = [max(c.shape) if axis is None else c.shape[axis] for c in dataset.x]
-    return min(sizes) // STRIPS - gap >= WIDE
+def _wide_enough(dataset: Dataset, axis: int, gap: int) -> bool:
+    return min(case.shape[axis] for case in dataset.x) // STRIPS - gap >= WIDE
 
 
 def _half_patch(dataset: Dataset, detail: float) -> int:

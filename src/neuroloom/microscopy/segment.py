@@ -62,7 +62,10 @@ class Segment(DenseStudy):
         None, "pixels left out beside a held-out strip; default: half a patch", ge=0
     )
     axis: int | None = setting(
-        None, "axis along which strips follow one another; default: the longest", ge=0, le=2
+        None,
+        "axis along which strips follow one another; default: the longest of all images",
+        ge=0,
+        le=2,
     )
     slab: int = setting(1, "neighbouring slices that a 2-D net sees of a stack; odd", ge=1, le=15)
     varied: bool = setting(

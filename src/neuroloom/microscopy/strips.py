@@ -1,8 +1,8 @@
 """Strips of an image, so that one image, or sections of one tissue, can be judged honestly.
 
 Neighbouring sections are nearly the same tissue: who has seen one knows the next. So every image is
-cut at the same places, and pixels between a strip that is learnt from and one that is judged are
-left out.
+cut along the same axis at the same places, and pixels between a strip that is learnt from and one
+that is judged are left out.
 """
 
 from __future__ import annotations
@@ -130,14 +130,36 @@ def places(size: int, folds: int, share: float, gap: int) -> list[Place]:
     return found
 
 
-def cut_case(case: Any, axis: int | None, folds: int, share: float, gap: int) -> list[Strip]:
-    """Return the strips of a case along an axis; None: its longest, the last of equal ones."""
+def common_axis(cases: Sequence[Any], axis: int | None) -> int:
+    """Return the axis that all cases are cut along; None: the longest of all of them together.
+
+    Sections that are cut along unlike axes would have the tissue of one's held-out strip in a strip
+    that is learnt from. Of axes that are as long the last is taken.
+
+    Raises
+    ------
+    ConfigError
+        If a case has no such axis.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace as Case
+    >>> common_axis([Case(shape=(70, 60)), Case(shape=(60, 65))], None)
+    0
+    """
     if axis is None:
-        axis = len(case.shape) - 1 - int(np.argmax(case.shape[::-1]))
-    if axis not in range(len(case.shape)):
+        total = np.sum([case.shape for case in cases], axis=0)
+        return len(total) - 1 - int(np.argmax(total[::-1]))
+    lacking = next((case for case in cases if axis >= len(case.shape)), None)
+    if lacking is not None:
         raise ConfigError(
-            f"axis is {axis}, but {case.name} has the axes 0 to {len(case.shape) - 1}."
+            f"axis is {axis}, but {lacking.name} has the axes 0 to {len(lacking.shape) - 1}."
         )
+    return axis
+
+
+def cut_case(case: Any, axis: int, folds: int, share: float, gap: int) -> list[Strip]:
+    """Return the strips of a case along an axis; see `places`."""
     cuts = places(case.shape[axis], folds, share, gap)
     return [Strip(case, axis, a, b, part) for part, (a, b) in enumerate(cuts, start=1)]
 
