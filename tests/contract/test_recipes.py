@@ -198,6 +198,7 @@ SMALL = {
                 for part in ("", "/lines", "/spots")
             ),
             "error_auroc",
+            "flag_auroc",
             "dice/copied neighbour",
             "dice/lines/copied neighbour",
             "dice/spots/copied neighbour",
@@ -219,6 +220,7 @@ SMALL = {
                 for part in ("", "/myelin", "/axon")
             ),
             "error_auroc",
+            "flag_auroc",
             "count_error",
         ],
         samples={"budget": "7 steps", "model": "unet", "values": {"big": 128.0}, "axis": 1},
@@ -285,7 +287,7 @@ SMALL = {
             for name in ("dice", "nsd", "hd95", "volume_error")
             for part in ("", "/big", "/small")
         ]
-        + ["error_auroc"],
+        + ["error_auroc", "flag_auroc"],
         samples={"budget": "7 steps", "model": "segresnet", "values": {"big": 128.0}},
     ),
     "volumes.radiomics": Small(

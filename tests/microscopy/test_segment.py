@@ -342,10 +342,10 @@ def test_held_out_images_are_judged_in_the_sizes_that_were_taken(target, tmp_pat
     dataset = study.read(tmp_path)
     p = np.zeros((3 if target == "instances" else 2, 40, 40))
     p[0] = 1
-    own = rows_of(study, dataset, 0, p, [], {})[0]
+    own = rows_of(study, dataset, 0, p, [], 0.0, {})[0]
     assert own["volume_true"] == pytest.approx(40 * 0.1**2)
     new = study.read_like({"axes": dataset.facts}, tmp_path, [])
-    assert rows_of(study, new, 0, p, [], {})[0]["volume_true"] == own["volume_true"]
+    assert rows_of(study, new, 0, p, [], 0.0, {})[0]["volume_true"] == own["volume_true"]
 
 
 def test_a_mask_of_axons_and_myelin_beside_one_of_each_is_no_image(tmp_path):

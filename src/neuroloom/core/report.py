@@ -202,6 +202,11 @@ MEANINGS: dict[str, Meaning] = {
         "Within three places of the predicted border, how often a wrong place has the higher "
         "entropy than a right one; mean over cases. 0.5 is chance.",
     ),
+    "flag_auroc": Meaning(
+        "Flag finds poor cases (AUROC)",
+        "How often a case whose Dice is below 0.8 of the median is odder than another case: more "
+        "doubted, of an unusual volume, or without a class that nearly all have. 0.5 is chance.",
+    ),
     "density_error": Meaning(
         "Density error",
         "Mean distance, over recordings, of the found from the true number of events per minute.",

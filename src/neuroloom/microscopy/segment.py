@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from neuroloom.core.dataset import Dataset
     from neuroloom.core.run import Run
     from neuroloom.learn.model import Model
-    from neuroloom.learn.store import Ensemble
     from neuroloom.learn.study import Prepared
     from neuroloom.learn.training.crossfit import Fitted
 
@@ -47,6 +46,7 @@ class Segment(DenseStudy):
     summary: ClassVar[str] = "segment electron and light microscopy, from one image on"
     data_kind: ClassVar[str] = "Img"
     guesses_sizes: ClassVar[bool] = True
+    volumes_are_usual: ClassVar[bool] = False  # images differ in size
 
     split: Literal["subject", "session", "run", "space", "random"] | None = setting(  # type: ignore[assignment]
         None, "what is held out: whole subjects or sections (run), or strips of each image (space)",
@@ -191,12 +191,6 @@ class Segment(DenseStudy):
         seen |= {"spacing": f"{pixel},{pixel}"} if dataset.facts["dims"] == 2 else {}
         update = {"target": "instances", "plan": seen | self.plan}
         return super(Segment, self.model_copy(update=update))._maker(model, dataset)
-
-    def _final(self, role: str, name: str, prepared: Prepared, fits: list[Fitted]) -> Ensemble:
-        """Store the model; images differ in size, so no area is usual."""
-        ensemble = super()._final(role, name, prepared, fits)
-        ensemble.facts["volumes"] = {}
-        return ensemble
 
     def judge_more(
         self, dataset: Dataset, row: int, p: np.ndarray, label: np.ndarray

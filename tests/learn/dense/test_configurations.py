@@ -151,7 +151,7 @@ def test_a_pair_is_stored_and_votes(data, tmp_path, monkeypatch):
     assert "Kept: 2d + 3d_fullres" in (done.folder / "report.html").read_text(encoding="utf-8")
     ensemble = recipe.load_model(done)
     dataset = recipe.read_like(ensemble.facts, data, [])
-    p = next(iter(recipe.scores_of(ensemble, dataset)))
+    p, _ = next(iter(recipe.scores_of(ensemble, dataset)))
     one = dataset.x[np.array([0])]
     by_hand = np.mean([next(iter(net.predict_scores(one))) for net in members], axis=0)
     assert p == pytest.approx(by_hand, abs=1e-6)

@@ -5,19 +5,23 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from neuroloom.core.split import Fold
 from neuroloom.learn.dense.held_out import (
     bytes_of_held_out,
     decode,
+    doubt_of_nets,
     gains,
     judged,
     paint,
     rows_of,
+    tabulate,
     usual,
-    why_flagged,
 )
+from neuroloom.learn.dense.measures.doubt import doubt_of
+from neuroloom.learn.dense.measures.flags import flag_of
 from neuroloom.learn.store import write_ragged
 
 OPEN = 9
@@ -27,6 +31,8 @@ def study(largest: str = "no") -> SimpleNamespace:
     return SimpleNamespace(
         largest=largest,
         tolerance=1.0,
+        volumes_are_usual=True,
+        roles=lambda task: {"model": "net"},
         judge_more=lambda *_: {},
         measured_in=lambda dataset, row: (dataset.x[row].spacing, "mm"),
         voxel_in=lambda dataset, row: float(np.prod(dataset.x[row].spacing)),
@@ -47,14 +53,17 @@ def prepared(truths: list[np.ndarray], ignore: int | None) -> SimpleNamespace:
     }
     rows = np.arange(len(truths))
     folds = [Fold(f"fold {k}", np.delete(rows, k), np.array([k]), [f"case {k}"]) for k in rows]
-    return SimpleNamespace(dataset=SimpleNamespace(x=cases, facts=facts), folds=folds)
+    names = [f"case {k}" for k in rows]
+    who = dict.fromkeys(("name", "path", "subject", "session", "run"), names)
+    dataset = SimpleNamespace(x=cases, facts=facts, task="segmentation", table=pd.DataFrame(who))
+    return SimpleNamespace(dataset=dataset, folds=folds)
 
 
 def fits(labels: list[np.ndarray]) -> list[SimpleNamespace]:
     """Return a fit a fold that is all but sure of these labels."""
     return [
         SimpleNamespace(
-            job=SimpleNamespace(fold=k),
+            job=SimpleNamespace(fold=k, role="model", seed=0),
             scores=[np.stack([0.9 - 0.8 * label, 0.1 + 0.8 * label])],
         )
         for k, label in enumerate(labels)
@@ -93,7 +102,7 @@ def test_usual_volumes_beside_scribbles_are_those_that_were_found():
     larger = np.roll(found, 1, 1) | found
     stored = usual(study(), prepared([truth, truth], OPEN), fits([found, larger]))
     assert stored["volumes"] == {"cell": [72.0, 84.0]}
-    assert why_flagged(stored, stored["doubt"][0], {"cell": 80.0}) == ""
+    assert flag_of(stored, stored["doubt"][0], {"cell": 80.0})["why"] == ""
 
 
 def test_usual_volumes_beside_whole_labels_are_those_of_the_labels():
@@ -108,18 +117,63 @@ def test_scribbles_alone_say_of_no_volume_what_is_usual():
 
 
 def test_what_flags_errors_is_counted_where_somebody_looked():
-    import pandas as pd
-
     truth, found = scribbled()
     data = prepared([truth], OPEN).dataset
-    data.table = pd.DataFrame(
-        {"name": ["a"], "path": ["a"], "subject": ["1"], "session": ["1"], "run": ["1"]}
-    )
     p = fits([found])[0].scores[0]
     p[:, 3, 6] = [0.55, 0.45]
-    row = rows_of(study(), data, 0, p, [], {})[0]
+    row = rows_of(study(), data, 0, p, [], 0.0, {})[0]
     assert row["fn"] == 1
     assert row["error_auroc"] == pytest.approx(1.0)
+
+
+def flagged(truths: list[np.ndarray], found: list[np.ndarray], **more) -> pd.DataFrame:
+    """Return the rows of held-out cases, one each."""
+    own = study()
+    own.__dict__.update(more)
+    return tabulate(own, prepared(truths, None), fits(found)).set_index("example")
+
+
+@pytest.mark.parametrize("volumes_are_usual", [True, False])
+@pytest.mark.parametrize("empty", [0, 1])
+def test_a_case_of_which_nothing_was_found_is_flagged(volumes_are_usual, empty):
+    """Its doubt is the least, the mean over all voxels; a lone case without the class is odd."""
+    _, cell = scribbled()
+    truths = [cell] * (30 - empty) + [cell * 0] * empty
+    rows = flagged(truths, [cell * 0, *truths[1:]], volumes_are_usual=volumes_are_usual)
+    assert rows["poor"].tolist() == [True] + [False] * 29
+    assert rows["flag"].tolist() == [True] + [False] * (29 - empty) + [True] * empty
+    assert rows["why"].iloc[0].startswith("cell is found nowhere, though ")
+
+
+def test_the_flag_of_a_case_does_not_ask_its_own_label():
+    _, cell = scribbled()
+    said, columns = [cell * 0, cell, cell, np.ones_like(cell)], ["oddness", "flag", "why"]
+    rows = flagged([cell] * 4, said)
+    assert rows["flag"].tolist() == [True, False, False, True]
+    for number, name in enumerate(rows.index):
+        truths = [cell] * 4
+        truths[number] = np.ones_like(cell)
+        assert flagged(truths, said).loc[name, columns].equals(rows.loc[name, columns])
+
+
+def test_beside_scribbles_flags_go_by_what_was_found_in_whole_images():
+    truth, found = scribbled()
+    large = np.ones_like(found)
+    own = prepared([truth] * 4, OPEN)
+    rows = tabulate(study(), own, fits([found, found, found, large]))
+    assert rows["flag"].tolist() == [False, False, False, True]
+    assert rows["volume_found"].tolist() == [72.0, 72.0, 72.0, 192.0]
+
+
+def test_nets_that_are_sure_but_differ_are_no_more_in_doubt_than_one():
+    """The mean of two is unsure where they differ, as no single held-out net ever is."""
+    _, cell = scribbled()
+    facts = prepared([cell], None).dataset.facts
+    one, other = (fit.scores[0] for fit in fits([cell, np.roll(cell, 3, 1)]))
+    alone = doubt_of_nets([one], [], facts)
+    assert doubt_of_nets([one, other], [], facts) == pytest.approx(alone, rel=0.05)
+    mean = (one + other) / 2
+    assert doubt_of(mean, decode(mean, facts)) > 1.2 * alone
 
 
 @pytest.mark.parametrize("value", [65535, 484682470])

@@ -229,7 +229,24 @@ def test_evaluate_scores_labelled_cases_and_counts_the_rest(run, data, tmp_path)
     assert (metrics.attrs["labelled"], metrics.attrs["unlabelled"]) == (4, 1)
     found = metrics.attrs["findings"][-1]
     assert "4 of 4 examples are of files that this model has learnt from" in found["detail"]
-    assert {"dice", "error_auroc"} <= set(read_json(tmp_path / "e/metrics.json"))
+    found = read_json(tmp_path / "e/metrics.json")
+    assert {"dice", "error_auroc", "flag_auroc"} <= set(found)
+    rows = pd.read_parquet(tmp_path / "e/predictions.parquet").query("role == 'model'")
+    new = run.predict(data).query("name != 'toy_004'")
+    columns = ["doubt", "oddness", "flag", "why"]
+    both = (one.set_index([name, "class"]).sort_index()[columns]
+            for one, name in ((rows, "example"), (new, "name")))  # fmt: skip
+    pd.testing.assert_frame_equal(*both, check_names=False)
+
+
+def test_flags_are_measured_on_held_out_cases_and_the_report_says_so(run):
+    assert "flag_auroc" in read_json(run.folder / "metrics.json")
+    rows = run.predictions
+    assert rows["flag"].notna().all()
+    assert (rows["flag"] == (rows["why"] != "")).all()
+    said = (run.folder / "report.html").read_text()
+    flagged = rows.query("role == 'model'").groupby("example")["flag"].any().sum()
+    assert f"Had they been new, {flagged} of 4 held-out cases would be flagged" in said
 
 
 @pytest.mark.parametrize("names", [("t1_{}", "t2_{}"), ("scan{}_0000", "scan{}_0001")])

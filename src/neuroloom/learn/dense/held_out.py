@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,9 @@ import numpy as np
 
 from neuroloom.core.dataset import ENTITIES
 from neuroloom.learn.dense.apply.large import slabs
-from neuroloom.learn.dense.measures.doubt import doubt, entropy, error_auroc
-from neuroloom.learn.dense.measures.judge import rows_of_case
+from neuroloom.learn.dense.measures.doubt import doubt_of, entropy, error_auroc
+from neuroloom.learn.dense.measures.flags import Volumes, usual_of, volumes_by_case, with_flags
+from neuroloom.learn.dense.measures.judge import dice_of_cases, rows_of_case
 from neuroloom.learn.dense.measures.overlap import counts_of, dice, mask_of, without_ignored
 
 if TYPE_CHECKING:
@@ -28,18 +30,17 @@ if TYPE_CHECKING:
     Label = NDArray[np.integer]
 
 HALF_BYTES = 2  # of a number in half precision
-ODD_SPREADS = 4.0  # robust deviations from the usual doubt that raise the flag
-ODD_VOLUME = 1.5  # times the largest, or parts of the smallest, volume that was learnt from
 
 
 @dataclass(frozen=True)
 class Held:
-    """One case while it was held out."""
+    """One case while it was held out: what was said of it, and by each net that has a vote."""
 
     fit: Fitted
     row: int
     unit: str
     p: np.ndarray
+    nets: list[np.ndarray]
 
 
 def held(prepared: Prepared, fits: Sequence[Fitted]) -> Iterator[Held]:
@@ -47,7 +48,10 @@ def held(prepared: Prepared, fits: Sequence[Fitted]) -> Iterator[Held]:
     for fit in fits:
         fold = prepared.folds[fit.job.fold]
         for place, row in enumerate(fold.test):
-            yield Held(fit, int(row), fold.units[place], fit.scores[place])
+            p = fit.scores[place]
+            joint = getattr(fit.scores, "parts", ())  # of configurations that vote together
+            nets = [part[place] for part in joint] if len(joint) > 1 else [p]
+            yield Held(fit, int(row), fold.units[place], p, nets)
 
 
 def bytes_of_held_out(prepared: Prepared, count: int) -> float:
@@ -213,23 +217,79 @@ def chosen(study: DenseStudy, parts: dict[str, Any], gained: Sequence[np.ndarray
 def tabulate(study: DenseStudy, prepared: Prepared, fits: list[Fitted]) -> pd.DataFrame:
     """Return the rows of all held-out cases.
 
-    Whether a class keeps its largest piece only is chosen, for each fold, on the other folds.
+    Whether a class keeps its largest piece only is chosen, for each fold, on the other folds, and
+    a case is flagged by what these hold for usual.
     """
     import pandas as pd
 
-    rows: list[dict[str, Any]] = []
+    tables: list[pd.DataFrame] = []
+    learnt = cache(partial(_volumes_in_label, study, prepared.dataset))
     models = study.roles(prepared.dataset.task)
     for role, seed in sorted({(f.job.role, f.job.seed) for f in fits}, reverse=True):
         own = [fit for fit in fits if (fit.job.role, fit.job.seed) == (role, seed)]
         gained = gains(study, prepared, own)
+        rows: list[dict[str, Any]] = []
         for case in held(prepared, own):
             fold = case.fit.job.fold
             others = [rows_ for other, rows_ in gained.items() if other != fold]
             names = chosen(study, prepared.dataset.facts["parts"], others)
             head = {"fold": fold, "unit": case.unit, "seed": seed, "model": models[role]}
             head |= {"role": role}
-            rows += rows_of(study, prepared.dataset, case.row, case.p, names, head)
-    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=_columns(prepared.dataset))
+            sure = doubt_of_nets(case.nets, names, prepared.dataset.facts)
+            rows += rows_of(study, prepared.dataset, case.row, case.p, names, sure, head)
+        tables.append(_flagged(study, prepared, pd.DataFrame(rows), learnt))
+    if not tables:
+        return pd.DataFrame(columns=_columns(prepared.dataset))
+    return pd.concat(tables, ignore_index=True)
+
+
+def doubt_of_nets(nets: Sequence[np.ndarray], names: Sequence[str], facts: dict[str, Any]) -> float:
+    """Return the mean doubt of nets, each near the border that it draws by itself.
+
+    The mean of what several nets say is never surer than they are, and of a held-out case there is
+    often one net only: so one net is compared with one net, however many vote.
+
+    Parameters
+    ----------
+    nets
+        Probabilities (class or region, *axes) of each.
+    names
+        Classes that keep their largest piece only.
+    """
+    joined = bool(facts["regions"])
+    labels = (kept(decode(p, facts), facts["parts"], names) for p in nets)
+    doubts = [doubt_of(p, own, regions=joined) for p, own in zip(nets, labels, strict=True)]
+    return float(np.mean(doubts))
+
+
+def _flagged(
+    study: DenseStudy, prepared: Prepared, rows: pd.DataFrame, learnt: Callable[[int], Volumes]
+) -> pd.DataFrame:
+    """Return rows of one role and seed, flagged by what other folds found and a fold learnt from.
+
+    Parameters
+    ----------
+    learnt
+        Returns the volumes in the label of a row of the data.
+    """
+    import pandas as pd
+
+    middle, tables = float(dice_of_cases(rows).median()), []
+    for number, own in rows.groupby("fold", sort=False):
+        others = rows[rows["fold"] != number]
+        found = volumes_by_case(others)
+        doubts = others.groupby("example", sort=False)["doubt"].first()
+        sure = [doubts[name] for name, volumes in found.items() if any(volumes.values())]
+        true = [learnt(int(row)) for row in prepared.folds[int(number)].train]
+        said = true if prepared.dataset.facts["ignore"] is None else list(found.values())
+        usually = usual_of(sure, said if study.volumes_are_usual else [], true)
+        tables.append(with_flags(own, usually, middle))
+    return pd.concat(tables).sort_index()
+
+
+def _volumes_in_label(study: DenseStudy, dataset: Dataset, row: int) -> Volumes:
+    truth, voxel = dataset.x[row].truth(), study.voxel_in(dataset, row)
+    return volumes_of(truth, voxel, dataset.facts["parts"])
 
 
 def rows_of(
@@ -238,15 +298,22 @@ def rows_of(
     row: int,
     p: np.ndarray,
     names: Sequence[str],
+    sure: float,
     head: dict[str, Any],
 ) -> list[dict[str, Any]]:
-    """Return the rows of one case: who it is, how it was judged, and how sure the net was."""
+    """Return the rows of one case: who it is, how it was judged, and how sure the net was.
+
+    Parameters
+    ----------
+    sure
+        As `doubt_of_nets` gives it.
+    """
     facts, case = dataset.facts, dataset.x[row]
     truth = case.truth()
     label = kept(decode(p, facts), facts["parts"], names)
     h = entropy(p, regions=bool(facts["regions"]))
     known = {"regions": facts["regions"], "ignore": facts["ignore"]}
-    sure = {"doubt": doubt(h, label), "error_auroc": error_auroc(h, truth, label, **known)}
+    own = {"doubt": sure, "error_auroc": error_auroc(h, truth, label, **known)}
     entities = dataset.table.iloc[row][list(ENTITIES)].to_dict()
     start = {"example": dataset.table["name"].iloc[row], **entities, **head}
     spacing, _ = study.measured_in(dataset, row)
@@ -254,8 +321,11 @@ def rows_of(
         truth, label, spacing, facts["parts"], study.tolerance, facts["ignore"],
         voxel=study.voxel_in(dataset, row),
     )  # fmt: skip
-    more = study.judge_more(dataset, row, p, label)
-    return [start | one | sure | more for one in judged]
+    own |= study.judge_more(dataset, row, p, label)
+    if facts["ignore"] is None:
+        return [start | one | own for one in judged]
+    whole = volumes_of(label, study.voxel_in(dataset, row), facts["parts"])
+    return [start | one | own | {"volume_found": whole[one["class"]]} for one in judged]
 
 
 def judged(
@@ -274,49 +344,45 @@ def _columns(dataset: Dataset) -> list[str]:
     from neuroloom.learn.dense.measures.judge import COLUMNS
 
     head = ["example", *ENTITIES, "fold", "unit", "seed", "model", "role"]
-    return [*head, *COLUMNS, "y_true", "y_pred", "doubt", "error_auroc"]
+    tail = ["y_true", "y_pred", "doubt", "error_auroc", "oddness", "flag", "why", "poor"]
+    return [*head, *COLUMNS, *tail]
 
 
 def rows_of_new(
     study: DenseStudy, ensemble: Ensemble, dataset: Dataset, head: dict[str, Any]
 ) -> pd.DataFrame:
-    """Return the rows of new labelled cases."""
+    """Return the rows of new labelled cases, flagged as `predict` flags them."""
     import pandas as pd
 
     units = head.pop("unit")
     rows: list[dict[str, Any]] = []
-    for row, p in enumerate(study.scores_of(ensemble, dataset)):
+    for row, (p, sure) in enumerate(study.scores_of(ensemble, dataset)):
         names = ensemble.facts["largest"]
-        rows += rows_of(study, dataset, row, p, names, head | {"unit": units[row]})
-    return pd.DataFrame(rows)
+        rows += rows_of(study, dataset, row, p, names, sure, head | {"unit": units[row]})
+    return with_flags(pd.DataFrame(rows), ensemble.facts, ensemble.facts["dice"])
 
 
 def usual(study: DenseStudy, prepared: Prepared, fits: Sequence[Fitted]) -> dict[str, Any]:
-    """Return what is stored beside a model: kept classes, usual doubt, and usual volumes.
+    """Return what is stored beside a model: kept classes, median Dice, and what is usual.
 
     Volumes are those of the labels; where these leave parts of an image open, as scribbles do,
     those that were found in held-out cases, if there are any.
     """
     dataset, facts = prepared.dataset, prepared.dataset.facts
     largest = chosen(study, facts["parts"], list(gains(study, prepared, fits).values()))
-    doubts, found = [], []
+    doubts, found, scores = [], [], []
     for case in held(prepared, fits):
         label = kept(decode(case.p, facts), facts["parts"], largest)
-        doubts.append(doubt(entropy(case.p, regions=bool(facts["regions"])), label))
         found.append(volumes_of(label, study.voxel_in(dataset, case.row), facts["parts"]))
-    if facts["ignore"] is None:
-        found = [
-            volumes_of(case.truth(), study.voxel_in(dataset, row), facts["parts"])
-            for row, case in enumerate(dataset.x)
-        ]
-    middle = float(np.median(doubts)) if doubts else None
-    spread = float(1.4826 * np.median(np.abs(np.array(doubts) - middle))) if doubts else None
-    columns = {name: [one[name] for one in found] for name in facts["parts"] if found}
-    return {
-        "largest": largest,
-        "doubt": [middle, spread],
-        "volumes": {name: [min(column), max(column)] for name, column in columns.items()},
-    }
+        both = without_ignored(dataset.x[case.row].truth(), label, facts["ignore"])
+        scores.append(float(np.mean(dice(*counts_of(*both, facts["parts"])))))
+        if any(found[-1].values()):
+            doubts.append(doubt_of_nets(case.nets, largest, facts))
+    learnt = [_volumes_in_label(study, dataset, row) for row in range(len(dataset.x))]
+    said = learnt if facts["ignore"] is None else found
+    usually = usual_of(doubts, said if study.volumes_are_usual else [], learnt)
+    middle = float(np.median(scores)) if scores else None
+    return {"largest": largest, "dice": middle} | usually
 
 
 def volumes_of(label: Label, voxel: float, parts: dict[str, Sequence[int]]) -> dict[str, float]:
@@ -328,43 +394,3 @@ def volumes_of(label: Label, voxel: float, parts: dict[str, Sequence[int]]) -> d
     {'cell': 8.0}
     """
     return {name: float(mask_of(label, values).sum()) * voxel for name, values in parts.items()}
-
-
-def knows_usual(usually: dict[str, Any]) -> bool:
-    """Tell whether anything is known that a new case can be held against.
-
-    Examples
-    --------
-    >>> knows_usual({"doubt": [None, None], "volumes": {}})
-    False
-    """
-    return usually["doubt"][0] is not None or bool(usually["volumes"])
-
-
-def why_flagged(usually: dict[str, Any], sure: float, volumes: dict[str, float]) -> str:
-    """Return why a prediction should be looked at, or nothing.
-
-    Parameters
-    ----------
-    usually
-        What `usual` stored.
-    sure
-        Mean entropy near the border.
-    volumes
-        Of each class, in the unit of the training data.
-
-    Examples
-    --------
-    >>> why_flagged({"doubt": [0.2, 0.01], "volumes": {"a": [5, 9]}}, 0.4, {"a": 6.0})
-    'the net is less sure than usual (0.40, usually 0.20)'
-    """
-    reasons = []
-    middle, spread = usually["doubt"]
-    if middle is not None and sure > middle + ODD_SPREADS * max(spread, 0.02):
-        reasons.append(f"the net is less sure than usual ({sure:.2f}, usually {middle:.2f})")
-    for name, (least, most) in usually["volumes"].items():
-        if volumes[name] > ODD_VOLUME * most or volumes[name] < least / ODD_VOLUME:
-            reasons.append(
-                f"{name} measures {volumes[name]:.4g}, learnt were {least:.4g} to {most:.4g}"
-            )
-    return "; ".join(reasons)

@@ -12,6 +12,8 @@ from neuroloom.core.report import Facts, write_facts
 from neuroloom.learn.dense.configurations import CHOICE, Joint, choice_note, choice_table
 from neuroloom.learn.dense.figures import Row, doubt_against_error, only_parts, overlays, planes
 from neuroloom.learn.dense.held_out import judged
+from neuroloom.learn.dense.measures.flags import POOR, cases_of
+from neuroloom.learn.dense.measures.judge import dice_of_cases
 from neuroloom.learn.dense.method import MUON, method_of
 from neuroloom.learn.narrate import add_study_figures, study_facts
 
@@ -53,21 +55,22 @@ def illustrate(study: DenseStudy, run: Run, prepared: Prepared, fits: list[Fitte
 
 
 def case_table(mine: pd.DataFrame) -> pd.DataFrame:
-    """Return a row a case, the worst first: Dice of each class, distances, volumes, doubt.
+    """Return a row a case, the worst first: Dice of each class, distances, volumes, doubt, flag.
 
     Parameters
     ----------
     mine
-        Rows of the model; seeds are averaged.
+        Rows of the model; seeds are averaged, and a case is flagged if it is with any of them.
 
     Examples
     --------
     >>> import pandas as pd
     >>> rows = pd.DataFrame({"example": "a", "class": ["x"], "tp": [1], "fp": [1], "fn": [0],
     ...     "tn": [2], "nsd": [0.5], "hd95": [1.0], "volume_true": [1.0], "volume_pred": [2.0],
-    ...     "doubt": [0.1], "error_auroc": [0.9]})
-    >>> case_table(rows)[["case", "dice"]].values.tolist()
-    [['a', 0.6666666666666666]]
+    ...     "doubt": [0.1], "error_auroc": [0.9], "role": "model", "unit": "a", "poor": False,
+    ...     "oddness": [2.0], "flag": [True], "why": ["large"]})
+    >>> case_table(rows)[["case", "dice", "why"]].values.tolist()
+    [['a', 0.6666666666666666, 'large']]
     """
     from neuroloom.learn.dense.measures.overlap import dice
 
@@ -79,6 +82,7 @@ def case_table(mine: pd.DataFrame) -> pd.DataFrame:
     table[["volume_true", "volume_pred"]] = means[["volume_true", "volume_pred"]].sum()
     each = by.pivot(index="example", columns="class", values="dice").add_prefix("dice/")
     table = table.join(each if each.shape[1] > 1 else each.iloc[:, :0])
+    table = table.join(cases_of(mine).loc["model", ["oddness", "flag", "why"]])
     return table.sort_values("dice").reset_index().rename(columns={"example": "case"})
 
 
@@ -99,7 +103,8 @@ def _add_cases(shelf: Shelf, cases: pd.DataFrame) -> None:
         title="Every case, the worst first",
         caption="While it was held out; means over classes and seeds. Volumes in the cubed unit "
         "of the grid. `doubt` is the mean entropy near the predicted border, 0 sure to 1; "
-        "`error_auroc` says how well the entropy tells wrong voxels there.",
+        "`error_auroc` says how well the entropy tells wrong voxels there. A case is flagged, by "
+        "what is usual in the other folds, if its `oddness` is above 1.",
         section="result",
     )
 
@@ -263,13 +268,45 @@ def dense_facts(
 
 
 def _where(mine: pd.DataFrame) -> list[str]:
-    if not len(mine) or not mine["error_auroc"].notna().any():
+    if not len(mine):
         return []
-    value = float(mine.groupby("example")["error_auroc"].mean().mean())
-    return [
-        f"Within three voxels of the predicted border the entropy tells wrong from right voxels "
-        f"with an AUROC of {value:.2f} (mean over cases; 0.5 is chance)."
-    ]
+    said = _said_of_flags(mine)
+    if mine["error_auroc"].notna().any():
+        value = float(mine.groupby("example")["error_auroc"].mean().mean())
+        said.append(
+            f"Within three voxels of the predicted border the entropy tells wrong from right "
+            f"voxels with an AUROC of {value:.2f} (mean over cases; 0.5 is chance)."
+        )
+    return said
+
+
+def _said_of_flags(mine: pd.DataFrame) -> list[str]:
+    """Say how many held-out cases would have been flagged, and how many poor ones are among them.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> rows = pd.DataFrame({"role": "model", "example": ["a", "b"], "unit": ["a", "b"],
+    ...     "oddness": [0.1, 2.0], "flag": [False, True], "why": ["", "large"], "tp": [8, 1],
+    ...     "fp": [2, 9], "fn": [2, 9], "tn": 9, "poor": [False, True]})
+    >>> _said_of_flags(rows)[0].partition(",")[0]
+    'Had they been new, 1 of 2 held-out cases would be flagged'
+    """
+    cases = cases_of(mine).loc["model"]
+    flagged, poor = cases["flag"].fillna(False).astype(bool), cases["poor"].astype(bool)
+    scores = dice_of_cases(mine)[cases.index]
+    text = f"Had they been new, {flagged.sum()} of {len(cases)} held-out cases would be flagged, "
+    if poor.any():
+        text += f"with {(flagged & poor).sum()} of {poor.sum()} poor ones among them"
+    else:
+        text += "and none is poor"
+    text += f" (a Dice below {POOR:g} of the median)"
+    if flagged.any() and not flagged.all():
+        text += (
+            f". The mean Dice of flagged cases is {scores[flagged].mean():.2f}, of the others "
+            f"{scores[~flagged].mean():.2f}"
+        )
+    return [f"{text}."]
 
 
 def _method(study: DenseStudy, learner: DenseLearner | None, unit: str) -> str:

@@ -43,6 +43,7 @@ class DenseStudy(Study):
     net_settings: ClassVar[tuple[str, ...]] = ("augment", "loss", "mirror")
     tolerance_unit: ClassVar[str] = "mm"
     guesses_sizes: ClassVar[bool] = False  # of pixels in images that do not say it
+    volumes_are_usual: ClassVar[bool] = True  # those of new images should be like those learnt
 
     model: str = setting("dynunet", "what is trained", basic=True, kind="model")
     budget: str = setting(
@@ -402,10 +403,11 @@ class DenseStudy(Study):
     def own_scores(
         self, table: pd.DataFrame, dataset: Dataset
     ) -> dict[str, dict[str, float | None]]:
-        """Return how well the entropy flags errors."""
+        """Return how well the entropy tells wrong voxels, and the flag poor cases."""
         from neuroloom.learn.dense.measures.doubt import score_of_doubt
+        from neuroloom.learn.dense.measures.flags import score_of_flag
 
-        return score_of_doubt(table, self.seed)
+        return score_of_doubt(table, self.seed) | score_of_flag(table, self.seed)
 
     def tabulate_new(
         self, ensemble: Ensemble, dataset: Dataset, head: dict[str, Any]
@@ -426,23 +428,31 @@ class DenseStudy(Study):
         ensemble.facts |= usual(self, prepared, as_kept(on_folds))
         return ensemble
 
-    def scores_of(self, ensemble: Ensemble, dataset: Dataset) -> Iterator[np.ndarray]:
-        """Yield the mean probabilities of the ensemble's members, (class, *axes), case by case."""
-        from neuroloom.learn.dense.apply.large import add_share, room
+    def scores_of(self, ensemble: Ensemble, dataset: Dataset) -> Iterator[tuple[np.ndarray, float]]:
+        """Yield of each case the mean probabilities of the ensemble's members, and their doubt.
 
+        The probabilities are (class, *axes); the doubt is the mean over the members, each by
+        itself.
+        """
+        from neuroloom.learn.dense.apply.large import add_share, room
+        from neuroloom.learn.dense.held_out import doubt_of_nets
+
+        known = (ensemble.facts["largest"], dataset.facts)
         members = [learner for group in ensemble.members.values() for learner in group]
         for row in range(len(dataset)):
             part = dataset.x[np.array([row])]
             if len(members) == 1:
-                yield next(iter(members[0].predict_scores(part)))
+                found = next(iter(members[0].predict_scores(part)))
+                yield found, doubt_of_nets([found], *known)
                 continue
-            mean = None
+            mean, doubts = None, []
             for learner in members:
                 found = next(iter(learner.predict_scores(part)))
                 mean = room(found.shape) if mean is None else mean
                 add_share(mean, found, len(members))
+                doubts.append(doubt_of_nets([found], *known))
             assert mean is not None
-            yield mean
+            yield mean, float(np.mean(doubts))
 
     def judge_more(
         self, dataset: Dataset, row: int, p: np.ndarray, label: np.ndarray
@@ -512,8 +522,9 @@ class DenseStudy(Study):
         Returns
         -------
         DataFrame
-            name, class, volume (in the cubed unit of the run), uncertainty, flag (null where
-            nothing says what is usual) and why; what the audit noticed is in `attrs["findings"]`.
+            name, class, volume (in the cubed unit of the run), doubt, oddness (odd above 1),
+            flag (null where nothing says what is usual) and why; what the audit noticed is in
+            `attrs["findings"]`.
         """
         from neuroloom.learn.dense.apply.predict import predict
 

@@ -16,8 +16,9 @@ from neuroloom.core.files import write_atomic, write_json
 from neuroloom.io.images.dicom_seg import write_seg
 from neuroloom.learn.dense.apply.picture import write_picture
 from neuroloom.learn.dense.figures import shades_of
-from neuroloom.learn.dense.held_out import decode, kept, knows_usual, volumes_of, why_flagged
-from neuroloom.learn.dense.measures.doubt import doubt, entropy
+from neuroloom.learn.dense.held_out import decode, kept, volumes_of
+from neuroloom.learn.dense.measures.doubt import entropy
+from neuroloom.learn.dense.measures.flags import flag_of
 from neuroloom.learn.parts import PARTS, Parts, about, check_out_or_go_on
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from neuroloom.learn.dense.study import DenseStudy
     from neuroloom.learn.store import Ensemble
 
-NOT_JUDGED = "not judged: no case was held out that would say what is usual"
 LABEL_SUFFIXES = (
     ".nii.gz", ".nii", ".mgz", ".mgh", ".nrrd", ".nhdr", ".mha", ".mhd", ".tif", ".tiff",
     ".ome.tif", ".ome.tiff", ".png", ".h5", ".hdf5", ".zarr", ".ome.zarr",
@@ -82,16 +82,13 @@ def _one(
     folder: Path | None,
 ) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
     """Label one case, write it, and return its rows, one a class, and what could not be written."""
-    p = next(iter(study.scores_of(ensemble, dataset.take(np.array([row])))))
+    p, sure = next(iter(study.scores_of(ensemble, dataset.take(np.array([row])))))
     name = str(dataset.table["name"].iloc[row])
     facts, case = dataset.facts, dataset.x[row]
     label = kept(decode(p, facts), facts["parts"], ensemble.facts["largest"])
     h = entropy(p, regions=bool(facts["regions"]))
     _, unit = study.measured_in(dataset, row)
     volumes = volumes_of(label, study.voxel_in(dataset, row), facts["parts"])
-    sure = doubt(h, label)
-    judged = knows_usual(ensemble.facts)
-    why = why_flagged(ensemble.facts, sure, volumes) if judged else NOT_JUDGED
     drawn, more = study.deliver(dataset, row, p, label, folder)
     noticed: list[Finding] = []
     if folder is not None:
@@ -102,8 +99,8 @@ def _one(
         sight = folder / f"{name}_picture.png"
         write_picture(sight, case.image()[0], label, case.spacing, shades)
     head = {"name": name, "path": dataset.table["path"].iloc[row]}
-    tail = {"unit": unit, "doubt": sure, "flag": bool(why) if judged else None}
-    tail |= {"why": why, "file": f"{name}{label_suffix(case)}"}
+    tail = {"unit": unit, "doubt": sure} | flag_of(ensemble.facts, sure, volumes)
+    tail |= {"file": f"{name}{label_suffix(case)}"}
     rows = [head | {"class": k, "volume": v} | tail | more for k, v in volumes.items()]
     return rows, [one.as_dict() for one in noticed]
 

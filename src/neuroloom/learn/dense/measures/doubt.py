@@ -78,6 +78,20 @@ def doubt(h: NDArray[np.float32], label: ArrayLike, reach: int = REACH) -> float
     return float(h[band].mean()) if band.any() else float(h.mean())
 
 
+def doubt_of(p: ArrayLike, label: ArrayLike, *, regions: bool = False) -> float:
+    """Return the `doubt` of probabilities (class, *axes), the entropy taken near the border alone.
+
+    Examples
+    --------
+    >>> p = np.array([[0.9, 0.8, 0.1, 0.1], [0.1, 0.2, 0.9, 0.9]])
+    >>> doubt_of(p, [0, 0, 1, 1]) == doubt(entropy(p), [0, 0, 1, 1])
+    True
+    """
+    band = near_border(label)
+    near = np.asarray(p)[:, band] if band.any() else p
+    return float(entropy(near, regions=regions).mean())
+
+
 def score_of_doubt(predictions: pd.DataFrame, seed: int = 0) -> dict[str, dict[str, float | None]]:
     """Return "error_auroc" as a metric: the mean over held-out cases, resampled by split units.
 

@@ -142,6 +142,19 @@ def scores_of_cases(
     return cases, out
 
 
+def dice_of_cases(rows: pd.DataFrame) -> pd.Series[float]:
+    """Return the mean Dice over its classes of each example, of rows of one model and seed.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"example": ["a", "a"], "tp": [1, 0], "fp": [0, 1], "fn": 0, "tn": 9})
+    >>> dice_of_cases(rows).to_dict()
+    {'a': 0.5}
+    """
+    own = overlap.dice(*(rows[name].to_numpy() for name in COUNTED))
+    return rows.assign(dice=own).groupby("example", sort=False)["dice"].mean()
+
+
 def score_units_of_cases(predictions: pd.DataFrame) -> pd.DataFrame:
     """Return the Dice of each split unit: the mean over its cases and seeds, and their range.
 
