@@ -557,7 +557,8 @@ def _show(shelf: Shelf, artifact: Artifact) -> Shown:
 
 
 def _cells(table: Any) -> dict[str, Any]:
-    rows = table.head(ROWS).itertuples(index=False)
+    shown = table.head(ROWS).astype(object)
+    rows = shown.where(shown.notna(), None).itertuples(index=False)
     return {
         "columns": [str(column).replace("_", " ") for column in table.columns],
         "rows": [[_cell(value) for value in row] for row in rows],
