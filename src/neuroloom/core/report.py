@@ -204,7 +204,7 @@ MEANINGS: dict[str, Meaning] = {
     ),
     "flag_auroc": Meaning(
         "Flag finds poor cases (AUROC)",
-        "How often a case whose Dice is below 0.8 of the median is odder than another case: more "
+        "How often a case with at most 0.8 of the median Dice is odder than another case: more "
         "doubted, of an unusual volume, or without a class that nearly all have. 0.5 is chance.",
     ),
     "density_error": Meaning(

@@ -145,6 +145,12 @@ def test_a_case_of_which_nothing_was_found_is_flagged(volumes_are_usual, empty):
     assert rows["why"].iloc[0].startswith("cell is found nowhere, though ")
 
 
+def test_where_most_cases_are_missed_these_are_the_poor_ones():
+    _, cell = scribbled()
+    rows = flagged([cell] * 3, [cell * 0, cell * 0, cell])
+    assert rows["poor"].tolist() == rows["flag"].tolist() == [True, True, False]
+
+
 def test_the_flag_of_a_case_does_not_ask_its_own_label():
     _, cell = scribbled()
     said, columns = [cell * 0, cell, cell, np.ones_like(cell)], ["oddness", "flag", "why"]

@@ -289,8 +289,8 @@ def _said_of_flags(mine: pd.DataFrame) -> list[str]:
     >>> rows = pd.DataFrame({"role": "model", "example": ["a", "b"], "unit": ["a", "b"],
     ...     "oddness": [0.1, 2.0], "flag": [False, True], "why": ["", "large"], "tp": [8, 1],
     ...     "fp": [2, 9], "fn": [2, 9], "tn": 9, "poor": [False, True]})
-    >>> _said_of_flags(rows)[0].partition(",")[0]
-    'Had they been new, 1 of 2 held-out cases would be flagged'
+    >>> print(*_said_of_flags(rows))
+    Had they been new, 1 of 2 held-out cases would be flagged, with 1 of 1 poor ones among them ...
     """
     cases = cases_of(mine).loc["model"]
     flagged, poor = cases["flag"].fillna(False).astype(bool), cases["poor"].astype(bool)
@@ -300,7 +300,7 @@ def _said_of_flags(mine: pd.DataFrame) -> list[str]:
         text += f"with {(flagged & poor).sum()} of {poor.sum()} poor ones among them"
     else:
         text += "and none is poor"
-    text += f" (a Dice below {POOR:g} of the median)"
+    text += f" (a Dice of at most {POOR:g} of the median)"
     if flagged.any() and not flagged.all():
         text += (
             f". The mean Dice of flagged cases is {scores[flagged].mean():.2f}, of the others "

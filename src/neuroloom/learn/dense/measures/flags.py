@@ -16,7 +16,7 @@ LEAST_SPREAD = 0.02  # of doubts: those of few cases may agree by chance
 ODD_VOLUME = 1.5  # times the largest, or parts of the smallest, volume that was learnt from
 COMMON = 0.9  # share of the learnt cases with a class, from which on it is odd to find none of it
 MISSED = 2.0  # oddness of a class that is found nowhere
-POOR = 0.8  # of the median Dice of held-out cases: a case below it should have been flagged
+POOR = 0.8  # of the median Dice of held-out cases: a case with no more should have been flagged
 NOT_JUDGED = "not judged: no case was held out that would say what is usual"
 
 Volumes = Mapping[str, float]
@@ -153,14 +153,15 @@ def with_flags(
     usually
         As `usual_of` gives it: of other cases.
     middle
-        Median Dice of held-out cases, below `POOR` of which a case is poor; None: nobody knows.
+        Median Dice of held-out cases: a case with no more than `POOR` of it is poor, and so is one
+        with a Dice of 0 whatever the others have. None: nobody knows.
     """
     from neuroloom.learn.dense.measures.judge import dice_of_cases
 
     doubts, scores = rows.groupby("example")["doubt"].first(), dice_of_cases(rows)
     said = {
         name: flag_of(usually, float(doubts[name]), volumes)
-        | {"poor": None if middle is None else bool(scores[name] < POOR * middle)}
+        | {"poor": None if middle is None else bool(scores[name] <= POOR * middle)}
         for name, volumes in volumes_by_case(rows).items()
     }
     out = rows.copy()
@@ -186,8 +187,8 @@ def cases_of(predictions: pd.DataFrame) -> pd.DataFrame:
     >>> import pandas as pd
     >>> rows = pd.DataFrame({"role": "model", "example": "a", "unit": "a", "oddness": [0.5, 1.5],
     ...     "flag": [False, True], "why": ["", "large"], "poor": [False, True]})
-    >>> cases_of(rows).loc[("model", "a")].tolist()
-    ['a', 1.0, True, 'large', True]
+    >>> cases_of(rows).reset_index().astype(str).values.tolist()
+    [['model', 'a', 'a', '1.0', 'True', 'large', 'True']]
     """
     known = predictions[predictions["oddness"].notna()]
     own = known.assign(poor=known["poor"].astype("boolean").astype("Float64"))
