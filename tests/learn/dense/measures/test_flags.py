@@ -70,6 +70,12 @@ def test_the_score_of_flags_is_the_auroc_over_cases():
     assert found["low"] < found["value"] < found["high"]
 
 
+def test_one_poor_case_that_was_flagged_proves_little():
+    found = score_of_flag(rows(np.arange(9.0), np.arange(9) == 8))["flag_auroc"]
+    assert found["value"] == found["high"] == 1
+    assert found["low"] < 0.8
+
+
 @pytest.mark.parametrize("poor", [False, True])
 def test_without_poor_or_without_good_cases_there_is_no_score(poor):
     found = score_of_flag(rows(np.arange(4.0), np.full(4, poor)))["flag_auroc"]

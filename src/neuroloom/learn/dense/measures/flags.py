@@ -233,10 +233,21 @@ def score_of_flag(predictions: pd.DataFrame, seed: int = 0) -> dict[str, Entry]:
     value, baseline = _auroc(own), _auroc(beside)
     entry: Entry = {"value": None, "low": None, "high": None}
     if np.isfinite(value):
-        low, high = bounds(partial(_auroc, own), value, own["unit"], seed)
+        low, high = bounds(partial(_with_pseudo, own, seed), value, own["unit"], seed)
         entry = {"value": float(value), "low": low, "high": high}
     entry |= {"baseline": float(baseline) if np.isfinite(baseline) else None, "chance": 0.5}
     return {"flag_auroc": entry}
+
+
+def _with_pseudo(cases: pd.DataFrame, seed: int, weights: Any) -> Any:
+    """Return the AUROC of resamples that pseudo-cases join, so that a perfect one is not sure."""
+    import pandas as pd
+
+    from neuroloom.learn.scoring.intervals import PSEUDO, add_pseudo
+
+    whole = pd.concat([cases, cases.assign(poor=True), cases.assign(poor=False)])
+    rng = np.random.default_rng([seed, len(cases)])
+    return _auroc(whole, add_pseudo(weights, 2 * len(cases), PSEUDO, rng))
 
 
 def _auroc(cases: pd.DataFrame, weights: Any = None) -> Any:
