@@ -202,3 +202,40 @@ def test_people_in_rawdata_are_joined_with_their_table(tmp_path: Path) -> None:
     data = pictures(tmp_path, spelled("rawdata/sub-1/sub-1_T1w", "figures/x"))
     (data / "rawdata/participants.tsv").write_text("participant_id\tage\nsub-1\t7\n")
     assert find_cases(data).table["age"].tolist() == [7]
+
+
+SEVERAL = spelled("volumes/hippo/images,labels/a,b", "volumes/ibsi/nifti/image,mask/x")
+
+
+def test_folders_of_several_data_sets_are_refused_unread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = pictures(tmp_path, SEVERAL)
+    for name in ("peek_image", "read_image"):
+        monkeypatch.setattr(f"neuroloom.io.images.door.{name}", lambda *_: pytest.fail("read"))
+    said = r"several data sets: volumes/hippo \(2 cases\), volumes/ibsi/nifti \(1 case\)\. .*"
+    with pytest.raises(DataError, match=said + r"--include 'volumes/hippo/\*'"):
+        find_cases(data)
+    with pytest.raises(DataError, match="several data sets"):
+        find_cases(data, include=["*.png"])
+
+
+def test_what_include_names_of_several_data_sets_is_taken(tmp_path: Path) -> None:
+    data = pictures(tmp_path, SEVERAL)
+    one = find_cases(data, include=["volumes/hippo/*"])
+    assert one.table["name"].tolist() == ["a", "b"]
+    both = find_cases(data, include=["volumes/hippo/*", "volumes/ibsi/*"])
+    assert both.table["label"].notna().tolist() == [True] * 3
+    assert len(find_cases(data, labelled=False).cases) == 3
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        spelled("A/images,labels/a", "B/imgs,masks/b"),
+        spelled("A/images,labels/a", "more/B/images,labels/b"),
+        spelled("train_images,train_masks/a", "more/val_images,val_masks/b"),
+    ],
+)
+def test_sites_are_one_data_set(files: list[str], tmp_path: Path) -> None:
+    assert find_cases(pictures(tmp_path, files)).table["label"].notna().tolist() == [True] * 2

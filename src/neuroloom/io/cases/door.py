@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from neuroloom.core.errors import DataError, nearest
@@ -109,6 +109,10 @@ def find_cases(
     layout.rows = [row for row in layout.rows if any(included(p, include) for p in row.images)]
     if not layout.rows:
         raise DataError(f"{data}: no image matches include {', '.join(include)}.")
+    for glob in include or ["*"] if labelled else ():
+        _require_one_set(
+            [r for r in layout.rows if any(included(p, [glob]) for p in r.images)], data
+        )
     _require_one_each(layout, data)
     if not n_channels:
         _require_each(layout, data)
@@ -183,6 +187,24 @@ def _check_there(data: Path) -> None:
         return
     around = [item.name for item in file.parent.iterdir()] if file.parent.is_dir() else []
     raise DataError(f"{data}: there is no such file or folder.{nearest(file.name, around)}")
+
+
+def _require_one_set(rows: list[Row], data: Path) -> None:
+    """Refuse pairs of folders that lie at unlike depths and are called otherwise.
+
+    Sites, sides of a split and folders of subjects agree in one of the two.
+    """
+    counts = Counter(row.place for row in rows if row.place)
+    depths = {len(PurePosixPath(place).parts) for place in counts}
+    if len(depths) < 2 or len({row.folders for row in rows if row.place}) < 2:
+        return
+    named = [f"{place} ({n} case{'s' * (n != 1)})" for place, n in counts.most_common()]
+    first = next(row for row in rows if row.place == counts.most_common(1)[0][0])
+    glob = first.images[0].split("/")[0] if first.place == "." else first.place
+    raise DataError(
+        f"{data}: holds several data sets: {few(named)}. Give one of them as DATA, or say which is "
+        f"meant: --include '{glob}/*'. A glob for each takes several of them as one."
+    )
 
 
 def _require_one_each(layout: Layout, data: Path) -> None:

@@ -65,6 +65,8 @@ class Row:
     missing: tuple[int, ...] = ()  # places of the channels that no file holds
     names: dict[int, str] = field(default_factory=dict)  # of the numbers of this label
     named: bool = False  # by a table, and not after its file
+    place: str = ""  # the folder in which its folder of images and that of labels lie
+    folders: tuple[str, str] = ("", "")  # what these two are called there
 
 
 @dataclass

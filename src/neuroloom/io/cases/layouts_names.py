@@ -51,6 +51,13 @@ class _Pair:
     own: str = ""
     rivals: tuple[Path, ...] = ()
 
+    def called(self, parent: Path) -> tuple[str, str]:
+        """Return what both are called in `parent`, without what is their own."""
+        if self.own:
+            return word_of(self.images.name, IMAGE_WORDS), word_of(self.labels.name, LABEL_WORDS)
+        images, labels = (path.relative_to(parent) for path in (self.images, self.labels))
+        return images.as_posix().lower(), labels.as_posix().lower()
+
 
 def by_folders(root: Path) -> Layout | None:
     """Recognise images/ beside labels/ and the like, in the folder itself or in those below."""
@@ -68,6 +75,7 @@ def by_folders(root: Path) -> Layout | None:
             _refuse_rivals(root, pair, rows, layout)
             for row in rows:
                 row.keys |= {"subject": pair.own} if pair.own and not side_of(pair.own) else {}
+                row.place, row.folders = parent.relative_to(root).as_posix(), pair.called(parent)
             layout.rows += rows
             paired = f"paired by {how}" if how else _unpaired(pair.labels)
             names = f"{pair.images.name}/ and {pair.labels.relative_to(parent).as_posix()}/"
