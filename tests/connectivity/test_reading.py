@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from neuroloom.connectivity.causal import Causal
 from neuroloom.connectivity.data import Signals, check
-from neuroloom.connectivity.reading import read_all, read_text, read_truth
+from neuroloom.connectivity.reading import find_files, read_all, read_text, read_truth
 from neuroloom.core.errors import ConfigError, DataError
 from tests.networks import write_network
 
@@ -133,3 +135,12 @@ def test_an_image_needs_an_atlas_and_gives_the_means_of_its_regions(tmp_path):
     np.testing.assert_allclose(one.places, [[1.5, 4.5, 4.5], [7.5, 4.5, 4.5]])
     mean = series[:2].reshape(-1, 30).mean(0)
     np.testing.assert_allclose(one.values[0], (mean - mean.mean()) / mean.std(), atol=1e-4)
+
+
+def test_a_folder_above_this_one_is_searched_without_what_runs_left_there(tmp_path, monkeypatch):
+    for name in ("a.csv", "run/c.csv", ".hidden/d.csv", "run/status.json", "run/recipe.yaml"):
+        (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "data" / name).touch()
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert [path.name for path in find_files(Path("../data"))] == ["a.csv"]

@@ -12,6 +12,7 @@ from neuroloom.core.artifact import Shelf
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import read_json
 from neuroloom.core.recording import tracks
+from neuroloom.core.run import Run
 from neuroloom.io.labels.table import read_table, write_table
 from neuroloom.io.tracks import format_of, read_tracks, write_tracks
 from neuroloom.io.video import Video, write_video
@@ -413,3 +414,33 @@ def test_ghosts_in_empty_frames_of_a_full_truth_are_judged(tmp_path, ending):
         return
     assert kept.sizes["time"] == 200
     assert not told
+
+
+def test_results_of_runs_and_other_tables_in_the_data_are_no_tracks(tmp_path):
+    data = write_crossings(tmp_path / "data")
+    (data / "timestamps.csv").write_text("frame,seconds\n0,0.0\n1,0.04\n")
+    Track(animals=2, fill=0).run(data, data / "runs/first")
+    run = Track(animals=2, fill=0).run(data, data / "runs/second")
+    written = sorted(p.name for p in (run.folder / "artifacts").glob("*.tracked.h5"))
+    assert written == ["clip0.tracked.h5", "clip1.tracked.h5"]
+    told = (run.folder / "audit.json").read_text()
+    assert "Tables without tracks were passed over: timestamps.csv." in told
+    assert run.replay(tmp_path / "again").metrics.equals(run.metrics)
+    with pytest.raises(DataError, match=r"no file of tracks; .*passed over: timestamps\.csv"):
+        find_track_pairs(data, include=["time*"])
+
+
+def test_a_run_in_its_own_data_is_resumed(tmp_path, monkeypatch):
+    data = write_crossings(tmp_path / "data")
+    whole = Track.write
+
+    def stop(*given):
+        whole(*given)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Track, "write", stop)
+        with pytest.raises(KeyboardInterrupt):
+            Track(animals=2, fill=0).run(data, data / "run")
+    assert (data / "run/artifacts/clip0.tracked.h5").is_file()
+    assert Run(data / "run").resume().status["state"] == "done"

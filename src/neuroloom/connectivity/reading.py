@@ -14,7 +14,7 @@ import numpy as np
 from neuroloom.connectivity.data import SUFFIXES, Signals, is_aside, suffix_of
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import ConfigError, DataError, nearest
-from neuroloom.core.files import at_home
+from neuroloom.core.files import at_home, paths_inside
 
 _EDGE = re.compile(r"\s*\d+\.\s+(\S+)\s+(\S+)\s+(\S+)")
 _SPLIT = re.compile(r"[,;\t]|\s+")
@@ -71,8 +71,7 @@ def find_files(data: Path, include: Sequence[str] = ()) -> list[Path]:
             ends = ", ".join(SUFFIXES)
             raise DataError(f"{data.name}: no reader for such files; signals come as {ends}.")
         return [data]
-    every = [p for p in sorted(data.rglob("*")) if p.is_file() and suffix_of(p)]
-    every = [p for p in every if not any(part.startswith(".") for part in p.parts)]
+    every = [p for p in paths_inside(data) if p.is_file() and suffix_of(p)]
     found = [p for p in every if not is_aside(p)]
     if include:
         found = [p for p in found if any(_matches(p, data, glob) for glob in include)]

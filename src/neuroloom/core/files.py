@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+_OF_OURS = ("recipe.yaml", "predictions.parquet")  # beside status.json: a run, or a prediction
+
 
 def write_atomic(path: Path, write: Callable[[Path], object]) -> Path:
     """Let `write` fill a temporary neighbour of `path`, then move it into place.
@@ -91,6 +93,32 @@ def digest(path: Path) -> str:
         return hashlib.sha256(joined.encode()).hexdigest()
     with Path(path).open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def paths_inside(folder: Path) -> list[Path]:
+    """Return what lies below a folder, sorted, without what hides and what runs of ours left there.
+
+    A run, or a prediction, is told by its `status.json`; the folder itself may be one.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as name:
+    ...     folder = Path(name)
+    ...     (folder / "run").mkdir()
+    ...     for file in ("a.csv", ".b.csv", "run/status.json", "run/recipe.yaml", "run/c.csv"):
+    ...         (folder / file).touch()
+    ...     [path.name for path in paths_inside(folder)]
+    ['a.csv']
+    """
+    ours = {file.parent for file in folder.rglob("status.json")
+            if any(file.with_name(name).is_file() for name in _OF_OURS)} - {folder}  # fmt: skip
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and ours.isdisjoint([path, *path.parents])
+    )
 
 
 def at_home(path: str | Path) -> Path:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from neuroloom.core.files import paths_inside
 from neuroloom.io.labels.pictures import where_now
 from neuroloom.io.tracks.door import ENDINGS
 from neuroloom.io.video import is_video
 
 _DRAWN = re.compile(r"(?P<whole>(?P<tracks>.+?)(_?filtered)?(_id|_bp)?(_p\d+)?)_labell?ed")
-_LEFT = ("recipe.yaml", "predictions.parquet")  # beside status.json: a run, or a prediction
 
 
 def videos_inside(folder: Path) -> list[Path]:
@@ -31,14 +31,8 @@ def videos_inside(folder: Path) -> list[Path]:
     ...     [file.name for file in videos_inside(folder)]
     ['a.mp4']
     """
-    ours = {file.parent for file in folder.rglob("status.json")
-            if any(file.with_name(name).is_file() for name in _LEFT)} - {folder}  # fmt: skip
-    return sorted(
-        path for path in folder.rglob("*")
-        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and ours.isdisjoint([path, *path.parents])
-        and is_video(path) and not _is_labelled(path)
-    )  # fmt: skip
+    inside = paths_inside(folder)
+    return [path for path in inside if is_video(path) and not _is_labelled(path)]
 
 
 def video_of(tracks: Path, stated: str = "") -> Path | None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import ConfigError, DataError
-from neuroloom.core.files import digest, write_json
+from neuroloom.core.files import digest, paths_inside, write_json
 from neuroloom.core.recipe import Recipe, setting
 from neuroloom.io.cases.layouts import few, included
 
@@ -209,8 +209,8 @@ def _by_stem(data: Path, pattern: str | None) -> dict[str, Path]:
     folder = data if data.is_dir() else data.parent
     before, after = pattern.split("*", 1)
     rule = re.compile(re.escape(before) + "(.+?)" + fnmatch.translate(after))
-    files = (file for file in sorted(folder.rglob("*")) if file.is_file())
-    matches = {file: rule.match(file.name) for file in files if not _is_hidden(file, folder)}
+    files = (file for file in paths_inside(folder) if file.is_file())
+    matches = {file: rule.match(file.name) for file in files}
     found: dict[str, Path] = {}
     for file, match in matches.items():
         if match is None:
@@ -218,10 +218,6 @@ def _by_stem(data: Path, pattern: str | None) -> dict[str, Path]:
         key = "/".join([*file.parent.relative_to(folder).parts, match[1]])
         found[key] = file
     return found
-
-
-def _is_hidden(file: Path, folder: Path) -> bool:
-    return any(part.startswith(".") for part in file.relative_to(folder).parts)
 
 
 def _pixel_of(file: Path, key: str) -> float:

@@ -131,8 +131,9 @@ class Track(Recipe):
 
         if data.is_file() and is_video(data):
             return self._prepare_video(data)
-        files = find_track_pairs(data, self.truth, self.include)
-        told = [Finding("note", "Files", f"{len(files)} files of tracks.")]
+        told: list[Finding] = []
+        files = find_track_pairs(data, self.truth, self.include, told)
+        told.insert(0, Finding("note", "Files", f"{len(files)} files of tracks."))
         rate = self._rate()
         every = [one for file in files for one in self._read(file, rate, told)]
         pairs = [pair for pair, _, _ in every]

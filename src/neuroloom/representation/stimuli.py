@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from neuroloom.core.errors import DataError, nearest
+from neuroloom.core.files import paths_inside
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".webp")
 VOLUMES = (".nii", ".nii.gz", ".mgz", ".nrrd", ".mha")
@@ -411,7 +412,7 @@ def _frame(path: Path, number: int) -> np.ndarray:
 
 
 def _folder(path: Path, include: Sequence[str]) -> Stimuli:
-    every = [file for file in sorted(path.rglob("*")) if file.is_file()]
+    every = [file for file in paths_inside(path) if file.is_file()]
     wanted = [f for f in every if not include or any(f.match(glob) for glob in include)]
     tables = [f for f in wanted if f.name.lower().endswith(".stim.csv")]
     if len(tables) == 1:

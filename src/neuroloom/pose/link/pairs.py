@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from neuroloom.core.audit import Finding
 from neuroloom.core.errors import DataError
-from neuroloom.core.files import at_home, names_apart
+from neuroloom.core.files import at_home, names_apart, paths_inside
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -40,9 +41,14 @@ class TrackPair:
 
 
 def find_track_pairs(
-    data: Path, truth: str | None = None, include: Sequence[str] = ()
+    data: Path,
+    truth: str | None = None,
+    include: Sequence[str] = (),
+    told: list[Finding] | None = None,
 ) -> list[TrackPair]:
     """Find files of tracks and their truths; of a .csv beside its .h5 the latter counts.
+
+    What hides in a folder, runs of ours, and a .csv that holds no tracks are passed over.
 
     Parameters
     ----------
@@ -54,20 +60,30 @@ def find_track_pairs(
         tracks is found by itself.
     include
         Globs on the names of the tracks.
+    told
+        What is noticed is added.
 
     Raises
     ------
     DataError
         If there are no tracks, or a truth that was named is not there.
     """
+    from neuroloom.io.cases.layouts import few
+
     root = data if data.is_dir() else data.parent
     named = _truth_place(root, truth)
-    found = [data] if data.is_file() else sorted(p for p in data.rglob("*") if _is_tracks(p, named))
+    found = [data] if data.is_file() else [p for p in paths_inside(data) if _is_tracks(p, named)]
     found = [p for p in found if not include or any(fnmatch(p.name, glob) for glob in include)]
+    others = _without_tracks(found) if data.is_dir() else []
+    found = [p for p in found if p not in others]
+    passed = f"Tables without tracks were passed over: {few(p.name for p in others)}."
     if not found:
         raise DataError(
             f"{data}: there is no file of tracks; expected one that ends in {', '.join(SUFFIXES)}."
+            + f" {passed}" * bool(others)
         )
+    if others and told is not None:
+        told.append(Finding("note", "Files", passed))
     found = [p for p in found if p.suffix.lower() != ".csv" or p.with_suffix(".h5") not in found]
     folders = {p.stem: {q.parent for q in found if q.stem == p.stem} for p in found}
     pairs = [
@@ -92,9 +108,16 @@ def _truth_place(root: Path, truth: str | None) -> Path | None:
 
 
 def _is_tracks(path: Path, truth: Path | None) -> bool:
-    if not path.is_file() or path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
+    if not path.is_file() or path.suffix.lower() not in SUFFIXES:
         return False
     return truth is None or (path != truth and truth not in path.parents)
+
+
+def _without_tracks(files: Sequence[Path]) -> list[Path]:
+    """Return the .csv that are tables of something else, such as the times of frames."""
+    from neuroloom.io.tracks import is_tracks
+
+    return [file for file in files if file.suffix.lower() == ".csv" and not is_tracks(file)]
 
 
 def _truth_of(path: Path, root: Path, truth: Path | None, count: int, alike: int) -> Path | None:
@@ -103,7 +126,7 @@ def _truth_of(path: Path, root: Path, truth: Path | None, count: int, alike: int
         return None
     if truth.is_file():
         return truth
-    every = [p for p in sorted(truth.rglob("*")) if p.is_file() and p.suffix.lower() in SUFFIXES]
+    every = [p for p in paths_inside(truth) if _is_tracks(p, None)]
     same = [p for p in every if p.stem == path.stem]
     if alike == 1:
         return next(iter(same), None)

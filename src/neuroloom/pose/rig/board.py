@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.core.files import paths_inside
 
 if TYPE_CHECKING:
     from neuroloom.io.video import Video
@@ -354,8 +355,7 @@ def find_clips(data: Path, include: Sequence[str] = ()) -> dict[str, Path]:
     """
     from neuroloom.io.cases.layouts import included
 
-    files = [file for file in sorted(data.rglob("*"))
-             if file.suffix.lower() in CLIPS and not file.name.startswith(".")]  # fmt: skip
+    files = [file for file in paths_inside(data) if file.suffix.lower() in CLIPS]
     files = [file for file in files if included(file.relative_to(data).as_posix(), include)]
     marked = [file for file in files if "calib" in file.name.lower()]
     files = marked or files

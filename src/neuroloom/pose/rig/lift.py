@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import ConfigError, DataError
-from neuroloom.core.files import digest
+from neuroloom.core.files import digest, paths_inside
 from neuroloom.pose.rig.cameras import Rig
 from neuroloom.pose.rig.limbs import hold_lengths
 from neuroloom.pose.rig.networks import one_film, one_rate, shared_points
@@ -149,10 +149,11 @@ def _files_of(data: Path, rig: Rig, include: Sequence[str]) -> dict[str, list[Pa
 
     root = data if data.is_dir() else data.parent
     found: dict[str, dict[str, Path]] = {name: {} for name in rig.names}
+    every = paths_inside(root)
     for ending in TRACKS:
-        for file in sorted(root.rglob(f"*{ending}")):
+        for file in (path for path in every if path.name.endswith(ending)):
             inside = file.relative_to(root)
-            if file.name.startswith(".") or not included(inside.as_posix(), include):
+            if not included(inside.as_posix(), include):
                 continue
             name = _camera_of(inside, rig)
             stem = str(file.parent / file.name.removesuffix(".h5").removesuffix(".analysis"))
