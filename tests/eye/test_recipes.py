@@ -16,7 +16,7 @@ from neuroloom.eye.eyeball.model import Eyeball, read_eyeball, write_eyeball
 from neuroloom.eye.find.pupils import SHIPPED, load_net
 from neuroloom.eye.labelled import find_labelled, how_drawn, open_labelled, read_labelled
 from neuroloom.eye.pupil import Seen
-from neuroloom.eye.story.pupil import _notes
+from neuroloom.eye.story.pupil import _notes, events_of
 from neuroloom.eye.story.train import own_dice
 from neuroloom.eye.train import Labelled, Train
 from neuroloom.eye.training import loss_of
@@ -39,6 +39,18 @@ def test_pupils_of_a_video_lie_where_they_were_rendered(pupils):
     wide = table["diameter_px"][open_] / (2 * truth.ellipse[open_, 2])
     assert abs(np.median(wide) - 1) < 0.05
     assert (table["confidence"][truth.blink] < 0.5).all()
+
+
+def test_it_is_told_what_a_diameter_is_measured_in(pupils):
+    assert "ellipse) in those frames, px." in (pupils.folder / "report.html").read_text()
+    table = pd.DataFrame(
+        {"time_s": np.arange(9) / 9, "blink": 0.0, "confidence": 1.0, "x_px": 0.0, "y_px": 0.0}
+    )
+    for unit in ("px", "mm"):
+        measured = table.assign(**{f"diameter_{unit}": 4.0})
+        found = events_of(measured, Pupil(stimuli=[0.5]))["reflexes"]
+        assert found["unit"].tolist() == [unit] * len(found)
+        assert "unit" in found
 
 
 def test_the_tables_have_the_names_of_meye(pupils):
@@ -134,6 +146,24 @@ def test_what_an_earlier_run_drew_is_no_eye(tmp_path):
         (tmp_path / "run1" / name).touch()
     assert list(find_videos(tmp_path, []).files) == ["a"]
     assert list(find_videos(tmp_path / "run1", []).files) == ["a_overlay"]
+
+
+@pytest.mark.parametrize("recipe", [Pupil, Gaze])
+def test_a_folder_without_a_video_is_refused_before_the_net_is_made(tmp_path, monkeypatch, recipe):
+    monkeypatch.setattr("neuroloom.eye.videos.net_of", lambda *_: pytest.fail("the net was made"))
+    for name in ("a.nii.gz", "b.nii.gz", "dataset.json"):
+        (tmp_path / name).touch()
+    said = r"no video among its 3 files \(2 \.nii\.gz, 1 \.json\)\. .*`neuroloom recipes`"
+    with pytest.raises(DataError, match=said):
+        recipe().prepare(tmp_path)
+
+
+def test_pictures_of_a_microscope_are_told_from_frames_of_an_eye(tmp_path):
+    (tmp_path / "sem").mkdir()
+    for k in range(2):
+        Image.new("L", (2400, 1800)).save(tmp_path / f"sem/{k}.png")
+    told = find_videos(tmp_path, []).findings
+    assert any("sem: is a folder of pictures of 2400 x 1800 px" in one.detail for one in told)
 
 
 def test_gaze_in_batches_skips_what_fails(tmp_path):

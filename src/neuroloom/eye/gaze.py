@@ -96,11 +96,11 @@ class Gaze(Recipe):
     def prepare(self, data: Path) -> Jobs:
         """Find videos or read the table; nothing is written."""
         roi = videos.check_roi(self.roi)
-        videos.net_of(self.weights)
         idle = [name for name in OF_THE_FIT if name in self.settings()]
         if self.eyeball is not None and idle:
             raise ConfigError(f"{idle[0]}: the eyeball that is given has its own; leave it out.")
         jobs = find_jobs(data, self.eyeball, self.include, roi)
+        videos.net_of(self.weights)
         if self.focal is not None or not any(job.fit for job in jobs.jobs):
             return jobs
         told = Finding(

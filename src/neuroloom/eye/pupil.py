@@ -81,10 +81,10 @@ class Pupil(Recipe):
     def prepare(self, data: Path) -> Videos:
         """Find the videos, the region and the net; nothing is written."""
         roi = videos.check_roi(self.roi)
-        videos.net_of(self.weights)
         found = videos.find_videos(data, self.include)
         for file, size in found.sizes.items():
             videos.check_inside(roi, size, file.name)
+        videos.net_of(self.weights)
         return found
 
     def work(self, prepared: Videos, run: Run) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
@@ -12,7 +13,7 @@ import numpy as np
 
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import ConfigError, DataError
-from neuroloom.core.files import names_apart
+from neuroloom.core.files import names_apart, paths_inside
 from neuroloom.eye.find.pupils import SHIPPED, Box, digest_of, find_eye, find_pupils, load_net
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 LOOKS = 24  # frames from which the eye's place is learnt
 BLOCK, KEEP = 32, 2048
+FINE = 4_000_000  # pixels; cameras of eyes have fewer, microscopes have more
 Invert = Literal["auto", "yes", "no"]
 Size = tuple[int, int]
 
@@ -67,7 +69,7 @@ def find_videos(data: Path, include: list[str]) -> Videos:
     listed = [data] if alone else videos_inside(data)
     wanted = [f for f in listed if not include or any(fnmatch(f.name, glob) for glob in include)]
     if not wanted:
-        raise DataError(f"{data}: no video here{' matches include' if listed else ''}.")
+        raise DataError(f"{data}: no video {'matches include.' if listed else _but_what(data)}")
     sizes: dict[Path, Size] = {}
     findings, lengths = pictures_beside(data, wanted), []
     for file in wanted:
@@ -75,6 +77,8 @@ def find_videos(data: Path, include: list[str]) -> Videos:
             with Video(file, grey=True, patch=True) as video:
                 lengths.append(len(video))
                 sizes[file] = video.shape[1], video.shape[0]
+                if file.is_dir() and sizes[file][0] * sizes[file][1] > FINE:
+                    findings.append(_fine_pictures(file, sizes[file]))
                 findings += [Finding("warning", "Video", note) for note in video.notes]
         except DataError as error:
             if len(wanted) == 1:
@@ -86,6 +90,25 @@ def find_videos(data: Path, include: list[str]) -> Videos:
     told = f"{len(files)} videos of {sum(lengths)} frames."
     named = dict(zip(names_apart(files), files, strict=True))
     return Videos(named, [Finding("note", "Videos", told), *findings], sizes)
+
+
+def _but_what(folder: Path) -> str:
+    """Say which files there are in a folder without a video."""
+    from neuroloom.io.images import image_suffix
+
+    files = [path for path in paths_inside(folder) if path.is_file()]
+    counts = Counter((image_suffix(file) or file.suffix).lower() for file in files)
+    kinds = ", ".join(f"{n} {end or 'without an ending'}" for end, n in counts.most_common(3))
+    there = f"{len(files)} files ({kinds})" if files else "files, of which there are none"
+    return (
+        f"among its {there}. Give a film (.mp4, .avi, .mov …) or a folder of its frames; "
+        "`neuroloom recipes` lists what reads other data."
+    )
+
+
+def _fine_pictures(folder: Path, size: Size) -> Finding:
+    told = f"{folder.name}: is a folder of pictures of {size[0]} x {size[1]} px. They are measured "
+    return Finding("warning", "Video", told + "as frames of an eye; give the videos alone if not.")
 
 
 def left_out(error: DataError, file: Path) -> str:

@@ -84,7 +84,7 @@ def summarise(table: pd.DataFrame, sure: float, seed: int) -> dict[str, dict[str
     The bootstrap draws blocks of neighbouring frames, twenty a video.
     """
     good = (table["confidence"] >= sure).to_numpy()
-    wide = table["diameter_mm" if "diameter_mm" in table else "diameter_px"].to_numpy()
+    wide = table[f"diameter_{unit_of(table)}"].to_numpy()
     row = table.groupby("name").cumcount()
     block = table["name"] + (
         row * BLOCKS // table.groupby("name")["frame"].transform("size")
@@ -117,6 +117,11 @@ def summarise(table: pd.DataFrame, sure: float, seed: int) -> dict[str, dict[str
     }
 
 
+def unit_of(table: pd.DataFrame) -> str:
+    """Return what diameters are measured in: "mm" where a scale was given, else "px"."""
+    return "mm" if "diameter_mm" in table else "px"
+
+
 def entry(value: float | None, draws: np.ndarray) -> dict[str, float | None]:
     """Return a metric with the 95 % interval of its draws; none of what there is none of."""
     low = high = None
@@ -130,13 +135,15 @@ def events_of(table: pd.DataFrame, recipe: Pupil) -> dict[str, pd.DataFrame]:
     """Return the clean trace of one video, its blinks, light reflexes and saccades."""
     times, blink = table["time_s"].to_numpy(), table["blink"].to_numpy()
     trusted = table["confidence"].to_numpy() >= recipe.sure
-    column = "diameter_mm" if "diameter_mm" in table else "diameter_px"
-    trace = clean_trace(table[column].to_numpy(), times, trusted, blink > SHUT)
+    unit = unit_of(table)
+    trace = clean_trace(table[f"diameter_{unit}"].to_numpy(), times, trusted, blink > SHUT)
     x, y = (np.where(trusted, table[name].to_numpy(), np.nan) for name in ("x_px", "y_px"))
     return {
         "trace": pd.DataFrame({"time_s": times, "diameter": trace}),
         "blinks": find_blinks(blink, times),
-        "reflexes": find_reflexes(trace, times, recipe.stimuli, recipe.constriction),
+        "reflexes": find_reflexes(trace, times, recipe.stimuli, recipe.constriction).assign(
+            unit=unit
+        ),
         "saccades": find_saccades(x, y, times),
     }
 
@@ -174,9 +181,8 @@ def trace_figure(table: pd.DataFrame, found: dict[str, pd.DataFrame], sure: floa
     """Draw diameter and place of the pupil over time, with the events."""
     figure, (top, below) = canvas(4.6, rows=2, sharex=True)
     good = table["confidence"] >= sure
-    column = "diameter_mm" if "diameter_mm" in table else "diameter_px"
-    times = table["time_s"]
-    top.plot(times[good], table[column][good], ".", ms=2, color=colour(0), alpha=0.4)
+    unit, times = unit_of(table), table["time_s"]
+    top.plot(times[good], table[f"diameter_{unit}"][good], ".", ms=2, color=colour(0), alpha=0.4)
     top.plot(times, found["trace"]["diameter"], color=colour(0), lw=1.2)
     for row in found["reflexes"].dropna(subset=["onset_s"]).itertuples():
         top.axvline(row.onset_s, color=colour(1), lw=0.8)
@@ -186,7 +192,7 @@ def trace_figure(table: pd.DataFrame, found: dict[str, pd.DataFrame], sure: floa
     for axes in (top, below):
         for row in found["blinks"].itertuples():
             axes.axvspan(row.onset_s, row.offset_s, color="0.85", lw=0)
-    top.set(ylabel=f"Diameter ({column[-2:]})")
+    top.set(ylabel=f"Diameter ({unit})")
     below.set(xlabel="Time (s)", ylabel="Place (px)")
     below.legend(loc="best")
     return figure
@@ -228,6 +234,7 @@ def _notes(recipe: Pupil, seen: list[Seen], events: list[dict[str, pd.DataFrame]
 def _facts(
     recipe: Pupil, seen: list[Seen], events: list[dict[str, pd.DataFrame]]
 ) -> dict[str, Any]:
+    wide = f"{MEANING['diameter'][:-1]}, {unit_of(seen[0].table)}."
     rows = {"Videos": str(len(seen)), "Frames": str(sum(len(one.table) for one in seen))}
     if lost := sum(one.table.attrs.get("damaged", 0) for one in seen):
         rows["Frames that cannot be decoded"] = str(lost)
@@ -249,5 +256,5 @@ def _facts(
             "points off the others' ellipse lose their weight."
         ],
         "citations": _CITED,
-        "meanings": MEANING,
+        "meanings": MEANING | {"diameter": wide},
     }
