@@ -413,6 +413,10 @@ def test_ten_in_full_then_a_number(tmp_path: Path) -> None:
     assert str(caught.value).count("broken") == 10
     assert "- and 4 more: `neuroloom check" in str(caught.value)
     assert caught.value.problems == tuple(problem.text for problem in problems)
+    with pytest.raises(DataError) as caught:
+        require_sound(problems, whole=True)
+    assert str(caught.value).count("broken") == 14
+    assert "neuroloom check" not in str(caught.value)
     assert pickle.loads(pickle.dumps(caught.value)).problems == caught.value.problems
 
 

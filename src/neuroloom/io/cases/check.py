@@ -58,7 +58,10 @@ def check_cases(
 
 
 def require_sound(
-    problems: Sequence[Problem], advice: str = "mend or leave out (`include`) these files"
+    problems: Sequence[Problem],
+    advice: str = "mend or leave out (`include`) these files",
+    *,
+    whole: bool = False,
 ) -> list[Problem]:
     """Return warnings and notes if there is no error.
 
@@ -68,6 +71,8 @@ def require_sound(
         As `check_cases` found them.
     advice
         What can be done.
+    whole
+        Whether the message lists all, as no `check` does of data that a finished run is applied to.
 
     Raises
     ------
@@ -85,8 +90,8 @@ def require_sound(
     cases = len({problem.case for problem in errors})
     ones = "1 problem" if len(errors) == 1 else f"{len(errors)} problems"
     lines = [f"{ones} in {cases} case{'s' * (cases != 1)}; {advice}:"]
-    lines += [f"- {problem.text}" for problem in errors[:_SHOWN]]
-    if (more := len(errors) - _SHOWN) > 0:
+    lines += [f"- {problem.text}" for problem in (errors if whole else errors[:_SHOWN])]
+    if not whole and (more := len(errors) - _SHOWN) > 0:
         lines.append(f"- and {more} more: `neuroloom check RECIPE DATA --json` lists all.")
     raise DataError("\n".join(lines), [problem.text for problem in errors])
 

@@ -72,7 +72,8 @@ def read_pairs(
     DataError
         One that lists every case that cannot serve.
     """
-    findings = audited(found, labels=False, use="model" if labelled else "image")
+    use = "model" if labelled else "image"
+    findings = audited(found, labels=False, use=use, whole=facts is not None)
     found = measured_alike(found, (facts or {}).get("unit"))
     frame = Frame.of(facts) if facts else even(frame_of(found, Wish(size=size)))
     hashes = found.hashes()
@@ -135,7 +136,7 @@ def read_coarse(found: FoundCases, facts: dict[str, Any]) -> Dataset:
     DataError
         One that lists every image that cannot serve.
     """
-    findings = audited(found, labels=False, use="image")
+    findings = audited(found, labels=False, use="image", whole=True)
     found = in_order(measured_alike(found, facts["unit"]), _trained(facts))
     rows = with_folders(found.table)
     rows = rows[[name for name in KEPT if name in rows]].assign(onset=0.0, stop=1.0)

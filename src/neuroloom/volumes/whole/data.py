@@ -113,7 +113,8 @@ def read_whole(
     amount = Amount.parse(wish.target)
     advice = "doubt what it says of them."
     found, findings = of_learnt_contrasts(found, kept.get("contrasts", []), advice)
-    findings += audited(found, labels=amount is not None, use="model" if labelled else "image")
+    use: Use = "model" if labelled else "image"
+    findings += audited(found, labels=amount is not None, use=use, whole=facts is not None)
     found = measured_alike(found, kept.get("unit"))
     hashes = found.hashes()
     if labelled:
@@ -174,13 +175,17 @@ def _doubts(
     return found
 
 
-def audited(found: FoundCases, *, labels: bool, use: Use = "model") -> list[Finding]:
+def audited(
+    found: FoundCases, *, labels: bool, use: Use = "model", whole: bool = False
+) -> list[Finding]:
     """Check all cases, with their labels where these are used, and return what is doubtful.
 
     Parameters
     ----------
     use
         What the cases serve; see `io.cases.check.check_cases`.
+    whole
+        Whether all that is wrong is told at once; see `io.cases.check.require_sound`.
 
     Raises
     ------
@@ -192,7 +197,7 @@ def audited(found: FoundCases, *, labels: bool, use: Use = "model") -> list[Find
     cases = found.cases if labels else [replace(case, label=None) for case in found.cases]
     problems = check_cases(cases, found.classes, found.ignore, use)
     advice = () if use == "model" else (MEND,)
-    return findings_of_problems(require_sound(problems, *advice))
+    return findings_of_problems(require_sound(problems, *advice, whole=whole))
 
 
 def in_order(found: FoundCases, trained: Mapping[str, Any]) -> FoundCases:

@@ -76,7 +76,7 @@ def read_cases(
         found = replace(found, classes={k: v for k, v in found.classes.items() if k != ignore})
     allowed = _allowed(found, trained)
     problems = check_cases(found.cases, allowed, ignore, "model" if labelled else "image")
-    problems = require_sound(problems, *(() if labelled else (MEND,)))
+    problems = require_sound(problems, *(() if labelled else (MEND,)), whole=trained is not None)
     unit = str(trained["unit"]) if trained else found.usual_unit
     found = found.named().upright().in_unit(unit)
     count = found.cases[0].channel_count
