@@ -12,6 +12,7 @@ from typing import ClassVar
 import pytest
 
 from neuroloom.core import hold, registry
+from neuroloom.core.artifact import Shelf
 from neuroloom.core.errors import ConfigError, DataError, RunError
 from neuroloom.core.files import read_json, write_json
 from neuroloom.core.recipe import Recipe, setting
@@ -296,6 +297,10 @@ def test_explain_that_is_not_offered_says_where_the_maps_are(tmp_path):
         run.explain()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Toy, "predict", lambda *given, **more: (given[2:], more), raising=False)
+        with pytest.raises(ConfigError, match=r"not offered for test\.toy\.$"):
+            run.explain()
+        shelf = Shelf(run.folder / "artifacts")
+        shelf.add_text("maps", "Left.", title="Maps", section="where")
         with pytest.raises(ConfigError, match=r"not offered for test\.toy.*out/report\.html"):
             run.explain()
 

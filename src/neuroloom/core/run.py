@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import neuroloom
 from neuroloom.core import hold
+from neuroloom.core.artifact import Shelf
 from neuroloom.core.errors import ConfigError, DataError, NeuroloomError, RunError, in_words
 from neuroloom.core.files import at_home, read_json, write_json, write_text
 from neuroloom.core.recipe import Recipe, Watcher, read_yaml, to_yaml
@@ -372,11 +373,14 @@ class Run:
 
     def _why_not(self, recipe: Recipe, verb: str) -> str:
         if verb == "explain" and hasattr(recipe, "predict"):
-            return (
-                f"explain is not offered for {recipe.name}. What it shows of where its model looks "
-                f"was drawn with the run: see {self.folder / 'report.html'} and "
-                f"{self.folder / 'artifacts'}."
-            )
+            told = f"explain is not offered for {recipe.name}."
+            place = self.folder / "artifacts"
+            if any(one.section == "where" for one in Shelf(place)):
+                told += (
+                    " What it shows of where its model looks was drawn with the run: see "
+                    f"{self.folder / 'report.html'} and {place}."
+                )
+            return told
         return f"{recipe.name} measures or makes, it cannot {verb}."
 
 
