@@ -24,6 +24,7 @@ from neuroloom.apps.cli import runs, show
 from neuroloom.apps.cli.app import HELP
 from neuroloom.core import registry
 from neuroloom.core.files import read_json, write_json
+from neuroloom.core.run import Run
 from tests import makers
 from tests.apps.conftest import CSP, DECODE, snapshot
 
@@ -121,6 +122,16 @@ def test_predict_writes_a_table_and_a_copy_that_mne_opens(request, neuroloom, ne
     assert table[["p_left", "p_right"]].sum(axis=1).round(6).eq(1).all()
     raw = mne.io.read_raw_fif(out / "new_decoded_raw.fif", verbose="ERROR")
     assert raw.annotations.description.tolist() == table["decoded"].tolist()
+
+
+@pytest.mark.parametrize("verb", ["predict", "evaluate", "explain"])
+def test_what_is_done_with_a_run_shows_its_progress(
+    neuroloom, csp, new, tmp_path, monkeypatch, verb
+):
+    seen = []
+    monkeypatch.setattr(Run, "_ask", lambda run, *_, **__: seen.append(run._watch) or 1 / 0)
+    neuroloom(verb, csp, *(() if verb == "explain" else (new, "--out", tmp_path / "out")))
+    assert callable(seen[0])
 
 
 def test_predict_beside_the_run_if_no_place_is_named(neuroloom, csp, new, tmp_path):

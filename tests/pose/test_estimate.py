@@ -112,7 +112,10 @@ def test_a_video_gets_a_row_a_frame_and_tracks_in_the_projects_format(tmp_path):
     rng = np.random.default_rng(0)
     pictures = [paint(points_of(*place(rng)), rng)[..., None] for _ in range(9)]
     clip = write_video(tmp_path / "clip.mp4", pictures, 25.0)
-    told = run.predict(clip, out=tmp_path / "out")
+    lines = []
+    told = run.predict(clip, out=tmp_path / "out", watch=lines.append)
+    assert [(line["name"], line["total"]) for line in lines] == [("clip", 9)] * len(lines)
+    assert lines[-1]["done"] == 9
     table = pd.read_parquet(tmp_path / "out/predictions.parquet")
     assert told[["video", "frames", "rows"]].values.tolist() == [["clip.mp4", 9, len(table)]]
     assert len(table) == 9 * len(NAMES)

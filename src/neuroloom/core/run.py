@@ -11,7 +11,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -332,16 +332,45 @@ class Run:
         if self._watch:
             self._watch(line)
 
-    def predict(self, *inputs: str | Path, out: str | Path | None = None, **options: Any) -> Any:
-        """Apply the run's model to new data."""
+    def telling(self, name: str) -> Callable[[int, int], None]:
+        """Return what tells whoever watches how much of `name` is done: (done, total)."""
+
+        def told(done: int, total: int) -> None:
+            self.tell({"event": "progress", "name": name, "done": done, "total": total})
+
+        return told
+
+    def predict(
+        self,
+        *inputs: str | Path,
+        out: str | Path | None = None,
+        watch: Watcher | None = None,
+        **options: Any,
+    ) -> Any:
+        """Apply the run's model to new data; `watch` is told of its progress."""
+        self._watch = watch
         return self._ask("predict", [at_home(path) for path in inputs], _placed(out), **options)
 
-    def evaluate(self, data: str | Path, out: str | Path | None = None, **options: Any) -> Any:
-        """Score the run's model on other labelled data."""
+    def evaluate(
+        self,
+        data: str | Path,
+        out: str | Path | None = None,
+        *,
+        watch: Watcher | None = None,
+        **options: Any,
+    ) -> Any:
+        """Score the run's model on other labelled data; `watch` is told of its progress."""
+        self._watch = watch
         return self._ask("evaluate", at_home(data), _placed(out), **options)
 
-    def explain(self, *inputs: str | Path, out: str | Path | None = None) -> Any:
-        """Show where the model looks: in the run's own data, or in new ones where it can."""
+    def explain(
+        self, *inputs: str | Path, out: str | Path | None = None, watch: Watcher | None = None
+    ) -> Any:
+        """Show where the model looks: in the run's own data, or in new ones where it can.
+
+        `watch` is told of its progress.
+        """
+        self._watch = watch
         if not inputs:
             self._require_writable()
             return self._ask("explain")

@@ -16,7 +16,7 @@ from neuroloom.eye import videos
 from neuroloom.eye.eyeball import tables
 from neuroloom.eye.eyeball.jobs import Job, Jobs, find_jobs
 from neuroloom.eye.eyeball.model import Eyeball, read_eyeball, write_eyeball
-from neuroloom.eye.pupil import begin, telling
+from neuroloom.eye.pupil import begin
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -161,7 +161,7 @@ class Gaze(Recipe):
             net, folder = videos.net_of(self.weights), run.work_folder / name
             with Video(file, grey=True, patch=True) as video:
                 view = videos.look_at(video, net, videos.check_roi(self.roi), self.invert)
-                told = telling(run, name)
+                told = run.telling(name)
                 videos.scan_pupils(video, view, net, folder, side=self.side, told=told)
                 seen.tables[file] = videos.pupil_table(video, folder), video.shape[:2]
         return seen.tables[file]

@@ -92,7 +92,7 @@ class Pupil(Recipe):
         begin(prepared, run, videos.weights_of(self.weights))
         net, seen = videos.net_of(self.weights), []
         for name, file in prepared.files.items():
-            seen.append(self.measure(name, file, net, run.work_folder / name, telling(run, name)))
+            seen.append(self.measure(name, file, net, run.work_folder / name, run.telling(name)))
             place = {"role": "pupils", "fit": len(seen), "fits": len(prepared.files)}
             run.log("fitted", name=name, frames=len(seen[-1].table), **place)
         self.illustrate(run, seen)
@@ -133,12 +133,3 @@ def begin(prepared: Videos, run: Run, beside: Mapping[str, Path]) -> None:
         run.log("audit", **found.as_dict())
     write_json(run.folder / "plan.json", {"reason": "nothing is trained"})
     run.log("plan", reason="nothing is trained")
-
-
-def telling(run: Run, name: str) -> Callable[[int, int], None]:
-    """Return what tells a watcher how far a scan has come."""
-
-    def told(done: int, total: int) -> None:
-        run.tell({"event": "progress", "name": name, "done": done, "total": total})
-
-    return told

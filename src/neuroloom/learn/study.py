@@ -434,8 +434,9 @@ class Study(Recipe):
         if alone:
             del models["baseline"]
         units = evaluation_units(dataset.table, models["model"].facts["by"])
-        parts = []
-        for role, ensemble in models.items():
+        parts, told = [], run.telling("scoring")
+        for number, (role, ensemble) in enumerate(models.items()):
+            told(number, len(models))
             name = self.called() if role == "model" else ensemble.name
             head = {"fold": 0, "unit": units, "seed": self.seed, "model": name}
             parts.append(self.tabulate_new(ensemble, dataset, head | {"role": role}))

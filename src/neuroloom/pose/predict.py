@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,7 +45,8 @@ def predict(
     files, findings = readable(list(dict.fromkeys(file for _, own in found for file in own)))
     findings = [note for one in found for note in pictures_beside(*one)] + findings
     named = dict(zip(names_apart(files), files, strict=True))
-    job = Job(ensemble, folder, f"{digest(run.folder / 'model.safetensors')[:16]} {KEPT}")
+    key = f"{digest(run.folder / 'model.safetensors')[:16]} {KEPT}"
+    job = Job(ensemble, folder, key, telling=run.telling)
     if folder is None:
         return joined([table for name, file in named.items() for table in job.of(file, name)])
     write_atomic(
@@ -162,6 +163,8 @@ class Job:
         What results depend on beside the video: the digest of the model, and what is kept.
     findings
         What is to be known of the videos done so far.
+    telling
+        By the name of a video, what is called with (frames done, all frames).
     """
 
     ensemble: Ensemble
@@ -169,6 +172,7 @@ class Job:
     key: str = ""
     findings: list[Finding] = field(default_factory=list)
     done: list[dict[str, Any]] = field(default_factory=list)
+    telling: Callable[[str], Callable[[int, int], object]] | None = None
 
     def of(self, file: Path, name: str) -> Iterator[pd.DataFrame]:
         """Yield rows of a video, a stretch at a time; then write its tracks and labelled video.
@@ -196,7 +200,8 @@ class Job:
             place = Path(none) if self.folder is None else self.folder / "scans" / name
             place.mkdir(parents=True, exist_ok=True)
             block = frames_at_once(video.shape, BLOCK)
-            scan(video, found_by(self.ensemble), place, block=block, key=self.key)
+            told = None if self.telling is None else self.telling(name)
+            scan(video, found_by(self.ensemble), place, block=block, key=self.key, told=told)
             for first, held in parts_of(place):
                 found = np.where(held["damaged"][:, None, None, None], np.nan, held["found"])
                 table = table_of(self.ensemble, video, name, found, held["apart"], first)

@@ -94,7 +94,9 @@ def test_a_scan_stored_another_way_round_gets_the_same_label(run, data, tmp_path
 
 
 def test_a_prediction_lies_on_the_grid_of_its_input(run, data, tmp_path):
-    table = run.predict(data, out=tmp_path / "p")
+    told = []
+    table = run.predict(data, out=tmp_path / "p", watch=told.append)
+    assert [(line["done"], line["total"]) for line in told] == [(k, 5) for k in range(5)]
     assert set(table["name"]) == {f"toy_{k:03d}" for k in range(5)}
     image = nib.load(data / "imagesTr/toy_004_0000.nii.gz")
     label = nib.load(tmp_path / "p" / table.query("name == 'toy_004'")["file"].iloc[0])

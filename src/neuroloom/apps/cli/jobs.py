@@ -102,7 +102,8 @@ def check_command(target: str) -> Callable[..., int]:
         json = options.pop("json", False)
         made = recipe(**(given | options))
         try:
-            prepared = made.prepare(where or Path())
+            with watching(quiet=json):
+                prepared = made.prepare(where or Path())
         except DataError as error:
             if json:
                 print_problems(error)

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from neuroloom.apps.cli import STOPPED
-from neuroloom.apps.cli.show import complain, print_findings, print_metrics, print_table
+from neuroloom.apps.cli.show import (
+    complain,
+    print_findings,
+    print_metrics,
+    print_table,
+    watching,
+)
 from neuroloom.core.errors import ConfigError, nearest
 from neuroloom.core.files import at_home, read_json, to_json
 from neuroloom.core.run import Run, beside, check_out
@@ -62,7 +68,8 @@ def predict(
     opened = finished(run)
     out = at_home(out or beside(opened.folder, "predict"))
     try:
-        table = opened.predict(*(inputs or ()), out=out, **_asked(opened, options))
+        with watching() as watch:
+            table = opened.predict(*inputs or (), out=out, watch=watch, **_asked(opened, options))
     except KeyboardInterrupt:
         if not is_interrupted(out):
             raise
@@ -136,7 +143,8 @@ def evaluate(
     opened = finished(run)
     out = at_home(out or beside(opened.folder, "evaluate"))
     check_out(out)
-    metrics = opened.evaluate(data, out=out, include=include or [])
+    with watching() as watch:
+        metrics = opened.evaluate(data, out=out, include=include or [], watch=watch)
     print_findings(out)
     print_metrics(read_json(out / "metrics.json"))
     unlabelled = metrics.attrs["unlabelled"]
@@ -160,7 +168,8 @@ def explain(run: Path, inputs: Folders | None = None, /, *, out: Path | None = N
     if out is not None and not inputs:
         raise ConfigError("--out is for new images: of its own data a run keeps what is shown.")
     place = at_home(out or beside(opened.folder, "explain")) if inputs else None
-    table = opened.explain(*(inputs or []), out=place)
+    with watching() as watch:
+        table = opened.explain(*inputs or (), out=place, watch=watch)
     top = table.head(10).itertuples(index=False)
     print_table([tuple(map(str, table.columns)), *(tuple(map(_cell, row)) for row in top)])
     if place is not None:

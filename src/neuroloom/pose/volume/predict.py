@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,7 +65,10 @@ def predict(run: Run, inputs: list[Path], out: Path | str | None = None) -> pd.D
     films = [films_of(source, kept) for source in inputs]
     given = dict(zip(names_apart(folders), films, strict=True))
     folder = None if out is None else folder_to_go_on(Path(out))
-    tables = [look_through(kept, *one, folder, name, key) for name, one in given.items()]
+    tables = [
+        look_through(kept, *one, folder, name, key, run.telling(name))
+        for name, one in given.items()
+    ]
     table = pd.concat(tables, ignore_index=True)
     if folder is not None:
         write_atomic(folder / "predictions.parquet", partial(table.to_parquet, index=False))
@@ -100,9 +104,13 @@ def films_of(source: Path, kept: Kept) -> tuple[Films, Rig]:
 
 
 def look_through(
-    kept: Kept, films: Films, rig: Rig, folder: Path | None, name: str, key: str
-) -> pd.DataFrame:
-    """Return the rows of one folder's films; with `folder`, write its tracks there."""
+    kept: Kept, films: Films, rig: Rig, folder: Path | None, name: str, key: str,
+    told: Callable[[int, int], object] | None = None,
+) -> pd.DataFrame:  # fmt: skip
+    """Return the rows of one folder's films; with `folder`, write its tracks there.
+
+    `told` is called with (moments done, all moments).
+    """
     import tempfile
 
     small = rig.scaled(1 / kept.shrink)
@@ -112,7 +120,7 @@ def look_through(
         place = Path(none) if folder is None else folder / "scans" / name
         place.mkdir(parents=True, exist_ok=True)
         found = read_scan(scan(films, partial(_found, kept, small), place, block=BLOCK,
-                               keep=64 * BLOCK, key=key))  # fmt: skip
+                               keep=64 * BLOCK, key=key, told=told))  # fmt: skip
     films.damaged |= found["damaged"]  # a scan that goes on has not seen all of them itself
     for part in ("places", "spread", "centres"):
         found[part][films.damaged] = np.nan

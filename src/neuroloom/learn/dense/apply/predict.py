@@ -60,7 +60,10 @@ def predict(
     parts = Parts(folder, about(run, datasets))
     keep_findings(findings, folder)
     rows: list[dict[str, Any]] = []
-    for number, (dataset, row) in enumerate((d, k) for d in datasets for k in range(len(d))):
+    every = [(dataset, row) for dataset in datasets for row in range(len(dataset))]
+    told = run.telling("labelling images")
+    for number, (dataset, row) in enumerate(every):
+        told(number, len(every))
         said, noticed = parts.of(number, partial(_one, study, ensemble, dataset, row, folder))
         rows += said
         findings += [Finding(**one) for one in noticed]
