@@ -268,6 +268,25 @@ def test_looking_things_up(neuroloom, words, says):
         assert word in answer.out
 
 
+LISTED = {
+    "microscopy": {f"microscopy.{job}" for job in ("segment", "threshold", "curate", "measure")}
+    | {"volumes.measures"},
+    "MRI": {"volumes.segment", "volumes.classify", "volumes.regress", "volumes.synthesize"},
+    "eye": {"eye.pupil", "eye.gaze", "eye.train"},
+    "video": {"eye.pupil", "pose.estimate", "pose.track"},
+}
+
+
+@pytest.mark.parametrize("data", LISTED)
+def test_recipes_are_listed_by_what_people_call_their_data(neuroloom, data):
+    found = {line.split()[0] for line in neuroloom("recipes", "--data", data).out.splitlines()}
+    assert found >= LISTED[data]
+
+
+def test_no_recipe_is_listed_for_a_part_of_a_word(neuroloom):
+    assert "connectivity.graphs" not in neuroloom("recipes", "--data", "ct").out
+
+
 def test_a_sign_that_the_code_page_lacks_is_printed_as_an_escape(monkeypatch):
     out = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
     monkeypatch.setattr(sys, "stdout", out)

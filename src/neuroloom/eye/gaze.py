@@ -59,7 +59,7 @@ class Gaze(Recipe):
 
     name: ClassVar[str] = "eye.gaze"
     summary: ClassVar[str] = "find gaze in videos of an eye by a model of the eyeball"
-    data_kind: ClassVar[str] = "Video"
+    data_kind: ClassVar[str] = "video of eyes"
     ships: ClassVar[str] = "finds pupils in videos of eyes: a net trained on rendered eyes"
 
     focal: float | None = setting(

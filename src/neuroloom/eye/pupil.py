@@ -45,7 +45,7 @@ class Pupil(Recipe):
 
     name: ClassVar[str] = "eye.pupil"
     summary: ClassVar[str] = "measure pupils in videos; find blinks, light reflexes, saccades"
-    data_kind: ClassVar[str] = "Video"
+    data_kind: ClassVar[str] = "video of eyes"
     ships: ClassVar[str] = "finds pupils in videos of eyes: a net trained on rendered eyes"
 
     roi: list[int] | None = setting(

@@ -47,7 +47,7 @@ class Train(Recipe):
 
     name: ClassVar[str] = "eye.train"
     summary: ClassVar[str] = "train the net that finds pupils, on rendered eyes and own masks"
-    data_kind: ClassVar[str] = "Video"
+    data_kind: ClassVar[str] = "video of eyes"
     needs_data: ClassVar[bool] = False
 
     steps: int = setting(STEPS, "of 16 pictures each", ge=2, basic=True)

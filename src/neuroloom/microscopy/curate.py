@@ -69,7 +69,7 @@ class Curate(Recipe):
 
     name: ClassVar[str] = "microscopy.curate"
     summary: ClassVar[str] = "sort and merge segmentations by eye into a training set"
-    data_kind: ClassVar[str] = "Img"
+    data_kind: ClassVar[str] = "microscopy, images"
     beside: ClassVar[tuple[str, ...]] = (*ROLES, "marks")
 
     labels: str = setting("labels", "folder of the results to be sorted", basic=True)

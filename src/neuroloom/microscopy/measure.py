@@ -59,7 +59,7 @@ class Measure(Recipe):
 
     name: ClassVar[str] = "microscopy.measure"
     summary: ClassVar[str] = "measure axons and myelin from their masks"
-    data_kind: ClassVar[str] = "Img"
+    data_kind: ClassVar[str] = "microscopy, images"
 
     pixel_size: float | None = setting(
         None, "width of a pixel; default: as the files say", unit="um", gt=0, basic=True

@@ -44,7 +44,7 @@ class Segment(DenseStudy):
 
     name: ClassVar[str] = "microscopy.segment"
     summary: ClassVar[str] = "segment electron and light microscopy, from one image on"
-    data_kind: ClassVar[str] = "Img"
+    data_kind: ClassVar[str] = "microscopy, images"
     guesses_sizes: ClassVar[bool] = True
     volumes_are_usual: ClassVar[bool] = False  # images differ in size
 

@@ -52,7 +52,7 @@ class Threshold(Recipe):
 
     name: ClassVar[str] = "microscopy.threshold"
     summary: ClassVar[str] = "segment by a named pipeline of classic steps, without training"
-    data_kind: ClassVar[str] = "Img"
+    data_kind: ClassVar[str] = "microscopy, images"
 
     pipeline: str = setting(
         "nuclei", "name of a pipeline, or a YAML file with steps", basic=True

@@ -67,7 +67,7 @@ class Calibrate(Recipe):
 
     name: ClassVar[str] = "pose.calibrate"
     summary: ClassVar[str] = "calibrate cameras from clips of a ChArUco board"
-    data_kind: ClassVar[str] = "Video"
+    data_kind: ClassVar[str] = "video of a board"
 
     board: str | None = setting(
         None, "TOML of the board; default: board.toml or config.toml in the data", basic=True

@@ -90,7 +90,7 @@ class Suggest(Recipe):
 
     name: ClassVar[str] = "pose.suggest"
     summary: ClassVar[str] = "choose the frames of a video that are most worth labelling"
-    data_kind: ClassVar[str] = "Video"
+    data_kind: ClassVar[str] = "video of animals"
 
     frames: int = setting(20, "how many to choose of each video", ge=1, basic=True)
     tracks: list[str] = setting(

@@ -76,7 +76,7 @@ class Track(Recipe):
 
     name: ClassVar[str] = "pose.track"
     summary: ClassVar[str] = "keep the identities of animals over time, and list likely swaps"
-    data_kind: ClassVar[str] = "Video"
+    data_kind: ClassVar[str] = "pose, tracks, video"
     beside: ClassVar[tuple[str, ...]] = ("truth",)
 
     animals: int | None = setting(None, "how many there are; default: counted", ge=1, basic=True)

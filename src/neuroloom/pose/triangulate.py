@@ -43,7 +43,7 @@ class Triangulate(Recipe):
 
     name: ClassVar[str] = "pose.triangulate"
     summary: ClassVar[str] = "lift points that several calibrated cameras saw into space"
-    data_kind: ClassVar[str] = "Video"
+    data_kind: ClassVar[str] = "pose, tracks, video"
 
     calibration: str | None = setting(
         None, "file of the cameras; default: the one in the data", basic=True

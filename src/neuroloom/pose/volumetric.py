@@ -42,7 +42,7 @@ class Volumetric(Recipe):
 
     name: ClassVar[str] = "pose.volumetric"
     summary: ClassVar[str] = "learn points in space from all cameras at once (a volume net)"
-    data_kind: ClassVar[str] = "Video"
+    data_kind: ClassVar[str] = "video of animals"
 
     budget: str = setting(
         "10min", "wall time of the whole command, or '400 steps' of the views", basic=True

@@ -62,7 +62,7 @@ class Measure(Recipe):
 
     name: ClassVar[str] = "volumes.measures"
     summary: ClassVar[str] = "measure predicted segmentations or images against the truth"
-    data_kind: ClassVar[str] = "Img"
+    data_kind: ClassVar[str] = "MR, CT, microscopy with masks"
 
     truth: str | None = setting(
         None, "folder or glob of the true labels or images; default: truth/, labels/ …", basic=True

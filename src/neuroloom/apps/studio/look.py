@@ -16,11 +16,11 @@ LISTED = 500
 TABLES = (".csv", ".tsv", ".parquet")
 GRAPHS = (".graphml", ".gml")
 VOLUMES = (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd", ".mgz", ".dcm")
-FLAT, SOLID = {"microscopy", "img"}, {"mri", "mr", "ct", "pet", "volumes"}
+FLAT, SOLID = {"microscopy"}, {"mri", "mr", "ct", "pet", "volumes"}
 # What a recipe's `data_kind` says where it reads such files.
 WORDS = {
     "signal": ("eeg", "meg", "emg", "lfp", "psg"),
-    "image": ("img", "mri", "mr", "ct", "pet", "volumes", "images", "microscopy"),
+    "image": ("mri", "mr", "ct", "pet", "volumes", "images", "microscopy"),
     "video": ("video",),
     "labels": ("labelled",),
     "tracks": ("pose",),
@@ -221,7 +221,8 @@ def _cases(path: Path) -> tuple[str, list[str], dict[str, int], list[str]]:
     labels = {name: labelled for number, name in named.items() if number} if labelled else {}
     layout = f"{found.layout}: {len(found.table)} cases, {labelled} with a mask"
     subjects = sorted(found.table["subject"].astype(str).unique())
-    return layout, subjects if len(subjects) > 1 else [], labels, list(found.notes)
+    noticed = [*found.notes, *found.doubts]
+    return layout, subjects if len(subjects) > 1 else [], labels, noticed
 
 
 def _labels(signals: list[Path], most: int = 24) -> tuple[dict[str, int], list[str]]:
