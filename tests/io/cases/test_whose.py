@@ -229,6 +229,17 @@ def test_what_include_names_of_several_data_sets_is_taken(tmp_path: Path) -> Non
     assert len(find_cases(data, labelled=False).cases) == 3
 
 
+def test_more_images_beside_a_data_set_than_in_it_are_warned_of(tmp_path: Path) -> None:
+    data = pictures(tmp_path, spelled("hippo/images,labels/a,b", "sem/1,2,3"))
+    found = find_cases(data)
+    assert found.table["name"].tolist() == ["a", "b"]
+    (told,) = found.doubts
+    assert told.startswith("Images with labels lie in hippo only; 3 elsewhere, more than these")
+    assert not find_cases(data / "hippo").doubts
+    (data / "sem/3.png").unlink()
+    assert not find_cases(data).doubts
+
+
 @pytest.mark.parametrize(
     "files",
     [

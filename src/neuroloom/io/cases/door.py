@@ -144,6 +144,7 @@ def find_cases(
         alone=tuple(layout.alone),
         names=layout.names or _names_inside(files[:1]),
         tells_contrasts=layout.tells_contrasts,
+        doubts=tuple(layout.doubts),
     )
 
 

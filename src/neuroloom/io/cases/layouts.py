@@ -82,6 +82,7 @@ class Layout:
     rows: list[Row]
     sentence: str
     notes: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)  # of what was passed over, to be warned of
     channels: list[str] = field(default_factory=list)
     classes: dict[int, str] | None = None
     names: dict[int, str] = field(default_factory=dict)

@@ -413,6 +413,8 @@ class FoundCases:
         segments in the header of the first label (3D Slicer).
     tells_contrasts
         Whether the column `contrast` is what the names in BIDS say.
+    doubts
+        Sentences that warn of images that were passed over.
     """
 
     table: pd.DataFrame
@@ -429,6 +431,7 @@ class FoundCases:
     alone: tuple[str, ...] = ()
     names: Mapping[int, str] = field(default_factory=dict)
     tells_contrasts: bool = False
+    doubts: tuple[str, ...] = ()
 
     def part(self, rows: np.ndarray) -> FoundCases:
         """Return the cases at `rows` (positions) alone."""

@@ -49,6 +49,20 @@ def _take_left(layout: Layout, root: Path, *, labelled: bool) -> None:
     layout.rows += [Row(image_stem(file), (file,), pixel=pixel_of(root, file)) for file in new]
     if passed := [file for file in left if file not in {*new}]:
         layout.notes.append(f"Files that pair with none were passed over: {few(passed)}.")
+    _tell_more_elsewhere(layout, passed)
+
+
+def _tell_more_elsewhere(layout: Layout, passed: list[str]) -> None:
+    """Doubt that a data set was meant beside which there are more images than in it."""
+    places = {row.place for row in layout.rows}
+    inside = tuple(f"{place}/" for place in places)
+    far = [file for file in passed if not file.startswith(inside)]
+    if {"", "."} & places or len(far) <= sum(len(row.images) for row in layout.rows):
+        return
+    layout.doubts.append(
+        f"Images with labels lie in {few(sorted(places))} only; {len(far)} elsewhere, more than "
+        f"these, were passed over: {few(far)}. Give the folder that is meant."
+    )
 
 
 def _in_images(file: str) -> bool:

@@ -285,6 +285,7 @@ def measure_cases(
     layout = found.layout.rstrip(".")
     findings = [Finding("note", "How the data were read", f"{layout}.")]
     findings += [Finding("note", "Noticed while reading", note) for note in found.notes]
+    findings += [Finding("warning", "Images passed over", text) for text in found.doubts]
     findings += doubts
     findings += [_undefined(reason, names) for reason, names in reasons.items()]
     table = found.table.drop(columns=["image", "label"])
