@@ -458,6 +458,11 @@ def words_for(name: str, value: Any) -> list[str]:
 
 
 FIELDS = [(name, info) for name in RECIPES for info in describe(registry.load("recipe", name))]
+IN_FAMILIES = [
+    name
+    for name, recipe in ((name, registry.load("recipe", name)) for name in RECIPES)
+    if issubclass(recipe, Study) and recipe.family
+]
 
 
 @pytest.fixture
@@ -498,6 +503,19 @@ def test_a_field_is_the_same_through_command_line_and_yaml(name, info, parsed):
     if not isinstance(value, str):  # of paths all folders are written out
         assert getattr(recipe, info.name) == value
     assert from_yaml(to_yaml(recipe, "here/"))[0] == recipe
+
+
+@pytest.mark.parametrize("name", IN_FAMILIES)
+def test_a_model_is_the_same_under_its_short_and_its_full_name(name):
+    recipe = registry.load("recipe", name)
+    for model in registry.names("model", recipe.family):
+        short, full = (recipe(model=one) for one in (model, f"{recipe.family}/{model}"))
+        assert short.settings() == full.settings()
+        assert short.options_of(short.find(model)) == full.options_of(full.find(model))
+        assert short.baseline("") == full.baseline("")
+    if "models" in recipe.model_fields:
+        names = registry.names("model", recipe.family)
+        assert recipe(models=[f"{recipe.family}/{one}" for one in names]).models == names
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -102,6 +102,15 @@ class Study(Recipe):
     # Read once: what the run stores holds when the file has changed, and from any folder.
     _test_is_listed = field_validator("test")(listed_names)
 
+    @field_validator("model", "models", check_fields=False)
+    @classmethod
+    def _without_family(cls, named: str | list[str]) -> str | list[str]:
+        """Return names as the family says them: "dynunet" for "dense/dynunet"."""
+        before = f"{cls.family}/" if cls.family else ""
+        if isinstance(named, str):
+            return named.removeprefix(before)
+        return [name.removeprefix(before) for name in named]
+
     @abstractmethod
     def read(self, data: Path) -> Dataset:
         """Return all examples of `data`, labelled or not."""
