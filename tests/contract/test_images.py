@@ -160,7 +160,7 @@ def test_wrong_extension(kind: str, content: bytes, tmp_path: Path) -> None:
 
 def test_a_missing_file_and_an_unknown_suffix(tmp_path: Path) -> None:
     write_image(tmp_path / "brain.nii.gz", phantom())
-    with pytest.raises(DataError, match=r"no such file. Did you mean 'brain.nii.gz'"):
+    with pytest.raises(DataError, match=r"no such file or folder. Did you mean 'brain.nii.gz'"):
         read_image(tmp_path / "brian.nii.gz")
     (tmp_path / "notes.docx").write_bytes(b"PK")
     with pytest.raises(DataError, match=r"'\.docx' has no reader.*\.nii"):

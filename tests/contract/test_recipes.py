@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -424,6 +425,13 @@ SMALL = {
     ),
 }
 RECIPES = registry.names("recipe")
+
+
+def of(name: str) -> Any:
+    """The recipe of that name."""
+    return registry.load("recipe", name)
+
+
 VALUES: dict[Any, Any] = {str: "C3", int: 3, float: 0.5, bool: True}
 
 
@@ -458,11 +466,7 @@ def words_for(name: str, value: Any) -> list[str]:
 
 
 FIELDS = [(name, info) for name in RECIPES for info in describe(registry.load("recipe", name))]
-IN_FAMILIES = [
-    name
-    for name, recipe in ((name, registry.load("recipe", name)) for name in RECIPES)
-    if issubclass(recipe, Study) and recipe.family
-]
+IN_FAMILIES = [name for name in RECIPES if issubclass(of(name), Study) and of(name).family]
 
 
 @pytest.fixture
@@ -507,7 +511,7 @@ def test_a_field_is_the_same_through_command_line_and_yaml(name, info, parsed):
 
 @pytest.mark.parametrize("name", IN_FAMILIES)
 def test_a_model_is_the_same_under_its_short_and_its_full_name(name):
-    recipe = registry.load("recipe", name)
+    recipe = of(name)
     for model in registry.names("model", recipe.family):
         short, full = (recipe(model=one) for one in (model, f"{recipe.family}/{model}"))
         assert short.settings() == full.settings()
@@ -530,6 +534,14 @@ def test_none_on_the_command_line_takes_back_what_a_study_file_gives(parsed, tmp
     study = tmp_path / "study.yaml"
     study.write_text(to_yaml(registry.load("recipe", "signals.detect")(shortest=0.5), "there"))
     assert parsed(str(study), "--shortest", "none").settings() == {}
+
+
+@pytest.mark.parametrize("name", [one for one in RECIPES if of(one).needs_data])
+def test_data_that_are_misspelt_are_not_what_lies_around(name, tmp_path):
+    (tmp_path / "session1").mkdir()
+    said = "sesion1: there is no such file or folder. Did you mean 'session1'"
+    with pytest.raises(DataError, match=re.escape(said)):
+        of(name)(**SMALL[name].fields).prepare(tmp_path / "sesion1")
 
 
 @pytest.fixture(scope="module", autouse=True)

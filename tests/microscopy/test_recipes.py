@@ -45,6 +45,14 @@ def test_an_image_without_fascicles_is_refused_where_they_are_asked_for(tmp_path
     assert section.nerve is not None
 
 
+def test_one_axon_mask_is_measured_and_none_beside_it(tmp_path):
+    data = grids.write_fibres(tmp_path / "data", images=2)
+    (section,) = Measure(pixel_size=0.1).prepare(data / "s1_seg-axon.png").sections
+    assert (section.name, section.myelin) == ("s1", data / "s1_seg-myelin.png")
+    with pytest.raises(DataError, match="no file matches axon"):
+        Measure(pixel_size=0.1).prepare(data / "s1_seg-myelin.png")
+
+
 def test_the_pixel_size_must_come_from_somewhere(tmp_path):
     data = grids.write_fibres(tmp_path, images=1)
     with pytest.raises(ConfigError, match="pixel_size"):

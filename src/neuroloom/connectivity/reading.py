@@ -14,7 +14,7 @@ import numpy as np
 from neuroloom.connectivity.data import SUFFIXES, Signals, is_aside, suffix_of
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import ConfigError, DataError, nearest
-from neuroloom.core.files import at_home, paths_inside
+from neuroloom.core.files import at_home, check_there, paths_inside
 
 _EDGE = re.compile(r"\s*\d+\.\s+(\S+)\s+(\S+)\s+(\S+)")
 _SPLIT = re.compile(r"[,;\t]|\s+")
@@ -64,8 +64,7 @@ def find_files(data: Path, include: Sequence[str] = ()) -> list[Path]:
     DataError
         If there are none.
     """
-    if not data.exists():
-        raise DataError(f"{data} does not exist. Name a file or a folder of signals.")
+    check_there(data)
     if data.is_file():
         if not suffix_of(data):
             ends = ", ".join(SUFFIXES)

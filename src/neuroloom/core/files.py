@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from neuroloom.core.errors import DataError, nearest
+
 _OF_OURS = ("recipe.yaml", "predictions.parquet")  # beside status.json: a run, or a prediction
 
 
@@ -93,6 +95,20 @@ def digest(path: Path) -> str:
         return hashlib.sha256(joined.encode()).hexdigest()
     with Path(path).open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def check_there(path: Path) -> None:
+    """Refuse a path at which there is nothing.
+
+    Raises
+    ------
+    DataError
+        With the nearest name beside it.
+    """
+    if path.exists():
+        return
+    around = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
+    raise DataError(f"{path}: there is no such file or folder.{nearest(path.name, around)}")
 
 
 def paths_inside(folder: Path) -> list[Path]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import ConfigError, DataError
-from neuroloom.core.files import names_apart, paths_inside
+from neuroloom.core.files import check_there, names_apart, paths_inside
 from neuroloom.eye.find.pupils import SHIPPED, Box, digest_of, find_eye, find_pupils, load_net
 
 if TYPE_CHECKING:
@@ -63,8 +63,7 @@ def find_videos(data: Path, include: list[str]) -> Videos:
     from neuroloom.io.video import Video, is_video, pictures_beside
     from neuroloom.io.videos import videos_inside
 
-    if not data.exists():
-        raise DataError(f"{data}: there is no such file or folder.")
+    check_there(data)
     alone = not data.is_dir() or is_video(data)
     listed = [data] if alone else videos_inside(data)
     wanted = [f for f in listed if not include or any(fnmatch(f.name, glob) for glob in include)]

@@ -11,7 +11,7 @@ import numpy as np
 
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import ConfigError, DataError
-from neuroloom.core.files import digest, paths_inside, write_json
+from neuroloom.core.files import check_there, digest, paths_inside, write_json
 from neuroloom.core.recipe import Recipe, setting
 from neuroloom.io.cases.layouts import few, included
 
@@ -87,10 +87,12 @@ class Measure(Recipe):
 
     def prepare(self, data: Path) -> Prepared:
         """Pair the masks by name, read them and compare their grids; nothing is written."""
+        check_there(data)
         found = {role: _by_stem(data, getattr(self, role)) for role in ROLES}
-        if not found["axon"]:
+        axons = {k: file for k, file in found["axon"].items() if data.is_dir() or file == data}
+        if not axons:
             raise DataError(f"{data}: no file matches axon '{self.axon}'.")
-        axons = {k: file for k, file in found["axon"].items() if included(file.name, self.include)}
+        axons = {k: file for k, file in axons.items() if included(file.name, self.include)}
         if not axons:
             raise DataError(f"{data}: no axon mask matches include {', '.join(self.include)}.")
         for role, remedy in REMEDIES.items():

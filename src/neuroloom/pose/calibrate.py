@@ -11,7 +11,7 @@ from pydantic import field_validator
 
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import DataError
-from neuroloom.core.files import digest, whole_path, write_json
+from neuroloom.core.files import check_there, digest, whole_path, write_json
 from neuroloom.core.recipe import Recipe, setting
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ class Calibrate(Recipe):
         from neuroloom.pose.rig.board import detect_board, find_board, find_clips, read_board
         from neuroloom.pose.rig.files import find_rig, read_rig
 
+        check_there(data)
         board_file = Path(self.board) if self.board else find_board(data)
         clips = find_clips(data, self.include)
         seen = detect_board(clips, read_board(board_file), self.frames)

@@ -11,7 +11,7 @@ import numpy as np
 
 from neuroloom.core.audit import Finding, keep_findings
 from neuroloom.core.errors import ConfigError, DataError, in_words, is_disk_full
-from neuroloom.core.files import digest, names_apart, write_atomic, write_json
+from neuroloom.core.files import check_there, digest, names_apart, write_atomic, write_json
 from neuroloom.pose.animals import taken_for
 from neuroloom.pose.held_out import calibrated, together
 from neuroloom.pose.nets.frames import plain
@@ -139,8 +139,7 @@ def videos_of(source: Path) -> list[Path]:
     from neuroloom.io.videos import videos_inside
 
     source = Path(source)
-    if not source.exists():
-        raise DataError(f"{source}: there is no such file or folder.")
+    check_there(source)
     if is_video(source) or (source.is_file() and source.suffix.lower() in PICTURES):
         return [source]
     inside = videos_inside(source) if source.is_dir() else []

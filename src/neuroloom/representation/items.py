@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroloom.core.errors import ConfigError, DataError, nearest
-from neuroloom.core.files import read_json
+from neuroloom.core.files import check_there, read_json
 from neuroloom.representation.matfile import read_mat
 from neuroloom.representation.rsa.rdm import rdm, stimuli_of, to_pairs
 from neuroloom.representation.store import open_array
@@ -115,9 +115,7 @@ def read_items(path: str | Path, layers: Sequence[str] = ()) -> list[Item]:
         If nothing of the kind is there.
     """
     path = Path(path)
-    if not path.exists():
-        there = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise DataError(f"{path}: there is no such file.{nearest(path.name, there)}")
+    check_there(path)
     every = (item for source in sources_of(path) for item in _read(source))
     found = [item for item in every if _chosen(item, layers)]
     if not found:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from neuroloom.core.errors import DataError, nearest
-from neuroloom.core.files import paths_inside
+from neuroloom.core.files import check_there, paths_inside
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".webp")
 VOLUMES = (".nii", ".nii.gz", ".mgz", ".nrrd", ".mha")
@@ -172,8 +172,7 @@ def open_stimuli(data: str | Path, include: Sequence[str] = ()) -> Stimuli:
         Saying what was expected.
     """
     path = Path(data)
-    if not path.exists():
-        raise DataError(f"{path}: there are no such stimuli.")
+    check_there(path)
     if path.is_dir():
         return _folder(path, include)
     name = path.name.lower()

@@ -17,8 +17,8 @@ from neuroloom.connectivity.connectomes.files import (
     read_arrays,
     read_connectome,
 )
-from neuroloom.core.errors import DataError, nearest
-from neuroloom.core.files import digest
+from neuroloom.core.errors import DataError
+from neuroloom.core.files import check_there, digest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,9 +83,7 @@ def collect(data: Path, include: Sequence[str] = (), target: str | None = None) 
     DataError
         If there is none, or the tables do not fit.
     """
-    if not data.exists():
-        around = [p.name for p in data.parent.iterdir()] if data.parent.is_dir() else []
-        raise DataError(f"{data}: there is no such file or folder.{nearest(data.name, around)}")
+    check_there(data)
     if data.is_file() and (stack := _stack(data)) is not None:
         return stack
     if data.is_file() and data.suffix.lower() in TABLES and "path" in cells_of(data)[0]:

@@ -11,7 +11,8 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from neuroloom.core.errors import DataError, nearest
+from neuroloom.core.errors import DataError
+from neuroloom.core.files import check_there
 from neuroloom.io.cases.colours import Colours
 from neuroloom.io.cases.layouts import (
     Layout,
@@ -100,7 +101,7 @@ def find_cases(
     >>> find_cases("vnc", images=["raw_*.tif"], labels={"cell": "c_*.png"})  # doctest: +SKIP
     """
     data = Path(data)
-    _check_there(data)
+    check_there(split_address(data)[0])
     layout, root = _recognised(
         data, images, labels, channels, n_channels, labelled=labelled, incomplete=incomplete
     )
@@ -180,14 +181,6 @@ def _recognised(
     if layout := by_mask_folders(data) or by_folders(data) or by_names(data, channels):
         return completed(layout, data, labelled=labelled), data
     return images_only(data, n_channels, incomplete=incomplete), data
-
-
-def _check_there(data: Path) -> None:
-    file, _ = split_address(data)
-    if file.exists():
-        return
-    around = [item.name for item in file.parent.iterdir()] if file.parent.is_dir() else []
-    raise DataError(f"{data}: there is no such file or folder.{nearest(file.name, around)}")
 
 
 def _require_one_set(rows: list[Row], data: Path) -> None:

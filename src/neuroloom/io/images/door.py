@@ -22,6 +22,7 @@ import numpy as np
 
 from neuroloom.core import registry
 from neuroloom.core.errors import DataError, nearest
+from neuroloom.core.files import check_there
 from neuroloom.core.recording import voxel_share
 
 if TYPE_CHECKING:
@@ -407,16 +408,14 @@ def _module(path: Path) -> Any:
 def _opened(path: Path | str) -> Iterator[tuple[Any, Path]]:
     """Yield the format's module and a path that it reads; its errors come out naming the file."""
     file, inside = split_address(path)
-    _check_there(file)
+    _check_whole(file)
     module = _module(file)
     with _uncompressed(file) as plain, _named(plain, file):
         yield module, Path(f"{plain}::{inside}") if inside else plain
 
 
-def _check_there(path: Path) -> None:
-    if not path.exists():
-        around = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise DataError(f"{path}: there is no such file.{nearest(path.name, around)}")
+def _check_whole(path: Path) -> None:
+    check_there(path)
     if path.is_dir():
         return
     try:

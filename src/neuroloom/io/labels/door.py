@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from neuroloom.core.errors import ConfigError, DataError, NeuroloomError
+from neuroloom.core.files import check_there
 from neuroloom.core.registry import load, table
 from neuroloom.io.labels.model import Labels
 from neuroloom.io.labels.usable import keep_usable, with_depth
@@ -44,8 +45,7 @@ def read_labels(path: str | Path, usable: bool = True, depth: int | None = None)
     ('lightning-pose', [[[[3.5, 4.0]]]], (48, 64, 1))
     """
     path = Path(path)
-    if not path.exists():
-        raise DataError(f"{path}: there is no such file or folder.")
+    check_there(path)
     labels: Labels = at_gate("label", recognise(path), "read", path)
     return keep_usable(with_depth(labels, depth)) if usable else labels
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from neuroloom.core import registry
 from neuroloom.core.errors import ConfigError, DataError, nearest
+from neuroloom.core.files import check_there
 from neuroloom.io import bids
 from neuroloom.io.recordings.reader import is_readable, is_recognised, is_recording, suffix
 from neuroloom.io.recordings.sidecar import SHARED, example
@@ -109,7 +110,7 @@ def find(data: Path | str, include: Sequence[str] = (), pattern: str | None = No
     >>> find("eegmmidb", include=["S001R0*"]).table["subject"]  # doctest: +SKIP
     """
     data = Path(data)
-    _check_there(data)
+    check_there(data)
     if data.is_file() and suffix(data) in _MANIFESTS and not is_recognised(data):
         return _from_manifest(data, include, pattern)
     root = data if data.is_dir() else data.parent
@@ -305,14 +306,6 @@ def _few(names: list[str]) -> str:
 
 def _readable() -> str:
     return f"Readable are {', '.join(registry.names('format'))}, each also as .gz."
-
-
-def _check_there(data: Path) -> None:
-    if data.exists():
-        return
-    parent = data.parent
-    around = [item.name for item in parent.iterdir()] if parent.is_dir() else []
-    raise DataError(f"{data}: there is no such file or folder.{nearest(data.name, around)}")
 
 
 def _from_manifest(data: Path, include: Sequence[str], pattern: str | None) -> Found:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from neuroloom.core import registry
 from neuroloom.core.errors import DataError, nearest
+from neuroloom.core.files import check_there
 from neuroloom.io.recordings.sidecar import names_beside
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def _module(path: Path) -> Any:
 @contextmanager
 def _uncompressed(path: Path) -> Iterator[Path]:
     """Yield `path`, or a temporary file with what its `.gz` holds."""
-    _check_there(path)
+    _check_whole(path)
     _module(path)
     if path.suffix.lower() != ".gz":
         yield path
@@ -190,10 +191,8 @@ def _named(plain: Path, path: Path) -> Iterator[None]:
         raise DataError(f"{path}: its header is damaged ({error}); copy it again.") from error
 
 
-def _check_there(path: Path) -> None:
-    if not path.exists():
-        around = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise DataError(f"{path}: there is no such file.{nearest(path.name, around)}")
+def _check_whole(path: Path) -> None:
+    check_there(path)
     if path.is_dir():
         raise DataError(f"{path}: is a folder, expected one recording; `find` searches folders.")
     try:

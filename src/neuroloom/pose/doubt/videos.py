@@ -11,6 +11,7 @@ import numpy as np
 
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import DataError
+from neuroloom.core.files import check_there
 from neuroloom.pose.doubt.signs import SMALL, disagreement, frame_doubts, shrink
 from neuroloom.pose.link.names import in_the_order_of, numbered_anew
 from neuroloom.pose.link.pairs import SUFFIXES, to_detections
@@ -33,6 +34,7 @@ def find_videos(data: Path, include: Sequence[str] = ()) -> list[Path]:
     from neuroloom.io.video import is_video
     from neuroloom.io.videos import videos_inside
 
+    check_there(data)
     found = [data] if is_video(data) else [p for p in videos_inside(data) if p.is_file()]
     found = [p for p in found if not include or any(fnmatch(p.name, glob) for glob in include)]
     if not found:

@@ -12,7 +12,7 @@ import numpy as np
 
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import DataError
-from neuroloom.core.files import at_home, names_apart, paths_inside
+from neuroloom.core.files import at_home, check_there, names_apart, paths_inside
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -66,10 +66,11 @@ def find_track_pairs(
     Raises
     ------
     DataError
-        If there are no tracks, or a truth that was named is not there.
+        If `data` or tracks are not there, or a truth that was named is not there.
     """
     from neuroloom.io.cases.layouts import few
 
+    check_there(data)
     root = data if data.is_dir() else data.parent
     named = _truth_place(root, truth)
     found = [data] if data.is_file() else [p for p in paths_inside(data) if _is_tracks(p, named)]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from neuroloom.core.errors import ConfigError, DataError, NeuroloomError, nearest
-from neuroloom.core.files import write_atomic, write_json, write_text
+from neuroloom.core.files import check_there, write_atomic, write_json, write_text
 from neuroloom.io.tracks.units import known_unit
 from neuroloom.pose.rig.cameras import Camera, Rig
 
@@ -110,9 +110,10 @@ def find_rig(path: Path) -> Path:
     DataError
         If there is none, or there are several of one kind.
     """
+    check_there(path)
     if path.is_file():
         return path
-    for name in NAMES if path.is_dir() else ():
+    for name in NAMES:
         found = sorted(path.glob(name))
         if len(found) == 1:
             return found[0]

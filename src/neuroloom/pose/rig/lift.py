@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import ConfigError, DataError
-from neuroloom.core.files import digest, paths_inside
+from neuroloom.core.files import check_there, digest, paths_inside
 from neuroloom.pose.rig.cameras import Rig
 from neuroloom.pose.rig.limbs import hold_lengths
 from neuroloom.pose.rig.networks import one_film, one_rate, shared_points
@@ -123,11 +123,12 @@ def find_seen(data: Path, rig: Rig, include: Sequence[str] = (), rate: float | N
     Raises
     ------
     DataError
-        If a camera has no file, or the files do not fit together: other points, other rates, or
-        several trials where networks were expected.
+        If `data` is not there, a camera has no file, or the files do not fit together: other
+        points, other rates, or several trials where networks were expected.
     """
     from neuroloom.io.labels import label3d
 
+    check_there(data)
     if label3d.claims(data):
         return _from_label3d(data, rig, rate)
     by_camera = _files_of(data, rig, include)

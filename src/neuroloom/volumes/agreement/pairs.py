@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuroloom.core.errors import ConfigError, DataError
-from neuroloom.core.files import at_home, names_apart
+from neuroloom.core.files import at_home, check_there, names_apart
 from neuroloom.core.recording import affine_gap
 from neuroloom.io.cases.layouts import LABEL_WORDS, few, included, listed
 from neuroloom.io.cases.truth import Coding, read_drawn
@@ -111,6 +111,7 @@ def find_pairs(
     DataError
         If there is nothing to pair.
     """
+    check_there(data)
     if data.is_file() and data.suffix.lower() in (".csv", ".tsv"):
         return _from_table(data), []
     if not data.is_dir():
