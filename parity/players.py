@@ -20,7 +20,7 @@ TRIALS = 4000
 def by_reward(task: str) -> Run:
     """Return the run that learnt a task by reward."""
     return study(
-        "cognition.train", Path(), task=(task,), learn="ppo", dt=50.0, batch=128, lr=5e-3,
+        "cognition.train", None, task=(task,), learn="ppo", dt=50.0, batch=128, lr=5e-3,
         target=0.99, budget="500 steps",
     )  # fmt: skip
 
@@ -57,7 +57,7 @@ def twenty() -> np.ndarray:
 
     names = tuple(name for name in tasks() if name.startswith("yang19"))
     run = study(
-        "cognition.train", Path(), task=names, units=256, dt=50.0, batch=128, every=100,
+        "cognition.train", None, task=names, units=256, dt=50.0, batch=128, every=100,
         target=0.99, judged=TRIALS, budget="2000 steps",
     )  # fmt: skip
     table = run.predictions

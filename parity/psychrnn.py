@@ -63,7 +63,7 @@ def constrained() -> Run:
     """Return the run of the constrained net."""
     before = time.process_time()
     fields = {"task": (TASK,), "units": 50, "dale": 0.8, "density": 0.8, "budget": "60s"}
-    run = study("cognition.train", Path(), **fields)
+    run = study("cognition.train", None, **fields)
     _spent.append(time.process_time() - before)
     return run
 
@@ -101,7 +101,7 @@ def violations(data: Path) -> float:
 def hardest_stage(data: Path) -> float:
     """Return the accuracy at coherence 0.1 after a curriculum from 0.7 downwards."""
     run = study(
-        "cognition.train", Path(), task=(TASK,), units=50, dale=0.8,
+        "cognition.train", None, task=(TASK,), units=50, dale=0.8,
         stages=tuple(f"coherence={level}" for level in (0.7, 0.5, 0.3, 0.1)), target=0.95,
         budget="60s",
     )  # fmt: skip

@@ -41,7 +41,7 @@ def trained(name: str) -> Run:
         fields |= {"density": 0.2}
     before = time.process_time()
     fields |= {"task": (f"pycog-{name}",), "units": 100, "budget": "3000 steps"}
-    run = study("cognition.train", Path(), **fields)
+    run = study("cognition.train", None, **fields)
     _spent.setdefault(name, time.process_time() - before)
     return run
 

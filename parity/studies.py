@@ -47,7 +47,7 @@ def _folder() -> TemporaryDirectory[str]:
     return TemporaryDirectory(prefix="parity-")
 
 
-def study(recipe: str, data: Path, **fields: Any) -> Run:
+def study(recipe: str, data: Path | None, **fields: Any) -> Run:
     """Carry out a recipe on `data`, or return the run if the same was carried out before."""
     key = json.dumps([recipe, str(data), fields], sort_keys=True)
     if key not in _made:

@@ -220,6 +220,8 @@ def test_settings_are_checked_before_data_are_looked_for(refused, tmp_path):
         (("run",), ("run needs RECIPE",)),
         (("run", "signals.decoed", "x"), ("signals.decoed", "Did you mean 'signals.decode'")),
         (("run", "signals.decode"), ("needs DATA",)),
+        (("run", "cognition.train", "go-nogo"), ("takes no DATA", "'go-nogo'", "`task`")),
+        (("check", "eye.train", "mine", "--tune"), ("takes no DATA", "'mine'", "`labelled`")),
         (("run", "signals.decode", "x", "y"), ("'y'", "too many", "DATA is one")),
         (("run", "eye.pupil", "x", "--overlay", "false"), ("'false'", "no value", "--no-NAME")),
         (("run", "."), ("'.' is data", "run RECIPE .")),

@@ -338,6 +338,13 @@ def test_help_of_a_recipe_shows_the_settings_first(neuroloom):
     assert "--events" in basic
 
 
+@pytest.mark.parametrize("name", registry.names("recipe"))
+def test_help_asks_for_data_where_a_recipe_reads_some(neuroloom, name):
+    text, reads = neuroloom("run", name, "--help").out, registry.load("recipe", name).needs_data
+    assert (f"Usage: neuroloom run {name} DATA" in text) == reads
+    assert ("a manifest CSV" in text) == reads
+
+
 @pytest.mark.parametrize(
     ("name", "on"), [("eye.pupil", "overlay"), ("representation.compare", "unbiased")]
 )

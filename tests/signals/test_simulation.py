@@ -63,5 +63,5 @@ def test_a_command_without_data(tmp_path, capsys):
 def test_other_recipes_still_ask_for_data():
     from neuroloom.signals.mvpa import Mvpa
 
-    with pytest.raises(ConfigError, match="needs data"):
+    with pytest.raises(ConfigError, match="needs DATA"):
         Mvpa().run()

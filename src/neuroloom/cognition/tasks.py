@@ -48,6 +48,7 @@ class Tasks(Recipe):
     summary: ClassVar[str] = "draw trials of cognitive tasks, with psychometric curves"
     data_kind: ClassVar[str] = "Task"
     needs_data: ClassVar[bool] = False
+    instead: ClassVar[str] = "Tasks are named by `task`."
 
     task: list[str] = setting(
         ["perceptual-discrimination"], "tasks; the page of this recipe lists them all", basic=True

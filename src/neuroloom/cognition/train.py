@@ -54,6 +54,7 @@ class Train(Recipe):
     summary: ClassVar[str] = "train a recurrent network on a cognitive task and look inside"
     data_kind: ClassVar[str] = "Task"
     needs_data: ClassVar[bool] = False
+    instead: ClassVar[str] = "Tasks are named by `task`."
 
     task: list[str] = setting(
         ["perceptual-discrimination"], "tasks, learnt by one net; see `cognition.tasks`", basic=True

@@ -62,6 +62,7 @@ class Recipe(BaseModel):
     summary: ClassVar[str]
     data_kind: ClassVar[str] = ""
     needs_data: ClassVar[bool] = True
+    instead: ClassVar[str] = ""  # where it takes no data: which setting says what it works on
     family: ClassVar[str] = ""  # of the models that its `model` may name
     ships: ClassVar[str] = ""  # the trained net that comes with it, in a few words
     beside: ClassVar[tuple[str, ...]] = ()  # settings that are paths from the data, else from here
@@ -99,9 +100,25 @@ class Recipe(BaseModel):
         """
         from neuroloom.core.run import Run
 
-        if data is None and self.needs_data:
-            raise ConfigError(f"{self.name} needs data: a file, a folder, or a manifest CSV.")
+        self.check_given(data)
         return Run.start(self, None if data is None else Path(data), out, watch=watch)
+
+    @classmethod
+    def check_given(cls, data: str | Path | None) -> None:
+        """Refuse to begin without the data that are needed, or with such as would not be read.
+
+        Raises
+        ------
+        ConfigError
+            With the setting that may have been meant.
+        """
+        if data is None and cls.needs_data:
+            raise ConfigError(f"{cls.name} needs DATA: a file, a folder, or a manifest CSV.")
+        if data is not None and not cls.needs_data:
+            raise ConfigError(
+                f"{cls.name} takes no DATA, so that '{data}' would not be read. {cls.instead} "
+                f"`neuroloom describe {cls.name}` shows its settings."
+            )
 
     def prepare(self, data: Path) -> Any:
         """Read and check everything the job needs; write nothing."""

@@ -49,6 +49,7 @@ class Train(Recipe):
     summary: ClassVar[str] = "train the net that finds pupils, on rendered eyes and own masks"
     data_kind: ClassVar[str] = "video of eyes"
     needs_data: ClassVar[bool] = False
+    instead: ClassVar[str] = "Pictures with masks of your own are named by `labelled`."
 
     steps: int = setting(STEPS, "of 16 pictures each", ge=2, basic=True)
     labelled: str | None = setting(None, "folder with images/ and masks/", basic=True)

@@ -40,6 +40,7 @@ class Simulate(Recipe):
     summary: ClassVar[str] = "make EEG with known sources, effect sizes and artefacts"
     data_kind: ClassVar[str] = "EEG"
     needs_data: ClassVar[bool] = False
+    instead: ClassVar[str] = "What is simulated is named by `experiment`."
 
     experiment: Literal["motor", "oddball"] = setting(
         "motor", "hand movements (mu and beta fall), or rare targets (P300)", basic=True

@@ -90,7 +90,7 @@ def test_unknown_things_are_404_with_the_nearest_name(client):
 
 def test_data_that_are_needed_or_missing_are_named(client):
     run = {"recipe": "signals.decode"}
-    assert "needs data" in message(client.post("/api/runs", json=run))
+    assert "needs DATA" in message(client.post("/api/runs", json=run))
     answer = client.post("/api/runs", json=run | {"data": "nowhere"})
     assert answer.status_code == 404
     assert "There is no 'nowhere'" in message(answer)

@@ -86,13 +86,14 @@ def build(words: list[str]) -> tuple[App, list[str]]:
 
 def _recipe_app(verb: str, target: str) -> App:
     """Return the command of one recipe, or of one study file."""
-    from neuroloom.apps.cli.jobs import check_command, run_command
+    from neuroloom.apps.cli.jobs import check_command, recipe_of, run_command
 
     name = f"neuroloom {verb} {Path(target).name}"
+    data = " DATA" if recipe_of(target).needs_data else ""
     out = " [--out FOLDER]" if verb == "run" else ""
     app = App(
         name=name,
-        usage=f"Usage: {name} DATA{out} [SETTINGS]",
+        usage=f"Usage: {name}{data}{out} [SETTINGS]",
         help_flags=["--help", "-h"],
         version_flags=[],
         group_commands=Group("", show=False),

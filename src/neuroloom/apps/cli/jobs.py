@@ -35,7 +35,7 @@ def run_help(recipe: str, data: Path, /, *, out: Path | None = None, quiet: Flag
     recipe
         A recipe's name (`neuroloom recipes`), or a YAML study.
     data
-        A file, a folder, or a manifest CSV.
+        A file, a folder, or a manifest CSV; none where a recipe makes its own.
     out
         The run's folder: made; used if empty.
     quiet
@@ -53,7 +53,7 @@ def check_help(recipe: str, data: Path, /, *, json: Flag = False) -> None:
     recipe
         A recipe's name (`neuroloom recipes`), or a YAML study.
     data
-        A file, a folder, or a manifest CSV.
+        A file, a folder, or a manifest CSV; none where a recipe makes its own.
     json
         One JSON object: findings and outline, or all problems of data that are refused.
     """
@@ -68,10 +68,9 @@ def run_command(target: str) -> Callable[..., int]:
         If `target` is neither a recipe nor a study file.
     """
     recipe, given, named = _target(target)
-    infos = describe(recipe)
 
     def command(data: Path | None = None, **options: Any) -> int:
-        where = _needed(data or named, recipe, f"run {target}")
+        where = _given(data or named, recipe)
         out = options.pop("out", None)
         quiet, lines = options.pop("quiet", False), options.pop("json", False)
         with watching(quiet=quiet, lines=lines) as watch:
@@ -84,7 +83,7 @@ def run_command(target: str) -> Callable[..., int]:
         _output("quiet", False, bool, "say nothing but errors"),
         _output("json", False, bool, "progress as JSON lines"),
     ]
-    return _as_command(command, _signature(infos, more), recipe.summary)
+    return _as_command(command, _signature(recipe, more), recipe.summary)
 
 
 def check_command(target: str) -> Callable[..., int]:
@@ -98,7 +97,7 @@ def check_command(target: str) -> Callable[..., int]:
     recipe, given, named = _target(target)
 
     def command(data: Path | None = None, **options: Any) -> int:
-        where = _needed(data or named, recipe, f"check {target}")
+        where = _given(data or named, recipe)
         json = options.pop("json", False)
         made = recipe(**(given | options))
         try:
@@ -114,7 +113,7 @@ def check_command(target: str) -> Callable[..., int]:
 
     summary = f"Check, split and plan, training nothing: {recipe.summary}"
     more = [_output("json", False, bool, "one JSON object: findings and outline, or problems")]
-    return _as_command(command, _signature(describe(recipe), more), summary)
+    return _as_command(command, _signature(recipe, more), summary)
 
 
 def _as_command(
@@ -126,10 +125,20 @@ def _as_command(
     return command
 
 
-def _needed(data: Path | None, recipe: type[Recipe], verb: str) -> Path | None:
-    if data is None and recipe.needs_data:
-        raise ConfigError(f"{verb} needs DATA: a file, a folder, or a manifest CSV.")
+def _given(data: Path | None, recipe: type[Recipe]) -> Path | None:
+    recipe.check_given(data)
     return None if data is None else at_home(data)
+
+
+def recipe_of(target: str) -> type[Recipe]:
+    """Return the recipe that a name, or a study file, stands for.
+
+    Raises
+    ------
+    ConfigError
+        If it is neither.
+    """
+    return _target(target)[0]
 
 
 def _target(target: str) -> tuple[type[Recipe], dict[str, Any], Path | None]:
@@ -151,15 +160,17 @@ def _target(target: str) -> tuple[type[Recipe], dict[str, Any], Path | None]:
     return type(recipe), recipe.settings(), found
 
 
-def _signature(infos: list[FieldInfo], more: list[inspect.Parameter]) -> inspect.Signature:
+def _signature(recipe: type[Recipe], more: list[inspect.Parameter]) -> inspect.Signature:
     keyword = inspect.Parameter.KEYWORD_ONLY
-    data = Annotated[Path | None, Parameter(help="a file, a folder, or a manifest CSV")]
+    # Where none is taken it is not shown, but understood, to be refused in words of its own.
+    words = Parameter(help="a file, a folder, or a manifest CSV", show=recipe.needs_data)
+    data = Annotated[Path | None, words]
     first = inspect.Parameter(
         "data", inspect.Parameter.POSITIONAL_ONLY, default=None, annotation=data
     )
     own = [
         inspect.Parameter(info.name, keyword, default=None, annotation=_option(info))
-        for info in infos
+        for info in describe(recipe)
     ]
     return inspect.Signature([first, *own, *more])
 

@@ -171,9 +171,9 @@ class Studio:
         """Return a recipe with its settings, and where its data lie."""
         self.recipe(recipe)
         made = form.build(recipe, fields)
-        if made.needs_data and not data:
-            raise ConfigError(f"{recipe} needs data: a file, a folder, or a manifest CSV.")
-        return made, str(self.workspace.locate(data)) if data and made.needs_data else None
+        given = data if data and made.needs_data else None
+        made.check_given(given)
+        return made, str(self.workspace.locate(given)) if given else None
 
     def start(
         self, recipe: str, data: str | None, fields: dict[str, Any], name: str = ""
