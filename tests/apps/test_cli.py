@@ -20,10 +20,11 @@ import yaml
 
 import neuroloom as package
 from neuroloom.apps import cli
-from neuroloom.apps.cli import runs, show
+from neuroloom.apps.cli import fetch, runs, show
 from neuroloom.apps.cli.app import HELP
 from neuroloom.core import registry
 from neuroloom.core.files import read_json, write_json
+from neuroloom.core.recipe import Recipe
 from neuroloom.core.run import Run
 from tests import makers
 from tests.apps.conftest import CSP, DECODE, snapshot
@@ -410,6 +411,32 @@ def test_demo_without_a_network_says_so_and_simulates(neuroloom, tmp_path, monke
     assert "simulated" in answer.err
     assert read_json(out / "status.json")["state"] == "done"
     assert (out / "report.html").is_file()
+
+
+@pytest.mark.parametrize("name", registry.names("recipe"))
+def test_each_recipe_takes_its_demo_or_says_why_it_has_none(neuroloom, tmp_path, monkeypatch, name):
+    cls, seen = registry.load("recipe", name), []
+    monkeypatch.setenv("NEUROLOOM_MIRROR", str(tmp_path / "no mirror"))
+    monkeypatch.setattr(Recipe, "run", lambda recipe, data, *_, **__: seen.append((recipe, data)))
+    monkeypatch.setattr(fetch, "announce", lambda _: None)
+    answer = neuroloom("demo", name, "--out", tmp_path / "demo")
+    if not hasattr(cls, "demo"):
+        assert answer.code == 2
+        assert f"neuroloom run {name}" in answer.err
+        return
+    assert answer.code == 0, answer.err
+    ((recipe, data),) = seen
+    assert data.exists()
+    assert name in data.parts
+    assert getattr(recipe, "budget", "60s") == ("50 epochs" if name.endswith("causal") else "60s")
+
+
+def test_a_demo_is_refused_a_setting_that_its_recipe_lacks(neuroloom, tmp_path):
+    for words in (("eye.pupil", "--budget", "9s"), ("signals.decode", "--budget", "soon")):
+        answer = neuroloom("demo", *words, "--out", tmp_path / "demo")
+        assert answer.code == 2
+        assert "budget" in answer.err
+    assert not list(tmp_path.iterdir())
 
 
 # -- interrupted ------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 MOST_BASIC_FIELDS = 7
+DEMO_BUDGET = "60s"
 
 
 def setting(
@@ -291,6 +292,21 @@ def problems(recipe: type[Recipe], fields: dict[str, Any]) -> dict[str, str]:
             found[name] = f"{found.get(name, '')} {_one_problem(recipe, problem)}".strip()
         return found
     return {}
+
+
+def briefly(recipe: type[Recipe], fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a demo with a short budget, where the recipe has one that is a time.
+
+    Examples
+    --------
+    >>> from neuroloom.core import registry
+    >>> briefly(registry.load("recipe", "signals.decode"), {}), briefly(
+    ...     registry.load("recipe", "eye.pupil"), {}
+    ... )
+    ({'budget': '60s'}, {})
+    """
+    short = fields | {"budget": DEMO_BUDGET}
+    return fields if problems(recipe, short) else short
 
 
 def _in_plain_words(recipe: type[Recipe], error: ValidationError) -> str:

@@ -11,6 +11,7 @@ from neuroloom.apps.cli.show import announce, complain, watching
 from neuroloom.core import registry
 from neuroloom.core.errors import ConfigError, nearest
 from neuroloom.core.files import at_home
+from neuroloom.core.recipe import Recipe, briefly, problems
 
 SETS = ("eegbci",)
 MOTOR_RUNS = (6, 10, 14)
@@ -51,10 +52,10 @@ def demo(
     /,
     *,
     out: Path = Path("runs/demo"),
-    budget: str = "60s",
+    budget: str | None = None,
     model: str | None = None,
 ) -> int:
-    """Do one job on open data, start to end, and write its report.
+    """Do one job on open or simulated data, start to end, and write its report.
 
     Parameters
     ----------
@@ -63,19 +64,30 @@ def demo(
     out
         The run's folder; a number is added if it is taken.
     budget
-        Wall time of the run.
+        Wall time of the run; default: 60s where it can be chosen.
     model
         What is trained; default: the recipe's.
     """
     cls = registry.load("recipe", recipe)
+    given = {name: said for name, said in (("budget", budget), ("model", model)) if said}
+    _refuse_unfit(cls, given)
     out = _free(at_home(out))
-    data, fields, what = cls.demo(out.parent / "demo-data")
+    data, fields, what = cls.demo(out.parent / "demo-data" / recipe)
     complain(what)
-    fields |= {"budget": budget} | ({"model": model} if model else {})
     with watching() as watch:
-        run = cls(**fields).run(data, out, watch=watch)
+        run = cls(**(briefly(cls, fields) | given)).run(data, out, watch=watch)
     announce(run)
     return 0
+
+
+def _refuse_unfit(recipe: type[Recipe], given: dict[str, str]) -> None:
+    """Refuse what the recipe has no demo or no such setting for, before data are made."""
+    if not hasattr(recipe, "demo"):
+        way = "brings no demo data" if recipe.needs_data else "needs no data to be tried"
+        raise ConfigError(f"{recipe.name} {way}: see `neuroloom run {recipe.name} --help`.")
+    wrong = problems(recipe, given)
+    if said := [wrong[name] for name in given if name in wrong]:
+        raise ConfigError(" ".join(said))
 
 
 def _free(out: Path) -> Path:

@@ -27,12 +27,11 @@ from neuroloom.catalogue.answers import Answer, answers
 from neuroloom.core import hold, registry
 from neuroloom.core.errors import ConfigError, nearest
 from neuroloom.core.files import write_text
-from neuroloom.core.recipe import Recipe, problems, to_yaml
+from neuroloom.core.recipe import Recipe, briefly, to_yaml
 from neuroloom.learn.parts import is_interrupted
 
 ASIDE = 300.0  # seconds that a question answered by a process may take
 READING = 3600.0  # seconds that reading all data may take
-DEMO_BUDGET = "60s"
 
 
 class Studio:
@@ -144,8 +143,7 @@ class Studio:
             self.workspace.refuse_full_disk()
             self._aside("neuroloom.apps.studio.demo", name, str(folder))
         found = json.loads(made.read_text(encoding="utf-8"))
-        short = found["fields"] | {"budget": DEMO_BUDGET}
-        fields = found["fields"] if problems(recipe, short) else short
+        fields = briefly(recipe, found["fields"])
         return found | {"data": self.workspace.shown(folder / found["data"]), "fields": fields}
 
     # Runs
