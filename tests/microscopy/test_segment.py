@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from types import SimpleNamespace
 
@@ -370,6 +371,29 @@ def test_axons_and_myelin_must_both_be_there(tmp_path):
         Axon(images=SECTIONS["images"], labels=SECTIONS["labels"], margin=4).run(
             data, tmp_path / "r"
         )
+
+
+def test_the_globs_that_a_refusal_proposes_are_taken(tmp_path):
+    data = grids.write_nerve(tmp_path / "nerve", masks=True)
+    for file in data.glob("*_seg-*"):
+        file.rename(data / file.name.replace("_image", ""))
+    labels = {"axon": "*_seg-axon.png", "myelin": "*_seg-myelin.png"}
+    with pytest.raises(DataError, match=r"--images\.image") as lacking:
+        Axon(labels=labels).read(data)
+    assert set(globs_in(str(lacking.value))) == {"images"}
+    sections = grids.write_sections(tmp_path / "s")
+    with pytest.raises(DataError, match="axons and myelin are needed") as refused:
+        Axon(images=SECTIONS["images"], labels=SECTIONS["labels"]).read(sections)
+    assert globs_in(str(refused.value))["labels"] == labels
+    assert set(Axon(**globs_in(str(refused.value))).read(data).facts["parts"]) == {"axon", "myelin"}
+
+
+def globs_in(message: str) -> dict[str, dict[str, str]]:
+    """The settings that options in a message are: --images.image '*.tif' and so on."""
+    found: dict[str, dict[str, str]] = {}
+    for setting, name, glob in re.findall(r"--(\w+)\.(\w+) '([^']+)'", message):
+        found.setdefault(setting, {})[name] = glob
+    return found
 
 
 def test_pixels_in_mm_and_in_um_are_one_size(tmp_path):

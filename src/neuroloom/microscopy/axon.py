@@ -71,8 +71,9 @@ class Axon(Segment):
         if not {"axon", "myelin"} <= set(dataset.facts["parts"]):
             raise DataError(
                 f"{data}: the labels have the classes {', '.join(dataset.facts['parts'])}; axons "
-                "and myelin are needed. Name their masks: --labels.axon '*_seg-axon.png' "
-                "--labels.myelin '*_seg-myelin.png', or the greys of one file with --values."
+                "and myelin are needed. Name the images and their masks: --images.image "
+                "'*_image.png' --labels.axon '*_seg-axon.png' --labels.myelin '*_seg-myelin.png', "
+                "or the greys of one file: --values.myelin 128 --values.axon 255."
             )
         return dataset
 

@@ -174,7 +174,11 @@ def _recognised(
     if not labelled and (new := by_new_images(data, n_channels, incomplete=incomplete)):
         return new, data
     if labels:
-        raise DataError(f"{data}: globs of labels need globs of images, images=['raw_*.tif'].")
+        option = "--images.image" if isinstance(labels, Mapping) else "--images"
+        raise DataError(
+            f"{data}: globs of labels need globs of the images that they belong to, too, as in "
+            f"{option} 'raw_*.tif'; a star stands for the part of the name that both have."
+        )
     layout = by_dataset_json(data, incomplete=incomplete) or by_bids(data, channels)
     if layout := layout or by_cases_csv(data):
         return layout, data
