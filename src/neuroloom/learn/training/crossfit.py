@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +47,7 @@ class Fitted:
     """A finished fit: the trained learner, its scores of the held-out rows, how training went.
 
     The scores are one array, or an array a row where rows differ in shape (images, volumes).
+    `noted` keeps what took long to work out of them, for all who ask while the run lasts.
     """
 
     job: Job
@@ -54,6 +55,7 @@ class Fitted:
     scores: Any  # an array, or `store.Ragged`
     history: list[dict[str, Any]]
     stopped: str
+    noted: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
 
 def fit_jobs(

@@ -137,8 +137,9 @@ def counts_of(truth: ArrayLike, predicted: ArrayLike, classes: Classes) -> Count
     a, b = same_grid(truth, predicted)
     known = sorted({label for labels in classes.values() for label in labels_of(labels)})
     top = max(known[-1], int(a.max(initial=0)), int(b.max(initial=0)))
-    values, size = np.arange(top + 1), top + 1
-    if top > _MOST:
+    if top <= _MOST:
+        values, size = np.arange(top + 1), top + 1
+    else:  # not even listed: a number of nine digits would take gigabytes
         values, size = np.array(known), len(known) + 1
         a, b = (_placed(values, labels) for labels in (a, b))
     table = confusion(a, b, size)
@@ -181,6 +182,32 @@ def mask_of(labels: ArrayLike, of: int | Sequence[int]) -> NDArray[np.bool_]:
     """
     array, wanted = np.asarray(labels), labels_of(of)
     return array == wanted[0] if len(wanted) == 1 else np.isin(array, wanted)
+
+
+def boxes_of(labels: ArrayLike, classes: Classes) -> dict[str, tuple[slice, ...]]:
+    """Return the box (a slice an axis) that holds each class, of those that are there.
+
+    Examples
+    --------
+    >>> boxes_of([0, 1, 2, 1], {"whole": (1, 2), "core": 2, "none": 7})
+    {'whole': (slice(1, 4, None),), 'core': (slice(2, 3, None),)}
+    """
+    from scipy import ndimage
+
+    values = np.array(sorted({v for own in classes.values() for v in labels_of(own)}), np.int64)
+    array, numbers = np.asarray(labels), values
+    if values.max(initial=0) >= 2**16:  # `find_objects` lists every number up to the largest
+        array, numbers = _placed(values, array) + 1, np.arange(1, len(values) + 1)
+    listed = ndimage.find_objects(array, int(numbers.max(initial=0)))
+    box_of = {int(v): listed[number - 1] for v, number in zip(values, numbers, strict=True)}
+    found = {}
+    for name, own in classes.items():
+        if boxes := [box for v in labels_of(own) if (box := box_of[v]) is not None]:
+            found[name] = tuple(
+                slice(min(side.start for side in sides), max(side.stop for side in sides))
+                for sides in zip(*boxes, strict=True)
+            )
+    return found
 
 
 def _complete(tp: Ints, fp: Ints, fn: Ints, total: int) -> Counts:
