@@ -19,6 +19,7 @@ from neuroloom.learn.dense.held_out import (
     keep_largest,
     paint,
     rows_of,
+    seconds_to_judge,
     tabulate,
     usual,
 )
@@ -153,6 +154,22 @@ def test_usual_volumes_beside_whole_labels_are_those_of_the_labels():
 def test_scribbles_alone_say_of_no_volume_what_is_usual():
     truth, _ = scribbled()
     assert usual(study(), prepared([truth], OPEN), [])["volumes"] == {}
+
+
+def test_judging_is_timed_by_what_is_done_of_a_held_out_case(monkeypatch):
+    """Of a hundred classes it took hours that no budget knew."""
+    _, found = scribbled()
+    own = prepared([found], None)
+    told = []
+    monkeypatch.setattr(
+        held_out, "rows_of", lambda study, data, row, p, names, sure, head: told.append((p, names))
+    )
+    assert seconds_to_judge(study("auto"), own.dataset, 0, 2) > 0
+    p, names = told[-1]
+    assert (decode(p, own.dataset.facts) == np.roll(found, 1, -1)).all()
+    assert names == ["cell"]
+    monkeypatch.undo()
+    assert 0 < seconds_to_judge(study("no"), own.dataset, 0, 2) < held_out.IMPORTING_S
 
 
 def test_what_flags_errors_is_counted_where_somebody_looked():

@@ -400,6 +400,24 @@ class DenseStudy(Study):
 
         return tabulate(self, prepared, fits)
 
+    def seconds_to_judge(self, dataset: Dataset, row: int, outputs: int) -> float:
+        """Measure how long it takes to judge a case while it is held out, s.
+
+        Parameters
+        ----------
+        row, outputs
+            The case, and how many classes or regions a net gives probabilities of.
+
+        Returns
+        -------
+        float
+            For all seeds and the baseline.
+        """
+        from neuroloom.learn.dense.held_out import seconds_to_judge
+
+        nets = self.seeds + (self.baseline(dataset.task) is not None)
+        return nets * seconds_to_judge(self, dataset, row, outputs)
+
     def own_scores(
         self, table: pd.DataFrame, dataset: Dataset
     ) -> dict[str, dict[str, float | None]]:

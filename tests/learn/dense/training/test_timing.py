@@ -3,6 +3,7 @@
 import time
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from neuroloom.core.files import read_json, write_json
@@ -77,6 +78,45 @@ def test_laying_out_the_cases_of_all_fits_is_part_of_the_time(laying, steps):
     data = SimpleNamespace(x=[None])
     prepared = SimpleNamespace(dataset=data, largest=0, folds=[SimpleNamespace(test=[])])
     assert plan_steps(learner, prepared, 100.0, 100.0, 1, "32").steps == steps
+
+
+def held_out(shapes, judge, fits=1, seconds=0.01):
+    """Plan 1000 s where cases of these shapes are held out; a net's patch is 8 x 8."""
+
+    class Cases(list):
+        def __getitem__(self, rows):
+            return self if isinstance(rows, np.ndarray) else super().__getitem__(rows)
+
+    def predict_scores(x):
+        time.sleep(seconds)
+        yield np.zeros((3, 1))
+
+    probe = SimpleNamespace(plan=SimpleNamespace(patch=(8, 8)), predict_scores=predict_scores)
+    learner = SimpleNamespace(seconds_per_step=lambda x, at_least, precision: 0.1, rehearsed=probe)
+    data = SimpleNamespace(x=Cases(SimpleNamespace(shape=shape) for shape in shapes))
+    folds = [SimpleNamespace(test=[row]) for row in range(len(shapes))]
+    prepared = SimpleNamespace(dataset=data, largest=np.arange(1), folds=folds)
+    return plan_steps(learner, prepared, 1000.0, 1000.0, fits, "32", judge)
+
+
+def test_judging_held_out_cases_is_part_of_the_time():
+    """A hundred classes of twenty CTs took hours after ten minutes of training."""
+    asked = []
+
+    def judge(data, row, outputs):
+        asked.append((row, outputs))
+        return 40.0
+
+    short, long = (held_out([(10, 10)] * 5, one) for one in (lambda *_: 0.0, judge))
+    assert asked == [(2, 3)]
+    assert short.seconds - long.seconds == pytest.approx(5 * 40 / 1.02, rel=0.01)
+
+
+def test_large_cases_beside_small_ones_take_their_time():
+    """Eight crops beside two slides kept seconds, and the slides took an hour."""
+    alike = held_out([(4, 4)] * 10, lambda *_: 1.0, seconds=0.0)
+    slides = held_out([(4, 4)] * 8 + [(80, 80)] * 2, lambda *_: 1.0, seconds=0.0)
+    assert (alike.seconds - slides.seconds) * 1.02 == pytest.approx(2 * 99, rel=0.02)
 
 
 class Slow(Toy):

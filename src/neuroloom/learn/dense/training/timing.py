@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 MARGIN = 1.02  # a fit keeps its time, but for what lies around its steps: if it is more, it counts
 MOST_STEPS = 100_000  # that are planned; a fit that has so many does not take more
 FEW_STEPS = 150  # of 55 to 106 on the hippocampus, one of three nets learnt nothing
-SCORE_S = 0.06  # of a case and million voxels, for its distances
+SCORE_S = 0.06  # of a case and million voxels, where a study does not say how long judging takes
 MOST_BEFORE = 0.75  # of the time, that may go by before training without an objection
 MOST_KEPT = 0.5  # of the time that is left, for predicting, scoring and the report
 # What a setting says, as `fit.Training` has it; None is chosen by measurement, or by the net.
 FORMATS = {"auto": None, "32": "32-true", "bf16": "bf16-mixed"}
 FASTER = 1.15  # bf16 must be so much faster to be taken
+Judge = Callable[[Any, int, int], float]
 
 
 def plan_fits(study: Any, prepared: Prepared, run: Run, left: float | None = None) -> Plan:
@@ -46,11 +47,18 @@ def plan_fits(study: Any, prepared: Prepared, run: Run, left: float | None = Non
     fits = study.count_fits(model, prepared)
     left = budget.seconds - run.elapsed if left is None else left
     learner = study._maker(model, prepared.dataset)()
-    return plan_steps(learner, prepared, left, budget.seconds, fits, study.precision)
+    judge = getattr(study, "seconds_to_judge", None)
+    return plan_steps(learner, prepared, left, budget.seconds, fits, study.precision, judge)
 
 
 def plan_steps(
-    learner: Any, prepared: Prepared, left: float, budget: float, fits: int, wanted: str = "auto"
+    learner: Any,
+    prepared: Prepared,
+    left: float,
+    budget: float,
+    fits: int,
+    wanted: str = "auto",
+    judge: Judge | None = None,
 ) -> Plan:
     """Return the plan of each fit.
 
@@ -64,6 +72,8 @@ def plan_steps(
         How many fits are to come.
     wanted
         "32", "bf16" or "auto": bf16 where it is measured to be faster, if the learner bears it.
+    judge
+        Data, row and number of outputs -> seconds that judging this held-out case takes in all.
     """
     began = time.monotonic()
     dataset = prepared.dataset
@@ -76,9 +86,9 @@ def plan_steps(
         wanted = "32"
     precision, seconds = chosen_precision(measured, wanted)
     held_out = [row for fold in prepared.folds for row in fold.test]
-    per_case = _seconds_per_case(learner, dataset, held_out)
-    reserve = seconds_for_report(budget, judged=bool(held_out))
-    reserve += per_case * len(held_out) * fits / max(1, len(prepared.folds))
+    predicting, judging = _seconds_held_out(learner, dataset, held_out, judge)
+    reserve = seconds_for_report(budget, judged=bool(held_out)) + judging
+    reserve += predicting * fits / max(1, len(prepared.folds))
     reserve += getattr(learner, "overhead_s", 0.0) * fits
     left -= time.monotonic() - began
     before = budget - left
@@ -139,15 +149,25 @@ def chosen_precision(measured: Callable[[str], float], wanted: str) -> tuple[str
     return ("bf16-mixed", quick) if quick * FASTER < seconds else ("32-true", seconds)
 
 
-def _seconds_per_case(learner: Any, dataset: Any, rows: list[int]) -> float:
-    """Measure how long predicting and scoring takes, on the case of median size."""
+def _seconds_held_out(
+    learner: Any, dataset: Any, rows: list[int], judge: Judge | None
+) -> tuple[float, float]:
+    """Measure how long predicting all held-out cases once takes, and judging them, s.
+
+    On the case of median size, and then by size: two slides beside small crops take a thousand
+    times as long. A net looks at a whole patch at least.
+    """
     if not rows:
-        return 0.0
-    sizes = [int(np.prod(dataset.x[row].shape)) for row in rows]
-    middle = rows[int(np.argsort(sizes)[len(sizes) // 2])]
+        return 0.0, 0.0
     probe = learner.rehearsed
+    sizes = np.array([np.prod(dataset.x[row].shape, dtype=float) for row in rows])
+    middle = int(np.argsort(sizes)[len(sizes) // 2])
+    work = np.maximum(sizes, np.prod(getattr(probe.plan, "patch", ()), dtype=float))
+    times, outputs = float(work.sum() / work[middle]), 0
     began = time.monotonic()
-    for _ in probe.predict_scores(dataset.x[np.array([middle])]):
-        pass
+    for found in probe.predict_scores(dataset.x[np.array([rows[middle]])]):
+        outputs = len(found)
     predicting = (time.monotonic() - began) * getattr(probe, "dearest", 1.0)
-    return predicting + SCORE_S * max(float(np.median(sizes)) / 1e6, 0.3)
+    if judge is None:
+        return times * (predicting + SCORE_S * max(sizes[middle] / 1e6, 0.3)), 0.0
+    return times * predicting, times * judge(dataset, rows[middle], outputs)
