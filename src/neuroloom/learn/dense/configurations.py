@@ -208,12 +208,16 @@ def settled(study: DenseStudy, prepared: Prepared, run: Run) -> dict[str, Plan]:
         object_to_short(run, plans.values())
         return plans
     seconds = parse_budget(study.budget).seconds
-    plans = {}
+    plans, ahead = {}, 0.0
     names = wanted(study, prepared)
     for name in names:
         left = None if seconds is None else (seconds - run.elapsed) / len(names)
         own = alone(study, name, 1 / len(names))
-        plans[name] = own._new_plan(prepared, run, left)
+        plan = own._new_plan(prepared, run, left)
+        if plan.until is not None:  # the fits of those before come first
+            lasts = plan.until - run.elapsed
+            plan, ahead = replace(plan, until=plan.until + ahead), ahead + lasts
+        plans[name] = plan
     reason = "; ".join(f"{name}: {plan.reason}" for name, plan in plans.items())
     steps = {name: plan.as_dict() for name, plan in plans.items()}
     write_json(file, {"reason": reason, "configurations": steps})

@@ -12,6 +12,7 @@ _SECONDS = {"s": 1, "sec": 1, "second": 1, "min": 60, "minute": 60, "h": 3600, "
 MARGIN = 1.15
 FEW_EPOCHS = 10  # a fit of fewer is planned in steps
 REPORT_S, REPORT_SHARE = 15.0, 0.2  # of a wall time, at most, for what comes after training
+LEAST_OF_FIT = 0.5  # of its planned time that a fit gets, however late the fits before ended
 UNJUDGED_S = 6.0  # the same where nothing is held out
 
 
@@ -31,8 +32,10 @@ class Plan:
     `precision` is that of `fit.Training` where it was measured; None leaves it to the net.
     `seconds` is the wall time of a fit's steps, for a budget in time: what gets slower leaves steps
     out; with `all_seconds` what is quicker than planned takes more. `turns` says for each fit where
-    it did (`pace.Pace`), once it is done; a replay follows it. `short` says why a budget is too
-    short for what it is to do: the report objects to it.
+    it did (`pace.Pace`), once it is done; a replay follows it. `until` is when the steps of the
+    last fit must end, in seconds of the run: where fits, or what lies around them, took longer than
+    planned, each of the others gets less. `short` says why a budget is too short for what it is to
+    do: the report objects to it.
     """
 
     epochs: int | None = None
@@ -42,7 +45,30 @@ class Plan:
     seconds: float | None = None
     all_seconds: bool = False
     turns: dict[str, dict[str, list[tuple[int, float]]]] = field(default_factory=dict)
+    until: float | None = None
     short: str = ""
+
+    def seconds_of_fit(self, elapsed: float, fits: int) -> float | None:
+        """Return the wall time of the steps of the next fit, s; None: as long as they take.
+
+        Parameters
+        ----------
+        elapsed
+            Seconds of the run that have gone by. A run that goes on counts them anew, so that its
+            fits get what was planned.
+        fits
+            How many are to come, this one among them.
+
+        Examples
+        --------
+        >>> plan = Plan(seconds=100.0, until=540.0)
+        >>> [plan.seconds_of_fit(elapsed, 4) for elapsed in (0.0, 160.0, 500.0)]
+        [100.0, 95.0, 50.0]
+        """
+        if self.seconds is None or self.until is None:
+            return self.seconds
+        due = (self.until - elapsed) / fits
+        return min(self.seconds, max(due, LEAST_OF_FIT * self.seconds))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the plan as plain data."""

@@ -145,7 +145,7 @@ def _fit_one(
             validation=(dataset.x[validation], y[validation]) if len(validation) else None,
             patience=PATIENCE,
             precision=plan.precision,
-            seconds=plan.seconds,
+            seconds=plan.seconds_of_fit(run.elapsed, facts["fits"] - facts["fit"] + 1),
             all_seconds=plan.all_seconds,
             turns=plan.turns.get(job.key, {}),
             held_out=len(fold.test),

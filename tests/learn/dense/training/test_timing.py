@@ -112,6 +112,12 @@ def test_judging_held_out_cases_is_part_of_the_time():
     assert short.seconds - long.seconds == pytest.approx(5 * 40 / 1.02, rel=0.01)
 
 
+def test_a_plan_says_when_the_steps_of_its_last_fit_end():
+    plan = held_out([(8, 8)] * 5, lambda *_: 0.0, fits=5, seconds=0.2)
+    assert plan.until == pytest.approx(5 * 1.02 * plan.seconds + 4 * 0.2, abs=0.3)
+    assert plan.until == pytest.approx(1000 - 15 - 0.2 - 0.2, abs=0.3)
+
+
 def test_large_cases_beside_small_ones_take_their_time():
     """Eight crops beside two slides kept seconds, and the slides took an hour."""
     alike = held_out([(4, 4)] * 10, lambda *_: 1.0, seconds=0.0)

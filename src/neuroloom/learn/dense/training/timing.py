@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,7 +49,8 @@ def plan_fits(study: Any, prepared: Prepared, run: Run, left: float | None = Non
     left = budget.seconds - run.elapsed if left is None else left
     learner = study._maker(model, prepared.dataset)()
     judge = getattr(study, "seconds_to_judge", None)
-    return plan_steps(learner, prepared, left, budget.seconds, fits, study.precision, judge)
+    plan = plan_steps(learner, prepared, left, budget.seconds, fits, study.precision, judge)
+    return replace(plan, until=run.elapsed + (plan.until or 0.0))
 
 
 def plan_steps(
@@ -60,7 +62,7 @@ def plan_steps(
     wanted: str = "auto",
     judge: Judge | None = None,
 ) -> Plan:
-    """Return the plan of each fit.
+    """Return the plan of each fit; its `until` counts from now.
 
     Parameters
     ----------
@@ -88,13 +90,13 @@ def plan_steps(
     held_out = [row for fold in prepared.folds for row in fold.test]
     predicting, judging = _seconds_held_out(learner, dataset, held_out, judge)
     reserve = seconds_for_report(budget, judged=bool(held_out)) + judging
-    reserve += predicting * fits / max(1, len(prepared.folds))
-    reserve += getattr(learner, "overhead_s", 0.0) * fits
+    around = predicting / max(1, len(prepared.folds)) + getattr(learner, "overhead_s", 0.0)
     left -= time.monotonic() - began
     before = budget - left
     if hasattr(learner, "seconds_to_lay"):
         laying = learner.seconds_to_lay(dataset.x[prepared.largest], fits)
-        reserve += max(0.0, laying - left * (1 - 1 / MARGIN))
+        around += max(0.0, laying - left * (1 - 1 / MARGIN)) / fits
+    reserve += around * fits
     left = max(left - reserve, MOST_KEPT * left, 1.0)
     a_fit = left / (MARGIN * fits)
     steps = int(max(1, min(a_fit / seconds, MOST_STEPS)))
@@ -107,7 +109,8 @@ def plan_steps(
         reason += "; a net learns little in so few: give it more time, or take a quicker one"
     return Plan(
         steps=steps, reason=reason, precision=precision, seconds=a_fit,
-        all_seconds=steps < MOST_STEPS, short=_short(before, budget, steps, fits),
+        all_seconds=steps < MOST_STEPS, until=left + (fits - 1) * around,
+        short=_short(before, budget, steps, fits),
     )  # fmt: skip
 
 
