@@ -157,7 +157,7 @@ class Study(Recipe):
         """Return what `Model.make` gets beside the data's facts."""
         return {}
 
-    def options_of(self, model: Model) -> dict[str, Any]:
+    def options_of(self, model: Model, dataset: Dataset) -> dict[str, Any]:
         """Return the options of the model that is asked for; a baseline has none."""
         return self.options() if model.name == self.model else {}
 
@@ -317,7 +317,7 @@ class Study(Recipe):
 
     def _maker(self, model: Model, dataset: Dataset) -> Callable[[], Any]:
         n_outputs = max(1, len(dataset.classes))
-        options = self.options_of(model)
+        options = self.options_of(model, dataset)
         facts = dataset.facts | {"classes": dataset.classes}
         return lambda: model.make(facts, dataset.task, n_outputs, **options)
 

@@ -177,8 +177,15 @@ class Segment(DenseStudy):
             return super()._split(dataset, by)
         from neuroloom.microscopy.data import folds_in_space
 
-        one = self.folds == 1 or (self.folds is None and dataset.table["part"].max() == 2)
-        return folds_in_space(dataset, one=one)
+        return folds_in_space(dataset, one=self._count_folds(dataset) == 1)
+
+    def _count_folds(self, dataset: Dataset) -> int:
+        if self.split != "space":
+            return super()._count_folds(dataset)
+        if self.folds is not None:
+            return self.folds
+        strips = int(dataset.table["part"].max())
+        return 1 if strips == 2 else strips
 
     def _maker(self, model: Model, dataset: Dataset) -> Callable[[], Any]:
         """Let objects, whose pixels are parts of a diameter, be seen at one size."""

@@ -374,6 +374,30 @@ def test_folds_0_judges_nothing_and_keeps_a_model(data, tmp_path):
     assert len(done.predict(data)) == 2 * 5
 
 
+@pytest.mark.parametrize(
+    ("fields", "fits"),
+    [
+        ({}, (4, 5)),
+        ({"folds": 2, "seeds": 3}, (6, 3)),
+        ({"folds": 1, "final": "refit"}, (2, 2)),
+        ({"test": ["toy_001"]}, (1, 2)),
+        ({"folds": 0}, (1, 1)),
+    ],
+)
+def test_nets_are_planned_for_the_time_that_a_fit_gets(data, fields, fits):
+    """Of three animals each net got 5 of 16 hours, and was planned for 3: the least that fit."""
+    study = Segment(**{key: v for key, v in SMALL.items() if key != "folds"} | fields)
+    study = study.model_copy(update={"budget": "60s"})
+    dataset = study.read(data).labelled()
+    planned = [
+        study._maker(study.find(name), dataset)().wishes.budget_s
+        for name in ("dynunet", "voxel-logistic")
+    ]
+    assert planned == pytest.approx([60 / count for count in fits])
+    if "folds" not in fields:
+        assert len(study.prepare(data).folds) == fits[0]
+
+
 def in_folders(data: Path, root: Path) -> Path:
     """Copy the labelled cases below train/ and, the last, test/."""
     for k in range(4):

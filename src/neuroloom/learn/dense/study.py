@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -13,7 +13,7 @@ from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.recipe import setting
 from neuroloom.core.recording import voxel_share
-from neuroloom.core.split import Fold, Split, make_folds, unit_keys
+from neuroloom.core.split import Fold, Split, default_unit, make_folds, unit_keys
 from neuroloom.learn.study import Prepared, Study
 from neuroloom.learn.training.budget import Plan, parse_budget
 
@@ -155,11 +155,9 @@ class DenseStudy(Study):
         """Return what is wished of a net beside what the data say."""
         from neuroloom.learn.dense.data.read import keys_of
 
-        seconds = self._seconds_of_fold()
         wishes: dict[str, Any] = {
             "configuration": self.configuration,
             "keys": keys_of(self.plan),
-            "budget_s": None if seconds is None else seconds / self.seeds,
             "loss": self.loss or "dice-ce",
             "missing": self.missing,
             "contrasts": self.contrasts,
@@ -178,23 +176,30 @@ class DenseStudy(Study):
             wishes["augment"] = tuple(self.augment)
         return wishes
 
-    def options_of(self, model: Model) -> dict[str, Any]:
-        """Tell the baseline the time, too: of large images it looks at no more than it bears.
+    def options_of(self, model: Model, dataset: Dataset) -> dict[str, Any]:
+        """Tell a net, and the baseline, the time of a fit: what they look at is what it bears."""
+        own = {"budget_s": self._seconds_of_fit(model, dataset)}
+        known = model.name in (self.model, BASELINE)
+        return super().options_of(model, dataset) | (own if known else {})
 
-        A fit on all cases comes after those of the folds.
-        """
+    def _seconds_of_fit(self, model: Model, dataset: Dataset) -> float | None:
+        """Return the wall time of a fit, on a fold or on all cases, s; None: budget is no time."""
         seconds = parse_budget(self.budget).seconds
-        own = {"budget_s": None if seconds is None else seconds / (self._count_folds() + 1)}
-        return (own if model.name == BASELINE else {}) | super().options_of(model)
+        if seconds is None:
+            return None
+        fits = self._count_folds(dataset) + self._refits(model)
+        return seconds / max(1, fits) / (self.seeds if model.is_net else 1)
 
-    def _seconds_of_fold(self) -> float | None:
-        """Return the wall time of a fold, s; None where the budget is no time."""
-        seconds = parse_budget(self.budget).seconds
-        return None if seconds is None else seconds / max(1, self._count_folds())
-
-    def _count_folds(self) -> int:
-        """Return how many folds there are, as far as settings tell."""
-        return 1 if self.test else USUAL_FOLDS if self.folds is None else self.folds
+    def _count_folds(self, dataset: Dataset) -> int:
+        """Return how many folds `_split` makes of these cases, to be judged."""
+        if self.test or self.stated(dataset):
+            return 1
+        if self.folds is not None:
+            return self.folds
+        by = self.split or default_unit(dataset.table)
+        if by in ("time", "random"):
+            return USUAL_FOLDS
+        return min(USUAL_FOLDS, len(set(unit_keys(dataset.table, by))))
 
     def flat_settings(self) -> list[str]:
         """Return the names of settings that only a 2-D net obeys, where they are set."""
@@ -305,11 +310,6 @@ class DenseStudy(Study):
             folds = make_folds(dataset.table, rule)
         refuse_copies(dataset, folds)
         return folds
-
-    def _maker(self, model: Model, dataset: Dataset) -> Callable[[], Any]:
-        """Let a net be planned for the time of all folds, where the data state a single one."""
-        study = self.model_copy(update={"folds": 1}) if self.stated(dataset) else self
-        return super(DenseStudy, study)._maker(model, dataset)
 
     def _refuse_idle_settings(self, model: Model) -> None:
         super()._refuse_idle_settings(model)
