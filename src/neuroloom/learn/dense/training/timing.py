@@ -20,6 +20,7 @@ MARGIN = 1.02  # a fit keeps its time, but for what lies around its steps: if it
 MOST_STEPS = 100_000  # that are planned; a fit that has so many does not take more
 FEW_STEPS = 150  # of 55 to 106 on the hippocampus, one of three nets learnt nothing
 SCORE_S = 0.06  # of a case and million voxels, where a study does not say how long judging takes
+JUDGED = 1 / 3  # of the time for the report, that judging may take: more is kept beside it
 MOST_BEFORE = 0.75  # of the time, that may go by before training without an objection
 MOST_KEPT = 0.5  # of the time that is left, for predicting, scoring and the report
 # What a setting says, as `fit.Training` has it; None is chosen by measurement, or by the net.
@@ -89,7 +90,8 @@ def plan_steps(
     precision, seconds = chosen_precision(measured, wanted)
     held_out = [row for fold in prepared.folds for row in fold.test]
     predicting, judging = _seconds_held_out(learner, dataset, held_out, judge)
-    reserve = seconds_for_report(budget, judged=bool(held_out)) + judging
+    reserve = seconds_for_report(budget, judged=bool(held_out))
+    reserve += max(0.0, judging - JUDGED * reserve)
     around = predicting / max(1, len(prepared.folds)) + getattr(learner, "overhead_s", 0.0)
     left -= time.monotonic() - began
     before = budget - left
