@@ -41,7 +41,7 @@ class Event(NamedTuple):
 
 @dataclass(frozen=True)
 class Stretches:
-    """Looks of short stretches of tracks; one row each, in time.
+    """Looks of short stretches of tracks, as measured; one row each, in time.
 
     Parameters
     ----------
@@ -49,15 +49,53 @@ class Stretches:
         Shape (stretch,): its middle, and whose it is.
     looks
         Shape (stretch, feature).
-    between
-        Shape (feature,): variance between animals, where looks are in units of the spread inside a
-        track; None where they are as they were measured.
     """
 
     frame: np.ndarray
     track: np.ndarray
     looks: np.ndarray
-    between: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Whitened(Stretches):
+    """Looks in units of the spread inside a track.
+
+    Parameters
+    ----------
+    between
+        Shape (feature,): variance between animals.
+    """
+
+    between: np.ndarray
+
+
+@dataclass(frozen=True)
+class Known:
+    """What looks say of whole tracks.
+
+    Parameters
+    ----------
+    count
+        Shape (track,): stretches.
+    total
+        Shape (track, feature): their sum.
+    between
+        Shape (feature,): variance between animals.
+    """
+
+    count: np.ndarray
+    total: np.ndarray
+    between: np.ndarray
+
+    def against(self, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+        """Return what looks say against two tracks being one animal, shape (pair,).
+
+        A negative log-likelihood less that of two animals, at most `STRONGEST` either way.
+        """
+        own = unlikely(self.count, self.total, self.between)
+        count, total = self.count[one] + self.count[other], self.total[one] + self.total[other]
+        both = unlikely(count, total, self.between)
+        return np.clip(both - own[one] - own[other], -STRONGEST, STRONGEST)
 
 
 def see(
@@ -110,7 +148,7 @@ def _middle_of(values: np.ndarray) -> np.ndarray:
     return np.where(known, np.nanmedian(np.where(known, values, 0.0), 0), np.nan)
 
 
-def whiten(seen: Stretches, swaps: Sequence[Swap | Event]) -> Stretches | None:
+def whiten(seen: Stretches, swaps: Sequence[Swap | Event]) -> Whitened | None:
     """Return looks over their spread inside a track, None where they tell no animals apart.
 
     The spread is that of stretches of a track which lie at least half as far apart as the swaps
@@ -150,7 +188,8 @@ def whiten(seen: Stretches, swaps: Sequence[Swap | Event]) -> Stretches | None:
     best = best[power[best] - 1 > CLEAR]
     if not len(best):
         return None
-    return replace(seen, looks=values @ root.T @ axes[:, best], between=power[best] - 1)
+    looks = values @ root.T @ axes[:, best]
+    return Whitened(seen.frame, seen.track, looks, power[best] - 1)
 
 
 def _runs(
@@ -192,18 +231,12 @@ def _weights(seen: Stretches, swaps: Sequence[Swap | Event]) -> np.ndarray:
     return out
 
 
-def alike(seen: Stretches, swaps: Sequence[Swap], tracks: int) -> np.ndarray:
-    """Return what looks say against two tracks being one animal (track, track).
-
-    A negative log-likelihood less that of two animals, at most `STRONGEST` either way.
-    """
+def know(seen: Whitened, swaps: Sequence[Swap], tracks: int) -> Known:
+    """Return what looks say of each track."""
     weight = _weights(seen, swaps)
-    count = np.bincount(seen.track, weight, tracks)
     total = np.zeros((tracks, len(seen.between)))
     np.add.at(total, seen.track, weight[:, None] * seen.looks)
-    own = unlikely(count, total, seen.between)
-    both = unlikely(count[:, None] + count, total[:, None] + total, seen.between)
-    return np.clip(both - own[:, None] - own, -STRONGEST, STRONGEST)
+    return Known(np.bincount(seen.track, weight, tracks), total, seen.between)
 
 
 def meetings(
@@ -225,9 +258,9 @@ def meetings(
     where[frames, identity[frames, slots]] = middles[frames, slots]
     rows = np.arange(len(where))
     for place in where.transpose(1, 2, 0):
-        known = np.isfinite(place[0])
-        for axis in place if known.any() else ():
-            axis[:] = np.interp(rows, rows[known], axis[known])
+        there = np.isfinite(place[0])
+        for axis in place if there.any() else ():
+            axis[:] = np.interp(rows, rows[there], axis[there])
     out = []
     for one, other in combinations(range(animals), 2):
         near = np.linalg.norm(where[:, one] - where[:, other], axis=-1) < within
@@ -241,10 +274,10 @@ def with_meetings(
     listed: list[Event], met: list[tuple[int, int, int, int]], patience: int
 ) -> list[Event]:
     """Return events in time: those that motion saw, and the meetings at which it saw none."""
-    known = {pair: np.array([listed[k].frame for k in rows]) for pair, rows in _by_pair(listed)}
+    said = {pair: np.array([listed[k].frame for k in rows]) for pair, rows in _by_pair(listed)}
     out = list(listed)
     for first, last, one, other in met:
-        frames = known.get((one, other), np.zeros(0))
+        frames = said.get((one, other), np.zeros(0))
         if not ((frames >= first - patience) & (frames <= last + patience)).any():
             out.append(Event((first + last) // 2, one, other, UNSEEN, "crossing"))
     return sorted(out)
@@ -295,7 +328,7 @@ def settle(
 
 
 def _exchanged(
-    identity: np.ndarray, events: list[Event], seen: Stretches
+    identity: np.ndarray, events: list[Event], seen: Whitened
 ) -> tuple[np.ndarray, np.ndarray, list[Event]]:
     """Return identities, tracks of the stretches and events after all exchanges that gain.
 
@@ -316,7 +349,7 @@ def _exchanged(
 
 
 def _prices(
-    seen: Stretches, track: np.ndarray, events: list[Event], pair: tuple[int, int], rows: list[int]
+    seen: Whitened, track: np.ndarray, events: list[Event], pair: tuple[int, int], rows: list[int]
 ) -> list[tuple[float, int, int]]:
     """Return what exchanges of a pair cost more, with the event from and to (-1: the end)."""
     spans = [
@@ -326,7 +359,7 @@ def _prices(
     stop = np.array([np.inf if k < 0 else events[k].frame for _, k in spans])
     own = [e for e in events if {e.one, e.other} & set(pair)]
     here = np.flatnonzero(np.isin(track, pair))
-    part = Stretches(seen.frame[here], track[here], seen.looks[here], seen.between)
+    part = Whitened(seen.frame[here], track[here], seen.looks[here], seen.between)
     weight = _weights(part, own)
     sums = [_sums(part, weight, name, start, stop) for name in pair]
     (all_a, in_a), (all_b, in_b) = sums
@@ -341,7 +374,7 @@ def _prices(
 
 
 def _sums(
-    part: Stretches, weight: np.ndarray, name: int, start: np.ndarray, stop: np.ndarray
+    part: Whitened, weight: np.ndarray, name: int, start: np.ndarray, stop: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return count and sum of looks (…, 1 + direction) of a track: of all, and of each span."""
     own = np.flatnonzero(part.track == name)
@@ -357,7 +390,7 @@ def _cost(sums: np.ndarray, between: np.ndarray) -> np.ndarray:
 
 def _exchange(
     identity: np.ndarray,
-    seen: Stretches,
+    seen: Whitened,
     track: np.ndarray,
     events: list[Event],
     span: tuple[int, int],
@@ -374,5 +407,5 @@ def _exchange(
         if k in span:
             events[k] = event._replace(odds=-event.odds)
         elif frame <= event.frame < stop:
-            names = sorted(called.get(name, name) for name in (event.one, event.other))
-            events[k] = event._replace(one=names[0], other=names[1])
+            pair = sorted(called.get(name, name) for name in (event.one, event.other))
+            events[k] = event._replace(one=pair[0], other=pair[1])

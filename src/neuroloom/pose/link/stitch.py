@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neuroloom.pose.link.appearance import Stretches, alike
+from neuroloom.pose.link.appearance import Known, Whitened, know
 from neuroloom.pose.link.follow import Swap
 
 RECENT = 8  # frames at an end of a tracklet from which its velocity is read
@@ -35,9 +35,8 @@ class Ends:
         Shape (tracklet, 2 ends, 2): middles of the body at the first and the last frame, px.
     speed
         The same, px / frame.
-    unlike
-        Shape (tracklet, tracklet): what looks say against two being one animal, a negative
-        log-odds; None where they say nothing.
+    looks
+        What they say of each; None where they tell no animals apart.
     """
 
     first: np.ndarray
@@ -45,13 +44,13 @@ class Ends:
     count: np.ndarray
     place: np.ndarray
     speed: np.ndarray
-    unlike: np.ndarray | None = None
+    looks: Known | None = None
 
 
 def find_ends(
     middles: np.ndarray,
     tracklets: np.ndarray,
-    seen: Stretches | None = None,
+    seen: Whitened | None = None,
     swaps: Sequence[Swap] = (),
 ) -> Ends:
     """Return where and how each tracklet begins and ends.
@@ -75,7 +74,7 @@ def find_ends(
         np.array([len(frames) for frames, _ in paths], int),
         np.array([row[0] for row in rows]).reshape(-1, 2, 2),
         np.array([row[1] for row in rows]).reshape(-1, 2, 2),
-        None if seen is None else alike(seen, swaps, len(paths)),
+        None if seen is None else know(seen, swaps, len(paths)),
     )
 
 
@@ -193,8 +192,8 @@ def link_costs(
     # Student's t: an animal may have been carried off, or have run as never while it was seen.
     cost = (HEAVY + 2) / 2 * np.log1p(off.sum(-1) / (2 * HEAVY * spread))
     cost = cost + np.log(2 * np.pi * spread) - np.log(area)
-    if ends.unlike is not None:
-        cost = cost + ends.unlike[before, after]
+    if ends.looks is not None:
+        cost = cost + ends.looks.against(before, after)
     return np.where(gap > 0, cost, np.inf)
 
 

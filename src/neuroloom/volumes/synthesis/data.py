@@ -28,6 +28,7 @@ from neuroloom.volumes.whole.targets import labels_of, with_folders
 
 if TYPE_CHECKING:
     from neuroloom.io.cases import Case, FoundCases
+    from neuroloom.io.cases.check import Use
 
 FACTOR = 2
 UNLIKE = 1.1
@@ -72,7 +73,7 @@ def read_pairs(
     DataError
         One that lists every case that cannot serve.
     """
-    use = "model" if labelled else "image"
+    use: Use = "model" if labelled else "image"
     findings = audited(found, labels=False, use=use, whole=facts is not None)
     found = measured_alike(found, (facts or {}).get("unit"))
     frame = Frame.of(facts) if facts else even(frame_of(found, Wish(size=size)))
