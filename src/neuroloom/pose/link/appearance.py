@@ -144,8 +144,10 @@ def _rows(
 
 def _middle_of(values: np.ndarray) -> np.ndarray:
     """Return the median of each feature, NaN where it was never seen."""
-    known = np.isfinite(values).any(0)
-    return np.where(known, np.nanmedian(np.where(known, values, 0.0), 0), np.nan)
+    count = np.isfinite(values).sum(0)
+    ranked = np.sort(values, 0)  # what is unknown goes to the end
+    at = np.maximum(np.stack([(count - 1) // 2, count // 2]), 0)
+    return np.take_along_axis(ranked, np.minimum(at, len(values) - 1), 0).mean(0)
 
 
 def whiten(seen: Stretches, swaps: Sequence[Swap | Event]) -> Whitened | None:
