@@ -514,9 +514,11 @@ def test_a_field_is_the_same_through_command_line_and_yaml(name, info, parsed):
 def test_a_model_is_the_same_under_its_short_and_its_full_name(name):
     recipe = of(name)
     for model in registry.names("model", recipe.family):
-        short, full = (recipe(model=one) for one in (model, f"{recipe.family}/{model}"))
+        both = (model, f"{recipe.family}/{model}")
+        short, full = (recipe(model=one, budget="6 steps") for one in both)
         assert short.settings() == full.settings()
-        assert short.options_of(short.find(model)) == full.options_of(full.find(model))
+        # A budget of steps is shared out among no folds: no data are looked at.
+        assert short.options_of(short.find(model), None) == full.options_of(full.find(model), None)
         assert short.baseline("") == full.baseline("")
     if "models" in recipe.model_fields:
         names = registry.names("model", recipe.family)

@@ -38,7 +38,7 @@ def sections(tmp_path_factory):
 def test_sections_of_one_tissue_are_split_in_space(sections):
     prepared = Segment(**STRIPS, folds=2).prepare(sections)
     assert prepared.by == "space"
-    own = Segment(**SECTIONS | {"budget": "60s"}, split="space")
+    own = Segment(**STRIPS | {"budget": "60s"}, split="space")
     strips = own.read(sections).labelled()
     fits = len(own._split(strips, "space"))
     assert own._maker(own.find("dynunet"), strips)().wishes.budget_s == pytest.approx(60 / fits)

@@ -45,7 +45,7 @@ def check_cases(
     >>> from pathlib import Path
     >>> from neuroloom.io.cases import Case
     >>> check_cases([Case("a", (Path("nowhere.nii.gz"),))])[0].text
-    'nowhere.nii.gz: there is no such file.'
+    'nowhere.nii.gz: there is no such file or folder.'
     """
     allowed = None if classes is None else {0, *_numbers(classes)}
     if allowed is not None and ignore is not None:

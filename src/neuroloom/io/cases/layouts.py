@@ -82,7 +82,6 @@ class Layout:
     rows: list[Row]
     sentence: str
     notes: list[str] = field(default_factory=list)
-    doubts: list[str] = field(default_factory=list)  # of what was passed over, to be warned of
     channels: list[str] = field(default_factory=list)
     classes: dict[int, str] | None = None
     names: dict[int, str] = field(default_factory=dict)
@@ -96,6 +95,7 @@ class Layout:
     tells_contrasts: bool = False
     alone: list[str] = field(default_factory=list)
     clashes: dict[str, str] = field(default_factory=dict)
+    doubts: list[str] = field(default_factory=list)  # of what was passed over, to be warned of
 
     def unlabelled(self) -> Layout:
         """Return the same without labels and what is declared of them."""
