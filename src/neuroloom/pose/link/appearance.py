@@ -26,6 +26,7 @@ CLEAR = 0.1  # variance between animals, over that inside a track, that is looke
 HELD = 1.0  # stretches between two meetings that count at most: looks last, and so do errors
 UNSEEN = 9.0  # negative log-odds of a swap at a meeting where motion saw one way only
 STRONGEST = 12.0  # ... that looks outweigh at most
+PAIRED = 200  # stretches of a run, at most, of which pairs tell how much looks change
 ON_END = 3  # events of a pair up to which names are tried the other way round
 
 
@@ -123,20 +124,27 @@ def see(
     return Stretches(frame[order], track[order], whole[order])
 
 
+def _cuts(swaps: Sequence[Swap | Event]) -> dict[int, np.ndarray]:
+    """Return the frames, in time, at which each track may have changed names."""
+    out = defaultdict(list)
+    for swap in swaps:
+        out[swap.one].append(swap.frame)
+        out[swap.other].append(swap.frame)
+    return {name: np.sort(frames) for name, frames in out.items()}
+
+
 def _rows(
     tracks: np.ndarray, usable: np.ndarray, swaps: Sequence[Swap | Event]
 ) -> dict[tuple[int, int, int], np.ndarray]:
     """Return the frames and slots of each stretch by its track, and its place among the swaps."""
-    cuts = defaultdict(list)
-    for swap in swaps:
-        cuts[swap.one].append(swap.frame)
-        cuts[swap.other].append(swap.frame)
+    cuts, never = _cuts(swaps), np.zeros(0)
     out = defaultdict(list)
     frames, slots = np.nonzero(usable)
     names = tracks[frames, slots]
-    for name in np.unique(names).tolist():
-        own = np.flatnonzero(names == name)
-        after = np.searchsorted(np.sort(cuts[name]), frames[own], "right")
+    order = np.argsort(names, kind="stable")
+    for own in np.split(order, np.flatnonzero(np.diff(names[order])) + 1) if len(order) else ():
+        name = int(names[own[0]])
+        after = np.searchsorted(cuts.get(name, never), frames[own], "right")
         for row, run in zip(own.tolist(), after.tolist(), strict=True):
             out[name, run, int(frames[row]) // STRETCH].append((frames[row], slots[row]))
     return {key: np.array(own) for key, own in out.items() if len(own) >= FEWEST}
@@ -172,11 +180,13 @@ def whiten(seen: Stretches, swaps: Sequence[Swap | Event]) -> Whitened | None:
     """
     values = np.nan_to_num(seen.looks - _middle_of(seen.looks)) if len(seen.looks) else seen.looks
     values = values[:, values.std(0) > 0] if len(values) >= ENOUGH else values[:, :0]
+    values = values / values.std(0)  # grey levels beside logarithms of lengths
     if not values.shape[1]:
         return None
     total = np.cov(values.T).reshape(values.shape[1], -1)
     inside, free = PRIOR * total, PRIOR
-    for own in _runs(seen.frame, seen.track, swaps):
+    for whole in _runs(seen.frame, seen.track, swaps):
+        own = whole[:: -(-len(whole) // PAIRED)]
         lag = np.abs(seen.frame[own, None] - seen.frame[own])
         one, other = np.nonzero(np.triu(lag >= max(lag.max() / 2, 1)))
         if len(one):
@@ -198,12 +208,11 @@ def _runs(
     frame: np.ndarray, track: np.ndarray, swaps: Sequence[Swap | Event]
 ) -> Iterator[np.ndarray]:
     """Yield the rows of each track between two of its swaps, in time."""
-    for name in np.unique(track):
-        ends = np.sort([swap.frame for swap in swaps if name in (swap.one, swap.other)])
-        own = np.flatnonzero(track == name)
-        yield from np.split(
-            own, np.flatnonzero(np.diff(np.searchsorted(ends, frame[own], "right"))) + 1
-        )
+    cuts, never = _cuts(swaps), np.zeros(0)
+    order = np.argsort(track, kind="stable")
+    for own in np.split(order, np.flatnonzero(np.diff(track[order])) + 1) if len(order) else ():
+        place = np.searchsorted(cuts.get(int(track[own[0]]), never), frame[own], "right")
+        yield from np.split(own, np.flatnonzero(np.diff(place)) + 1)
 
 
 def unlikely(count: np.ndarray, total: np.ndarray, between: np.ndarray) -> np.ndarray:
@@ -242,7 +251,7 @@ def know(seen: Whitened, swaps: Sequence[Swap], tracks: int) -> Known:
 
 
 def meetings(
-    middles: np.ndarray, identity: np.ndarray, animals: int, within: float
+    middles: np.ndarray, identity: np.ndarray, animals: int, within: float, patience: int
 ) -> list[tuple[int, int, int, int]]:
     """Return (first frame, last frame, one, other) of each time that two animals were near.
 
@@ -254,6 +263,8 @@ def meetings(
         Shape (time, slot), -1 for none.
     within
         px.
+    patience
+        Frames apart for less than which two are together still.
     """
     where = np.full((len(middles), animals, 2), np.nan)
     frames, slots = np.nonzero(identity >= 0)
@@ -268,7 +279,10 @@ def meetings(
         near = np.linalg.norm(where[:, one] - where[:, other], axis=-1) < within
         steps = np.diff(np.concatenate([[0], near.astype(int), [0]]))
         starts, stops = np.flatnonzero(steps > 0), np.flatnonzero(steps < 0)
-        out += [(int(a), int(b) - 1, one, other) for a, b in zip(starts, stops, strict=True)]
+        parted = starts[1:] - stops[:-1] >= patience
+        first = starts[np.concatenate([[True], parted])] if len(starts) else starts
+        last = stops[np.concatenate([parted, [True]])] if len(stops) else stops
+        out += [(int(a), int(b) - 1, one, other) for a, b in zip(first, last, strict=True)]
     return out
 
 
@@ -317,16 +331,17 @@ def settle(
     events
         With the names, and the odds of motion and looks together, that they have then.
     """
-    first = whiten(seen, events)
-    if first is None:
-        return identity, events
+    first = whiten(seen, events) or _blind(seen)
     _, tried, after = _exchanged(identity, events, first)
     doubtful = [event for event in after if event.odds < UNSEEN]
-    second = whiten(replace(seen, track=tried), doubtful)
-    if second is None:
-        return identity, events
+    second = whiten(replace(seen, track=tried), doubtful) or _blind(seen)
     names, _, after = _exchanged(identity, events, replace(second, track=seen.track))
     return names, after
+
+
+def _blind(seen: Stretches) -> Whitened:
+    """Return stretches whose looks say nothing, so that motion alone decides."""
+    return Whitened(seen.frame, seen.track, np.zeros((len(seen.frame), 0)), np.zeros(0))
 
 
 def _exchanged(
@@ -338,22 +353,39 @@ def _exchanged(
     best of all first, until nothing is gained.
     """
     identity, track, events = identity.copy(), seen.track.copy(), list(events)
+    prices: dict[tuple[int, int], list[tuple[float, int, int]]] = {}
     for _ in range(2 * len(events)):
-        prices = [row for pair in _by_pair(events) for row in _prices(seen, track, events, *pair)]
-        price, first, last = min(prices, default=(0.0, -1, -1))
+        for pair, rows in _by_pair(events):
+            if pair not in prices:
+                prices[pair] = _prices(seen, track, events, pair, rows)
+        every = (row for rows in prices.values() for row in rows)
+        price, first, last = min(every, default=(0.0, -1, -1))
         if price > -1e-6:
             break
+        both = {events[first].one, events[first].other}
         stop = len(identity) if last < 0 else events[last].frame
         _exchange(identity, seen, track, events, (first, last), stop)
-    ends = [row for pair in _by_pair(events) for row in _prices(seen, track, events, *pair)]
-    odds = {first: price for price, first, last in ends if last < 0}
+        prices = {pair: rows for pair, rows in prices.items() if not both & set(pair)}
+    odds = {}
+    for pair, rows in _by_pair(events):
+        told = _prices(seen, track, events, pair, rows, most=STRONGEST)
+        odds |= {first: price for price, first, last in told if last < 0}
     return identity, track, [event._replace(odds=odds[k]) for k, event in enumerate(events)]
 
 
 def _prices(
-    seen: Whitened, track: np.ndarray, events: list[Event], pair: tuple[int, int], rows: list[int]
+    seen: Whitened,
+    track: np.ndarray,
+    events: list[Event],
+    pair: tuple[int, int],
+    rows: list[int],
+    most: float = np.inf,
 ) -> list[tuple[float, int, int]]:
-    """Return what exchanges of a pair cost more, with the event from and to (-1: the end)."""
+    """Return what exchanges of a pair cost more, with the event from and to (-1: the end).
+
+    Looks gain at most `STRONGEST` at an event, and lose at most `most`: names that they exchanged
+    against motion are no surer than that.
+    """
     spans = [
         (k, later) for i, k in enumerate(rows) for later in [-1, *rows[i + 1 : i + 1 + ON_END]]
     ]
@@ -370,8 +402,8 @@ def _prices(
     out = []
     for (k, later), gain in zip(spans, after - before, strict=True):
         odds = events[k].odds + (0.0 if later < 0 else events[later].odds)
-        most = STRONGEST * (1 if later < 0 else 2)
-        out.append((float(odds + max(gain, -most)), k, later))
+        places = 1 if later < 0 else 2
+        out.append((float(odds + np.clip(gain, -STRONGEST * places, most * places)), k, later))
     return out
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -47,12 +47,7 @@ class Ends:
     looks: Known | None = None
 
 
-def find_ends(
-    middles: np.ndarray,
-    tracklets: np.ndarray,
-    seen: Whitened | None = None,
-    swaps: Sequence[Swap] = (),
-) -> Ends:
+def find_ends(middles: np.ndarray, tracklets: np.ndarray) -> Ends:
     """Return where and how each tracklet begins and ends.
 
     Parameters
@@ -61,10 +56,6 @@ def find_ends(
         Shape (time, slot, 2), px: of the bodies.
     tracklets
         Shape (time, slot), as `follow` gives them: 0, 1, … without gaps, -1 for none.
-    seen
-        Looks of the tracklets.
-    swaps
-        Where two may have changed names.
     """
     paths = paths_of(tracklets)
     rows = [_end_of(middles, *path) for path in paths]
@@ -74,8 +65,22 @@ def find_ends(
         np.array([len(frames) for frames, _ in paths], int),
         np.array([row[0] for row in rows]).reshape(-1, 2, 2),
         np.array([row[1] for row in rows]).reshape(-1, 2, 2),
-        None if seen is None else know(seen, swaps, len(paths)),
     )
+
+
+def with_looks(ends: Ends, seen: Whitened | None, swaps: Sequence[Swap]) -> Ends:
+    """Return the ends with what looks say of the tracklets.
+
+    Parameters
+    ----------
+    seen
+        Looks of the tracklets, None where they tell no animals apart.
+    swaps
+        Where two may have changed names.
+    """
+    if seen is None:
+        return ends
+    return replace(ends, looks=know(seen, swaps, len(ends.first)))
 
 
 def paths_of(tracklets: np.ndarray) -> list[tuple[np.ndarray, ...]]:
@@ -197,7 +202,9 @@ def link_costs(
     return np.where(gap > 0, cost, np.inf)
 
 
-def stitch(ends: Ends, costs: Costs, animals: int) -> tuple[np.ndarray, list[Swap]]:
+def stitch(
+    ends: Ends, costs: Costs, animals: int, blind: Costs | None = None
+) -> tuple[np.ndarray, list[Swap]]:
     """Put tracklets together to the paths of so many animals, at the least cost in all.
 
     A min-cost flow of `animals` units through the tracklets, solved as an assignment: each
@@ -212,6 +219,9 @@ def stitch(ends: Ends, costs: Costs, animals: int) -> tuple[np.ndarray, list[Swa
         From (pair,) tracklets before and after to what each link costs, as `link_costs` does.
     animals
         How many paths there are at most.
+    blind
+        The costs without looks, of which the odds of the swaps are: what looks say of these is
+        weighed afterwards. Negative where looks have outweighed motion. The same if not given.
 
     Returns
     -------
@@ -239,7 +249,7 @@ def stitch(ends: Ends, costs: Costs, animals: int) -> tuple[np.ndarray, list[Swa
         paths.append(path)
     for name, path in enumerate(paths):
         animal[path] = name
-    return animal, _exchangeable(ends, costs, after)
+    return animal, _exchangeable(ends, costs, blind or costs, after)
 
 
 def _soonest(ends: Ends) -> tuple[np.ndarray, np.ndarray]:
@@ -278,15 +288,21 @@ def _best_followers(ends: Ends, costs: Costs, animals: int) -> np.ndarray:
     return after
 
 
-def _exchangeable(ends: Ends, costs: Costs, after: np.ndarray) -> list[Swap]:
-    """Return pairs of links whose exchange costs little more."""
+def _exchangeable(ends: Ends, costs: Costs, blind: Costs, after: np.ndarray) -> list[Swap]:
+    """Return pairs of links whose exchange costs little more, by motion or by all, and its odds."""
     links = np.flatnonzero((after >= 0) & (after != np.arange(len(after))))
     i, j = _at_once(ends, links, after[links])
-    odds = costs(i, after[j]) + costs(j, after[i]) - costs(i, after[i]) - costs(j, after[j])
+
+    def more(price: Costs) -> np.ndarray:
+        exchanged = price(i, after[j]) + price(j, after[i])
+        return exchanged - price(i, after[i]) - price(j, after[j])
+
+    whole, odds = more(costs), more(blind)
+    least = 0.0 if blind is costs else -np.inf
     return [
-        Swap(int(ends.first[[one, other]].min()), int(one), int(other), max(float(own), 0.0))
-        for one, other, own in zip(after[i], after[j], odds, strict=True)
-        if own < TOO_CLOSE
+        Swap(int(ends.first[[one, other]].min()), int(one), int(other), max(float(own), least))
+        for one, other, own, all_told in zip(after[i], after[j], odds, whole, strict=True)
+        if min(own, all_told) < TOO_CLOSE
     ]
 
 

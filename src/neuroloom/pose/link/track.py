@@ -11,7 +11,6 @@ import numpy as np
 from neuroloom.core.errors import DataError
 from neuroloom.pose.alike import body_centres, body_scale, suppress
 from neuroloom.pose.link.appearance import (
-    UNSEEN,
     Event,
     meetings,
     see,
@@ -21,7 +20,14 @@ from neuroloom.pose.link.appearance import (
 )
 from neuroloom.pose.link.follow import Swap, follow
 from neuroloom.pose.link.motion import estimate_motion
-from neuroloom.pose.link.stitch import find_ends, learn_drift, link_costs, stitch
+from neuroloom.pose.link.stitch import (
+    TOO_CLOSE,
+    find_ends,
+    learn_drift,
+    link_costs,
+    stitch,
+    with_looks,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -185,16 +191,20 @@ def link(
     raw, swaps = follow(points, animals, motion, patience=patience)
     middles = body_centres(points)
     tracklets, swaps = _tidy(raw, swaps)
-    alone = _alone(middles, motion.scale)
-    seen = None if looks is None else whiten(see(looks, tracklets, alone, swaps), swaps)
-    ends = find_ends(middles, tracklets, seen, swaps)
+    looks = looks if animals > 1 else None
+    alone = None if looks is None else _alone(middles, motion.scale)
+    ends = find_ends(middles, tracklets)
     drift, arena = learn_drift(middles, tracklets), _arena(middles, motion.scale)
-    animal, gaps = stitch(ends, partial(link_costs, ends, drift, arena), animals)
+    costs = blind = partial(link_costs, ends, drift, arena)
+    if looks is not None and alone is not None:
+        seen = whiten(see(looks, tracklets, alone, swaps), swaps)
+        costs = partial(link_costs, with_looks(ends, seen, swaps), drift, arena)
+    animal, gaps = stitch(ends, costs, animals, blind)
     animal = _in_order(animal)
     identity = np.where(tracklets >= 0, animal[tracklets], -1)
     events = _events({"crossing": swaps, "gap": gaps}, animal)
-    if looks is not None:
-        met = meetings(middles, identity, animals, motion.scale)
+    if looks is not None and alone is not None:
+        met = meetings(middles, identity, animals, motion.scale, patience)
         events = with_meetings(events, met, patience)
         identity, events = settle(identity, events, see(looks, identity, alone, events))
     return Linked(identity, animals, _swap_table(events))
@@ -233,11 +243,15 @@ def link_nearest(points: np.ndarray, animals: int) -> np.ndarray:
     return out
 
 
-def _alone(middles: np.ndarray, scale: float) -> np.ndarray:
+def _alone(middles: np.ndarray, scale: float, block: int = 2000) -> np.ndarray:
     """Return (time, slot): whether no other body is nearer than its size."""
-    apart = np.linalg.norm(middles[:, :, None] - middles[:, None], axis=-1)
-    apart[:, *np.diag_indices(apart.shape[1])] = np.inf
-    return np.nan_to_num(apart, nan=np.inf).min(-1) > scale
+    out = np.ones(middles.shape[:2], bool)
+    for first in range(0, len(middles), block):
+        here = middles[first : first + block]
+        apart = np.linalg.norm(here[:, :, None] - here[:, None], axis=-1)
+        apart[:, *np.diag_indices(apart.shape[1])] = np.inf
+        out[first : first + block] = np.nan_to_num(apart, nan=np.inf).min(-1) > scale
+    return out
 
 
 def _tidy(raw: np.ndarray, swaps: list[Swap]) -> tuple[np.ndarray, list[Swap]]:
@@ -286,7 +300,7 @@ def _swap_table(events: list[Event]) -> pd.DataFrame:
     rows = [
         (event.frame, event.one, event.other, 1 / (1 + np.exp(min(event.odds, 500.0))), event.kind)
         for event in events
-        if event.odds < UNSEEN
+        if event.odds < TOO_CLOSE
     ]
     table = pd.DataFrame(rows, columns=["frame", "one", "other", "p_swap", "kind"])
     return table.sort_values(["p_swap", "frame"], ascending=[False, True], ignore_index=True)

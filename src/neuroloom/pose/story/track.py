@@ -284,6 +284,13 @@ def _facts(
             "the same but for names; the odds between them are the probability of a swap. "
             f"Tracklets that end after {recipe.patience} frames unseen are stitched by a min-cost "
             "flow. "
+            + (
+                "Looks of the bodies before and after each meeting and gap are compared with how "
+                "much they change in one animal and differ between animals of this very recording: "
+                "names are exchanged where they outweigh motion. "
+                if recipe.shape or recipe.video
+                else ""
+            )
             + ("Paths are then drawn smooth by penalised least squares. " if recipe.smooth else "")
             + f"Gaps of up to {recipe.fill} frames are filled in a straight line."
         ],
