@@ -366,7 +366,7 @@ def _exchanged(
         stop = len(identity) if last < 0 else events[last].frame
         _exchange(identity, seen, track, events, (first, last), stop)
         prices = {pair: rows for pair, rows in prices.items() if not both & set(pair)}
-    odds = {}
+    odds: dict[int, float] = {}
     for pair, rows in _by_pair(events):
         told = _prices(seen, track, events, pair, rows, most=STRONGEST)
         odds |= {first: price for price, first, last in told if last < 0}
