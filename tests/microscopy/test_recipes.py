@@ -53,6 +53,17 @@ def test_one_axon_mask_is_measured_and_none_beside_it(tmp_path):
         Measure(pixel_size=0.1).prepare(data / "s1_seg-myelin.png")
 
 
+def test_masks_that_a_model_predicted_are_measured_and_runs_are_named(tmp_path):
+    said = grids.write_fibres(tmp_path / "seg/animal1", images=1)
+    for file in ("status.json", "predictions.parquet"):
+        (said / file).write_text("{}")
+    (section,) = Measure(pixel_size=0.1).prepare(tmp_path / "seg").sections
+    assert section.axon.parent == said
+    (said / "recipe.yaml").write_text("recipe: microscopy.segment")
+    with pytest.raises(DataError, match=r"no file matches axon .* passed over: animal1\."):
+        Measure(pixel_size=0.1).prepare(tmp_path / "seg")
+
+
 def test_the_pixel_size_must_come_from_somewhere(tmp_path):
     data = grids.write_fibres(tmp_path, images=1)
     with pytest.raises(ConfigError, match="pixel_size"):

@@ -430,6 +430,20 @@ def test_results_of_runs_and_other_tables_in_the_data_are_no_tracks(tmp_path):
         find_track_pairs(data, include=["time*"])
 
 
+def test_predictions_in_the_data_are_tracks_and_runs_are_named(tmp_path):
+    data = write_crossings(tmp_path / "data")
+    said = data / "said"
+    said.mkdir()
+    for file in ("status.json", "predictions.parquet"):
+        (said / file).write_text("{}")
+    for file in sorted(data.glob("clip*")):
+        file.rename(said / file.name)
+    assert {pair.file.parent for pair in find_track_pairs(data)} == {said}
+    (said / "recipe.yaml").write_text("recipe: pose.track")
+    with pytest.raises(DataError, match=r"no file of tracks; .* were passed over: said\."):
+        find_track_pairs(data)
+
+
 def test_a_run_in_its_own_data_is_resumed(tmp_path, monkeypatch):
     data = write_crossings(tmp_path / "data")
     whole = Track.write

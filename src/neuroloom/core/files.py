@@ -6,13 +6,13 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from neuroloom.core.errors import DataError, nearest
 
-_OF_OURS = ("recipe.yaml", "predictions.parquet")  # beside status.json: a run, or a prediction
+PREDICTION = "predict"  # a prediction or an evaluation, where others are called by their recipe
 
 
 def write_atomic(path: Path, write: Callable[[Path], object]) -> Path:
@@ -111,30 +111,67 @@ def check_there(path: Path) -> None:
     raise DataError(f"{path}: there is no such file or folder.{nearest(path.name, around)}")
 
 
-def paths_inside(folder: Path) -> list[Path]:
+def paths_inside(folder: Path, data: Collection[str] = ()) -> list[Path]:
     """Return what lies below a folder, sorted, without what hides and what runs of ours left there.
 
     A run, or a prediction, is told by its `status.json`; the folder itself may be one.
+
+    Parameters
+    ----------
+    data
+        Whose results are read here as data: `PREDICTION`, or names of recipes.
 
     Examples
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as name:
     ...     folder = Path(name)
-    ...     (folder / "run").mkdir()
-    ...     for file in ("a.csv", ".b.csv", "run/status.json", "run/recipe.yaml", "run/c.csv"):
-    ...         (folder / file).touch()
-    ...     [path.name for path in paths_inside(folder)]
-    ['a.csv']
+    ...     for made in ("run/recipe.yaml", "said/predictions.parquet"):
+    ...         (folder / made).parent.mkdir()
+    ...         for file in ("status.json", "c.csv", Path(made).name):
+    ...             (folder / made).with_name(file).touch()
+    ...     (folder / "a.csv").touch()
+    ...     (folder / ".b.csv").touch()
+    ...     plain = [path.name for path in paths_inside(folder)]
+    ...     plain, [p.name for p in paths_inside(folder, [PREDICTION]) if p.suffix == ".csv"]
+    (['a.csv'], ['a.csv', 'c.csv'])
     """
-    ours = {file.parent for file in folder.rglob("status.json")
-            if any(file.with_name(name).is_file() for name in _OF_OURS)} - {folder}  # fmt: skip
+    ours = set(results_inside(folder, data))
     return sorted(
         path
         for path in folder.rglob("*")
         if not any(part.startswith(".") for part in path.relative_to(folder).parts)
         and ours.isdisjoint([path, *path.parents])
     )
+
+
+def results_inside(folder: Path, data: Collection[str] = ()) -> list[Path]:
+    """Return the folders below a folder that hold results of ours, sorted, without those of `data`.
+
+    Parameters
+    ----------
+    data
+        As `paths_inside` has it.
+    """
+    found = {file.parent for file in folder.rglob("status.json")} - {folder}
+    return sorted(path for path in found if (maker := _maker_of(path)) and maker not in data)
+
+
+def told_results(folder: Path, data: Collection[str] = ()) -> str:
+    """Return " Results … were passed over: a, b." of what `paths_inside` leaves out, or ""."""
+    names = [path.relative_to(folder).as_posix() for path in results_inside(folder, data)]
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return f" Results of runs were passed over: {', '.join(names[:5])}{more}." if names else ""
+
+
+def _maker_of(folder: Path) -> str:
+    """Return the recipe of the run that a folder is, `PREDICTION`, or "" for neither."""
+    if not (folder / "recipe.yaml").is_file():
+        return PREDICTION if (folder / "predictions.parquet").is_file() else ""
+    try:
+        return str(read_json(folder / "status.json")["recipe"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return "a run"
 
 
 def at_home(path: str | Path) -> Path:

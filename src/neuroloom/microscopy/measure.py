@@ -11,7 +11,14 @@ import numpy as np
 
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import ConfigError, DataError
-from neuroloom.core.files import check_there, digest, paths_inside, write_json
+from neuroloom.core.files import (
+    PREDICTION,
+    check_there,
+    digest,
+    paths_inside,
+    told_results,
+    write_json,
+)
 from neuroloom.core.recipe import Recipe, setting
 from neuroloom.io.cases.layouts import few, included
 
@@ -21,6 +28,7 @@ if TYPE_CHECKING:
     from neuroloom.core.run import Run
 
 ROLES = ("axon", "myelin", "nerve")
+READS = (PREDICTION,)  # results of ours that hold masks
 REMEDIES = {
     "myelin": "set `myelin` to none (in YAML null) if the axons have none",
     "nerve": "measure the images that have fascicles and those that have none apart (`include`)",
@@ -91,7 +99,8 @@ class Measure(Recipe):
         found = {role: _by_stem(data, getattr(self, role)) for role in ROLES}
         axons = {k: file for k, file in found["axon"].items() if data.is_dir() or file == data}
         if not axons:
-            raise DataError(f"{data}: no file matches axon '{self.axon}'.")
+            passed = told_results(data, READS) if data.is_dir() else ""
+            raise DataError(f"{data}: no file matches axon '{self.axon}'.{passed}")
         axons = {k: file for k, file in axons.items() if included(file.name, self.include)}
         if not axons:
             raise DataError(f"{data}: no axon mask matches include {', '.join(self.include)}.")
@@ -211,7 +220,7 @@ def _by_stem(data: Path, pattern: str | None) -> dict[str, Path]:
     folder = data if data.is_dir() else data.parent
     before, after = pattern.split("*", 1)
     rule = re.compile(re.escape(before) + "(.+?)" + fnmatch.translate(after))
-    files = (file for file in paths_inside(folder) if file.is_file())
+    files = (file for file in paths_inside(folder, READS) if file.is_file())
     matches = {file: rule.match(file.name) for file in files}
     found: dict[str, Path] = {}
     for file, match in matches.items():

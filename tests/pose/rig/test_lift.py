@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.core.files import write_json
 from neuroloom.io.tracks import read_tracks, write_tracks
 from neuroloom.pose.rig import read_rig, triangulate, triangulate_robust
 from neuroloom.pose.rig.choose import choose_smooth
@@ -203,6 +204,25 @@ def test_files_find_their_cameras(tmp_path):
     assert find_seen(folder, rig).findings[0].detail == "camera 'cam2' is left out."
     (folder / "mouse_cam1.csv").unlink()
     with pytest.raises(DataError, match="no tracks were found for camera 'cam1'"):
+        find_seen(folder, rig)
+
+
+@pytest.mark.parametrize(
+    ("made", "status"),
+    [("predictions.parquet", {"recipe": "predict"}), ("recipe.yaml", {"recipe": "pose.track"})],
+)
+def test_predictions_and_linked_tracks_are_lifted_and_runs_are_named(tmp_path, made, status):
+    folder = write_views(tmp_path / "s")
+    whole, rig = find_seen(folder, read_rig(folder)), read_rig(folder)
+    (folder / "tracks").mkdir()
+    for file in folder.glob("mouse*"):
+        file.rename(folder / "tracks" / file.name)
+    (folder / "tracks" / made).touch()
+    write_json(folder / "tracks/status.json", status)
+    np.testing.assert_array_equal(find_seen(folder, rig).pixels, whole.pixels)
+    (folder / "tracks/recipe.yaml").touch()
+    write_json(folder / "tracks/status.json", {"recipe": "pose.triangulate"})
+    with pytest.raises(DataError, match=r"for camera 'cam0'.* were passed over: tracks\."):
         find_seen(folder, rig)
 
 

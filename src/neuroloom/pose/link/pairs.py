@@ -12,13 +12,21 @@ import numpy as np
 
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import DataError
-from neuroloom.core.files import at_home, check_there, names_apart, paths_inside
+from neuroloom.core.files import (
+    PREDICTION,
+    at_home,
+    check_there,
+    names_apart,
+    paths_inside,
+    told_results,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
 
 SUFFIXES = (".h5", ".csv", ".slp", ".nc", ".nwb")
 TRUTHS = ("truth", "true")
+READS = (PREDICTION,)  # results of ours that hold tracks to be linked
 
 
 @dataclass(frozen=True)
@@ -73,7 +81,7 @@ def find_track_pairs(
     check_there(data)
     root = data if data.is_dir() else data.parent
     named = _truth_place(root, truth)
-    found = [data] if data.is_file() else [p for p in paths_inside(data) if _is_tracks(p, named)]
+    found = [p for p in _inside(data) if _is_tracks(p, named)]
     found = [p for p in found if not include or any(fnmatch(p.name, glob) for glob in include)]
     others = _without_tracks(found) if data.is_dir() else []
     found = [p for p in found if p not in others]
@@ -82,6 +90,7 @@ def find_track_pairs(
         raise DataError(
             f"{data}: there is no file of tracks; expected one that ends in {', '.join(SUFFIXES)}."
             + f" {passed}" * bool(others)
+            + (told_results(data, READS) if data.is_dir() else "")
         )
     if others and told is not None:
         told.append(Finding("note", "Files", passed))
@@ -96,6 +105,10 @@ def find_track_pairs(
             f"truth: no file in '{truth}' is called as one of the tracks ({found[0].stem}, …)."
         )
     return pairs
+
+
+def _inside(place: Path) -> list[Path]:
+    return [place] if place.is_file() else paths_inside(place, READS)
 
 
 def _truth_place(root: Path, truth: str | None) -> Path | None:
@@ -127,7 +140,7 @@ def _truth_of(path: Path, root: Path, truth: Path | None, count: int, alike: int
         return None
     if truth.is_file():
         return truth
-    every = [p for p in paths_inside(truth) if _is_tracks(p, None)]
+    every = [p for p in _inside(truth) if _is_tracks(p, None)]
     same = [p for p in every if p.stem == path.stem]
     if alike == 1:
         return next(iter(same), None)

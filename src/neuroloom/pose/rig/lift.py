@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import ConfigError, DataError
-from neuroloom.core.files import check_there, digest, paths_inside
+from neuroloom.core.files import PREDICTION, check_there, digest, paths_inside, told_results
 from neuroloom.pose.rig.cameras import Rig
 from neuroloom.pose.rig.limbs import hold_lengths
 from neuroloom.pose.rig.networks import one_film, one_rate, shared_points
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
+READS = (PREDICTION, "pose.track")  # results of ours that hold tracks of a camera
 TRACKS = (".analysis.h5", ".h5", ".csv", ".nc", ".nwb", ".slp")
 # What DeepLabCut puts behind a film's name: the net, the project and its training.
 SCORER = re.compile(r"(?<=[^\W_])(DLC|DeepCut)[_-].*")
@@ -137,7 +138,7 @@ def find_seen(data: Path, rig: Rig, include: Sequence[str] = (), rate: float | N
         raise DataError(
             f"{data}: no tracks were found for camera '{lacking[0]}'. The name of a camera "
             f"({', '.join(rig.names)}) must be in the name of its file or folder; files end in "
-            f"{', '.join(TRACKS)}."
+            f"{', '.join(TRACKS)}.{told_results(data, READS) if data.is_dir() else ''}"
         )
     findings = [Finding("warning", "A camera without tracks", f"camera '{name}' is left out.")
                 for name in lacking]  # fmt: skip
@@ -150,7 +151,7 @@ def _files_of(data: Path, rig: Rig, include: Sequence[str]) -> dict[str, list[Pa
 
     root = data if data.is_dir() else data.parent
     found: dict[str, dict[str, Path]] = {name: {} for name in rig.names}
-    every = paths_inside(root)
+    every = paths_inside(root, READS)
     for ending in TRACKS:
         for file in (path for path in every if path.name.endswith(ending)):
             inside = file.relative_to(root)
