@@ -16,6 +16,7 @@ from neuroloom.core.run import Run
 from neuroloom.core.split import Fold
 from neuroloom.learn.dense import configurations
 from neuroloom.learn.dense.configurations import choose, fit_configurations, settled, table_of
+from neuroloom.learn.dense.training import timing
 from neuroloom.learn.training.budget import Plan
 from neuroloom.volumes.segment import Segment
 from tests import grids
@@ -215,6 +216,46 @@ def test_nets_are_planned_for_the_time_that_their_steps_were_measured_for(
     with pytest.raises(InterruptedError):
         fit_configurations(recipe, recipe.prepare(data), SimpleNamespace(folder=tmp_path))
     assert seen == [15.0]
+
+
+def planned(recipe, data, folder, monkeypatch, plan):
+    """Return the plans of configurations, with `plan(judge, run)` for what each is measured for."""
+    run = SimpleNamespace(folder=folder, elapsed=0.0, log=lambda *_, **__: None)
+
+    def measured(study, prepared, run, left=None, judge=None):
+        return plan(judge, run)
+
+    monkeypatch.setattr(timing, "plan_fits", measured)
+    monkeypatch.setattr(configurations, "object_to_short", lambda *_: None)
+    return settled(recipe, recipe.prepare(data), run), run
+
+
+def test_fits_follow_one_another_from_when_the_last_was_measured(data, tmp_path, monkeypatch):
+    def plan(judge, run):
+        run.elapsed += 10  # to measure
+        return Plan(steps=9, seconds=5.0, until=run.elapsed + 20)
+
+    recipe = Segment(**SMALL | {"budget": "60s"})
+    plans, _ = planned(recipe, data, tmp_path, monkeypatch, plan)
+    assert [own.until for own in plans.values()] == [40, 60]
+
+
+def test_a_refit_has_its_time_though_the_folds_of_all_come_first(data, tmp_path, monkeypatch):
+    def plan(judge, run):
+        return Plan(steps=9, seconds=5.0, until=run.elapsed + 15)
+
+    recipe = Segment(**SMALL | {"budget": "60s"})
+    plans, run = planned(recipe, data, tmp_path, monkeypatch, plan)
+    seen = []
+
+    def noted(jobs, dataset, make, plan, *rest):
+        seen.append(plan.seconds_of_fit(20.0, len(jobs)))  # after two folds of each
+        raise InterruptedError
+
+    monkeypatch.setattr(configurations, "fit_jobs", noted)
+    with pytest.raises(InterruptedError):
+        configurations._refitted(recipe, recipe.prepare(data), run, ("2d",), plans)
+    assert seen == [5.0]
 
 
 @pytest.mark.long

@@ -208,22 +208,33 @@ def settled(study: DenseStudy, prepared: Prepared, run: Run) -> dict[str, Plan]:
         object_to_short(run, plans.values())
         return plans
     seconds = parse_budget(study.budget).seconds
-    plans, ahead = {}, 0.0
+    plans = {}
+    lasts: dict[str, float | None] = {}
     names = wanted(study, prepared)
     for name in names:
         left = None if seconds is None else (seconds - run.elapsed) / len(names)
         own = alone(study, name, 1 / len(names))
-        plan = own._new_plan(prepared, run, left)
-        if plan.until is not None:  # the fits of those before come first
-            lasts = plan.until - run.elapsed
-            plan, ahead = replace(plan, until=plan.until + ahead), ahead + lasts
-        plans[name] = plan
+        plans[name] = plan = own._new_plan(prepared, run, left)
+        lasts[name] = None if plan.until is None else plan.until - run.elapsed
+    plans = _one_after_another(plans, lasts, run.elapsed)
     reason = "; ".join(f"{name}: {plan.reason}" for name, plan in plans.items())
     steps = {name: plan.as_dict() for name, plan in plans.items()}
     write_json(file, {"reason": reason, "configurations": steps})
     run.log("plan", reason=reason)
     object_to_short(run, plans.values())
     return plans
+
+
+def _one_after_another(
+    plans: Mapping[str, Plan], lasts: Mapping[str, float | None], elapsed: float
+) -> dict[str, Plan]:
+    """Let the fits of each plan end after those before it, from when all plans were measured, s."""
+    placed, ends = dict(plans), elapsed
+    for name, seconds in lasts.items():
+        if seconds is not None:
+            ends += seconds
+            placed[name] = replace(plans[name], until=ends)
+    return placed
 
 
 def table_of(prepared: Prepared, fits: Fits) -> pd.DataFrame:
@@ -327,9 +338,16 @@ def _refitted(
     jobs = [
         (Job(-1, seed, "model"), everything) for seed in range(study.seed, study.seed + study.seeds)
     ]
+    plans = _to_the_end(plans)
     fits = {name: _fit(study, name, prepared, plans, run, jobs) for name in names}
     choice = {"kept": names, "by_fold": {-1: names}}
     return [_joined(choice, {name: fits[name][k] for name in names}) for k in range(len(jobs))]
+
+
+def _to_the_end(plans: Mapping[str, Plan]) -> dict[str, Plan]:
+    """Let all fits last until those of the last plan would: a refit comes after every fold."""
+    ends = max((plan.until for plan in plans.values() if plan.until is not None), default=None)
+    return {name: replace(plan, until=ends) for name, plan in plans.items()}
 
 
 def _record(run: Run, prepared: Prepared, choice: Mapping[str, Any], scores: pd.DataFrame) -> None:
