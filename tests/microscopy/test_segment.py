@@ -48,6 +48,14 @@ def test_sections_of_one_tissue_are_split_in_space(sections):
         assert set(table["whole"].iloc[fold.test]) == {"raw_00", "raw_01", "raw_02"}
 
 
+def test_strips_that_are_cut_by_themselves_are_planned_for_their_number(sections):
+    own = Segment(**STRIPS | {"budget": "60s"})
+    prepared = own.prepare(sections)
+    assert prepared.by == "space"
+    wishes = own._maker(own.find("dynunet"), prepared.dataset)().wishes
+    assert wishes.budget_s == pytest.approx(60 / len(prepared.folds))
+
+
 def test_a_stated_split_of_sections_is_followed_instead_of_strips(sections):
     rows = [
         {"image": f"raw_{k:02d}.tif", "label_lines": f"lines_{k:02d}.png", "split": side}

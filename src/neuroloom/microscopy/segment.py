@@ -180,7 +180,7 @@ class Segment(DenseStudy):
         return folds_in_space(dataset, one=self._count_folds(dataset) == 1)
 
     def _count_folds(self, dataset: Dataset) -> int:
-        if self.split != "space":
+        if "part" not in dataset.table:  # no strips, though `prepare` may cut where split is None
             return super()._count_folds(dataset)
         if self.folds is not None:
             return self.folds
