@@ -236,6 +236,7 @@ def test_settings_are_checked_before_data_are_looked_for(refused, tmp_path):
         (("describe", "signals.decoed"), ("Did you mean 'signals.decode'",)),
         (("models", "eegnett"), ("Did you mean 'eegnet'",)),
         (("recipes", "--data", "smell"), ("smell",)),
+        (("recipes", "--data", "mouse"), ("No recipe reads mouse",)),
         (("tools", "--like", "braindecod"), ("Did you mean 'braindecode'",)),
         (("tools", "qqqq"), ("Use fewer words",)),
         (("compare", "x"), ("two runs",)),

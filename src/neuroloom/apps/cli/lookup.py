@@ -30,12 +30,12 @@ def recipes(*, data: str | None = None) -> int:
     data
         Only those for this kind of data, such as EEG.
     """
-    from neuroloom.catalogue.words import matches
+    from neuroloom.catalogue.words import matches, wanted
 
     rows = [("recipe", "data", "what it does")]
     for name in registry.names("recipe"):
         recipe = registry.load("recipe", name)
-        if data is None or matches(data, f"{name}; {recipe.data_kind}"):
+        if data is None or (wanted(data) and matches(data, f"{name}; {recipe.data_kind}")):
             rows.append((name, recipe.data_kind, recipe.summary))
     if len(rows) == 1:
         raise ConfigError(f"No recipe reads {data}. `neuroloom recipes` lists all.")
