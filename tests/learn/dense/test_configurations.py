@@ -240,6 +240,22 @@ def test_fits_follow_one_another_from_when_the_last_was_measured(data, tmp_path,
     assert [own.until for own in plans.values()] == [40, 60]
 
 
+def test_judging_is_measured_once_and_kept_once(data, tmp_path, monkeypatch):
+    asked, kept = [], []
+
+    def seconds(study, dataset, row, outputs):
+        asked.append(row)
+        return 8.0
+
+    def plan(judge, run):
+        kept.append(judge(None, 3, 2))
+        return Plan(steps=9)
+
+    monkeypatch.setattr(Segment, "seconds_to_judge", seconds)
+    planned(Segment(**SMALL | {"budget": "60s"}), data, tmp_path, monkeypatch, plan)
+    assert (asked, kept) == ([3], [4.0, 4.0])
+
+
 def test_a_refit_has_its_time_though_the_folds_of_all_come_first(data, tmp_path, monkeypatch):
     def plan(judge, run):
         return Plan(steps=9, seconds=5.0, until=run.elapsed + 15)

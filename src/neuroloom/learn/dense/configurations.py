@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from neuroloom.core.run import Run
     from neuroloom.learn.dense.study import DenseStudy
+    from neuroloom.learn.dense.training.timing import Judge
     from neuroloom.learn.study import Prepared
 
 CHOICE = "configurations.json"
@@ -211,10 +212,11 @@ def settled(study: DenseStudy, prepared: Prepared, run: Run) -> dict[str, Plan]:
     plans = {}
     lasts: dict[str, float | None] = {}
     names = wanted(study, prepared)
+    judge = _shared(study.seconds_to_judge, len(names))
     for name in names:
         left = None if seconds is None else (seconds - run.elapsed) / len(names)
         own = alone(study, name, 1 / len(names))
-        plans[name] = plan = own._new_plan(prepared, run, left)
+        plans[name] = plan = own._new_plan(prepared, run, left, judge)
         lasts[name] = None if plan.until is None else plan.until - run.elapsed
     plans = _one_after_another(plans, lasts, run.elapsed)
     reason = "; ".join(f"{name}: {plan.reason}" for name, plan in plans.items())
@@ -223,6 +225,21 @@ def settled(study: DenseStudy, prepared: Prepared, run: Run) -> dict[str, Plan]:
     run.log("plan", reason=reason)
     object_to_short(run, plans.values())
     return plans
+
+
+def _shared(judge: Judge, among: int) -> Judge:
+    """Measure once how long judging a case takes, and give each plan its share.
+
+    Only what was chosen is judged, once, however many configurations there are.
+    """
+    known: list[float] = []
+
+    def share(dataset: Any, row: int, outputs: int) -> float:
+        if not known:
+            known.append(judge(dataset, row, outputs) / among)
+        return known[0]
+
+    return share
 
 
 def _one_after_another(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from neuroloom.core.run import Run
     from neuroloom.io.cases import Case
     from neuroloom.learn.dense.planning.denseplan import DensePlan
+    from neuroloom.learn.dense.training.timing import Judge
     from neuroloom.learn.model import Model
     from neuroloom.learn.store import Ensemble
     from neuroloom.learn.training.crossfit import Fitted
@@ -382,17 +383,25 @@ class DenseStudy(Study):
             "with some names)",
         )  # fmt: skip
 
-    def _new_plan(self, prepared: Prepared, run: Run, left: float | None = None) -> Plan:
+    def _new_plan(
+        self,
+        prepared: Prepared,
+        run: Run,
+        left: float | None = None,
+        judge: Judge | None = None,
+    ) -> Plan:
         """Settle the steps of a fit by measured speed, leaving time to predict and to report.
 
         Parameters
         ----------
         left
             Seconds that are left of the budget; None: it less what the run has taken.
+        judge
+            Data, row and number of outputs -> seconds; None: `seconds_to_judge`.
         """
         from neuroloom.learn.dense.training.timing import plan_fits
 
-        return plan_fits(self, prepared, run, left)
+        return plan_fits(self, prepared, run, left, judge)
 
     def tabulate(self, prepared: Prepared, fits: list[Fitted]) -> pd.DataFrame:
         """Return a row for each held-out case, class, seed and role, with counts and distances."""

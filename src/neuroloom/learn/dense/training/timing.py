@@ -29,7 +29,13 @@ FASTER = 1.15  # bf16 must be so much faster to be taken
 Judge = Callable[[Any, int, int], float]
 
 
-def plan_fits(study: Any, prepared: Prepared, run: Run, left: float | None = None) -> Plan:
+def plan_fits(
+    study: Any,
+    prepared: Prepared,
+    run: Run,
+    left: float | None = None,
+    judge: Judge | None = None,
+) -> Plan:
     """Return the plan of every fit of a study whose learners can say how long a step takes.
 
     Parameters
@@ -38,6 +44,8 @@ def plan_fits(study: Any, prepared: Prepared, run: Run, left: float | None = Non
         With `budget`, `seeds` and `precision`.
     left
         Seconds that are left of the budget; None: it less what the run has taken.
+    judge
+        As `plan_steps` has it; None: the study's own `seconds_to_judge`, if it has one.
     """
     model, budget = study.find(study.model), parse_budget(study.budget)
     if not model.is_net:
@@ -49,7 +57,7 @@ def plan_fits(study: Any, prepared: Prepared, run: Run, left: float | None = Non
     fits = study.count_fits(model, prepared)
     left = budget.seconds - run.elapsed if left is None else left
     learner = study._maker(model, prepared.dataset)()
-    judge = getattr(study, "seconds_to_judge", None)
+    judge = judge or getattr(study, "seconds_to_judge", None)
     plan = plan_steps(learner, prepared, left, budget.seconds, fits, study.precision, judge)
     return replace(plan, until=run.elapsed + (plan.until or 0.0))
 
