@@ -79,3 +79,11 @@ def test_with_fascicles_all_else_is_no_part_of_the_image():
     assert found["axon area fraction"] == 16 / 1000
     assert found["myelin area fraction"] == 48 / 1000
     assert found["myelin without axon"] == 0
+
+
+def test_an_image_of_which_nothing_is_known_has_no_densities():
+    axon, myelin = (np.zeros_like(mask) for mask in squares())
+    found = density_table(morphometry(axon, myelin, 0.5), axon, myelin, 0.5, nerve=axon)
+    values = found.set_index("measure")["value"]
+    assert values["axons"] == 0
+    assert values[["axon density", "axon area fraction", "aggregate g-ratio"]].isna().all()

@@ -42,7 +42,8 @@ def density_table(
     -------
     Columns measure, value, unit. The aggregate g-ratio is sqrt(1 / (1 + MVF / AVF)), of the
     fractions of the image's area that are myelin and axon. Medians leave out axons at the border,
-    which are cut; axons whose g-ratio is 1 have no myelin and count as bare.
+    which are cut; axons whose g-ratio is 1 have no myelin and count as bare. Density and fractions
+    are NaN where `nerve` leaves no pixel.
 
     References
     ----------
@@ -63,16 +64,17 @@ def density_table(
     sheath = np.zeros_like(inner) if myelin is None else as_mask(myelin) & ~inner
     within = np.ones_like(inner) if nerve is None else as_mask(nerve, "nerve mask")
     inner, sheath = inner[within], sheath[within]
-    pixel_mm2 = (pixel_size_um / 1000) ** 2
-    avf, mvf = float(inner.mean()), float(sheath.mean())
-    whole = table[~table["image_border_touching"]]
     nan = float("nan")
+    area = inner.size or nan  # pixels
+    pixel_mm2 = (pixel_size_um / 1000) ** 2
+    avf, mvf = float(inner.sum() / area), float(sheath.sum() / area)
+    whole = table[~table["image_border_touching"]]
     orphans = sheath.sum() * pixel_size_um**2 - table["myelin_area (um^2)"].sum()
     rows = [
         ("axons", len(table), "count"),
         ("axons at the border", int(table["image_border_touching"].sum()), "count"),
         ("bare axons", int((table["gratio"] == 1).sum()), "count"),
-        ("axon density", len(table) / (inner.size * pixel_mm2), "1/mm^2"),
+        ("axon density", len(table) / (area * pixel_mm2), "1/mm^2"),
         ("axon area fraction", avf, ""),
         ("myelin area fraction", mvf, ""),
         ("myelin without axon", max(float(orphans), 0.0), "um^2"),
