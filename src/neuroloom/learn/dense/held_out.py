@@ -423,7 +423,7 @@ def rows_of_new(
     for row, (p, sure) in enumerate(study.scores_of(ensemble, dataset)):
         names = ensemble.facts["largest"]
         rows += rows_of(study, dataset, row, p, names, sure, head | {"unit": units[row]})
-    return with_flags(pd.DataFrame(rows), ensemble.facts, ensemble.facts["dice"])
+    return with_flags(pd.DataFrame(rows), ensemble.facts, ensemble.facts.get("dice"))
 
 
 def usual(study: DenseStudy, prepared: Prepared, fits: Sequence[Fitted]) -> dict[str, Any]:

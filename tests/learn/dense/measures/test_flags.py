@@ -43,6 +43,12 @@ def test_a_case_without_a_finding_has_no_border_and_so_no_doubt_to_compare():
     assert flag_of(usually, 0.9, {"cell": 0.0}) == {"oddness": 0.0, "flag": False, "why": ""}
 
 
+def test_a_run_that_did_not_store_what_is_present_is_held_against_what_it_stored():
+    usually = {"doubt": [0.2, 0.01], "volumes": {"cell": [5.0, 9.0], "other": [0.0, 0.0]}}
+    assert flag_of(usually, 0.2, {"cell": 0.0, "other": 0.0})["flag"] is False
+    assert flag_of(usually, 0.2, {"cell": 30.0, "other": 1.0})["why"].startswith("cell measures 30")
+
+
 def test_a_miss_is_told_though_nothing_was_held_out_and_no_volume_is_usual():
     usually = usual_of([], [], learnt(5.0, 6.0))
     fine = flag_of(usually, 0.9, {"cell": 5.0, "other": 1.0})

@@ -74,7 +74,7 @@ def flag_of(usually: Mapping[str, Any], sure: float, volumes: Volumes) -> dict[s
     Parameters
     ----------
     usually
-        As `usual_of` gives it.
+        As `usual_of` gives it; without `present` and `anything`, nothing is said of lacking ones.
     sure
         Mean entropy near the border, the mean over the nets that vote.
     volumes
@@ -120,14 +120,15 @@ def _of_lack(usually: Mapping[str, Any], volumes: Volumes) -> Iterator[tuple[flo
     """Yield what is found nowhere though nearly all learnt cases have it."""
     lacking = {
         name: share
-        for name, share in usually["present"].items()
+        for name, share in usually.get("present", {}).items()
         if share >= COMMON and not volumes[name]
     }
     for name, share in lacking.items():
         words = f"{100 * share:.0f} % of the learnt cases have it"
         yield MISSED, f"{name} is found nowhere, though {words}"
-    if usually["anything"] >= COMMON and not lacking and not any(volumes.values()):
-        words = f"{100 * usually['anything']:.0f} % of the learnt cases have some class"
+    anything = usually.get("anything", 0.0)
+    if anything >= COMMON and not lacking and not any(volumes.values()):
+        words = f"{100 * anything:.0f} % of the learnt cases have some class"
         yield MISSED, f"nothing is found, though {words}"
 
 
@@ -135,7 +136,7 @@ def _of_volumes(usually: Mapping[str, Any], volumes: Volumes) -> Iterator[tuple[
     """Yield how far volumes lie outside of those that are usual."""
     for name, (least, most) in usually["volumes"].items():
         own = volumes[name]
-        if own > 0 and not least <= own <= most:
+        if own > 0 and most > 0 and not least <= own <= most:
             far = abs(np.log(own / (most if own > most else least))) / np.log(ODD_VOLUME)
             yield float(far), f"{name} measures {own:.4g}, learnt were {least:.4g} to {most:.4g}"
 
