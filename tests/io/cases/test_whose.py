@@ -236,6 +236,8 @@ def test_more_images_beside_a_data_set_than_in_it_are_warned_of(tmp_path: Path) 
     (told,) = found.doubts
     assert told.startswith("Images with labels lie in hippo only; 3 elsewhere, more than these")
     assert not find_cases(data / "hippo").doubts
+    assert not find_cases(data, include=["hippo/*"]).doubts
+    assert find_cases(data, include=["*/a.*", "sem/*"]).doubts
     (data / "sem/3.png").unlink()
     assert not find_cases(data).doubts
 

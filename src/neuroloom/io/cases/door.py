@@ -103,8 +103,9 @@ def find_cases(
     data = Path(data)
     check_there(split_address(data)[0])
     layout, root = _recognised(
-        data, images, labels, channels, n_channels, labelled=labelled, incomplete=incomplete
-    )
+        data, images, labels, channels, n_channels, include, labelled=labelled,
+        incomplete=incomplete,
+    )  # fmt: skip
     if not labelled:
         layout = layout.unlabelled()
     layout.rows = [row for row in layout.rows if any(included(p, include) for p in row.images)]
@@ -155,6 +156,7 @@ def _recognised(
     labels: Sequence[str] | Mapping[str, str],
     channels: Sequence[str],
     n_channels: int,
+    include: Sequence[str],
     *,
     labelled: bool,
     incomplete: bool,
@@ -183,7 +185,7 @@ def _recognised(
     if layout := layout or by_cases_csv(data):
         return layout, data
     if layout := by_mask_folders(data) or by_folders(data) or by_names(data, channels):
-        return completed(layout, data, labelled=labelled), data
+        return completed(layout, data, include, labelled=labelled), data
     return images_only(data, n_channels, incomplete=incomplete), data
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from neuroloom.core.split import side_of
@@ -14,6 +15,7 @@ from neuroloom.io.cases.layouts import (
     Row,
     bare,
     few,
+    included,
     listed,
     pixel_of,
     word_of,
@@ -23,16 +25,20 @@ from neuroloom.io.images import image_stem, image_suffix
 from neuroloom.io.recordings.find import compile_pattern
 
 
-def completed(layout: Layout, root: Path, *, labelled: bool) -> Layout:
-    """Return what a layout recognised in part with the images it left, people and sides."""
-    _take_left(layout, root, labelled=labelled)
+def completed(layout: Layout, root: Path, include: Sequence[str] = (), *, labelled: bool) -> Layout:
+    """Return what a layout recognised in part with the images it left, people and sides.
+
+    Of images that `include` leaves out nobody is warned.
+    """
+    passed = _take_left(layout, root, labelled=labelled)
+    _tell_more_elsewhere(layout, passed, include)
     _tell_people(layout)
     _tell_sides(layout)
     return layout
 
 
-def _take_left(layout: Layout, root: Path, *, labelled: bool) -> None:
-    """Make cases of images that no row uses, where labels are not wanted; say what is passed over.
+def _take_left(layout: Layout, root: Path, *, labelled: bool) -> list[str]:
+    """Make cases of images that no row uses, where labels are not wanted; return the others.
 
     Where every image lies in a folder called images, others outside of such are left. What is
     called as a label is no image, and of channels in files of their own no file is a case.
@@ -49,15 +55,16 @@ def _take_left(layout: Layout, root: Path, *, labelled: bool) -> None:
     layout.rows += [Row(image_stem(file), (file,), pixel=pixel_of(root, file)) for file in new]
     if passed := [file for file in left if file not in {*new}]:
         layout.notes.append(f"Files that pair with none were passed over: {few(passed)}.")
-    _tell_more_elsewhere(layout, passed)
+    return passed
 
 
-def _tell_more_elsewhere(layout: Layout, passed: list[str]) -> None:
+def _tell_more_elsewhere(layout: Layout, passed: list[str], include: Sequence[str]) -> None:
     """Doubt that a data set was meant beside which there are more images than in it."""
-    places = {row.place for row in layout.rows}
+    rows = [row for row in layout.rows if any(included(file, include) for file in row.images)]
+    places = {row.place for row in rows}
     inside = tuple(f"{place}/" for place in places)
-    far = [file for file in passed if not file.startswith(inside)]
-    if {"", "."} & places or len(far) <= sum(len(row.images) for row in layout.rows):
+    far = [f for f in passed if not f.startswith(inside) and included(f, include)]
+    if {"", "."} & places or len(far) <= sum(len(row.images) for row in rows):
         return
     layout.doubts.append(
         f"Images with labels lie in {few(sorted(places))} only; {len(far)} elsewhere, more than "
