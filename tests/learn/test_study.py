@@ -407,8 +407,12 @@ def test_a_baseline_is_not_scored_on_what_it_alone_has_learnt_from(data, tmp_pat
     assert "Scored on what it learnt from" not in told
     said = told["The baseline is left out"]
     assert said.startswith("16 of 16 examples are of files that the baseline, csp-lda, has")
+    assert "include" not in said
     assert kept["baseline"].isna().all()
     assert set(pd.read_parquet(tmp_path / "e/predictions.parquet")["role"]) == {"model"}
+    every = run.evaluate(data).attrs["findings"]
+    (said,) = [one["detail"] for one in every if one["title"] == "The baseline is left out"]
+    assert said.endswith("To score both, name the other files with `include`.")
     both = run.evaluate(data, include=["*run-1*"])  # what both have learnt from
     assert "The baseline is left out" not in {one["title"] for one in both.attrs["findings"]}
     assert both.query("metric == 'accuracy'")["baseline"].notna().all()

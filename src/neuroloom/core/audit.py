@@ -123,6 +123,8 @@ def audit_baseline(
 ) -> list[Finding]:
     """Warn of files that only the baseline has learnt from: beside the model it stands too high.
 
+    On a part of the examples it would not stand beside the model: it is left out of all.
+
     Parameters
     ----------
     paths, hashes
@@ -140,13 +142,14 @@ def audit_baseline(
     told, shown = _of_learnt(paths, hashes, learnt)
     if not told:
         return []
+    some = any(hashes.get(path) not in learnt for path in paths)
     return [
         Finding(
             "warning",
             "The baseline is left out",
             f"{told} that the baseline, {name}, has learnt from and the model has not ({shown}): "
             "its scores would be too good. The run's own metrics are of examples that both had "
-            "not seen.",
+            "not seen." + (" To score both, name the other files with `include`." if some else ""),
         )
     ]
 
