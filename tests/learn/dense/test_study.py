@@ -487,6 +487,22 @@ def test_tiles_that_one_class_fills_are_no_copies(tmp_path):
     assert "exactly the label" not in said
 
 
+def test_stains_that_share_a_polygon_of_one_class_are_copies(tmp_path):
+    """All beside it is left open: its shape alone tells that the label is the same."""
+    rng = np.random.default_rng(0)
+    for half in ("images", "labels"):
+        (tmp_path / half).mkdir()
+    polygon, other = np.full((2, 16, 16, 16), 255, np.uint8)
+    polygon[2:5, 2:5, 2:9] = polygon[9:12, 3:12, 2:4] = 1
+    other[:8], other[8:] = 0, 1
+    for name, label in {"a": polygon, "b": polygon, "c": other}.items():
+        content = rng.normal(size=label.shape).astype(np.float32)
+        nib.save(nib.Nifti1Image(content, np.eye(4)), tmp_path / f"images/{name}.nii.gz")
+        nib.save(nib.Nifti1Image(label, np.eye(4)), tmp_path / f"labels/{name}.nii.gz")
+    with pytest.raises(DataError, match=r"same label, voxel for voxel"):
+        Segment(**SMALL, ignore=255).prepare(tmp_path)
+
+
 def test_one_case_is_refused_in_a_sentence(data, tmp_path):
     with pytest.raises(DataError, match="nothing can be held out"):
         Segment(**SMALL, include=["toy_000*"]).run(data, tmp_path / "out")

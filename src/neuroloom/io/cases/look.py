@@ -14,7 +14,7 @@ from neuroloom.core.errors import DataError
 from neuroloom.core.recording import affine_mismatch
 from neuroloom.io.cases.layouts import few
 from neuroloom.io.cases.model import Case
-from neuroloom.io.cases.truth import has_one_value, is_inside, numbers_inside, raw_label
+from neuroloom.io.cases.truth import is_filled, is_inside, numbers_inside, raw_label
 from neuroloom.io.cases.upright import Turn
 from neuroloom.io.images import ImageHeader, peek_image
 
@@ -47,7 +47,7 @@ class Problem:
 class Seen:
     """What one pass over a case leaves behind.
 
-    `filled` says that one class covers all that its label does not leave open; `thumb` is where
+    `filled` says that one class covers its label, but for a margin left open; `thumb` is where
     anything is drawn, on few cells; `sides` says of each class how far to the right it lies, mean
     and standard deviation of its voxels, mm; both only where a file says which way is right.
     `names` are what a table of its label, or else its header, calls its numbers.
@@ -185,7 +185,7 @@ def _label(seen: Seen, allowed: set[int] | None, use: Use) -> np.ndarray | None:
         seen.say(severity, file, "the label is empty: nothing is drawn on this case.")
         return truth
     _masks(seen)
-    seen.filled = has_one_value(truth, seen.ignore)
+    seen.filled = is_filled(truth, seen.ignore)
     seen.label_hash, seen.mirror_hash = _hash(truth), _hash(truth[..., ::-1])
     if seen.header is not None and seen.header.affine is not None and seen.header.unit == "mm":
         seen.thumb = _thumb(seen.drawn(truth), seen.header.affine)

@@ -277,16 +277,34 @@ def numbers_inside(raw: np.ndarray, name: str = "the mask") -> list[int]:
     return [number for number in sorted(counted(whole)) if number > 0]
 
 
-def has_one_value(numbers: np.ndarray, ignore: int | None) -> bool:
-    """Tell whether a label has one value everywhere, but where it is left open, or none.
+def is_filled(numbers: np.ndarray, ignore: int | None) -> bool:
+    """Tell whether one class, or nothing, fills a label, but for a plain margin that is left open.
+
+    Where what is known has a shape of its own, as a polygon in a tile, that shape tells labels
+    apart, and the label does not count as filled.
 
     Examples
     --------
-    >>> has_one_value(np.array([1, 1, 9]), 9), has_one_value(np.array([1, 1, 9]), None)
+    >>> is_filled(np.array([[1, 1, 9]]), 9), is_filled(np.array([[1, 1, 9]]), None)
     (True, False)
+    >>> is_filled(np.array([[1, 1, 9], [1, 9, 9]]), 9)
+    False
     """
-    known = numbers if ignore is None else numbers[numbers != ignore]
-    return known.size == 0 or bool(known.min() == known.max())
+    if ignore is None:
+        return bool(numbers.min() == numbers.max())
+    known = numbers != ignore
+    values = numbers[known]
+    if values.size == 0 or values.min() != values.max():
+        return values.size == 0
+    return bool(known[_box_of(known)].all())
+
+
+def _box_of(mask: np.ndarray) -> tuple[slice, ...]:
+    """Return the smallest box that holds all of a mask that is not empty."""
+    axes = range(mask.ndim)
+    lines = (mask.any(axis=tuple(other for other in axes if other != axis)) for axis in axes)
+    ends = (np.flatnonzero(line)[[0, -1]] for line in lines)
+    return tuple(slice(first, last + 1) for first, last in ends)
 
 
 def left_open_in(raw: np.ndarray, ignore: int | None, *, of_one_class: bool = False) -> np.ndarray:

@@ -14,7 +14,7 @@ from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.split import Fold
 from neuroloom.io.cases.layouts import few
 from neuroloom.io.cases.tones import is_flat_between
-from neuroloom.io.cases.truth import has_one_value
+from neuroloom.io.cases.truth import is_filled
 
 if TYPE_CHECKING:
     from neuroloom.learn.dense.study import DenseStudy
@@ -162,11 +162,11 @@ def refuse_views(study: DenseStudy, prepared: Prepared) -> None:
 
 
 def _mark(truth: np.ndarray | None, ignore: int | None) -> str:
-    """Return a hash of a label; empty for one that has one value, but for what it leaves open.
+    """Return a hash of a label; empty for one that has one value, but for an open margin.
 
     Tiles that one class fills are alike and no copies.
     """
-    if truth is None or has_one_value(truth, ignore):
+    if truth is None or is_filled(truth, ignore):
         return ""
     small = np.ascontiguousarray(truth, np.int32)
     return hashlib.sha256(str(small.shape).encode() + small.tobytes()).hexdigest()
