@@ -81,7 +81,7 @@ def find_track_pairs(
     check_there(data)
     root = data if data.is_dir() else data.parent
     named = _truth_place(root, truth)
-    found = [p for p in _inside(data) if _is_tracks(p, named)]
+    found = [data] if data.is_file() else [p for p in _inside(data) if _is_tracks(p, named)]
     found = [p for p in found if not include or any(fnmatch(p.name, glob) for glob in include)]
     others = _without_tracks(found) if data.is_dir() else []
     found = [p for p in found if p not in others]
