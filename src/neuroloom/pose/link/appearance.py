@@ -24,7 +24,9 @@ PRIOR = 2.0  # stretches for which all animals stand in the spread inside a trac
 ENOUGH = 6  # stretches from which on looks are compared
 CLEAR = 0.1  # variance between animals, over that inside a track, that is looked at
 HELD = 1.0  # stretches between two meetings that count at most: looks last, and so do errors
-UNSEEN = 9.0  # negative log-odds of a swap at a meeting where motion saw one way only
+UNSEEN = 9.0  # negative log-odds of a swap at a meeting where motion saw one way only ...
+HIDDEN = 5.0  # ... though one of the two was not seen
+FRAMES_HIDDEN = 3  # for so long at least
 STRONGEST = 12.0  # ... that looks outweigh at most
 PAIRED = 200  # stretches of a run, at most, of which pairs tell how much looks change
 ON_END = 3  # events of a pair up to which names are tried the other way round
@@ -252,8 +254,10 @@ def know(seen: Whitened, swaps: Sequence[Swap], tracks: int) -> Known:
 
 def meetings(
     middles: np.ndarray, identity: np.ndarray, animals: int, within: float, patience: int
-) -> list[tuple[int, int, int, int]]:
-    """Return (first frame, last frame, one, other) of each time that two animals were near.
+) -> list[tuple[int, int, int, int, int]]:
+    """Return first and last frame, one, other, and frames in which one of them is not seen.
+
+    One row for each time that two animals were near.
 
     Parameters
     ----------
@@ -269,6 +273,7 @@ def meetings(
     where = np.full((len(middles), animals, 2), np.nan)
     frames, slots = np.nonzero(identity >= 0)
     where[frames, identity[frames, slots]] = middles[frames, slots]
+    hidden = ~np.isfinite(where[..., 0])
     rows = np.arange(len(where))
     for place in where.transpose(1, 2, 0):
         there = np.isfinite(place[0])
@@ -282,20 +287,25 @@ def meetings(
         parted = starts[1:] - stops[:-1] >= patience
         first = starts[np.concatenate([[True], parted])] if len(starts) else starts
         last = stops[np.concatenate([parted, [True]])] if len(stops) else stops
-        out += [(int(a), int(b) - 1, one, other) for a, b in zip(first, last, strict=True)]
+        lost = np.concatenate([[0], np.cumsum(hidden[:, one] | hidden[:, other])])
+        out += [
+            (int(a), int(b) - 1, one, other, int(lost[b] - lost[a]))
+            for a, b in zip(first, last, strict=True)
+        ]
     return out
 
 
 def with_meetings(
-    listed: list[Event], met: list[tuple[int, int, int, int]], patience: int
+    listed: list[Event], met: list[tuple[int, int, int, int, int]], patience: int
 ) -> list[Event]:
     """Return events in time: those that motion saw, and the meetings at which it saw none."""
     said = {pair: np.array([listed[k].frame for k in rows]) for pair, rows in _by_pair(listed)}
     out = list(listed)
-    for first, last, one, other in met:
+    for first, last, one, other, lost in met:
         frames = said.get((one, other), np.zeros(0))
         if not ((frames >= first - patience) & (frames <= last + patience)).any():
-            out.append(Event((first + last) // 2, one, other, UNSEEN, "crossing"))
+            odds = UNSEEN if lost < FRAMES_HIDDEN else HIDDEN
+            out.append(Event((first + last) // 2, one, other, odds, "crossing"))
     return sorted(out)
 
 
