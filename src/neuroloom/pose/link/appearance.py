@@ -27,7 +27,7 @@ HELD = 1.0  # stretches between two meetings that count at most: looks last, and
 UNSEEN = 9.0  # negative log-odds of a swap at a meeting where motion saw one way only ...
 HIDDEN = 5.0  # ... though one of the two was not seen
 FRAMES_HIDDEN = 3  # for so long at least
-STRONGEST = 12.0  # ... that looks outweigh at most
+STRONGEST = 12.0  # negative log-odds that looks outweigh at most
 PAIRED = 200  # stretches of a run, at most, of which pairs tell how much looks change
 ON_END = 3  # events of a pair up to which names are tried the other way round
 
