@@ -1,4 +1,4 @@
-"""Sums and means over blocks of an array, whole numbers of places along each axis."""
+"""Blocks of an array: the box around a mask, and sums and means over whole numbers of places."""
 
 from __future__ import annotations
 
@@ -48,3 +48,19 @@ def block_means(values: np.ndarray, starts: Sequence[np.ndarray]) -> np.ndarray:
             sizes = np.diff(own, append=values.shape[axis]).astype(means.dtype)
             means = means / np.expand_dims(sizes, tuple(range(1, values.ndim - axis)))
     return means
+
+
+def bounding_box(mask: np.ndarray, margin: int = 0) -> tuple[slice, ...]:
+    """Return the slices around a mask that is not empty, widened where the array allows it.
+
+    Examples
+    --------
+    >>> bounding_box(np.array([0, 0, 1, 1, 0]) > 0, margin=1)
+    (slice(1, 5, None),)
+    """
+    found = []
+    for axis in range(mask.ndim):
+        others = tuple(other for other in range(mask.ndim) if other != axis)
+        places = np.flatnonzero(mask.any(axis=others))
+        found.append(slice(max(0, int(places[0]) - margin), int(places[-1]) + 1 + margin))
+    return tuple(found)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from neuroloom.core.blocks import bounding_box
 from neuroloom.core.errors import DataError
 from neuroloom.io.cases.painted import Colour, of_named_colours, of_one_colour
 from neuroloom.io.cases.tones import (
@@ -296,15 +297,7 @@ def is_filled(numbers: np.ndarray, ignore: int | None) -> bool:
     values = numbers[known]
     if values.size == 0 or values.min() != values.max():
         return values.size == 0
-    return bool(known[_box_of(known)].all())
-
-
-def _box_of(mask: np.ndarray) -> tuple[slice, ...]:
-    """Return the smallest box that holds all of a mask that is not empty."""
-    axes = range(mask.ndim)
-    lines = (mask.any(axis=tuple(other for other in axes if other != axis)) for axis in axes)
-    ends = (np.flatnonzero(line)[[0, -1]] for line in lines)
-    return tuple(slice(first, last + 1) for first, last in ends)
+    return bool(known[bounding_box(known)].all())
 
 
 def left_open_in(raw: np.ndarray, ignore: int | None, *, of_one_class: bool = False) -> np.ndarray:

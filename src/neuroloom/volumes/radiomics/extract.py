@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from neuroloom.core.blocks import bounding_box
 from neuroloom.core.errors import DataError
 from neuroloom.volumes.radiomics.features import discretise
 from neuroloom.volumes.radiomics.features.intensity import (
@@ -15,7 +16,6 @@ from neuroloom.volumes.radiomics.features.intensity import (
     statistics,
     volume_curve,
 )
-from neuroloom.volumes.radiomics.features.levels import bounding_box
 from neuroloom.volumes.radiomics.features.shape import morphology
 from neuroloom.volumes.radiomics.features.texture import FAMILIES, MODES, texture
 

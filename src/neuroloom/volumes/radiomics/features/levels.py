@@ -7,6 +7,8 @@ from itertools import product
 
 import numpy as np
 
+from neuroloom.core.blocks import bounding_box
+
 ACROSS = ((0, 0, 1), (0, 1, 0), (0, 1, 1), (0, 1, -1))
 
 
@@ -70,22 +72,6 @@ class Levels:
         """Return the strides to all neighbours: 8 inside a slice, 26 in space."""
         strides = [self.stride(step) for step in directions(flat)]
         return strides + [-stride for stride in strides]
-
-
-def bounding_box(mask: np.ndarray, margin: int = 0) -> tuple[slice, ...]:
-    """Return the slices around a mask that is not empty, widened where the array allows it.
-
-    Examples
-    --------
-    >>> bounding_box(np.array([0, 0, 1, 1, 0]) > 0, margin=1)
-    (slice(1, 5, None),)
-    """
-    found = []
-    for axis in range(mask.ndim):
-        others = tuple(other for other in range(mask.ndim) if other != axis)
-        places = np.flatnonzero(mask.any(axis=others))
-        found.append(slice(max(0, int(places[0]) - margin), int(places[-1]) + 1 + margin))
-    return tuple(found)
 
 
 def as_levels(levels: np.ndarray) -> Levels:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from neuroloom.core.blocks import bounding_box
 from neuroloom.volumes.radiomics.features.hulls import (
     ellipsoid_area,
     ellipsoid_volume,
@@ -13,7 +14,6 @@ from neuroloom.volumes.radiomics.features.hulls import (
     farthest,
     smallest_box,
 )
-from neuroloom.volumes.radiomics.features.levels import bounding_box
 
 SINGLE_FROM = 8_000_000
 Spacing = tuple[float, float, float]

@@ -7,8 +7,9 @@ from functools import partial
 
 import numpy as np
 
+from neuroloom.core.blocks import bounding_box
 from neuroloom.volumes.radiomics.features import glcm, neighbours, runs, zones
-from neuroloom.volumes.radiomics.features.levels import Levels, as_levels, bounding_box
+from neuroloom.volumes.radiomics.features.levels import Levels, as_levels
 from neuroloom.volumes.radiomics.features.tally import Tally, Values, averaged, emphases
 
 MODES = ("2D_avg", "2D_comb", "2_5D_avg", "2_5D_comb", "3D_avg", "3D_comb")
