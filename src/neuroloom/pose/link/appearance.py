@@ -101,23 +101,19 @@ class Known:
         return np.clip(both - own[one] - own[other], -STRONGEST, STRONGEST)
 
 
-def see(
-    looks: np.ndarray, tracks: np.ndarray, alone: np.ndarray, swaps: Sequence[Swap | Event]
-) -> Stretches:
+def see(looks: np.ndarray, tracks: np.ndarray, swaps: Sequence[Swap | Event]) -> Stretches:
     """Return stretches of the tracks with their looks.
 
     Parameters
     ----------
     looks
-        Shape (time, slot, feature).
+        Shape (time, slot, feature), NaN where unknown.
     tracks
         Shape (time, slot), -1 for none.
-    alone
-        Shape (time, slot): nobody is so near that looks are mixed up.
     swaps
         Where two tracks may have changed names: no stretch spans one.
     """
-    kept = _rows(tracks, (tracks >= 0) & alone & np.isfinite(looks).any(-1), swaps)
+    kept = _rows(tracks, (tracks >= 0) & np.isfinite(looks).any(-1), swaps)
     frame = np.array([own[:, 0].mean() for own in kept.values()])
     track = np.array([name for name, *_ in kept], int)
     values = [_middle_of(looks[own[:, 0], own[:, 1]]) for own in kept.values()]

@@ -191,22 +191,22 @@ def link(
     raw, swaps = follow(points, animals, motion, patience=patience)
     middles = body_centres(points)
     tracklets, swaps = _tidy(raw, swaps)
-    looks = looks if animals > 1 else None
-    alone = None if looks is None else _alone(middles, motion.scale)
+    if looks is not None:  # of one animal nothing is to be told apart
+        looks = _looks_alone(looks, middles, motion.scale) if animals > 1 else None
     ends = find_ends(middles, tracklets)
     drift, arena = learn_drift(middles, tracklets), _arena(middles, motion.scale)
     costs = blind = partial(link_costs, ends, drift, arena)
-    if looks is not None and alone is not None:
-        seen = whiten(see(looks, tracklets, alone, swaps), swaps)
+    if looks is not None:
+        seen = whiten(see(looks, tracklets, swaps), swaps)
         costs = partial(link_costs, with_looks(ends, seen, swaps), drift, arena)
     animal, gaps = stitch(ends, costs, animals, blind)
     animal = _in_order(animal)
     identity = np.where(tracklets >= 0, animal[tracklets], -1)
     events = _events({"crossing": swaps, "gap": gaps}, animal)
-    if looks is not None and alone is not None:
+    if looks is not None:
         met = meetings(middles, identity, animals, motion.scale, patience)
         events = with_meetings(events, met, patience)
-        identity, events = settle(identity, events, see(looks, identity, alone, events))
+        identity, events = settle(identity, events, see(looks, identity, events))
     return Linked(identity, animals, _swap_table(events))
 
 
@@ -243,14 +243,17 @@ def link_nearest(points: np.ndarray, animals: int) -> np.ndarray:
     return out
 
 
-def _alone(middles: np.ndarray, scale: float, block: int = 2000) -> np.ndarray:
-    """Return (time, slot): whether no other body is nearer than its size."""
-    out = np.ones(middles.shape[:2], bool)
+def _looks_alone(
+    looks: np.ndarray, middles: np.ndarray, scale: float, block: int = 2000
+) -> np.ndarray:
+    """Return looks (time, slot, feature), NaN where another body is nearer than its size."""
+    out = looks.copy()
     for first in range(0, len(middles), block):
         here = middles[first : first + block]
         apart = np.linalg.norm(here[:, :, None] - here[:, None], axis=-1)
         apart[:, *np.diag_indices(apart.shape[1])] = np.inf
-        out[first : first + block] = np.nan_to_num(apart, nan=np.inf).min(-1) > scale
+        near = np.nan_to_num(apart, nan=np.inf).min(-1) <= scale
+        out[first : first + block][near] = np.nan
     return out
 
 
