@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from neuroloom.core.audit import Finding
 from neuroloom.core.errors import DataError
 from neuroloom.core.files import digest
 from neuroloom.io.cases.colours import Colours
@@ -432,6 +433,16 @@ class FoundCases:
     names: Mapping[int, str] = field(default_factory=dict)
     tells_contrasts: bool = False
     doubts: tuple[str, ...] = ()
+
+    def passed_over(self) -> list[Finding]:
+        """Return a warning for each of the `doubts`."""
+        return [Finding("warning", "Images passed over", text) for text in self.doubts]
+
+    def noticed(self) -> list[Finding]:
+        """Return how the cases were read, and what was noticed on the way."""
+        read = Finding("note", "How the data were read", self.layout.rstrip(".") + ".")
+        notes = [Finding("note", "Noticed while reading", note) for note in self.notes]
+        return [read, *notes, *self.passed_over()]
 
     def part(self, rows: np.ndarray) -> FoundCases:
         """Return the cases at `rows` (positions) alone."""

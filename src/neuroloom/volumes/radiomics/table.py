@@ -282,10 +282,7 @@ def measure_cases(
     features = pd.DataFrame([own.values for own in measured])
     for column in wish.columns:
         features[column] = _numbers(found.table, column)
-    layout = found.layout.rstrip(".")
-    findings = [Finding("note", "How the data were read", f"{layout}.")]
-    findings += [Finding("note", "Noticed while reading", note) for note in found.notes]
-    findings += [Finding("warning", "Images passed over", text) for text in found.doubts]
+    findings = found.noticed()
     findings += doubts
     findings += [_undefined(reason, names) for reason, names in reasons.items()]
     table = found.table.drop(columns=["image", "label"])

@@ -393,9 +393,7 @@ def findings_of(found: FoundCases, rows: pd.DataFrame | None) -> list[Finding]:
     rows
         One an example; None where nothing is judged.
     """
-    notes = [Finding("note", "How the data were read", found.layout.rstrip(".") + ".")]
-    notes += [Finding("note", "Noticed while reading", note) for note in found.notes]
-    notes += [Finding("warning", "Images passed over", text) for text in found.doubts]
+    notes = found.noticed()
     if rows is not None and rows["subject"].nunique() == 1 and len(rows) > 1:
         notes.append(
             Finding(

@@ -97,7 +97,7 @@ def read_cases(
     table["example"] = np.arange(len(table))
     extra = {"hashes": found.hashes(), "found": found}
     findings.append(Finding("note", "How the files were read", _sentence(found)))
-    findings += [Finding("warning", "Images passed over", text) for text in found.doubts]
+    findings += found.passed_over()
     findings += findings_of_problems(problems)
     return Dataset(table, cases, "segmentation", [], facts, findings, extra)  # type: ignore[arg-type]
 
