@@ -524,3 +524,21 @@ def test_a_bar_follows_fits_planned_in_steps_or_in_epochs(monkeypatch):
             tell({"event": "progress", **fit, **at})
             tell({"event": "fitted", **fit})
     assert [(one["completed"], one["total"]) for one in shown] == [(1.5, 5), (2.0, 5)] * 2
+
+
+def test_an_interrupt_that_a_destructor_swallows_comes_again(monkeypatch, capsys):
+    class Swallows:
+        def __del__(self):
+            raise KeyboardInterrupt
+
+    def work(words):
+        held = Swallows()
+        del held
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
+            time.sleep(0.01)
+        return 0
+
+    monkeypatch.setattr(cli, "_carry_out", work)
+    assert cli.main(["run"]) == cli.STOPPED
+    assert "stopped" in capsys.readouterr().err

@@ -57,16 +57,21 @@ def test_a_permutation_test_is_told_or_its_lack_explained(kind: str, rows: Any, 
 
 
 @pytest.mark.parametrize(
-    ("by", "units", "said"),
+    ("by", "units", "own", "said"),
     [
-        ("subject", ["P9"] * 3, "over the examples of one subject: it does not say how far"),
-        ("subject", ["P8", "P9", "P9"], "over 2 subjects, then over the examples inside."),
-        ("time", ["the last fifth"] * 3, "over the examples."),
+        ("subject", ["P9"] * 3, "", "over the examples of one subject: it does not say how far"),
+        ("subject", ["P8", "P9", "P9"], "", "over 2 subjects, then over the examples inside."),
+        ("time", ["the last fifth"] * 3, "", "over the examples."),
+        ("subject", ["P9"] * 3, "time", "over the examples."),
+        ("subject", ["a.mp4, 1", "a.mp4, 2", "a.mp4, 2"], "block", "over 2 blocks of neighbours"),
+        ("time", ["1", "2", "2"], "run", "over 2 runs, then over the examples inside."),
     ],
 )
-def test_what_the_interval_is_of(by: str, units: list[str], said: str, tmp_path: Path) -> None:
+def test_what_the_interval_is_of(
+    by: str, units: list[str], own: str, said: str, tmp_path: Path
+) -> None:
     write_json(tmp_path / "metrics.json", {"r2": {"value": 0.5}})
-    fold = Fold("held out", np.arange(4), np.arange(4, 7), units)
+    fold = Fold("held out", np.arange(4), np.arange(4, 7), units, by=own)
     prepared = SimpleNamespace(dataset=SimpleNamespace(), folds=[fold], by=by)
     study = SimpleNamespace(judged_as=lambda _: ("regression", []))
     run = SimpleNamespace(folder=tmp_path)

@@ -7,7 +7,7 @@ kept together; intervals are bootstrapped over it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -58,13 +58,17 @@ class Split:
 
 @dataclass(frozen=True)
 class Fold:
-    """Rows to learn from and rows to judge on; `units` is aligned with `test`."""
+    """Rows to learn from and rows to judge on; `units` is aligned with `test`.
+
+    `by` says what the units are, where that need not be what was held out whole.
+    """
 
     name: str
     train: np.ndarray
     test: np.ndarray
     units: list[str] = field(default_factory=list)
     group: str = ""
+    by: str = ""
 
 
 def default_unit(table: pd.DataFrame) -> str:
@@ -140,6 +144,7 @@ def _folds_per_subject(table: pd.DataFrame, split: Split) -> list[Fold]:
                 rows[fold.test],
                 [f"{subject}/{unit}" for unit in fold.units],
                 subject,
+                fold.by,
             )
             for fold in own
         ]
@@ -261,7 +266,7 @@ def _fixed(table: pd.DataFrame, split: Split) -> Fold:
 def _held_out(table: pd.DataFrame, held_out: np.ndarray, by: str | None) -> Fold:
     by = by if by in UNITS else default_unit(table[held_out])
     keys = unit_keys(table, by) if by in UNITS else ["held out"] * len(table)
-    return _fold_of("held out", held_out, np.asarray(keys))
+    return replace(_fold_of("held out", held_out, np.asarray(keys)), by=by)
 
 
 def stated_fold(table: pd.DataFrame) -> Fold | None:

@@ -127,21 +127,22 @@ def _how_sure(study: Study, prepared: Prepared, run: Run) -> str:
     metrics = read_json(run.folder / "metrics.json")
     name = headline_metric(study, prepared)
     units = len({unit for fold in prepared.folds for unit in fold.units})
+    by = next((fold.by for fold in prepared.folds if fold.by), prepared.by)
     if name not in metrics:
         return ""
-    if units == 1 and prepared.by in UNITS:
+    if units == 1 and by in UNITS:
         return (
-            f"The interval is a bootstrap over the examples of one {prepared.by}: it does not say "
-            f"how far another {prepared.by} may differ."
+            f"The interval is a bootstrap over the examples of one {by}: it does not say "
+            f"how far another {by} may differ."
         )
-    if prepared.by == "random" or units == 1:
+    if by == "random" or units == 1:
         return "The interval is a bootstrap over the examples."
-    level = f"{units} {prepared.by}s, then over the examples inside" if units < 10 else (
-        f"{units} {prepared.by}s"
-    )  # fmt: skip
-    if prepared.by == "space":
+    level = f"{units} {by}s, then over the examples inside" if units < 10 else f"{units} {by}s"
+    if by == "space":
         level = f"{units} strip{'s' * (units > 1)} of images, then over the cases inside"
-    if prepared.by == "time":
+    if by == "block":
+        level = f"{units} blocks of neighbours in time, then over the examples inside"
+    if by == "time":
         level = f"{units} stretches of time, then over the examples inside"
     return f"The interval is a bootstrap over {level}."
 

@@ -38,7 +38,9 @@ def units_in_blocks(folds: list[Fold], table: pd.DataFrame) -> list[Fold]:
     Frames of one video resemble their neighbours: an interval resamples blocks of them.
     """
     return [
-        replace(fold, units=blocks(table.iloc[fold.test], fold.name)) if len(fold.test) else fold
+        replace(fold, units=blocks(table.iloc[fold.test], fold.name), by="block")
+        if len(fold.test)
+        else fold
         for fold in folds
     ]
 

@@ -7,18 +7,25 @@ compare), `lookup` (recipes, describe, models, tools, doctor), `fetch` (data, de
 
 from __future__ import annotations
 
+import _thread
 import os
 import shlex
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from io import TextIOWrapper
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from neuroloom.core.errors import NeuroloomError, in_words
 
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
+
 USAGE, STOPPED = 2, 130
+AGAIN = 0.05  # seconds until a lost interrupt comes again
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -28,7 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGTERM, _stop)
     _print_any_sign()
     try:
-        return _carry_out(words)
+        with _stops_that_arrive():
+            return _carry_out(words)
     except NeuroloomError as error:
         return _say(str(error), error.exit_code)
     except KeyboardInterrupt as stop:
@@ -76,6 +84,29 @@ def _say(text: str, code: int) -> int:
 
 def _stop(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
+
+
+@contextmanager
+def _stops_that_arrive() -> Iterator[None]:
+    """Interrupt once more where Python lost an interrupt: it only prints what a destructor raises.
+
+    A timer does it, since an interrupt inside the hook would be lost in the same way.
+    """
+    shown = sys.unraisablehook
+
+    def hook(lost: UnraisableHookArgs) -> None:
+        if issubclass(lost.exc_type, KeyboardInterrupt):
+            again = threading.Timer(AGAIN, _thread.interrupt_main)
+            again.daemon = True
+            again.start()
+        else:
+            shown(lost)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = shown
 
 
 def _how_to_go_on(stop: KeyboardInterrupt) -> str:

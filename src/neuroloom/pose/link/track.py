@@ -10,15 +10,9 @@ import numpy as np
 
 from neuroloom.core.errors import DataError
 from neuroloom.pose.alike import body_centres, body_scale, suppress
-from neuroloom.pose.link.appearance import (
-    Event,
-    meetings,
-    see,
-    settle,
-    whiten,
-    with_meetings,
-)
+from neuroloom.pose.link.appearance import see, whiten
 from neuroloom.pose.link.follow import Swap, follow
+from neuroloom.pose.link.meetings import Event, meetings, settle, with_meetings
 from neuroloom.pose.link.motion import estimate_motion
 from neuroloom.pose.link.stitch import (
     TOO_CLOSE,

@@ -80,7 +80,7 @@ def inner_folds(dataset: Dataset, train: np.ndarray, by: str, folds: int, seed: 
         if all(set(classes) <= set(np.atleast_1d(y[fold.train]).tolist()) for fold in own) or (
             dataset.task == "regression"
         ):
-            return [Fold(f.name, train[f.train], train[f.test], f.units) for f in own]
+            return [replace(f, train=train[f.train], test=train[f.test]) for f in own]
     raise ConfigError(
         f"inner_folds={folds} leaves no example of a class to learn from, however the "
         f"{len(train)} training examples of a fold are dealt. Take fewer, or name one model."
