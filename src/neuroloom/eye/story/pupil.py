@@ -86,9 +86,11 @@ def summarise(table: pd.DataFrame, sure: float, seed: int) -> dict[str, dict[str
     good = (table["confidence"] >= sure).to_numpy()
     wide = table[f"diameter_{unit_of(table)}"].to_numpy()
     row = table.groupby("name").cumcount()
-    block = table["name"] + (
-        row * BLOCKS // table.groupby("name")["frame"].transform("size")
-    ).astype(str)
+    block = (
+        table["name"]
+        + "/"
+        + (row * BLOCKS // table.groupby("name")["frame"].transform("size")).astype(str)
+    )
     parts = [np.flatnonzero(block == one) for one in block.unique()]
     shares = np.array([good[part].mean() for part in parts])
     sizes = np.array([len(part) for part in parts], float)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from glob import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,8 +62,8 @@ def before_and_after(recipe: Augment, run: Run, prepared: Found) -> Figure:
         source = recipe.source(case)
         rows.append((source.x[0], "as it was", source.y))
         for copy in range(1, min(recipe.copies, SHOWN) + 1):
-            (image,) = (folder / "images").glob(f"{case.name}_copy-{copy}.*")
-            labels = list((folder / "labels").glob(f"{case.name}_copy-{copy}.*"))
+            (image,) = (folder / "images").glob(f"{escape(case.name)}_copy-{copy}.*")
+            labels = list((folder / "labels").glob(f"{escape(case.name)}_copy-{copy}.*"))
             label = to_array(read_image(labels[0]))[0] if labels else None
             rows.append((to_array(read_image(image))[0], f"copy {copy}", label))
     overlays = [_overlay(image, label) for image, _, label in rows]

@@ -155,4 +155,4 @@ def _write(stem: Path, made: np.ndarray, facts: dict[str, Any]) -> None:
         write_image(f"{stem}.tif", image(shown, size, facts["unit"]))
         return
     affine = np.diag([*facts["spacing"][::-1], 1.0])
-    write_image(f"{stem}.nii.gz", volume(shown.transpose(0, 3, 2, 1), affine))
+    write_image(f"{stem}.nii.gz", volume(shown.transpose(0, 3, 2, 1), affine, unit=facts["unit"]))
