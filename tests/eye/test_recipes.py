@@ -16,7 +16,7 @@ from neuroloom.eye.eyeball.model import Eyeball, read_eyeball, write_eyeball
 from neuroloom.eye.find.pupils import SHIPPED, load_net
 from neuroloom.eye.labelled import find_labelled, how_drawn, open_labelled, read_labelled
 from neuroloom.eye.pupil import Seen
-from neuroloom.eye.story.pupil import _notes, events_of
+from neuroloom.eye.story.pupil import _notes, events_of, summarise
 from neuroloom.eye.story.train import own_dice
 from neuroloom.eye.train import Labelled, Train
 from neuroloom.eye.training import loss_of
@@ -377,3 +377,14 @@ def test_training_goes_by_command_line(tmp_path, capsys):
     words = ["run", "eye.train", "--steps", "2", "--judged", "2", "--tune"]
     assert main([*words, "--out", str(tmp_path / "run")]) == 0
     assert "from the shipped net" in capsys.readouterr().err
+
+
+def test_blocks_of_videos_whose_names_run_on_stay_apart():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({
+        "name": np.repeat(["rec", "rec1"], 200), "frame": np.tile(np.arange(200), 2),
+        "time_s": np.tile(np.arange(200) / 30, 2), "confidence": rng.uniform(0, 1, 400),
+        "diameter_px": rng.normal(30, 3, 400), "blink": 0.0,
+    })  # fmt: skip
+    apart = table.assign(name=table["name"].replace("rec1", "other"))
+    assert summarise(table, 0.5, 0) == summarise(apart, 0.5, 0)

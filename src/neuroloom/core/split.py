@@ -138,13 +138,13 @@ def _folds_per_subject(table: pd.DataFrame, split: Split) -> list[Fold]:
             refused = refused or ConfigError(f"Subject {subject}: {error}")
             continue
         folds += [
-            Fold(
-                f"{subject}: {fold.name}",
-                rows[fold.train],
-                rows[fold.test],
-                [f"{subject}/{unit}" for unit in fold.units],
-                subject,
-                fold.by,
+            replace(
+                fold,
+                name=f"{subject}: {fold.name}",
+                train=rows[fold.train],
+                test=rows[fold.test],
+                units=[f"{subject}/{unit}" for unit in fold.units],
+                group=subject,
             )
             for fold in own
         ]
@@ -180,9 +180,9 @@ def _enough_units(units: np.ndarray, by: str, folds: int | None) -> None:
         raise ConfigError(f"folds={folds} is more than the {len(units)} {by}s in the data.")
 
 
-def _fold_of(name: str, held_out: np.ndarray, keys: np.ndarray) -> Fold:
+def _fold_of(name: str, held_out: np.ndarray, keys: np.ndarray, by: str = "") -> Fold:
     test = np.flatnonzero(held_out)
-    return Fold(name, np.flatnonzero(~held_out), test, [str(keys[row]) for row in test])
+    return Fold(name, np.flatnonzero(~held_out), test, [str(keys[row]) for row in test], by=by)
 
 
 def _folds_in_time(table: pd.DataFrame, split: Split) -> list[Fold]:
@@ -266,7 +266,7 @@ def _fixed(table: pd.DataFrame, split: Split) -> Fold:
 def _held_out(table: pd.DataFrame, held_out: np.ndarray, by: str | None) -> Fold:
     by = by if by in UNITS else default_unit(table[held_out])
     keys = unit_keys(table, by) if by in UNITS else ["held out"] * len(table)
-    return replace(_fold_of("held out", held_out, np.asarray(keys)), by=by)
+    return _fold_of("held out", held_out, np.asarray(keys), by)
 
 
 def stated_fold(table: pd.DataFrame) -> Fold | None:

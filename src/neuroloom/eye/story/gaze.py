@@ -13,7 +13,7 @@ from neuroloom.core.artifact import Shelf
 from neuroloom.core.files import write_atomic
 from neuroloom.core.report import Facts, write_facts, write_report
 from neuroloom.eye.eyeball.tables import deepvog_table
-from neuroloom.eye.story.pupil import BLOCKS, RESAMPLES, entry, write_metrics, write_predictions
+from neuroloom.eye.story.pupil import RESAMPLES, block_of, entry, write_metrics, write_predictions
 from neuroloom.eye.videos import ellipses_of
 from neuroloom.learn.figures import canvas, colour, styled
 
@@ -78,9 +78,7 @@ def summarise(table: pd.DataFrame, sure: float, seed: int) -> dict[str, dict[str
     if table.empty or "consistent" not in table:
         return {name: entry(None, np.zeros(0)) for name in names}
     table = table[table["consistent"].notna()].reset_index(drop=True)
-    size = table.groupby("name")["frame"].transform("size")
-    block = table.groupby("name").cumcount() * BLOCKS // size
-    own = [part for _, part in table.groupby([table["name"], block])]
+    own = [part for _, part in table.groupby([table["name"], block_of(table)])]
     good = np.array([[len(part), (part["confidence"] >= sure).sum(),
                       (part["consistent"].astype(bool)).sum()] for part in own], float)  # fmt: skip
     middle = np.array([part["residual_px"].median() for part in own])

@@ -78,6 +78,12 @@ def write_metrics(run: Run, metrics: dict[str, dict[str, float | None]]) -> None
     run.log("scored", metrics=len(metrics))
 
 
+def block_of(table: pd.DataFrame) -> pd.Series:
+    """Return in which of twenty blocks of its video each row lies: what a bootstrap draws."""
+    videos = table.groupby("name")
+    return videos.cumcount() * BLOCKS // videos["frame"].transform("size")
+
+
 def summarise(table: pd.DataFrame, sure: float, seed: int) -> dict[str, dict[str, float | None]]:
     """Return the share of confident frames and the median diameter, with 95 % intervals.
 
@@ -85,12 +91,7 @@ def summarise(table: pd.DataFrame, sure: float, seed: int) -> dict[str, dict[str
     """
     good = (table["confidence"] >= sure).to_numpy()
     wide = table[f"diameter_{unit_of(table)}"].to_numpy()
-    row = table.groupby("name").cumcount()
-    block = (
-        table["name"]
-        + "/"
-        + (row * BLOCKS // table.groupby("name")["frame"].transform("size")).astype(str)
-    )
+    block = table.groupby(["name", block_of(table)], sort=False).ngroup()
     parts = [np.flatnonzero(block == one) for one in block.unique()]
     shares = np.array([good[part].mean() for part in parts])
     sizes = np.array([len(part) for part in parts], float)

@@ -62,8 +62,9 @@ def before_and_after(recipe: Augment, run: Run, prepared: Found) -> Figure:
         source = recipe.source(case)
         rows.append((source.x[0], "as it was", source.y))
         for copy in range(1, min(recipe.copies, SHOWN) + 1):
-            (image,) = (folder / "images").glob(f"{escape(case.name)}_copy-{copy}.*")
-            labels = list((folder / "labels").glob(f"{escape(case.name)}_copy-{copy}.*"))
+            own = f"{escape(case.name)}_copy-{copy}.*"
+            (image,) = (folder / "images").glob(own)
+            labels = list((folder / "labels").glob(own))
             label = to_array(read_image(labels[0]))[0] if labels else None
             rows.append((to_array(read_image(image))[0], f"copy {copy}", label))
     overlays = [_overlay(image, label) for image, _, label in rows]
