@@ -286,8 +286,9 @@ def doubtful_labels(dataset: Dataset) -> list[Finding]:
     )
     if not len(table):
         return []
-    names = dataset.table["name"].to_numpy()
-    told = [f"{names[row.frame]}: {row.detail}" for row in table.head(MOST_DOUBTED).itertuples()]
-    more = f", and {len(table) - len(told)} more" if len(table) > len(told) else ""
+    names = dataset.table["name"].to_numpy()[table["frame"]]
+    doubts = table["detail"].groupby(names, sort=False).agg(", ".join)
+    told = [f"{name}: {detail}" for name, detail in doubts.head(MOST_DOUBTED).items()]
+    more = f", and {len(doubts) - len(told)} frames more" if len(doubts) > len(told) else ""
     detail = f"Worth a look before the net learns them: {'; '.join(told)}{more}."
     return [Finding("warning", "Labels that look wrong", detail)]

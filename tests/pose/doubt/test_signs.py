@@ -129,7 +129,7 @@ def test_the_audit_of_a_project_names_labels_that_look_wrong(tmp_path):
         for found in audit_frames(replace(sound, truth=points))
         if found.title == "Labels that look wrong"
     ]
-    assert str(sound.table["name"][5]) in told.detail
+    assert told.detail.count(str(sound.table["name"][5])) == 1
 
 
 def test_animals_of_one_keypoint_are_looked_at_too():

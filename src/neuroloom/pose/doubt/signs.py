@@ -244,7 +244,7 @@ def suspicious_labels(
 
 def _flip_rows(points: np.ndarray, swaps: Edges) -> list[tuple[int, int, str, float, str]]:
     ratio = flips(points, swaps)
-    told = "left and right fit the other animals better the other way round"
+    told = "left and right fit the other labels better the other way round"
     return [
         (int(i), int(j), "flip", float(FLIPPED / max(ratio[i, j], 1e-3)), told)
         for i, j in np.argwhere(ratio < FLIPPED)
