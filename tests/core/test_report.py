@@ -16,7 +16,8 @@ from neuroloom.core import report
 from neuroloom.core.artifact import Shelf
 from neuroloom.core.errors import RunError
 from neuroloom.core.files import write_json, write_text
-from neuroloom.core.report import MEANINGS, Facts, number, write_facts, write_report
+from neuroloom.core.meaning import MEANINGS, number
+from neuroloom.core.report import Facts, write_facts, write_report
 
 pytestmark = pytest.mark.usefixtures("drawn")
 

@@ -11,7 +11,7 @@ from typing import Any
 from neuroloom.core.artifact import Artifact, Shelf
 from neuroloom.core.errors import NeuroloomError
 from neuroloom.core.files import read_json
-from neuroloom.core.report import MEANINGS
+from neuroloom.core.meaning import MEANINGS
 from neuroloom.core.run import Run
 
 SETTLED = 5.0

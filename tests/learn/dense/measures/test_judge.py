@@ -6,7 +6,7 @@ import pytest
 from sklearn import metrics as sk
 
 from neuroloom.core.errors import DataError
-from neuroloom.core.report import MEANINGS, meaning_of
+from neuroloom.core.meaning import MEANINGS, meaning_of
 from neuroloom.learn.dense.measures import judge, lesions, surface
 from neuroloom.learn.figures import score_units
 from neuroloom.learn.scoring import intervals, metrics
