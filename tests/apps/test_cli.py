@@ -33,6 +33,9 @@ KEYS = {
     "accuracy", "balanced_accuracy", "auc", "average_precision", "kappa", "log_loss", "ece",
 }  # fmt: skip
 CHILD = {**os.environ, "OMP_NUM_THREADS": "1"}
+# What the `neuroloom` command runs. With `python -m`, Python itself ends by the signal, which shells
+# call 130 too, where an interrupt has passed through `exec`; what it came through is chance.
+COMMAND = "import sys; from neuroloom.apps.cli import main; sys.exit(main())"
 
 
 @pytest.fixture
@@ -451,7 +454,7 @@ def begin(data: Path, out: Path) -> subprocess.Popen[str]:
     """Start a run that takes long, and wait until it trains."""
     words = ["--model", "eegnet", "--stop", "1", "--budget", "3000 epochs", "--quiet"]
     child = subprocess.Popen(
-        [sys.executable, "-m", "neuroloom", *DECODE, str(data), *words, "--out", str(out)],
+        [sys.executable, "-c", COMMAND, *DECODE, str(data), *words, "--out", str(out)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=CHILD,
         preexec_fn=None if os.name == "nt" else heed_ctrl_c,
     )  # fmt: skip
