@@ -33,8 +33,8 @@ KEYS = {
     "accuracy", "balanced_accuracy", "auc", "average_precision", "kappa", "log_loss", "ece",
 }  # fmt: skip
 CHILD = {**os.environ, "OMP_NUM_THREADS": "1"}
-# What the `neuroloom` command runs. With `python -m`, Python itself ends by the signal, which shells
-# call 130 too, where an interrupt has passed through `exec`; what it came through is chance.
+# What the command runs. With `python -m`, Python itself ends by the signal (130 to a shell, too)
+# where an interrupt has passed through `exec`; what it came through is chance.
 COMMAND = "import sys; from neuroloom.apps.cli import main; sys.exit(main())"
 
 
