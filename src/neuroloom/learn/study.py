@@ -7,7 +7,7 @@ fitting, calibrating, scoring, storing and resuming are here, once.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from textwrap import shorten
@@ -18,11 +18,11 @@ from pydantic import field_validator
 
 from neuroloom.core import audit, registry
 from neuroloom.core.audit import Finding
-from neuroloom.core.dataset import UNITS, Dataset
-from neuroloom.core.errors import ConfigError, DataError
+from neuroloom.core.dataset import Dataset
+from neuroloom.core.errors import ConfigError
 from neuroloom.core.files import read_json, write_json
 from neuroloom.core.recipe import Recipe, setting
-from neuroloom.core.run import Run, check_out, data_error_if_changed
+from neuroloom.core.run import Run, data_error_if_changed
 from neuroloom.core.split import (
     Fold,
     Split,
@@ -31,7 +31,6 @@ from neuroloom.core.split import (
     listed_names,
     make_folds,
     stated_fold,
-    unit_keys,
 )
 from neuroloom.learn.model import Model, find_model
 from neuroloom.learn.narrate import write_card
@@ -293,7 +292,7 @@ class Study(Recipe):
             for number, fold in enumerate(prepared.folds)
             if len(fold.test)
         ]
-        if self._refits(model):
+        if self.refits(model):
             none = np.arange(0)
             jobs += [
                 (Job(-1, seed, role, group), Fold("all data", rows, none, [], group))
@@ -307,10 +306,11 @@ class Study(Recipe):
     def count_fits(self, model: Model, prepared: Prepared) -> int:
         """Return how many fits a model gets: on folds that are judged, and on all data."""
         judged = sum(len(fold.test) > 0 for fold in prepared.folds)
-        groups = {fold.group for fold in prepared.folds} if self._refits(model) else ()
+        groups = {fold.group for fold in prepared.folds} if self.refits(model) else ()
         return self.seeds * (judged + len(groups))
 
-    def _refits(self, model: Model) -> bool:
+    def refits(self, model: Model) -> bool:
+        """Tell whether the model that is kept is fitted on all data once more."""
         if self.final is None:
             return not model.is_net or self.folds == 0
         return self.final == "refit" or self.folds == 0
@@ -353,6 +353,8 @@ class Study(Recipe):
 
     def _judge(self, prepared: Prepared, run: Run, results: dict[str, Any]) -> pd.DataFrame:
         """Write `predictions.parquet`, and from it the metrics."""
+        from neuroloom.learn.scoring.written import add_scores, write_scores
+
         on_folds = [fit for fits in results.values() for fit in fits if fit.job.fold >= 0]
         table = self.tabulate(prepared, on_folds)
         write_scores(run.folder, table, *self.judged_as(prepared.dataset), self.seed)
@@ -430,31 +432,9 @@ class Study(Recipe):
         DataError
             If nothing there is labelled, or channels are missing.
         """
-        if out is not None:
-            check_out(Path(out))
-        stored = [r for r in ("model", "baseline") if (run.folder / f"{r}.safetensors").is_file()]
-        models = {role: self.load_model(run, role) for role in stored}
-        everything = self.read_like(models["model"].facts, data, include or [])
-        dataset = everything.labelled()
-        if len(dataset) == 0:
-            raise DataError(f"{data}: none of its {len(everything)} examples has a label to score.")
-        names = self.roles(models["model"].facts["task"])
-        seen, alone = self._seen_before(run, dataset, {role: names[role] for role in models})
-        if alone:
-            del models["baseline"]
-        units = evaluation_units(dataset.table, models["model"].facts["by"])
-        parts, told = [], run.telling("scoring")
-        for number, (role, ensemble) in enumerate(models.items()):
-            told(number, len(models))
-            name = self.called() if role == "model" else ensemble.name
-            head = {"fold": 0, "unit": units, "seed": self.seed, "model": name}
-            parts.append(self.tabulate_new(ensemble, dataset, head | {"role": role}))
-        import pandas as pd
+        from neuroloom.learn.evaluation import Evaluation
 
-        table = pd.concat(parts, ignore_index=True)
-        facts = {"labelled": len(dataset), "unlabelled": len(everything) - len(dataset)}
-        findings = [found.as_dict() for found in [*dataset.findings, *seen, *alone]]
-        return self._report_evaluation(run, table, dataset, {**facts, "findings": findings}, out)
+        return Evaluation(self, run).of(data, None if out is None else Path(out), include or [])
 
     def tabulate_new(
         self, ensemble: Ensemble, dataset: Dataset, head: dict[str, Any]
@@ -470,70 +450,6 @@ class Study(Recipe):
 
         outcome = self.outcome(ensemble, dataset)
         return rows_of(dataset, np.arange(len(dataset)), outcome, head)
-
-    def _report_evaluation(
-        self,
-        run: Run,
-        table: pd.DataFrame,
-        dataset: Dataset,
-        told: dict[str, Any],
-        out: Path | str | None,
-    ) -> pd.DataFrame:
-        """Score rows; `told` are the counts and findings of the data."""
-        from neuroloom.learn.scoring.metrics import metric_table
-
-        facts = {key: value for key, value in told.items() if key != "findings"}
-        if out is not None:
-            folder = Path(out)
-            folder.mkdir(parents=True, exist_ok=True)
-            write_scores(folder, table, *self.judged_as(dataset), self.seed)
-            write_json(folder / "audit.json", told["findings"])
-            files = {"run": run.folder.name, "files": dataset.extra["hashes"]}
-            write_json(folder / "evaluation.json", facts | files)
-            write_json(folder / "status.json", {"state": "done", "recipe": self.name, **facts})
-        metrics = metric_table(table, *self.judged_as(dataset))
-        if more := self.own_scores(table, dataset):
-            if out is not None:
-                add_scores(Path(out), more)
-            metrics = with_scores(metrics, more)
-        metrics.attrs |= told
-        return metrics
-
-    def _seen_before(
-        self, run: Run, dataset: Dataset, names: dict[str, str]
-    ) -> tuple[list[Finding], list[Finding]]:
-        """Compare new data with what was learnt from, by the content of files.
-
-        Parameters
-        ----------
-        names
-            Role -> model of what is stored.
-
-        Returns
-        -------
-        What is to be said of what the model has learnt from, and of what the baseline alone has.
-        """
-        learnt = {role: self._learnt_from(run, self.find(name)) for role, name in names.items()}
-        alone = learnt.get("baseline", set()) - learnt["model"]
-        hashes = dataset.extra["hashes"]
-        rows = dataset.table[["path", "name"]].astype(str).itertuples(index=False)
-        files = [_file_of(path, name, hashes) for path, name in rows]
-        return (
-            audit.audit_seen(files, hashes, learnt["model"]),
-            audit.audit_baseline(files, hashes, alone, names.get("baseline", "")),
-        )
-
-    def _learnt_from(self, run: Run, model: Model) -> set[str]:
-        """Return the hashes of the files that a stored model of the run has learnt from."""
-        known = read_json(run.folder / "dataset.json")
-        held_out = [set(fold["test"]) for fold in known["split"]["folds"]]
-        never = set() if self._refits(model) else set.intersection(*held_out)
-        files = {
-            _file_of(row["path"], row["name"], known["files"])
-            for row in known["rows"]
-            if row["name"] not in never
-        }
-        return {known["files"][file] for file in files if file in known["files"]}
 
     def load_model(self, run: Run, role: str = "model") -> Ensemble:
         """Load the run's final model, or its baseline."""
@@ -597,51 +513,6 @@ def shuffled(dataset: Dataset, seed: int) -> Dataset:
     return replace(dataset, table=table, truth=truth, maps=maps)
 
 
-def evaluation_units(table: pd.DataFrame, by: str) -> list[str]:
-    """Return each row's unit for the interval: as in the run, else the widest that varies."""
-    unit = by if by in UNITS and table[by].nunique() > 1 else default_unit(table)
-    return unit_keys(table, unit) if unit in UNITS else ["all"] * len(table)
-
-
-def write_scores(
-    folder: Path, table: pd.DataFrame, task: str, classes: list[str], seed: int
-) -> None:
-    """Write predictions and, computed from them, `metrics.json` and `metrics.parquet`."""
-    from neuroloom.core.files import write_atomic
-    from neuroloom.learn.scoring.metrics import metric_table, summary
-
-    write_atomic(folder / "predictions.parquet", lambda p: table.to_parquet(p, index=False))
-    if len(table) == 0:
-        write_json(folder / "metrics.json", {})
-        return
-    tidy = metric_table(table, task, classes)
-    write_atomic(folder / "metrics.parquet", lambda p: tidy.to_parquet(p, index=False))
-    write_json(folder / "metrics.json", summary(table, task, classes, seed))
-
-
-def add_scores(folder: Path, more: dict[str, dict[str, float | None]]) -> None:
-    """Add metrics of a study's own to `metrics.json` and, pooled, to `metrics.parquet`."""
-    import pandas as pd
-
-    from neuroloom.core.files import write_atomic
-
-    write_json(folder / "metrics.json", read_json(folder / "metrics.json") | more)
-    whole = with_scores(pd.read_parquet(folder / "metrics.parquet"), more)
-    write_atomic(folder / "metrics.parquet", lambda path: whole.to_parquet(path, index=False))
-
-
-def with_scores(
-    metrics: pd.DataFrame, more: Mapping[str, Mapping[str, float | None]]
-) -> pd.DataFrame:
-    """Return tidy metrics with further ones, pooled over folds and seeds, as their last rows."""
-    import pandas as pd
-
-    rows = [{"fold": "all", "seed": "all", "metric": name, **row} for name, row in more.items()]
-    numbers = dict.fromkeys(("value", "low", "high", "baseline", "chance"), float)
-    further = pd.DataFrame(rows, columns=metrics.columns).astype(numbers)
-    return pd.concat([metrics, further], ignore_index=True)
-
-
 def _refuse_other_folds(run: Run, stored: dict[str, Any], facts: dict[str, Any]) -> None:
     """Stop before what was learnt of some examples is paired with others."""
     before, now = ([fold["test"] for fold in own["split"]["folds"]] for own in (stored, facts))
@@ -674,8 +545,3 @@ def _dataset_facts(prepared: Prepared) -> dict[str, Any]:
         },
         "rows": dataset.table.drop(columns=["target"], errors="ignore").to_dict("records"),
     }
-
-
-def _file_of(path: str, name: str, files: Mapping[str, str]) -> str:
-    """Return the file that an example is read from: a recording, or the picture of its name."""
-    return path if path in files else name.partition("::")[0]

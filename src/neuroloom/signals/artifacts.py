@@ -9,7 +9,8 @@ from pydantic import model_validator
 
 from neuroloom.core.dataset import Dataset
 from neuroloom.core.recipe import setting
-from neuroloom.learn.study import Prepared, Study, add_scores
+from neuroloom.learn.scoring.written import add_scores
+from neuroloom.learn.study import Prepared, Study
 from neuroloom.signals.examples.cut import Cut
 
 if TYPE_CHECKING:

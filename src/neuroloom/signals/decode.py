@@ -227,8 +227,9 @@ class Decode(Study):
                 "labels leaves trials out, folds=0 and final=refit learn from all: choose one."
             )
 
-    def _refits(self, model: Model) -> bool:
-        return self.labels is None and super()._refits(model)
+    def refits(self, model: Model) -> bool:
+        """Tell as other studies do; with few labels, no model learns from the others."""
+        return self.labels is None and super().refits(model)
 
     def _split(self, dataset: Dataset, by: str) -> list[Fold]:
         """Split; refuse test files that the encoder has seen; keep as many labels as asked for."""

@@ -287,7 +287,7 @@ class Measure(Recipe):
         """Write tables, metrics, figures and the report."""
         import pandas as pd
 
-        from neuroloom.learn.study import write_scores
+        from neuroloom.learn.scoring.written import write_scores
         from neuroloom.volumes.story.measures import report_images, report_measures
 
         tables = {

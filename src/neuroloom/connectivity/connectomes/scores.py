@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuroloom.connectivity.connectomes.confounds import PREFIX, site_alone, within_levels
-from neuroloom.learn.study import Prepared, add_scores
+from neuroloom.learn.scoring.written import add_scores
+from neuroloom.learn.study import Prepared
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -188,7 +188,7 @@ class DenseStudy(Study):
         seconds = parse_budget(self.budget).seconds
         if seconds is None:
             return None
-        fits = self._count_folds(dataset) + self._refits(model)
+        fits = self._count_folds(dataset) + self.refits(model)
         return seconds / max(1, fits) / (self.seeds if model.is_net else 1)
 
     def _count_folds(self, dataset: Dataset) -> int:

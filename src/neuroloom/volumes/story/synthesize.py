@@ -10,7 +10,7 @@ from neuroloom.core.artifact import Shelf
 from neuroloom.core.report import Facts, write_facts
 from neuroloom.learn import figures
 from neuroloom.learn.narrate import add_split_figure, study_facts
-from neuroloom.learn.study import add_scores
+from neuroloom.learn.scoring.written import add_scores
 from neuroloom.volumes.story.planes import planes
 from neuroloom.volumes.synthesis.data import inside
 from neuroloom.volumes.synthesis.fidelity import paired, real_image
