@@ -141,6 +141,40 @@ def test_people_are_named_only_where_folders_tell_them(name: str, tmp_path: Path
     assert ("whose the images are" in " ".join(found.notes)) == (set(subjects) == {"1"})
 
 
+@pytest.mark.parametrize("place", ["images,labels/{}", "{}/t1,seg"])
+@pytest.mark.parametrize(
+    ("names", "subject"),
+    [
+        ("patient001_frame01,patient001_frame12,patient002_frame01", "patient001"),
+        ("BraTS-GLI-00001-000,BraTS-GLI-00001-001,BraTS-GLI-00002-000", "BraTS-GLI-00001"),
+        ("OAS1_0001_MR1,OAS1_0001_MR2,OAS1_0002_MR1", "OAS1_0001"),
+        ("OAS30001_MR_d0129,OAS30001_MR_d0757,OAS30002_MR_d0001", "OAS30001"),
+        ("TCGA_CS_4941_1996_1,TCGA_CS_4941_1996_2,TCGA_DU_5849_1995_1", "TCGA_CS_4941"),
+    ],
+)
+def test_names_of_one_person_are_one_subject(
+    names: str, subject: str, place: str, tmp_path: Path
+) -> None:
+    found = find_cases(pictures(tmp_path, spelled(place.format(names))), labelled=False)
+    got = dict(zip(found.table["name"], found.table["subject"], strict=True))
+    one, two, other = ([got[n] for n in got if n.startswith(name)] for name in names.split(","))
+    assert {*one, *two} == {subject}
+    assert not {*other} & {*one}
+
+
+def test_names_of_visits_in_one_folder(tmp_path: Path) -> None:
+    files = spelled("images,labels/sub-01_ses-1,sub-01_ses-2,sub-02_ses-1")
+    found = find_cases(pictures(tmp_path, files))
+    assert found.table["subject"].tolist() == ["01", "01", "02"]
+    assert found.table["session"].tolist() == ["1", "2", "1"]
+    assert "whose each is, its name says" in found.layout
+
+
+def test_names_of_as_many_people_as_cases_stay_as_they_are(tmp_path: Path) -> None:
+    found = find_cases(pictures(tmp_path, spelled("images,labels/patient1_x,patient2_x")))
+    assert found.table["subject"].tolist() == ["patient1_x", "patient2_x"]
+
+
 @pytest.mark.parametrize(
     "files",
     [

@@ -24,6 +24,22 @@ from neuroloom.io.cases.model import label_paths
 from neuroloom.io.images import image_stem, image_suffix
 from neuroloom.io.recordings.find import compile_pattern
 
+# How names say whose an image is, and of which visit: BIDS, the archives BraTS 2023, OASIS 1 to 3,
+# ADNI and TCGA, and a word for somebody with a number, such as patient001_frame01 of ACDC.
+_PEOPLE = tuple(
+    re.compile(f"{pattern}(?=[-_. ]|$)", re.IGNORECASE)
+    for pattern in (
+        r"sub-(?P<subject>[a-z0-9]+)(?:_ses-(?P<session>[a-z0-9]+))?",
+        r"(?P<subject>BraTS-[a-z]+-\d+)-(?P<session>\d+)",
+        r"(?P<subject>OAS[12]_\d{4})_MR(?P<session>\d+)",
+        r"(?P<subject>OAS3\d{4})_(?:[a-z]+_)?(?P<session>d\d{4})",
+        r"(?:ADNI_)?(?P<subject>\d{3}_S_\d{4})",
+        r"(?P<subject>TCGA[-_][a-z0-9]{2}[-_][a-z0-9]{4})",
+        r"(?P<subject>(?:patient|subject|participant|volunteer|donor|monkey|mouse|rat|animal)"
+        r"[-_ ]?\d+)",
+    )
+)
+
 
 def completed(layout: Layout, root: Path, include: Sequence[str] = (), *, labelled: bool) -> Layout:
     """Return what a layout recognised in part with the images it left, people and sides.
@@ -33,6 +49,7 @@ def completed(layout: Layout, root: Path, include: Sequence[str] = (), *, labell
     passed = _take_left(layout, root, labelled=labelled)
     _tell_more_elsewhere(layout, passed, include)
     _tell_people(layout)
+    _tell_people_by_name(layout)
     _tell_sides(layout)
     return layout
 
@@ -97,9 +114,41 @@ def _tell_people(layout: Layout) -> None:
     apart = {(side_in(row.images[0]), name) for row, name in zip(rows, names, strict=True)}
     begin = all(row.name.startswith(name) for row, name in zip(rows, names, strict=True))
     if len(apart) > 1 and (begin or len(apart) == len(rows)):
-        for row, name in zip(rows, names, strict=True):
-            row.keys["subject"] = name
+        for row, name, person in zip(rows, names, _people(names), strict=True):
+            row.keys |= {"subject": name, **person}
         layout.sentence += "; whose each is, its folder says"
+
+
+def _tell_people_by_name(layout: Layout) -> None:
+    """Let several cases that are called as one person's be that person's."""
+    rows = layout.rows
+    people = _people([row.name for row in rows])
+    known = any(row.keys.get("subject") not in (None, "") for row in rows)
+    if known or not any(people) or not (layout.each_a_subject or all(people)):
+        return
+    for row, person in zip(rows, people, strict=True):
+        row.keys |= {key: value for key, value in person.items() if not row.keys.get(key)}
+    of_each = "; each case counts as a subject"
+    layout.sentence = layout.sentence.removesuffix(of_each) + "; whose each is, its name says"
+
+
+def _people(names: Sequence[str]) -> list[dict[str, str]]:
+    """Return what each name says of somebody; nothing where none or all are one person's."""
+    people = [person_in(name) for name in names]
+    apart = {person.get("subject", name) for person, name in zip(people, names, strict=True)}
+    return people if 1 < len(apart) < len({*names}) else [{} for _ in names]
+
+
+def person_in(name: str) -> dict[str, str]:
+    """Return the subject, and the session if there is one, that a name begins with; else nothing.
+
+    Examples
+    --------
+    >>> person_in("sub-01_ses-2_T1w"), person_in("patient001_frame12"), person_in("img_001")
+    ({'subject': '01', 'session': '2'}, {'subject': 'patient001'}, {})
+    """
+    found = next((match for form in _PEOPLE if (match := form.match(name))), None)
+    return {key: value for key, value in found.groupdict().items() if value} if found else {}
 
 
 def _has_side(folder: str) -> bool:
