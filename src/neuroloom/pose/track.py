@@ -391,7 +391,7 @@ def within(
 
     to_detections(truth)
     whose = f"The truth of {name}"
-    truth = in_the_order_of(animals_of(recording), animals_of(truth), "keypoints", whose)
+    truth = in_the_order_of(animals_of(recording), animals_of(truth), whose)
     own, known = recording.coords["frame"].values, labelled_frames(truth)
     shared = known[np.isin(known, own)]
     if not len(shared):

@@ -139,3 +139,14 @@ def test_animals_of_one_keypoint_are_looked_at_too():
     assert (doubts["length"] == 0).all()
     assert (doubts["jump"][1:-1] > 0).all()
     assert not len(suspicious_labels(balls, ["ball"], shape=(100, 100)))
+
+
+def test_what_is_missing_does_not_hang_on_the_slots_of_animals():
+    points = np.tile(BODY, (40, 2, 1, 1)) + np.array([0.0, 400.0])[None, :, None, None]
+    points[1::2] = points[1::2, ::-1]
+    points[7, 0] = np.nan
+    points[::2, 1, 3] = points[1::2, 0, 3] = np.nan  # one animal never shows its tail
+    doubts = frame_doubts(points, np.ones(points.shape[:3]))
+    assert doubts["missing"].argmax() == 7
+    assert not doubts["missing"][8:].any()
+    assert not doubts["jump"].any()

@@ -9,8 +9,9 @@ import numpy as np
 
 from neuroloom.core.blocks import block_means
 from neuroloom.io.labels.sides import FLIPPED, flips
-from neuroloom.pose.alike import body_centres, body_scale
+from neuroloom.pose.alike import body_centres, body_scale, distance_between
 from neuroloom.pose.group import choose_edges
+from neuroloom.pose.link.track import link_nearest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,6 +101,9 @@ def frame_doubts(
 ) -> dict[str, np.ndarray]:
     """Return for each frame how much its worst keypoint is in doubt, for each of several reasons.
 
+    Nets give the animals of a frame any slots: who moves is followed by where it was, and what
+    is missing is counted over all animals.
+
     Parameters
     ----------
     points
@@ -112,21 +116,64 @@ def frame_doubts(
     Returns
     -------
     Arrays (time,), larger is worse: `unsure` (1 - confidence), `jump` (bodies), `length` (robust
-    SDs), `missing` (share of keypoints of animals that are there in most frames), and `spread`
-    (bodies) where it is given.
+    SDs), `missing` (share of the keypoints that most frames show), and `spread` (bodies) where it
+    is given.
     """
     scale = body_scale(points)
     seen = np.isfinite(points).all(-1)
-    usual = seen.mean(0) > 0.5
+    shown = seen.sum(1)
+    usual = np.floor(np.median(shown, axis=0))
     worst = {
         "unsure": np.where(seen, 1 - confidence, np.nan),
-        "jump": jumps(points, scale),
+        "jump": jumps(_followed(points), scale),
         "length": np.abs(edge_deviation(points)),
     }
     if spread is not None:
         worst["spread"] = spread / scale
     out = {name: _largest(values) for name, values in worst.items()}
-    out["missing"] = (~seen & usual).sum((1, 2)) / max(int(usual.sum()), 1)
+    out["missing"] = np.maximum(usual - shown, 0).sum(1) / max(float(usual.sum()), 1)
+    return out
+
+
+def _followed(points: np.ndarray) -> np.ndarray:
+    """Return points (time, individual, keypoint, 2) with each animal in the slot it was in."""
+    if points.shape[1] < 2:
+        return points
+    who, out = link_nearest(points, points.shape[1]), np.full_like(points, np.nan)
+    time, slot = np.nonzero(who >= 0)
+    out[time, who[time, slot]] = points[time, slot]
+    return out
+
+
+def as_the_first(first: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return what another net found, frame by frame in the slots of what is nearest to it.
+
+    Parameters
+    ----------
+    first, other
+        Shape (time, individual, keypoint, 2), px; of `other` there may be more or fewer animals.
+
+    Returns
+    -------
+    Shape of `first`; NaN where the other net found nobody.
+
+    Examples
+    --------
+    >>> first = np.array([0.0, 9.0]).reshape(1, 2, 1, 1) * np.ones(2)
+    >>> as_the_first(first, first[:, ::-1] + 0.5)[0, :, 0, 0]
+    array([0.5, 9.5])
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    if first.shape[1] == other.shape[1] == 1:
+        return other
+    out = np.full_like(first, np.nan)
+    for now, own, found in zip(out, first, other, strict=True):
+        apart = distance_between(own, found)
+        known = np.isfinite(apart)
+        rows, columns = linear_sum_assignment(np.where(known, apart, 1e6))
+        kept = known[rows, columns]
+        now[rows[kept]] = found[columns[kept]]
     return out
 
 

@@ -12,9 +12,9 @@ import numpy as np
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import DataError
 from neuroloom.core.files import check_there
-from neuroloom.pose.doubt.signs import SMALL, disagreement, frame_doubts, shrink
-from neuroloom.pose.link.names import in_the_order_of, numbered_anew
-from neuroloom.pose.link.pairs import SUFFIXES, to_detections
+from neuroloom.pose.doubt.signs import SMALL, as_the_first, disagreement, frame_doubts, shrink
+from neuroloom.pose.link.names import in_the_order_of
+from neuroloom.pose.link.pairs import SUFFIXES, in_first_slots, to_detections
 from neuroloom.pose.link.spans import over_one_span
 
 if TYPE_CHECKING:
@@ -65,8 +65,8 @@ def read_doubts(
     Raises
     ------
     DataError
-        If a file of tracks is not there, has other keypoints or individuals than the first, or no
-        frame of the video is left.
+        If a file of tracks is not there, has other keypoints than the first, or no frame of the
+        video is left.
     """
     from neuroloom.io.tracks import read_tracks
     from neuroloom.io.video import Video
@@ -102,7 +102,6 @@ def read_doubts(
     rows = np.array([row_of[int(n)] for n in numbers])
     listed = ", ".join(file.name for file in files)
     told.append(Finding("note", video.name, f"Tracks: {listed}."))
-    told += _told_by_order(recordings, files)
     kept = {reason: values[rows] for reason, values in doubts.items()}
     names = [tuple(map(str, recordings[0][dim].values)) for dim in ("keypoints", "individuals")]
     return Doubted(video, name, numbers, kept, points[rows], count, names[0], names[1]), told
@@ -195,27 +194,13 @@ def _doubts(
     """Return doubts and points of the first recording, with the spread over all, and frames."""
     first = recordings[0]
     points, sure = to_detections(first)
-    several = [points]
+    fewer, trust, _ = in_first_slots(points, sure)
+    several = [fewer]
     for other, file in zip(recordings[1:], files[1:], strict=True):
-        for dim in ("keypoints", "individuals"):
-            other = in_the_order_of(first, other, dim, file.name)
-        several.append(to_detections(other)[0])
+        own = to_detections(in_the_order_of(first, other, file.name))
+        several.append(as_the_first(fewer, in_first_slots(*own)[0]))
     spread = disagreement(several) if len(several) > 1 else None
-    return frame_doubts(points, sure, spread), points, first.coords["frame"].values
-
-
-def _told_by_order(recordings: list[xr.DataArray], files: list[Path]) -> list[Finding]:
-    """Tell of which files the several animals are matched by their order, for want of names."""
-    first = recordings[0]
-    by_order = [
-        file.name for other, file in zip(recordings[1:], files[1:], strict=True)
-        if first.sizes["individuals"] > 1 and numbered_anew(first, other)
-    ]  # fmt: skip
-    detail = (
-        f"{', '.join(by_order)}: calls no animal as {files[0].name} does; they are matched by "
-        "their order, and what differs in it is in doubt."
-    )
-    return [Finding("warning", "Animals", detail)] if by_order else []
+    return frame_doubts(fewer, trust, spread), points, first.coords["frame"].values
 
 
 def labelled_pictures(project: str, shape: tuple[int, ...]) -> np.ndarray:

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from neuroloom.pose.link.track import Linked
 
-_HOW_ALIKE = " Call them alike, or run pose.track on both files first, with equal `animals`."
-
 
 def animals_of(recording: xr.DataArray) -> xr.DataArray:
     """Return tracks without DeepLabCut's "single" and the unique points that only it has.
@@ -57,45 +55,31 @@ def with_unique(animals: xr.DataArray, came: xr.DataArray) -> xr.DataArray:
     return check(both, "tracks")
 
 
-def in_the_order_of(first: xr.DataArray, other: xr.DataArray, dim: str, whose: str) -> xr.DataArray:
-    """Return other tracks with the keypoints, or individuals, in the order of the first.
-
-    As many animals of which no name is shared are matched by their order: nets number them.
+def in_the_order_of(first: xr.DataArray, other: xr.DataArray, whose: str) -> xr.DataArray:
+    """Return other tracks with the keypoints in the order of the first.
 
     Parameters
     ----------
-    dim
-        "keypoints" or "individuals".
     whose
         The file of the other ones, for the error.
 
     Raises
     ------
     DataError
-        If one has a name that the other has not.
+        If one has a keypoint that the other has not.
     """
-    wanted = [str(name) for name in first.coords[dim].values]
-    held = [str(name) for name in other.coords[dim].values]
-    if dim == "individuals" and numbered_anew(first, other):
-        return other
+    wanted = [str(name) for name in first.coords["keypoints"].values]
+    held = [str(name) for name in other.coords["keypoints"].values]
     lacking = [name for name in wanted if name not in held]
     more = [name for name in held if name not in wanted]
     if lacking or more:
-        odd, what = (lacking[0], "no") if lacking else (more[0], "one of the")
+        odd, what = (lacking[0], "no keypoint") if lacking else (more[0], "one of the keypoints")
         raise DataError(
-            f"{whose}: has {what} {dim[:-1] if lacking else dim} '{odd}'"
-            f"{', which' if lacking else ' that'} the tracks beside it "
+            f"{whose}: has {what} '{odd}'{', which' if lacking else ' that'} the tracks beside it "
             f"{'have' if lacking else 'lack'}.{nearest(odd, held if lacking else wanted)} "
             f"Expected {', '.join(wanted)}."
-            f"{_HOW_ALIKE if dim == 'individuals' else ''}"
         )
-    return other.sel({dim: wanted})
-
-
-def numbered_anew(first: xr.DataArray, other: xr.DataArray) -> bool:
-    """Say whether tracks are of as many animals as the first, and call none as those do."""
-    wanted, held = (one.coords["individuals"].values.astype(str) for one in (first, other))
-    return len(wanted) == len(held) and set(wanted).isdisjoint(held)
+    return other.sel(keypoints=wanted)
 
 
 def keep_names(
