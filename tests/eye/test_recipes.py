@@ -16,6 +16,7 @@ from neuroloom.eye.eyeball.model import Eyeball, read_eyeball, write_eyeball
 from neuroloom.eye.find.pupils import SHIPPED, load_net
 from neuroloom.eye.labelled import find_labelled, how_drawn, open_labelled, read_labelled
 from neuroloom.eye.pupil import Seen
+from neuroloom.eye.story.gaze import draw_gaze
 from neuroloom.eye.story.pupil import _notes, events_of, summarise
 from neuroloom.eye.story.train import own_dice
 from neuroloom.eye.train import Labelled, Train
@@ -369,6 +370,26 @@ def test_a_bad_held_out_mask_is_told_before_training(tmp_path):
     (tmp_path / "masks" / "4.png").write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"4\.png cannot be read"):
         recipe.prepare(tmp_path)
+
+
+def test_globs_that_choose_nothing_are_said(tmp_path):
+    with pytest.raises(ConfigError, match="include: picks among pictures of `labelled`"):
+        Train(include=["*.png"]).prepare(tmp_path)
+    for part in ("images", "masks"):
+        save(tmp_path, part, "0.png", np.eye(8, 9, dtype=np.uint8))
+    with pytest.raises(DataError, match="no picture in images/ matches include"):
+        Train(labelled=str(tmp_path), include=["eye*"]).prepare(tmp_path)
+    (tmp_path / "jobs.csv").write_text("operation")
+    with pytest.raises(ConfigError, match="include: the rows of jobs.csv name the videos"):
+        Gaze(include=["*.mp4"]).prepare(tmp_path / "jobs.csv")
+
+
+def test_pupils_that_are_not_sure_are_not_drawn():
+    row = pd.Series({"x_px": 20.0, "y_px": 20.0, "major_px": 16.0, "minor_px": 16.0,
+                     "angle_deg": 0.0, "confidence": 0.4})  # fmt: skip
+    frame = np.full((40, 40, 3), 90, np.uint8)
+    assert (draw_gaze(frame, row, None, 0.5) == frame).all()
+    assert (draw_gaze(frame, row, None, 0.3) != frame).any()
 
 
 def test_training_goes_by_command_line(tmp_path, capsys):

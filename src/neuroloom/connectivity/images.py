@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -104,7 +105,7 @@ def _names(atlas: Path, numbers: list[int], count: int) -> tuple[str, ...]:
 
 def _confounds(path: Path, wanted: list[str] | None) -> np.ndarray | None:
     stem = re.sub(r"_(space-[^_]+_)?(desc-[^_]+_)?bold\.nii(\.gz)?$", "", path.name)
-    files = sorted(path.parent.glob(f"{stem}*confounds*.tsv"))
+    files = sorted(path.parent.glob(f"{glob.escape(stem)}*confounds*.tsv"))
     if not files or wanted == []:
         if wanted:
             raise DataError(f"confounds: there is no {stem}*confounds*.tsv beside {path.name}.")

@@ -66,8 +66,9 @@ class Gaze(Recipe):
         None, "focal length; default: 1.25 widths of the picture", unit="px", gt=0, basic=True
     )
     eyeball: str | None = setting(
-        None, "eyeball.json of an earlier run; default: fitted to the video itself", basic=True
-    )
+        None, "artifacts/NAME_eyeball.json of a run; default: fitted to the video itself",
+        basic=True,
+    )  # fmt: skip
     radius: float = setting(12.0, "of the eyeball; sets the scale", unit="mm", gt=0, basic=True)
     refraction: bool = setting(True, "account for the cornea of a human eye", basic=True)
     roi: list[int] | None = setting(

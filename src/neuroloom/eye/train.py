@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import field_validator
 
 from neuroloom.core.audit import Finding
+from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import digest, whole_path, write_atomic, write_json
 from neuroloom.core.recipe import Recipe, setting
 from neuroloom.eye.labelled import Drawing
@@ -67,11 +68,15 @@ class Train(Recipe):
         from neuroloom.eye.labelled import find_labelled, how_drawn
 
         if self.labelled is None:
+            if self.include:
+                raise ConfigError("include: picks among pictures of `labelled`; name their folder.")
             note = Finding("note", "Data", "Rendered eyes alone: no picture of a real eye.")
             return Labelled(findings=[note])
         pairs = find_labelled(Path(self.labelled))
         globs = self.include or ["*"]
         pairs = [pair for pair in pairs if any(fnmatch(pair[0].name, glob) for glob in globs)]
+        if not pairs:
+            raise DataError(f"{self.labelled}: no picture in images/ matches include.")
         drawing = how_drawn(pairs)
         cut = len(pairs) - len(pairs) // 5
         told = (

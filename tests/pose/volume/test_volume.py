@@ -12,7 +12,7 @@ from neuroloom.io.video import write_video
 from neuroloom.learn.training.fit import own_threads
 from neuroloom.pose.rig.scene import vary_poses, whole_poses
 from neuroloom.pose.volume.centre import room_of
-from neuroloom.pose.volume.films import Films
+from neuroloom.pose.volume.films import Films, find_film
 from neuroloom.pose.volume.kept import Kept, find_around
 from neuroloom.pose.volume.learn import make_net
 from neuroloom.pose.volume.nets.volume import VolumeNet, decode, sample, target_heat
@@ -139,6 +139,12 @@ def test_what_is_missing_is_named(tmp_path):
     (folder / "videos/cam1/0.mp4").unlink()
     with pytest.raises(DataError, match="no film of camera 'cam1'"):
         read_project(folder)
+
+
+def test_films_of_cameras_with_brackets_in_their_names_are_found(tmp_path):
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "cam[1].mp4").touch()
+    assert find_film(tmp_path, "cam[1]").name == "cam[1].mp4"
 
 
 def test_films_are_of_the_size_that_cameras_were_calibrated_at(tmp_path):

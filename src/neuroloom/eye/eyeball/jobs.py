@@ -75,11 +75,13 @@ def find_jobs(data: Path, eyeball: str | None, include: list[str], roi: Box | No
     DataError
         If there is nothing to do.
     ConfigError
-        If an eyeball is given beside a table, whose rows name theirs.
+        If an eyeball, or globs, are given beside a table, whose rows name theirs.
     """
     if data.suffix.lower() == ".csv" and data.is_file():
         if eyeball:
             raise ConfigError(f"eyeball: the rows of {data.name} name theirs; leave it out.")
+        if include:
+            raise ConfigError(f"include: the rows of {data.name} name the videos; leave it out.")
         return read_jobs(data, roi)
     if eyeball:
         read_eyeball(Path(eyeball))

@@ -121,24 +121,31 @@ def _add_job(shelf: Shelf, recipe: Gaze, one: Looked, number: int) -> None:
     with Video(one.job.infer, patch=True) as video:
         if number < SHOWN:
             shelf.add_figure(
-                f"frames-{number}", frames_figure(video, one.table, one.eyeball), section="data",
+                f"frames-{number}", frames_figure(video, one.table, one.eyeball, recipe.sure),
+                section="data",
                 title=f"Frames of {one.job.name}", caption="Lines: along the gaze.",
             )  # fmt: skip
         if recipe.overlay:
             target = shelf.folder / f"{one.job.name}_overlay.mp4"
-            write_video(target, drawn(video, one.table, one.eyeball), video.rate, video.times)
+            pictures = drawn(video, one.table, one.eyeball, recipe.sure)
+            write_video(target, pictures, video.rate, video.times)
             shelf.add_file(f"overlay-{number}", "movie", target.name, section="data",
                            title=f"{one.job.name} with its gaze")  # fmt: skip
 
 
-def draw_gaze(frame: np.ndarray, row: pd.Series, eyeball: Eyeball | None) -> np.ndarray:
-    """Return a frame (y, x, 3) with its pupil, and a line from the eyeball along the gaze."""
+def draw_gaze(
+    frame: np.ndarray, row: pd.Series, eyeball: Eyeball | None, sure: float
+) -> np.ndarray:
+    """Return a frame (y, x, 3) with its pupil, and a line from the eyeball along the gaze.
+
+    A pupil of less confidence than `sure` counts for nothing, and is not drawn.
+    """
     from PIL import Image, ImageDraw
 
     from neuroloom.learn.overlay import draw_ellipses
 
     ellipse = ellipses_of(row.to_frame().T)
-    if not np.isfinite(row.get("gaze_x", np.nan)) and eyeball is not None:
+    if row["confidence"] < sure or (eyeball and not np.isfinite(row["gaze_x"])):
         ellipse[:] = np.nan
     picture = draw_ellipses(frame, ellipse)
     if eyeball is None or not np.isfinite(row["gaze_x"]):
@@ -154,11 +161,13 @@ def draw_gaze(frame: np.ndarray, row: pd.Series, eyeball: Eyeball | None) -> np.
     return np.asarray(canvas_)
 
 
-def drawn(video: Any, table: pd.DataFrame, eyeball: Eyeball | None) -> Iterator[np.ndarray]:
+def drawn(
+    video: Any, table: pd.DataFrame, eyeball: Eyeball | None, sure: float
+) -> Iterator[np.ndarray]:
     """Yield the frames of a video with pupil and gaze drawn on them."""
     for first, frames in video.blocks(16):
         for number, frame in enumerate(frames, start=first):
-            yield draw_gaze(frame, table.iloc[number], eyeball)
+            yield draw_gaze(frame, table.iloc[number], eyeball, sure)
 
 
 @styled
@@ -179,7 +188,7 @@ def trace_figure(table: pd.DataFrame) -> Figure:
 
 
 @styled
-def frames_figure(video: Any, table: pd.DataFrame, eyeball: Eyeball | None) -> Figure:
+def frames_figure(video: Any, table: pd.DataFrame, eyeball: Eyeball | None, sure: float) -> Figure:
     """Draw frames from all over a video with pupil and gaze."""
     numbers = np.unique(np.linspace(0, len(video) - 1, PICTURES).astype(int))
     columns = min(4, len(numbers))
@@ -190,7 +199,7 @@ def frames_figure(video: Any, table: pd.DataFrame, eyeball: Eyeball | None) -> F
         axes.set_axis_off()
     for axes, number, frame in zip(grid.ravel(), numbers, video.read(numbers), strict=False):
         row = table.iloc[number]
-        axes.imshow(draw_gaze(frame, row, eyeball))
+        axes.imshow(draw_gaze(frame, row, eyeball, sure))
         known = eyeball is not None and np.isfinite(row["gaze_x_deg"])
         where = f"{row['gaze_x_deg']:.0f}, {row['gaze_y_deg']:.0f} deg" if known else "no gaze"
         axes.set_title(f"{number}: {where}", fontsize=7)

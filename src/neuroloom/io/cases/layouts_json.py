@@ -5,6 +5,7 @@ Sources: nnU-Net v2, documentation/dataset_format.md; http://medicaldecathlon.co
 
 from __future__ import annotations
 
+import glob
 import json
 from pathlib import Path
 from typing import Any
@@ -187,7 +188,9 @@ def _inside(root: Path, path: str) -> str:
     place = Path(path)
     full = place if place.is_absolute() else root / place
     if not full.exists() and not image_suffix(full):
-        beside = sorted(full.parent.glob(f"{full.name}.*")) if full.parent.is_dir() else []
+        beside = (
+            sorted(full.parent.glob(f"{glob.escape(full.name)}.*")) if full.parent.is_dir() else []
+        )
         full = beside[0] if beside else full
     if not full.exists():
         raise DataError(f"{root / 'dataset.json'}: names '{path}', which is not there.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from glob import escape
 from pathlib import Path
 
 import numpy as np
@@ -155,7 +156,9 @@ def find_film(folder: Path, name: str) -> Path:
         inside = place / name
         found = [file for file in (sorted(inside.iterdir()) if inside.is_dir() else [])
                  if file.is_file() and is_video(file)]  # fmt: skip
-        found = found or [file for file in sorted(place.glob(f"{name}.*")) if is_video(file)]
+        found = found or [
+            file for file in sorted(place.glob(f"{escape(name)}.*")) if is_video(file)
+        ]
         if len(found) > 1:
             listed = ", ".join(file.name for file in found[:4])
             raise DataError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -506,5 +507,5 @@ def hash_of(path: Path) -> str:
     """Return the digest of a file; of its partners, too, where a format has several."""
     if path.suffix.lower() not in (".vhdr", ".set"):
         return digest(path)
-    partners = sorted(p for p in path.parent.glob(f"{path.stem}.*") if p.is_file())
+    partners = sorted(p for p in path.parent.glob(f"{glob.escape(path.stem)}.*") if p.is_file())
     return "".join(digest(partner)[:32] for partner in partners)
