@@ -23,6 +23,12 @@ def project(root, *values):
     return made
 
 
+def test_tables_of_labels_are_among_the_files_of_a_run(tmp_path):
+    made = dlc_project(tmp_path / "a", files=(".csv",))
+    table = "labeled-data/a/CollectedData_me.csv"
+    assert table in read_frames(made, []).extra["hashes"]
+
+
 def test_dark_pictures_are_seen_as_the_net_learnt_bright_ones(tmp_path, monkeypatch):
     learnt = read_frames(project(tmp_path / "a", 100, 4000, 900, 1600), [])
     assert learnt.facts["depth"] == 12

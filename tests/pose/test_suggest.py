@@ -130,6 +130,13 @@ def test_tracks_belong_to_the_video_that_they_are_called_after(tmp_path):
     assert [file.name for file in beside(tmp_path / "mouse1_left.mp4")] == ["mouse1_leftDLC_net.h5"]
 
 
+def test_tracks_and_labels_are_among_the_files_of_a_run(tmp_path):
+    data, project = write_clip(tmp_path / "data"), project_of(tmp_path / "p", "dlc").parent
+    files = Suggest(frames=3, labels=str(project)).prepare(data).files
+    assert {"arena.mp4", "arena: arenaDLC_net.h5"} < set(files)
+    assert "labels: labeled-data/v/CollectedData_ann.csv" in files
+
+
 def test_videos_of_one_name_have_suggestions_of_their_own(tmp_path):
     for place in ("s1", "s2"):
         write_clip(tmp_path / "data" / place)
@@ -206,6 +213,7 @@ def test_nets_are_told_apart_from_other_files_and_matched_by_name(tmp_path):
     data = write_clip(tmp_path / "data")
     net = read_tracks(data / "arenaDLC_net.h5")
     write_tracks(net, data / "arenaDLC_net.csv")
+    write_tracks(net + 2.0, data / "arenaDLC_net_filtered.h5")
     write_tracks(net.isel(keypoints=[4, 3, 2, 1, 0]), data / "arenaDLC_other.h5")
     (data / "arena_timestamps.csv").write_text("frame,time\n0,0.0\n")
     span = (0, None, 3000)
@@ -213,7 +221,8 @@ def test_nets_are_told_apart_from_other_files_and_matched_by_name(tmp_path):
     assert np.nanmax(doubted.doubts["spread"]) == 0
     notes = [note.detail for note in told]
     assert notes == [
-        "No tracks, or the same ones again: arenaDLC_net.csv, arena_timestamps.csv.",
+        "No tracks, or the same ones again: arenaDLC_net.csv, arenaDLC_net_filtered.h5, "
+        "arena_timestamps.csv.",
         "Tracks: arenaDLC_net.h5, arenaDLC_other.h5.",
     ]
     write_tracks(net.isel(keypoints=[0, 1]), data / "arenaDLC_other.h5")

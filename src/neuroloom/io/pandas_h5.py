@@ -84,6 +84,26 @@ def read_frame(path: Path, key: str | None = None) -> pd.DataFrame:
             raise DataError(f"{path}: the table is damaged: {error}.") from error
 
 
+def column_levels(path: Path) -> int | None:
+    """Return how many levels the columns of such a table have; None if it cannot be told.
+
+    Raises
+    ------
+    DataError
+        If the file is missing or no HDF5 file.
+    """
+    with open_h5(path) as file:
+        try:
+            group = _group(file, None)
+            if _text(group.attrs["pandas_type"]) == "frame_table":
+                ((_, names),) = plain_value(bytes(group.attrs["non_index_axes"]))
+                return len(names[0]) if isinstance(names[0], tuple) else 1
+            several = _text(group.attrs["axis0_variety"]) == "multi"
+            return int(group.attrs["axis0_nlevels"]) if several else 1
+        except (DataError, *_BROKEN):
+            return None
+
+
 def plain_value(pickled: bytes) -> Any:
     r"""Return what a pickle of nested lists, tuples, words and whole numbers holds.
 

@@ -220,10 +220,12 @@ def _order(video: np.ndarray, number: np.ndarray) -> np.ndarray:
 
 
 def hashes_of(labels: Labels, data: Path) -> dict[str, str]:
-    """Return relative path -> SHA-256 of every file that frames are read from."""
+    """Return relative path -> SHA-256 of every file that labels and frames are read from."""
     addresses = [str(image).partition("::")[0] for image in labels.frames["image"]]
-    files = [data] if data.is_file() else []
-    found = {file.name: digest(file) for file in files}
+    found = {data.name: digest(data)} if data.is_file() else {}
+    tables = dict.fromkeys(map(str, labels.frames.get("table", ())))
+    own = [f"{table}{end}" for table in tables for end in ("", ".csv", ".h5")]
+    addresses = [str(labels.extra.get("file", "")), *own, *addresses]
     for name in dict.fromkeys(address for address in addresses if address):
         file = labels.root / name
         if file.is_file() and name not in found:

@@ -47,6 +47,8 @@ class Doubted:
         How many the video has.
     keypoints, individuals
         Names, where there are tracks.
+    tracks
+        Their files.
     """
 
     video: Path
@@ -57,6 +59,7 @@ class Doubted:
     frames: int
     keypoints: tuple[str, ...] = ()
     individuals: tuple[str, ...] = ()
+    tracks: tuple[Path, ...] = ()
 
     def take(self, rows: np.ndarray) -> Doubted:
         """Return it with some of the frames that are looked at; `rows` is a mask or an index."""
@@ -126,7 +129,9 @@ class Suggest(Recipe):
 
     def prepare(self, data: Path) -> Prepared:
         """Find the videos and read their tracks; nothing is written."""
+        from neuroloom.io.labels import read_labels
         from neuroloom.io.video import pictures_beside
+        from neuroloom.pose.data import hashes_of
         from neuroloom.pose.doubt.videos import find_videos
 
         known = {"unsure", "jump", "length", "missing", "spread"}
@@ -144,6 +149,12 @@ class Suggest(Recipe):
         told.insert(0, Finding("note", "Files", f"{len(doubted)} videos."))
         files = {f"{one.name}{one.video.suffix}": one.video for one in doubted}
         hashes = {name: digest(file) for name, file in files.items() if file.is_file()}
+        hashes |= {f"{one.name}: {file.name}": digest(file)
+                   for one in doubted for file in one.tracks}  # fmt: skip
+        if self.labels:
+            project = Path(self.labels)
+            used = hashes_of(read_labels(project), project)
+            hashes |= {f"labels: {name}": value for name, value in used.items()}
         return Prepared(doubted, hashes, told)
 
     def _doubted(self, videos: list[Path], data: Path, told: list[Finding]) -> list[Doubted]:

@@ -92,14 +92,13 @@ class Triangulate(Recipe):
 
         file = find_rig(Path(self.calibration) if self.calibration else data)
         rig = read_rig(file, self.unit)
-        rig = rig.take(self.cameras) if self.cameras else rig
-        findings = require_possible(rig)
+        findings = require_possible(rig.take(self.cameras) if self.cameras else rig)
         if rig.unit == "units":
             stated = stated_unit(file)
             said = "none" if stated in ("", "units") else f"'{stated}', which is not known"
             detail = f"{file.name} states {said}: places are in units of its own. See `unit`."
             findings.append(Finding("note", "No unit of length", detail))
-        seen = find_seen(data, rig, self.include, self.rate)
+        seen = find_seen(data, rig, self.include, self.rate, self.cameras)
         hashes = seen.hashes | {file.name: digest(file)}
         found = [*findings, *seen.findings]
         made = Prepared(seen, parse_limbs(self.limbs, seen), hashes, found)

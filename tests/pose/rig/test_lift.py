@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.io import savemat
 
 from neuroloom.core.errors import ConfigError, DataError
 from neuroloom.core.files import write_json
 from neuroloom.io.tracks import read_tracks, write_tracks
-from neuroloom.pose.rig import read_rig, triangulate, triangulate_robust
+from neuroloom.pose.rig import Rig, read_rig, triangulate, triangulate_robust
 from neuroloom.pose.rig.choose import choose_smooth
 from neuroloom.pose.rig.lift import Seen, agreement, find_seen, left_out, lift, parse_limbs
 from neuroloom.pose.rig.limbs import hold_lengths, limb_lengths
@@ -242,6 +244,52 @@ def test_a_camera_named_behind_the_scorer_is_found_too(tmp_path):
     for number in range(3):
         (folder / f"mouse_cam{number}.csv").rename(folder / f"trialDLC_net_cam{number}.csv")
     assert len(find_seen(folder, read_rig(folder)).pixels) == 3
+
+
+def test_filtered_tracks_and_tables_of_bones_are_no_networks(tmp_path):
+    folder = write_views(tmp_path / "s")
+    whole = find_seen(folder, read_rig(folder))
+    for file in sorted(folder.glob("mouse_*.csv")):
+        write_tracks(read_tracks(file) + 3.0, folder / f"{file.stem}_filtered.csv")
+    (folder / "cam1_times.csv").write_text("frame,time\n0,0.0\n")
+    columns = pd.MultiIndex.from_product([["nose_head"], ["length", "orientation"]])
+    bones = pd.DataFrame(np.ones((24, 2)), columns=columns)
+    bones.to_hdf(folder / "mouse_cam1_skeleton.h5", key="df_with_missing", format="table")
+    bones.to_hdf(folder / "mouse_cam2_skeleton.h5", key="df_with_missing", format="fixed")
+    seen = find_seen(folder, read_rig(folder))
+    np.testing.assert_array_equal(seen.pixels, whole.pixels)
+    (told,) = [found.detail for found in seen.findings if found.title == "Files left out"]
+    assert "cam1_times.csv, mouse_cam1_skeleton.h5, mouse_cam2_skeleton.h5" in told
+
+
+def test_files_of_cameras_that_are_not_used_are_not_those_of_others(tmp_path):
+    folder = write_views(tmp_path / "s")
+    rig = read_rig(folder)
+    names = {"cam0": "top", "cam1": "side", "cam2": "top-left"}
+    rig = Rig(tuple(replace(one, name=names[one.name]) for one in rig), rig.unit)
+    for old, new in names.items():
+        (folder / f"mouse_{old}.csv").rename(folder / f"mouse_{new}.csv")
+    whole = find_seen(folder, rig)
+    np.testing.assert_array_equal(
+        find_seen(folder, rig, cameras=["top", "side"]).pixels, whole.pixels[:2]
+    )
+
+
+def test_a_label3d_whose_parts_do_not_fit_together_is_named(tmp_path):
+    rig = ring(3)
+    for keypoints, moments, said in (
+        ((4, 4, 4), 7, r"data_3d is of the shape \(7, 12\)"),
+        ((4, 4, 3), 5, "cam0: 5 x 4, cam1: 5 x 4, cam2: 5 x 3"),
+    ):
+        cells, names = np.empty((3, 1), object), np.empty((1, 3), object)
+        for place, (camera, count) in enumerate(zip(rig, keypoints, strict=True)):
+            numbers, places = np.arange(5.0)[:, None], np.ones((moments, 12))
+            cells[place, 0] = {"data_2d": np.ones((5, 2 * count)), "data_frame": numbers,
+                               "data_3d": places}  # fmt: skip
+            names[0, place] = camera.name
+        savemat(tmp_path / "x_label3d.mat", {"labelData": cells, "camnames": names})
+        with pytest.raises(DataError, match=said):
+            find_seen(tmp_path / "x_label3d.mat", rig)
 
 
 def test_keypoints_must_be_the_same(tmp_path):

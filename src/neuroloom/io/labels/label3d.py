@@ -51,8 +51,10 @@ def read(path: Path) -> Labels:
             image = _frame_of(pieces, int(number))
             records.append({"video": name, "frame": int(number), "image": image, "moment": moment})
     if len({part.shape for part in parts}) > 1:
+        sizes = (f"{one}: {len(p)} x {p.shape[1]}" for one, p in zip(names, parts, strict=True))
         raise DataError(
-            f"{file}: its cameras have labels of {[len(part) for part in parts]} moments."
+            f"{file}: every camera needs labels of the same moments and points, there are "
+            f"{', '.join(sizes)}."
         )
     stacked = np.concatenate(parts)[:, None]
     keypoints = _point_names(held, stacked.shape[2])

@@ -16,7 +16,7 @@ from neuroloom.core.errors import DataError
 from neuroloom.core.recording import tracks
 from neuroloom.io.labels.sheets import frame_number
 from neuroloom.io.labels.table import PointTable, is_table, read_table, write_table
-from neuroloom.io.pandas_h5 import open_h5
+from neuroloom.io.pandas_h5 import column_levels, open_h5
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -28,14 +28,15 @@ _MOST = 10**8  # frames of a video: larger numbers in names of pictures are date
 
 
 def claims(path: Path) -> bool:
-    """Say whether `path` is such a table."""
+    """Say whether `path` is such a table; DeepLabCut's tables of bones (_skeleton) are none."""
     if path.suffix.lower() == ".csv":
         return is_table(path)
     if path.suffix.lower() not in (".h5", ".hdf5"):
         return False
     try:
         with open_h5(path) as opened:
-            return any("pandas_type" in item.attrs for item in opened.values())
+            known = any("pandas_type" in item.attrs for item in opened.values())
+        return known and column_levels(path) in (3, 4, None)
     except DataError:
         return False
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _ENDING_OF = {"lightning-pose": ".csv", "slp": ".slp", "nwb": ".nwb"}
 ENDINGS = (".h5", ".csv", ".slp", ".nc", ".nwb")
+FILTERED = "_filtered"  # ends the names of tracks that DeepLabCut smoothed
 _BY_NAME = (
     (".analysis.h5", "analysis"),
     (".slp", "slp"),

@@ -104,7 +104,8 @@ def read_doubts(
     told.append(Finding("note", video.name, f"Tracks: {listed}."))
     kept = {reason: values[rows] for reason, values in doubts.items()}
     names = [tuple(map(str, recordings[0][dim].values)) for dim in ("keypoints", "individuals")]
-    return Doubted(video, name, numbers, kept, points[rows], count, names[0], names[1]), told
+    about = (points[rows], count, names[0], names[1], tuple(files))
+    return Doubted(video, name, numbers, kept, *about), told
 
 
 def look_at(one: Doubted) -> tuple[Doubted, np.ndarray]:
@@ -179,12 +180,18 @@ def beside(video: Path) -> list[Path]:
 
 
 def nets_of(files: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """Return which files are tracks, and the others; a .csv beside its .h5 says the same again."""
-    from neuroloom.io.tracks import is_tracks
+    """Return which files are tracks, and the others.
+
+    A .csv beside its .h5, and what DeepLabCut filtered beside what it found, say the same again.
+    """
+    from neuroloom.io.tracks.door import FILTERED, is_tracks
 
     tracks = [file for file in files if is_tracks(file)]
+    stems = {file.stem for file in tracks}
     kept = [file for file in tracks
-            if file.suffix.lower() != ".csv" or file.with_suffix(".h5") not in tracks]  # fmt: skip
+            if (file.suffix.lower() != ".csv" or file.with_suffix(".h5") not in tracks)
+            and not (file.stem.endswith(FILTERED) and file.stem.removesuffix(FILTERED) in stems)
+            ]  # fmt: skip
     return kept, [file for file in files if file not in kept]
 
 

@@ -106,11 +106,18 @@ class Lifted:
     bridged: NDArray[np.bool_]
 
 
-def find_seen(data: Path, rig: Rig, include: Sequence[str] = (), rate: float | None = None) -> Seen:
+def find_seen(
+    data: Path,
+    rig: Rig,
+    include: Sequence[str] = (),
+    rate: float | None = None,
+    cameras: Sequence[str] = (),
+) -> Seen:
     """Find what the cameras of a rig saw: a label3d .mat, or a file of tracks for each camera.
 
     A file belongs to the camera whose name is in its name or in the name of its folder; several of
-    one camera are several networks. Cameras are brought together by the numbers of their frames.
+    one camera are several networks, but for what DeepLabCut filtered beside it. Cameras are
+    brought together by the numbers of their frames.
 
     Parameters
     ----------
@@ -120,6 +127,8 @@ def find_seen(data: Path, rig: Rig, include: Sequence[str] = (), rate: float | N
         Globs on the names of the files, or on their paths below the data where they contain "/".
     rate
         Frames a second, Hz, where a file does not say.
+    cameras
+        Those to use; all if empty. Files of the others remain theirs.
 
     Raises
     ------
@@ -127,12 +136,15 @@ def find_seen(data: Path, rig: Rig, include: Sequence[str] = (), rate: float | N
         If `data` is not there, a camera has no file, or the files do not fit together: other
         points, other rates, or several trials where networks were expected.
     """
+    from neuroloom.io.cases.layouts import few
     from neuroloom.io.labels import label3d
 
     check_there(data)
+    used = rig.take(cameras) if cameras else rig
     if label3d.claims(data):
-        return _from_label3d(data, rig, rate)
-    by_camera = _files_of(data, rig, include)
+        return _from_label3d(data, used, rate)
+    by_camera, others = _files_of(data, rig, include)
+    rig = used
     lacking = [name for name in rig.names if not by_camera[name]]
     if len(rig) - len(lacking) < 2:
         raise DataError(
@@ -142,15 +154,23 @@ def find_seen(data: Path, rig: Rig, include: Sequence[str] = (), rate: float | N
         )
     findings = [Finding("warning", "A camera without tracks", f"camera '{name}' is left out.")
                 for name in lacking]  # fmt: skip
+    if others:
+        detail = f"No tracks, or no camera's name in theirs: {few(file.name for file in others)}."
+        findings.append(Finding("warning", "Files left out", detail))
     rig = rig.take(name for name in rig.names if by_camera[name])
     return _from_tracks(rig, {name: by_camera[name] for name in rig.names}, findings, rate)
 
 
-def _files_of(data: Path, rig: Rig, include: Sequence[str]) -> dict[str, list[Path]]:
+def _files_of(
+    data: Path, rig: Rig, include: Sequence[str]
+) -> tuple[dict[str, list[Path]], list[Path]]:
+    """Return the files of each camera, and those that are of none or hold no tracks."""
     from neuroloom.io.cases.layouts import included
+    from neuroloom.io.tracks.door import FILTERED, is_tracks
 
     root = data if data.is_dir() else data.parent
     found: dict[str, dict[str, Path]] = {name: {} for name in rig.names}
+    others: dict[Path, None] = {}
     every = paths_inside(root, READS)
     for ending in TRACKS:
         for file in (path for path in every if path.name.endswith(ending)):
@@ -159,11 +179,13 @@ def _files_of(data: Path, rig: Rig, include: Sequence[str]) -> dict[str, list[Pa
                 continue
             name = _camera_of(inside, rig)
             stem = str(file.parent / file.name.removesuffix(".h5").removesuffix(".analysis"))
-            if name:
-                # The same tracks are often kept in two formats; the first one counts.
-                found[name].setdefault(stem.removesuffix(Path(stem).suffix)
-                                       if Path(stem).suffix in TRACKS else stem, file)  # fmt: skip
-    return {name: list(files.values()) for name, files in found.items()}
+            if not name or not is_tracks(file):
+                others[file] = None
+                continue
+            # The same tracks are often kept in two formats; the first one counts.
+            stem = stem.removesuffix(Path(stem).suffix) if Path(stem).suffix in TRACKS else stem
+            found[name].setdefault(stem.removesuffix(FILTERED), file)
+    return {name: list(files.values()) for name, files in found.items()}, sorted(others)
 
 
 def _camera_of(path: Path, rig: Rig) -> str:
@@ -267,7 +289,13 @@ def _from_label3d(data: Path, rig: Rig, rate: float | None) -> Seen:
     pixels = np.stack([labels.points[own, 0] for own in rows])[:, None]
     stored = np.atleast_1d(load_mat(file)["labelData"])[0]
     flat = np.asarray(getattr(stored, "data_3d", np.zeros(0)), float)
-    truth = flat.reshape(pixels.shape[2], -1, 3) if flat.size else None
+    moments, points = pixels.shape[2:4]
+    if flat.size not in (0, 3 * moments * points):
+        raise DataError(
+            f"{file.name}: data_3d is of the shape {flat.shape}; expected x, y, z of {points} "
+            f"points at {moments} moments, as data_2d has them."
+        )
+    truth = flat.reshape(moments, points, 3) if flat.size else None
     frames = labels.frames["frame"].to_numpy(np.int64)[rows[0]]
     names = tuple(("individual_0", name) for name in labels.skeleton.keypoints)
     follows = bool(len(frames) > 2 and (np.diff(frames) == 1).all())
