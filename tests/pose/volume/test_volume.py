@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -16,7 +18,7 @@ from neuroloom.pose.volume.films import Films, find_film
 from neuroloom.pose.volume.kept import Kept, find_around
 from neuroloom.pose.volume.learn import make_net
 from neuroloom.pose.volume.nets.volume import VolumeNet, decode, sample, target_heat
-from neuroloom.pose.volume.project import _small, read_project
+from neuroloom.pose.volume.project import _small, read_project, with_points_of
 from neuroloom.pose.volume.views import (
     Shape,
     Views,
@@ -139,6 +141,23 @@ def test_what_is_missing_is_named(tmp_path):
     (folder / "videos/cam1/0.mp4").unlink()
     with pytest.raises(DataError, match="no film of camera 'cam1'"):
         read_project(folder)
+
+
+def test_points_of_another_project_are_matched_by_name(tmp_path):
+    project = read_project(write_scene(tmp_path, 4))
+    points = project.views.points
+    a, b = np.random.default_rng(0).permutation(points.shape[1]), [f"p{k}" for k in range(22)]
+    named = replace(project, keypoints=tuple(b))
+    learnt = [b[k] for k in a]
+    np.testing.assert_array_equal(
+        with_points_of(named, learnt, tmp_path).views.points, points[:, a]
+    )
+    with pytest.raises(DataError, match="lacks the point 'p9x' that the run learnt"):
+        with_points_of(named, ["p9x"], tmp_path)
+    plain = [f"keypoint_{k}" for k in range(22)]
+    np.testing.assert_array_equal(with_points_of(named, plain, tmp_path).views.points, points)
+    with pytest.raises(DataError, match="has 22 points a moment, the run learnt 21"):
+        with_points_of(named, plain[:21], tmp_path)
 
 
 def test_films_of_cameras_with_brackets_in_their_names_are_found(tmp_path):

@@ -225,6 +225,25 @@ def load_mat(file: Path) -> dict[str, Any]:
         raise DataError(f"it is no .mat file ({error}).") from None
 
 
+def labelled_places(file: Path, camera: Any, moments: int, points: int) -> np.ndarray:
+    """Return the places of a camera's struct in `labelData`, shape (moment, point, 3), mm.
+
+    NaN where none is stored.
+
+    Raises
+    ------
+    DataError
+        If they are of other moments or points than the pixels.
+    """
+    flat = np.asarray(getattr(camera, "data_3d", np.zeros(0)), float)
+    if flat.size not in (0, 3 * moments * points):
+        raise DataError(
+            f"{file.name}: data_3d is of the shape {flat.shape}; expected x, y, z of {points} "
+            f"points at {moments} moments, as data_2d has them."
+        )
+    return flat.reshape(moments, points, 3) if flat.size else np.full((moments, points, 3), np.nan)
+
+
 def _read_mat(file: Path) -> Stated:
     known = load_mat(file)
     if "params" not in known:

@@ -275,7 +275,7 @@ def _confidence(recording: xr.DataArray) -> Floats:
 
 def _from_label3d(data: Path, rig: Rig, rate: float | None) -> Seen:
     from neuroloom.io.labels import label3d
-    from neuroloom.pose.rig.files import load_mat
+    from neuroloom.pose.rig.files import labelled_places, load_mat
 
     labels = label3d.read(data)
     file = data if data.is_file() else data / str(labels.extra["file"])
@@ -288,14 +288,8 @@ def _from_label3d(data: Path, rig: Rig, rate: float | None) -> Seen:
     rows = [np.flatnonzero((labels.frames["video"] == name).to_numpy()) for name in cameras]
     pixels = np.stack([labels.points[own, 0] for own in rows])[:, None]
     stored = np.atleast_1d(load_mat(file)["labelData"])[0]
-    flat = np.asarray(getattr(stored, "data_3d", np.zeros(0)), float)
-    moments, points = pixels.shape[2:4]
-    if flat.size not in (0, 3 * moments * points):
-        raise DataError(
-            f"{file.name}: data_3d is of the shape {flat.shape}; expected x, y, z of {points} "
-            f"points at {moments} moments, as data_2d has them."
-        )
-    truth = flat.reshape(moments, points, 3) if flat.size else None
+    places = labelled_places(file, stored, *pixels.shape[2:4])
+    truth = places if np.isfinite(places).any() else None
     frames = labels.frames["frame"].to_numpy(np.int64)[rows[0]]
     names = tuple(("individual_0", name) for name in labels.skeleton.keypoints)
     follows = bool(len(frames) > 2 and (np.diff(frames) == 1).all())

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from neuroloom.core.errors import DataError
 from neuroloom.core.files import write_atomic, write_json
 from neuroloom.core.run import check_out
 from neuroloom.pose.rig.check import require_possible
 from neuroloom.pose.volume.judge import expect, judge, summarise
 from neuroloom.pose.volume.kept import load
-from neuroloom.pose.volume.project import read_project
+from neuroloom.pose.volume.project import read_project, with_points_of
 
 if TYPE_CHECKING:
     from neuroloom.core.run import Run
@@ -33,11 +32,7 @@ def evaluate(run: Run, data: Path, out: Path | str | None = None, seed: int = 0)
     kept = load(run.folder)
     project = read_project(data, kept.shrink)
     require_possible(project.views.rig)
-    if project.views.points.shape[1] != len(kept.mean):
-        raise DataError(
-            f"{data.name}: has {project.views.points.shape[1]} points a moment, the run learnt "
-            f"{len(kept.mean)}."
-        )
+    project = with_points_of(project, kept.extra["keypoints"], data)
     rows = judge(kept, project.views, project.frames, project.keypoints)
     there, sure = expect(kept.calibration, rows["spread"].to_numpy(float))
     rows = rows.assign(expected_error=there, confidence=sure)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroloom.core.errors import DataError
+from neuroloom.core.errors import DataError, nearest
 from neuroloom.core.files import digest
 from neuroloom.io.labels import read_labels
 from neuroloom.pose.rig.cameras import Rig
-from neuroloom.pose.rig.files import find_rig, load_mat, read_rig
+from neuroloom.pose.rig.files import find_rig, labelled_places, load_mat, read_rig
 from neuroloom.pose.volume.films import Films, find_film, padded, smaller
 from neuroloom.pose.volume.views import Views
 
@@ -72,8 +73,9 @@ def read_project(data: Path, shrink: int | None = None) -> Project:
     labels = np.atleast_1d(known["labelData"])
     if len(labels) != len(rig):
         raise DataError(f"{file.name}: has labels of {len(labels)} cameras for {len(rig)}.")
+    names = read_labels(file).skeleton.keypoints
     frames = np.stack([np.atleast_1d(part.data_frame).astype(int) for part in labels])
-    points = np.asarray(labels[0].data_3d, float).reshape(frames.shape[1], -1, 3)
+    points = labelled_places(file, labels[0], frames.shape[1], len(names))
     kept = np.isfinite(points).all(-1).any(-1)
     if not kept.any():
         raise DataError(f"{file.name}: no moment has a point in space (data_3d).")
@@ -88,9 +90,39 @@ def read_project(data: Path, shrink: int | None = None) -> Project:
     images = padded([image for image, _ in seen])[whole]
     views = Views(full.scaled(1 / shrink), images, points[whole])
     hashes = {f"{film.parent.name}/{film.name}": digest(film) for film in films}
-    names = read_labels(file).skeleton.keypoints
     return Project(views, full, shrink, frames[0, whole], hashes | {file.name: digest(file)}, names,
                    int((~kept).sum()), int((~whole).sum()))  # fmt: skip
+
+
+def with_points_of(project: Project, learnt: Sequence[str], data: Path) -> Project:
+    """Return a project with the points that a run learnt, in its order; by place without names.
+
+    Raises
+    ------
+    DataError
+        If it lacks one of them, or has as many not.
+    """
+    own = list(project.keypoints)
+    if _named(own) and _named(learnt):
+        if lacking := [name for name in learnt if name not in own]:
+            raise DataError(
+                f"{data.name}: lacks the point '{lacking[0]}' that the run learnt."
+                f"{nearest(lacking[0], own)} It has {', '.join(own)}."
+            )
+        order = [own.index(name) for name in learnt]
+    elif len(own) != len(learnt):
+        raise DataError(
+            f"{data.name}: has {len(own)} points a moment, the run learnt {len(learnt)}."
+        )
+    else:
+        order = list(range(len(own)))
+    views = replace(project.views, points=project.views.points[:, order])
+    return replace(project, views=views, keypoints=tuple(learnt))
+
+
+def _named(keypoints: Sequence[str]) -> bool:
+    """Say whether points have names of their own, not those that are given where there are none."""
+    return list(keypoints) != [f"keypoint_{number}" for number in range(len(keypoints))]
 
 
 def sized(rig: Rig, films: Films, shrink: int) -> Rig:
