@@ -428,6 +428,9 @@ def test_results_of_runs_and_other_tables_in_the_data_are_no_tracks(tmp_path):
     assert run.replay(tmp_path / "again").metrics.equals(run.metrics)
     with pytest.raises(DataError, match=r"no file of tracks; .*passed over: timestamps\.csv"):
         find_track_pairs(data, include=["time*"])
+    bones = pd.DataFrame(1.0, [0, 1], pd.MultiIndex.from_tuples([("nose_head", "length")]))
+    bones.to_hdf(data / "clip0_skeleton.h5", key="df_with_missing", format="table")
+    assert [pair.name for pair in find_track_pairs(data)] == ["clip0", "clip1"]
 
 
 def test_predictions_in_the_data_are_tracks_and_runs_are_named(tmp_path):

@@ -56,7 +56,7 @@ def find_track_pairs(
 ) -> list[TrackPair]:
     """Find files of tracks and their truths; of a .csv beside its .h5 the latter counts.
 
-    What hides in a folder, runs of ours, and a .csv that holds no tracks are passed over.
+    What hides in a folder, runs of ours, and tables that hold no tracks are passed over.
 
     Parameters
     ----------
@@ -128,10 +128,21 @@ def _is_tracks(path: Path, truth: Path | None) -> bool:
 
 
 def _without_tracks(files: Sequence[Path]) -> list[Path]:
-    """Return the .csv that are tables of something else, such as the times of frames."""
+    """Return the tables of something else, such as the times of frames or the lengths of bones."""
     from neuroloom.io.tracks import is_tracks
 
-    return [file for file in files if file.suffix.lower() == ".csv" and not is_tracks(file)]
+    tables = [file for file in files if file.suffix.lower() == ".csv" or _is_table(file)]
+    return [file for file in tables if not is_tracks(file)]
+
+
+def _is_table(file: Path) -> bool:
+    """Say whether a file is a table of pandas; one that is damaged is told when it is read."""
+    from neuroloom.io.pandas_h5 import column_levels
+
+    try:
+        return file.suffix.lower() == ".h5" and column_levels(file) is not None
+    except DataError:
+        return False
 
 
 def _truth_of(path: Path, root: Path, truth: Path | None, count: int, alike: int) -> Path | None:
