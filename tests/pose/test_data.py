@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from neuroloom.core.errors import DataError
+from neuroloom.io.video import write_video
 from neuroloom.pose.data import read_frames
 from neuroloom.pose.predict import Job
 from tests.io.labels.makers import dlc_project
@@ -27,6 +28,16 @@ def test_tables_of_labels_are_among_the_files_of_a_run(tmp_path):
     made = dlc_project(tmp_path / "a", files=(".csv",))
     table = "labeled-data/a/CollectedData_me.csv"
     assert table in read_frames(made, []).extra["hashes"]
+
+
+def test_clips_of_one_name_have_hashes_of_their_own(tmp_path):
+    made = dlc_project(tmp_path / "a", files=(".csv",))
+    for number, place in enumerate(("s[1]", "s[2]")):
+        frames = np.full((3, 32, 32, 1), 90 * number, np.uint8)
+        (made / place).mkdir()
+        write_video(made / place / "v.mp4", frames, 10.0)
+    hashes = read_frames(made, [], clips=["s[1]/v.mp4", "s[2]/v.mp4"]).extra["hashes"]
+    assert len({hashes["s[1]_v.mp4"], hashes["s[2]_v.mp4"]}) == 2
 
 
 def test_dark_pictures_are_seen_as_the_net_learnt_bright_ones(tmp_path, monkeypatch):

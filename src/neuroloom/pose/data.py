@@ -11,7 +11,7 @@ import numpy as np
 from neuroloom.core.audit import Finding
 from neuroloom.core.dataset import Dataset
 from neuroloom.core.errors import ConfigError, DataError
-from neuroloom.core.files import at_home, digest
+from neuroloom.core.files import at_home, digest, names_apart
 from neuroloom.pose.animals import NOBODY, as_trained, classes_of, labelled_animals, to_learn
 from neuroloom.pose.nets.frames import PoseFrames
 
@@ -89,7 +89,9 @@ def read_frames(
     findings += views_told(table)
     videos, noticed = find_clips(data, clips)
     findings += noticed
-    hashes = hashes_of(labels, data) | {video.name: digest(video) for video in videos}
+    hashes = hashes_of(labels, data)
+    for name, video in zip(names_apart(videos), videos, strict=True):
+        hashes[f"{name}{video.suffix}"] = digest(video)
     extra = {"hashes": hashes, "labels": labels}
     x = PoseFrames(labels, clips=videos)
     return Dataset(table, x, "pose", [], facts, findings, extra, labels.points)  # type: ignore[arg-type]
@@ -140,7 +142,7 @@ def find_clips(data: Path, clips: Sequence[str]) -> tuple[list[Path], list[Findi
     for clip in clips:
         own = at_home(clip)
         below = [] if own.is_absolute() else sorted(root.glob(clip))
-        videos = [path for path in below or [own] if path.exists() and is_video(path)]
+        videos = [path for path in below or [root / clip, own] if path.exists() and is_video(path)]
         if not videos:
             raise ConfigError(
                 f"unlabelled: '{clip}' is no video, nor a glob of videos below {root.name}."
