@@ -40,6 +40,13 @@ def test_clips_of_one_name_have_hashes_of_their_own(tmp_path):
     assert len({hashes["s[1]_v.mp4"], hashes["s[2]_v.mp4"]}) == 2
 
 
+def test_a_folder_of_projects_names_them(tmp_path):
+    for name in ("a", "b"):
+        dlc_project(tmp_path / name, files=(".csv",))
+    with pytest.raises(DataError, match=r"holds projects or files of labels \(.*\); name one"):
+        read_frames(tmp_path, [])
+
+
 def test_dark_pictures_are_seen_as_the_net_learnt_bright_ones(tmp_path, monkeypatch):
     learnt = read_frames(project(tmp_path / "a", 100, 4000, 900, 1600), [])
     assert learnt.facts["depth"] == 12

@@ -8,7 +8,7 @@ from typing import Any
 from neuroloom.core.errors import ConfigError, DataError, NeuroloomError
 from neuroloom.core.files import check_there
 from neuroloom.core.registry import load, table
-from neuroloom.io.labels.model import Labels
+from neuroloom.io.labels.model import Labels, listed
 from neuroloom.io.labels.usable import keep_usable, with_depth
 
 
@@ -56,15 +56,28 @@ def recognise(path: Path) -> str:
     Raises
     ------
     DataError
-        If it is none that is known.
+        If it is none that is known, or a folder of several.
     """
-    for name in known():
-        if at_gate("label", name, "claims", path):
-            return name
+    if name := _claiming(path):
+        return name
+    inside = [item.name for item in _visible(path) if _claiming(item)]
+    if inside:
+        raise DataError(f"{path}: holds projects or files of labels ({listed(inside)}); name one.")
     raise DataError(
         f"{path}: is no project of labelled frames that is known ({', '.join(known())}). Expected, "
         "for example, config.yaml beside labeled-data/, CollectedData.csv, .slp, or COCO .json."
     )
+
+
+def _claiming(path: Path) -> str | None:
+    """Return the first format that claims a path, if one does."""
+    return next((name for name in known() if at_gate("label", name, "claims", path)), None)
+
+
+def _visible(folder: Path) -> list[Path]:
+    """Return what lies in a folder, sorted, without what hides."""
+    inside = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [item for item in inside if not item.name.startswith(".")]
 
 
 def known() -> list[str]:
