@@ -62,7 +62,7 @@ def made(folder: Path, budget: str) -> list[Path]:
     from neuroloom.pose import Estimate
 
     runs = []
-    for name, clips in (("plain", []), ("unlabelled", ["*.mp4"])):
+    for name, clips in (("plain", []), ("unlabelled", ["videos/*.mp4"])):
         recipe = Estimate(test=TEST, budget=budget, unlabelled=clips)
         runs.append(recipe.run(MOUSE, folder / name).folder)
     return runs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import product
 from pathlib import Path
 
@@ -168,6 +169,16 @@ def test_names_of_visits_in_one_folder(tmp_path: Path) -> None:
     assert found.table["subject"].tolist() == ["01", "01", "02"]
     assert found.table["session"].tolist() == ["1", "2", "1"]
     assert "whose each is, its name says" in found.layout
+
+
+def test_names_of_one_person_in_the_folder_of_nnunet(tmp_path: Path) -> None:
+    names = [f"patient{who}_frame{n}" for who in "12" for n in "ab"]
+    files = [f"imagesTr/{name}_0000.png" for name in names]
+    data = pictures(tmp_path, [*files, *(f"labelsTr/{name}.png" for name in names)])
+    facts = {"channel_names": {"0": "cine"}, "labels": {"background": 0, "wall": 1},
+             "numTraining": 4, "file_ending": ".png"}  # fmt: skip
+    (data / "dataset.json").write_text(json.dumps(facts))
+    assert find_cases(data).table["subject"].tolist() == 2 * ["patient1"] + 2 * ["patient2"]
 
 
 def test_names_of_as_many_people_as_cases_stay_as_they_are(tmp_path: Path) -> None:

@@ -682,3 +682,18 @@ def test_what_says_who_somebody_is_is_no_feature(tmp_path):
     assert "Mustermann" not in read.table.to_csv()
     wanted = Radiomics(target="grade", columns=["year of birth", "a"]).read(tmp_path / "t.csv")
     assert wanted.facts["features"] == ["year of birth", "a"]
+
+
+def test_an_organ_is_measured_with_the_lesion_that_lies_in_it(tmp_path):
+    for name in ("s1", "s2"):
+        folder = tmp_path / name / "segmentations"
+        folder.mkdir(parents=True)
+        image = np.arange(12**3, dtype=np.float32).reshape(12, 12, 12)
+        nibabel.save(nibabel.Nifti1Image(image, np.eye(4)), tmp_path / name / "ct.nii.gz")
+        for kind, (low, high) in {"lesion": (4, 6), "liver": (2, 10)}.items():
+            mask = np.zeros((12, 12, 12), np.uint8)
+            mask[low:high, low:high, low:high] = 1
+            nibabel.save(nibabel.Nifti1Image(mask, np.eye(4)), folder / f"{kind}.nii.gz")
+    found = Radiomics(families=["morph"], rois=["liver", "lesion"]).measure(tmp_path)
+    volumes = found.features[["liver:morph_vol_approx", "lesion:morph_vol_approx"]]
+    assert volumes.iloc[0].tolist() == [8.0**3, 2.0**3]

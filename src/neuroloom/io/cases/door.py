@@ -29,8 +29,9 @@ from neuroloom.io.cases.layouts_json import by_dataset_json, by_new_images
 from neuroloom.io.cases.layouts_names import by_folders
 from neuroloom.io.cases.layouts_table import by_cases_csv, by_manifest
 from neuroloom.io.cases.model import Case, Cases, FoundCases, label_paths
+from neuroloom.io.cases.nested import regions_of
 from neuroloom.io.cases.truth import Coding
-from neuroloom.io.cases.whose import completed, keys_in
+from neuroloom.io.cases.whose import completed, keys_in, tell_people_by_name
 from neuroloom.io.images import image_suffix, is_image, peek_image, split_address
 
 if TYPE_CHECKING:
@@ -131,6 +132,9 @@ def find_cases(
     colours = Colours(tuple(single_files), n_channels, "alpha" in channels)
     cases = Cases([_case(row, root, coding, colours) for row in layout.rows])
     layout.channels = layout.channels or _own_channels(cases)
+    if numbers and not layout.regions and (nested := regions_of(cases, numbers)):
+        layout.regions = nested
+        layout.notes.append(_told_nested(nested, numbers))
     return FoundCases(
         table=_table(layout.rows),
         root=root,
@@ -248,6 +252,7 @@ def _name_subjects(layout: Layout, pattern: str | None) -> None:
         for row in rows:
             row.keys |= _by_pattern(row, pattern)
         layout.sentence += f"; keys by the pattern {pattern}"
+    tell_people_by_name(layout)
     known = all(row.keys.get("subject") not in (None, "") for row in rows)
     if not known and not layout.each_a_subject and len(rows) > 1:
         layout.notes.append(_UNKNOWN)
@@ -317,6 +322,15 @@ def _classes(
             f"{', '.join((layout.classes or {}).values())}; leave one of them out."
         )
     return layout.classes
+
+
+def _told_nested(regions: Mapping[str, Sequence[int]], classes: Mapping[int, str]) -> str:
+    said = [
+        f"the masks of {name} hold those of {', '.join(classes[k] for k in inner)}"
+        for name, (_, *inner) in regions.items()
+        if inner
+    ]
+    return f"Classes lie in one another, and are regions: {'; '.join(said)}."
 
 
 def _names_inside(files: Sequence[Path]) -> Mapping[int, str]:

@@ -14,6 +14,7 @@ from neuroloom.core.errors import DataError
 from neuroloom.core.recording import affine_mismatch
 from neuroloom.io.cases.layouts import few
 from neuroloom.io.cases.model import Case
+from neuroloom.io.cases.nested import in_two_of
 from neuroloom.io.cases.truth import is_filled, is_inside, numbers_inside, raw_label
 from neuroloom.io.cases.upright import Turn
 from neuroloom.io.images import ImageHeader, peek_image
@@ -257,10 +258,10 @@ def _masks(seen: Seen) -> None:
     """Look into files of one class each: at other numbers than 1, and where two overlap."""
     if not isinstance(seen.case.label, dict):
         return
-    times = np.zeros((), np.uint8)
+    masks = []
     for name, file in seen.case.label.items():
         raw = raw_label(file)
-        times = times + is_inside(raw, str(file))
+        masks.append(is_inside(raw, str(file)))
         if len(numbers := numbers_inside(raw, str(file))) > 1:
             seen.say(
                 "note",
@@ -268,7 +269,7 @@ def _masks(seen: Seen) -> None:
                 f"the mask holds {few(map(str, numbers))}, and all of it counts as {name}; if they "
                 "are classes, read the file as `label` and name them in `classes`.",
             )
-    if twice := int((times > 1).sum()):
+    if twice := in_two_of(masks):
         seen.say(
             "note",
             next(iter(seen.case.label.values())),

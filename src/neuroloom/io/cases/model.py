@@ -19,6 +19,7 @@ from neuroloom.core.audit import Finding
 from neuroloom.core.errors import DataError
 from neuroloom.core.files import digest
 from neuroloom.io.cases.colours import Colours
+from neuroloom.io.cases.nested import outermost_first
 from neuroloom.io.cases.truth import (
     Coding,
     closed,
@@ -43,7 +44,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from neuroloom.io.cases.painted import Colour
+    from neuroloom.io.cases.nested import outermost_first
+from neuroloom.io.cases.painted import Colour
 
 # Names of channels that say no more than their places or their colours.
 _PLAIN_NAMES = ("grey", "red", "green", "blue", "alpha")
@@ -245,7 +247,26 @@ class Case:
         return self._there(_renumbered(found, self.numbering)), drawn.colours
 
     def _merged(self, label: dict[str, Path]) -> np.ndarray:
-        """Join one mask a class, in the order of the classes; what is left open where none is."""
+        """Join one mask a class, in the order of the classes; what is left open where none is.
+
+        Where masks overlap that which lies in the other counts, else the later one.
+        """
+        masks, left_open = self._class_masks(label)
+        found = merged(masks, outermost_first(masks))
+        anywhere = left_open & (found == 0)
+        if self.coding.ignore is None or not anywhere.any():
+            return found
+        return opened(found, anywhere, self.coding.ignore)
+
+    def class_masks(self) -> list[np.ndarray]:
+        """Return what lies in each mask of a class, in the order of the classes, as files have it.
+
+        Empty where one file holds all classes.
+        """
+        return self._class_masks(self.label)[0] if isinstance(self.label, dict) else []
+
+    def _class_masks(self, label: dict[str, Path]) -> tuple[list[np.ndarray], np.ndarray]:
+        """Return one boolean mask a class, and what any of the files leaves open."""
         classes = list(dict.fromkeys([*(self.coding.classes or {}).values(), *label]))
         lacking = set(classes) - set(label)
         if lacking:
@@ -254,13 +275,10 @@ class Case:
                 f"{', '.join(label)}; an empty mask says that there is none on the image."
             )
         raws = self._of_one_shape([label[name] for name in classes])
-        files, ignore = [str(label[name]) for name in classes], self.coding.ignore
-        if ignore is None:
-            return merged([*map(is_inside, raws, files)])
-        left_open = [left_open_in(raw, ignore, of_one_class=True) for raw in raws]
-        found = merged([*map(is_inside, map(closed, raws, left_open), files)])
-        anywhere = np.logical_or.reduce(left_open) & (found == 0)
-        return opened(found, anywhere, ignore) if anywhere.any() else found
+        left_open = [left_open_in(raw, self.coding.ignore, of_one_class=True) for raw in raws]
+        files = [str(label[name]) for name in classes]
+        masks = [*map(is_inside, map(closed, raws, left_open), files)]
+        return masks, np.logical_or.reduce(left_open)
 
     def _objects(self, files: Sequence[Path]) -> np.ndarray:
         """Join one mask an object, numbered in the order of their files."""

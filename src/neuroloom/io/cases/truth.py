@@ -338,17 +338,23 @@ def opened(numbers: np.ndarray, left_open: np.ndarray, ignore: int) -> np.ndarra
     return np.where(left_open, wide.type(ignore), numbers.astype(wide))
 
 
-def merged(masks: Sequence[np.ndarray]) -> np.ndarray:
+def merged(masks: Sequence[np.ndarray], order: Sequence[int] = ()) -> np.ndarray:
     """Return 1..K from one boolean mask a class; where they overlap the later one counts.
+
+    Parameters
+    ----------
+    order
+        Places of masks, from the first that is painted to the last; as they come if not given.
 
     Examples
     --------
-    >>> merged([np.array([True, True, False]), np.array([False, True, False])]).tolist()
-    [1, 2, 0]
+    >>> masks = [np.array([True, True, False]), np.array([False, True, False])]
+    >>> merged(masks).tolist(), merged(masks, [1, 0]).tolist()
+    ([1, 2, 0], [1, 1, 0])
     """
     found = np.zeros(masks[0].shape, np.uint8 if len(masks) < 256 else np.int32)
-    for number, mask in enumerate(masks, start=1):
-        found[mask] = number
+    for place in order or range(len(masks)):
+        found[masks[place]] = place + 1
     return found
 
 

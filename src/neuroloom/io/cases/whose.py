@@ -49,7 +49,7 @@ def completed(layout: Layout, root: Path, include: Sequence[str] = (), *, labell
     passed = _take_left(layout, root, labelled=labelled)
     _tell_more_elsewhere(layout, passed, include)
     _tell_people(layout)
-    _tell_people_by_name(layout)
+    tell_people_by_name(layout)
     _tell_sides(layout)
     return layout
 
@@ -119,7 +119,7 @@ def _tell_people(layout: Layout) -> None:
         layout.sentence += "; whose each is, its folder says"
 
 
-def _tell_people_by_name(layout: Layout) -> None:
+def tell_people_by_name(layout: Layout) -> None:
     """Let several cases that are called as one person's be that person's."""
     rows = layout.rows
     people = _people([row.name for row in rows])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -327,7 +327,7 @@ def _measured(found: FoundCases, wish: Wish) -> list[Measured]:
     measured, wrong = [], []
     for case in found.cases:
         try:
-            measured.append(measure_case(case, wish, found.classes))
+            measured.append(measure_case(case, wish, found.classes, found.regions))
         except DataError as error:
             wrong.append(f"{case.name}: {error}")
     if wrong:
@@ -363,8 +363,18 @@ def _numbers(table: pd.DataFrame, column: str) -> np.ndarray:
     return numbers_of(values, column, table["name"], "Features are numbers.").to_numpy(float)
 
 
-def measure_case(case: Case, wish: Wish, classes: dict[int, str] | None = None) -> Measured:
+def measure_case(
+    case: Case,
+    wish: Wish,
+    classes: Mapping[int, str] | None = None,
+    regions: Mapping[str, Sequence[int]] | None = None,
+) -> Measured:
     """Measure one case: its regions, in its image and its filtered images.
+
+    Parameters
+    ----------
+    classes, regions
+        Number -> name, and name -> the numbers that it unites.
 
     Returns
     -------
@@ -375,7 +385,7 @@ def measure_case(case: Case, wish: Wish, classes: dict[int, str] | None = None) 
     values: dict[str, float] = {}
     reasons: dict[str, str] = {}
     for roi in wish.rois or ("",):
-        mask = truth > 0 if roi == "" else truth == _class_number(roi, classes)
+        mask = truth > 0 if roi == "" else np.isin(truth, _numbers_in(roi, classes, regions))
         head = f"{roi}:" if len(wish.rois) > 1 else ""
         region = delineate(image, mask, spacing, wish.chain)
         for name in ("", *wish.filters):
@@ -398,12 +408,16 @@ def _grids(case: Case, channel: int) -> tuple[np.ndarray, np.ndarray, Any]:
     return whole[channel].astype(float), truth, tuple(float(step) for step in case.spacing)
 
 
-def _class_number(roi: str, classes: dict[int, str] | None) -> int:
-    known = {name: number for number, name in (classes or {}).items()}
+def _numbers_in(
+    roi: str, classes: Mapping[int, str] | None, regions: Mapping[str, Sequence[int]] | None
+) -> list[int]:
+    """Return the numbers that a region has in masks."""
+    known = {name: [number] for number, name in (classes or {}).items()}
+    known |= {name: list(numbers) for name, numbers in (regions or {}).items()}
     if roi in known:
         return known[roi]
     if roi.isdigit():
-        return int(roi)
+        return [int(roi)]
     raise DataError(f"the mask has no class '{roi}'.{nearest(roi, known)}")
 
 
