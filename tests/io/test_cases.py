@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pydicom
 import pytest
 import tifffile
@@ -18,6 +19,7 @@ from neuroloom.core.files import digest
 from neuroloom.core.recording import volume
 from neuroloom.io.cases import find_cases
 from neuroloom.io.cases.check import check_cases
+from neuroloom.io.cases.model import Cases, FoundCases
 from neuroloom.io.cases.truth import Coding, is_inside, is_two_tone, numbers_inside, read_drawn
 from neuroloom.io.images import read_image, write_image
 from tests.grids import (
@@ -852,3 +854,14 @@ def test_real_data_sets(test_data: Path) -> None:
     truth = axon.cases[0].truth()
     assert truth is not None
     assert np.unique(truth).tolist() == [0, 1, 2]
+
+
+def test_a_class_is_found_by_what_it_is_called() -> None:
+    found = FoundCases(
+        pd.DataFrame(), Path(), "", (), [], {1: "edema", 2: "core"}, Cases([]),
+        regions={"whole": (1, 2)}, names={5: "Left Hippocampus"},
+    )  # fmt: skip
+    names = ("core", "whole", "left_hippocampus", "7")
+    assert [found.numbers_called(name) for name in names] == [(2,), (1, 2), (5,), (7,)]
+    with pytest.raises(DataError, match="no class 'cor'. Did you mean 'core'"):
+        found.numbers_called("cor")

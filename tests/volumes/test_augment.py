@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from neuroloom.core.errors import ConfigError
-from neuroloom.core.files import read_json
+from neuroloom.core.files import read_json, write_json
 from neuroloom.core.recording import image, volume
 from neuroloom.core.run import Run
 from neuroloom.io.cases import find_cases
@@ -80,6 +80,22 @@ def test_the_copies_are_a_data_set(run):
     assert whose["case_01"] == ["case_01_copy-1", "case_01_copy-2"]
     assert len(whose) == 3
     assert "cases.csv does not name were passed over" in " ".join(found.notes)
+
+
+def test_copies_keep_the_names_of_their_classes(tmp_path):
+    data = write_blobs(tmp_path / "data", cases=2)
+    facts = {"labels": {"background": 0, "all": [1, 2], "core": 2, "ignore": 3},
+             "regions_class_order": [1, 2], "channel_names": {"0": "T1"}}  # fmt: skip
+    write_json(data / "dataset.json", facts)
+    (data / "images").rename(data / "imagesTr")
+    (data / "labels").rename(data / "labelsTr")
+    for file in sorted((data / "imagesTr").iterdir()):
+        file.rename(file.with_name(file.name.replace(".nii.gz", "_0000.nii.gz")))
+    run = Augment(transforms=["noise"]).run(data, tmp_path / "run")
+    told, copied = find_cases(data), find_cases(run.folder / "artifacts")
+    assert told.regions == {"all": (1, 2), "core": (2,)}
+    for name in ("classes", "regions", "ignore", "painted", "channels"):
+        assert getattr(copied, name) == getattr(told, name), name
 
 
 def world(grid, places):

@@ -87,6 +87,29 @@ def read_json(path: Path) -> Any:
     return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
+def text_of(content: bytes) -> str:
+    r"""Return the text of a file: of UTF-8, of what a byte-order mark names, else of Windows.
+
+    Raises
+    ------
+    ValueError
+        If it is no text.
+
+    Examples
+    --------
+    >>> text_of("größe".encode("cp1252")), text_of("a\tb".encode("utf-16"))
+    ('größe', 'a\tb')
+    """
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return content.decode("utf-16")
+    if b"\0" in content:
+        raise ValueError("it is no text")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252", errors="replace")
+
+
 def digest(path: Path) -> str:
     """Return the SHA-256 of a file as hex digits, or of all files of a folder in order."""
     if Path(path).is_dir():

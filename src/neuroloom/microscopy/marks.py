@@ -65,11 +65,11 @@ def read_marks(path: Path, names: Sequence[str]) -> Marks:
 
 
 def _from_table(path: Path) -> list[tuple[str, str]]:
-    import pandas as pd
+    from neuroloom.io.sheet import read_sheet
 
     if not path.is_file():
         raise DataError(f"{path}: there are no such marks; name a CSV, or a folder with good/.")
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    table = read_sheet(path)
     if not {"name", "mark"} <= set(table.columns):
         raise DataError(
             f"{path}: has the columns {', '.join(table.columns)}; name and mark are needed."

@@ -150,6 +150,7 @@ class Augment(Recipe):
         seconds = time.perf_counter() - began
         write_json(run.folder / "transforms.json", drawn)
         write_list(run.folder / "artifacts", files, prepared.cases.table, self.copies)
+        write_names(run.folder / "artifacts", prepared.cases)
         table = _table(rows)
         write_atomic(run.folder / "predictions.parquet", lambda p: table.to_parquet(p, index=False))
         run.log("scored", copies=len(drawn), copies_per_second=round(len(drawn) / seconds, 2))
@@ -213,15 +214,17 @@ def have_sides(found: FoundCases) -> bool:
     names, more = found.classes or dict(found.names), [*found.regions, found.kind]
     sided = has_sides([*names.values(), *more])
     if sided and found.classes is None:  # an atlas names more than the labels hold
-        sided = has_sides([*_drawn(found), *more])
+        sided = has_sides([*_drawn(found).values(), *more])
     return sided or lie_on_sides(found.cases, names, found.ignore)
 
 
-def _drawn(found: FoundCases) -> list[str]:
-    """Return the names, or else the numbers, of what is in the labels."""
+def _drawn(found: FoundCases) -> dict[int, str]:
+    """Return the numbers in the labels, each with its name, else itself as one."""
     truths = (case.truth() for case in found.cases)
     drawn = {int(value) for truth in truths if truth is not None for value in np.unique(truth)}
-    return [found.names.get(value, str(value)) for value in sorted(drawn - {0, found.ignore})]
+    return {
+        value: found.names.get(value, str(value)) for value in sorted(drawn - {0, found.ignore})
+    }
 
 
 def fit_landmarks(transforms: tuple[Transform, ...], found: FoundCases) -> tuple[Transform, ...]:
@@ -276,6 +279,27 @@ def write_list(folder: Path, files: list[dict[str, str]], cases: pd.DataFrame, c
     whose = cases[known].loc[cases.index.repeat(copies)].reset_index(drop=True)
     table = pd.concat([pd.DataFrame(files), whose], axis=1)
     return write_atomic(folder / CASES, lambda p: table.to_csv(p, index=False))
+
+
+def write_names(folder: Path, found: FoundCases) -> None:
+    """Write `dataset.json`: what classes, regions, channels and the open part of labels are called.
+
+    It is read beside `cases.csv`. Nothing is written where the data say none of it.
+    """
+    classes = found.classes or (_drawn(found) if found.names else {})
+    regions = {name: list(numbers) for name, numbers in found.regions.items()}
+    labels: dict[str, Any] = regions or {name: number for number, name in classes.items()}
+    if found.ignore is not None:
+        labels = (labels or {name: number for number, name in _drawn(found).items()}) | {
+            "ignore": found.ignore
+        }
+    facts: dict[str, Any] = {"labels": {"background": 0} | labels} if labels else {}
+    if found.channels:
+        facts["channel_names"] = {str(k): name for k, name in enumerate(found.channels)}
+    if found.painted:
+        facts["regions_class_order"] = list(found.painted)
+    if facts:
+        write_json(folder / "dataset.json", facts)
 
 
 def _scores(made: Copy, source: Source, who: dict[str, Any]) -> list[dict[str, Any]]:

@@ -658,6 +658,15 @@ def test_rows_of_one_patient_that_lie_apart_are_brought_together(tmp_path):
     assert dataset.x[:4, 0].tolist() == [0, 6, 1, 7]
 
 
+def test_a_table_of_a_spreadsheet_keeps_ids_and_decimals(tmp_path):
+    file = tmp_path / "t.csv"
+    rows = "subject;größe;grade\n007;1,5;x\n010;3,5;x\n7;2,25;y\n"
+    file.write_bytes(rows.encode("cp1252"))
+    table = Radiomics(target="grade").measure(file)
+    assert table.rows["subject"].tolist() == ["007", "010", "7"]
+    assert table.features["größe"].tolist() == [1.5, 3.5, 2.25]
+
+
 def test_a_column_that_is_learnt_does_not_say_whose_a_row_is(tmp_path):
     table = pd.DataFrame({"patient": ["no", "yes"] * 6, "a": range(12)})
     table.to_csv(tmp_path / "t.csv", index=False)

@@ -38,11 +38,18 @@ def by_dataset_json(root: Path, *, incomplete: bool = False) -> Layout | None:
         raise DataError(f"{root}: its dataset.json is there and no training image is.")
     layout.sentence = f"{layout.sentence}; each case counts as a subject"
     layout.each_a_subject = True
+    name_by_dataset_json(layout, root)
+    return layout
+
+
+def name_by_dataset_json(layout: Layout, root: Path) -> None:
+    """Give a layout the names of channels, classes and regions that a `dataset.json` declares."""
+    path = root / "dataset.json"
+    facts = _facts(path)
     layout.channels = _channel_names(facts)
     layout.classes, layout.regions, layout.ignore = declared(facts.get("labels", {}), path)
     layout.painted = _painted(facts.get("regions_class_order"), layout, path)
     layout.strict = layout.classes is not None
-    return layout
 
 
 def by_new_images(root: Path, n_channels: int = 0, *, incomplete: bool = False) -> Layout | None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neuroloom.core.errors import DataError, nearest
 from neuroloom.io.cases.layouts import Layout, Row, few, listed
+from neuroloom.io.cases.layouts_json import name_by_dataset_json
 from neuroloom.io.cases.model import label_paths
 from neuroloom.io.images import image_stem, is_image, split_address
-from neuroloom.io.names import MISSING, numbered, says_who, subject_columns
+from neuroloom.io.names import numbered, says_who, subject_columns
+from neuroloom.io.sheet import numbers_or_words, read_sheet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,15 +20,19 @@ if TYPE_CHECKING:
 CASES = "cases.csv"
 _OWN = ("image", "label", "split", "session", "run")
 _CASE_COLUMNS = ("name", "case")
-_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
 
 
 def by_cases_csv(root: Path) -> Layout | None:
-    """Recognise a folder by a manifest in it, `cases.csv`; None if there is none of images."""
+    """Recognise a folder by a manifest in it, `cases.csv`; None if there is none of images.
+
+    A `dataset.json` beside it names the classes and channels of files that hold several.
+    """
     file = root / CASES
     if not file.is_file() or not _names_images(file):
         return None
     layout = by_manifest(file)
+    if (root / "dataset.json").is_file() and layout.classes is None and not layout.channels:
+        name_by_dataset_json(layout, root)
     used = {path for row in layout.rows for path in (*row.images, *label_paths(row.label))}
     if left := [path for path in listed(root) if path not in used]:
         layout.notes.append(f"Files that {CASES} does not name were passed over: {few(left)}.")
@@ -36,13 +41,11 @@ def by_cases_csv(root: Path) -> Layout | None:
 
 def _names_images(data: Path) -> bool:
     """Tell from its first rows whether a table has a column of images that are there."""
-    import pandas as pd
-
     try:
-        table = pd.read_csv(data, sep=separator_of(data), dtype=str, keep_default_na=False, nrows=9)
-    except (ValueError, UnicodeDecodeError):
+        table = read_sheet(data, rows=9)
+    except DataError:
         return False
-    table.columns = pd.Index(own_names(table.columns))
+    table = table.set_axis(own_names(table.columns), axis=1)
     cells = [cell.strip() for cell in table[file_columns(table, "image")].to_numpy().ravel()]
     return any(is_image(data.parent / cell) for cell in cells if cell)
 
@@ -53,14 +56,9 @@ def by_manifest(data: Path) -> Layout:
     Columns that say who somebody is are left out; `name` or `case` name the case itself. A column
     holds numbers if all its cells do that say something, else words.
     """
-    import pandas as pd
-
-    try:
-        table = pd.read_csv(data, sep=separator_of(data), dtype=str, keep_default_na=False)
-    except (ValueError, UnicodeDecodeError) as error:
-        raise DataError(f"{data}: cannot be read as a table: {str(error).rstrip('.')}.") from error
+    table = read_sheet(data)
     held = ", ".join(table.columns)
-    table.columns = pd.Index(own_names(table.columns))
+    table = table.set_axis(own_names(table.columns), axis=1)
     if twice := sorted(set(table.columns[table.columns.duplicated()])):
         raise DataError(f"{data}: several columns are called {few(twice)}; leave one of each.")
     images = file_columns(table, "image")
@@ -88,14 +86,6 @@ def by_manifest(data: Path) -> Layout:
     classes = [name.removeprefix("label_") for name in labels if name != "label"]
     layout.classes = dict(enumerate(classes, start=1)) or None
     return layout
-
-
-def separator_of(data: Path) -> str:
-    """Return what parts the columns of a table's head: commas, semicolons or tabs."""
-    with data.open(encoding="utf-8-sig", errors="replace") as lines:
-        head = lines.readline()
-    usual = "\t" if data.suffix.lower() == ".tsv" else ","
-    return max((usual, ",", ";", "\t"), key=head.count)
 
 
 def own_names(columns: Iterable[str]) -> list[str]:
@@ -126,28 +116,12 @@ def _with_numbers(table: pd.DataFrame, apart: set[str]) -> pd.DataFrame:
     import pandas as pd
 
     made = {
-        name: table[name] if name in apart else pd.Series(_cells(table[name]), dtype=object)
+        name: table[name]
+        if name in apart
+        else pd.Series(numbers_or_words(table[name]), dtype=object)
         for name in table
     }
     return pd.DataFrame(made)
-
-
-def _cells(column: Iterable[str]) -> list[Any]:
-    """Return numbers if all cells are that say something, else words; "01" is one.
-
-    Examples
-    --------
-    >>> _cells(["45", "n/a", "6.5"]), _cells(["2", "", "3a"]), _cells(["01", "10"])
-    ([45, None, 6.5], ['2', None, '3a'], ['01', '10'])
-    """
-    words = [cell.strip() for cell in column]
-    if all(word in MISSING or _NUMBER.fullmatch(word) for word in words):
-        return [None if word in MISSING else _number(word) for word in words]
-    return [word or None for word in words]
-
-
-def _number(word: str) -> float:
-    return float(word) if "." in word or "e" in word.lower() else int(word)
 
 
 def _manifest_row(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from neuroloom.core.audit import Finding
-from neuroloom.core.errors import DataError
+from neuroloom.core.errors import DataError, nearest
 from neuroloom.core.files import digest
 from neuroloom.io.cases.colours import Colours
 from neuroloom.io.cases.nested import outermost_first
@@ -39,6 +39,7 @@ from neuroloom.io.images import (
     split_address,
     to_array,
 )
+from neuroloom.io.names import plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -461,6 +462,26 @@ class FoundCases:
         read = Finding("note", "How the data were read", self.layout.rstrip(".") + ".")
         notes = [Finding("note", "Noticed while reading", note) for note in self.notes]
         return [read, *notes, *self.passed_over()]
+
+    def numbers_called(self, wanted: str) -> tuple[int, ...]:
+        """Return the numbers in labels of a region or class, by its name or number.
+
+        Raises
+        ------
+        DataError
+            If there is no such class.
+        """
+        singles = [*(self.classes or {}).items(), *self.names.items()]
+        known = self.regions | {name: (number,) for number, name in reversed(singles)}
+        found = {plain(name): numbers for name, numbers in reversed(known.items())}
+        if wanted in known or plain(wanted) in found:
+            return known.get(wanted) or found[plain(wanted)]
+        if wanted.isdigit():
+            return (int(wanted),)
+        raise DataError(
+            f"The label has no class '{wanted}'.{nearest(wanted, known)} "
+            + (f"There are {', '.join(known)}." if known else "Its classes have numbers only.")
+        )
 
     def part(self, rows: np.ndarray) -> FoundCases:
         """Return the cases at `rows` (positions) alone."""

@@ -18,6 +18,7 @@ from neuroloom.io.cases.layouts import LABEL_WORDS, few, included, listed
 from neuroloom.io.cases.truth import Coding, read_drawn
 from neuroloom.io.images import image_stem, image_suffix, is_image, peek_image
 from neuroloom.io.recordings.find import compile_pattern
+from neuroloom.io.sheet import numbers_or_words, read_sheet
 
 if TYPE_CHECKING:
     from neuroloom.io.images import ImageHeader
@@ -190,22 +191,26 @@ def _keys(file: Path, pattern: str | None) -> dict[str, Any]:
 def _from_table(file: Path) -> list[LabelPair]:
     import pandas as pd
 
-    between = "\t" if file.suffix.lower() == ".tsv" else ","
-    table = pd.read_csv(file, sep=between, dtype={"name": str})
+    table = read_sheet(file)
+    table = table.set_axis([name.strip() for name in table], axis=1)
     lacking = [name for name in ("truth", "prediction") if name not in table]
     if lacking:
-        held = ", ".join(map(str, table.columns))
+        held = ", ".join(table.columns)
         raise DataError(f"{file}: has no column '{lacking[0]}'; it has {held}.")
+    paths = ("truth", "prediction", "name")
+    columns = {
+        name: table[name].str.strip() if name in paths else numbers_or_words(table[name])
+        for name in table
+    }
     pairs = []
-    for number, row in enumerate(table.to_dict("records"), start=2):
+    for number, row in enumerate(pd.DataFrame(columns, dtype=object).to_dict("records"), start=2):
         truth, found = row.pop("truth"), row.pop("prediction")
-        if not isinstance(truth, str) or not (file.parent / truth).exists():
+        if not truth or not (file.parent / truth).exists():
             raise DataError(f"{file}, line {number}: there is no truth '{truth}'.")
-        there = file.parent / found if isinstance(found, str) else None
+        there = file.parent / found if found else None
         if there is not None and not there.exists():
             raise DataError(f"{file}, line {number}: there is no prediction '{found}'.")
-        given = row.pop("name", None)
-        name = given if isinstance(given, str) else ""
+        name = row.pop("name", "")
         own = Path(os.path.normpath(file.parent / truth))
         pairs.append(LabelPair(name, own, there, {str(k): row[k] for k in row}))
     return _named(pairs)

@@ -37,12 +37,12 @@ class Chain:
     whole
         Round interpolated intensities to whole numbers, as a CT's are.
     inside
-        Re-segmentation: intensities that stay in the region.
+        Re-segmentation: intensities that stay in the region; an end may be infinite.
     outliers
         Re-segmentation: standard deviations from the mean that stay.
     method
         "number": `bins` of equal width over the region's range; "width": bins of `width` from the
-        lower end of `inside`, or the smallest value; "none": intensities are levels.
+        lower end of `inside`, else the smallest value; "none": intensities are levels.
     bins, width
         How many, or how wide (in the image's unit).
     ivh
@@ -64,6 +64,20 @@ class Chain:
     ivh_width: float = 2.5
     families: tuple[str, ...] = ALL_FAMILIES
     modes: tuple[str, ...] = MODES
+
+    def ends(self, x: np.ndarray) -> tuple[float, float]:
+        """Return the ends of `inside`, those of the values where it is open or not given.
+
+        Examples
+        --------
+        >>> Chain(inside=(-np.inf, 400)).ends(np.array([-7.0, 90.0]))
+        (-7.0, 400.0)
+        """
+        low, high = self.inside or (-np.inf, np.inf)
+        return (
+            float(low if np.isfinite(low) else x.min()),
+            float(high if np.isfinite(high) else x.max()),
+        )
 
 
 @dataclass(frozen=True)
@@ -269,14 +283,11 @@ def _plain(
 
 def _curve(x: np.ndarray, chain: Chain) -> tuple[np.ndarray, float, float, float]:
     """Return the values that the curve is of, its lowest and highest, and its step (IBSI 3.5)."""
-    low, high = float(x.min()), float(x.max())
     if chain.ivh == "continuous":
         # Without a unit the curve is one of bin numbers, as in the reference values.
-        flat = high <= low
+        flat = np.ptp(x) == 0
         return discretise.bin_number(x, IVH_BINS), 1.0, 1.0 if flat else float(IVH_BINS), 1.0
-    if chain.inside is not None:
-        low = chain.inside[0] if np.isfinite(chain.inside[0]) else low
-        high = chain.inside[1] if np.isfinite(chain.inside[1]) else high
+    low, high = chain.ends(x)
     if chain.ivh == "definite":
         return x, low, high, 1.0
     step = chain.ivh_width
@@ -295,7 +306,7 @@ def _discretised(
     if chain.method == "number":
         level = discretise.bin_number(values, chain.bins)
     elif chain.method == "width":
-        low = chain.inside[0] if chain.inside is not None else None
+        low, _ = chain.ends(values)
         level = discretise.bin_size(values, chain.width, low)
     else:
         level = discretise.whole_levels(values)

@@ -12,9 +12,10 @@ import numpy as np
 from neuroloom.core.audit import Finding
 from neuroloom.core.errors import DataError, nearest
 from neuroloom.io.cases.layouts import few
-from neuroloom.io.cases.layouts_table import file_columns, own_names, separator_of
+from neuroloom.io.cases.layouts_table import file_columns, own_names
 from neuroloom.io.images import is_image
 from neuroloom.io.names import MISSING, numbered, plain, says_who, subject_columns, tells
+from neuroloom.io.sheet import numbers_or_words, read_sheet
 from neuroloom.volumes.radiomics.extract import (
     Chain,
     Measured,
@@ -50,7 +51,7 @@ class Wish:
     chain
         Processing and families of features.
     rois
-        Classes of the mask (names or numbers), each measured by itself; empty for all as one.
+        Classes or regions of the mask (names or numbers), each by itself; empty for all as one.
     channel
         Which channel of the image.
     filters
@@ -198,26 +199,28 @@ def _read(file: Path, taken: Sequence[str]) -> pd.DataFrame:
     DataError
         If it is no table, or two columns are called alike.
     """
-    empty = {name: list(MISSING if name.strip() in taken else BLANKS) for name in _head(file)}
-    table = _csv(file, keep_default_na=False, na_values=empty)
+    table = read_sheet(file)
     names = [name.strip() for name in table]
     names = ["split" if name.casefold() == "split" else name for name in names]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise DataError(f"{file.name}: several columns are called {twice[0]}; leave one of each.")
-    return table.set_axis(names, axis=1)
+    table = table.set_axis(names, axis=1)
+    ids = {"split", *KEYS, *_whose([name for name in names if name not in taken])}
+    return table.apply(lambda column: _cells(column, column.name in ids, column.name in taken))
 
 
-def _head(file: Path) -> list[str]:
-    return list(_csv(file, nrows=0))
-
-
-def _csv(file: Path, **options: Any) -> pd.DataFrame:
+def _cells(column: pd.Series, is_id: bool, is_target: bool) -> pd.Series:
+    """Return words of a column that says which row it is; of others numbers, if all cells are."""
     import pandas as pd
 
-    try:
-        return pd.read_csv(file, sep=separator_of(file), **options)
-    except (ValueError, UnicodeDecodeError) as error:
-        raise DataError(f"{file}: cannot be read as a table: {str(error).rstrip('.')}.") from error
+    if is_target:
+        return pd.Series(numbers_or_words(column))
+    words = column.str.strip()
+    known = words.mask(words.isin(MISSING if is_id else BLANKS), None)
+    if is_id:
+        return known
+    numbers = pd.to_numeric(known, errors="coerce")
+    return known if (numbers.isna() & known.notna()).any() else numbers
 
 
 def has_images(file: Path) -> bool:
@@ -226,8 +229,8 @@ def has_images(file: Path) -> bool:
     A table of features may repeat which image they are of, as PyRadiomics' tables do with their
     columns Image, Mask and Label (a number).
     """
-    table = _csv(file, dtype=str, keep_default_na=False)
-    table.columns = own_names(table.columns)
+    table = read_sheet(file)
+    table = table.set_axis(own_names(table.columns), axis=1)
     images, labels = file_columns(table, "image"), file_columns(table, "label")
 
     def files(names: list[str]) -> bool:
@@ -279,9 +282,9 @@ def measure_cases(
     for case, own in zip(found.cases, measured, strict=True):
         for reason in dict.fromkeys(own.reasons.values()):
             reasons.setdefault(reason, []).append(case.name)
-    features = pd.DataFrame([own.values for own in measured])
-    for column in wish.columns:
-        features[column] = _numbers(found.table, column)
+    joined = {column: _numbers(found.table, column) for column in wish.columns}
+    # Copied, since hundreds of columns in parts make pandas warn.
+    features = pd.DataFrame([own.values for own in measured]).assign(**joined).copy()
     findings = found.noticed()
     findings += doubts
     findings += [_undefined(reason, names) for reason, names in reasons.items()]
@@ -324,10 +327,11 @@ def find_channel(own: Sequence[str], wanted: str, usual: int) -> int:
 
 
 def _measured(found: FoundCases, wish: Wish) -> list[Measured]:
+    regions = {roi: found.numbers_called(roi) for roi in wish.rois}
     measured, wrong = [], []
     for case in found.cases:
         try:
-            measured.append(measure_case(case, wish, found.classes, found.regions))
+            measured.append(measure_case(case, wish, regions))
         except DataError as error:
             wrong.append(f"{case.name}: {error}")
     if wrong:
@@ -363,18 +367,13 @@ def _numbers(table: pd.DataFrame, column: str) -> np.ndarray:
     return numbers_of(values, column, table["name"], "Features are numbers.").to_numpy(float)
 
 
-def measure_case(
-    case: Case,
-    wish: Wish,
-    classes: Mapping[int, str] | None = None,
-    regions: Mapping[str, Sequence[int]] | None = None,
-) -> Measured:
+def measure_case(case: Case, wish: Wish, regions: Mapping[str, Sequence[int]]) -> Measured:
     """Measure one case: its regions, in its image and its filtered images.
 
     Parameters
     ----------
-    classes, regions
-        Number -> name, and name -> the numbers that it unites.
+    regions
+        Numbers in the mask of each region; empty for all as one.
 
     Returns
     -------
@@ -384,9 +383,9 @@ def measure_case(
     image, truth, spacing = _grids(case, wish.channel)
     values: dict[str, float] = {}
     reasons: dict[str, str] = {}
-    for roi in wish.rois or ("",):
-        mask = truth > 0 if roi == "" else np.isin(truth, _numbers_in(roi, classes, regions))
-        head = f"{roi}:" if len(wish.rois) > 1 else ""
+    for roi in regions or ("",):
+        mask = np.isin(truth, regions[roi]) if regions else truth > 0
+        head = f"{roi}:" if len(regions) > 1 else ""
         region = delineate(image, mask, spacing, wish.chain)
         for name in ("", *wish.filters):
             chain = wish.chain
@@ -406,19 +405,6 @@ def _grids(case: Case, channel: int) -> tuple[np.ndarray, np.ndarray, Any]:
         raise DataError(f"has {len(whole)} channels, channel {channel} was asked for.")
     assert truth is not None
     return whole[channel].astype(float), truth, tuple(float(step) for step in case.spacing)
-
-
-def _numbers_in(
-    roi: str, classes: Mapping[int, str] | None, regions: Mapping[str, Sequence[int]] | None
-) -> list[int]:
-    """Return the numbers that a region has in masks."""
-    known = {name: [number] for number, name in (classes or {}).items()}
-    known |= {name: list(numbers) for name, numbers in (regions or {}).items()}
-    if roi in known:
-        return known[roi]
-    if roi.isdigit():
-        return [int(roi)]
-    raise DataError(f"the mask has no class '{roi}'.{nearest(roi, known)}")
 
 
 def is_number_target(values: Sequence[Any]) -> bool:

@@ -300,7 +300,7 @@ def read_images(
             )
         together = are_colours(case) and not wish.apart
         x[row, :channels] = put_on(standardised(image, together=together), case.spacing, frame)
-        mask = amount.mask(case, found.classes, found.ignore) if amount else None
+        mask = amount.mask(case, found) if amount else None
         if amount:
             place = case.header.voxel
             amounts.append(np.nan if mask is None else float(mask.sum()) * place)

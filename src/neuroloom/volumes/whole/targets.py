@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -56,17 +56,13 @@ class Amount:
             )
         return cls(rest[0] if rest else "")
 
-    def mask(
-        self, case: Case, classes: Mapping[int, str] | None, ignore: int | None = None
-    ) -> np.ndarray | None:
+    def mask(self, case: Case, found: FoundCases) -> np.ndarray | None:
         """Return where the amount is (*axes), bool; None if nobody drew a label.
 
         Parameters
         ----------
-        classes
-            Number to name.
-        ignore
-            Number of what the label leaves open.
+        found
+            Whose case it is: it knows the classes, and the number of what labels leave open.
 
         Raises
         ------
@@ -80,23 +76,12 @@ class Amount:
             raise DataError(
                 f"{case.name}: its label has the grid {truth.shape}, its image {case.shape}."
             )
-        if ignore is not None and (left := int((truth == ignore).sum())):
+        if found.ignore is not None and (left := int((truth == found.ignore).sum())):
             raise DataError(
-                f"{case.name}: its label leaves {left} voxels open (number {ignore}), so no volume "
-                "can be counted: draw them, or leave the case out."
+                f"{case.name}: its label leaves {left} voxels open (number {found.ignore}), so no "
+                "volume can be counted: draw them, or leave the case out."
             )
-        return truth > 0 if not self.wanted else truth == self._number(classes)
-
-    def _number(self, classes: Mapping[int, str] | None) -> int:
-        known = {name: number for number, name in (classes or {}).items()}
-        if self.wanted in known:
-            return known[self.wanted]
-        if self.wanted.isdigit():
-            return int(self.wanted)
-        raise DataError(
-            f"The label has no class '{self.wanted}'.{nearest(self.wanted, known)} "
-            + (f"There are {', '.join(known)}." if known else "Its classes have numbers only.")
-        )
+        return np.isin(truth, found.numbers_called(self.wanted)) if self.wanted else truth > 0
 
 
 def with_folders(table: pd.DataFrame) -> pd.DataFrame:
