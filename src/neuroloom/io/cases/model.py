@@ -472,8 +472,9 @@ class FoundCases:
             If there is no such class.
         """
         singles = [*(self.classes or {}).items(), *self.names.items()]
-        known = self.regions | {name: (number,) for number, name in reversed(singles)}
-        found = {plain(name): numbers for name, numbers in reversed(known.items())}
+        # Of one name the region counts, then the class that is declared.
+        known = {name: (number,) for number, name in reversed(singles)} | dict(self.regions)
+        found = {plain(name): numbers for name, numbers in known.items()}
         if wanted in known or plain(wanted) in found:
             return known.get(wanted) or found[plain(wanted)]
         if wanted.isdigit():
